@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Where an endpoint's cryptography comes from (section 1 of the specification).
+///
+/// A provider is a runtime value. It is shared between threads: the endpoint uses it on the thread that drives it, and
+/// ``PublicKeyWork`` uses it wherever the work is run. Nothing here is a protocol decision; a provider that computes
+/// these primitives right is right for every profile.
+public protocol CryptoProvider: Sendable {
+  /// What the provider is built on, for people: "swift-crypto", "OpenSSL 3.0.17 (FIPS)".
+  var name: String { get }
+
+  /// Fills `bytes` with output of a cryptographically secure generator.
+  func fillRandom(_ bytes: inout MutableRawSpan)
+
+  /// SHA-512 (FIPS 180-4) of `first || second`. Proof of work calls it thousands of times: it should not allocate, and
+  /// must not more than a hasher that is gone when it returns.
+  func hash(_ first: RawSpan, _ second: RawSpan) -> Digest
+
+  /// HMAC-SHA-512 (FIPS 198-1) under `key`, to be used for several messages. The key may be empty.
+  func authenticator(key: RawSpan) -> any MessageAuthenticator
+
+  /// A new ephemeral P-384 key. Its 48 private bytes are drawn with ``fillRandom(_:)``, and drawn again if refused.
+  func generateAgreementKey() -> any AgreementPrivateKey
+
+  /// The P-384 private key of 48 big-endian bytes, refused if it is zero or not below the group order.
+  func agreementKey(privateBytes: RawSpan) throws(CryptoFailure) -> any AgreementPrivateKey
+
+  /// Decodes a public key and checks that it is a point of the curve. Keep the result: decoding costs a square root.
+  func agreementPublicKey(_ key: PublicKey) throws(CryptoFailure) -> any AgreementPublicKey
+
+  /// A new ephemeral key for key encapsulation.
+  func generateEncapsulationKey(for algorithm: KEM) -> any DecapsulationKey
+
+  /// Makes a shared secret for the holder of the private part of `encapsulationKey` (1568 bytes). An encoding that
+  /// FIPS 203 section 7.2 refuses is refused.
+  func encapsulate(to encapsulationKey: RawSpan, for algorithm: KEM) throws(CryptoFailure) -> Encapsulation
+
+  /// AES-256-GCM under `key` (32 bytes), made once and used for many packets on one thread.
+  func packetKey(_ key: Secret) -> any PacketKey
+
+  /// AES-256 on single blocks under `key` (32 bytes), made once and used for many packets on one thread.
+  func headerKey(_ key: Secret) -> any HeaderKey
+}
+
+/// A primitive refused its input: a point off the curve, a private key out of range, a malformed encapsulation key.
+public struct CryptoFailure: Error, Equatable {
+  /// What was refused, for people. It never contains key material.
+  public let reason: String
+
+  /// A failure for `reason`.
+  public init(_ reason: String) { self.reason = reason }
+}
+
+/// A key-encapsulation mechanism (sections 1 and 13).
+public enum KEM: Sendable, Hashable, CaseIterable {
+  /// Kyber1024 of the third round of NIST's competition, not the "90s" variant.
+  case kyber1024
+  /// ML-KEM-1024 (FIPS 203).
+  case mlkem1024
+
+  /// The size of an encapsulation key in bytes, the same for both.
+  public static let encapsulationKeySize = 1568
+  /// The size of a ciphertext in bytes, the same for both.
+  public static let ciphertextSize = 1568
+  /// The size of a shared secret in bytes, the same for both.
+  public static let sharedSecretSize = 32
+}
+
+/// The result of an encapsulation.
+public struct Encapsulation: Sendable {
+  /// The ciphertext for the holder of the private key, 1568 bytes.
+  public let ciphertext: [UInt8]
+  /// The shared secret, 32 bytes.
+  public let sharedSecret: Secret
+
+  /// A ciphertext and the secret that it stands for.
+  public init(ciphertext: [UInt8], sharedSecret: Secret) {
+    self.ciphertext = ciphertext
+    self.sharedSecret = sharedSecret
+  }
+}
+
+/// HMAC-SHA-512 under one key.
+public protocol MessageAuthenticator {
+  /// The 64-byte code of `message`.
+  func authenticationCode(for message: RawSpan) -> Secret
+}
+
+/// A P-384 private key.
+public protocol AgreementPrivateKey: AnyObject, Sendable {
+  /// The public part.
+  var publicKey: PublicKey { get }
+
+  /// The x-coordinate of the shared point, 48 bytes, leading zeros kept (SP 800-56A).
+  func sharedSecret(with publicKey: any AgreementPublicKey) throws(CryptoFailure) -> Secret
+}
+
+/// A decoded P-384 public key, known to be on the curve.
+public protocol AgreementPublicKey: AnyObject, Sendable {
+  /// The encoded form.
+  var encoded: PublicKey { get }
+}
+
+/// The private part of a key for key encapsulation.
+public protocol DecapsulationKey: AnyObject, Sendable {
+  /// The public part, 1568 bytes.
+  var encapsulationKey: [UInt8] { get }
+
+  /// The shared secret (32 bytes) of `ciphertext` (1568 bytes). A ciphertext that was not made for this key gives an
+  /// unpredictable secret (implicit rejection), not a failure.
+  func decapsulate(_ ciphertext: RawSpan) throws(CryptoFailure) -> Secret
+}
+
+/// AES-256-GCM (SP 800-38D) under one key, with a 12-byte nonce and a 16-byte tag.
+///
+/// The endpoint uses one packet key on one thread at a time. A key that is made for speed allocates nothing for a packet;
+/// none keeps memory in proportion to the packets it has seen, because a server holds several keys per session.
+public protocol PacketKey: AnyObject {
+  /// Writes the ciphertext of `plaintext` and then the tag to `output`, which is 16 bytes longer than `plaintext` and
+  /// does not overlap it.
+  func seal(_ plaintext: RawSpan, nonce: Nonce, authenticating: RawSpan, into output: inout MutableRawSpan)
+
+  /// Decrypts `message` (ciphertext, then tag) where it lies and says whether the tag was right. The plaintext is all
+  /// but the last 16 bytes. When the tag is wrong the content of `message` is unspecified. `message` is at least 16 bytes long.
+  func open(_ message: inout MutableRawSpan, nonce: Nonce, authenticating: RawSpan) -> Bool
+}
+
+/// Raw AES-256 (FIPS 197) on single 16-byte blocks under one key, for fragment headers (section 5).
+public protocol HeaderKey: AnyObject {
+  /// Encrypts the 16 bytes of `block` where they lie.
+  func encrypt(_ block: inout MutableRawSpan)
+  /// Decrypts the 16 bytes of `block` where they lie.
+  func decrypt(_ block: inout MutableRawSpan)
+}
+
+extension CryptoProvider {
+  /// `count` random bytes.
+  package func random(_ count: Int) -> Secret {
+    Secret(count: count) { bytes in fillRandom(&bytes) }
+  }
+
+  /// A random integer of all bits, big-endian from the generator's bytes.
+  package func randomInteger<Value: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(_ type: Value.Type) -> Value
+  {
+    random(Value.bitWidth / 8).bytes.load(type, at: 0)
+  }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Key material that is wiped from memory when its last owner lets go of it.
+///
+/// A `Secret` is immutable and may be shared between threads. It has no readable description, is not `Codable`, and
+/// compares in constant time. Its bytes never move: copies of a `Secret` refer to the same storage.
+public struct Secret: Sendable {
+  private let storage: Storage
+
+  /// Makes a secret of `count` bytes that `fill` writes; they are zero before.
+  public init<Failure: Error>(count: Int, filledBy fill: (inout MutableRawSpan) throws(Failure) -> Void)
+    throws(Failure)
+  {
+    storage = Storage(count: count)
+    let base = unsafe storage.base
+    var bytes = unsafe MutableRawSpan(_unsafeBytes: base)
+    try fill(&bytes)
+  }
+
+  /// Makes a secret that holds a copy of `bytes`. The original stays where it is and is the caller's to wipe.
+  public init(copying bytes: RawSpan) {
+    self.init(count: bytes.byteCount) { target in target.write(bytes, at: 0) }
+  }
+
+  /// `count` zero bytes: the key of the empty ratchet state (section 6).
+  public static func zeros(_ count: Int) -> Secret { Secret(count: count) { _ in } }
+
+  /// The size in bytes.
+  public var count: Int { unsafe storage.base.count }
+
+  /// The bytes themselves, for a cryptographic operation. Copies made of them are the caller's to wipe.
+  public var bytes: RawSpan {
+    @_lifetime(borrow self) get {
+      // The storage lives at least as long as `self`, and nothing writes to it after initialization.
+      let span = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(storage.base))
+      return unsafe _overrideLifetime(span, borrowing: self)
+    }
+  }
+
+  /// The first `count` bytes as a secret of their own.
+  public func prefix(_ count: Int) -> Secret { Secret(copying: bytes.extracting(0..<count)) }
+
+  /// Whether two secrets are the same, in time that depends on their sizes alone.
+  public static func == (left: Secret, right: Secret) -> Bool { constantTimeEqual(left.bytes, right.bytes) }
+
+  @safe private final class Storage: @unchecked Sendable {
+    // Written only before the initializer of `Secret` returns, hence safe to share.
+    let base: UnsafeMutableRawBufferPointer
+
+    init(count: Int) {
+      unsafe base = .allocate(byteCount: count, alignment: 16)
+      unsafe base.initializeMemory(as: UInt8.self, repeating: 0)
+    }
+
+    deinit {
+      // The pointer goes to the allocator next, which the compiler must take for a reader of these zeros.
+      unsafe base.initializeMemory(as: UInt8.self, repeating: 0)
+      unsafe base.deallocate()
+    }
+  }
+}
+
+extension Secret: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+  /// Says the size and nothing else.
+  public var description: String { "Secret(\(count) bytes)" }
+  /// Says the size and nothing else.
+  public var debugDescription: String { description }
+  /// Has no children, so `dump` shows nothing.
+  public var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
+/// Whether two byte strings are equal, in time that depends on their sizes alone.
+public func constantTimeEqual(_ left: RawSpan, _ right: RawSpan) -> Bool {
+  guard left.byteCount == right.byteCount else { return false }
+  var difference: UInt8 = 0
+  for index in 0..<left.byteCount { difference |= left[byte: index] ^ right[byte: index] }
+  return difference == 0
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Who owns a key id of this endpoint.
+enum KeyOwner {
+  /// A session: the id of its Hello, or of one of its keys.
+  case session(Session)
+  /// A handshake that waits for X3.
+  case halfOpen(HalfOpenHandshake)
+}
+
+/// Finds the owner of a key id: open addressing with linear probing.
+///
+/// The ids are drawn at random by this endpoint, so they are their own hash, and nobody else can aim at a collision.
+struct KeyIDTable {
+  private struct Slot {
+    var keyID: UInt32
+    var owner: KeyOwner
+  }
+
+  private var slots: [Slot?] = Array(repeating: nil, count: 16)
+  private var mask = 15
+  /// How many ids are in use.
+  private(set) var count = 0
+
+  subscript(keyID: KeyID) -> KeyOwner? {
+    var index = Int(keyID.value) & mask
+    while let slot = slots[index] {
+      if slot.keyID == keyID.value { return slot.owner }
+      index = (index + 1) & mask
+    }
+    return nil
+  }
+
+  /// Whether the id is in use.
+  func contains(_ keyID: KeyID) -> Bool { self[keyID] != nil }
+
+  /// Adds an id, or gives it to another owner.
+  mutating func set(_ keyID: KeyID, to owner: KeyOwner) {
+    if 2 * (count + 1) > slots.count { grow() }
+    var index = Int(keyID.value) & mask
+    while let slot = slots[index], slot.keyID != keyID.value { index = (index + 1) & mask }
+    if slots[index] == nil { count += 1 }
+    slots[index] = Slot(keyID: keyID.value, owner: owner)
+  }
+
+  /// Removes an id, and closes the gap that it leaves for probing.
+  mutating func remove(_ keyID: KeyID) {
+    var gap = Int(keyID.value) & mask
+    while let slot = slots[gap], slot.keyID != keyID.value { gap = (gap + 1) & mask }
+    guard slots[gap] != nil else { return }
+    count -= 1
+    slots[gap] = nil
+    var index = (gap + 1) & mask
+    while let slot = slots[index] {
+      let home = Int(slot.keyID) & mask
+      // Move the slot into the gap unless its home lies behind the gap.
+      if (index - home) & mask >= (index - gap) & mask {
+        slots[gap] = slot
+        slots[index] = nil
+        gap = index
+      }
+      index = (index + 1) & mask
+    }
+  }
+
+  private mutating func grow() {
+    let old = slots
+    slots = Array(repeating: nil, count: 2 * old.count)
+    mask = slots.count - 1
+    count = 0
+    for case .some(let slot) in old { set(KeyID(value: slot.keyID), to: slot.owner) }
+  }
+}

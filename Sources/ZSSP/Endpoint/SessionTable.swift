@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The sessions of an endpoint by their ids. A place is used again under another generation, so an old id finds nothing.
+struct SessionTable {
+  private struct Place {
+    var generation: UInt32
+    var session: Session?
+  }
+
+  private var places: [Place] = []
+  private var free: [UInt32] = []
+
+  /// How many sessions there are.
+  var count: Int { places.count - free.count }
+
+  subscript(id: SessionID) -> Session? {
+    guard Int(id.index) < places.count, places[Int(id.index)].generation == id.generation else { return nil }
+    return places[Int(id.index)].session
+  }
+
+  /// Adds the session that `make` makes for a new id.
+  mutating func add(_ make: (SessionID) -> Session) -> Session {
+    if free.isEmpty {
+      free.append(UInt32(places.count))
+      places.append(Place(generation: 0, session: nil))
+    }
+    let index = free.removeLast()
+    places[Int(index)].generation &+= 1
+    let session = make(SessionID(index: index, generation: places[Int(index)].generation))
+    places[Int(index)].session = session
+    return session
+  }
+
+  mutating func remove(_ id: SessionID) {
+    guard self[id] != nil else { return }
+    places[Int(id.index)].session = nil
+    free.append(id.index)
+  }
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Durations, sizes and limits. The defaults are those of the specification; peers need not agree on them.
+public struct Settings: Sendable, Hashable {
+  /// The largest datagram in bytes, headers of ZSSP included, those of UDP and IP not. At least ``smallestMTU``.
+  public var mtu = 1400
+  /// How long to wait before a packet that was not answered is sent again (section 11).
+  public var resendInterval: Duration = .seconds(1)
+  /// How long A1, A3 and B2 last before the handshake starts anew, or is forgotten (section 11).
+  public var handshakeTimeout: Duration = .seconds(10)
+  /// How long S1, R1 and R2 last before the session ends (section 11).
+  public var rekeyTimeout: Duration = .seconds(60)
+  /// The age of a key at which it is replaced, at the latest (section 11).
+  public var rekeyAfter: Duration = .seconds(3600)
+  /// Up to this much is taken off ``rekeyAfter`` at random (section 11).
+  public var rekeyJitter: Duration = .seconds(600)
+  /// How long an incomplete packet is kept (section 5).
+  public var reassemblyTimeout: Duration = .seconds(5)
+  /// Uses of a key at which a re-key starts at once (section 4).
+  public var rekeyUses: UInt64 = 1 << 30
+  /// Uses of a key at which the session ends; at most 2^32 − 1 (section 4).
+  public var keyUseLimit: UInt64 = (1 << 32) - 1
+  /// Half-open handshakes held at once; the oldest that waits for X3 makes room (section 5).
+  public var halfOpenLimit = 32
+  /// Incomplete Hellos held at once, of all strangers together; the oldest makes room (section 5).
+  public var helloLimit = 32
+  /// Fragments of incomplete Hellos held at once (section 5).
+  public var helloFragmentLimit = 1024
+  /// Incomplete packets held at once for one session (section 5).
+  public var reassemblyPackets = 64
+  /// Bytes of incomplete packets held at once for one session.
+  public var reassemblyBytes = 1 << 20
+
+  /// The smallest MTU in bytes (section 5).
+  public static let smallestMTU = 128
+  /// The largest MTU in bytes: the largest UDP payload over IPv4.
+  public static let largestMTU = 65_507
+
+  /// The defaults.
+  public init() {}
+
+  /// The longest message in bytes: `48·(mtu − 16) − 16`.
+  public var largestMessage: Int { FragmentPlan.largestMessage(mtu: mtu) }
+}
+
+/// Everything an endpoint is made with.
+public struct EndpointConfiguration: Sendable {
+  /// The endpoint's static key.
+  public var staticKey: any AgreementPrivateKey
+  /// Where cryptography comes from.
+  public var provider: any CryptoProvider
+  /// The variant of the protocol; both ends must have the same.
+  public var profile: Profile
+  /// π1 and the flags of sessions that this side opens without naming any.
+  public var flags: SecurityFlags
+  /// What Hellos must bring.
+  public var helloPolicy: HelloPolicy
+  /// Durations, sizes and limits.
+  public var settings: Settings
+
+  /// A configuration of the given parts.
+  public init(
+    staticKey: any AgreementPrivateKey, provider: some CryptoProvider, profile: Profile = .kyber1024,
+    flags: SecurityFlags = .opportunistic, helloPolicy: HelloPolicy = .automatic(), settings: Settings = Settings()
+  ) {
+    self.staticKey = staticKey
+    self.provider = provider
+    self.profile = profile
+    self.flags = flags
+    self.helloPolicy = helloPolicy
+    self.settings = settings
+  }
+}
+
+/// A configuration that cannot work.
+public enum ConfigurationError: Error, Equatable {
+  /// The MTU is not within ``Settings/smallestMTU``…``Settings/largestMTU``.
+  case mtuOutOfRange(Int)
+  /// The named setting must be greater than zero.
+  case notPositive(String)
+  /// ``Settings/keyUseLimit`` is more than 2^32 − 1.
+  case keyUseLimitTooLarge(UInt64)
+}
+
+extension ConfigurationError: CustomStringConvertible {
+  /// What is wrong and what would be right.
+  public var description: String {
+    switch self {
+    case .mtuOutOfRange(let mtu):
+      "MTU \(mtu) is out of range: it must be \(Settings.smallestMTU) to \(Settings.largestMTU) bytes"
+    case .notPositive(let name): "setting \(name) must be greater than zero"
+    case .keyUseLimitTooLarge(let limit): "key use limit \(limit) is more than 2^32 - 1"
+    }
+  }
+}
+
+extension Settings {
+  func validate() throws(ConfigurationError) {
+    guard (Self.smallestMTU...Self.largestMTU).contains(mtu) else { throw .mtuOutOfRange(mtu) }
+    guard keyUseLimit < 1 << 32 else { throw .keyUseLimitTooLarge(keyUseLimit) }
+    let durations: [(String, Duration)] = [
+      ("resendInterval", resendInterval), ("handshakeTimeout", handshakeTimeout), ("rekeyTimeout", rekeyTimeout),
+      ("rekeyAfter", rekeyAfter), ("reassemblyTimeout", reassemblyTimeout),
+    ]
+    for (name, duration) in durations where duration <= .zero { throw .notPositive(name) }
+    let limits = [
+      ("halfOpenLimit", halfOpenLimit), ("helloLimit", helloLimit), ("helloFragmentLimit", helloFragmentLimit),
+      ("reassemblyPackets", reassemblyPackets), ("reassemblyBytes", reassemblyBytes),
+      ("keyUseLimit", Int(keyUseLimit)), ("rekeyUses", Int(clamping: rekeyUses)),
+    ]
+    for (name, limit) in limits where limit <= 0 { throw .notPositive(name) }
+  }
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Datagrams that must go out, in the order of their making, in one buffer.
+///
+/// Datagrams of one size to one address lie next to each other and form a ``Run``, so that a transport can hand a run
+/// to the kernel as one UDP GSO super-datagram. The buffer is kept when the batch is emptied: in the steady state nothing
+/// is allocated.
+public struct DatagramBatch: ~Copyable {
+  /// Consecutive datagrams for one address.
+  public struct Run: Sendable, Hashable {
+    /// Where they go.
+    public let address: Address
+    /// Where they lie in ``DatagramBatch/bytes``.
+    public fileprivate(set) var range: Range<Int>
+    /// The size of each but the last in bytes. The last may be shorter.
+    public let segmentSize: Int
+    /// How many datagrams there are.
+    public fileprivate(set) var count: Int
+  }
+
+  private var storage: [UInt8] = []
+  private var used = 0
+  /// The runs, in order.
+  public private(set) var runs: [Run] = []
+
+  /// The size that the buffer has at first use, enough for a full GSO super-datagram.
+  private static let initialCapacity = 1 << 16
+
+  /// An empty batch. It allocates at first use.
+  public init() {}
+
+  /// Whether there is nothing to send.
+  public var isEmpty: Bool { runs.isEmpty }
+  /// How many bytes the datagrams have together.
+  public var byteCount: Int { used }
+  /// How many datagrams there are.
+  public var count: Int { runs.reduce(0) { $0 + $1.count } }
+
+  /// The bytes of all datagrams, one after another.
+  public var bytes: RawSpan {
+    @_lifetime(borrow self) get { unsafe storage.span.bytes.extracting(0..<used) }
+  }
+
+  /// Forgets the datagrams, once they are sent.
+  public mutating func removeAll() {
+    used = 0
+    runs.removeAll(keepingCapacity: true)
+  }
+
+  /// Appends a datagram of `size` bytes to `address`, which `write` writes whole.
+  mutating func append(size: Int, to address: Address, _ write: (inout MutableRawSpan) -> Void) {
+    let start = used
+    reserve(size)
+    used += size
+    storage.withMutableBytes { bytes in
+      var datagram = bytes.slice(start..<start + size)
+      write(&datagram)
+    }
+    record(start..<used, to: address)
+  }
+
+  private mutating func reserve(_ size: Int) {
+    guard used + size > storage.count else { return }
+    let capacity = max(Self.initialCapacity, 2 * storage.count, used + size)
+    storage.append(contentsOf: repeatElement(0, count: capacity - storage.count))
+  }
+
+  private mutating func record(_ range: Range<Int>, to address: Address) {
+    let last = runs.count - 1
+    // A run ends with its first shorter datagram.
+    if last >= 0, runs[last].address == address, range.count <= runs[last].segmentSize,
+      runs[last].range.count == runs[last].count * runs[last].segmentSize
+    {
+      runs[last].range = runs[last].range.lowerBound..<range.upperBound
+      runs[last].count += 1
+    } else {
+      runs.append(Run(address: address, range: range, segmentSize: range.count, count: 1))
+    }
+  }
+}

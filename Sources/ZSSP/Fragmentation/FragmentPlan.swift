@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// How a packet is cut into fragments (section 5): as few as the MTU allows, sizes that differ by one byte at most,
+/// the larger ones first.
+package struct FragmentPlan: Sendable {
+  /// The number of fragments.
+  package let count: Int
+  /// The payload of the smaller fragments, in bytes.
+  package let base: Int
+  /// How many fragments carry one byte more.
+  package let longer: Int
+
+  /// The plan for a packet of `size` bytes in datagrams of at most `mtu` bytes.
+  package init(size: Int, mtu: Int) {
+    let room = mtu - FragmentHeader.size
+    self.init(size: size, count: (size + room - 1) / room)
+  }
+
+  /// The plan for a packet of `size` bytes in `count` fragments.
+  package init(size: Int, count: Int) {
+    self.count = count
+    (base, longer) = size.quotientAndRemainder(dividingBy: count)
+  }
+
+  /// The part of the packet that fragment `number` carries.
+  package func range(_ number: Int) -> Range<Int> {
+    let start = number * base + min(number, longer)
+    return start..<start + base + (number < longer ? 1 : 0)
+  }
+
+  /// The longest plaintext that fits into the largest number of fragments: `48·(M − 16) − 16` bytes.
+  package static func largestMessage(mtu: Int) -> Int {
+    FragmentHeader.largestCount * (mtu - FragmentHeader.size) - PacketSize.tag
+  }
+}

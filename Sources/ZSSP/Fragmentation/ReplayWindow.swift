@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Which counters of a session were received: a sliding bitmap in the manner of RFC 6479 (section 4).
+///
+/// The bitmap takes 1 KiB and spans exactly 8192 counters: the counter that follows the newest accepted one, and the
+/// 8192 before that.
+package struct ReplayWindow: Sendable {
+  /// How many counters the window spans.
+  package static let span: UInt64 = 8192
+  /// How far a counter may be ahead of what the window has seen.
+  package static let largestStep: UInt64 = 1 << 24
+
+  private var bits = InlineArray<128, UInt64>(repeating: 0)
+  /// One more than the newest accepted counter.
+  package private(set) var next: UInt64 = 0
+
+  package init() {}
+
+  /// Whether `counter` was not accepted before, is not older than the window, and not too far ahead.
+  package func accepts(_ counter: UInt64) -> Bool {
+    if counter >= next { return counter - next < Self.largestStep }
+    return next - counter <= Self.span && !isSet(counter)
+  }
+
+  /// Marks `counter` as received. To be called once its packet is authentic.
+  /// - Returns: whether it was acceptable.
+  package mutating func accept(_ counter: UInt64) -> Bool {
+    guard accepts(counter) else { return false }
+    if counter >= next {
+      clear(from: next, through: counter)
+      next = counter + 1
+    }
+    bits[word(counter)] |= bit(counter)
+    return true
+  }
+
+  private func word(_ counter: UInt64) -> Int { Int(truncatingIfNeeded: counter >> 6) & 127 }
+  private func bit(_ counter: UInt64) -> UInt64 { 1 << (counter & 63) }
+  private func isSet(_ counter: UInt64) -> Bool { bits[word(counter)] & bit(counter) != 0 }
+
+  /// Forgets what the places of the counters `first...last` said of counters one or more spans before them.
+  private mutating func clear(from first: UInt64, through last: UInt64) {
+    guard last - first < Self.span else {
+      bits = InlineArray(repeating: 0)
+      return
+    }
+    var counter = first
+    while counter <= last {
+      // The bits of one word, from `counter` to the end of the word or to `last`.
+      let end = min(counter | 63, last)
+      let count = end - counter + 1
+      let mask = count == 64 ? UInt64.max : ((1 << count) - 1) << (counter & 63)
+      bits[word(counter)] &= ~mask
+      counter = end + 1
+    }
+  }
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The incomplete packets of one session or half-open handshake (section 5). Their headers were protected, so they
+/// come from the peer, or repeat what the peer once sent.
+///
+/// Packets share slots by the low bits of their counters, and a newer counter evicts an older one. Nothing is allocated
+/// while no packet is incomplete.
+package struct SessionReassembly: Sendable {
+  /// What is held at most.
+  package struct Limits: Sendable, Hashable {
+    /// The number of slots.
+    package var packets = 64
+    /// The bytes of all incomplete packets together.
+    package var bytes = 1 << 20
+    /// The bytes of one packet.
+    package var packetBytes = Int.max
+  }
+
+  private let limits: Limits
+  private let timeout: Duration
+  /// The oldest first.
+  private var packets: [PacketAssembly] = []
+  /// The bytes that the incomplete packets take.
+  package private(set) var bytes = 0
+
+  package init(limits: Limits, timeout: Duration) {
+    self.limits = limits
+    self.timeout = timeout
+  }
+
+  /// How many packets are incomplete.
+  package var count: Int { packets.count }
+  /// When the oldest packet expires.
+  package var nextDeadline: Instant? { packets.first?.startedAt.advanced(by: timeout) }
+
+  /// What became of a fragment.
+  package enum Outcome {
+    case stored
+    case refused(DropReason)
+    case complete([UInt8])
+  }
+
+  /// Takes one fragment of several: `payload` with its header.
+  package mutating func insert(_ header: FragmentHeader, _ payload: RawSpan, at now: Instant) -> Outcome {
+    let slot = header.counter % UInt64(limits.packets)
+    var index = packets.count
+    if let found = packets.firstIndex(where: { $0.header.counter % UInt64(limits.packets) == slot }) {
+      if packets[found].isPart(header) {
+        index = found
+      } else if packets[found].header.counter < header.counter {
+        _ = remove(at: found)
+        index = packets.count
+      } else {
+        return .refused(.reassemblyFull)
+      }
+    }
+    if index == packets.count {
+      let assembly = PacketAssembly(header, first: payload, at: now)
+      // The limit of a packet may be Int.max, so nothing is added to it.
+      guard assembly.capacity - 2 * FragmentHeader.largestCount <= limits.packetBytes,
+        assembly.capacity <= limits.bytes
+      else { return .refused(.reassemblyFull) }
+      while bytes + assembly.capacity > limits.bytes { _ = remove(at: 0) }
+      index = packets.count
+      packets.append(assembly)
+      bytes += assembly.capacity
+    }
+    if let reason = packets[index].insert(header, payload) { return .refused(reason) }
+    guard packets[index].isComplete else { return .stored }
+    guard let packet = remove(at: index).assembled(), packet.count <= limits.packetBytes else {
+      return .refused(.malformed)
+    }
+    return .complete(packet)
+  }
+
+  /// Drops what has been incomplete for too long.
+  /// - Returns: how many packets were dropped.
+  package mutating func expire(at now: Instant) -> Int {
+    var expired = 0
+    while let deadline = nextDeadline, deadline <= now {
+      _ = remove(at: 0)
+      expired += 1
+    }
+    return expired
+  }
+
+  /// Drops everything.
+  package mutating func removeAll() {
+    packets = []
+    bytes = 0
+  }
+
+  private mutating func remove(at index: Int) -> PacketAssembly {
+    let packet = packets.remove(at: index)
+    bytes -= packet.capacity
+    if packets.isEmpty { packets = [] }
+    return packet
+  }
+}

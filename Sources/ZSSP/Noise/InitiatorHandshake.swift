@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Alice's half of Noise XKhfs+psk2 (section 6). Each step takes what it needs and returns what the next one needs; none keeps state.
+package enum InitiatorHandshake {
+  /// What Alice keeps between X1 and X2.
+  package struct Hello: Sendable {
+    /// X1 without the challenge response, 1717 bytes.
+    package let packet: [UInt8]
+    /// hk, which protects headers from here on and never changes.
+    package let headerKeys: DirectionalKeys
+    fileprivate let state: SymmetricState
+    fileprivate let ephemeral: any AgreementPrivateKey
+    fileprivate let decapsulationKey: any DecapsulationKey
+
+    /// The packet-nonce counter: the last 8 bytes of X1's final tag.
+    package var counter: UInt64 { packet.rawBytes.load(UInt64.self, at: packet.count - 8) }
+  }
+
+  /// What Alice knows after X2.
+  package struct Completion: Sendable {
+    /// X3.
+    package let packet: [UInt8]
+    /// kid_B
+    package let responderKeyID: KeyID
+    /// The ratchet state that Bob used.
+    package let used: RatchetState
+    /// Whether Bob used the empty state although Alice offered another.
+    package let isDowngrade: Bool
+    /// The keys of the session.
+    package let secrets: SessionSecrets
+  }
+
+  /// Writes X1.
+  package static func hello(
+    keyID: KeyID, to responder: any AgreementPublicKey, ratchet: RatchetPair, profile: Profile,
+    provider: any CryptoProvider
+  ) throws(AuthenticationFailure) -> Hello {
+    let keyIDBytes = keyID.bytes
+    var state = SymmetricState(protocolName: profile.handshakeName, provider: provider)
+    state.mixHash(keyIDBytes.rawBytes)
+    let responderKey = responder.encoded
+    state.mixHash(responderKey.bytes)
+
+    // e
+    let ephemeral = provider.generateAgreementKey()
+    state.mixEphemeral(ephemeral.publicKey)
+    // es
+    try state.mixKey(agreementOf: ephemeral, responder)
+    // e1
+    let decapsulationKey = provider.generateEncapsulationKey(for: profile.kem)
+    let encapsulationKey = decapsulationKey.encapsulationKey
+    let sealedKey = state.encryptAndHash(encapsulationKey.rawBytes, Nonce(.hello, 0))
+    // payload: rf1 || (rf2 or zeros)
+    let fingerprints = ratchet.state1.fingerprint.bytes + (ratchet.state2?.fingerprint ?? .empty).bytes
+    let sealedFingerprints = state.encryptAndHash(fingerprints.rawBytes, Nonce(.hello, 1))
+
+    return Hello(
+      packet: keyIDBytes + ephemeral.publicKey.array + sealedKey + sealedFingerprints,
+      headerKeys: state.additionalKeys("ASKH"), state: state, ephemeral: ephemeral,
+      decapsulationKey: decapsulationKey)
+  }
+
+  /// Reads X2 (1653 bytes) and writes X3.
+  ///
+  /// - Parameters:
+  ///   - ratchet: the states that X1 offered.
+  ///   - allowsDowngrade: whether the empty state is tried after them (flag π2 clear).
+  package static func completion(
+    of hello: Hello, response packet: RawSpan, ratchet: RatchetPair, allowsDowngrade: Bool,
+    staticKey: any AgreementPrivateKey, identity: [UInt8], provider: any CryptoProvider
+  ) throws(AuthenticationFailure) -> Completion {
+    var state = hello.state
+    // e
+    let ephemeral = try provider.receivedKey(packet.extracting(0..<PublicKey.size))
+    state.mixEphemeral(ephemeral.encoded)
+    // ee
+    try state.mixKey(agreementOf: hello.ephemeral, ephemeral)
+    // ekem1
+    let sealedCiphertext = packet.extracting(PublicKey.size..<packet.byteCount - 20)
+    let ciphertext = try state.decryptAndHash(sealedCiphertext, Nonce(.response, 0))
+    try state.mixKey(decapsulating: ciphertext, with: hello.decapsulationKey)
+    // psk, payload
+    let sealedKeyID = packet.extracting(packet.byteCount - 20..<packet.byteCount)
+    let (used, responderKeyID) = try state.readResponderKeyID(
+      sealedKeyID, trying: candidates(ratchet, allowsDowngrade: allowsDowngrade))
+
+    // s
+    let ownKey = staticKey.publicKey
+    let sealedStatic = state.encryptAndHash(ownKey.bytes, Nonce(.completion, 1))
+    // se
+    try state.mixKey(agreementOf: staticKey, ephemeral)
+    // payload
+    let sealedIdentity = state.encryptAndHash(identity.rawBytes, Nonce(.completion, 0))
+    return Completion(
+      packet: sealedStatic + sealedIdentity, responderKeyID: responderKeyID, used: used,
+      isDowngrade: used.isEmpty && !ratchet.contains(.empty), secrets: SessionSecrets(state, after: used))
+  }
+
+  /// The ratchet states to try, in order: rk1, rk2 if there is one, the empty state unless π2 forbids it.
+  private static func candidates(_ ratchet: RatchetPair, allowsDowngrade: Bool) -> [RatchetState] {
+    var candidates = [ratchet.state1]
+    if let state2 = ratchet.state2 { candidates.append(state2) }
+    if allowsDowngrade, !candidates.contains(.empty) { candidates.append(.empty) }
+    return candidates
+  }
+}
+
+extension SymmetricState {
+  /// Tries each state's key as psk on the payload of X2, and goes on with the first that fits.
+  fileprivate mutating func readResponderKeyID(
+    _ sealed: RawSpan, trying candidates: [RatchetState]
+  ) throws(AuthenticationFailure) -> (RatchetState, KeyID) {
+    for candidate in candidates {
+      var attempt = self
+      let key = candidate.key
+      attempt.mixKeyAndHash(key.bytes)
+      guard let keyID = try? attempt.decryptAndHash(sealed, Nonce(.response, 0)) else { continue }
+      self = attempt
+      return (candidate, KeyID(keyID.rawBytes))
+    }
+    throw AuthenticationFailure()
+  }
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The key derivation of section 2: SP 800-108r1 in counter mode with HMAC-SHA-512.
+package enum KBKDF {
+  /// `count` outputs of 64 bytes: `output_i = HMAC(key, i || label || 00 || context || uint16(512·count))`.
+  package static func derive(
+    _ count: Int, key: RawSpan, label: StaticString, context: RawSpan, provider: any CryptoProvider
+  ) -> [Secret] {
+    let authenticator = provider.authenticator(key: key)
+    let labelSize = label.utf8CodeUnitCount
+    return (1...count).map { index in
+      let input = Secret(count: 1 + labelSize + 1 + context.byteCount + 2) { bytes in
+        bytes.store(UInt8(index), at: 0)
+        label.withUTF8Buffer { label in
+          for offset in 0..<labelSize { bytes.store(unsafe label[offset], at: 1 + offset) }
+        }
+        bytes.write(context, at: labelSize + 2)
+        bytes.store(UInt16(512 * count), at: labelSize + 2 + context.byteCount)
+      }
+      return authenticator.authenticationCode(for: input.bytes)
+    }
+  }
+
+  /// Two outputs, each cut to 32 bytes.
+  package static func derivePair(
+    key: RawSpan, label: StaticString, context: RawSpan, provider: any CryptoProvider
+  ) -> (first: Secret, second: Secret) {
+    let outputs = derive(2, key: key, label: label, context: context, provider: provider)
+    return (outputs[0].prefix(PacketSize.key), outputs[1].prefix(PacketSize.key))
+  }
+}

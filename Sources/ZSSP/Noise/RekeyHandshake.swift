@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Noise KKpsk0, the re-key (section 7). "Initiator" is the sender of K1, whatever their role in XK.
+///
+/// These are the inner packets, 69 bytes each; K1 and K2 are these sealed again under the kek of the current key.
+package enum RekeyHandshake {
+  /// The size of both inner packets in bytes.
+  package static let innerSize = PublicKey.size + KeyID.size + PacketSize.tag
+
+  /// The static keys of both sides, as the one who computes sees them.
+  package struct StaticKeys: Sendable {
+    package let own: any AgreementPrivateKey
+    package let peer: any AgreementPublicKey
+
+    package init(own: any AgreementPrivateKey, peer: any AgreementPublicKey) {
+      self.own = own
+      self.peer = peer
+    }
+  }
+
+  /// What the initiator keeps between K1 and K2.
+  package struct Initiation: Sendable {
+    /// K1, inner.
+    package let packet: [UInt8]
+    fileprivate let state: SymmetricState
+    fileprivate let ephemeral: any AgreementPrivateKey
+    fileprivate let used: RatchetState
+  }
+
+  /// What the responder computed up to the sealed key id.
+  package struct Response: Sendable {
+    /// kid_I
+    package let initiatorKeyID: KeyID
+    fileprivate var state: SymmetricState
+    fileprivate let ephemeral: PublicKey
+    fileprivate let used: RatchetState
+
+    /// Writes K2, inner, which names the responder's new key, and derives the keys.
+    package mutating func finish(keyID: KeyID) -> (packet: [UInt8], secrets: SessionSecrets) {
+      let keyIDBytes = keyID.bytes
+      let packet = ephemeral.array + state.encryptAndHash(keyIDBytes.rawBytes, Nonce(.rekeyComplete, 0))
+      return (packet, SessionSecrets(state, after: used))
+    }
+  }
+
+  /// Writes K1.
+  package static func initiation(
+    keyID: KeyID, keys: StaticKeys, ratchet: RatchetState, provider: any CryptoProvider
+  ) throws(AuthenticationFailure) -> Initiation {
+    var state = begin(initiator: keys.own.publicKey, responder: keys.peer.encoded, ratchet, provider)
+    // e
+    let ephemeral = provider.generateAgreementKey()
+    state.mixEphemeral(ephemeral.publicKey)
+    // es, ss
+    try state.mixKey(agreementOf: ephemeral, keys.peer)
+    try state.mixKey(agreementOf: keys.own, keys.peer)
+    // payload
+    let keyIDBytes = keyID.bytes
+    let sealed = state.encryptAndHash(keyIDBytes.rawBytes, Nonce(.rekeyInit, 0))
+    return Initiation(packet: ephemeral.publicKey.array + sealed, state: state, ephemeral: ephemeral, used: ratchet)
+  }
+
+  /// Reads K1 and computes K2.
+  package static func response(
+    to packet: RawSpan, keys: StaticKeys, ratchet: RatchetState, profile: Profile, provider: any CryptoProvider
+  ) throws(AuthenticationFailure) -> Response {
+    var state = begin(initiator: keys.peer.encoded, responder: keys.own.publicKey, ratchet, provider)
+    // e
+    let received = try provider.receivedKey(packet.extracting(0..<PublicKey.size))
+    state.mixEphemeral(received.encoded)
+    // es, ss
+    try state.mixKey(agreementOf: keys.own, received)
+    try state.mixKey(agreementOf: keys.own, keys.peer)
+    // payload
+    let keyID = try readKeyID(packet, &state, Nonce(.rekeyInit, 0))
+
+    // e
+    let ephemeral = provider.generateAgreementKey()
+    state.mixEphemeral(ephemeral.publicKey)
+    // ee
+    try state.mixKey(agreementOf: ephemeral, received)
+    // se
+    if profile.repeatsStaticToken {
+      try state.mixKey(agreementOf: keys.own, received)
+    } else {
+      try state.mixKey(agreementOf: ephemeral, keys.peer)
+    }
+    return Response(initiatorKeyID: keyID, state: state, ephemeral: ephemeral.publicKey, used: ratchet)
+  }
+
+  /// Reads K2.
+  package static func completion(
+    of initiation: Initiation, _ packet: RawSpan, keys: StaticKeys, profile: Profile, provider: any CryptoProvider
+  ) throws(AuthenticationFailure) -> (responderKeyID: KeyID, secrets: SessionSecrets) {
+    var state = initiation.state
+    // e
+    let received = try provider.receivedKey(packet.extracting(0..<PublicKey.size))
+    state.mixEphemeral(received.encoded)
+    // ee
+    try state.mixKey(agreementOf: initiation.ephemeral, received)
+    // se
+    if profile.repeatsStaticToken {
+      try state.mixKey(agreementOf: initiation.ephemeral, keys.peer)
+    } else {
+      try state.mixKey(agreementOf: keys.own, received)
+    }
+    // payload
+    let keyID = try readKeyID(packet, &state, Nonce(.rekeyComplete, 0))
+    return (keyID, SessionSecrets(state, after: initiation.used))
+  }
+
+  /// The pre-messages and the psk.
+  private static func begin(
+    initiator: PublicKey, responder: PublicKey, _ ratchet: RatchetState, _ provider: any CryptoProvider
+  ) -> SymmetricState {
+    var state = SymmetricState(protocolName: Profile.rekeyName, provider: provider)
+    state.mixHash(initiator.bytes)
+    state.mixHash(responder.bytes)
+    let ratchetKey = ratchet.key
+    state.mixKeyAndHash(ratchetKey.bytes)
+    return state
+  }
+
+  /// The key id at the end of an inner packet; zero is no key id.
+  private static func readKeyID(
+    _ packet: RawSpan, _ state: inout SymmetricState, _ nonce: Nonce
+  ) throws(AuthenticationFailure) -> KeyID {
+    let bytes = try state.decryptAndHash(packet.extracting(PublicKey.size..<innerSize), nonce)
+    let keyID = KeyID(bytes.rawBytes)
+    guard keyID != .none else { throw AuthenticationFailure() }
+    return keyID
+  }
+}

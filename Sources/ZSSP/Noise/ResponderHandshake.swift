@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Bob's half of Noise XKhfs+psk2 (section 6). Each step takes what it needs and returns what the next one needs; none keeps state.
+package enum ResponderHandshake {
+  /// What Bob knows after X1.
+  package struct Hello: Sendable {
+    /// kid_A, not zero.
+    package let initiatorKeyID: KeyID
+    /// rf1 and rf2, as Alice offers them.
+    package let fingerprint1: Fingerprint
+    package let fingerprint2: Fingerprint
+    /// hk, which protects headers from here on and never changes.
+    package let headerKeys: DirectionalKeys
+    fileprivate let state: SymmetricState
+    fileprivate let ephemeral: any AgreementPublicKey
+    fileprivate let encapsulationKey: [UInt8]
+  }
+
+  /// What Bob keeps until X3.
+  package struct Response: Sendable {
+    fileprivate var state: SymmetricState
+    fileprivate let ephemeral: any AgreementPrivateKey
+    /// X2 up to the sealed kid_B.
+    fileprivate let packet: [UInt8]
+    /// The ratchet state in use.
+    package let used: RatchetState
+
+    /// Writes the end of X2, which names Bob's key.
+    package mutating func finish(keyID: KeyID) -> [UInt8] {
+      let keyIDBytes = keyID.bytes
+      return packet + state.encryptAndHash(keyIDBytes.rawBytes, Nonce(.response, 0))
+    }
+  }
+
+  /// What Bob knows after X3.
+  package struct Completion: Sendable {
+    /// S_A, decoded.
+    package let initiator: any AgreementPublicKey
+    /// What Alice says of herself, 0…4096 bytes.
+    package let identity: [UInt8]
+    /// The keys of the session.
+    package let secrets: SessionSecrets
+  }
+
+  /// Reads X1 without the challenge response (1717 bytes).
+  package static func hello(
+    _ packet: RawSpan, staticKey: any AgreementPrivateKey, profile: Profile, provider: any CryptoProvider
+  ) throws(AuthenticationFailure) -> Hello {
+    let keyID = KeyID(packet)
+    guard keyID != .none else { throw AuthenticationFailure() }
+    var state = SymmetricState(protocolName: profile.handshakeName, provider: provider)
+    state.mixHash(packet.extracting(0..<KeyID.size))
+    let ownKey = staticKey.publicKey
+    state.mixHash(ownKey.bytes)
+
+    // e
+    let ephemeral = try provider.receivedKey(packet.extracting(4..<53))
+    state.mixEphemeral(ephemeral.encoded)
+    // es
+    try state.mixKey(agreementOf: staticKey, ephemeral)
+    // e1
+    let encapsulationKey = try state.decryptAndHash(packet.extracting(53..<1637), Nonce(.hello, 0))
+    // payload
+    let fingerprints = try state.decryptAndHash(packet.extracting(1637..<1717), Nonce(.hello, 1))
+    return Hello(
+      initiatorKeyID: keyID, fingerprint1: Fingerprint(fingerprints.rawBytes),
+      fingerprint2: Fingerprint(fingerprints.rawBytes.extracting(32..<64)),
+      headerKeys: state.additionalKeys("ASKH"), state: state, ephemeral: ephemeral,
+      encapsulationKey: encapsulationKey)
+  }
+
+  /// Computes X2 up to the sealed kid_B, under the ratchet state that was found (or the empty one).
+  package static func response(
+    to hello: Hello, using ratchet: RatchetState, profile: Profile, provider: any CryptoProvider
+  ) throws(AuthenticationFailure) -> Response {
+    var state = hello.state
+    // e
+    let ephemeral = provider.generateAgreementKey()
+    state.mixEphemeral(ephemeral.publicKey)
+    // ee
+    try state.mixKey(agreementOf: ephemeral, hello.ephemeral)
+    // ekem1
+    let encapsulation = try provider.encapsulating(to: hello.encapsulationKey, for: profile.kem)
+    let sealedCiphertext = state.encryptAndHash(encapsulation.ciphertext.rawBytes, Nonce(.response, 0))
+    let sharedSecret = encapsulation.sharedSecret
+    state.mixKey(sharedSecret.bytes)
+    // psk
+    let ratchetKey = ratchet.key
+    state.mixKeyAndHash(ratchetKey.bytes)
+    return Response(
+      state: state, ephemeral: ephemeral, packet: ephemeral.publicKey.array + sealedCiphertext, used: ratchet)
+  }
+
+  /// Reads X3 (at least 81 bytes).
+  package static func completion(
+    of response: Response, _ packet: RawSpan, provider: any CryptoProvider
+  ) throws(AuthenticationFailure) -> Completion {
+    let sealedStaticSize = PublicKey.size + PacketSize.tag
+    guard packet.byteCount >= PacketSize.completionWithoutIdentity else { throw AuthenticationFailure() }
+    var state = response.state
+    // s
+    let encoded = try state.decryptAndHash(packet.extracting(0..<sealedStaticSize), Nonce(.completion, 1))
+    let initiator = try provider.receivedKey(encoded.rawBytes)
+    // se
+    try state.mixKey(agreementOf: response.ephemeral, initiator)
+    // payload
+    let identity = try state.decryptAndHash(
+      packet.extracting(sealedStaticSize..<packet.byteCount), Nonce(.completion, 0))
+    return Completion(
+      initiator: initiator, identity: identity, secrets: SessionSecrets(state, after: response.used))
+  }
+}

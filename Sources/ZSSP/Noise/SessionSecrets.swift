@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a completed handshake, XK or KK, leaves to both sides (section 6).
+package struct SessionSecrets: Sendable {
+  /// The ratchet state for the next handshake.
+  package let ratchet: RatchetState
+  /// Key-exchange keys (kek), for control packets.
+  package let exchangeKeys: DirectionalKeys
+  /// Transport keys (nk), for data.
+  package let transportKeys: DirectionalKeys
+
+  /// Derives everything from the final symmetric state. The chain grows by one over the state that was used.
+  init(_ state: SymmetricState, after used: RatchetState) {
+    let (key, fingerprint) = state.ratchet()
+    ratchet = RatchetState(key: key, fingerprint: fingerprint, chainLength: used.chainLength &+ 1)
+    exchangeKeys = state.additionalKeys("ASKK")
+    transportKeys = state.split()
+  }
+}

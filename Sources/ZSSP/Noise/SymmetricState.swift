@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Something that had to be authentic was not: a tag, a point, a key (section 1 and 6).
+package struct AuthenticationFailure: Error {}
+
+/// The symmetric state of a Noise handshake, with KBKDF in the place of HKDF (section 3).
+///
+/// There is no implicit nonce: every encryption names its own. Copies are independent, which is how several pre-shared
+/// keys are tried on one message.
+package struct SymmetricState: Sendable {
+  private let provider: any CryptoProvider
+  /// `h`, the hash of the transcript.
+  package private(set) var hash: Digest
+  /// `ck`
+  package private(set) var chainingKey: Secret
+  /// `k`, the cipher key; zeros until the first MixKey.
+  private var cipherKey: Secret
+
+  /// `h` and `ck` begin as the protocol's name, padded to 64 bytes.
+  package init(protocolName: StaticString, provider: any CryptoProvider) {
+    self.provider = provider
+    func writeName(_ bytes: inout MutableRawSpan) {
+      protocolName.withUTF8Buffer { name in
+        for index in 0..<name.count { bytes.store(unsafe name[index], at: index) }
+      }
+    }
+    hash = Digest { writeName(&$0) }
+    chainingKey = Secret(count: Digest.size) { writeName(&$0) }
+    cipherKey = .zeros(PacketSize.key)
+  }
+
+  /// `h = HASH(h || data)`
+  package mutating func mixHash(_ data: RawSpan) { hash = provider.hash(hash.bytes, data) }
+
+  /// `(ck, t) = KBKDF(material, "ZSSP", ck, 2)`, `k = t[0..<32]`
+  package mutating func mixKey(_ material: RawSpan) {
+    let outputs = KBKDF.derive(2, key: material, label: "ZSSP", context: chainingKey.bytes, provider: provider)
+    chainingKey = outputs[0]
+    cipherKey = outputs[1].prefix(PacketSize.key)
+  }
+
+  /// `(ck, t, u) = KBKDF(material, "ZSSP", ck, 3)`, MixHash(t), `k = u[0..<32]`
+  package mutating func mixKeyAndHash(_ material: RawSpan) {
+    let outputs = KBKDF.derive(3, key: material, label: "ZSSP", context: chainingKey.bytes, provider: provider)
+    chainingKey = outputs[0]
+    let temporary = outputs[1]
+    mixHash(temporary.bytes)
+    cipherKey = outputs[2].prefix(PacketSize.key)
+  }
+
+  /// The `e` token. As psk modifiers are in use, it is MixHash and then MixKey.
+  package mutating func mixEphemeral(_ key: PublicKey) {
+    mixHash(key.bytes)
+    mixKey(key.bytes)
+  }
+
+  /// `c = AEAD(k, nonce, aad: h, plaintext)`, MixHash(c); c is the ciphertext and then the tag.
+  package mutating func encryptAndHash(_ plaintext: RawSpan, _ nonce: Nonce) -> [UInt8] {
+    var message = [UInt8](repeating: 0, count: plaintext.byteCount + PacketSize.tag)
+    let key = provider.packetKey(cipherKey)
+    message.withMutableBytes { key.seal(plaintext, nonce: nonce, authenticating: hash.bytes, into: &$0) }
+    mixHash(message.rawBytes)
+    return message
+  }
+
+  /// The inverse. MixHash is over the message as received. `message` has at least the size of a tag.
+  package mutating func decryptAndHash(_ message: RawSpan, _ nonce: Nonce) throws(AuthenticationFailure) -> [UInt8] {
+    var plaintext = message.array
+    let key = provider.packetKey(cipherKey)
+    let authentic = plaintext.withMutableBytes { key.open(&$0, nonce: nonce, authenticating: hash.bytes) }
+    guard authentic else { throw AuthenticationFailure() }
+    mixHash(message)
+    plaintext.removeLast(PacketSize.tag)
+    return plaintext
+  }
+
+  /// `(a, b) = KBKDF("", "ZSSP", ck, 2)`, each cut to 32: the transport keys.
+  package func split() -> DirectionalKeys {
+    pair(key: [UInt8]().rawBytes, label: "ZSSP")
+  }
+
+  /// `(a, b) = KBKDF(h, label, ck, 2)`, each cut to 32: additional symmetric keys.
+  package func additionalKeys(_ label: StaticString) -> DirectionalKeys {
+    pair(key: hash.bytes, label: label)
+  }
+
+  /// GetAsk("ASKR"): the new ratchet key and its fingerprint.
+  package func ratchet() -> (key: Secret, fingerprint: Fingerprint) {
+    let outputs = KBKDF.derivePair(key: hash.bytes, label: "ASKR", context: chainingKey.bytes, provider: provider)
+    return (outputs.first, Fingerprint(outputs.second.bytes))
+  }
+
+  private func pair(key: RawSpan, label: StaticString) -> DirectionalKeys {
+    let outputs = KBKDF.derivePair(key: key, label: label, context: chainingKey.bytes, provider: provider)
+    return DirectionalKeys(toInitiator: outputs.first, toResponder: outputs.second)
+  }
+}
+
+/// A key for each direction of a handshake. Of every derived pair the first protects what goes towards the initiator
+/// of that handshake (section 3).
+package struct DirectionalKeys: Sendable {
+  package let toInitiator: Secret
+  package let toResponder: Secret
+
+  /// The key for what the given side sends.
+  package func sending(_ role: Role) -> Secret { role == .initiator ? toResponder : toInitiator }
+  /// The key for what the given side receives.
+  package func receiving(_ role: Role) -> Secret { role == .initiator ? toInitiator : toResponder }
+}
+
+/// The side of a handshake.
+public enum Role: Sendable, Hashable {
+  /// Alice, who sends the first message.
+  case initiator
+  /// Bob, who answers it.
+  case responder
+}

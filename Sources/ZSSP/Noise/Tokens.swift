@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The tokens that both halves of both handshakes share. A key or ciphertext that a primitive refuses is a failure to
+// authenticate like any other (section 1).
+
+extension SymmetricState {
+  /// A DH token: MixKey of the shared secret.
+  mutating func mixKey(
+    agreementOf privateKey: any AgreementPrivateKey, _ publicKey: any AgreementPublicKey
+  ) throws(AuthenticationFailure) {
+    let shared: Secret
+    do { shared = try privateKey.sharedSecret(with: publicKey) } catch { throw AuthenticationFailure() }
+    mixKey(shared.bytes)
+  }
+
+  /// The receiving side of a KEM token: MixKey of the shared secret.
+  mutating func mixKey(
+    decapsulating ciphertext: [UInt8], with key: any DecapsulationKey
+  ) throws(AuthenticationFailure) {
+    let shared: Secret
+    do { shared = try key.decapsulate(ciphertext.rawBytes) } catch { throw AuthenticationFailure() }
+    mixKey(shared.bytes)
+  }
+}
+
+extension CryptoProvider {
+  /// Decodes a public key that came in a handshake.
+  func receivedKey(_ bytes: RawSpan) throws(AuthenticationFailure) -> any AgreementPublicKey {
+    guard let key = PublicKey(bytes) else { throw AuthenticationFailure() }
+    do { return try agreementPublicKey(key) } catch { throw AuthenticationFailure() }
+  }
+
+  /// Encapsulates to a key that came in a handshake.
+  func encapsulating(to key: [UInt8], for kem: KEM) throws(AuthenticationFailure) -> Encapsulation {
+    do { return try encapsulate(to: key.rawBytes, for: kem) } catch { throw AuthenticationFailure() }
+  }
+}

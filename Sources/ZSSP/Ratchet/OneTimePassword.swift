@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension RatchetState {
+  /// The state that a one-time password stands for (section 9), to be stored for the peer on both sides before the first contact.
+  ///
+  /// - Parameter password: at least 256 bits of entropy, used for one pair of peers and once.
+  public init(oneTimePassword password: RawSpan, provider: any CryptoProvider) {
+    let outputs = KBKDF.derivePair(
+      key: password, label: "ZSSP_OTP_TO_RATCHET", context: [UInt8]().rawBytes, provider: provider)
+    self.init(key: outputs.first, fingerprint: Fingerprint(outputs.second.bytes), chainLength: 1)
+  }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Names a ratchet state without giving its key away: 32 bytes (section 9).
+public struct Fingerprint: Sendable, Hashable {
+  private let words: InlineWords
+
+  /// The size in bytes.
+  public static let size = 32
+
+  /// The fingerprint of the empty state: zeros.
+  public static let empty = Fingerprint(Secret.zeros(size).bytes)
+
+  /// Copies the first 32 bytes of `bytes`, which must have as many.
+  public init(_ bytes: RawSpan) {
+    words = InlineWords(
+      first: bytes.load(UInt64.self, at: 0), second: bytes.load(UInt64.self, at: 8),
+      third: bytes.load(UInt64.self, at: 16), fourth: bytes.load(UInt64.self, at: 24))
+  }
+
+  /// Whether this is the fingerprint of the empty state.
+  public var isEmpty: Bool { self == .empty }
+
+  /// A copy of the 32 bytes.
+  public var bytes: [UInt8] {
+    [words.first, words.second, words.third, words.fourth].flatMap { word in
+      (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * $0)) }
+    }
+  }
+
+  private struct InlineWords: Sendable, Hashable {
+    let first, second, third, fourth: UInt64
+  }
+}
+
+extension Fingerprint: CustomStringConvertible, CustomReflectable {
+  /// The first four bytes, for logs. The whole fingerprint lets a Hello be recognised, so it is not shown.
+  public var description: String { String(bytes.rawBytes.hexadecimal.prefix(8)) }
+  /// Has no children, so `dump` shows no more than the description.
+  public var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
+/// What one session leaves for the next: a key, its name, and how long the chain has grown (section 9).
+public struct RatchetState: Sendable {
+  /// The pre-shared key of the next handshake, 32 bytes.
+  public let key: Secret
+  /// The key's name, which the next Hello carries.
+  public let fingerprint: Fingerprint
+  /// How many handshakes the chain has behind it; 0 for the empty state only.
+  public let chainLength: UInt64
+
+  /// The state of peers that never met: zeros.
+  public static let empty = RatchetState(key: .zeros(32), fingerprint: .empty, chainLength: 0)
+
+  /// A state of the given parts; `key` is 32 bytes.
+  public init(key: Secret, fingerprint: Fingerprint, chainLength: UInt64) {
+    self.key = key
+    self.fingerprint = fingerprint
+    self.chainLength = chainLength
+  }
+
+  /// Whether this is the empty state.
+  public var isEmpty: Bool { fingerprint.isEmpty }
+}
+
+extension RatchetState: Equatable {
+  /// States are compared by fingerprint and chain length, never by key (section 9).
+  public static func == (left: RatchetState, right: RatchetState) -> Bool {
+    left.fingerprint == right.fingerprint && left.chainLength == right.chainLength
+  }
+}
+
+/// What a store holds for one peer: the newest state, and the one before while the peer may still need it.
+public struct RatchetPair: Sendable, Equatable {
+  /// The newest state.
+  public let state1: RatchetState
+  /// An older state that is still good, if any.
+  public let state2: RatchetState?
+
+  /// What a store holds for a peer that it knows nothing of.
+  public static let empty = RatchetPair(.empty)
+
+  /// A pair of the given states.
+  public init(_ state1: RatchetState, _ state2: RatchetState? = nil) {
+    self.state1 = state1
+    self.state2 = state2
+  }
+
+  /// The state of the two that has this fingerprint, unless it is the empty one.
+  func state(_ fingerprint: Fingerprint) -> RatchetState? {
+    guard !fingerprint.isEmpty else { return nil }
+    if state1.fingerprint == fingerprint { return state1 }
+    return state2?.fingerprint == fingerprint ? state2 : nil
+  }
+
+  /// Whether `state` is one of the two.
+  public func contains(_ state: RatchetState) -> Bool { state1 == state || state2 == state }
+}

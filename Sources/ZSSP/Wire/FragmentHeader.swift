@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The 16 bytes in front of every fragment (section 5).
+package struct FragmentHeader: Hashable, Sendable {
+  /// The receiver's name for the key, 0 for X1 and challenges.
+  package var keyID: KeyID
+  /// 0…count−1.
+  package var number: UInt8
+  /// 1…48.
+  package var count: UInt8
+  /// Sent as 0, but part of the AEAD nonce, so kept as received.
+  package var reserved: UInt8
+  /// A ``PacketType``, unless the header is forged.
+  package var type: UInt8
+  /// The counter of the packet nonce.
+  package var counter: UInt64
+
+  package static let size = 16
+  /// Bytes 4..<20 are one AES block once the header is protected.
+  package static let protectedBytes = 4..<20
+  /// A shorter datagram is dropped.
+  package static let smallestDatagram = 32
+  /// More fragments are dropped.
+  package static let largestCount = 48
+
+  package init(keyID: KeyID, number: Int, count: Int, type: PacketType, counter: UInt64) {
+    self.keyID = keyID
+    self.number = UInt8(truncatingIfNeeded: number)
+    self.count = UInt8(truncatingIfNeeded: count)
+    self.reserved = 0
+    self.type = type.rawValue
+    self.counter = counter
+  }
+
+  /// Reads a header that is not, or no longer, protected. `datagram` has at least 16 bytes.
+  /// Nil unless the fragment number and count fit each other and the limit.
+  package init?(_ datagram: RawSpan) {
+    keyID = KeyID(datagram)
+    number = datagram[byte: 4]
+    count = datagram[byte: 5]
+    reserved = datagram[byte: 6]
+    type = datagram[byte: 7]
+    counter = datagram.load(UInt64.self, at: 8)
+    guard number < count, count <= Self.largestCount else { return nil }
+  }
+
+  /// The nonce that the packet was sealed with.
+  package var nonce: Nonce { Nonce(type: type, counter: counter, reserved: reserved) }
+
+  /// Writes the header to the first 16 bytes of `datagram`.
+  package func write(to datagram: inout MutableRawSpan) {
+    datagram.store(keyID.value, at: 0)
+    let rest = UInt32(number) << 24 | UInt32(count) << 16 | UInt32(reserved) << 8 | UInt32(type)
+    datagram.store(rest, at: 4)
+    datagram.store(counter, at: 8)
+  }
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+public import ZSSP
+
+/// Counters of an endpoint from its start, and how many sessions it has now.
+public struct EndpointStatistics: Sendable, Hashable {
+  /// What the protocol counts.
+  public internal(set) var endpoint: Statistics
+  /// What the transport counts.
+  public internal(set) var transport = TransportStatistics()
+  /// Sessions in any state.
+  public internal(set) var sessions = 0
+  /// Handshakes of others that are half-open.
+  public internal(set) var halfOpenHandshakes = 0
+}
+
+/// Counters of the transport under an endpoint.
+public struct TransportStatistics: Sendable, Hashable {
+  /// Datagrams that the socket delivered; several that the kernel had put together (GRO) count as one.
+  public internal(set) var reads: UInt64 = 0
+  /// Bursts in which they came: the outputs of a burst are written together.
+  public internal(set) var readBursts: UInt64 = 0
+  /// Of the reads, those in which the kernel had put several datagrams together.
+  public internal(set) var superDatagramsReceived: UInt64 = 0
+  /// Datagrams from addresses that nothing can be sent to.
+  public internal(set) var unusableSources: UInt64 = 0
+  /// Datagrams that were given to the socket; a super-datagram counts as one.
+  public internal(set) var writes: UInt64 = 0
+  /// Of the writes, those that the kernel was to segment (GSO).
+  public internal(set) var superDatagramsSent: UInt64 = 0
+  /// Datagrams that were dropped because there was no socket to send them with.
+  public internal(set) var unsentDatagrams: UInt64 = 0
+  /// Failures of the socket to send.
+  public internal(set) var sendErrors: UInt64 = 0
+  /// Sockets that failed and were replaced by another on the same port.
+  public internal(set) var socketsReplaced: UInt64 = 0
+  /// Messages that were dropped because the reader of a session was slow.
+  public internal(set) var messagesDropped: UInt64 = 0
+  /// Messages that could not be sent because their session ended first.
+  public internal(set) var messagesUnsent: UInt64 = 0
+  /// Handshakes of others that were refused because too many waited for a decision.
+  public internal(set) var incomingRefused: UInt64 = 0
+  /// Handshakes of others that were not decided on in time.
+  public internal(set) var incomingExpired: UInt64 = 0
+  /// Public-key work for strangers that was refused because there was too much of it.
+  public internal(set) var publicKeyWorkRefused: UInt64 = 0
+  /// Requests to the ratchet store that failed because too many waited.
+  public internal(set) var storeRequestsRefused: UInt64 = 0
+  /// Whether super-datagrams are sent (GSO).
+  public internal(set) var isUsingSegmentationOffload = false
+  /// Whether super-datagrams are received (GRO).
+  public internal(set) var isUsingReceiveOffload = false
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import NIOConcurrencyHelpers
+
+/// A bounded queue from the event loop to tasks that wait for its elements.
+///
+/// Elements go to waiting tasks in the order of their coming; one consumer is meant, several share. Nothing but the
+/// bounds decides what is dropped, and everything that is dropped is counted.
+final class Mailbox<Element: Sendable>: Sendable {
+  /// Who has to go when there is no room.
+  enum Policy: Sendable {
+    /// The element that has waited longest: what is newest matters most.
+    case dropOldest
+    /// The one that has just come: what is oldest was first.
+    case refuseNewest
+  }
+
+  private struct Waiter {
+    let id: UInt64
+    let continuation: CheckedContinuation<Element?, Never>
+  }
+
+  private struct State {
+    var elements = CircularBuffer<Element>()
+    var weight = 0
+    var dropped: UInt64 = 0
+    var isFinished = false
+    var waiters: [Waiter] = []
+    var lastWaiter: UInt64 = 0
+  }
+
+  private let state = NIOLockedValueBox(State())
+  private let policy: Policy
+  private let countLimit: Int
+  private let weightLimit: Int
+  private let weigh: @Sendable (Element) -> Int
+
+  /// An empty mailbox for `countLimit` elements that weigh `weightLimit` together. One element always has room,
+  /// whatever it weighs.
+  init(
+    _ policy: Policy, countLimit: Int, weightLimit: Int = .max,
+    weigh: @escaping @Sendable (Element) -> Int = { _ in 0 }
+  ) {
+    self.policy = policy
+    self.countLimit = max(1, countLimit)
+    self.weightLimit = weightLimit
+    self.weigh = weigh
+  }
+
+  /// How many elements were dropped since the start.
+  var dropped: UInt64 { state.withLockedValue { $0.dropped } }
+
+  /// Puts elements in and says how many others, or of these, had to go. A finished mailbox takes none and counts none.
+  @discardableResult
+  func append(contentsOf elements: some Collection<Element>) -> Int {
+    var served: [(Waiter, Element)] = []
+    let dropped = state.withLockedValue { state in
+      guard !state.isFinished else { return 0 }
+      var dropped = 0
+      for element in elements {
+        if state.waiters.isEmpty {
+          dropped += enqueue(element, &state)
+        } else {
+          served.append((state.waiters.removeFirst(), element))
+        }
+      }
+      state.dropped += UInt64(dropped)
+      return dropped
+    }
+    for (waiter, element) in served { waiter.continuation.resume(returning: element) }
+    return dropped
+  }
+
+  /// Puts one element in and says how many had to go.
+  @discardableResult
+  func append(_ element: Element) -> Int { append(contentsOf: CollectionOfOne(element)) }
+
+  private func enqueue(_ element: Element, _ state: inout State) -> Int {
+    let weight = weigh(element)
+    func isFull() -> Bool {
+      state.elements.count >= countLimit || (state.weight + weight > weightLimit && !state.elements.isEmpty)
+    }
+    var dropped = 0
+    while isFull() {
+      dropped += 1
+      if policy == .refuseNewest { return dropped }
+      state.weight -= weigh(state.elements.removeFirst())
+    }
+    state.elements.append(element)
+    state.weight += weight
+    return dropped
+  }
+
+  /// Takes out what nobody needs any more. It does not count as dropped.
+  func removeAll(where isUnwanted: (Element) -> Bool) {
+    state.withLockedValue { state in
+      state.elements = CircularBuffer(state.elements.filter { !isUnwanted($0) })
+      state.weight = state.elements.reduce(0) { $0 + weigh($1) }
+    }
+  }
+
+  /// No more elements will come. Those that are here can still be taken.
+  func finish() {
+    let waiters = state.withLockedValue { state in
+      state.isFinished = true
+      defer { state.waiters = [] }
+      return state.waiters
+    }
+    for waiter in waiters { waiter.continuation.resume(returning: nil) }
+  }
+
+  /// The next element; nil when the mailbox is finished and empty, or the task is cancelled.
+  func next(isolation: isolated (any Actor)? = #isolation) async -> Element? {
+    guard !Task.isCancelled else { return nil }
+    let (id, element) = state.withLockedValue { state in
+      state.lastWaiter += 1
+      return (state.lastWaiter, take(&state))
+    }
+    if let element { return element }
+    return await withTaskCancellationHandler {
+      await withCheckedContinuation(isolation: isolation) { continuation in
+        // Whoever cancels sets the flag first and then asks for the lock: either it is seen here, or the waiter is
+        // seen there.
+        let (waits, element): (Bool, Element?) = state.withLockedValue { state in
+          if let element = take(&state) { return (false, element) }
+          if state.isFinished || Task.isCancelled { return (false, nil) }
+          state.waiters.append(Waiter(id: id, continuation: continuation))
+          return (true, nil)
+        }
+        if !waits { continuation.resume(returning: element) }
+      }
+    } onCancel: {
+      cancel(id)
+    }
+  }
+
+  private func take(_ state: inout State) -> Element? {
+    guard let element = state.elements.popFirst() else { return nil }
+    state.weight -= weigh(element)
+    return element
+  }
+
+  private func cancel(_ id: UInt64) {
+    let waiter = state.withLockedValue { state in
+      state.waiters.firstIndex { $0.id == id }.map { state.waiters.remove(at: $0) }
+    }
+    waiter?.continuation.resume(returning: nil)
+  }
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import NIOConcurrencyHelpers
+import ZSSP
+
+/// Messages on their way from tasks to the event loop.
+///
+/// A task that sends puts its message here and goes on; only while the queue is full, because the socket takes no more,
+/// does it wait. The event loop is woken once for all that has gathered since it last looked.
+final class SendQueue: Sendable {
+  /// A message, as it was given.
+  enum Payload: Sendable {
+    case array([UInt8])
+    case buffer(ByteBuffer)
+
+    var count: Int {
+      switch self {
+      case .array(let bytes): bytes.count
+      case .buffer(let buffer): buffer.readableBytes
+      }
+    }
+  }
+
+  /// A message and the session that it is for.
+  struct Item: Sendable {
+    let session: SessionID
+    let payload: Payload
+
+    /// What the item counts against the limit: its bytes, and something for the item itself, so that empty messages are
+    /// bounded too.
+    var weight: Int { payload.count + 64 }
+  }
+
+  private struct Waiter {
+    let id: UInt64
+    let items: [Item]
+    let continuation: CheckedContinuation<UDPError?, Never>
+  }
+
+  private struct State {
+    var items = CircularBuffer<Item>()
+    var weight = 0
+    /// Whether the event loop knows that there is something.
+    var isAwaited = false
+    var isFinished = false
+    var waiters: [Waiter] = []
+    var lastWaiter: UInt64 = 0
+
+    mutating func append(_ item: Item) {
+      items.append(item)
+      weight += item.weight
+    }
+
+    /// Sets ``isAwaited`` and says whether it was not set before.
+    mutating func needsWaking() -> Bool {
+      defer { isAwaited = true }
+      return !isAwaited
+    }
+  }
+
+  private let state = NIOLockedValueBox(State())
+  private let limit: Int
+  private let wake: @Sendable () -> Void
+
+  /// An empty queue that suspends senders once it holds `limit` bytes. `wake` is to have ``take(weight:)`` called.
+  init(limit: Int, wake: @escaping @Sendable () -> Void) {
+    self.limit = max(1, limit)
+    self.wake = wake
+  }
+
+  /// Queues messages, all or none, and waits for room first if there is none.
+  func send(_ items: [Item]) async -> UDPError? {
+    guard !Task.isCancelled else { return .cancelled }
+    let (id, isQueued): (UInt64, Bool) = state.withLockedValue { state in
+      state.lastWaiter += 1
+      return (state.lastWaiter, isAdmitted(items, &state))
+    }
+    if isQueued { return nil }
+    return await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        let (waits, error): (Bool, UDPError?) = state.withLockedValue { state in
+          if state.isFinished { return (false, .closed) }
+          if Task.isCancelled { return (false, .cancelled) }
+          if isAdmitted(items, &state) { return (false, nil) }
+          state.waiters.append(Waiter(id: id, items: items, continuation: continuation))
+          return (true, nil)
+        }
+        if !waits { continuation.resume(returning: error) }
+      }
+    } onCancel: {
+      cancel(id)
+    }
+  }
+
+  /// Queues the items if there is room and nobody waits. Waking an event loop under the lock is safe: it only queues.
+  private func isAdmitted(_ items: [Item], _ state: inout State) -> Bool {
+    guard !state.isFinished, state.waiters.isEmpty, state.weight < limit else { return false }
+    for item in items { state.append(item) }
+    if !items.isEmpty, state.needsWaking() { wake() }
+    return true
+  }
+
+  /// Takes out messages of about `weight` bytes, at least one if there is one, and lets waiting senders in. An empty
+  /// answer means that the queue will wake the event loop when there is something again.
+  func take(weight: Int) -> [Item] {
+    var admitted: [Waiter] = []
+    let taken = state.withLockedValue { state in
+      var taken: [Item] = []
+      var sum = 0
+      while sum < weight, let item = state.items.popFirst() {
+        sum += item.weight
+        taken.append(item)
+      }
+      state.weight -= sum
+      while state.weight < limit, !state.waiters.isEmpty {
+        let waiter = state.waiters.removeFirst()
+        for item in waiter.items { state.append(item) }
+        admitted.append(waiter)
+      }
+      if taken.isEmpty, state.items.isEmpty { state.isAwaited = false }
+      return taken
+    }
+    for waiter in admitted { waiter.continuation.resume(returning: nil) }
+    return taken
+  }
+
+  /// Drops everything. From now on sending fails with ``UDPError/closed``.
+  func finish() {
+    let waiters = state.withLockedValue { state in
+      state.isFinished = true
+      state.items.removeAll()
+      state.weight = 0
+      defer { state.waiters = [] }
+      return state.waiters
+    }
+    for waiter in waiters { waiter.continuation.resume(returning: .closed) }
+  }
+
+  private func cancel(_ id: UInt64) {
+    let waiter = state.withLockedValue { state in
+      state.waiters.firstIndex { $0.id == id }.map { state.waiters.remove(at: $0) }
+    }
+    waiter?.continuation.resume(returning: .cancelled)
+  }
+}

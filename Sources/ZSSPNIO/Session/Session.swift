@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+public import NIOCore
+public import ZSSP
+
+/// A session with one peer: encrypted and authenticated datagrams in both directions.
+///
+/// The service is that of UDP: messages may be lost or come in another order; none comes twice or altered. A session
+/// lives until ``close()``, until it or the endpoint ends; letting go of this object does not end it. There is no
+/// message in the protocol for a session's end: the peer notices when it needs an answer.
+public final class Session: Sendable {
+  /// The session's name within its endpoint.
+  public let id: SessionID
+  /// What was known of the session when it was established.
+  public let establishment: Establishment
+  private let handle: EndpointHandle
+  private let inbox: SessionInbox
+
+  init(_ established: EstablishedSession, _ handle: EndpointHandle) {
+    id = established.id
+    establishment = established.establishment
+    inbox = established.inbox
+    self.handle = handle
+  }
+
+  /// The peer's static key, proved.
+  public var peer: PublicKey { establishment.peer }
+  /// What the initiator said of itself, 0…4096 bytes.
+  public var identity: [UInt8] { establishment.identity }
+  /// The side that this endpoint was on in the handshake.
+  public var role: Role { establishment.role }
+  /// Where the peer was when the session was established. It may move; see ``events`` and ``snapshot()``.
+  public var remoteAddress: SocketAddress { SocketAddress(establishment.address) }
+  /// The longest message in bytes.
+  public var largestMessage: Int { handle.largestMessage }
+
+  /// Why the session ended; nil while it lasts.
+  public var endReason: EndReason? { inbox.endReason }
+  /// How many messages were dropped because ``messages`` was read too slowly.
+  public var droppedMessages: UInt64 { inbox.messages.dropped }
+
+  /// The messages of the peer, 0…``largestMessage`` bytes of the peer's MTU each.
+  ///
+  /// For one consumer. While nobody reads, ``UDPOptions/messageBuffer`` messages of together
+  /// ``UDPOptions/messageBufferBytes`` bytes are kept; then the oldest is dropped for each that comes. The sequence
+  /// ends with the session, after what has come before.
+  public var messages: Messages { Messages(mailbox: inbox.messages, handle: handle) }
+
+  /// What happens to the session: confirmed, downgraded, rekeyed, moved, and at last ended.
+  ///
+  /// For one consumer. The newest ``UDPOptions/eventBuffer`` are kept.
+  public var events: SessionEvents { SessionEvents(mailbox: inbox.events, handle: handle) }
+
+  /// Sends a message of 0…``largestMessage`` bytes.
+  ///
+  /// Returns when the message is queued for the socket, which is at once unless the socket takes no more: then it waits
+  /// for ``UDPOptions/sendBuffer`` to have room. There is no guarantee that the message arrives.
+  ///
+  /// - Throws: ``UDPError/messageTooLarge(size:limit:)``, ``UDPError/sessionEnded(_:)``, ``UDPError/closed``, or
+  ///   ``UDPError/cancelled``, after which the message is not sent.
+  public func send(_ message: [UInt8]) async throws(UDPError) {
+    try await queue([.array(message)])
+  }
+
+  /// Sends the readable bytes of a buffer as one message. See ``send(_:)-([UInt8])``.
+  public func send(_ message: ByteBuffer) async throws(UDPError) {
+    try await queue([.buffer(message)])
+  }
+
+  /// Sends a copy of some bytes as one message. See ``send(_:)-([UInt8])``.
+  public func send(_ message: some Collection<UInt8>) async throws(UDPError) {
+    try await queue([.array(Array(message))])
+  }
+
+  /// Sends many messages, in this order, or none of them if one cannot be sent. Cheaper than one by one, and messages
+  /// of one size leave as super-datagrams where the system has them.
+  public func send(_ messages: [[UInt8]]) async throws(UDPError) {
+    try await queue(messages.map { .array($0) })
+  }
+
+  private func queue(_ messages: [SendQueue.Payload]) async throws(UDPError) {
+    for message in messages where message.count > largestMessage {
+      throw .messageTooLarge(size: message.count, limit: largestMessage)
+    }
+    if let reason = endReason { throw handle.isClosed ? .closed : .sessionEnded(reason) }
+    if let error = await handle.sendQueue.send(messages.map { SendQueue.Item(session: id, payload: $0) }) {
+      throw error
+    }
+  }
+
+  /// How the session stands now; nil once it has ended.
+  public func snapshot() async -> SessionDescription? {
+    let id = id
+    return await handle.ask { driver in driver.endpoint.session(id) } ?? nil
+  }
+
+  /// Replaces the session's key now instead of when its time has come (section 7). ``events`` tells when it is done.
+  ///
+  /// - Returns: whether a re-key begins. It does not while one is under way, or before the peer has confirmed the session.
+  @discardableResult
+  public func rekey() async -> Bool {
+    let id = id
+    return await handle.ask { driver in driver.rekey(id) } ?? false
+  }
+
+  /// Ends the session here, after what was queued before. The peer is not told. Closing twice does no harm.
+  public func close() async {
+    let id = id
+    await handle.ask { driver in driver.close(id) }
+  }
+}

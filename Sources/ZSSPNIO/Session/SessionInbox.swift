@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOConcurrencyHelpers
+import ZSSP
+
+/// What the event loop has for the reader of one session. It is there before the application has the ``Session``, so
+/// that nothing which comes early is lost.
+final class SessionInbox: Sendable {
+  let messages: Mailbox<[UInt8]>
+  let events: Mailbox<Event>
+  private let reason = NIOLockedValueBox<EndReason?>(nil)
+
+  init(_ options: UDPOptions) {
+    messages = Mailbox(
+      .dropOldest, countLimit: options.messageBuffer, weightLimit: options.messageBufferBytes, weigh: \.count)
+    events = Mailbox(.dropOldest, countLimit: options.eventBuffer)
+  }
+
+  /// Why the session ended, once it has.
+  var endReason: EndReason? { reason.withLockedValue { $0 } }
+
+  /// The session has ended. What has come so far can still be read.
+  func finish(_ reason: EndReason) {
+    self.reason.withLockedValue { $0 = reason }
+    messages.finish()
+    events.finish()
+  }
+}
+
+/// What the event loop hands out when a session is established.
+struct EstablishedSession: Sendable {
+  let id: SessionID
+  let establishment: Establishment
+  let inbox: SessionInbox
+}
+
+/// How an attempt to get a session comes out.
+typealias SessionOutcome = OneShot<Result<EstablishedSession, UDPError>>

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+public import ZSSP
+
+/// The messages of a session; see ``Session/messages``.
+public struct Messages: AsyncSequence, Sendable {
+  /// A message.
+  public typealias Element = [UInt8]
+  /// The sequence does not fail.
+  public typealias Failure = Never
+
+  let mailbox: Mailbox<[UInt8]>
+  /// Reading keeps the endpoint open even where nothing else does.
+  let handle: EndpointHandle
+
+  /// Reads the messages. Iterators share them: each message goes to one.
+  public func makeAsyncIterator() -> Iterator { Iterator(sequence: self) }
+
+  /// Reads messages.
+  public struct Iterator: AsyncIteratorProtocol {
+    let sequence: Messages
+
+    /// The next message; nil when the session has ended, or the task is cancelled.
+    public mutating func next() async -> [UInt8]? { await sequence.mailbox.next() }
+
+    /// The next message; nil when the session has ended, or the task is cancelled.
+    public mutating func next(isolation actor: isolated (any Actor)?) async -> [UInt8]? {
+      await sequence.mailbox.next(isolation: actor)
+    }
+  }
+}
+
+/// The events of a session; see ``Session/events``.
+public struct SessionEvents: AsyncSequence, Sendable {
+  /// An event.
+  public typealias Element = Event
+  /// The sequence does not fail.
+  public typealias Failure = Never
+
+  let mailbox: Mailbox<Event>
+  /// Reading keeps the endpoint open even where nothing else does.
+  let handle: EndpointHandle
+
+  /// Reads the events. Iterators share them: each event goes to one.
+  public func makeAsyncIterator() -> Iterator { Iterator(sequence: self) }
+
+  /// Reads events.
+  public struct Iterator: AsyncIteratorProtocol {
+    let sequence: SessionEvents
+
+    /// The next event; nil when the session has ended, or the task is cancelled.
+    public mutating func next() async -> Event? { await sequence.mailbox.next() }
+
+    /// The next event; nil when the session has ended, or the task is cancelled.
+    public mutating func next(isolation actor: isolated (any Actor)?) async -> Event? {
+      await sequence.mailbox.next(isolation: actor)
+    }
+  }
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import NIOPosix
+
+/// Binds sockets for a driver.
+enum DatagramSocket {
+  /// Room for the largest datagram, and for what GRO puts together.
+  private static let readSize = 1 << 16
+  /// Senders wait when the socket holds more than `high` bytes, until it holds less than `low`.
+  private static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 256 << 10, high: 1 << 20)
+
+  /// Binds a socket to `address`. To be called on the driver's event loop.
+  static func bind(to address: SocketAddress, for driver: Driver) -> EventLoopFuture<any Channel> {
+    let (options, bound) = (driver.options, driver.bound)
+    guard var bootstrap = DatagramBootstrap(validatingGroup: driver.eventLoop) else {
+      return driver.eventLoop.makeFailedFuture(UnsupportedEventLoop())
+    }
+    let batch = max(1, options.readBatch)
+    bootstrap =
+      bootstrap
+      .channelOption(.datagramVectorReadMessageCount, value: batch)
+      .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: batch * readSize))
+      .channelOption(.writeBufferWaterMark, value: waterMark)
+      .channelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          try options.configureChannel?(channel)
+          try channel.pipeline.syncOperations.addHandler(DatagramHandler(bound.value))
+        }.flatMap {
+          enableOffload(of: channel, options, bound)
+        }
+      }
+    if let size = options.receiveBufferSize {
+      bootstrap = bootstrap.channelOption(.socketOption(.so_rcvbuf), value: .init(clamping: size))
+    }
+    if let size = options.sendBufferSize {
+      bootstrap = bootstrap.channelOption(.socketOption(.so_sndbuf), value: .init(clamping: size))
+    }
+    return bootstrap.bind(to: address)
+  }
+
+  /// Turns on what the kernel has and the options allow. A kernel that refuses is no error.
+  private static func enableOffload(
+    of channel: any Channel, _ options: UDPOptions, _ bound: NIOLoopBound<Driver>
+  ) -> EventLoopFuture<Void> {
+    bound.value.offersSegmentationOffload(options.segmentationOffload && System.supportsUDPSegmentationOffload)
+    bound.value.counters.isUsingReceiveOffload = false
+    guard options.receiveOffload, System.supportsUDPReceiveOffload else {
+      return channel.eventLoop.makeSucceededVoidFuture()
+    }
+    return channel.setOption(.datagramReceiveSegmentSize, value: true).flatMap {
+      channel.setOption(.datagramReceiveOffload, value: true)
+    }.map {
+      bound.value.counters.isUsingReceiveOffload = true
+    }.flatMapErrorThrowing { _ in }
+  }
+}
+
+/// The event loop is not one of NIOPosix.
+struct UnsupportedEventLoop: Error {}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// The system's error numbers that mean something to this module.
+enum Errno {
+  static let addressInUse = EADDRINUSE
+  static let addressNotAvailable = EADDRNOTAVAIL
+  static let permissionDenied = EACCES
+  static let notPermitted = EPERM
+  static let addressFamilyNotSupported = EAFNOSUPPORT
+  static let messageTooLarge = EMSGSIZE
+
+  /// What a kernel answers that will not segment: no checksum offload (EIO), segments longer than the path's MTU
+  /// (EINVAL, newer EMSGSIZE), no such feature.
+  static let segmentationRefused: Set<CInt> = [EIO, EINVAL, EMSGSIZE, EOPNOTSUPP, ENOPROTOOPT]
+}

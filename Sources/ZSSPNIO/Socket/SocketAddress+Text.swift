@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+public import NIOCore
+import NIOPosix
+
+extension SocketAddress {
+  /// Reads `1.2.3.4:5`, `[::1]:5` or `[fe80::1%eth0]:5`. Names are not looked up; see ``resolve(hostAndPort:)``.
+  public init(hostAndPort text: String) throws(UDPError) {
+    let (host, port) = try Self.split(text)
+    self = try Self.numeric(host, port, text)
+  }
+
+  /// Reads what ``init(hostAndPort:)`` reads, and `name:5`, for which the system's resolver is asked.
+  public static func resolve(hostAndPort text: String) async throws(UDPError) -> SocketAddress {
+    let (host, port) = try split(text)
+    return try await resolve(host: host, port: port, text)
+  }
+
+  /// Looks up an address or a name.
+  static func resolve(host: String, port: Int, _ text: String) async throws(UDPError) -> SocketAddress {
+    if let address = try? numeric(host, port, text) { return address }
+    guard (0...65_535).contains(port) else { throw .invalidAddress(text, reason: "the port must be 0 to 65535") }
+    do {
+      // The resolver blocks, so it runs on a thread that may be blocked.
+      return try await NIOThreadPool.singleton.runIfActive {
+        try SocketAddress.makeAddressResolvingHost(host, port: port)
+      }
+    } catch {
+      throw .invalidAddress(text, reason: "the name \"\(host)\" is not known")
+    }
+  }
+
+  private static func split(_ text: String) throws(UDPError) -> (host: String, port: Int) {
+    guard let colon = text.lastIndex(of: ":") else {
+      throw .invalidAddress(text, reason: "the port is missing; write 192.0.2.1:4500 or [2001:db8::1]:4500")
+    }
+    var host = text[..<colon]
+    let digits = text[text.index(after: colon)...]
+    guard digits.allSatisfy(\.isASCII), let port = UInt16(digits) else {
+      throw .invalidAddress(text, reason: "the port must be a number from 0 to 65535")
+    }
+    if host.hasPrefix("["), host.hasSuffix("]") {
+      host = host.dropFirst().dropLast()
+    } else if host.contains(":") {
+      throw .invalidAddress(text, reason: "an IPv6 address goes in brackets, as in [2001:db8::1]:4500")
+    }
+    guard !host.isEmpty else { throw .invalidAddress(text, reason: "the host is missing") }
+    return (String(host), Int(port))
+  }
+
+  private static func numeric(_ host: String, _ port: Int, _ text: String) throws(UDPError) -> SocketAddress {
+    guard (0...65_535).contains(port) else { throw .invalidAddress(text, reason: "the port must be 0 to 65535") }
+    do {
+      return try SocketAddress(ipAddress: host, port: port)
+    } catch {
+      throw .invalidAddress(text, reason: "\"\(host)\" is neither an IPv4 nor an IPv6 address")
+    }
+  }
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+public import NIOCore
+public import ZSSP
+
+/// What went wrong at one of the doors of ``UDPEndpoint``, ``Session`` and ``IncomingSession``.
+public enum UDPError: Error {
+  /// The text is no address. `reason` says what would be one.
+  case invalidAddress(String, reason: String)
+  /// No socket could be bound.
+  case bindFailed(host: String, port: Int, reason: BindFailure)
+  /// The endpoint's configuration cannot work.
+  case configuration(ConfigurationError)
+  /// The session could not be opened.
+  case open(OpenError)
+  /// The socket is of IPv4, or bound to one IPv6 address, and cannot reach an address of the other kind.
+  case unreachable(SocketAddress, from: SocketAddress)
+  /// The message is longer than ``Settings/largestMessage`` allows at the endpoint's MTU; sizes in bytes.
+  case messageTooLarge(size: Int, limit: Int)
+  /// The session is over.
+  case sessionEnded(EndReason)
+  /// The responder's application refused this side.
+  case rejected
+  /// No session came about in time. The reason is that of the last restart of the handshake; nil if it had no time to
+  /// restart.
+  case timeout(RestartReason?)
+  /// The incoming handshake waited too long for a decision, or was decided on before.
+  case expired
+  /// The handshake was accepted, and then failed.
+  case handshakeFailed(DropReason)
+  /// The task was cancelled.
+  case cancelled
+  /// The endpoint is closed.
+  case closed
+  /// The socket failed and could not be replaced. The text is the system's.
+  case transport(String)
+}
+
+/// Why a socket could not be bound.
+public enum BindFailure: Sendable, Hashable {
+  /// Another socket has the port.
+  case portInUse
+  /// No interface of this machine has the address.
+  case addressNotAvailable
+  /// The system wants more rights for this port.
+  case permissionDenied
+  /// The system does not have this kind of address.
+  case unsupportedFamily
+  /// The event loop group is not one of NIOPosix.
+  case unsupportedEventLoop
+  /// Anything else, in the system's words.
+  case other(String)
+}
+
+extension BindFailure: CustomStringConvertible {
+  /// What is wrong, for people.
+  public var description: String {
+    switch self {
+    case .portInUse: "port in use"
+    case .addressNotAvailable: "no interface of this machine has this address"
+    case .permissionDenied: "permission denied (ports below 1024 need more rights)"
+    case .unsupportedFamily: "this system does not have this kind of address"
+    case .unsupportedEventLoop: "the event loop group is not a MultiThreadedEventLoopGroup"
+    case .other(let text): text
+    }
+  }
+
+  init(_ error: any Error) {
+    guard let error = error as? IOError else {
+      self = .other("\(error)")
+      return
+    }
+    switch error.errnoCode {
+    case Errno.addressInUse: self = .portInUse
+    case Errno.addressNotAvailable: self = .addressNotAvailable
+    case Errno.permissionDenied, Errno.notPermitted: self = .permissionDenied
+    case Errno.addressFamilyNotSupported: self = .unsupportedFamily
+    default: self = .other(error.description)
+    }
+  }
+}
+
+extension UDPError: CustomStringConvertible {
+  /// What is wrong, and where it helps what would be right.
+  public var description: String {
+    switch self {
+    case .invalidAddress(let text, let reason): "\"\(text)\" is no address: \(reason)"
+    case .bindFailed(let host, let port, let reason): "cannot bind UDP \(host) port \(port): \(reason)"
+    case .configuration(let error): "\(error)"
+    case .open(let error): "\(error)"
+    case .unreachable(let remote, let local): "\(remote) cannot be reached from a socket that is bound to \(local)"
+    case .messageTooLarge(let size, let limit): "\(SendError.messageTooLarge(size: size, limit: limit))"
+    case .sessionEnded(let reason): "the session has ended: \(reason.text)"
+    case .rejected: "the peer refused this side's key or identity"
+    case .timeout(let reason): "no session in time: \(reason?.text ?? "no answer yet")"
+    case .expired: "the handshake waited too long for a decision, or was decided on before"
+    case .handshakeFailed(let reason): "the handshake was accepted and then failed: \(reason)"
+    case .cancelled: "cancelled"
+    case .closed: "the endpoint is closed"
+    case .transport(let text): "the socket failed: \(text)"
+    }
+  }
+}
+
+extension EndReason {
+  /// The reason in words.
+  var text: String {
+    switch self {
+    case .closed: "this side closed it"
+    case .rejected: "the peer refused this side"
+    case .notConfirmed: "the peer did not confirm the key in time"
+    case .rekeyTimeout: "the peer did not answer a re-key in time"
+    case .rekeyNotAuthentic: "a re-key was not authentic"
+    case .keyExhausted: "the key has been used as often as it may be"
+    case .ratchetConflict: "another session with the same peer changed the ratchet state first"
+    case .replaced: "a newer session with the same peer took its place"
+    }
+  }
+}
+
+extension RestartReason {
+  /// The reason in words.
+  var text: String {
+    switch self {
+    case .timeout: "the peer does not answer (wrong address, wrong public key, other profile, or it is silent)"
+    case .notAuthentic: "the answers are not authentic (other profile, or a ratchet that does not fit)"
+    case .notConfirmed: "the peer did not confirm (it refuses in silence, or its store failed)"
+    case .ratchetConflict: "another session with the same peer changed the ratchet state first"
+    }
+  }
+}

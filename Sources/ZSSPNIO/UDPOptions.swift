@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+package import NIOCore
+
+/// How a ``UDPEndpoint`` uses the socket, and how much it keeps for those who are slow.
+public struct UDPOptions: Sendable {
+  /// Messages that are kept for a session whose reader is slow. When there is one more the oldest is dropped and
+  /// counted: this is a datagram service, and the newest message is worth most.
+  public var messageBuffer = 1024
+  /// The bytes of those messages together. One message always has room.
+  public var messageBufferBytes = 4 << 20
+  /// Events that are kept for a session whose events nobody reads. The oldest is dropped for the newest.
+  public var eventBuffer = 64
+  /// Handshakes of others that wait for ``UDPEndpoint/incoming`` to be read. Those that do not fit are refused in
+  /// silence and counted.
+  public var incomingBuffer = 64
+  /// Bytes of messages that may wait to be sealed and sent; senders are suspended while there are more.
+  public var sendBuffer = 1 << 20
+  /// Items of public-key work that may wait or run at once. What strangers cause beyond that is dropped and counted.
+  public var publicKeyQueue = 64
+  /// Threads of this endpoint that do public-key work.
+  public var publicKeyThreads = 1
+  /// Requests to the ratchet store that may wait or run at once. More are answered with a failure, which the protocol
+  /// survives: packets are sent again.
+  public var storeQueue = 4096
+  /// Whether runs of equal datagrams leave as one UDP GSO super-datagram, if the kernel can. When it turns out at run
+  /// time that it cannot, the endpoint stops trying.
+  public var segmentationOffload = true
+  /// Whether the kernel may hand over several datagrams of one sender as one (UDP GRO), if it can.
+  public var receiveOffload = true
+  /// Datagrams that are read with one system call, where there is one for that. The read buffer has a size that is a
+  /// power of two, divided by this; an odd number keeps the datagrams from falling on the same lines of the cache.
+  public var readBatch = 31
+  /// The size to ask for of the kernel's receive buffer (SO_RCVBUF) in bytes; the system's default if nil. The kernel
+  /// may give less.
+  public var receiveBufferSize: Int? = 4 << 20
+  /// The size to ask for of the kernel's send buffer (SO_SNDBUF) in bytes; the system's default if nil. The kernel
+  /// may give less.
+  public var sendBufferSize: Int? = 4 << 20
+
+  /// Called with each new channel before it is bound, for tests that put a handler between the endpoint and the socket.
+  package var configureChannel: (@Sendable (any Channel) throws -> Void)?
+
+  /// The defaults.
+  public init() {}
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+import Synchronization
+public import ZSSP
+
+/// Every nonce that was ever used for sealing, by key. Keys are told apart by their bytes, whoever holds them.
+public final class NonceLedger: Sendable {
+  private struct KeyBytes: Hashable {
+    let first, second, third, fourth: UInt64
+  }
+
+  private struct Entries {
+    var used: [KeyBytes: Set<Nonce>] = [:]
+    var reused: Nonce?
+    var seals: UInt64 = 0
+  }
+
+  private let entries = Mutex(Entries())
+
+  /// An empty ledger.
+  public init() {}
+
+  /// The first nonce that was used twice under a key, if one was.
+  public var reusedNonce: Nonce? { entries.withLock { $0.reused } }
+  /// How many packets and parts of handshakes were sealed.
+  public var seals: UInt64 { entries.withLock { $0.seals } }
+
+  fileprivate func record(_ key: Secret, _ nonce: Nonce) {
+    let bytes = key.bytes
+    let key = KeyBytes(
+      first: bytes.load(UInt64.self, at: 0), second: bytes.load(UInt64.self, at: 8),
+      third: bytes.load(UInt64.self, at: 16), fourth: bytes.load(UInt64.self, at: 24))
+    entries.withLock {
+      $0.seals += 1
+      if !$0.used[key, default: []].insert(nonce).inserted, $0.reused == nil { $0.reused = nonce }
+    }
+  }
+}
+
+/// A provider that enters each use of a nonce into a ledger, which all endpoints of a simulation share.
+public struct NonceGuard: CryptoProvider {
+  private let base: any CryptoProvider
+  private let ledger: NonceLedger
+
+  /// Watches what is sealed with keys of `base`.
+  public init(_ base: any CryptoProvider, ledger: NonceLedger) {
+    self.base = base
+    self.ledger = ledger
+  }
+
+  /// The base's name.
+  public var name: String { base.name }
+  /// As the base does it.
+  public func fillRandom(_ bytes: inout MutableRawSpan) { base.fillRandom(&bytes) }
+  /// As the base does it.
+  public func hash(_ first: RawSpan, _ second: RawSpan) -> Digest { base.hash(first, second) }
+  /// As the base does it.
+  public func authenticator(key: RawSpan) -> any MessageAuthenticator { base.authenticator(key: key) }
+  /// As the base does it.
+  public func generateAgreementKey() -> any AgreementPrivateKey { base.generateAgreementKey() }
+  /// As the base does it.
+  public func agreementKey(privateBytes: RawSpan) throws(CryptoFailure) -> any AgreementPrivateKey {
+    try base.agreementKey(privateBytes: privateBytes)
+  }
+  /// As the base does it.
+  public func agreementPublicKey(_ key: PublicKey) throws(CryptoFailure) -> any AgreementPublicKey {
+    try base.agreementPublicKey(key)
+  }
+  /// As the base does it.
+  public func generateEncapsulationKey(for algorithm: KEM) -> any DecapsulationKey {
+    base.generateEncapsulationKey(for: algorithm)
+  }
+  /// As the base does it.
+  public func encapsulate(to encapsulationKey: RawSpan, for algorithm: KEM) throws(CryptoFailure) -> Encapsulation {
+    try base.encapsulate(to: encapsulationKey, for: algorithm)
+  }
+  /// The base's key, watched.
+  public func packetKey(_ key: Secret) -> any PacketKey {
+    GuardedPacketKey(base.packetKey(key), bytes: key, ledger: ledger)
+  }
+  /// As the base does it.
+  public func headerKey(_ key: Secret) -> any HeaderKey { base.headerKey(key) }
+}
+
+private final class GuardedPacketKey: PacketKey {
+  private let base: any PacketKey
+  private let bytes: Secret
+  private let ledger: NonceLedger
+
+  init(_ base: any PacketKey, bytes: Secret, ledger: NonceLedger) {
+    (self.base, self.bytes, self.ledger) = (base, bytes, ledger)
+  }
+
+  func seal(_ plaintext: RawSpan, nonce: Nonce, authenticating: RawSpan, into output: inout MutableRawSpan) {
+    ledger.record(bytes, nonce)
+    base.seal(plaintext, nonce: nonce, authenticating: authenticating, into: &output)
+  }
+
+  func open(_ message: inout MutableRawSpan, nonce: Nonce, authenticating: RawSpan) -> Bool {
+    base.open(&message, nonce: nonce, authenticating: authenticating)
+  }
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+
+/// A datagram on its way.
+struct Parcel: Sendable {
+  var from: Address
+  var to: Address
+  var bytes: [UInt8]
+  /// Whose it is; nil for what an attacker made.
+  var sender: Int?
+  /// It is not, byte by byte, what an endpoint sent.
+  var isForged = false
+}

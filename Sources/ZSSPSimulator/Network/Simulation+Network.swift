@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+
+/// The network: what becomes of a datagram on its way.
+extension Simulation {
+  /// Takes a datagram from an endpoint.
+  func send(_ bytes: [UInt8], from peer: SimulatedPeer, to address: Address) {
+    trace.add(.send, peer: peer.index, bytes.count, Int(address.low & 0xFFFF), at: now)
+    if peer.flags.contains(.helloRequiresRatchet),
+      peers.contains(where: { isStranger($0.index) && $0.address == address })
+    {
+      fail(.notSilent, "peer \(peer.index), whose Hellos require a ratchet, sent \(bytes.count) bytes to a stranger")
+    }
+    var parcel = Parcel(from: peer.address, to: address, bytes: bytes, sender: peer.index)
+    capture(parcel)
+    let plan = isCalm ? .perfect : plan.network
+    // All draws are made for every datagram, whatever becomes of it.
+    let (isLost, isTwice) = (networkRandom.chance(plan.loss), networkRandom.chance(plan.duplication))
+    let (isLate, isCorrupt) = (networkRandom.chance(plan.reordering), networkRandom.chance(plan.corruption))
+    let delay = networkRandom.duration(isLate ? plan.lateness : plan.delay)
+    let second = networkRandom.duration(plan.lateness)
+    let place = networkRandom.below(max(1, bytes.count))
+    guard !isLost else {
+      report.datagramsLost += 1
+      return trace.add(.lost, peer: peer.index, at: now)
+    }
+    if isTwice {
+      report.datagramsDuplicated += 1
+      agenda.add(.deliver(parcel), at: now.advanced(by: second))
+    }
+    if isCorrupt, !bytes.isEmpty {
+      parcel.bytes[place] ^= 1 << UInt8(place & 7)
+      parcel.isForged = true
+    }
+    agenda.add(.deliver(parcel), at: now.advanced(by: delay))
+  }
+
+  /// Hands a datagram to whoever lives at its address now.
+  func deliver(_ parcel: Parcel) {
+    guard let peer = peers.first(where: { $0.address == parcel.to }), peer.isUp else {
+      report.datagramsLost += 1
+      return
+    }
+    if let sender = parcel.sender, blockedUntil[flow(sender, peer.index)] > now {
+      report.datagramsLost += 1
+      return
+    }
+    let time = localTime(peer)
+    let timers = stateTimers(peer)
+    var bytes = parcel.bytes
+    let reception = bytes.withMutableBytes { peer.endpoint.receive(&$0, from: parcel.from, at: time) }
+    switch reception {
+    case .message(let session, let range): messageReceived(peer, session, Array(bytes[range]))
+    case .assembled(let session, let message): messageReceived(peer, session, message)
+    case .handled: trace.add(.deliver, peer: peer.index, bytes.count, at: now)
+    case .dropped(let reason): trace.add(.drop, peer: peer.index, bytes.count, text: "\(reason)", at: now)
+    }
+    if case .dropped = reception { expectTimers(timers, of: peer, because: "it was dropped") }
+    if parcel.isForged { expectTimers(timers, of: peer, because: "it is forged") }
+    settle(peer)
+  }
+
+  private func stateTimers(_ peer: SimulatedPeer) -> [(state: Instant, resend: Instant)?] {
+    peer.known.map { peer.endpoint.stateTimers($0.id) }
+  }
+
+  private func expectTimers(
+    _ timers: [(state: Instant, resend: Instant)?], of peer: SimulatedPeer, because reason: String
+  ) {
+    for (known, before) in zip(peer.known, timers) {
+      let after = peer.endpoint.stateTimers(known.id)
+      if before?.state != after?.state || before?.resend != after?.resend {
+        fail(.timerMoved, "a datagram moved a timer of peer \(peer.index) in \(known.state), though \(reason)")
+      }
+    }
+  }
+
+  /// A message comes to the application.
+  private func messageReceived(_ peer: SimulatedPeer, _ session: SessionID, _ message: [UInt8]) {
+    var message = message
+    hooks.tamper?(&message)
+    for _ in 0..<hooks.deliveries { check(message, peer, session) }
+    report.messagesReceived += 1
+    trace.add(.message, peer: peer.index, message.count, at: now)
+  }
+
+  private func check(_ message: [UInt8], _ peer: SimulatedPeer, _ session: SessionID) {
+    guard let other = peer.known.first(where: { $0.id == session })?.other else {
+      return fail(.wrongPeer, "peer \(peer.index) got a message of a session that it does not know")
+    }
+    guard let (from, to, number) = Payload.check(message, seed: seed) else {
+      return fail(.altered, "peer \(peer.index) got \(message.count) bytes from \(other) that nobody sent")
+    }
+    guard from == other, to == peer.index else {
+      return fail(.wrongPeer, "peer \(peer.index) got from \(other) what \(from) sent to \(to)")
+    }
+    guard flows[flow(from, to)].receive(number) else {
+      return fail(.deliveredTwice, "peer \(to) got message \(number) of \(from) twice, or before it was sent")
+    }
+  }
+
+  private func capture(_ parcel: Parcel) {
+    guard plan.attacksPerSecond > 0 else { return }
+    if captured.count < 256 {
+      captured.append(parcel)
+    } else {
+      // Old ones stay for a while: what matters in replay is often long past.
+      captured[attackRandom.below(captured.count)] = parcel
+    }
+  }
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+
+/// One endpoint with its clock, its store, and what its application knows.
+final class SimulatedPeer {
+  /// A session as the application knows it.
+  struct Known {
+    let id: SessionID
+    /// The other peer's index; nil for someone who is no peer.
+    let other: Int?
+    var state: String
+    /// On this peer's clock.
+    var since: Instant
+    /// `established` was reported, and the state since is one to send in.
+    var isEstablished = false
+  }
+
+  let index: Int
+  let flags: SecurityFlags
+  let configuration: EndpointConfiguration
+  var endpoint: Endpoint
+  var store = SimulatedStore()
+  var clock: SimulatedClock
+  /// Counts crashes: what was asked by an earlier incarnation is not answered.
+  var incarnation = 0
+  var isUp = true
+  /// What incarnations before this one asked of the store, and the store has not done, it will not do.
+  var forgottenWrites = 0
+  /// Where the peer is now.
+  var address: Address
+  /// The other peers that this one talks to.
+  var neighbours: [Int] = []
+  var known: [Known] = []
+  /// When what was asked about a peer last takes effect: what is asked later may not overtake it.
+  var lastEffects: [Instant]
+  /// The true time of the wake that is on the agenda.
+  var wake = Instant.distantFuture
+  /// Peers whose chain went back, with a swap whose answer came, and no report of a downgrade yet.
+  var unreported: [Int] = []
+
+  init(
+    index: Int, configuration: EndpointConfiguration, clock: SimulatedClock, peers: Int
+  ) throws(ConfigurationError) {
+    self.index = index
+    self.flags = configuration.flags
+    self.configuration = configuration
+    self.clock = clock
+    endpoint = try Endpoint(configuration)
+    address = Self.home(index, port: 1000)
+    lastEffects = Array(repeating: Instant(nanoseconds: .min), count: peers)
+  }
+
+  /// Peers live in 10.0.0.0/8.
+  static func home(_ index: Int, port: UInt16) -> Address {
+    Address(ipv4: 0x0A00_0001 + UInt32(index), port: port)
+  }
+
+  var publicKey: PublicKey { configuration.staticKey.publicKey }
+
+  func sessions(with other: Int) -> [Known] { known.filter { $0.other == other } }
+
+  /// A session to send on, if there is one.
+  func established(with other: Int) -> SessionID? {
+    known.last { $0.other == other && $0.isEstablished }?.id
+  }
+
+  func forget(_ id: SessionID) { known.removeAll { $0.id == id } }
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+
+/// What drives an endpoint: after each input its events, requests and datagrams are taken, and its next wake planned.
+extension Simulation {
+  func wake(_ peer: SimulatedPeer) {
+    peer.wake = .distantFuture
+    guard peer.isUp else { return }
+    let time = localTime(peer)
+    if let deadline = peer.endpoint.nextDeadline, deadline <= time {
+      trace.add(.wake, peer: peer.index, at: now)
+      peer.endpoint.advance(to: time)
+      if let next = peer.endpoint.nextDeadline, next <= time {
+        fail(.stuck, "peer \(peer.index) has a deadline that is still due after advancing to it")
+      }
+    }
+    settle(peer)
+  }
+
+  /// Empties the queues. Every input to an endpoint ends with this.
+  func settle(_ peer: SimulatedPeer) {
+    while let event = peer.endpoint.nextEvent() { happened(event, at: peer) }
+    while let request = peer.endpoint.nextRequest() { take(request, of: peer) }
+    takeOutbox(of: peer)
+    checkInvariants(of: peer)
+    guard let deadline = peer.endpoint.nextDeadline else { return }
+    let due = peer.clock.trueTime(of: deadline, notBefore: now)
+    guard due < peer.wake else { return }
+    peer.wake = due
+    agenda.add(.wake(peer: peer.index), at: due)
+  }
+
+  private func takeOutbox(of peer: SimulatedPeer) {
+    guard !peer.endpoint.outbox.isEmpty else { return }
+    var datagrams: [(Address, [UInt8])] = []
+    for run in peer.endpoint.outbox.runs {
+      var start = run.range.lowerBound
+      while start < run.range.upperBound {
+        let end = min(start + run.segmentSize, run.range.upperBound)
+        datagrams.append((run.address, peer.endpoint.outbox.bytes.extracting(start..<end).array))
+        start = end
+      }
+    }
+    peer.endpoint.outbox.removeAll()
+    for (address, bytes) in datagrams { send(bytes, from: peer, to: address) }
+  }
+
+  private func take(_ request: Request, of peer: SimulatedPeer) {
+    let faults = isCalm ? .none : plan.faults
+    switch request {
+    case .store(let id, let request):
+      let isSlow = faultRandom.chance(faults.storeSlowness)
+      let delay = faultRandom.duration(.zero...(isSlow ? .seconds(8) : .milliseconds(3)))
+      var time = now.advanced(by: delay)
+      // Requests about one peer take effect in the order in which they were made, restarts in between or not.
+      if let other = request.peer.flatMap(index(of:)) {
+        time = max(time, peer.lastEffects[other])
+        peer.lastEffects[other] = time
+      }
+      agenda.add(.store(peer: peer.index, incarnation: peer.incarnation, id, request), at: time)
+    case .accept(let id, let request):
+      decide(id, request, of: peer)
+    case .work(let work):
+      let isSlow = faultRandom.chance(faults.slowWork)
+      let (isRefused, isLost) = (faultRandom.chance(faults.refusedWork), faultRandom.chance(faults.lostAnswer))
+      let delay = faultRandom.duration(.zero...(isSlow ? .seconds(6) : .milliseconds(4)))
+      if isRefused {
+        trace.add(.workRefused, peer: peer.index, text: "\(work.kind)", at: now)
+        peer.endpoint.refuse(work.id)
+        return settle(peer)
+      }
+      if isLost { return trace.add(.answerLost, peer: peer.index, text: "\(work.kind)", at: now) }
+      agenda.add(.work(peer: peer.index, incarnation: peer.incarnation, work), at: now.advanced(by: delay))
+    }
+  }
+
+  /// A store request takes effect, whether or not whoever made it still lives.
+  func perform(_ request: StoreRequest, _ id: RequestID, _ peer: SimulatedPeer, _ incarnation: Int) {
+    guard incarnation >= peer.forgottenWrites else { return }
+    let faults = isCalm ? .none : plan.faults
+    let (failsBefore, failsAfter) = (
+      faultRandom.chance(faults.storeFailure), faultRandom.chance(faults.storeFailure / 2)
+    )
+    let (isLost, isSlow) = (faultRandom.chance(faults.lostAnswer), faultRandom.chance(faults.storeSlowness))
+    let delay = faultRandom.duration(.zero...(isSlow ? .seconds(4) : .milliseconds(2)))
+    var answer = StoreAnswer.failed
+    var isRegress = false
+    if !failsBefore {
+      let before = peer.store
+      answer = peer.store.apply(request)
+      if let regress = peer.store.regress {
+        isRegress = true
+        checkRegress(regress, peer)
+      }
+      if case .swapped = answer, hooks.forgets?() ?? false { peer.store = before }
+    }
+    if failsBefore || failsAfter {
+      report.storeFailures += 1
+      answer = .failed
+      trace.add(.storeFailed, peer: peer.index, failsBefore ? 0 : 1, at: now)
+    }
+    trace.add(.store, peer: peer.index, text: request.name, at: now)
+    if isLost { return trace.add(.answerLost, peer: peer.index, at: now) }
+    agenda.add(
+      .storeAnswer(peer: peer.index, incarnation: incarnation, id, answer, isRegress: isRegress),
+      at: now.advanced(by: delay))
+  }
+
+  /// The answer of a store comes to the endpoint.
+  func storeAnswered(_ peer: SimulatedPeer, _ id: RequestID, _ answer: StoreAnswer, isRegress: Bool) {
+    trace.add(.storeAnswer, peer: peer.index, text: answer.name, at: now)
+    let (waiting, downgrades) = (peer.endpoint.diagnostics.requests, report.downgrades)
+    peer.endpoint.answer(id, store: answer, at: localTime(peer))
+    let wasAwaited = peer.endpoint.diagnostics.requests < waiting
+    settle(peer)
+    if isRegress, wasAwaited, case .swapped = answer, report.downgrades == downgrades {
+      fail(.chainWentBack, "a chain of peer \(peer.index) went back, and no downgrade was reported")
+    }
+  }
+}
+
+extension StoreRequest {
+  var name: String {
+    switch self {
+    case .lookUp: "lookUp"
+    case .load: "load"
+    case .compareAndSwap(_, let expected, let new):
+      "swap \(expected.state1.chainLength),\(expected.state2?.chainLength ?? 0) → "
+        + "\(new.state1.chainLength),\(new.state2?.chainLength ?? 0)"
+    }
+  }
+}
+
+extension StoreAnswer {
+  var name: String {
+    switch self {
+    case .found(let state, _): "found \(state.chainLength)"
+    case .unknown: "unknown"
+    case .pair(let pair): "pair \(pair.state1.chainLength),\(pair.state2?.chainLength ?? 0)"
+    case .swapped: "swapped"
+    case .notSwapped: "notSwapped"
+    case .failed: "failed"
+    }
+  }
+}

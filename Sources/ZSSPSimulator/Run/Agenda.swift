@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+
+/// What will happen, by time; what is due at the same time happens in the order in which it was put down.
+struct Agenda<Item> {
+  private struct Entry {
+    let time: Instant
+    let number: UInt64
+    let item: Item
+
+    func isBefore(_ other: Entry) -> Bool { (time, number) < (other.time, other.number) }
+  }
+
+  private var heap: [Entry] = []
+  private var lastNumber: UInt64 = 0
+
+  var count: Int { heap.count }
+
+  mutating func add(_ item: Item, at time: Instant) {
+    lastNumber += 1
+    heap.append(Entry(time: time, number: lastNumber, item: item))
+    var index = heap.count - 1
+    while index > 0, heap[index].isBefore(heap[(index - 1) / 2]) {
+      heap.swapAt(index, (index - 1) / 2)
+      index = (index - 1) / 2
+    }
+  }
+
+  /// Takes out what is next, if it is due by `limit`.
+  mutating func next(by limit: Instant) -> (time: Instant, item: Item)? {
+    guard let first = heap.first, first.time <= limit else { return nil }
+    let last = heap.removeLast()
+    if !heap.isEmpty {
+      heap[0] = last
+      siftDown()
+    }
+    return (first.time, first.item)
+  }
+
+  private mutating func siftDown() {
+    var index = 0
+    while true {
+      var smallest = index
+      for child in [2 * index + 1, 2 * index + 2] where child < heap.count && heap[child].isBefore(heap[smallest]) {
+        smallest = child
+      }
+      guard smallest != index else { return }
+      heap.swapAt(index, smallest)
+      index = smallest
+    }
+  }
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+
+/// What must hold after every step.
+extension Simulation {
+  /// Looks at a peer after it was given something.
+  func checkInvariants(of peer: SimulatedPeer) {
+    if let nonce = ledger.reusedNonce {
+      fail(.nonceReused, "nonce \(nonce.type)‖\(nonce.counter) was used twice under one key")
+    }
+    let held = peer.endpoint.diagnostics
+    let settings = plan.settings
+    if held.sessions != peer.known.count {
+      fail(
+        .unbounded, "peer \(peer.index) holds \(held.sessions) sessions, and its application knows \(peer.known.count)")
+    }
+    if held.halfOpen > settings.halfOpenLimit || held.incompleteHellos > settings.helloLimit
+      || held.keyIDs > 4 * held.sessions + held.halfOpen || held.timers > held.sessions + held.halfOpen
+      || held.requests > held.sessions + held.halfOpen
+    {
+      fail(.unbounded, "peer \(peer.index) holds \(held)")
+    }
+    let time = localTime(peer)
+    let isDue = peer.endpoint.nextDeadline.map { $0 <= time } ?? false
+    for index in peer.known.indices { observe(index, of: peer, at: time, isDue: isDue) }
+  }
+
+  /// Follows the state of a session as it looks from outside.
+  private func observe(_ index: Int, of peer: SimulatedPeer, at time: Instant, isDue: Bool) {
+    let known = peer.known[index]
+    guard let session = peer.endpoint.session(known.id) else {
+      return fail(.unbounded, "a session of peer \(peer.index) is gone without an event")
+    }
+    peer.known[index].isEstablished = session.isEstablished
+    if session.state != known.state {
+      peer.known[index].state = session.state
+      peer.known[index].since = time
+    } else if !isDue, known.since.duration(to: time) > longest(session.state) {
+      fail(
+        .stuck,
+        "peer \(peer.index) has been in \(session.state) with \(known.other ?? -1) for "
+          + "\(known.since.duration(to: time))")
+    }
+  }
+
+  /// How long a state may last (section 11). S2 may wait for an answer that is lost, and ask again, a few times.
+  private func longest(_ state: String) -> Duration {
+    let settings = plan.settings
+    switch state {
+    case "A1", "A3": return settings.handshakeTimeout
+    case "S2": return settings.rekeyAfter + settings.handshakeTimeout * 12
+    default: return settings.rekeyTimeout
+    }
+  }
+
+  /// A swap that shortens a chain is a downgrade: to the first link of a new chain, where that is allowed.
+  func checkRegress(_ regress: SimulatedStore.Regress, _ peer: SimulatedPeer) {
+    let other = index(of: regress.peer) ?? -1
+    if other < 0 || isPersistent(peer.index, other) || regress.to != 1 {
+      fail(
+        .chainWentBack, "the chain of peer \(peer.index) with \(other) went from \(regress.from) to \(regress.to)")
+    }
+  }
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+
+/// Who there is, and what is stored before anything happens.
+extension Simulation {
+  func makePeer(_ index: Int, of count: Int) throws(ConfigurationError) -> SimulatedPeer {
+    var random = SimulationRandom(seed: seed, stream: 1000 + UInt64(index))
+    let isPersistent: Bool
+    let coin = random.chance(0.5)
+    switch plan.mode {
+    case .persistent: isPersistent = true
+    case .opportunistic: isPersistent = false
+    case .mixed: isPersistent = coin
+    }
+    let seeded = SeededProvider(provider, seed: seed, stream: 2000 + UInt64(index))
+    let isStranger = index >= plan.peers
+    let configuration = EndpointConfiguration(
+      staticKey: seeded.generateAgreementKey(), provider: NonceGuard(seeded, ledger: ledger),
+      flags: isPersistent && !isStranger ? .persistent : .opportunistic, helloPolicy: plan.helloPolicy,
+      settings: plan.settings)
+    let clock = SimulatedClock(
+      at: now, showing: Instant(nanoseconds: Int64(random.below(1 << 50))),
+      skew: random.below(2 * plan.faults.clockSkew + 1) - plan.faults.clockSkew)
+    let peer = try SimulatedPeer(index: index, configuration: configuration, clock: clock, peers: count)
+    if isStranger { peer.address = Address(ipv4: 0xE000_0001, port: 666) }
+    return peer
+  }
+
+  /// Up to five peers all talk to all, more each to its four neighbours on a ring.
+  func connect() {
+    let count = plan.peers
+    for low in 0..<count {
+      for high in low + 1..<max(count, low + 1)
+      where count <= 5 || high - low <= 2 || low + count - high <= 2 {
+        links.append((low, high))
+        peers[low].neighbours.append(high)
+        peers[high].neighbours.append(low)
+      }
+    }
+    for (low, high) in links where isPersistent(low, high) {
+      var random = SimulationRandom(seed: seed, stream: 1 << 32 | UInt64(low) << 16 | UInt64(high))
+      let password = (0..<32).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+      let state = RatchetState(oneTimePassword: password.rawBytes, provider: provider)
+      peers[low].store.set(peers[high].publicKey, RatchetPair(state))
+      peers[high].store.set(peers[low].publicKey, RatchetPair(state))
+    }
+  }
+
+  /// Whether two peers insist on their ratchet: both do so if one of them is persistent.
+  func isPersistent(_ one: Int, _ other: Int) -> Bool {
+    peers[one].flags == .persistent || peers[other].flags == .persistent
+  }
+
+  /// The flags of sessions between two peers.
+  func flags(_ one: Int, _ other: Int) -> SecurityFlags {
+    isPersistent(one, other) ? .persistent : .opportunistic
+  }
+
+  func isStranger(_ index: Int) -> Bool { index >= plan.peers }
+
+  /// Whose key it is; nil if it is nobody's here.
+  func index(of key: PublicKey) -> Int? { peers.firstIndex { $0.publicKey == key } }
+
+  func flow(_ from: Int, _ to: Int) -> Int { from * peers.count + to }
+}

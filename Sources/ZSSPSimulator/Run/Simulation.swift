@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+public import ZSSP
+
+/// A network of endpoints in virtual time, in which everything that happens follows from one seed.
+///
+/// ```swift
+/// let report = try Simulation(SimulationPlan(), seed: 1).run()
+/// ```
+///
+/// A run alternates between turbulence and calm (see ``SimulationPlan``), and throws a ``Violation`` at the first step
+/// after which a promise of the protocol does not hold. The same plan, seed and provider give the same run again.
+public final class Simulation {
+  /// Ways to lie to the invariants, which their own tests use.
+  public struct Hooks {
+    /// Changes a message on its way from the endpoint to the application.
+    public var tamper: ((inout [UInt8]) -> Void)?
+    /// Whether a swap that the store confirms is forgotten.
+    public var forgets: (() -> Bool)?
+    /// Delivers each message so often.
+    public var deliveries = 1
+
+    /// Nobody lies.
+    public init() {}
+  }
+
+  /// What will happen.
+  enum Item {
+    case deliver(Parcel)
+    case wake(peer: Int)
+    case store(peer: Int, incarnation: Int, RequestID, StoreRequest)
+    case storeAnswer(peer: Int, incarnation: Int, RequestID, StoreAnswer, isRegress: Bool)
+    case work(peer: Int, incarnation: Int, PublicKeyWork)
+    case accept(peer: Int, incarnation: Int, RequestID, AcceptDecision)
+    case application(peer: Int, phase: Int)
+    case reopen(peer: Int, other: Int, phase: Int)
+    case fault(Fault, phase: Int)
+    case restart(peer: Int, incarnation: Int)
+    case attack(phase: Int)
+    case calmTick(phase: Int)
+  }
+
+  /// The plan.
+  public let plan: SimulationPlan
+  /// The seed.
+  public let seed: UInt64
+  /// Ways to lie to the invariants.
+  public var hooks = Hooks()
+  /// What has happened so far.
+  public internal(set) var report = SimulationReport()
+
+  let provider: any CryptoProvider
+  let ledger = NonceLedger()
+  /// The peers of the plan, and then strangers.
+  var peers: [SimulatedPeer] = []
+  /// Pairs of peers that talk to each other.
+  var links: [(Int, Int)] = []
+  var agenda = Agenda<Item>()
+  var trace: Trace
+  var now = Instant.milliseconds(0)
+  /// Counts turbulences and calms; what was planned in an earlier one does not happen.
+  var phase = 0
+  var isCalm = true
+  /// When every pair had come back, in this calm.
+  var recoveredAt: Instant?
+  var calmSince = Instant.milliseconds(0)
+  var violation: Violation?
+  /// What was sent by whom to whom.
+  var flows: [Flow]
+  /// Until when nothing goes from whom to whom.
+  var blockedUntil: [Instant]
+  /// What attackers have seen.
+  var captured: [Parcel] = []
+  // One generator for each concern, so that what one draws does not shift the others more than it must.
+  var networkRandom: SimulationRandom
+  var faultRandom: SimulationRandom
+  var applicationRandom: SimulationRandom
+  var attackRandom: SimulationRandom
+
+  /// A simulation that has not begun.
+  ///
+  /// - Parameters:
+  ///   - provider: where cryptography comes from. Its randomness is replaced by the seed's where that is possible.
+  ///   - traceLimit: how many steps a violation shows.
+  public init(
+    _ plan: SimulationPlan, seed: UInt64, provider: any CryptoProvider = StandInCrypto(), traceLimit: Int = 200
+  ) throws(ConfigurationError) {
+    self.plan = plan
+    self.seed = seed
+    self.provider = provider
+    trace = Trace(limit: max(1, traceLimit))
+    networkRandom = SimulationRandom(seed: seed, stream: 1)
+    faultRandom = SimulationRandom(seed: seed, stream: 2)
+    applicationRandom = SimulationRandom(seed: seed, stream: 3)
+    attackRandom = SimulationRandom(seed: seed, stream: 4)
+    let count = plan.peers + (plan.attacksPerSecond > 0 ? 1 : 0)
+    flows = Array(repeating: Flow(), count: count * count)
+    blockedUntil = Array(repeating: Instant(nanoseconds: .min), count: count * count)
+    report.seed = seed
+    for index in 0..<count { peers.append(try makePeer(index, of: count)) }
+    connect()
+  }
+
+  /// Runs to the end of the plan.
+  ///
+  /// - Returns: what happened.
+  public func run() throws(Violation) -> SimulationReport {
+    let end = now.advanced(by: plan.duration)
+    while now < end {
+      beginTurbulence()
+      try proceed(until: now.advanced(by: plan.turbulence))
+      beginCalm()
+      try proceed(until: now.advanced(by: plan.calm))
+      try endCalm()
+    }
+    finishReport()
+    return report
+  }
+
+  /// Does all that is due until `end`.
+  private func proceed(until end: Instant) throws(Violation) {
+    while let (time, item) = agenda.next(by: end) {
+      now = max(now, time)
+      report.steps += 1
+      perform(item)
+      if let violation { throw violation }
+    }
+    now = end
+  }
+
+  private func perform(_ item: Item) {
+    switch item {
+    case .deliver(let parcel): deliver(parcel)
+    case .wake(let peer): wake(peers[peer])
+    case .store(let peer, let incarnation, let id, let request): perform(request, id, peers[peer], incarnation)
+    case .storeAnswer(let peer, let incarnation, let id, let answer, let isRegress):
+      guard isAlive(peer, incarnation) else { return }
+      storeAnswered(peers[peer], id, answer, isRegress: isRegress)
+    case .work(let peer, let incarnation, let work):
+      guard isAlive(peer, incarnation) else { return }
+      let result = work.run()
+      trace.add(.work, peer: peer, text: "\(work.kind)", at: now)
+      peers[peer].endpoint.complete(result, at: localTime(peers[peer]))
+      settle(peers[peer])
+    case .accept(let peer, let incarnation, let id, let decision):
+      guard isAlive(peer, incarnation) else { return }
+      trace.add(decision == .reject(silently: true) ? .reject : .accept, peer: peer, at: now)
+      peers[peer].endpoint.answer(id, accept: decision, at: localTime(peers[peer]))
+      settle(peers[peer])
+    case .application(let peer, let phase): if phase == self.phase { applicationActs(peers[peer]) }
+    case .reopen(let peer, let other, let phase): if phase == self.phase { reopen(peers[peer], other) }
+    case .fault(let fault, let phase): if phase == self.phase { happen(fault) }
+    case .restart(let peer, let incarnation):
+      if peers[peer].incarnation == incarnation { restart(peers[peer]) }
+    case .attack(let phase): if phase == self.phase { attack() }
+    case .calmTick(let phase): if phase == self.phase { calmTick() }
+    }
+  }
+
+  private func isAlive(_ peer: Int, _ incarnation: Int) -> Bool {
+    peers[peer].isUp && peers[peer].incarnation == incarnation
+  }
+
+  func localTime(_ peer: SimulatedPeer) -> Instant { peer.clock.time(at: now) }
+
+  /// Notes a violation; the first counts.
+  func fail(_ invariant: Violation.Invariant, _ details: String) {
+    guard violation == nil else { return }
+    violation = Violation(
+      invariant: invariant, details: details, seed: seed, time: Double(now.nanoseconds) / 1e9, step: report.steps,
+      trace: trace.lines)
+  }
+
+  private func finishReport() {
+    for peer in peers { report.add(peer.endpoint.statistics) }
+    report.virtualSeconds = Double(now.nanoseconds) / 1e9
+    report.traceHash = trace.hash
+    report.seals = ledger.seals
+  }
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+
+/// What happened in a run, in numbers.
+public struct SimulationReport: Sendable, Hashable, Codable {
+  /// The seed.
+  public var seed: UInt64 = 0
+  /// Virtual time in seconds.
+  public var virtualSeconds: Double = 0
+  /// Things that happened: deliveries, timers, answers, faults.
+  public var steps: UInt64 = 0
+  /// A hash of all that happened, in order. Equal seeds and plans give equal hashes.
+  public var traceHash: UInt64 = 0
+  /// Datagrams that endpoints sent.
+  public var datagramsSent: UInt64 = 0
+  /// Datagrams that endpoints took in, those of attackers included.
+  public var datagramsReceived: UInt64 = 0
+  /// Datagrams that the network lost, partitions included.
+  public var datagramsLost: UInt64 = 0
+  /// Datagrams that the network delivered twice.
+  public var datagramsDuplicated: UInt64 = 0
+  /// Datagrams of attackers.
+  public var attacks: UInt64 = 0
+  /// Messages that applications sent.
+  public var messagesSent: UInt64 = 0
+  /// Messages that applications received.
+  public var messagesReceived: UInt64 = 0
+  /// `established` events of both roles.
+  public var handshakes: UInt64 = 0
+  /// `rekeyed` events.
+  public var rekeys: UInt64 = 0
+  /// `restarted` events.
+  public var restarts: UInt64 = 0
+  /// `downgraded` events.
+  public var downgrades: UInt64 = 0
+  /// `moved` events.
+  public var moves: UInt64 = 0
+  /// `ended` events by reason.
+  public var ends: [String: UInt64] = [:]
+  /// Drops of all endpoints by reason.
+  public var drops: [String: UInt64] = [:]
+  /// Crashes of peers.
+  public var crashes: UInt64 = 0
+  /// Stores that were lost with their peers.
+  public var storesLost: UInt64 = 0
+  /// Store requests that failed.
+  public var storeFailures: UInt64 = 0
+  /// Partitions.
+  public var partitions: UInt64 = 0
+  /// Changes of address.
+  public var rebindings: UInt64 = 0
+  /// Leaps of clocks.
+  public var clockLeaps: UInt64 = 0
+  /// Items of public-key work.
+  public var publicKeyWork: UInt64 = 0
+  /// AEAD seals, each under a nonce of its own.
+  public var seals: UInt64 = 0
+  /// Times that turbulence ended and every pair came back.
+  public var recoveries: UInt64 = 0
+  /// The longest time that it took every pair to come back, in virtual seconds.
+  public var longestRecovery: Double = 0
+  /// Sessions that applications opened anew because both ends had moved at once.
+  public var reopenedAfterMoves: UInt64 = 0
+  /// Sessions that were opened anew because a failed swap had left the stores different.
+  public var reopenedAfterSwaps: UInt64 = 0
+
+  /// A report of nothing.
+  public init() {}
+
+  /// The sum of two reports; the seed and the hash of the first.
+  public static func + (left: SimulationReport, right: SimulationReport) -> SimulationReport {
+    var sum = left
+    sum.virtualSeconds += right.virtualSeconds
+    let counters: [WritableKeyPath<SimulationReport, UInt64>] = [
+      \.steps, \.datagramsSent, \.datagramsReceived, \.datagramsLost, \.datagramsDuplicated, \.attacks,
+      \.messagesSent, \.messagesReceived, \.handshakes, \.rekeys, \.restarts, \.downgrades, \.moves, \.crashes,
+      \.storesLost, \.storeFailures, \.partitions, \.rebindings, \.clockLeaps, \.publicKeyWork, \.seals,
+      \.recoveries, \.reopenedAfterMoves, \.reopenedAfterSwaps,
+    ]
+    for counter in counters { sum[keyPath: counter] += right[keyPath: counter] }
+    sum.ends.merge(right.ends, uniquingKeysWith: +)
+    sum.drops.merge(right.drops, uniquingKeysWith: +)
+    sum.longestRecovery = max(left.longestRecovery, right.longestRecovery)
+    return sum
+  }
+
+  /// Adds an endpoint's own counters, when it is gone or the run is over.
+  mutating func add(_ statistics: Statistics) {
+    datagramsSent += statistics.datagramsSent
+    datagramsReceived += statistics.datagramsReceived
+    publicKeyWork += statistics.publicKeyWork
+    for reason in DropReason.allCases where statistics[reason] > 0 {
+      drops["\(reason)", default: 0] += statistics[reason]
+    }
+  }
+}

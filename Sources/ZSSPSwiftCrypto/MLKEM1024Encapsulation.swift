@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Crypto
+import ZSSP
+
+/// The private part of an ML-KEM-1024 key (FIPS 203), used for either algorithm (section 1: KEM).
+final class MLKEM1024DecapsulationKey: DecapsulationKey {
+  let encapsulationKey: [UInt8]
+  private let key: MLKEM1024.PrivateKey
+  private let algorithm: ZSSP.KEM
+
+  private init(_ key: MLKEM1024.PrivateKey, for algorithm: ZSSP.KEM) {
+    self.key = key
+    self.algorithm = algorithm
+    encapsulationKey = key.publicKey.rawRepresentation.array
+  }
+
+  /// The key that FIPS 203 derives from the 64 bytes of `seed`: `d || z` of algorithm 16.
+  convenience init(seed: RawSpan, for algorithm: ZSSP.KEM) throws(CryptoFailure) {
+    let key = try? seed.withUnsafeBytes { try MLKEM1024.PrivateKey(seedRepresentation: $0, publicKey: nil) }
+    guard let key else { throw CryptoFailure("an ML-KEM-1024 seed has 64 bytes") }
+    self.init(key, for: algorithm)
+  }
+
+  /// A new key. swift-crypto draws the seed itself, from the generator that ``SwiftCryptoProvider/fillRandom(_:)`` uses.
+  static func random(for algorithm: ZSSP.KEM) -> MLKEM1024DecapsulationKey {
+    // It never fails but by its signature, so the loop ends at its first turn.
+    while true {
+      if let key = try? MLKEM1024.PrivateKey() { return MLKEM1024DecapsulationKey(key, for: algorithm) }
+    }
+  }
+
+  func decapsulate(_ ciphertext: RawSpan) throws(CryptoFailure) -> Secret {
+    let secret = try? ciphertext.withUnsafeBytes { try key.decapsulate($0) }
+    guard let secret else { throw CryptoFailure("an ML-KEM-1024 ciphertext has 1568 bytes") }
+    return sharedSecret(of: secret, ciphertext, for: algorithm)
+  }
+}
+
+func mlkem1024Encapsulate(to encapsulationKey: RawSpan, for algorithm: ZSSP.KEM) throws(CryptoFailure) -> Encapsulation
+{
+  let result = try? encapsulationKey.withUnsafeBytes {
+    try MLKEM1024.PublicKey(rawRepresentation: $0).encapsulate()
+  }
+  guard let result else { throw CryptoFailure("not an ML-KEM-1024 encapsulation key") }
+  let ciphertext = result.encapsulated.array
+  return Encapsulation(
+    ciphertext: ciphertext, sharedSecret: sharedSecret(of: result.sharedSecret, ciphertext.rawBytes, for: algorithm))
+}
+
+private func sharedSecret(of secret: SymmetricKey, _ ciphertext: RawSpan, for algorithm: ZSSP.KEM) -> Secret {
+  switch algorithm {
+  case .mlkem1024: Secret(copying: secret)
+  case .kyber1024: kyber1024Secret(Secret(copying: secret).bytes, ciphertext)
+  }
+}
+
+/// What a third-round Kyber1024 makes of an ML-KEM-1024 secret: `SHAKE256(k || SHA3-256(ct))[0..<32]` (section 1).
+///
+/// FIPS 203 left out this last hash, and took another for implicit rejection. A rejected `k` is unpredictable without
+/// the private key in either, and stays so behind the hash.
+func kyber1024Secret(_ secret: RawSpan, _ ciphertext: RawSpan) -> Secret {
+  var ciphertextHash = SHA3_256()
+  ciphertext.withUnsafeBytes { ciphertextHash.update(bufferPointer: $0) }
+  let hash = ciphertextHash.finalize()
+  return Secret(count: ZSSP.KEM.sharedSecretSize) { output in
+    hash.withUnsafeBytes { Keccak.shake256(secret, RawSpan(_unsafeBytes: $0), into: &output) }
+  }
+}

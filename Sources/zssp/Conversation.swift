@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+import Crypto
+import Foundation
+import NIOCore
+import ZSSP
+import ZSSPNIO
+
+/// What `listen` and `connect` do with a session once it is up.
+struct Conversation: Sendable {
+  let session: Session
+  /// The session's number in this run, for reports.
+  let number: Int
+  let options: Options
+  let reporter: Reporter
+
+  /// The part of the options that matters here.
+  struct Options: Sendable {
+    let echo: Bool
+    let send: Int?
+    let sizes: [Int]
+    let interval: Int
+  }
+
+  /// Reports everything that comes, and sends it back if asked to, until the session ends or the task is cancelled.
+  func receive() async {
+    for await message in session.messages {
+      report(message)
+      guard options.echo else { continue }
+      do {
+        try await session.send(message)
+      } catch {
+        reportError("echo failed: \(error)")
+      }
+    }
+  }
+
+  /// Reports what happens to the session until it ends or the task is cancelled.
+  func watch() async {
+    for await event in session.events {
+      switch event {
+      case .confirmed: state("confirmed", "confirmed by \(session.peer.text)")
+      case .restarted(_, let reason): state("restarted", "handshake restarted: \(reason)", reason: "\(reason)")
+      case .rekeyed(_, let chainLength): state("rekeyed", "new key", chainLength: chainLength)
+      case .moved(_, _, let address): state("moved", "the peer is now at \(SocketAddress(address).text)")
+      case .ended(_, let reason):
+        state("closed", "closed: \(reason)", reason: "\(reason)")
+        return
+      case .established, .withdrawn, .downgraded: break
+      }
+    }
+  }
+
+  /// Sends the made messages.
+  func sendMade() async throws {
+    guard let count = options.send, !options.sizes.isEmpty else { return }
+    for index in 0..<count {
+      if index > 0, options.interval > 0 { try await Task.sleep(for: .milliseconds(options.interval)) }
+      try await session.send(Pattern.make(UInt64(index), size: options.sizes[index % options.sizes.count]))
+    }
+  }
+
+  /// Reports that the session is there.
+  func reportUp(as state: String, after duration: Duration? = nil) {
+    var report = Report("session")
+    (report.state, report.session, report.peer) = (state, number, session.peer.text)
+    report.identity = String(decoding: session.establishment.identity, as: UTF8.self)
+    report.address = session.remoteAddress.text
+    report.chainLength = session.establishment.chainLength
+    var text = "session \(number) \(state): \(session.peer.text)"
+    if let duration {
+      let milliseconds = duration / .milliseconds(1)
+      report.milliseconds = milliseconds
+      text += String(format: " in %.1f ms", milliseconds)
+    }
+    reporter.report(report, text)
+    if let held = session.establishment.downgradedFrom { reportDowngrade(from: held) }
+  }
+
+  private func reportDowngrade(from held: UInt64) {
+    var report = Report("downgrade")
+    (report.session, report.peer, report.chainLength) = (number, session.peer.text, held)
+    reporter.report(
+      report,
+      "WARNING: \(session.peer.text) does not have the ratchet that we hold for it (chain length \(held)). "
+        + "Either it lost its store, or someone has its key.")
+  }
+
+  private func report(_ message: [UInt8]) {
+    var report = Report("data")
+    (report.session, report.length) = (number, message.count)
+    report.sha256 = SHA256.hash(data: message).map { String(format: "%02x", $0) }.joined()
+    let isIntact = Pattern.check(message)
+    report.pattern = isIntact.map { $0 ? "ok" : "damaged" }
+    let content = isIntact == nil ? String(decoding: message.prefix(200), as: UTF8.self) : "made message"
+    reporter.report(report, "session \(number): \(message.count) bytes: \(content)")
+  }
+
+  private func state(_ name: String, _ text: String, reason: String? = nil, chainLength: UInt64? = nil) {
+    var report = Report("session")
+    (report.state, report.session, report.peer) = (name, number, session.peer.text)
+    (report.reason, report.chainLength) = (reason, chainLength)
+    reporter.report(report, "session \(number): \(text)")
+  }
+
+  func reportError(_ text: String) {
+    var report = Report("error")
+    (report.session, report.reason) = (number, text)
+    reporter.report(report, "session \(number): \(text)")
+  }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Foundation
+import NIOCore
+import ZSSP
+import ZSSPNIO
+import ZSSPSwiftCrypto
+
+struct Demo: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Start two peers on loopback UDP, let them shake hands, and move data both ways.",
+    discussion: "Needs no root, no configuration and no network.")
+
+  @Option(help: "kyber1024, upstream or mlkem1024.")
+  var profile = Profile.kyber1024
+
+  @Option(help: "The largest datagram in bytes, 128 to 65507.")
+  var mtu = 1500
+
+  private var settings: Settings {
+    var settings = Settings()
+    settings.mtu = mtu
+    return settings
+  }
+
+  func validate() throws {
+    guard (Settings.smallestMTU...Settings.largestMTU).contains(mtu) else {
+      throw ValidationError("--mtu \(mtu): must be \(Settings.smallestMTU) to \(Settings.largestMTU) bytes")
+    }
+  }
+
+  func run() async throws {
+    let (aliceKey, bobKey) = (StaticKey(), StaticKey())
+    let (alice, bob) = (try await endpoint(aliceKey), try await endpoint(bobKey))
+    Terminal.output("Two peers on loopback UDP, profile \(profile.rawValue), MTU \(mtu), \(SwiftCryptoProvider().name)")
+    Terminal.output("  Alice  \(alice.localAddress.text)  \(alice.publicKey.text)")
+    Terminal.output("  Bob    \(bob.localAddress.text)  \(bob.publicKey.text)")
+
+    let (a, b) = try await shakeHands(alice, bob)
+    let small = try await DemoTransfer.pingPong(a, b, count: 1000, size: 32)
+    Terminal.output(
+      String(
+        format: "Round trips   %d of 32 bytes, median %.0f µs, 99th percentile %.0f µs", small.count,
+        small.median, small.percentile99))
+    for (count, size) in [(100_000, 1400), (500, 60_000)] {
+      guard size <= settings.largestMessage else {
+        Terminal.output("\(size) bytes do not fit at this MTU: the limit is \(settings.largestMessage) bytes")
+        continue
+      }
+      for (name, from, to) in [("Alice → Bob", a, b), ("Bob → Alice", b, a)] {
+        let result = try await DemoTransfer.stream(from, to, count: count, size: size)
+        Terminal.output(result.line(name, size: size))
+      }
+    }
+    await report(alice, bob)
+    await alice.close()
+    await bob.close()
+  }
+
+  private func endpoint(_ key: StaticKey) async throws -> UDPEndpoint {
+    let configuration = EndpointConfiguration(
+      staticKey: key.agreementKey, provider: .swiftCrypto, profile: profile, settings: settings)
+    return try await Tool.bind(try AddressReader.read("127.0.0.1:0", option: "--bind"), configuration)
+  }
+
+  private func shakeHands(_ alice: UDPEndpoint, _ bob: UDPEndpoint) async throws -> (Session, Session) {
+    async let accepted: Session? = {
+      for await incoming in bob.incoming {
+        Terminal.output("Bob is asked by \(String(decoding: incoming.identity, as: UTF8.self)), and accepts")
+        return try await incoming.accept()
+      }
+      return nil
+    }()
+    let clock = ContinuousClock()
+    let start = clock.now
+    let session: Session
+    do {
+      session = try await alice.connect(
+        to: bob.localAddress, key: bob.publicKey, identity: Array("alice@example.net".utf8), timeout: .seconds(10))
+    } catch {
+      throw error.commandFailure
+    }
+    let duration = clock.now - start
+    guard let answered = try await accepted else { throw CommandFailure.failed("the endpoint closed") }
+    Terminal.output(
+      String(
+        format: "Established   Noise XK + %@ in %.1f ms and 2 round trips (X1 → X2 → X3 → C1 → C2)",
+        profile.kem == .mlkem1024 ? "ML-KEM-1024" : "Kyber1024", duration / .milliseconds(1)))
+    Terminal.output("  Alice talks to  \(session.peer.text)")
+    Terminal.output("  Bob talks to    \(answered.peer.text)")
+    Terminal.output("  ratchet chain length \(session.establishment.chainLength)")
+    return (session, answered)
+  }
+
+  private func report(_ alice: UDPEndpoint, _ bob: UDPEndpoint) async {
+    for (name, endpoint) in [("Alice", alice), ("Bob", bob)] {
+      let statistics = await endpoint.statistics().endpoint
+      Terminal.output(
+        "\(name) sent \(statistics.messagesSent) messages in \(statistics.datagramsSent) datagrams, received "
+          + "\(statistics.messagesReceived) messages, dropped \(statistics.dropped) datagrams")
+    }
+  }
+}

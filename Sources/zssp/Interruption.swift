@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import Dispatch
+import Foundation
+
+/// Ctrl-C and the polite signal of service managers, as the cancellation of a task.
+enum Interruption {
+  /// Runs `body`, and cancels it when SIGINT or SIGTERM comes or `limit` seconds have passed.
+  ///
+  /// - Returns: what `body` returned; nil if it was cancelled from here and left with an error because of it.
+  static func cancelling<Result: Sendable>(
+    after limit: Double?, _ body: @escaping @Sendable () async throws -> Result
+  ) async throws -> Result? {
+    // The signals are caught before the body says anything that could make somebody send one.
+    let interruptions = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+    let sources = [SIGINT, SIGTERM].map { number in
+      signal(number, SIG_IGN)
+      let source = DispatchSource.makeSignalSource(signal: number)
+      source.setEventHandler { interruptions.continuation.yield() }
+      source.resume()
+      return source
+    }
+    let task = Task { try await body() }
+    let watcher = Task {
+      for await _ in interruptions.stream { task.cancel() }
+    }
+    let timer = limit.map { limit in
+      Task {
+        try await Task.sleep(for: .seconds(limit))
+        task.cancel()
+      }
+    }
+    defer {
+      timer?.cancel()
+      watcher.cancel()
+      sources.forEach { $0.cancel() }
+    }
+    do {
+      return try await task.value
+    } catch {
+      if task.isCancelled { return nil }
+      throw error
+    }
+  }
+}
+
+/// Lines of standard input, read on a thread of their own, since reading blocks.
+enum StandardInput {
+  /// The lines, without their ends. Finishes at the end of input.
+  static func lines() -> AsyncStream<String> {
+    AsyncStream(bufferingPolicy: .unbounded) { continuation in
+      let thread = Thread {
+        while let line = readLine() { continuation.yield(line) }
+        continuation.finish()
+      }
+      thread.start()
+    }
+  }
+}

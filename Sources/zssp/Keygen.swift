@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import ZSSP
+import ZSSPSwiftCrypto
+
+struct Keygen: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Make a static key: a P-384 private key as PEM, in a file that only you can read.")
+
+  @Argument(help: "The file to write.")
+  var file: String
+
+  @Flag(help: "Replace the file if it exists.")
+  var force = false
+
+  func run() throws {
+    let key = StaticKey()
+    try PrivateFile.write(key.pem, to: file, replaces: force)
+    Terminal.output(key.publicKey.text)
+  }
+}
+
+struct Pubkey: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Print the public key of a private key file: base64, one line.")
+
+  @Argument(help: "The PEM file with the private key.")
+  var file: String
+
+  @Flag(help: "Print 98 hexadecimal digits instead.")
+  var hex = false
+
+  func run() throws {
+    let key = try KeyReader.privateKey(file: file)
+    Terminal.output(hex ? key.publicKey.description : key.publicKey.text)
+  }
+}
+
+/// Reads keys from arguments and files, with errors that name what and where.
+enum KeyReader {
+  /// The private key in a PEM file.
+  static func privateKey(file: String) throws(CommandFailure) -> StaticKey {
+    let text = try PrivateFile.read(file)
+    do { return try StaticKey(pem: text) } catch { throw .usage("\(file): \(error)") }
+  }
+
+  /// A public key in base64 or hexadecimal digits, given for `option`.
+  static func publicKey(_ text: String, option: String) throws(CommandFailure) -> PublicKey {
+    do { return try PublicKey(text: text) } catch { throw .usage("\(option) \(text): \(error)") }
+  }
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import NIOCore
+import Synchronization
+import ZSSP
+import ZSSPNIO
+
+struct Listen: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Accept sessions and exchange messages.",
+    discussion: """
+      Lines of standard input are sent as messages to every session unless --send or --echo is given.
+      """)
+
+  @Option(
+    help: ArgumentHelp(
+      "The address to listen on, 127.0.0.1:4000 or [::]:4000. Port 0 takes any.", valueName: "addr:port"))
+  var bind: String
+
+  @Option(
+    help: ArgumentHelp("Accept only this key, in base64 or 98 hexadecimal digits. May be repeated.", valueName: "key"))
+  var peer: [String] = []
+
+  @OptionGroup var options: SessionOptions
+
+  func run() async throws {
+    let local = try AddressReader.read(bind, option: "--bind")
+    let peers = try peer.map { try KeyReader.publicKey($0, option: "--peer") }
+    let allowed = Set(peers)
+    let staticKey = try options.staticKey()
+    let reporter = Reporter(json: options.json)
+    let conversationOptions = try Conversation.Options(options)
+    let store = try await options.security.makeStore(peers: peers)
+    let endpoint = try await Tool.bind(local, options.configuration(staticKey), store: store)
+    let (readsInput, duration) = (options.sendsStandardInput, options.duration)
+
+    _ = try await Interruption.cancelling(after: duration) {
+      Self.report(endpoint, acceptsAnyone: allowed.isEmpty, reporter)
+      try await Self.serve(endpoint, allowed, conversationOptions, reporter, readsInput: readsInput)
+    }
+    await endpoint.close()
+  }
+
+  private static func report(_ endpoint: UDPEndpoint, acceptsAnyone: Bool, _ reporter: Reporter) {
+    if acceptsAnyone { Terminal.note("no --peer given: accepting ANYONE") }
+    var report = Report("listening")
+    report.address = endpoint.localAddress.ipAddress
+    report.port = endpoint.localAddress.port
+    report.key = endpoint.publicKey.text
+    reporter.report(report, "listening on \(endpoint.localAddress.text) with key \(endpoint.publicKey.text)")
+  }
+
+  private static func serve(
+    _ endpoint: UDPEndpoint, _ allowed: Set<PublicKey>, _ options: Conversation.Options, _ reporter: Reporter,
+    readsInput: Bool
+  ) async throws {
+    let sessions = Sessions()
+    await withDiscardingTaskGroup { group in
+      if readsInput {
+        group.addTask {
+          for await line in StandardInput.lines() { await sessions.broadcast(Array(line.utf8)) }
+        }
+      }
+      for await incoming in endpoint.incoming {
+        guard allowed.isEmpty || allowed.contains(incoming.peer) else {
+          incoming.reject()
+          var report = Report("rejected")
+          (report.peer, report.reason) = (incoming.peer.text, "not in the list of --peer")
+          reporter.report(report, "rejected \(incoming.peer.text) from \(incoming.remoteAddress.text)")
+          continue
+        }
+        group.addTask { await converse(incoming, sessions, options, reporter) }
+      }
+      group.cancelAll()
+    }
+  }
+
+  private static func converse(
+    _ incoming: IncomingSession, _ sessions: Sessions, _ options: Conversation.Options, _ reporter: Reporter
+  ) async {
+    let session: Session
+    do {
+      session = try await incoming.accept()
+    } catch {
+      var report = Report("error")
+      (report.peer, report.reason) = (incoming.peer.text, "\(error)")
+      return reporter.report(report, "no session with \(incoming.peer.text): \(error)")
+    }
+    let number = sessions.add(session)
+    let conversation = Conversation(session: session, number: number, options: options, reporter: reporter)
+    conversation.reportUp(as: "new")
+    await withDiscardingTaskGroup { group in
+      group.addTask { await conversation.receive() }
+      group.addTask { await conversation.watch() }
+      group.addTask {
+        do { try await conversation.sendMade() } catch { conversation.reportError("sending failed: \(error)") }
+      }
+    }
+    sessions.remove(number)
+  }
+
+  /// The sessions that lines of standard input go to.
+  private final class Sessions: Sendable {
+    private let state = Mutex<(next: Int, sessions: [Int: Session])>((1, [:]))
+
+    func add(_ session: Session) -> Int {
+      state.withLock { state in
+        defer { state.next += 1 }
+        state.sessions[state.next] = session
+        return state.next
+      }
+    }
+
+    func remove(_ number: Int) { state.withLock { _ = $0.sessions.removeValue(forKey: number) } }
+
+    func broadcast(_ message: [UInt8]) async {
+      for (number, session) in state.withLock(\.sessions) {
+        do { try await session.send(message) } catch { Terminal.error("session \(number): \(error)") }
+      }
+    }
+  }
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import ZSSP
+import ZSSPNIO
+import ZSSPSwiftCrypto
+
+/// The options that say whom to trust how far.
+struct SecurityOptions: ParsableArguments {
+  /// A named set of flags.
+  enum Mode: String, ExpressibleByArgument, CaseIterable {
+    case opportunistic, persistent
+  }
+
+  /// A flag that overrides the mode.
+  enum Switch: String, ExpressibleByArgument, CaseIterable {
+    case on, off
+  }
+
+  /// What Hellos must bring.
+  enum Challenge: String, ExpressibleByArgument, CaseIterable {
+    case off, auto, always
+
+    var policy: HelloPolicy {
+      switch self {
+      case .off: .allow
+      case .auto: .automatic()
+      case .always: .challenge
+      }
+    }
+  }
+
+  @Option(
+    help: "opportunistic: a lost ratchet is reported. persistent: all of --pi1 to --pi4, a lost ratchet is refused.")
+  var mode = Mode.opportunistic
+
+  @Option(help: ArgumentHelp("Stay silent to Hellos that bring no ratchet known here.", valueName: "on|off"))
+  var pi1: Switch?
+
+  @Option(help: ArgumentHelp("As initiator, never go on without the ratchet.", valueName: "on|off"))
+  var pi2: Switch?
+
+  @Option(help: ArgumentHelp("As responder, never let a known peer come without its ratchet.", valueName: "on|off"))
+  var pi3: Switch?
+
+  @Option(help: ArgumentHelp("As responder, refuse in silence.", valueName: "on|off"))
+  var pi4: Switch?
+
+  @Option(
+    help: ArgumentHelp("A one-time password for the first contact with --peer; see 'zssp otp'.", valueName: "file"))
+  var otpFile: String?
+
+  @Option(help: ArgumentHelp("Where to keep ratchets. Without it they are lost at the end.", valueName: "file"))
+  var store: String?
+
+  @Option(help: "Ask Hellos for a proof of work: off, auto (beyond a budget), always.")
+  var challenge = Challenge.auto
+
+  @Option(
+    help: ArgumentHelp("Replace keys at this age: 90s, 30m, 1h.", valueName: "duration"),
+    transform: SecurityOptions.duration)
+  var rekeyAfter: Duration?
+
+  func validate() throws {
+    if challenge == .always, flags.contains(.helloRequiresRatchet) {
+      throw ValidationError("--challenge always breaks the silence of --pi1 on: use auto or off")
+    }
+  }
+
+  /// The flags of the mode, with what overrides them.
+  var flags: SecurityFlags {
+    var flags = mode == .persistent ? SecurityFlags.persistent : .opportunistic
+    let overrides: [(Switch?, SecurityFlags)] = [
+      (pi1, .helloRequiresRatchet), (pi2, .initiatorDisallowsDowngrade), (pi3, .responderDisallowsDowngrade),
+      (pi4, .responderRejectsSilently),
+    ]
+    for case (.some(let value), let flag) in overrides {
+      if value == .on { flags.insert(flag) } else { flags.remove(flag) }
+    }
+    return flags
+  }
+
+  func apply(to settings: inout Settings) {
+    guard let rekeyAfter else { return }
+    settings.rekeyAfter = rekeyAfter
+    // The same share of the age as by default.
+    settings.rekeyJitter = rekeyAfter / 6
+  }
+
+  /// The store, with the state that the one-time password stands for if there is none yet.
+  func makeStore(peers: [PublicKey]) async throws(CommandFailure) -> any RatchetStore {
+    if store == nil, mode == .persistent {
+      Terminal.note("no --store given: when this ends, peers in persistent mode cannot come back")
+    }
+    let ratchets: any RatchetStore = if let store { try FileRatchetStore(path: store) } else { InMemoryRatchetStore() }
+    if let otpFile { try await enroll(otpFile, peers, ratchets) }
+    return ratchets
+  }
+
+  private func enroll(_ file: String, _ peers: [PublicKey], _ ratchets: any RatchetStore) async throws(CommandFailure) {
+    guard let peer = peers.first, peers.count == 1 else {
+      throw .usage("--otp-file \(file): exactly one --peer is needed to say whom the password is shared with")
+    }
+    let state = try OneTimePassword.read(file)
+    // A peer that was met before has a newer ratchet; the password has done its work.
+    switch await ratchets.answer(.compareAndSwap(peer: peer, expected: .empty, new: RatchetPair(state))) {
+    case .swapped: break
+    case .notSwapped: Terminal.note("--otp-file \(file): not used, there is a ratchet for this peer")
+    default: throw .usage("--store \(store ?? ""): the one-time password could not be stored")
+    }
+  }
+
+  /// Reads 90s, 30m, 1h, or a number of seconds.
+  static func duration(_ text: String) throws -> Duration {
+    let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600]
+    let unit = text.last.flatMap { units[$0] }
+    let number = unit == nil ? Substring(text) : text.dropLast()
+    guard let value = Double(number), value > 0, value <= 1e9 else {
+      throw ValidationError("'\(text)' is not a duration like 90s, 30m or 1h")
+    }
+    return .seconds(value * (unit ?? 1))
+  }
+}

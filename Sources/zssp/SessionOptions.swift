@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+public import ArgumentParser
+public import ZSSP
+import ZSSPNIO
+import ZSSPSwiftCrypto
+
+/// The options that `listen` and `connect` share.
+struct SessionOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Private key file (PEM). Without it a key is made for this run.", valueName: "file"))
+  var key: String?
+
+  @Option(help: "What to say of ourselves when opening a session, up to 4096 bytes.")
+  var identity = ""
+
+  @Option(help: "kyber1024, upstream or mlkem1024; both ends must have the same.")
+  var profile = Profile.kyber1024
+
+  @Option(help: "The largest datagram in bytes, 128 to 65507.")
+  var mtu = Settings().mtu
+
+  @OptionGroup(title: "Security") var security: SecurityOptions
+
+  @Flag(help: "Send every message back.")
+  var echo = false
+
+  @Option(help: ArgumentHelp("Send this many made messages, which the other end can check.", valueName: "n"))
+  var send: Int?
+
+  @Option(help: ArgumentHelp("Sizes of the made messages in bytes, used in turn: 64,1400,60000.", valueName: "a,b,c"))
+  var size = "64"
+
+  @Option(help: ArgumentHelp("Pause between made messages in milliseconds.", valueName: "ms"))
+  var interval = 0
+
+  @Option(name: .customLong("for"), help: ArgumentHelp("Stop after this many seconds.", valueName: "seconds"))
+  var duration: Double?
+
+  @Flag(help: "Print one JSON object per event and line on standard output.")
+  var json = false
+
+  /// Whether lines of standard input are sent as messages: when nothing else is asked.
+  var sendsStandardInput: Bool { !echo && send == nil }
+
+  func validate() throws {
+    if let send, send < 0 { throw ValidationError("--send \(send): must not be negative") }
+    guard interval >= 0 else { throw ValidationError("--interval \(interval): must not be negative") }
+    if let duration, !(duration > 0 && duration <= 1e9) {
+      throw ValidationError("--for \(duration): must be a positive number of seconds")
+    }
+    guard identity.utf8.count <= 4096 else {
+      throw ValidationError("--identity: \(identity.utf8.count) bytes are too long, the limit is 4096")
+    }
+    guard (Settings.smallestMTU...Settings.largestMTU).contains(mtu) else {
+      throw ValidationError(
+        "--mtu \(mtu): must be \(Settings.smallestMTU) to \(Settings.largestMTU) bytes")
+    }
+    var settings = Settings()
+    settings.mtu = mtu
+    for size in try sizes() where size > settings.largestMessage {
+      throw ValidationError(
+        "--size \(size): too large, at an MTU of \(mtu) the limit is \(settings.largestMessage) bytes")
+    }
+  }
+
+  /// The sizes of made messages.
+  func sizes() throws -> [Int] {
+    try size.split(separator: ",", omittingEmptySubsequences: false).map { text in
+      guard let size = Int(text), size >= 0 else {
+        throw ValidationError("--size \(self.size): '\(text)' is not a number of bytes")
+      }
+      return size
+    }
+  }
+
+  /// The key of the file, or a new one.
+  func staticKey() throws(CommandFailure) -> StaticKey {
+    guard let key else {
+      let made = StaticKey()
+      Terminal.note("no --key given: using a new key for this run")
+      return made
+    }
+    return try KeyReader.privateKey(file: key)
+  }
+
+  /// The endpoint's configuration.
+  func configuration(_ staticKey: StaticKey) -> EndpointConfiguration {
+    var settings = Settings()
+    settings.mtu = mtu
+    security.apply(to: &settings)
+    return EndpointConfiguration(
+      staticKey: staticKey.agreementKey, provider: .swiftCrypto, profile: profile, flags: security.flags,
+      helloPolicy: security.challenge.policy, settings: settings)
+  }
+}
+
+extension Profile: ExpressibleByArgument {}

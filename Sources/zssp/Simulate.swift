@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+public import ArgumentParser
+import Foundation
+import ZSSP
+public import ZSSPSimulator
+import ZSSPSwiftCrypto
+
+extension SimulationPlan.Mode: ExpressibleByArgument {}
+
+struct Simulate: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract:
+      "Run a network of peers in virtual time, with faults and attackers, and check what the protocol promises.",
+    discussion: """
+      Everything follows from the seed: a failing seed fails again in the same step. Turbulence, half an hour of \
+      it, alternates with calm, in which every pair must come back. Probabilities are for each datagram in turbulence.
+      Exit codes: 0 all promises held, 1 one did not (it is printed, with the command that shows it again), 2 usage.
+      """)
+
+  enum Crypto: String, ExpressibleByArgument, CaseIterable {
+    case real
+    case standIn = "stand-in"
+  }
+
+  @Option(help: "The first seed.")
+  var seed: UInt64 = 1
+
+  @Option(help: "How many consecutive seeds to run.")
+  var seeds: UInt64 = 1
+
+  @Option(help: "How many peers, 2 to 64.")
+  var peers = 4
+
+  @Option(help: "Virtual hours for each seed.")
+  var hours = 3.0
+
+  @Option(help: "persistent, opportunistic or mixed.")
+  var mode = SimulationPlan.Mode.mixed
+
+  @Option(help: "Probability that a datagram is lost.")
+  var loss = NetworkPlan().loss
+
+  @Option(help: "Probability that a datagram comes twice.")
+  var duplicate = NetworkPlan().duplication
+
+  @Option(help: "Probability that a datagram comes seconds late.")
+  var reorder = NetworkPlan().reordering
+
+  @Option(help: "Probability that a datagram is changed on its way.")
+  var corrupt = NetworkPlan().corruption
+
+  @Option(help: "Partitions per hour.")
+  var partition = FaultPlan().partitionsPerHour
+
+  @Option(help: "Crashes per hour and peer.")
+  var crash = FaultPlan().crashesPerHour
+
+  @Option(help: "Changes of address per hour and peer.")
+  var rebind = FaultPlan().rebindingsPerHour
+
+  @Option(help: "Probability that a store request fails.")
+  var storeFailure = FaultPlan().storeFailure
+
+  @Option(help: "Attacks per second.")
+  var attack = SimulationPlan().attacksPerSecond
+
+  @Option(help: "The largest datagram in bytes, 128 to 65507.")
+  var mtu = 1400
+
+  @Option(help: "real, or stand-in: fast and not secure, for long runs.")
+  var crypto = Crypto.standIn
+
+  @Flag(help: "Print a line of JSON for each seed.")
+  var json = false
+
+  func validate() throws {
+    guard (2...64).contains(peers) else { throw ValidationError("--peers \(peers): must be 2 to 64") }
+    guard hours > 0, hours <= 100_000 else { throw ValidationError("--hours \(hours): must be more than 0") }
+    guard seeds > 0 else { throw ValidationError("--seeds must be at least 1") }
+    guard (Settings.smallestMTU...Settings.largestMTU).contains(mtu) else {
+      throw ValidationError("--mtu \(mtu): must be \(Settings.smallestMTU) to \(Settings.largestMTU) bytes")
+    }
+    let probabilities = [
+      ("--loss", loss), ("--duplicate", duplicate), ("--reorder", reorder), ("--corrupt", corrupt),
+      ("--store-failure", storeFailure),
+    ]
+    for (name, value) in probabilities where !(0...1).contains(value) {
+      throw ValidationError("\(name) \(value): must be 0 to 1")
+    }
+    for (name, value) in [("--partition", partition), ("--crash", crash), ("--rebind", rebind), ("--attack", attack)]
+    where !(0...100_000).contains(value) {
+      throw ValidationError("\(name) \(value): must be 0 to 100000")
+    }
+  }
+
+  private var plan: SimulationPlan {
+    var plan = SimulationPlan()
+    (plan.mode, plan.peers, plan.duration) = (mode, peers, .seconds(hours * 3600))
+    (plan.network.loss, plan.network.duplication, plan.network.reordering) = (loss, duplicate, reorder)
+    plan.network.corruption = corrupt
+    (plan.faults.partitionsPerHour, plan.faults.crashesPerHour) = (partition, crash)
+    (plan.faults.rebindingsPerHour, plan.faults.storeFailure) = (rebind, storeFailure)
+    (plan.attacksPerSecond, plan.settings.mtu) = (attack, mtu)
+    return plan
+  }
+
+  func run() throws {
+    let provider: any CryptoProvider = crypto == .real ? SwiftCryptoProvider() : StandInCrypto()
+    let start = ContinuousClock.now
+    var total: SimulationReport?
+    for number in 0..<seeds {
+      let seed = seed &+ number
+      do {
+        let report = try Simulation(plan, seed: seed, provider: provider).run()
+        if json { Terminal.output(try encode(report)) }
+        total = total.map { $0 + report } ?? report
+      } catch let violation as Violation {
+        Terminal.output(violation.description)
+        throw CommandFailure.failed("seed \(seed) failed; to see it again:\n  \(command(seed))")
+      }
+    }
+    guard let total, !json else { return }
+    summarize(total, (ContinuousClock.now - start) / .seconds(1))
+  }
+
+  private func encode(_ report: SimulationReport) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .sortedKeys
+    return String(decoding: try encoder.encode(report), as: UTF8.self)
+  }
+
+  /// The command line for one seed, with everything that is not a default.
+  private func command(_ seed: UInt64) -> String {
+    let standard = SimulationPlan()
+    var words = "zssp simulate --seed \(seed) --peers \(peers) --hours \(hours) --mode \(mode.rawValue)"
+    let options: [(String, Double, Double)] = [
+      ("--loss", loss, standard.network.loss), ("--duplicate", duplicate, standard.network.duplication),
+      ("--reorder", reorder, standard.network.reordering), ("--corrupt", corrupt, standard.network.corruption),
+      ("--partition", partition, standard.faults.partitionsPerHour),
+      ("--crash", crash, standard.faults.crashesPerHour), ("--rebind", rebind, standard.faults.rebindingsPerHour),
+      ("--store-failure", storeFailure, standard.faults.storeFailure), ("--attack", attack, standard.attacksPerSecond),
+    ]
+    for (name, value, usual) in options where value != usual { words += " \(name) \(value)" }
+    if mtu != standard.settings.mtu { words += " --mtu \(mtu)" }
+    return words + " --crypto \(crypto.rawValue)"
+  }
+
+  private func summarize(_ report: SimulationReport, _ seconds: Double) {
+    let hours = report.virtualSeconds / 3600
+    Terminal.output(
+      String(format: "%llu seeds, %.1f virtual hours in %.1f s, all promises held", seeds, hours, seconds))
+    Terminal.output(
+      "  datagrams   \(report.datagramsSent) sent, \(report.datagramsLost) lost, \(report.datagramsDuplicated) twice, "
+        + "\(report.attacks) of attackers")
+    Terminal.output("  messages    \(report.messagesSent) sent, \(report.messagesReceived) received")
+    Terminal.output(
+      "  sessions    \(report.handshakes) established, \(report.rekeys) re-keys, \(report.restarts) restarted, "
+        + "\(report.downgrades) downgrades, \(report.moves) moves")
+    Terminal.output(
+      "  faults      \(report.crashes) crashes, \(report.storesLost) stores lost, \(report.storeFailures) store "
+        + "failures, \(report.partitions) partitions, \(report.rebindings) rebindings, \(report.clockLeaps) clock leaps"
+    )
+    Terminal.output(
+      String(
+        format: "  recoveries  %llu, the longest in %.1f s; %llu sessions opened anew after moves of both ends",
+        report.recoveries, report.longestRecovery, report.reopenedAfterMoves))
+    Terminal.output("  ends        \(list(report.ends))")
+    Terminal.output("  drops       \(list(report.drops))")
+  }
+
+  private func list(_ counts: [String: UInt64]) -> String {
+    counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
+  }
+}

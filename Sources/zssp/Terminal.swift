@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+/// Standard output and standard error. Text for people goes to standard error, so that standard output carries
+/// only what was asked for.
+enum Terminal {
+  /// Writes a line for people.
+  static func note(_ line: String) { write(line, to: .standardError) }
+
+  /// Writes what went wrong.
+  static func error(_ message: String, prefix: String = "zssp: ") { write(prefix + message, to: .standardError) }
+
+  /// Writes a line of results.
+  static func output(_ line: String) { write(line, to: .standardOutput) }
+
+  private static func write(_ line: String, to handle: FileHandle) {
+    // A closed pipe is no reason to fail: whoever wanted to read has left.
+    try? handle.write(contentsOf: Data((line + "\n").utf8))
+  }
+
+  /// Ends the process.
+  static func exit(_ code: Int32) -> Never { Foundation.exit(code) }
+}

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSPNIO
+
+extension UDPError {
+  /// The failure of a command that this error comes to: what the user can mend by other arguments has exit code 2,
+  /// what the peer or the network did has exit code 1.
+  var commandFailure: CommandFailure {
+    switch self {
+    case .invalidAddress, .bindFailed, .configuration, .open, .unreachable, .messageTooLarge: .usage("\(self)")
+    case .sessionEnded, .rejected, .timeout, .expired, .handshakeFailed, .cancelled, .closed, .transport:
+      .failed("\(self)")
+    }
+  }
+
+  /// Whether the peer said no.
+  var isRejection: Bool {
+    if case .rejected = self { true } else { false }
+  }
+}

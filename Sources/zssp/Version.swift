@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import ZSSP
+import ZSSPSwiftCrypto
+
+struct Version: ParsableCommand {
+  static let configuration = CommandConfiguration(abstract: "Print the version and what it was built with.")
+
+  /// The version of the package.
+  static let number = "0.1.0"
+
+  func run() {
+    Terminal.output("zssp \(Self.number)")
+    Terminal.output("crypto: \(SwiftCryptoProvider().name)")
+    Terminal.output("profiles: \(Profile.allCases.map(\.rawValue).joined(separator: ", "))")
+  }
+}

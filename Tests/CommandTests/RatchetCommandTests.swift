@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+@Suite("zssp with ratchets: modes, stores, one-time passwords", .timeLimit(.minutes(2)))
+struct RatchetCommandTests {
+  /// The keys of two peers, and a one-time password that both have.
+  private struct Peers {
+    let tool: Tool
+    let alice, bob: String
+
+    init() throws {
+      tool = try Tool()
+      alice = try tool.run("keygen", tool.path("alice.pem")).output.trimmingCharacters(in: .newlines)
+      bob = try tool.run("keygen", tool.path("bob.pem")).output.trimmingCharacters(in: .newlines)
+      #expect(try tool.run("otp", tool.path("otp")).exitCode == 0)
+    }
+
+    func listen(_ arguments: String...) throws -> Listener {
+      try Listener(tool, arguments: ["--key", tool.path("bob.pem"), "--peer", alice] + arguments)
+    }
+
+    func connect(_ listener: Listener, _ arguments: String...) throws -> Run {
+      try tool.start(
+        ["connect", "--to", listener.address, "--peer", bob, "--key", tool.path("alice.pem"), "--json"] + arguments)
+    }
+  }
+
+  @Test func otpMakesAPasswordForOneself() throws {
+    let tool = try Tool()
+    let (first, second) = (try tool.run("otp"), try tool.run("otp"))
+    #expect(first.exitCode == 0 && first.output != second.output)
+    #expect(Data(base64Encoded: first.output.trimmingCharacters(in: .newlines))?.count == 32)
+    #expect(try tool.run("otp", tool.path("otp")).exitCode == 0)
+    #expect(try tool.run("otp", tool.path("otp")).exitCode == 2)
+    let mode = try FileManager.default.attributesOfItem(atPath: tool.path("otp"))[.posixPermissions]
+    #expect((mode as? NSNumber)?.intValue == 0o600)
+  }
+
+  @Test func persistentPeersMeetByPasswordAndThenByRatchet() throws {
+    let peers = try Peers()
+    let (tool, persistent) = (peers.tool, ["--mode", "persistent", "--otp-file", peers.tool.path("otp")])
+    for chainLength in [2, 3, 4] {
+      // Both processes begin anew every time; only the stores remain.
+      let listener = try Listener(
+        tool,
+        arguments: ["--key", tool.path("bob.pem"), "--peer", peers.alice, "--store", tool.path("bob.store")]
+          + persistent)
+      let connect = try tool.start(
+        [
+          "connect", "--to", listener.address, "--peer", peers.bob, "--key", tool.path("alice.pem"), "--json", "--send",
+          "1", "--store", tool.path("alice.store"),
+        ] + persistent)
+      let up = try #require(try connect.nextEvent { $0["event"] as? String == "session" })
+      #expect(up["state"] as? String == "up" && up["chainLength"] as? Int == chainLength)
+      #expect(connect.finish().exitCode == 0)
+      _ = try #require(try listener.run.nextEvent { $0["event"] as? String == "data" })
+      listener.run.interrupt()
+      let result = listener.run.finish()
+      #expect(result.exitCode == 0 && !result.errors.contains("WARNING"))
+    }
+    let mode = try FileManager.default.attributesOfItem(atPath: tool.path("bob.store"))[.posixPermissions]
+    #expect((mode as? NSNumber)?.intValue == 0o600)
+  }
+
+  @Test func aLostStoreIsReportedInOpportunisticModeAndRefusedInPersistentMode() throws {
+    let peers = try Peers()
+    let (tool, store) = (peers.tool, ["--store", peers.tool.path("bob.store")])
+    var listener = try peers.listen(store[0], store[1])
+    #expect(try peers.connect(listener, "--send", "1", "--store", tool.path("alice.store")).finish().exitCode == 0)
+    // Alice comes without her store.
+    #expect(try peers.connect(listener, "--send", "1").finish().exitCode == 0)
+    let downgrade = try #require(try listener.run.nextEvent { $0["event"] as? String == "downgrade" })
+    #expect(downgrade["peer"] as? String == peers.alice)
+    listener.run.interrupt()
+    #expect(listener.run.finish().errors.contains("WARNING"))
+
+    listener = try peers.listen(store[0], store[1], "--mode", "persistent")
+    let refused = try peers.connect(listener, "--send", "1", "--timeout", "0.5").finish()
+    #expect(refused.exitCode == 1 && refused.errors.contains("no session in time"))
+    listener.run.interrupt()
+    #expect(listener.run.finish().exitCode == 0)
+  }
+
+  @Test func keysAreReplacedAsOftenAsAsked() throws {
+    let peers = try Peers()
+    let listener = try peers.listen("--rekey-after", "0.05s")
+    let connect = try peers.connect(listener, "--rekey-after", "0.05s", "--for", "600")
+    for _ in 0..<3 {
+      _ = try #require(try connect.nextEvent { $0["state"] as? String == "rekeyed" })
+    }
+    connect.interrupt()
+    #expect(connect.finish().exitCode == 0)
+    listener.run.interrupt()
+    #expect(listener.run.finish().exitCode == 0)
+  }
+
+  @Test func aChallengedHelloGetsThrough() throws {
+    let peers = try Peers()
+    let listener = try peers.listen("--challenge", "always")
+    #expect(try peers.connect(listener, "--send", "1").finish().exitCode == 0)
+    listener.run.interrupt()
+    #expect(listener.run.finish().exitCode == 0)
+  }
+
+  @Test(arguments: [
+    ("not JSON", "not a ratchet store"), ("{}", "not a ratchet store"),
+    (#"{"format":"something else","version":1,"peers":{}}"#, "not a ratchet store"),
+    (#"{"format":"zssp ratchet store","version":9,"peers":{}}"#, "newer"),
+    (
+      #"{"format":"zssp ratchet store","version":1,"peers":{"abc":{"state1":{"key":"","fingerprint":"","chainLength":1}}}}"#,
+      "damaged"
+    ),
+  ])
+  func aStoreThatIsNoneIsLeftAlone(content: String, mentions: String) throws {
+    let tool = try Tool()
+    try Data(content.utf8).write(to: URL(filePath: tool.path("store")))
+    let result = try tool.run("listen", "--bind", "127.0.0.1:0", "--store", tool.path("store"))
+    #expect(result.exitCode == 2 && result.errors.contains(mentions) && result.errors.contains("store"))
+    #expect(try String(contentsOfFile: tool.path("store"), encoding: .utf8) == content)
+  }
+
+  @Test func aStoreIsForOneProcessAtATime() throws {
+    let peers = try Peers()
+    let listener = try peers.listen("--store", peers.tool.path("store"))
+    let second = try peers.tool.run("listen", "--bind", "127.0.0.1:0", "--store", peers.tool.path("store"))
+    #expect(second.exitCode == 2 && second.errors.contains("in use by another process"))
+    listener.run.interrupt()
+    #expect(listener.run.finish().exitCode == 0)
+  }
+
+  @Test(arguments: [
+    (["--mode", "strict"], "strict"), (["--pi1", "maybe"], "maybe"), (["--rekey-after", "soon"], "soon"),
+    (["--challenge", "always", "--pi1", "on"], "--challenge always"), (["--otp-file", "/nonexistent"], "--peer"),
+    (["--store", "/nonexistent/folder/store"], "/nonexistent/folder/store"),
+  ])
+  func usageErrorsNameTheThing(arguments: [String], mentions: String) throws {
+    let result = try Tool().start(["listen", "--bind", "127.0.0.1:0"] + arguments).finish()
+    #expect(result.exitCode == 2 && result.errors.contains(mentions), "\(result.errors)")
+  }
+
+  @Test func aShortPasswordIsRefused() throws {
+    let peers = try Peers()
+    try Data("short\n".utf8).write(to: URL(filePath: peers.tool.path("weak")))
+    let result = try peers.tool.run(
+      "listen", "--bind", "127.0.0.1:0", "--peer", peers.alice, "--otp-file", peers.tool.path("weak"))
+    #expect(result.exitCode == 2 && result.errors.contains("weak: a one-time password of 5 bytes is too short"))
+  }
+}

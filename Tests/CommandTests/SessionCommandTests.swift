@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+import Crypto
+import Foundation
+import Testing
+
+@Suite("zssp listen and connect", .timeLimit(.minutes(2)))
+struct SessionCommandTests {
+  @Test(arguments: ["127.0.0.1", "[::1]"])
+  func madeMessagesArriveIntactAndAreEchoed(host: String) throws {
+    let tool = try Tool()
+    let listener = try Listener(tool, host: host, "--echo")
+    let connect = try tool.start([
+      "connect", "--to", listener.address, "--peer", listener.key, "--identity", "alice", "--json", "--send", "3",
+      "--size", "5,1400,60000", "--for", "600",
+    ])
+    let new = try #require(try listener.run.nextEvent { $0["event"] as? String == "session" })
+    #expect(new["state"] as? String == "new" && new["identity"] as? String == "alice")
+    for length in [5, 1400, 60_000] {
+      let data = try #require(try listener.run.nextEvent { $0["event"] as? String == "data" })
+      #expect(data["length"] as? Int == length)
+      let echo = try #require(try connect.nextEvent { $0["event"] as? String == "data" })
+      #expect(echo["length"] as? Int == length && echo["sha256"] as? String == data["sha256"] as? String)
+      #expect(length < 8 || echo["pattern"] as? String == "ok")
+    }
+    connect.interrupt()
+    #expect(connect.finish().exitCode == 0)
+    listener.run.interrupt()
+    #expect(listener.run.finish().exitCode == 0)
+  }
+
+  @Test func linesOfStandardInputAreMessages() throws {
+    let tool = try Tool()
+    let listener = try Listener(tool)
+    let input = Pipe()
+    let connect = try tool.start(
+      ["connect", "--to", listener.address, "--peer", listener.key], input: input.fileHandleForReading)
+    try input.fileHandleForWriting.write(contentsOf: Data("hello\n".utf8))
+    let data = try #require(try listener.run.nextEvent { $0["event"] as? String == "data" })
+    let expected = SHA256.hash(data: Data("hello".utf8)).map { String(format: "%02x", $0) }.joined()
+    #expect(data["sha256"] as? String == expected && data["length"] as? Int == 5)
+    try input.fileHandleForWriting.close()
+    #expect(connect.finish().exitCode == 0)
+    listener.run.interrupt()
+    #expect(listener.run.finish().exitCode == 0)
+  }
+
+  @Test func onlyAllowedPeersAreAccepted() throws {
+    let tool = try Tool()
+    let allowed = try tool.run("keygen", tool.path("allowed.pem")).output.trimmingCharacters(in: .newlines)
+    let listener = try Listener(tool, "--peer", allowed)
+    let stranger = try tool.start([
+      "connect", "--to", listener.address, "--peer", listener.key, "--json", "--send", "1",
+    ]).finish()
+    #expect(stranger.exitCode == 1 && stranger.output.contains(#""event":"rejected""#))
+    #expect(stranger.errors.contains("the peer refused"))
+    let friend = try tool.start([
+      "connect", "--to", listener.address, "--peer", listener.key, "--key", tool.path("allowed.pem"), "--send", "1",
+    ]).finish()
+    #expect(friend.exitCode == 0, "\(friend.errors)")
+    listener.run.interrupt()
+    #expect(listener.run.finish().exitCode == 0)
+  }
+
+  @Test func aPeerThatDoesNotAnswerIsAFailureOfTheProtocol() throws {
+    let tool = try Tool()
+    let listener = try Listener(tool)
+    let other = try tool.run("keygen", tool.path("other.pem")).output.trimmingCharacters(in: .newlines)
+    let result = try tool.run("connect", "--to", listener.address, "--peer", other, "--timeout", "0.2")
+    #expect(result.exitCode == 1 && result.errors.contains("no session in time"))
+    listener.run.interrupt()
+    #expect(listener.run.finish().exitCode == 0)
+  }
+
+  @Test func aPortInUseIsNamed() throws {
+    let tool = try Tool()
+    let listener = try Listener(tool)
+    let result = try tool.run("listen", "--bind", listener.address)
+    let port = try #require(listener.address.split(separator: ":").last)
+    #expect(result.exitCode == 2 && result.errors.contains("port in use") && result.errors.contains(port))
+    listener.run.interrupt()
+    #expect(listener.run.finish().exitCode == 0)
+  }
+
+  @Test(arguments: [
+    (["connect", "--to", "nowhere", "--peer", validKey], "nowhere"),
+    (["connect", "--to", "127.0.0.1:1", "--peer", "abc"], "abc"),
+    (["connect", "--to", "127.0.0.1:1", "--peer", offCurveKey], "not a point of the curve"),
+    (["connect", "--to", "127.0.0.1:1"], "--peer"),
+    (["connect", "--to", "127.0.0.1:1", "--peer", validKey, "--key", "/nonexistent/key.pem"], "/nonexistent/key.pem"),
+    (["listen", "--bind", "127.0.0.1:0", "--mtu", "127"], "--mtu 127"),
+    (["listen", "--bind", "127.0.0.1:0", "--profile", "none"], "none"),
+    (["listen", "--bind", "127.0.0.1:0", "--send", "1", "--size", "60000", "--mtu", "128"], "--size 60000"),
+    (["listen", "--bind", "127.0.0.1:0", "--size", "a"], "'a'"),
+    (["listen", "--bind", "127.0.0.1:0", "--peer", "xyz"], "xyz"),
+    (["demo", "--mtu", "1"], "--mtu 1"),
+  ])
+  func usageErrorsNameTheThing(arguments: [String], mentions: String) throws {
+    let result = try Tool().start(arguments).finish()
+    #expect(result.exitCode == 2, "\(result.errors)")
+    #expect(result.errors.localizedCaseInsensitiveContains(mentions), "\(result.errors)")
+    #expect(result.output.isEmpty)
+  }
+
+  @Test func theListenerSaysAloudThatItAcceptsAnyone() throws {
+    let tool = try Tool()
+    let listener = try Listener(tool)
+    listener.run.interrupt()
+    #expect(listener.run.finish().errors.contains("accepting ANYONE"))
+  }
+}
+
+/// A key that is a point of P-384: the generator.
+private let validKey =
+  "03aa87ca22be8b05378eb1c71ef320ad746e1d3b628ba79b9859f741e082542a385502f25dbf55296c3a545e3872760ab7"
+/// An x-coordinate that no point has.
+private let offCurveKey =
+  "02" + String(repeating: "0", count: 95) + "1"

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+/// Runs the `zssp` that was built beside the tests.
+final class Tool {
+  /// What a finished run left.
+  struct Result {
+    let exitCode: Int32
+    let output: String
+    let errors: String
+  }
+
+  /// A folder of its own for the files of one test.
+  let folder: URL
+
+  init() throws {
+    folder = FileManager.default.temporaryDirectory.appending(path: "zssp-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+  }
+
+  deinit {
+    do {
+      try FileManager.default.removeItem(at: folder)
+    } catch {
+      Issue.record("cannot remove \(folder.path): \(error)")
+    }
+  }
+
+  func path(_ name: String) -> String { folder.appending(path: name).path }
+
+  /// Starts a run and returns at once.
+  func start(_ arguments: [String], input: FileHandle? = .nullDevice) throws -> Run {
+    try Run(executable: Self.executable(), arguments: arguments, input: input)
+  }
+
+  /// Runs to the end.
+  func run(_ arguments: String...) throws -> Result { try start(arguments).finish() }
+
+  private static func executable() throws -> URL {
+    // The tests' own program lies in the folder of all products.
+    let own = URL(filePath: CommandLine.arguments[0]).resolvingSymlinksInPath()
+    var candidates = [own.deletingLastPathComponent()]
+    candidates += [Bundle.main.bundleURL, Bundle.main.bundleURL.deletingLastPathComponent()]
+    let found = candidates.map { $0.appending(path: "zssp") }.first {
+      FileManager.default.isExecutableFile(atPath: $0.path)
+    }
+    return try #require(found, "zssp was not built beside the tests")
+  }
+}
+
+/// A running `zssp`.
+final class Run {
+  private let process = Process()
+  private let output = Pipe()
+  private let errors = Pipe()
+  private let collected = Collected()
+  private let errorReader: Thread
+  private var pending = Data()
+
+  init(executable: URL, arguments: [String], input: FileHandle?) throws {
+    process.executableURL = executable
+    process.arguments = arguments
+    process.standardInput = input
+    process.standardOutput = output
+    process.standardError = errors
+    let (handle, collected) = (errors.fileHandleForReading, collected)
+    // Both pipes are read all the time, or the program would stop at a full one.
+    errorReader = Thread { collected.finish(handle.readDataToEndOfFile()) }
+    try process.run()
+    errorReader.start()
+  }
+
+  /// The next line of standard output; nil at its end.
+  func nextLine() -> String? {
+    while true {
+      if let end = pending.firstIndex(of: UInt8(ascii: "\n")) {
+        let line = pending[..<end]
+        pending = Data(pending[(end + 1)...])
+        return String(decoding: line, as: UTF8.self)
+      }
+      let more = output.fileHandleForReading.availableData
+      guard !more.isEmpty else { return nil }
+      pending.append(more)
+    }
+  }
+
+  /// The next event of `--json` output that `matches`; nil if the program ends before.
+  func nextEvent(where matches: ([String: Any]) -> Bool) throws -> [String: Any]? {
+    while let line = nextLine() {
+      let object = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+      if matches(object) { return object }
+    }
+    return nil
+  }
+
+  /// As Ctrl-C.
+  func interrupt() { process.interrupt() }
+
+  /// Waits for the end.
+  func finish() -> Tool.Result {
+    var text = String(decoding: pending, as: UTF8.self)
+    text += String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    let errors = collected.wait()
+    return Tool.Result(
+      exitCode: process.terminationStatus, output: text, errors: String(decoding: errors, as: UTF8.self))
+  }
+
+  /// What a thread has read.
+  private final class Collected: @unchecked Sendable {
+    // `data` is written before the semaphore is signalled and read after it was waited for.
+    private var data = Data()
+    private let done = DispatchSemaphore(value: 0)
+
+    func finish(_ data: Data) {
+      self.data = data
+      done.signal()
+    }
+
+    func wait() -> Data {
+      done.wait()
+      return data
+    }
+  }
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import Testing
+import ZSSP
+import ZSSPNIO
+
+/// Messages of all sizes over loopback, at several MTUs, over both kinds of IP, with the kernel's help and without.
+/// One after another: each gets the processor for itself, and the time limit means the same on a busy machine.
+@Suite(.serialized, .timeLimit(.minutes(1)))
+struct ExchangeTests {
+  /// The largest message of these tests at an MTU.
+  private func largest(mtu: Int) -> Int { min(60_000, quickSettings(mtu: mtu).largestMessage) }
+
+  @Test(arguments: [128, 576, 1280, 1400, 9000])
+  func aThousandMessagesEachWay(mtu: Int) async throws {
+    let pair = try await Pair.connected(quickSettings(mtu: mtu))
+    #expect(pair.serverSession.identity == Array("client".utf8))
+    #expect(pair.serverSession.peer == pair.client.publicKey)
+    #expect(pair.clientSession.peer == pair.server.publicKey)
+    #expect(pair.clientSession.role == .initiator)
+    #expect(pair.serverSession.role == .responder)
+    try await exchange(pair, count: 1000, largest: largest(mtu: mtu), seed: UInt64(mtu))
+    #expect(await pair.server.statistics().endpoint.messagesReceived == 1000)
+    #expect(await pair.clientSession.snapshot()?.statistics.messagesSent == 1000)
+    await pair.close()
+  }
+
+  @Test func aThousandMessagesOverIPv6() async throws {
+    guard await hasIPv6Loopback() else {
+      withKnownIssue("::1 cannot be bound on this machine, so IPv6 is not tested") { Issue.record("no IPv6") }
+      return
+    }
+    let pair = try await Pair.connected(host: "::1")
+    try await exchange(pair, count: 1000, largest: largest(mtu: 1400), seed: 6)
+    await pair.close()
+  }
+
+  @Test func anIPv6SocketReachesIPv4() async throws {
+    guard await hasIPv6Loopback() else { return }
+    let server = try await makeEndpoint()
+    let client = try await makeEndpoint(host: "::")
+    async let accepted = acceptFirst(server)
+    let session = try await client.connect(to: server.localAddress, key: server.publicKey)
+    #expect(session.remoteAddress == server.localAddress)
+    let other = try await accepted
+    try await other.send([1, 2, 3])
+    var messages = session.messages.makeAsyncIterator()
+    #expect(await messages.next() == [1, 2, 3])
+    await client.close()
+    await server.close()
+  }
+
+  /// The protocol's own resends carry the handshake through.
+  @Test(arguments: 1...4 as ClosedRange<UInt64>)
+  func handshakeOverALossyLink(seed: UInt64) async throws {
+    let relay = SharedBox<LossyRelay?>(nil)
+    let pair = try await Pair.connected { server in
+      let made = try await LossyRelay.start(to: server, loss: 0.1, seed: seed)
+      relay.value = made
+      return made.address
+    }
+    let lossy = try #require(relay.value)
+    lossy.stopLosing()
+    try await exchange(pair, count: seed == 1 ? 1000 : 20, largest: largest(mtu: 1400), seed: seed)
+    await pair.close()
+    await lossy.close()
+  }
+
+  @Test(arguments: [(true, true), (true, false), (false, true), (false, false)])
+  func offloadChangesNothing(sending: Bool, receiving: Bool) async throws {
+    var options = UDPOptions()
+    options.segmentationOffload = sending
+    options.receiveOffload = receiving
+    let pair = try await Pair.connected(options: options)
+    try await exchange(pair, count: 200, largest: largest(mtu: 1400), seed: 7)
+    // Many of one size in one call, which is where super-datagrams come from.
+    let messages = (0..<100).map { number in [UInt8](repeating: UInt8(number), count: 1000) }
+    try await pair.clientSession.send(messages)
+    var received = pair.serverSession.messages.makeAsyncIterator()
+    for message in messages { #expect(await received.next() == message) }
+
+    let client = await pair.client.statistics().transport
+    let server = await pair.server.statistics().transport
+    if !sending { #expect(client.superDatagramsSent == 0 && !client.isUsingSegmentationOffload) }
+    if client.isUsingSegmentationOffload { #expect(client.superDatagramsSent > 0) }
+    if !receiving { #expect(server.superDatagramsReceived == 0 && !server.isUsingReceiveOffload) }
+    if client.isUsingSegmentationOffload, server.isUsingReceiveOffload { #expect(server.superDatagramsReceived > 0) }
+    await pair.close()
+  }
+
+  @Test func buffersAndCollectionsAreMessagesToo() async throws {
+    let pair = try await Pair.connected()
+    var messages = pair.serverSession.messages.makeAsyncIterator()
+    try await pair.clientSession.send(ByteBuffer(string: "buffer"))
+    #expect(await messages.next() == Array("buffer".utf8))
+    try await pair.clientSession.send("text".utf8)
+    #expect(await messages.next() == Array("text".utf8))
+    try await pair.clientSession.send([UInt8]())
+    #expect(await messages.next() == [])
+    await pair.close()
+  }
+
+  /// What the responder sends at once, before the initiator's application has its session, is kept.
+  @Test func nothingThatComesEarlyIsLost() async throws {
+    let server = try await makeEndpoint()
+    let client = try await makeEndpoint()
+    async let greeted: Session = {
+      let session = try await acceptFirst(server)
+      try await session.send((0..<20).map { [UInt8($0)] })
+      return session
+    }()
+    let session = try await client.connect(to: server.localAddress, key: server.publicKey)
+    var messages = session.messages.makeAsyncIterator()
+    for number in 0..<20 { #expect(await messages.next() == [UInt8(number)]) }
+    _ = try await greeted
+    await client.close()
+    await server.close()
+  }
+}

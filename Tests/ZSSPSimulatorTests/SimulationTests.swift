@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+import ZSSP
+import ZSSPSimulator
+import ZSSPSwiftCrypto
+
+@Suite("Simulated networks keep the protocol's promises")
+struct SimulationTests {
+  /// One spell of turbulence and one of calm, which sees re-keys.
+  private func plan(_ mode: SimulationPlan.Mode, peers: Int = 3) -> SimulationPlan {
+    var plan = SimulationPlan()
+    (plan.mode, plan.peers) = (mode, peers)
+    (plan.duration, plan.turbulence) = (.seconds(3600), .seconds(600))
+    return plan
+  }
+
+  @Test("a fixed set of seeds", arguments: SimulationPlan.Mode.allCases, [1, 2, 3, 5] as [UInt64])
+  func fixedSeeds(mode: SimulationPlan.Mode, seed: UInt64) throws {
+    let report = try Simulation(plan(mode), seed: seed).run()
+    #expect(report.recoveries >= 1 && report.rekeys > 0 && report.messagesReceived > 0 && report.attacks > 0)
+    #expect(mode != .persistent || report.downgrades == 0)
+  }
+
+  @Test("with real cryptography", arguments: [SimulationPlan.Mode.persistent, .opportunistic])
+  func realCryptography(mode: SimulationPlan.Mode) throws {
+    var plan = plan(mode, peers: 2)
+    plan.turbulence = .seconds(120)
+    let report = try Simulation(plan, seed: 1, provider: SwiftCryptoProvider()).run()
+    #expect(report.recoveries >= 1 && report.rekeys > 0)
+  }
+
+  @Test func aSeedReplaysExactly() throws {
+    let reports = try (0..<2).map { _ in try Simulation(plan(.mixed), seed: 7).run() }
+    #expect(reports[0] == reports[1])
+    let other = try Simulation(plan(.mixed), seed: 8).run()
+    #expect(other != reports[0])
+  }
+
+  @Test func aMessageThatIsDeliveredTwiceIsNoticed() throws {
+    let simulation = try Simulation(plan(.opportunistic), seed: 1)
+    simulation.hooks.deliveries = 2
+    #expect(throws: Violation.self) { try simulation.run() }
+  }
+
+  @Test func aMessageThatIsAlteredIsNoticed() throws {
+    let simulation = try Simulation(plan(.opportunistic), seed: 1)
+    simulation.hooks.tamper = { message in if !message.isEmpty { message[0] ^= 1 } }
+    #expect(throws: Violation.self) { try simulation.run() }
+  }
+
+  @Test func aStoreThatForgetsIsNoticedInPersistentMode() throws {
+    let simulation = try Simulation(plan(.persistent), seed: 1)
+    simulation.hooks.forgets = { true }
+    #expect(throws: Violation.self) { try simulation.run() }
+  }
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+@testable import ZSSP
+import ZSSPSwiftCrypto
+
+@Suite("Challenges and proof of work")
+struct ChallengeTests {
+  private let provider = SwiftCryptoProvider()
+  private let alice = Address(ipv4: 0x0A00_0001, port: 1111)
+  private let mallory = Address(ipv4: 0x0A00_0666, port: 666)
+
+  @Test("recorded proofs are found from their starts", arguments: try vectors("unit")["challenge"]["cases"].array)
+  func recorded(_ vector: JSON) throws {
+    let (recorded, startBytes) = (try vector["challenge_32"].bytes, try vector["pow_start_be"].bytes)
+    let challenge = ChallengeResponse(recorded.rawBytes)
+    let start = startBytes.rawBytes.load(UInt64.self, at: 0)
+    let response = ProofOfWork.solve(challenge, from: start, provider: provider)
+    #expect(response.bytes == (try vector["response_32"].bytes))
+    #expect(ProofOfWork.holds(response, provider: provider))
+    #expect(!ProofOfWork.holds(response.with(proof: response.proof &- 1), provider: provider))
+  }
+
+  @Test func anAnswerIsGoodOnceAndForItsAddressOnly() {
+    let bob = Responder(provider)
+    let challenge = bob.issue(to: alice, proof: 7)
+    #expect(challenge.proof == 7)
+    let answer = ProofOfWork.solve(challenge, from: 0, provider: provider)
+    #expect(!bob.redeem(answer, from: mallory), "another address")
+    #expect(!bob.redeem(answer.with(proof: answer.proof &+ 1), from: alice), "no work")
+    #expect(bob.redeem(answer, from: alice))
+    #expect(!bob.redeem(answer, from: alice), "used")
+  }
+
+  @Test func anAnswerOutlivesOneRotationOfTheSalt() {
+    let bob = Responder(provider)
+    let answers = (0..<3).map { _ in bob.answer(from: alice) }
+    #expect(bob.redeem(answers[0], from: alice))
+    bob.now = bob.now.advanced(by: ChallengeIssuer.saltLifetime)
+    #expect(bob.redeem(answers[1], from: alice))
+    #expect(!bob.redeem(answers[0], from: alice), "used before the rotation")
+    bob.now = bob.now.advanced(by: ChallengeIssuer.saltLifetime)
+    #expect(!bob.redeem(answers[2], from: alice), "two rotations are too many")
+    #expect(bob.redeemedCount == 0)
+  }
+
+  @Test func noNumberOfStrangersMakesAnHonestAnswerStale() {
+    let bob = Responder(provider)
+    let answer = bob.answer(from: alice)
+    for _ in 0..<10_000 { _ = bob.issue(to: mallory, proof: 0) }
+    #expect(bob.redeem(answer, from: alice))
+  }
+
+  @Test func theAnswerGoesOutWithTheNextResend() throws {
+    let pair = try Pair(provider: provider, helloPolicy: .challenge)
+    let session = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.settle()
+    #expect(pair.alice.state(session) == "A1" && pair.bob.statistics[.challenged] == 1)
+    #expect(pair.bob.statistics.publicKeyWork == 0)
+    pair.run(for: .milliseconds(999))
+    #expect(pair.alice.state(session) == "A1")
+    pair.run(for: .milliseconds(1))
+    #expect(pair.alice.state(session) == "S2")
+    #expect(pair.bob.statistics[.challenged] == 1)
+  }
+
+  @Test func aStolenAnswerIsWorthNothingElsewhere() throws {
+    let pair = try Pair(provider: provider, helloPolicy: .challenge)
+    let session = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.settle()
+    pair.skip(.seconds(1))
+    pair.alice.advance(to: pair.now)
+    let answered = pair.intercept()
+    for datagram in answered { pair.bob.receive(datagram.bytes, from: mallory, at: pair.now) }
+    let replies = pair.intercept()
+    #expect(replies.allSatisfy { $0.to == mallory && $0.bytes.count == 52 } && replies.count == 1)
+    #expect(pair.bob.statistics.publicKeyWork == 0)
+    for datagram in answered { pair.deliver(datagram) }
+    pair.settle()
+    #expect(pair.alice.state(session) == "S2")
+  }
+
+  @Test func aSpoofedChallengeIsIgnored() throws {
+    let pair = try Pair(provider: provider)
+    let session = try pair.alice.open(to: pair.bob, at: pair.now)
+    let hello = pair.intercept()
+    // The key id is in the clear, the proof is not known to who has not seen the Hello.
+    var forged = [UInt8](repeating: 0, count: 52)
+    (forged[5], forged[7]) = (1, 9)
+    forged.replaceSubrange(16..<20, with: hello[0].bytes[16..<20])
+    #expect(pair.alice.receive(forged, from: pair.bob.address, at: pair.now) == .dropped(.unexpectedChallenge))
+    let work = pair.alice.statistics.publicKeyWork
+    for datagram in hello { pair.deliver(datagram) }
+    pair.settle()
+    #expect(pair.alice.state(session) == "S2" && work == 1)
+  }
+
+  @Test func theBudgetDecidesWhoIsChallenged() {
+    var budget = HelloBudget()
+    (budget.unchallenged, budget.challenged, budget.perSource) = (5, 3, 100)
+    let bob = Responder(provider, budget)
+    #expect(
+      (0..<7).map { _ in bob.judge(.unchallenged(proof: 1), from: alice) }
+        == Array(repeating: .admit, count: 5) + [.challenge, .challenge])
+    let answers = (0..<5).map { _ in bob.answer(from: alice) }
+    #expect(answers.map { bob.judge($0, from: alice) } == [.admit, .admit, .admit, .drop, .drop])
+    // What was dropped for the budget's sake was not used up.
+    bob.now = bob.now.advanced(by: .seconds(1))
+    for _ in 0..<5 { _ = bob.judge(.unchallenged(proof: 1), from: alice) }
+    #expect(bob.judge(answers[3], from: alice) == .admit)
+    #expect(bob.judge(answers[0], from: alice) == .challenge, "used")
+  }
+
+  @Test func oneSourceCannotUseUpTheBudget() {
+    var budget = HelloBudget()
+    (budget.unchallenged, budget.challenged, budget.perSource) = (50, 50, 4)
+    let bob = Responder(provider, budget)
+    let verdicts = (0..<100).map { (port: UInt16) in
+      bob.judge(.unchallenged(proof: 1), from: Address(ipv4: 1, port: port))
+    }
+    #expect(verdicts.count { $0 == .admit } == 4)
+    #expect(bob.judge(.unchallenged(proof: 1), from: alice) == .admit)
+  }
+
+  @Test func withPi1TheAutomaticPolicyStaysSilent() throws {
+    var budget = HelloBudget()
+    budget.unchallenged = 1
+    let pair = try Pair(provider: provider, flags: .persistent, helloPolicy: .automatic(budget))
+    for _ in 0..<5 {
+      let session = try pair.alice.open(to: pair.bob, at: pair.now)
+      for datagram in pair.intercept() { pair.deliver(datagram) }
+      pair.alice.close(session)
+    }
+    #expect(pair.bob.statistics.datagramsSent == 0)
+    #expect(pair.bob.statistics[.unknownRatchet] == 1 && pair.bob.statistics[.overBudget] == 4)
+  }
+}
+
+/// The parts of a responder that have to do with challenges, and a clock.
+private final class Responder {
+  var now = Instant.milliseconds(0)
+  private let provider: any CryptoProvider
+  private var gate: HelloGate
+  private var issuer: ChallengeIssuer
+
+  init(_ provider: any CryptoProvider, _ budget: HelloBudget = HelloBudget()) {
+    let salt = provider.random(32)
+    self.provider = provider
+    gate = HelloGate(policy: .automatic(budget), isSilent: false, salt: salt)
+    issuer = ChallengeIssuer(salt: salt)
+  }
+
+  var redeemedCount: Int { issuer.redeemedCount }
+
+  func issue(to source: Address, proof: UInt64) -> ChallengeResponse {
+    issuer.issue(to: source, proof: proof, provider: provider, at: now)
+  }
+
+  /// A challenge to `source`, solved.
+  func answer(from source: Address) -> ChallengeResponse {
+    ProofOfWork.solve(issue(to: source, proof: 0), from: 0, provider: provider)
+  }
+
+  func redeem(_ response: ChallengeResponse, from source: Address) -> Bool {
+    issuer.redeem(response, from: source, provider: provider, at: now)
+  }
+
+  func judge(_ response: ChallengeResponse, from source: Address) -> HelloGate.Verdict {
+    gate.judge(response, from: source, &issuer, provider: provider, at: now)
+  }
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+import ZSSP
+import ZSSPSwiftCrypto
+
+/// Interleavings in which two persistent peers could come to have no ratchet state in common, each found by the
+/// simulator and named for what went wrong.
+@Suite("Ratchets stay in agreement (sections 6, 9 and 14)")
+struct RatchetAgreementTests {
+  private let provider = SwiftCryptoProvider()
+
+  /// Two peers in persistent mode that share a one-time password.
+  private func persistentPair() throws -> Pair {
+    let pair = try Pair(provider: provider, flags: .persistent)
+    let password = [UInt8](repeating: 7, count: 32)
+    let state = RatchetState(oneTimePassword: password.rawBytes, provider: provider)
+    pair.alice.store = MemoryRatchetStore(pairs: [pair.bob.publicKey: RatchetPair(state)])
+    pair.bob.store = MemoryRatchetStore(pairs: [pair.alice.publicKey: RatchetPair(state)])
+    for peer in [pair.alice, pair.bob] { peer.decide = { _ in .accept(.persistent) } }
+    return pair
+  }
+
+  private func expectWorking(_ pair: Pair, sourceLocation: SourceLocation = #_sourceLocation) throws {
+    pair.run(for: .seconds(40))
+    let session = try #require(pair.alice.establishedSession, sourceLocation: sourceLocation)
+    #expect(pair.alice.state(session) == "S2", sourceLocation: sourceLocation)
+    #expect(
+      pair.alice.store.pairs[pair.bob.publicKey] == pair.bob.store.pairs[pair.alice.publicKey],
+      sourceLocation: sourceLocation)
+    #expect(pair.alice.downgrades + pair.bob.downgrades == 0, sourceLocation: sourceLocation)
+  }
+
+  /// Delivers what is on the way, one round, and returns what comes next.
+  private func round(_ pair: Pair, _ datagrams: [Datagram]) -> [Datagram] {
+    for datagram in datagrams { pair.deliver(datagram) }
+    return pair.intercept()
+  }
+
+  @Test func aLateX3OfAnEarlierAttemptComesToNothing() throws {
+    let pair = try persistentPair()
+    _ = try pair.alice.open(to: pair.bob, at: pair.now)
+    let lateX3 = round(pair, round(pair, pair.intercept()))
+    // Alice starts again, and her second attempt gets as far as X2: she has forgotten what came of the first.
+    try pair.alice.restart()
+    _ = try pair.alice.open(to: pair.bob, at: pair.now)
+    _ = round(pair, round(pair, pair.intercept()))
+    for datagram in lateX3 { pair.deliver(datagram) }
+    #expect(pair.bob.establishedSession == nil)
+    #expect(pair.bob.statistics[.superseded] == 1)
+    try expectWorking(pair)
+  }
+
+  @Test func resendsOfOneHelloAreOneAttempt() throws {
+    let pair = try persistentPair()
+    _ = try pair.alice.open(to: pair.bob, at: pair.now)
+    let hello = pair.intercept()
+    let firstX2 = round(pair, hello)
+    // The Hello comes again before the answer has arrived, as with a round trip longer than the resend interval.
+    _ = round(pair, hello)
+    for datagram in firstX2 { pair.deliver(datagram) }
+    pair.settle()
+    #expect(pair.bob.statistics[.superseded] == 0)
+    try expectWorking(pair)
+  }
+
+  @Test func aSwapThatTookEffectButWasReportedAsFailedIsNotARefusal() throws {
+    let pair = try persistentPair()
+    var failures = 1
+    pair.bob.answerStore = { [bob = pair.bob] request in
+      let answer = bob.store.answer(request)
+      guard case .compareAndSwap = request, failures > 0 else { return answer }
+      failures -= 1
+      return .failed
+    }
+    _ = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.run(for: .seconds(2))
+    #expect(failures == 0 && pair.bob.statistics[.refused] == 0)
+    try expectWorking(pair)
+  }
+
+  @Test func aK2ThatComesAfterThePeerStartedAnewDoesNotMoveTheRatchet() throws {
+    let pair = try persistentPair()
+    _ = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.settle()
+    let session = try #require(pair.bob.establishedSession)
+    #expect(pair.bob.rekey(session, at: pair.now))
+    // Alice answers K1 with K2, crashes, and starts again before K2 arrives; both her states are good for a new Hello.
+    let lateK2 = round(pair, pair.intercept())
+    try pair.alice.restart()
+    _ = try pair.alice.open(to: pair.bob, at: pair.now)
+    let response = round(pair, pair.intercept())
+    for datagram in lateK2 { pair.deliver(datagram) }
+    for datagram in response { pair.deliver(datagram) }
+    try expectWorking(pair)
+  }
+}

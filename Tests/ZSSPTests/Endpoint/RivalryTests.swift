@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+import ZSSP
+import ZSSPSwiftCrypto
+
+@Suite("Several sessions with one peer come to one")
+struct RivalryTests {
+  private let provider = SwiftCryptoProvider()
+
+  /// Expects exactly one session on each side, the same one, that works.
+  private func expectOne(_ pair: Pair, sourceLocation: SourceLocation = #_sourceLocation) throws {
+    #expect(pair.alice.sessionCount == 1 && pair.bob.sessionCount == 1, sourceLocation: sourceLocation)
+    let (a, b) = (try #require(pair.alice.establishedSession), try #require(pair.bob.establishedSession))
+    #expect(pair.alice.state(a) == "S2" && pair.bob.state(b) == "S2", sourceLocation: sourceLocation)
+    try pair.alice.send([1], on: a, at: pair.now)
+    try pair.bob.send([2], on: b, at: pair.now)
+    pair.settle()
+    #expect(pair.alice.messages.last?.bytes == [2], sourceLocation: sourceLocation)
+    #expect(pair.bob.messages.last?.bytes == [1], sourceLocation: sourceLocation)
+    #expect(
+      pair.alice.store.pairs[pair.bob.publicKey] == pair.bob.store.pairs[pair.alice.publicKey],
+      sourceLocation: sourceLocation)
+  }
+
+  /// Bob opens when Alice's handshake has come so many datagrams far, at whichever side has the smaller key.
+  @Test(arguments: 0...9, [false, true])
+  func bothOpenAtOnce(datagrams: Int, bobIsSmaller: Bool) throws {
+    var pair = try Pair(provider: provider)
+    while (pair.bob.publicKey < pair.alice.publicKey) != bobIsSmaller { pair = try Pair(provider: provider) }
+    _ = try pair.alice.open(to: pair.bob, at: pair.now)
+    for _ in 0..<datagrams { pair.deliverOne() }
+    _ = try pair.bob.open(to: pair.alice, at: pair.now)
+    pair.run(for: .seconds(3))
+    try expectOne(pair)
+  }
+
+  /// The same with a round trip between the two, so that both get as far as X3.
+  @Test(arguments: [false, true])
+  func bothGetAsFarAsX3(bobIsSmaller: Bool) throws {
+    var pair = try Pair(provider: provider)
+    while (pair.bob.publicKey < pair.alice.publicKey) != bobIsSmaller { pair = try Pair(provider: provider) }
+    _ = try pair.alice.open(to: pair.bob, at: pair.now)
+    _ = try pair.bob.open(to: pair.alice, at: pair.now)
+    for _ in 0..<3 { for datagram in pair.intercept() { pair.deliver(datagram) } }
+    pair.run(for: .seconds(3))
+    try expectOne(pair)
+  }
+
+  @Test func aSecondSessionReplacesTheFirst() throws {
+    let pair = try Pair(provider: provider)
+    let first = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.settle()
+    let second = try pair.alice.open(to: pair.bob, at: pair.now)
+    #expect(pair.alice.state(first) == "S2", "the first carries on until the second is up")
+    pair.settle()
+    #expect(pair.alice.state(first) == nil && pair.alice.state(second) == "S2")
+    #expect(pair.alice.endReasons == [.replaced] && pair.bob.endReasons == [.replaced])
+    try expectOne(pair)
+  }
+
+  @Test func aRestartedPeerComesBack() throws {
+    let pair = try Pair(provider: provider, flags: .opportunistic)
+    _ = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.settle()
+    try pair.alice.restart()
+    _ = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.settle()
+    #expect(pair.alice.downgrades == 0 && pair.bob.downgrades == 0)
+    try expectOne(pair)
+  }
+}

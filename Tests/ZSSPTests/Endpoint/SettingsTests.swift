@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import ZSSP
+
+@Suite("Settings (section 11)")
+struct SettingsTests {
+  @Test("the defaults are those of the specification, and valid")
+  func defaults() throws {
+    let settings = Settings()
+    try settings.validate()
+    #expect(settings.resendInterval == .seconds(1))
+    #expect(settings.handshakeTimeout == .seconds(10))
+    #expect(settings.rekeyTimeout == .seconds(60))
+    #expect(settings.rekeyAfter == .seconds(3600))
+    #expect(settings.rekeyJitter == .seconds(600))
+    #expect(settings.reassemblyTimeout == .seconds(5))
+    #expect(settings.rekeyUses == 1 << 30)
+    #expect(settings.keyUseLimit == UInt64(UInt32.max))
+    #expect((settings.halfOpenLimit, settings.helloLimit) == (32, 32))
+    #expect(settings.helloFragmentLimit == 1024)
+    #expect(settings.reassemblyPackets == 64)
+    #expect(Settings.smallestMTU == 128)
+  }
+
+  @Test(
+    "an MTU must be possible",
+    arguments: [
+      (Int.min, false), (0, false), (127, false), (128, true), (1400, true), (65_507, true), (65_508, false),
+      (Int.max, false),
+    ])
+  func mtu(_ mtu: Int, _ isValid: Bool) {
+    var settings = Settings()
+    settings.mtu = mtu
+    #expect(error(of: settings) == (isValid ? nil : .mtuOutOfRange(mtu)))
+  }
+
+  @Test(
+    "the limit of section 4 for uses of a key cannot be raised",
+    arguments: [(1, true), (1 << 32 - 1, true), (1 << 32, false), (.max, false)] as [(UInt64, Bool)])
+  func keyUses(_ limit: UInt64, _ isValid: Bool) {
+    var settings = Settings()
+    settings.keyUseLimit = limit
+    #expect(error(of: settings) == (isValid ? nil : .keyUseLimitTooLarge(limit)))
+  }
+
+  /// A setting that must be greater than zero, and how to set it.
+  struct Positive: Sendable, CustomTestStringConvertible {
+    let testDescription: String
+    let set: @Sendable (inout Settings, Int) -> Void
+  }
+
+  static let positiveSettings: [Positive] = [
+    Positive(testDescription: "resendInterval") { $0.resendInterval = .nanoseconds($1) },
+    Positive(testDescription: "handshakeTimeout") { $0.handshakeTimeout = .nanoseconds($1) },
+    Positive(testDescription: "rekeyTimeout") { $0.rekeyTimeout = .nanoseconds($1) },
+    Positive(testDescription: "rekeyAfter") { $0.rekeyAfter = .nanoseconds($1) },
+    Positive(testDescription: "reassemblyTimeout") { $0.reassemblyTimeout = .nanoseconds($1) },
+    Positive(testDescription: "halfOpenLimit") { $0.halfOpenLimit = $1 },
+    Positive(testDescription: "helloLimit") { $0.helloLimit = $1 },
+    Positive(testDescription: "helloFragmentLimit") { $0.helloFragmentLimit = $1 },
+    Positive(testDescription: "reassemblyPackets") { $0.reassemblyPackets = $1 },
+    Positive(testDescription: "reassemblyBytes") { $0.reassemblyBytes = $1 },
+    Positive(testDescription: "rekeyUses") { $0.rekeyUses = UInt64(clamping: $1) },
+    Positive(testDescription: "keyUseLimit") { $0.keyUseLimit = UInt64(clamping: $1) },
+  ]
+
+  @Test("durations and limits are greater than zero", arguments: positiveSettings, [0, -1])
+  func positive(_ setting: Positive, _ value: Int) {
+    var settings = Settings()
+    setting.set(&settings, value)
+    #expect(error(of: settings) == .notPositive(setting.testDescription))
+    setting.set(&settings, 1)
+    #expect(error(of: settings) == nil)
+  }
+
+  @Test("an endpoint refuses settings that cannot work, and draws nothing", arguments: providers)
+  func endpoint(_ provider: any CryptoProvider) throws {
+    let tape = Tape([])
+    let scripted = ScriptedProvider(
+      base: provider, tape: tape, peerAddress: Address(ipv4: 1, port: 1), recordedPeerAddress: [])
+    var configuration = EndpointConfiguration(staticKey: provider.generateAgreementKey(), provider: scripted)
+    configuration.settings.mtu = 100
+    #expect(throws: ConfigurationError.mtuOutOfRange(100)) { _ = try Endpoint(configuration) }
+    #expect(tape.problems == [])
+  }
+
+  @Test(
+    "errors say what would be right",
+    arguments: [
+      (.mtuOutOfRange(5), ["5", "128", "65507"]), (.notPositive("helloLimit"), ["helloLimit", "greater than zero"]),
+      (.keyUseLimitTooLarge(1 << 40), ["1099511627776", "2^32 - 1"]),
+    ] as [(ConfigurationError, [String])])
+  func descriptions(_ error: ConfigurationError, _ parts: [String]) {
+    for part in parts { #expect(error.description.contains(part)) }
+  }
+
+  private func error(of settings: Settings) -> ConfigurationError? {
+    do throws(ConfigurationError) {
+      try settings.validate()
+      return nil
+    } catch {
+      return error
+    }
+  }
+}

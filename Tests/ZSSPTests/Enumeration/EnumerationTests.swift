@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+import ZSSP
+import ZSSPSwiftCrypto
+
+/// What a set of cases came to.
+struct EnumerationReport {
+  var cases = 0
+  /// "case: problem", the first hundred.
+  var failures: [String] = []
+  /// The longest time that a case took to heal, and the case.
+  var slowest = (time: Duration.zero, test: "")
+  /// Cases of opportunistic mode with a reported downgrade.
+  var downgraded = 0
+
+  mutating func run(_ test: Case, _ provider: any CryptoProvider) throws {
+    cases += 1
+    let scenario = try Scenario(test, provider: provider)
+    try scenario.runFaults()
+    if let time = try scenario.heal() {
+      if time > slowest.time { slowest = (time, test.description) }
+      for problem in scenario.problems() { fail(test, problem) }
+    } else {
+      fail(test, "no session within \(Scenario.bound)")
+    }
+    if scenario.alice.downgrades + scenario.bob.downgrades > 0 { downgraded += 1 }
+  }
+
+  private mutating func fail(_ test: Case, _ problem: String) {
+    if failures.count < 100 { failures.append("\(test): \(problem)") }
+  }
+
+  /// Splits the cases over `lanes`, each with its own provider.
+  static func run(_ tests: [Case], lanes: Int = 4) async throws -> EnumerationReport {
+    try await withThrowingTaskGroup(of: EnumerationReport.self) { group in
+      for lane in 0..<lanes {
+        group.addTask {
+          var report = EnumerationReport()
+          for index in stride(from: lane, to: tests.count, by: lanes) {
+            try report.run(tests[index], FastCrypto(seed: UInt64(index)))
+          }
+          return report
+        }
+      }
+      var all = EnumerationReport()
+      for try await report in group {
+        all.cases += report.cases
+        all.failures += report.failures
+        all.downgraded += report.downgraded
+        if report.slowest.time > all.slowest.time { all.slowest = report.slowest }
+      }
+      return all
+    }
+  }
+
+  func expectGood(_ name: String, sourceLocation: SourceLocation = #_sourceLocation) {
+    print("\(name): \(cases) cases, slowest \(slowest.time) (\(slowest.test)), \(downgraded) with a downgrade")
+    #expect(failures == [], sourceLocation: sourceLocation)
+  }
+}
+
+@Suite("Every loss, repetition, delay and crash")
+struct EnumerationTests {
+  private static let crashes: [Crash?] = [nil] + Crash.all
+
+  @Test(
+    "Every fault alone, with every crash",
+    .enabled(if: ProcessInfo.processInfo.environment["ZSSP_FULL_ENUMERATION"] != nil))
+  func singles() async throws {
+    try await EnumerationReport.run(Case.all(Case.none + Case.singles, Self.crashes)).expectGood("singles")
+  }
+
+  @Test("Every pair of faults", .enabled(if: ProcessInfo.processInfo.environment["ZSSP_FULL_ENUMERATION"] != nil))
+  func pairs() async throws {
+    try await EnumerationReport.run(Case.all(Case.pairs, [nil])).expectGood("pairs")
+  }
+
+  @Test("A sample of every pair of faults with every crash")
+  func sample() async throws {
+    var random = SplitMix64(seed: 0xE17)
+    let tests = (0..<200).compactMap { _ -> Case? in
+      guard let faults = Case.pairs.randomElement(using: &random) else { return nil }
+      return Case(isPersistent: random.next() % 2 == 0, faults: faults, crash: Crash.all.randomElement(using: &random))
+    }
+    try await EnumerationReport.run(tests).expectGood("sample")
+  }
+
+  @Test(
+    "Every pair of faults with every crash",
+    .enabled(if: ProcessInfo.processInfo.environment["ZSSP_FULL_ENUMERATION"] != nil))
+  func product() async throws {
+    try await EnumerationReport.run(Case.all(Case.pairs, Crash.all.map(Optional.some))).expectGood("product")
+  }
+
+  @Test(
+    "Every fault alone, with real cryptography",
+    .enabled(if: ProcessInfo.processInfo.environment["ZSSP_FULL_ENUMERATION"] != nil))
+  func realCryptography() throws {
+    var report = EnumerationReport()
+    for test in Case.all(Case.none + Case.singles, [nil]) { try report.run(test, SwiftCryptoProvider()) }
+    report.expectGood("real")
+  }
+
+  /// What a fault is called, and what it was that went wrong once.
+  @Test(
+    "Cases that failed once",
+    arguments: [
+      "P X3=1500 X3=drop A@X3+1200"
+    ])
+  func regression(_ text: String) throws {
+    let test = try #require(Case(text))
+    #expect(test.description == text)
+    var report = EnumerationReport()
+    try report.run(test, FastCrypto(seed: 1))
+    report.expectGood(text)
+  }
+}

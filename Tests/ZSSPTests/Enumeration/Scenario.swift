@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+
+/// Alice opens a session, data goes both ways, Alice re-keys, Bob re-keys; meanwhile the network and the peers fail as a
+/// ``Case`` says; and then everything must heal.
+///
+/// The application is simple: Alice's opens a session whenever it has none, Bob's listens.
+final class Scenario {
+  /// How long the pair may take to have a working session once the network is good and everyone is up (section 11):
+  /// at worst Alice's session is stale and its key new. Her S2 timer comes after `rekeyAfter`, R1 ends after
+  /// `rekeyTimeout`, and the handshake that she begins then takes no time on a perfect link, unless it meets the rest of an
+  /// older one, which `handshakeTimeout` ends, and waits for a resend or two.
+  static let bound: Duration = settings.rekeyAfter + settings.rekeyTimeout + settings.handshakeTimeout + .seconds(2)
+
+  static let settings: Settings = {
+    var settings = Settings()
+    (settings.rekeyAfter, settings.rekeyJitter) = (.seconds(120), .zero)
+    return settings
+  }()
+
+  let test: Case
+  let alice: TestPeer
+  let bob: TestPeer
+  private let logs = (alice: LabelLog(), bob: LabelLog())
+  private(set) var now = Instant.milliseconds(1_000)
+
+  /// On the way, with the time of arrival; the earliest first.
+  private var inFlight: [(arrival: Instant, datagram: Datagram)] = []
+  /// Waits for the next datagram of the same sender.
+  private var held: [(sentByAlice: Bool, datagram: Datagram)] = []
+  private var seen: [Slot: Int] = [:]
+  private var phase = 0
+  private var isFaulty = true
+  private var crashPending = false
+  private var aliceIsUpAt: Instant?
+  private var bobIsUpAt: Instant?
+  private var session: SessionID?
+  private var mark: UInt8 = 0
+
+  init(_ test: Case, provider: any CryptoProvider) throws {
+    self.test = test
+    let flags: SecurityFlags = test.isPersistent ? .persistent : .opportunistic
+    let (aliceKey, bobKey) = (provider.generateAgreementKey(), provider.generateAgreementKey())
+    func peer(_ key: any AgreementPrivateKey, _ log: LabelLog, _ host: UInt32, knowing other: PublicKey) throws
+      -> TestPeer
+    {
+      var store = MemoryRatchetStore()
+      if test.isPersistent {
+        let password = [UInt8](repeating: 7, count: 32)
+        let state = RatchetState(oneTimePassword: password.rawBytes, provider: provider)
+        store = MemoryRatchetStore(pairs: [other: RatchetPair(state)])
+      }
+      let configuration = EndpointConfiguration(
+        staticKey: key, provider: LabellingProvider(base: provider, log: log), flags: flags, helloPolicy: .allow,
+        settings: Self.settings)
+      let peer = try TestPeer(configuration, at: Address(ipv4: host, port: 9), store: store)
+      peer.decide = { _ in .accept(flags) }
+      return peer
+    }
+    alice = try peer(aliceKey, logs.alice, 1, knowing: bobKey.publicKey)
+    bob = try peer(bobKey, logs.bob, 2, knowing: aliceKey.publicKey)
+  }
+
+  // MARK: The script
+
+  /// Runs everything up to the moment when faults have ended and the last late datagram has arrived.
+  func runFaults() throws {
+    supervise()
+    try runPhase()
+    phase = 1
+    if let session, aliceIsUpAt == nil { _ = alice.rekey(session, at: now) }
+    try runPhase()
+    phase = 2
+    if let session = bob.establishedSession, bobIsUpAt == nil { _ = bob.rekey(session, at: now) }
+    try runPhase()
+    isFaulty = false
+    release(sentByAlice: true)
+    release(sentByAlice: false)
+    while let last = inFlight.last?.arrival ?? aliceIsUpAt ?? bobIsUpAt { try run(until: last) }
+  }
+
+  /// Lets the pair heal, up to ``bound``. Returns how long it took; nil if it has not.
+  func heal() throws -> Duration? {
+    let start = now
+    while true {
+      if try isWorking() { return start.duration(to: now) }
+      guard start.duration(to: now) < Self.bound else { return nil }
+      try run(until: now.advanced(by: .seconds(1)))
+    }
+  }
+
+  /// Whether data goes both ways.
+  func isWorking() throws -> Bool {
+    guard let session, let answered = bob.establishedSession else { return false }
+    guard alice.state(session) == "S2", bob.state(answered) == "S2" else { return false }
+    mark &+= 1
+    try alice.send([mark, 1], on: session, at: now)
+    try bob.send([mark, 2], on: answered, at: now)
+    try run(until: now)
+    return alice.messages.last?.bytes == [mark, 2] && bob.messages.last?.bytes == [mark, 1]
+  }
+
+  /// What is wrong although data goes both ways.
+  func problems() -> [String] {
+    var problems: [String] = []
+    let (one, other) = (alice.store.pairs[bob.publicKey], bob.store.pairs[alice.publicKey])
+    if one == nil || one?.state1 != other?.state1 { problems.append("the stores differ") }
+    if one?.state2 != nil || other?.state2 != nil { problems.append("an older state is still stored") }
+    if alice.sessionCount != 1 || bob.sessionCount != 1 {
+      problems.append("\(alice.sessionCount) and \(bob.sessionCount) sessions")
+    }
+    if test.isPersistent, alice.downgrades + bob.downgrades > 0 { problems.append("a downgrade in persistent mode") }
+    return problems
+  }
+
+  // MARK: The steps
+
+  /// Until both sides are in S2, for three seconds at least and fifteen at most; then data.
+  private func runPhase() throws {
+    let start = now
+    try run(until: start.advanced(by: .seconds(3)))
+    while try !isWorking(), start.duration(to: now) < .seconds(15) { try run(until: now.advanced(by: .seconds(1))) }
+  }
+
+  private func run(until end: Instant) throws {
+    try settle()
+    while true {
+      let next = [
+        alice.nextDeadline, bob.nextDeadline, inFlight.first?.arrival, aliceIsUpAt, bobIsUpAt,
+      ].compactMap(\.self).min()
+      guard let next, next <= end else { break }
+      now = max(now, next)
+      try wake()
+      if aliceIsUpAt == nil { alice.advance(to: now) }
+      if bobIsUpAt == nil { bob.advance(to: now) }
+      try settle()
+    }
+    now = max(now, end)
+  }
+
+  /// Delivers what is due until nothing is.
+  private func settle() throws {
+    try collect()
+    while let first = inFlight.first, first.arrival <= now {
+      inFlight.removeFirst()
+      let datagram = first.datagram
+      let isForAlice = datagram.to == alice.address
+      guard (isForAlice ? aliceIsUpAt : bobIsUpAt) == nil else { continue }
+      (isForAlice ? alice : bob).receive(datagram.bytes, from: datagram.from, at: now)
+      try collect()
+    }
+  }
+
+  /// Puts into the network what both have to send, crashes who is to crash, and lets the application look after itself.
+  private func collect() throws {
+    for datagram in alice.pump(at: now) { send(datagram, logs.alice.label(of: datagram.bytes), byAlice: true) }
+    for datagram in bob.pump(at: now) { send(datagram, logs.bob.label(of: datagram.bytes), byAlice: false) }
+    if crashPending, let crash = test.crash {
+      crashPending = false
+      let up = now.advanced(by: .milliseconds(crash.downtime))
+      if crash.ofAlice {
+        try alice.restart()
+        (session, aliceIsUpAt) = (nil, up)
+      } else {
+        try bob.restart()
+        bobIsUpAt = up
+      }
+      try wake()
+    }
+    supervise()
+    for datagram in alice.pump(at: now) { send(datagram, logs.alice.label(of: datagram.bytes), byAlice: true) }
+  }
+
+  private func wake() throws {
+    if let up = aliceIsUpAt, up <= now { aliceIsUpAt = nil }
+    if let up = bobIsUpAt, up <= now { bobIsUpAt = nil }
+    supervise()
+  }
+
+  private func supervise() {
+    guard aliceIsUpAt == nil, session.flatMap(alice.state) == nil else { return }
+    session = try? alice.open(to: bob, identity: [1, 2, 3], at: now)
+  }
+
+  // MARK: The network
+
+  private func send(_ datagram: Datagram, _ label: Label?, byAlice: Bool) {
+    guard isFaulty, let slot = label.flatMap({ Slot.slot(of: $0, in: phase) }) else {
+      return deliver(datagram, byAlice)
+    }
+    let ordinal = seen[slot, default: 0]
+    seen[slot] = ordinal + 1
+    if ordinal == 0, test.crash?.slot == slot { crashPending = true }
+    let faults = test.faults.filter { $0.slot == slot }
+    guard ordinal < faults.count else { return deliver(datagram, byAlice) }
+    let misfortune = faults[ordinal].misfortune
+    switch misfortune {
+    case .dropped: return
+    case .swapped: held.append((byAlice, datagram))
+    case .duplicated:
+      deliver(datagram, byAlice)
+      deliver(datagram, byAlice)
+    default: deliver(datagram, byAlice, after: misfortune.delay ?? 0)
+    }
+  }
+
+  private func deliver(_ datagram: Datagram, _ byAlice: Bool, after delay: Int64 = 0) {
+    let arrival = now.advanced(by: .milliseconds(delay))
+    let place = inFlight.firstIndex { $0.arrival > arrival } ?? inFlight.count
+    inFlight.insert((arrival, datagram), at: place)
+    release(sentByAlice: byAlice)
+  }
+
+  private func release(sentByAlice: Bool) {
+    guard let index = held.firstIndex(where: { $0.sentByAlice == sentByAlice }) else { return }
+    deliver(held.remove(at: index).datagram, sentByAlice)
+  }
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import ZSSP
+
+@Suite("Protocol names (sections 3 and 13)")
+struct ProtocolNameTests {
+  /// `h` and `ck` begin as the name, padded with zeros to 64 bytes.
+  private func check(_ name: StaticString, _ wanted: [UInt8], _ provider: any CryptoProvider) {
+    let state = SymmetricState(protocolName: name, provider: provider)
+    #expect(state.hash.hex == wanted.hex)
+    #expect(state.chainingKey.hex == wanted.hex)
+  }
+
+  @Test("recorded names", arguments: providers)
+  func recorded(_ provider: any CryptoProvider) throws {
+    let names = try vectors("unit")["protocol_names_h0_ck0"]
+    check(Profile.kyber1024.handshakeName, try names["xk"].bytes, provider)
+    check(Profile.upstream.handshakeName, try names["xk"].bytes, provider)
+    check(Profile.rekeyName, try names["kk"].bytes, provider)
+  }
+
+  @Test("the name with ML-KEM", arguments: providers)
+  func mlkem(_ provider: any CryptoProvider) {
+    let name = [UInt8]("Noise_XKhfs+psk2_P384+MLKEM1024_AESGCM_SHA512".utf8)
+    check(Profile.mlkem1024.handshakeName, name + [UInt8](repeating: 0, count: 64 - name.count), provider)
+  }
+
+  @Test(
+    "what else a profile decides",
+    arguments: [(.kyber1024, .kyber1024, false), (.upstream, .kyber1024, true), (.mlkem1024, .mlkem1024, false)]
+      as [(Profile, KEM, Bool)])
+  func decisions(_ profile: Profile, _ kem: KEM, _ repeatsStaticToken: Bool) {
+    #expect(profile.kem == kem)
+    #expect(profile.repeatsStaticToken == repeatsStaticToken)
+  }
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+
+/// A datagram on its way.
+struct Datagram: Sendable {
+  let from: Address
+  let to: Address
+  var bytes: [UInt8]
+}
+
+/// An endpoint with everything that drives it: a store in memory, an application that decides, and work done at once.
+final class TestPeer {
+  let address: Address
+  private var endpoint: Endpoint
+  private let configuration: EndpointConfiguration
+  var store: MemoryRatchetStore
+  /// What the application says of others.
+  var decide: (AcceptRequest) -> AcceptDecision = { _ in .accept(.opportunistic) }
+  /// Answers store requests; nil loses the request.
+  var answerStore: ((StoreRequest) -> StoreAnswer?)?
+  private(set) var events: [Event] = []
+  /// How many downgrades were reported before the last restart.
+  private var earlierDowngrades = 0
+  private(set) var messages: [(session: SessionID, bytes: [UInt8])] = []
+  /// How the datagrams fared, to be compared with the endpoint's own counters.
+  private(set) var handled = 0
+  private(set) var dropped = 0
+
+  init(_ configuration: EndpointConfiguration, at address: Address, store: MemoryRatchetStore = .init()) throws {
+    self.address = address
+    self.configuration = configuration
+    self.store = store
+    endpoint = try Endpoint(configuration)
+  }
+
+  var publicKey: PublicKey { endpoint.publicKey }
+  var nextDeadline: Instant? { endpoint.nextDeadline }
+
+  func open(to peer: TestPeer, identity: [UInt8] = [], flags: SecurityFlags? = nil, at now: Instant) throws -> SessionID
+  {
+    try endpoint.open(to: peer.publicKey, at: peer.address, identity: identity, flags: flags, now: now)
+  }
+
+  func send(_ message: [UInt8], on session: SessionID, at now: Instant) throws {
+    try endpoint.send(message.rawBytes, on: session, at: now)
+  }
+
+  func close(_ session: SessionID) { endpoint.close(session) }
+
+  func state(_ session: SessionID) -> String? { endpoint.session(session)?.state }
+  func chainLength(_ session: SessionID) -> UInt64? { endpoint.session(session)?.chainLength }
+  var statistics: Statistics { endpoint.statistics }
+  var sessionCount: Int { endpoint.sessionCount }
+  var halfOpenCount: Int { endpoint.halfOpenCount }
+
+  @discardableResult
+  func receive(_ bytes: [UInt8], from source: Address, at now: Instant) -> Reception {
+    var bytes = bytes
+    let reception = bytes.withMutableBytes { endpoint.receive(&$0, from: source, at: now) }
+    switch reception {
+    case .message(let session, let range): messages.append((session, Array(bytes[range])))
+    case .assembled(let session, let message): messages.append((session, message))
+    case .handled: handled += 1
+    case .dropped: dropped += 1
+    }
+    return reception
+  }
+
+  func advance(to now: Instant) { endpoint.advance(to: now) }
+
+  /// Answers all requests and takes what goes out.
+  func pump(at now: Instant) -> [Datagram] {
+    while let request = endpoint.nextRequest() {
+      switch request {
+      case .store(let id, let request):
+        let answer = answerStore.map { $0(request) } ?? store.answer(request)
+        if let answer { endpoint.answer(id, store: answer, at: now) }
+      case .accept(let id, let request):
+        endpoint.answer(id, accept: decide(request), at: now)
+      case .work(let work):
+        endpoint.complete(work.run(), at: now)
+      }
+    }
+    while let event = endpoint.nextEvent() { events.append(event) }
+    return takeOutbox()
+  }
+
+  private func takeOutbox() -> [Datagram] {
+    var datagrams: [Datagram] = []
+    for run in endpoint.outbox.runs {
+      var start = run.range.lowerBound
+      while start < run.range.upperBound {
+        let end = min(start + run.segmentSize, run.range.upperBound)
+        let bytes = endpoint.outbox.bytes.extracting(start..<end).array
+        datagrams.append(Datagram(from: address, to: run.address, bytes: bytes))
+        start = end
+      }
+    }
+    endpoint.outbox.removeAll()
+    return datagrams
+  }
+
+  /// Forgets all but the store, as a process that was killed and started again.
+  func restart() throws {
+    endpoint = try Endpoint(configuration)
+    earlierDowngrades = downgrades
+    events = []
+  }
+
+  func rekey(_ session: SessionID, at now: Instant) -> Bool { endpoint.rekey(session, at: now) }
+
+  /// Why sessions ended, in order.
+  var endReasons: [EndReason] { events.compactMap { if case .ended(_, let reason) = $0 { reason } else { nil } } }
+  /// How many downgrades were reported, restarts or not.
+  var downgrades: Int { earlierDowngrades + events.count { if case .downgraded = $0 { true } else { false } } }
+
+  /// The session that an `established` event named last.
+  var establishedSession: SessionID? {
+    events.reversed().lazy.compactMap { if case .established(let id, _) = $0 { id } else { nil } }.first
+  }
+}
