@@ -12,12 +12,9 @@ enum Interruption {
   ) async throws -> Result? {
     // The signals are caught before the body says anything that could make somebody send one.
     let interruptions = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
-    let sources = [SIGINT, SIGTERM].map { number in
-      signal(number, SIG_IGN)
-      let source = DispatchSource.makeSignalSource(signal: number)
-      source.setEventHandler { interruptions.continuation.yield() }
-      source.resume()
-      return source
+    var sources: [any DispatchSourceSignal] = []
+    for number in [SIGINT, SIGTERM] {
+      sources.append(await source(of: number) { interruptions.continuation.yield() })
     }
     let task = Task { try await body() }
     let watcher = Task {
@@ -40,6 +37,23 @@ enum Interruption {
       if task.isCancelled { return nil }
       throw error
     }
+  }
+}
+
+extension Interruption {
+  /// Catches a signal. It is caught when this returns: dispatch installs its handler some time after a source is
+  /// resumed, and a signal that comes before would be ignored.
+  private static func source(
+    of number: Int32, _ handler: @escaping @Sendable () -> Void
+  ) async -> any DispatchSourceSignal {
+    signal(number, SIG_IGN)
+    let source = DispatchSource.makeSignalSource(signal: number)
+    source.setEventHandler(handler: handler)
+    await withCheckedContinuation { continuation in
+      source.setRegistrationHandler { continuation.resume() }
+      source.resume()
+    }
+    return source
   }
 }
 

@@ -107,6 +107,21 @@ struct SessionCommandTests {
     listener.run.interrupt()
     #expect(listener.run.finish().errors.contains("accepting ANYONE"))
   }
+
+  /// A program whose parent ignores the signal used to lose one that came right after its first line.
+  @Test func anEarlyInterruptIsNotLost() throws {
+    for number in [SIGINT, SIGTERM] {
+      let previous = signal(number, SIG_IGN)
+      defer { signal(number, previous) }
+      for _ in 0..<10 {
+        let tool = try Tool()
+        let listener = try Listener(tool)
+        listener.run.send(number)
+        let result = listener.run.finish()
+        #expect(result.exitCode == 0, "signal \(number): \(result.errors)")
+      }
+    }
+  }
 }
 
 /// A key that is a point of P-384: the generator.

@@ -49,13 +49,17 @@ final class Tool {
   }
 }
 
-/// A running `zssp`.
+/// A running `zssp`. It is killed when it has not ended after two minutes, so that a program that hangs fails its test,
+/// whose waits for it cannot be cancelled.
 final class Run {
+  private static let patience = DispatchTimeInterval.seconds(120)
+
   private let process = Process()
   private let output = Pipe()
   private let errors = Pipe()
   private let collected = Collected()
   private let errorReader: Thread
+  private let watchdog = DispatchSource.makeTimerSource()
   private var pending = Data()
 
   init(executable: URL, arguments: [String], input: FileHandle?) throws {
@@ -69,7 +73,13 @@ final class Run {
     errorReader = Thread { collected.finish(handle.readDataToEndOfFile()) }
     try process.run()
     errorReader.start()
+    let pid = process.processIdentifier
+    watchdog.setEventHandler { kill(pid, SIGKILL) }
+    watchdog.schedule(deadline: .now() + Self.patience)
+    watchdog.resume()
   }
+
+  deinit { watchdog.cancel() }
 
   /// The next line of standard output; nil at its end.
   func nextLine() -> String? {
@@ -97,11 +107,15 @@ final class Run {
   /// As Ctrl-C.
   func interrupt() { process.interrupt() }
 
+  /// Sends any signal.
+  func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
+
   /// Waits for the end.
   func finish() -> Tool.Result {
     var text = String(decoding: pending, as: UTF8.self)
     text += String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     process.waitUntilExit()
+    watchdog.cancel()
     let errors = collected.wait()
     return Tool.Result(
       exitCode: process.terminationStatus, output: text, errors: String(decoding: errors, as: UTF8.self))
