@@ -14,6 +14,8 @@ enum Continuation {
   case storedCompletion(Session, InitiatorHandshake.Completion)
   /// A3: the older ratchet state is dropped; the session may start.
   case storedConfirmation(Session)
+  /// S1: the ratchet state of an attempt in the other direction is dropped; the session is confirmed.
+  case storedAcknowledgement(Session)
   /// S2: K1 is computed.
   case rekey(Session)
   /// S2, R1: K1 is read and K2 computed.
@@ -41,7 +43,8 @@ enum Continuation {
   var session: Session? {
     switch self {
     case .loaded(let session), .hello(let session), .challengeSolved(let session), .responseReceived(let session),
-      .storedCompletion(let session, _), .storedConfirmation(let session), .rekey(let session),
+      .storedCompletion(let session, _), .storedConfirmation(let session),
+      .storedAcknowledgement(let session), .rekey(let session),
       .rekeyReceived(let session), .storedRekeyAnswer(let session, _), .rekeyCompleted(let session),
       .storedRekeyCompletion(let session, _, _), .storedRekeyConfirmation(let session):
       session

@@ -81,6 +81,7 @@ extension Endpoint {
     switch continuation {
     case .storedCompletion(_, let completion): enterA3(session, completion, at: now)
     case .storedConfirmation: confirmed(session, at: now)
+    case .storedAcknowledgement: acknowledged(session, at: now)
     case .storedRekeyAnswer(_, let answer): enterR2(session, answer, at: now)
     case .storedRekeyCompletion(_, let keyID, let secrets): rekeyStored(session, keyID, secrets, at: now)
     case .storedRekeyConfirmation: rekeyConfirmed(session, at: now)

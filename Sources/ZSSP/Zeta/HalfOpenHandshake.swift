@@ -21,12 +21,14 @@ final class HalfOpenHandshake: Timed {
     /// The store is asked for the peer's states.
     case loading(ResponderHandshake.Response, ResponderHandshake.Completion, SecurityFlags)
     /// The store is asked to store the new state.
-    case storing(ResponderHandshake.Response, ResponderHandshake.Completion, SecurityFlags, Downgrade?)
+    case storing(ResponderHandshake.Response, ResponderHandshake.Completion, SecurityFlags, Change)
   }
 
-  /// What a responder's store held when the peer came back without its ratchet.
-  struct Downgrade {
-    let heldChainLength: UInt64
+  /// What a responder's store is asked to hold.
+  struct Change {
+    let new: RatchetPair
+    /// The chain length of the state that was held when the peer came back without its ratchet, if it did.
+    let downgradedFrom: UInt64?
   }
 
   /// Where X1 came from.
@@ -67,15 +69,6 @@ final class HalfOpenHandshake: Timed {
   /// Whether the store may be changing on behalf of the handshake.
   var isStoring: Bool {
     if case .storing = stage { true } else { false }
-  }
-
-  /// Whether X2 is, or may be, on its way under a ratchet state of this peer, and no answer has been stored yet.
-  func isOpen(to peer: PublicKey) -> Bool {
-    guard ratchetPeer == peer else { return false }
-    return switch stage {
-    case .readingHello, .lookingUp, .verifying: false
-    case .responding, .waiting, .readingCompletion, .asking, .loading, .storing: true
-    }
   }
 
   /// Whether the handshake is in B2 proper, and may make room for another.

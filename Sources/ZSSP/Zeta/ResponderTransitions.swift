@@ -102,8 +102,8 @@ extension Endpoint {
     case (.loading(let response, let completion, let flags), .pair(let held)):
       guard hasPrecedence(handshake, response, completion, at: now) else { return }
       judge(handshake, response, completion, flags, held)
-    case (.storing(let response, let completion, let flags, let downgrade), .swapped):
-      enterS1(handshake, response, completion, flags, downgrade, at: now)
+    case (.storing(_, let completion, let flags, let change), .swapped):
+      enterS1(handshake, completion, flags, change, at: now)
     case (.storing, .notSwapped):
       remove(handshake, .ratchetConflict)
     case (.loading(let response, _, _), _), (.storing(let response, _, _, _), _):
@@ -132,7 +132,8 @@ extension Endpoint {
   /// A fingerprint was found, and this is what its owner's row holds after every change that was asked for before.
   ///
   /// Alice stores the outcome of the X2 that comes now, and forgets what came of an earlier attempt. So from here on no
-  /// earlier attempt of hers may come to anything, or the two stores would have no state in common.
+  /// earlier attempt of hers, nor a K1 of ours that she may have answered, may come to anything, or the two stores would
+  /// have no state in common (section 14).
   private mutating func respond(
     _ handshake: HalfOpenHandshake, _ hello: ResponderHandshake.Hello, to held: RatchetPair
   ) {
@@ -147,6 +148,7 @@ extension Endpoint {
     }
     guard !rivals.contains(where: \.isStoring) else { return remove(handshake, .busy) }
     for rival in rivals { remove(rival, .superseded) }
+    if let peer = handshake.ratchetPeer { abandonRekeys(with: peer) }
     respond(handshake, hello, using: ratchet)
   }
 
@@ -229,23 +231,30 @@ extension Endpoint {
 
   /// Does the ratchet state that was used belong to this peer? If it is neither of the peer's, the handshake goes on
   /// only if the state used is the empty one and π3 allows it.
+  ///
+  /// A newer state than the one used is that of an attempt in the other direction, which the peer may have taken just
+  /// as we take this one. It stays until the peer has confirmed, lest the two stores have no state in common (section 14).
   private mutating func judge(
     _ handshake: HalfOpenHandshake, _ response: ResponderHandshake.Response,
     _ completion: ResponderHandshake.Completion, _ flags: SecurityFlags, _ held: RatchetPair
   ) {
-    var downgrade: HalfOpenHandshake.Downgrade?
-    // The new state may be there already, from a swap whose answer was that the store failed.
-    if !held.contains(response.used), held.state1 != completion.secrets.ratchet {
-      guard response.used.isEmpty, !flags.contains(.responderDisallowsDowngrade) else {
-        return reject(
-          handshake, completion, silently: flags.contains(.responderRejectsSilently))
-      }
-      downgrade = HalfOpenHandshake.Downgrade(heldChainLength: held.state1.chainLength)
+    let ratchet = completion.secrets.ratchet
+    let change: HalfOpenHandshake.Change
+    if held.state1 == ratchet {
+      // It is there already, from a swap whose answer was that the store failed.
+      change = .init(new: held, downgradedFrom: nil)
+    } else if held.state1 == response.used {
+      change = .init(new: RatchetPair(ratchet), downgradedFrom: nil)
+    } else if held.state2 == response.used {
+      change = .init(new: RatchetPair(ratchet, held.state1), downgradedFrom: nil)
+    } else if response.used.isEmpty, !flags.contains(.responderDisallowsDowngrade) {
+      change = .init(new: RatchetPair(ratchet), downgradedFrom: held.state1.chainLength)
+    } else {
+      return reject(handshake, completion, silently: flags.contains(.responderRejectsSilently))
     }
-    handshake.stage = .storing(response, completion, flags, downgrade)
+    handshake.stage = .storing(response, completion, flags, change)
     ask(
-      .compareAndSwap(
-        peer: completion.initiator.encoded, expected: held, new: RatchetPair(completion.secrets.ratchet)),
+      .compareAndSwap(peer: completion.initiator.encoded, expected: held, new: change.new),
       then: .halfOpen(handshake))
   }
 
@@ -268,13 +277,12 @@ extension Endpoint {
 
   /// The peer is accepted and the new ratchet state stored: the session begins with C1.
   private mutating func enterS1(
-    _ handshake: HalfOpenHandshake, _ response: ResponderHandshake.Response,
-    _ completion: ResponderHandshake.Completion, _ flags: SecurityFlags,
-    _ downgrade: HalfOpenHandshake.Downgrade?, at now: Instant
+    _ handshake: HalfOpenHandshake, _ completion: ResponderHandshake.Completion, _ flags: SecurityFlags,
+    _ change: HalfOpenHandshake.Change, at now: Instant
   ) {
     let session = makeSession(handshake, completion, flags)
     session.acceptance = handshake.acceptance
-    session.ratchet = RatchetPair(completion.secrets.ratchet)
+    session.ratchet = change.new
     session.headerSendingKey = handshake.headerSendingKey
     session.headerReceivingKey = handshake.headerReceivingKey
     session.currentKey = SessionKey(
@@ -286,7 +294,7 @@ extension Endpoint {
     keyIDs.set(keyID, to: .session(session))
     session.stateDeadline = now.advanced(by: settings.rekeyTimeout)
     session.resendDeadline = now.advanced(by: settings.resendInterval)
-    if let downgrade { reportDowngrade(session, from: downgrade.heldChainLength) }
+    if let chainLength = change.downgradedFrom { reportDowngrade(session, from: chainLength) }
     replaceOthers(with: session)
     announce(session)
     sendControl(.keyConfirm, on: session, under: session.currentKey)

@@ -50,6 +50,8 @@ final class Session: Timed {
   var stateDeadline = Instant.distantFuture
   /// When the packet of the state is sent again.
   var resendDeadline = Instant.distantFuture
+  /// Whether R1 takes no K2 any more.
+  var isRekeyAbandoned = false
   /// Whether the last handshake failed to authenticate: then the next failure does not start another at once.
   var isBackingOff = false
 

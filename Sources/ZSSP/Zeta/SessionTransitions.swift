@@ -65,13 +65,22 @@ extension Endpoint {
   /// C2: the peer uses the key.
   private mutating func acknowledgeReceived(_ session: Session, _ key: SessionKey, at now: Instant) -> Reception {
     guard case .s1 = session.state, key === session.currentKey else { return .handled }
+    // The state of an attempt in the other direction was kept until now.
+    if session.ratchet.state2 != nil { return dropOlderRatchet(session, then: .storedAcknowledgement(session)) }
+    acknowledged(session, at: now)
+    return .handled
+  }
+
+  /// S1 → S2.
+  mutating func acknowledged(_ session: Session, at now: Instant) {
+    guard case .s1 = session.state else { return }
+    session.ratchet = RatchetPair(session.ratchet.state1)
     enterS2(session, at: now)
     if session.otherKey == nil {
       events.push(.confirmed(session.id))
     } else {
       rekeyed(session)
     }
-    return .handled
   }
 
   /// D: the application of the responder does not want us.

@@ -93,4 +93,43 @@ struct RatchetAgreementTests {
     for datagram in response { pair.deliver(datagram) }
     try expectWorking(pair)
   }
+
+  /// As above, but the peer has not crashed, and the new handshake is never completed.
+  @Test func aK2DoesNotMoveTheRatchetWhenAHandshakeSinceHasExpired() throws {
+    let pair = try persistentPair()
+    _ = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.settle()
+    #expect(pair.bob.rekey(try #require(pair.bob.establishedSession), at: pair.now))
+    let lateK2 = round(pair, pair.intercept())
+    // Alice holds what K1 came to and the state before. Her new handshake goes on from the latter.
+    let second = try pair.alice.open(to: pair.bob, at: pair.now)
+    _ = round(pair, round(pair, pair.intercept()))
+    #expect(pair.alice.state(second) == "A3")
+    pair.skip(.seconds(11))
+    pair.bob.advance(to: pair.now)
+    #expect(pair.bob.halfOpenCount == 0)
+    let held = pair.bob.store.pairs[pair.alice.publicKey]
+    for datagram in lateK2 { pair.deliver(datagram) }
+    #expect(pair.bob.store.pairs[pair.alice.publicKey] == held)
+    try expectWorking(pair)
+  }
+
+  /// Each side takes the other's attempt, for the one that is preferred gave up and the other waited long enough.
+  @Test func attemptsInBothDirectionsThatAreBothTakenLeaveAStateInCommon() throws {
+    var pair = try persistentPair()
+    while pair.bob.publicKey < pair.alice.publicKey { pair = try persistentPair() }
+    let session = try pair.alice.open(to: pair.bob, at: pair.now)
+    _ = try pair.bob.open(to: pair.alice, at: pair.now)
+    let completions = round(pair, round(pair, pair.intercept()))
+    pair.alice.close(session)
+    for datagram in completions where datagram.to == pair.alice.address { pair.deliver(datagram) }
+    pair.skip(.seconds(2))
+    for datagram in completions where datagram.to == pair.bob.address { pair.deliver(datagram) }
+    #expect(pair.alice.establishedSession != nil && pair.bob.establishedSession != nil)
+    _ = pair.intercept()
+    pair.run(for: .seconds(61))
+    #expect(pair.alice.sessionCount == 0 && pair.bob.sessionCount == 0)
+    _ = try pair.alice.open(to: pair.bob, at: pair.now)
+    try expectWorking(pair)
+  }
 }
