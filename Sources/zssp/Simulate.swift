@@ -12,8 +12,8 @@ struct Simulate: ParsableCommand {
     abstract:
       "Run a network of peers in virtual time, with faults and attackers, and check what the protocol promises.",
     discussion: """
-      Everything follows from the seed: a failing seed fails again in the same step. Turbulence, half an hour of \
-      it, alternates with calm, in which every pair must come back. Probabilities are for each datagram in turbulence.
+      Everything follows from the seed: a failing seed fails again in the same step. Turbulence alternates with \
+      calm, in which every pair must come back. Probabilities are for each datagram in turbulence.
       Exit codes: 0 all promises held, 1 one did not (it is printed, with the command that shows it again), 2 usage.
       """)
 
@@ -33,6 +33,12 @@ struct Simulate: ParsableCommand {
 
   @Option(help: "Virtual hours for each seed.")
   var hours = 3.0
+
+  @Option(help: "How many minutes of turbulence come before each calm.")
+  var turbulence = SimulationPlan().turbulence / .seconds(60)
+
+  @Option(help: "How many minutes each calm lasts, at least 5. Longer than an hour, it sees re-keys.")
+  var calm = SimulationPlan().calm / .seconds(60)
 
   @Option(help: "persistent, opportunistic or mixed.")
   var mode = SimulationPlan.Mode.mixed
@@ -76,6 +82,10 @@ struct Simulate: ParsableCommand {
   func validate() throws {
     guard (2...64).contains(peers) else { throw ValidationError("--peers \(peers): must be 2 to 64") }
     guard hours > 0, hours <= 100_000 else { throw ValidationError("--hours \(hours): must be more than 0") }
+    guard turbulence > 0, turbulence <= 1e6 else {
+      throw ValidationError("--turbulence \(turbulence): must be more than 0 and at most 1000000")
+    }
+    guard calm >= 5, calm <= 1e6 else { throw ValidationError("--calm \(calm): must be 5 to 1000000") }
     guard seeds > 0 else { throw ValidationError("--seeds must be at least 1") }
     guard (Settings.smallestMTU...Settings.largestMTU).contains(mtu) else {
       throw ValidationError("--mtu \(mtu): must be \(Settings.smallestMTU) to \(Settings.largestMTU) bytes")
@@ -96,6 +106,7 @@ struct Simulate: ParsableCommand {
   private var plan: SimulationPlan {
     var plan = SimulationPlan()
     (plan.mode, plan.peers, plan.duration) = (mode, peers, .seconds(hours * 3600))
+    (plan.turbulence, plan.calm) = (.seconds(turbulence * 60), .seconds(calm * 60))
     (plan.network.loss, plan.network.duplication, plan.network.reordering) = (loss, duplicate, reorder)
     plan.network.corruption = corrupt
     (plan.faults.partitionsPerHour, plan.faults.crashesPerHour) = (partition, crash)
@@ -134,6 +145,8 @@ struct Simulate: ParsableCommand {
     let standard = SimulationPlan()
     var words = "zssp simulate --seed \(seed) --peers \(peers) --hours \(hours) --mode \(mode.rawValue)"
     let options: [(String, Double, Double)] = [
+      ("--turbulence", turbulence, standard.turbulence / .seconds(60)),
+      ("--calm", calm, standard.calm / .seconds(60)),
       ("--loss", loss, standard.network.loss), ("--duplicate", duplicate, standard.network.duplication),
       ("--reorder", reorder, standard.network.reordering), ("--corrupt", corrupt, standard.network.corruption),
       ("--partition", partition, standard.faults.partitionsPerHour),
