@@ -3,13 +3,17 @@ import Synchronization
 public import ZSSP
 
 /// Every nonce that was ever used for sealing, by key. Keys are told apart by their bytes, whoever holds them.
+///
+/// The same message sealed again is the same packet: an X3 is computed anew when X2 comes twice and the first was not
+/// stored. Two messages under one nonce are what must not be.
 public final class NonceLedger: Sendable {
   private struct KeyBytes: Hashable {
     let first, second, third, fourth: UInt64
   }
 
   private struct Entries {
-    var used: [KeyBytes: Set<Nonce>] = [:]
+    /// The end of the tag that a nonce led to.
+    var used: [KeyBytes: [Nonce: UInt64]] = [:]
     var reused: Nonce?
     var seals: UInt64 = 0
   }
@@ -19,19 +23,20 @@ public final class NonceLedger: Sendable {
   /// An empty ledger.
   public init() {}
 
-  /// The first nonce that was used twice under a key, if one was.
+  /// The first nonce that was used for two messages under a key, if one was.
   public var reusedNonce: Nonce? { entries.withLock { $0.reused } }
   /// How many packets and parts of handshakes were sealed.
   public var seals: UInt64 { entries.withLock { $0.seals } }
 
-  fileprivate func record(_ key: Secret, _ nonce: Nonce) {
+  fileprivate func record(_ key: Secret, _ nonce: Nonce, tag: UInt64) {
     let bytes = key.bytes
     let key = KeyBytes(
       first: bytes.load(UInt64.self, at: 0), second: bytes.load(UInt64.self, at: 8),
       third: bytes.load(UInt64.self, at: 16), fourth: bytes.load(UInt64.self, at: 24))
     entries.withLock {
       $0.seals += 1
-      if !$0.used[key, default: []].insert(nonce).inserted, $0.reused == nil { $0.reused = nonce }
+      let earlier = $0.used[key, default: [:]].updateValue(tag, forKey: nonce)
+      if let earlier, earlier != tag, $0.reused == nil { $0.reused = nonce }
     }
   }
 }
@@ -91,8 +96,8 @@ private final class GuardedPacketKey: PacketKey {
   }
 
   func seal(_ plaintext: RawSpan, nonce: Nonce, authenticating: RawSpan, into output: inout MutableRawSpan) {
-    ledger.record(bytes, nonce)
     base.seal(plaintext, nonce: nonce, authenticating: authenticating, into: &output)
+    ledger.record(bytes, nonce, tag: output.bytes.load(UInt64.self, at: plaintext.byteCount + 8))
   }
 
   func open(_ message: inout MutableRawSpan, nonce: Nonce, authenticating: RawSpan) -> Bool {
