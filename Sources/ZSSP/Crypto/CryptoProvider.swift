@@ -131,6 +131,30 @@ public protocol HeaderKey: AnyObject {
   func encrypt(_ block: inout MutableRawSpan)
   /// Decrypts the 16 bytes of `block` where they lie.
   func decrypt(_ block: inout MutableRawSpan)
+
+  /// Encrypts `count` blocks where they lie: the first at the start of `bytes`, each other `stride` bytes after the one
+  /// before. Unless a provider can do better, one after another.
+  func encrypt(_ bytes: inout MutableRawSpan, stride: Int, count: Int)
+  /// Decrypts `count` blocks where they lie, `stride` bytes apart.
+  func decrypt(_ bytes: inout MutableRawSpan, stride: Int, count: Int)
+}
+
+extension HeaderKey {
+  /// Encrypts the blocks one after another.
+  public func encrypt(_ bytes: inout MutableRawSpan, stride: Int, count: Int) {
+    for index in 0..<count {
+      var block = bytes.slice(index * stride..<index * stride + 16)
+      encrypt(&block)
+    }
+  }
+
+  /// Decrypts the blocks one after another.
+  public func decrypt(_ bytes: inout MutableRawSpan, stride: Int, count: Int) {
+    for index in 0..<count {
+      var block = bytes.slice(index * stride..<index * stride + 16)
+      decrypt(&block)
+    }
+  }
 }
 
 extension CryptoProvider {

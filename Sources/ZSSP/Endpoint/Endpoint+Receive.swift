@@ -70,6 +70,13 @@ extension Endpoint {
   ) -> Reception {
     guard let headerKey = session.headerReceivingKey else { return .dropped(.implausible) }
     uncover(&datagram, headerKey)
+    return receiveUncovered(&datagram, for: session, from: source, at: now)
+  }
+
+  /// Takes in a fragment for a session whose header is uncovered.
+  mutating func receiveUncovered(
+    _ datagram: inout MutableRawSpan, for session: Session, from source: Address, at now: Instant
+  ) -> Reception {
     guard let header = FragmentHeader(datagram.bytes), let type = PacketType(rawValue: header.type) else {
       return .dropped(.malformed)
     }
@@ -154,7 +161,7 @@ extension Endpoint {
   }
 
   /// Follows the peer to another address.
-  private mutating func move(_ session: Session, to address: Address) {
+  mutating func move(_ session: Session, to address: Address) {
     events.push(.moved(session.id, from: session.address, to: address))
     session.address = address
   }

@@ -30,24 +30,63 @@ extension Endpoint {
   ///
   /// There is no guarantee that it arrives, nor that messages arrive in order; none arrives twice, or altered.
   public mutating func send(_ message: RawSpan, on id: SessionID, at now: Instant) throws(SendError) {
+    try send(on: id, at: now) { run throws(SendError) in try run.append(message) }
+  }
+
+  /// Seals as many messages as `body` appends to the run, and puts their datagrams into the ``outbox``.
+  ///
+  /// Cheaper than one by one, and messages of one size come to lie in one ``DatagramBatch/Run``. When `body` throws, what
+  /// it had appended before is sent.
+  public mutating func send(
+    on id: SessionID, at now: Instant, _ body: (inout SendRun) throws(SendError) -> Void
+  ) throws(SendError) {
     guard let session = sessions[id] else { throw .unknownSession }
-    guard session.state.canSend, let key = session.currentKey else { throw .notEstablished }
-    let limit = settings.largestMessage
-    guard message.byteCount <= limit else { throw .messageTooLarge(size: message.byteCount, limit: limit) }
-    guard let counter = takeCounter(session, key) else { throw .keyExhausted }
-    emit(message, .data, counter, under: key.sendingKey, on: session, to: key.remoteID)
-    statistics.messagesSent += 1
-    session.statistics.messagesSent += 1
-    session.statistics.bytesSent += UInt64(message.byteCount)
-    if session.uses(of: key) >= settings.rekeyUses, case .s2 = session.state, session.pending == nil {
-      beginRekey(session, at: now)
-      schedule(session)
+    // A session has a current key in the states in which data may be sent, S1, S2, R1 and R2, and in no other.
+    guard let key = session.currentKey, let headerKey = session.headerSendingKey else { throw .notEstablished }
+    var run = SendRun(session, key, headerKey, configuration.settings)
+    swap(&run.outbox, &outbox)
+    swap(&run.scratch, &scratch)
+    let sentBefore = run.outbox.tally
+    var failure: SendError?
+    do { try body(&run) } catch { failure = error }
+    run.protectHeaders()
+    swap(&run.outbox, &outbox)
+    swap(&run.scratch, &scratch)
+    session.sendCounter = run.counter
+    countSent(since: sentBefore)
+    statistics.messagesSent += UInt64(run.count)
+    session.statistics.messagesSent += UInt64(run.count)
+    session.statistics.bytesSent += UInt64(run.byteCount)
+    if session.uses(of: key) >= configuration.settings.rekeyUses { rekeyByUse(session, at: now) }
+    if let failure {
+      if failure == .keyExhausted { end(session, .keyExhausted) }
+      throw failure
     }
+  }
+
+  /// The key was used so often that it is time for another (section 4).
+  private mutating func rekeyByUse(_ session: Session, at now: Instant) {
+    guard case .s2 = session.state, session.pending == nil else { return }
+    beginRekey(session, at: now)
+    schedule(session)
+  }
+
+  /// Sends a control packet, C1, C2, K1 or K2, under the kek of `key`. It always fits into one datagram.
+  mutating func sendControl(
+    _ type: PacketType, _ body: [UInt8] = [], on session: Session, under key: SessionKey?
+  ) {
+    guard let key, let headerKey = session.headerSendingKey, let counter = takeCounter(session, key) else { return }
+    var packet = [UInt8](repeating: 0, count: body.count + PacketSize.tag)
+    let exchangeKey = key.makeExchangeSendingKey()
+    packet.withMutableBytes {
+      exchangeKey.seal(body.rawBytes, nonce: Nonce(type, counter), authenticating: RawSpan(), into: &$0)
+    }
+    sendFragments(of: packet.rawBytes, type, counter, to: session.address, key.remoteID, under: headerKey)
   }
 
   /// Takes the next counter for a use of `key`. Nil, and the end of the session, when the key may not be used again
   /// (section 4). A counter is never taken twice, whatever becomes of the packet.
-  mutating func takeCounter(_ session: Session, _ key: SessionKey) -> UInt64? {
+  private mutating func takeCounter(_ session: Session, _ key: SessionKey) -> UInt64? {
     guard session.uses(of: key) < settings.keyUseLimit else {
       end(session, .keyExhausted)
       return nil
@@ -56,70 +95,20 @@ extension Endpoint {
     return session.sendCounter
   }
 
-  /// Sends a control packet, C1, C2, K1 or K2, under the kek of `key`.
-  mutating func sendControl(
-    _ type: PacketType, _ body: [UInt8] = [], on session: Session, under key: SessionKey?
-  ) {
-    guard let key, let counter = takeCounter(session, key) else { return }
-    emit(body.rawBytes, type, counter, under: key.makeExchangeSendingKey(), on: session, to: key.remoteID)
-  }
-
-  /// Seals `plaintext`, straight into the outbox if it fits into one datagram.
-  private mutating func emit(
-    _ plaintext: RawSpan, _ type: PacketType, _ counter: UInt64, under key: any PacketKey, on session: Session,
-    to keyID: KeyID
-  ) {
-    guard let headerKey = session.headerSendingKey else { return }
-    let nonce = Nonce(type, counter)
-    let size = plaintext.byteCount + PacketSize.tag
-    if size + FragmentHeader.size <= settings.mtu {
-      let header = FragmentHeader(keyID: keyID, number: 0, count: 1, type: type, counter: counter)
-      countSent(size + FragmentHeader.size)
-      outbox.append(size: size + FragmentHeader.size, to: session.address) { datagram in
-        header.write(to: &datagram)
-        do {
-          var body = datagram.slice(FragmentHeader.size..<FragmentHeader.size + size)
-          key.seal(plaintext, nonce: nonce, authenticating: RawSpan(), into: &body)
-        }
-        var block = datagram.slice(FragmentHeader.protectedBytes)
-        headerKey.encrypt(&block)
-      }
-    } else {
-      var packet = scratch
-      scratch = []
-      if packet.count < size { packet.append(contentsOf: repeatElement(0, count: size - packet.count)) }
-      packet.withMutableBytes { bytes in
-        var body = bytes.slice(0..<size)
-        key.seal(plaintext, nonce: nonce, authenticating: RawSpan(), into: &body)
-      }
-      sendFragments(
-        of: packet.rawBytes.extracting(0..<size), type, counter, to: session.address, keyID, under: headerKey)
-      scratch = packet
-    }
-  }
-
   /// Cuts a packet into datagrams (section 5). Without a header key they go unprotected, as X1 and challenges do.
   mutating func sendFragments(
     of packet: RawSpan, _ type: PacketType, _ counter: UInt64, to address: Address, _ keyID: KeyID,
     under headerKey: (any HeaderKey)?
   ) {
-    let plan = FragmentPlan(size: packet.byteCount, mtu: settings.mtu)
-    for number in 0..<plan.count {
-      let payload = packet.extracting(plan.range(number))
-      let header = FragmentHeader(keyID: keyID, number: number, count: plan.count, type: type, counter: counter)
-      countSent(payload.byteCount + FragmentHeader.size)
-      outbox.append(size: payload.byteCount + FragmentHeader.size, to: address) { datagram in
-        header.write(to: &datagram)
-        datagram.write(payload, at: FragmentHeader.size)
-        guard let headerKey else { return }
-        var block = datagram.slice(FragmentHeader.protectedBytes)
-        headerKey.encrypt(&block)
-      }
-    }
+    let sentBefore = outbox.tally
+    outbox.append(
+      fragmentsOf: packet, type, counter, to: address, keyID, under: headerKey, mtu: configuration.settings.mtu)
+    countSent(since: sentBefore)
   }
 
-  private mutating func countSent(_ size: Int) {
-    statistics.datagramsSent += 1
-    statistics.bytesSent += UInt64(size)
+  private mutating func countSent(since before: DatagramBatch.Tally) {
+    let now = outbox.tally
+    statistics.datagramsSent += UInt64(now.datagrams - before.datagrams)
+    statistics.bytesSent += UInt64(now.bytes - before.bytes)
   }
 }

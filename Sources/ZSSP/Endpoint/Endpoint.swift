@@ -16,6 +16,8 @@ public struct Endpoint: ~Copyable {
   public let configuration: EndpointConfiguration
   /// Datagrams that must go out. Send them, then call ``DatagramBatch/removeAll()``.
   public var outbox = DatagramBatch()
+  /// Messages that ``receive(burst:segmentSize:from:at:)`` brought. Take them, then empty it, and keep its capacity.
+  public var inbox: [Delivery] = []
   /// Counters of what came, went and was dropped.
   public internal(set) var statistics = Statistics()
 

@@ -34,7 +34,16 @@ public struct DatagramBatch: ~Copyable {
   /// How many bytes the datagrams have together.
   public var byteCount: Int { used }
   /// How many datagrams there are.
-  public var count: Int { runs.reduce(0) { $0 + $1.count } }
+  public private(set) var count = 0
+
+  /// What a batch holds.
+  struct Tally {
+    let datagrams: Int
+    let bytes: Int
+  }
+
+  /// How much there is.
+  var tally: Tally { Tally(datagrams: count, bytes: used) }
 
   /// The bytes of all datagrams, one after another.
   public var bytes: RawSpan {
@@ -44,6 +53,7 @@ public struct DatagramBatch: ~Copyable {
   /// Forgets the datagrams, once they are sent.
   public mutating func removeAll() {
     used = 0
+    count = 0
     runs.removeAll(keepingCapacity: true)
   }
 
@@ -59,6 +69,15 @@ public struct DatagramBatch: ~Copyable {
     record(start..<used, to: address)
   }
 
+  /// Lets `body` write to everything from `start` on once more.
+  mutating func rewrite(from start: Int, _ body: (inout MutableRawSpan) -> Void) {
+    let end = used
+    storage.withMutableBytes { bytes in
+      var written = bytes.slice(start..<end)
+      body(&written)
+    }
+  }
+
   private mutating func reserve(_ size: Int) {
     guard used + size > storage.count else { return }
     let capacity = max(Self.initialCapacity, 2 * storage.count, used + size)
@@ -66,6 +85,7 @@ public struct DatagramBatch: ~Copyable {
   }
 
   private mutating func record(_ range: Range<Int>, to address: Address) {
+    count += 1
     let last = runs.count - 1
     // A run ends with its first shorter datagram.
     if last >= 0, runs[last].address == address, range.count <= runs[last].segmentSize,

@@ -26,12 +26,17 @@ package struct ReplayWindow: Sendable {
   /// - Returns: whether it was acceptable.
   package mutating func accept(_ counter: UInt64) -> Bool {
     guard accepts(counter) else { return false }
+    acceptAcceptable(counter)
+    return true
+  }
+
+  /// Marks `counter`, for which ``accepts(_:)`` has just been true.
+  mutating func acceptAcceptable(_ counter: UInt64) {
     if counter >= next {
       clear(from: next, through: counter)
       next = counter + 1
     }
     bits[word(counter)] |= bit(counter)
-    return true
   }
 
   private func word(_ counter: UInt64) -> Int { Int(truncatingIfNeeded: counter >> 6) & 127 }

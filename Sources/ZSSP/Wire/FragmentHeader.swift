@@ -44,6 +44,9 @@ package struct FragmentHeader: Hashable, Sendable {
     guard number < count, count <= Self.largestCount else { return nil }
   }
 
+  /// Whether the fragment is a whole data packet.
+  package var isWholeData: Bool { count == 1 && type == PacketType.data.rawValue }
+
   /// The nonce that the packet was sealed with.
   package var nonce: Nonce { Nonce(type: type, counter: counter, reserved: reserved) }
 

@@ -20,24 +20,17 @@ extension Driver {
       // shared with the other datagrams of the read and with the pool that it came from. These never look at the
       // bytes of this datagram, and the endpoint's handler is the last in the pipeline, so nobody else does either.
       let bytes = UnsafeMutableRawBufferPointer(mutating: bytes)
-      guard segmentSize > 0, segmentSize < bytes.count else { return receive(bytes, from: source, at: now) }
-      counters.superDatagramsReceived += 1
-      for start in stride(from: 0, to: bytes.count, by: segmentSize) {
-        let end = min(start + segmentSize, bytes.count)
-        receive(UnsafeMutableRawBufferPointer(rebasing: bytes[start..<end]), from: source, at: now)
+      let isSuper = segmentSize > 0 && segmentSize < bytes.count
+      if isSuper { counters.superDatagramsReceived += 1 }
+      var burst = MutableRawSpan(_unsafeBytes: bytes)
+      // A datagram of no bytes is one too.
+      guard !bytes.isEmpty else { return _ = endpoint.receive(&burst, from: source, at: now) }
+      endpoint.receive(burst: &burst, segmentSize: isSuper ? segmentSize : bytes.count, from: source, at: now)
+      for delivery in endpoint.inbox {
+        let message = delivery.assembled ?? Array(UnsafeRawBufferPointer(rebasing: bytes[delivery.range]))
+        deliver(message, to: delivery.session)
       }
-    }
-  }
-
-  private func receive(_ bytes: UnsafeMutableRawBufferPointer, from source: Address, at now: Instant) {
-    var datagram = MutableRawSpan(_unsafeBytes: bytes)
-    switch endpoint.receive(&datagram, from: source, at: now) {
-    case .message(let id, let range):
-      deliver(Array(UnsafeRawBufferPointer(rebasing: bytes[range])), to: id)
-    case .assembled(let id, let message):
-      deliver(message, to: id)
-    case .handled, .dropped:
-      break
+      endpoint.inbox.removeAll(keepingCapacity: true)
     }
   }
 

@@ -32,19 +32,32 @@ extension Driver {
       let items = sendQueue.take(weight: Self.sendChunk)
       if items.isEmpty { break }
       let now = now
-      for item in items { send(item, at: now) }
+      var rest = items[...]
+      while let session = rest.first?.session {
+        let run = rest.prefix { $0.session == session }
+        send(run, on: session, at: now)
+        rest = rest.dropFirst(run.count)
+      }
       pump()
     }
   }
 
-  private func send(_ item: SendQueue.Item, at now: Instant) {
+  /// Sends neighbours of the queue that are for one session.
+  private func send(_ items: ArraySlice<SendQueue.Item>, on session: SessionID, at now: Instant) {
+    var sent = 0
     do {
-      switch item.payload {
-      case .array(let bytes): try endpoint.send(bytes.span.bytes, on: item.session, at: now)
-      case .buffer(let buffer): try endpoint.send(buffer.readableBytesSpan, on: item.session, at: now)
+      try endpoint.send(on: session, at: now) { run throws(SendError) in
+        for item in items {
+          switch item.payload {
+          case .array(let bytes): try run.append(bytes.span.bytes)
+          case .buffer(let buffer): try run.append(buffer.readableBytesSpan)
+          }
+          sent += 1
+        }
       }
     } catch {
-      counters.messagesUnsent += 1
+      // Sizes were checked before, so the session has ended, and takes none of the rest either.
+      counters.messagesUnsent += UInt64(items.count - sent)
     }
   }
 

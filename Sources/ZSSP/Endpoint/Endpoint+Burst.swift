@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A message that came in a burst of datagrams.
+public struct Delivery: Sendable {
+  /// The session that it came on.
+  public let session: SessionID
+  /// Where its plaintext lies in the burst. Empty if there is ``assembled``.
+  public let range: Range<Int>
+  /// The message, if it came in several fragments.
+  public let assembled: [UInt8]?
+}
+
+/// Several datagrams at once, as generic receive offload and vectored reads bring them.
+///
+/// Datagrams under one key id share the look-up of the session, the decryption of headers, and the bookkeeping. Apart from
+/// that they fare as they would one by one.
+extension Endpoint {
+  /// Where the datagrams of a burst lie.
+  private struct Segments {
+    let range: Range<Int>
+    let size: Int
+
+    /// The datagram at `start`.
+    func segment(at start: Int) -> Range<Int> { start..<min(start + size, range.upperBound) }
+    var count: Int { (range.count + size - 1) / size }
+  }
+
+  /// What the data packets of one key came to.
+  private struct Tally {
+    var messages: UInt64 = 0
+    var bytes: UInt64 = 0
+    /// Whether one of them is the newest of its session so far.
+    var hasNewest = false
+    /// Where the first datagram begins that is none of them.
+    var end: Int
+  }
+
+  /// Headers are uncovered so many at a time.
+  private static let uncoveredAtOnce = 64
+
+  /// The door for datagrams of one sender that lie one after another, each of `segmentSize` bytes but the last, which
+  /// may be shorter. Their messages are added to ``inbox``, which the caller empties.
+  ///
+  /// - Parameters:
+  ///   - burst: the datagrams, which are decrypted where they lie. Their content is unspecified afterwards, but for the
+  ///     plaintexts of messages.
+  ///   - segmentSize: at least 1.
+  ///   - source: where they came from.
+  public mutating func receive(
+    burst: inout MutableRawSpan, segmentSize: Int, from source: Address, at now: Instant
+  ) {
+    let end = burst.byteCount
+    var start = 0
+    while start < end {
+      let segments = Segments(range: start..<end, size: max(1, segmentSize))
+      start = receiveRun(&burst, segments, from: source, at: now)
+    }
+  }
+
+  /// Receives the datagrams at the start of `segments` that have one key id in common. Returns where the rest begins.
+  private mutating func receiveRun(
+    _ burst: inout MutableRawSpan, _ segments: Segments, from source: Address, at now: Instant
+  ) -> Int {
+    let first = segments.segment(at: segments.range.lowerBound)
+    guard FragmentHeader.smallestDatagram...Settings.largestMTU ~= first.count,
+      case .session(let session)? = keyIDs[KeyID(burst.bytes.extracting(first))],
+      let headerKey = session.headerReceivingKey
+    else {
+      receiveOne(&burst, first, from: source, at: now)
+      return first.upperBound
+    }
+    let run = commonRun(burst.bytes, segments)
+    statistics.datagramsReceived += UInt64(run.count)
+    statistics.bytesReceived += UInt64(run.range.count)
+    do {
+      var covered = burst.slice(run.range.lowerBound + FragmentHeader.protectedBytes.lowerBound..<run.range.upperBound)
+      headerKey.decrypt(&covered, stride: run.size, count: run.count)
+    }
+    receiveUncovered(&burst, run, for: session, from: source, at: now)
+    return run.range.upperBound
+  }
+
+  /// The datagrams at the start of `segments` with the key id of the first, those that are too short not among them.
+  private func commonRun(_ bytes: RawSpan, _ segments: Segments) -> Segments {
+    let start = segments.range.lowerBound
+    let keyID = bytes.load(UInt32.self, at: start)
+    var end = segments.segment(at: start).upperBound
+    var count = 1
+    while end < segments.range.upperBound, count < Self.uncoveredAtOnce {
+      let next = segments.segment(at: end)
+      guard next.count >= FragmentHeader.smallestDatagram, bytes.load(UInt32.self, at: end) == keyID else { break }
+      end = next.upperBound
+      count += 1
+    }
+    return Segments(range: start..<end, size: segments.size)
+  }
+
+  /// Receives datagrams for one session whose headers are uncovered: data quickly, anything else as it comes. What is
+  /// not data may change the session, so it is looked at anew after that.
+  private mutating func receiveUncovered(
+    _ burst: inout MutableRawSpan, _ run: Segments, for session: Session, from source: Address, at now: Instant
+  ) {
+    let keyID = KeyID(burst.bytes.extracting(run.range))
+    var start = run.range.lowerBound
+    while start < run.range.upperBound {
+      if sessions[session.id] === session, let key = session.key(keyID) {
+        let rest = Segments(range: start..<run.range.upperBound, size: run.size)
+        let tally = openData(
+          &burst, rest, under: key.receivingKey, of: session.id, window: &session.replayWindow)
+        start = tally.end
+        record(tally, for: session, from: source)
+      }
+      guard start < run.range.upperBound else { break }
+      let segment = run.segment(at: start)
+      start = segment.upperBound
+      guard sessions[session.id] === session else {
+        drop(.unknownKeyID)
+        continue
+      }
+      var datagram = burst.slice(segment)
+      let reception = receiveUncovered(&datagram, for: session, from: source, at: now)
+      deliver(reception, segment)
+    }
+  }
+
+  /// Opens data packets of a single fragment, up to the first datagram that is something else.
+  private mutating func openData(
+    _ burst: inout MutableRawSpan, _ segments: Segments, under key: any PacketKey, of session: SessionID,
+    window: inout ReplayWindow
+  ) -> Tally {
+    var tally = Tally(end: segments.range.lowerBound)
+    while tally.end < segments.range.upperBound {
+      let segment = segments.segment(at: tally.end)
+      guard let header = FragmentHeader(burst.bytes.extracting(segment)), header.isWholeData else { return tally }
+      tally.end = segment.upperBound
+      guard window.accepts(header.counter) else {
+        drop(.replayed)
+        continue
+      }
+      var packet = burst.slice(segment.lowerBound + FragmentHeader.size..<segment.upperBound)
+      guard key.open(&packet, nonce: header.nonce, authenticating: RawSpan()) else {
+        drop(.notAuthentic)
+        continue
+      }
+      if header.counter >= window.next { tally.hasNewest = true }
+      window.acceptAcceptable(header.counter)
+      let start = segment.lowerBound + FragmentHeader.size
+      let range = start..<segment.upperBound - PacketSize.tag
+      inbox.append(Delivery(session: session, range: range, assembled: nil))
+      tally.messages += 1
+      tally.bytes += UInt64(range.count)
+    }
+    return tally
+  }
+
+  private mutating func record(_ tally: Tally, for session: Session, from source: Address) {
+    guard tally.messages > 0 else { return }
+    statistics.messagesReceived += tally.messages
+    session.statistics.messagesReceived += tally.messages
+    session.statistics.bytesReceived += tally.bytes
+    if tally.hasNewest, source != session.address { move(session, to: source) }
+  }
+
+  private mutating func receiveOne(
+    _ burst: inout MutableRawSpan, _ segment: Range<Int>, from source: Address, at now: Instant
+  ) {
+    var datagram = burst.slice(segment)
+    switch receive(&datagram, from: source, at: now) {
+    // It has been counted.
+    case .dropped: break
+    case let reception: deliver(reception, segment)
+    }
+  }
+
+  private mutating func deliver(_ reception: Reception, _ segment: Range<Int>) {
+    switch reception {
+    case .message(let id, let range):
+      let start = segment.lowerBound
+      inbox.append(
+        Delivery(session: id, range: start + range.lowerBound..<start + range.upperBound, assembled: nil))
+    case .assembled(let id, let message):
+      inbox.append(Delivery(session: id, range: 0..<0, assembled: message))
+    case .dropped(let reason): drop(reason)
+    case .handled: break
+    }
+  }
+}

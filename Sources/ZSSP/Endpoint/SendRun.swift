@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Messages of one session on their way into the outbox: what they have in common is looked up once.
+///
+/// ``Endpoint/send(on:at:_:)`` makes one and takes it back. While it exists nothing else can send on the session, so
+/// its counters are taken once each.
+public struct SendRun: ~Copyable {
+  /// Datagrams whose headers are not protected yet: so many of `size` bytes each, the first at `start`.
+  private struct Unprotected {
+    var start = 0
+    var size = 0
+    var count = 0
+  }
+
+  /// Headers are protected so many at a time.
+  private static let protectedAtOnce = 64
+
+  var outbox = DatagramBatch()
+  var scratch: [UInt8] = []
+  /// The counter of the next message.
+  private(set) var counter: UInt64
+  /// How many messages the run has.
+  public private(set) var count = 0
+  /// The bytes of these messages.
+  public private(set) var byteCount = 0
+
+  /// The counter at which the key is used up (section 4).
+  private let counterLimit: UInt64
+  private let packetKey: any PacketKey
+  private let headerKey: any HeaderKey
+  private let keyID: KeyID
+  private let address: Address
+  private let mtu: Int
+  private let largestMessage: Int
+  private var unprotected = Unprotected()
+
+  init(_ session: Session, _ key: SessionKey, _ headerKey: any HeaderKey, _ settings: borrowing Settings) {
+    counter = session.sendCounter
+    counterLimit = key.firstCounter + settings.keyUseLimit
+    packetKey = key.sendingKey
+    self.headerKey = headerKey
+    keyID = key.remoteID
+    address = session.address
+    mtu = settings.mtu
+    largestMessage = settings.largestMessage
+  }
+
+  /// Seals a message of 0…``Settings/largestMessage`` bytes.
+  public mutating func append(_ message: RawSpan) throws(SendError) {
+    guard message.byteCount <= largestMessage else {
+      throw .messageTooLarge(size: message.byteCount, limit: largestMessage)
+    }
+    guard counter < counterLimit else { throw .keyExhausted }
+    let size = message.byteCount + PacketSize.tag
+    if size + FragmentHeader.size <= mtu {
+      appendWhole(message, size)
+    } else {
+      appendFragments(message, size)
+    }
+    counter += 1
+    count += 1
+    byteCount += message.byteCount
+  }
+
+  /// Seals a message straight into the outbox. Its header is protected later, together with those of its neighbours.
+  private mutating func appendWhole(_ message: RawSpan, _ size: Int) {
+    let datagramSize = size + FragmentHeader.size
+    if datagramSize != unprotected.size || unprotected.count == Self.protectedAtOnce {
+      protectHeaders()
+      unprotected = Unprotected(start: outbox.byteCount, size: datagramSize)
+    }
+    let header = FragmentHeader(keyID: keyID, number: 0, count: 1, type: .data, counter: counter)
+    let (packetKey, nonce) = (packetKey, header.nonce)
+    outbox.append(size: datagramSize, to: address) { datagram in
+      header.write(to: &datagram)
+      var body = datagram.slice(FragmentHeader.size..<datagramSize)
+      packetKey.seal(message, nonce: nonce, authenticating: RawSpan(), into: &body)
+    }
+    unprotected.count += 1
+  }
+
+  /// Seals a message and cuts it into datagrams (section 5).
+  private mutating func appendFragments(_ message: RawSpan, _ size: Int) {
+    protectHeaders()
+    var packet = scratch
+    scratch = []
+    if packet.count < size { packet.append(contentsOf: repeatElement(0, count: size - packet.count)) }
+    let (packetKey, nonce) = (packetKey, Nonce(.data, counter))
+    packet.withMutableBytes { bytes in
+      var body = bytes.slice(0..<size)
+      packetKey.seal(message, nonce: nonce, authenticating: RawSpan(), into: &body)
+    }
+    outbox.append(
+      fragmentsOf: packet.rawBytes.extracting(0..<size), .data, counter, to: address, keyID, under: headerKey, mtu: mtu)
+    scratch = packet
+  }
+
+  /// Protects the headers that are not protected yet.
+  mutating func protectHeaders() {
+    let blocks = unprotected
+    unprotected = Unprotected()
+    guard blocks.count > 0 else { return }
+    let headerKey = headerKey
+    outbox.rewrite(from: blocks.start) { bytes in
+      var covered = bytes.slice(FragmentHeader.protectedBytes.lowerBound..<bytes.byteCount)
+      headerKey.encrypt(&covered, stride: blocks.size, count: blocks.count)
+    }
+  }
+}

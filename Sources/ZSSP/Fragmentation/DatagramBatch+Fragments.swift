@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension DatagramBatch {
+  /// Appends a packet, cut into datagrams of at most `mtu` bytes (section 5). Without a header key they go unprotected, as
+  /// X1 and challenges do.
+  mutating func append(
+    fragmentsOf packet: RawSpan, _ type: PacketType, _ counter: UInt64, to address: Address, _ keyID: KeyID,
+    under headerKey: (any HeaderKey)?, mtu: Int
+  ) {
+    let plan = FragmentPlan(size: packet.byteCount, mtu: mtu)
+    for number in 0..<plan.count {
+      let payload = packet.extracting(plan.range(number))
+      let header = FragmentHeader(keyID: keyID, number: number, count: plan.count, type: type, counter: counter)
+      append(size: payload.byteCount + FragmentHeader.size, to: address) { datagram in
+        header.write(to: &datagram)
+        datagram.write(payload, at: FragmentHeader.size)
+        guard let headerKey else { return }
+        var block = datagram.slice(FragmentHeader.protectedBytes)
+        headerKey.encrypt(&block)
+      }
+    }
+  }
+}
