@@ -40,6 +40,8 @@ final class HalfOpenHandshake: Timed {
   var acceptance: RequestID?
   /// kid_B, from B2 on.
   var keyID = KeyID.none
+  /// Outcomes that Alice has given up since: an X3 that leads to one of them comes too late.
+  var givenUp = GivenUpStates()
   /// kid_A, once X1 is read.
   var initiatorKeyID = KeyID.none
   /// For whom the store keeps the ratchet state that is used.

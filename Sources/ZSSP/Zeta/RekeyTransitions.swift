@@ -41,7 +41,6 @@ extension Endpoint {
     defer { schedule(session) }
     guard case .s2 = session.state else { return }
     session.state = .r1(initiation)
-    session.isRekeyAbandoned = false
     session.stateDeadline = now.advanced(by: settings.rekeyTimeout)
     session.resendDeadline = now.advanced(by: settings.resendInterval)
     sendControl(.rekeyInit, initiation.packet, on: session, under: session.currentKey)
@@ -105,21 +104,9 @@ extension Endpoint {
     sendControl(.rekeyComplete, answer.packet, on: session, under: session.currentKey)
   }
 
-  /// The peer begins anew, and gets an X2 under the ratchet state that it holds here now. K2 would have this side forget
-  /// that state, and the peer forgets the state of K2: the new handshake goes on, and R1 comes to its timeout.
-  mutating func abandonRekeys(with peer: PublicKey) {
-    for id in peers[peer] ?? [] {
-      guard let session = sessions[id], case .r1 = session.state else { continue }
-      session.isRekeyAbandoned = true
-      session.resendDeadline = .distantFuture
-      schedule(session)
-    }
-  }
-
   /// K2 answers our K1.
   mutating func rekeyCompleteReceived(_ session: Session, _ key: SessionKey, _ packet: RawSpan) -> Reception {
     guard case .r1(let initiation) = session.state, key === session.currentKey else { return .dropped(.implausible) }
-    guard !session.isRekeyAbandoned else { return .dropped(.superseded) }
     guard session.pending == nil else { return .dropped(.busy) }
     let inner = packet.extracting(0..<RekeyHandshake.innerSize).array
     let (keys, profile, provider) = (staticKeys(session), configuration.profile, provider)
@@ -136,7 +123,8 @@ extension Endpoint {
     _ session: Session, _ keyID: KeyID, _ secrets: SessionSecrets, at now: Instant
   ) {
     guard case .r1 = session.state else { return }
-    guard !session.isRekeyAbandoned else { return drop(.superseded) }
+    // The peer has begun anew since it answered, and forgets what came of K1. R1 comes to its timeout.
+    guard !session.givenUp.contains(secrets.ratchet.fingerprint) else { return drop(.superseded) }
     ask(
       .compareAndSwap(
         peer: session.peer.encoded, expected: session.ratchet, new: RatchetPair(secrets.ratchet)),

@@ -126,14 +126,13 @@ extension Endpoint {
   /// Neither fingerprint is known: silence with π1, else the empty state.
   private mutating func respondToUnknown(_ handshake: HalfOpenHandshake, _ hello: ResponderHandshake.Hello) {
     guard !configuration.flags.contains(.helloRequiresRatchet) else { return remove(handshake, .unknownRatchet) }
+    giveUp(hello.fingerprint1, with: nil)
     respond(handshake, hello, using: .empty)
   }
 
   /// A fingerprint was found, and this is what its owner's row holds after every change that was asked for before.
   ///
-  /// Alice stores the outcome of the X2 that comes now, and forgets what came of an earlier attempt. So from here on no
-  /// earlier attempt of hers, nor a K1 of ours that she may have answered, may come to anything, or the two stores would
-  /// have no state in common (section 14).
+  /// While a rival attempt is being stored, that may turn out to be the state of the Hello's first fingerprint.
   private mutating func respond(
     _ handshake: HalfOpenHandshake, _ hello: ResponderHandshake.Hello, to held: RatchetPair
   ) {
@@ -141,15 +140,21 @@ extension Endpoint {
       handshake.ratchetPeer = nil
       return respondToUnknown(handshake, hello)
     }
-    let rivals = halfOpen.filter { other in
-      // Resends of one Hello are one attempt: Alice takes one X2 of it.
-      other !== handshake && other.ratchetPeer == handshake.ratchetPeer
-        && other.initiatorKeyID != handshake.initiatorKeyID
+    guard !halfOpen.contains(where: { $0.ratchetPeer == handshake.ratchetPeer && $0.isStoring }) else {
+      return remove(handshake, .busy)
     }
-    guard !rivals.contains(where: \.isStoring) else { return remove(handshake, .busy) }
-    for rival in rivals { remove(rival, .superseded) }
-    if let peer = handshake.ratchetPeer { abandonRekeys(with: peer) }
+    if ratchet.fingerprint != hello.fingerprint1 { giveUp(hello.fingerprint1, with: handshake.ratchetPeer) }
     respond(handshake, hello, using: ratchet)
+  }
+
+  /// A Hello is answered under its second fingerprint, or under the empty state. Its first names what came of an earlier
+  /// attempt, or of a K1 of ours: a state that this side does not hold, and that Alice forgets when she gets X2. So from
+  /// here on nothing may come of that attempt, or the two stores would have no state in common (section 14).
+  private mutating func giveUp(_ fingerprint: Fingerprint, with peer: PublicKey?) {
+    guard !fingerprint.isEmpty else { return }
+    for other in halfOpen where other.ratchetPeer == peer { other.givenUp.insert(fingerprint) }
+    guard let peer else { return }
+    for id in peers[peer] ?? [] { sessions[id]?.givenUp.insert(fingerprint) }
   }
 
   /// The row of a peer is about to change. What was asked about it before, and is answered later, is no ground for an
@@ -206,6 +211,10 @@ extension Endpoint {
     _ handshake: HalfOpenHandshake, _ response: ResponderHandshake.Response,
     _ completion: ResponderHandshake.Completion, at now: Instant
   ) -> Bool {
+    guard !handshake.givenUp.contains(completion.secrets.ratchet.fingerprint) else {
+      remove(handshake, .superseded)
+      return false
+    }
     switch judgeRival(completion.initiator.encoded, at: now) {
     case .proceed: return true
     case .refuse: remove(handshake, .superseded)

@@ -50,8 +50,8 @@ final class Session: Timed {
   var stateDeadline = Instant.distantFuture
   /// When the packet of the state is sent again.
   var resendDeadline = Instant.distantFuture
-  /// Whether R1 takes no K2 any more.
-  var isRekeyAbandoned = false
+  /// Outcomes of re-keys that the peer has given up since: a K2 that leads to one of them comes too late.
+  var givenUp = GivenUpStates()
   /// Whether the last handshake failed to authenticate: then the next failure does not start another at once.
   var isBackingOff = false
 
