@@ -39,6 +39,8 @@ public struct TransportStatistics: Sendable, Hashable {
   public internal(set) var messagesUnsent: UInt64 = 0
   /// Handshakes of others that were refused because too many waited for a decision.
   public internal(set) var incomingRefused: UInt64 = 0
+  /// Handshakes that went on without the ratchet; see ``UDPEndpoint/downgrades``.
+  public internal(set) var downgrades: UInt64 = 0
   /// Handshakes of others that were not decided on in time.
   public internal(set) var incomingExpired: UInt64 = 0
   /// Public-key work for strangers that was refused because there was too much of it.

@@ -88,6 +88,9 @@ public final class UDPEndpoint: Sendable {
   /// The handshake is tried again and again, with new keys every ``Settings/handshakeTimeout``, until it succeeds,
   /// the peer refuses, `timeout` is over, or the task is cancelled, which closes the attempt.
   ///
+  /// When both sides open at once, one session results. This call and the ``IncomingSession/accept(flags:)`` of the
+  /// peer's handshake then return the same session: its ``Session/id`` is the same, and so are its sequences.
+  ///
   /// - Parameters:
   ///   - address: where the peer is.
   ///   - key: the static key that the peer must have.
@@ -127,6 +130,13 @@ public final class UDPEndpoint: Sendable {
   /// connects need not read it. The sequence ends when the endpoint closes.
   public var incoming: IncomingSessions { IncomingSessions(handle: handle) }
 
+  /// Handshakes that went on with the empty ratchet although this side held another, whether or not a session came of
+  /// them. Someone should be shown these: either the peer lost its store, or someone poses as the peer.
+  ///
+  /// For one consumer. The newest ``UDPOptions/downgradeBuffer`` are kept while nobody reads;
+  /// ``TransportStatistics/downgrades`` counts them all. The sequence ends when the endpoint closes.
+  public var downgrades: Downgrades { Downgrades(mailbox: handle.downgrades, handle: handle) }
+
   /// Counters of the protocol and the transport.
   public func statistics() async -> EndpointStatistics {
     let current = await handle.ask { driver in driver.statistics }
@@ -136,7 +146,8 @@ public final class UDPEndpoint: Sendable {
     }
   }
 
-  /// Ends all sessions, closes the socket and finishes all sequences. Peers are not told. Closing twice does no harm.
+  /// Ends all sessions, closes the socket and finishes all sequences, after what was queued before has gone to the system,
+  /// for which it waits two seconds at most. Peers are not told. Closing twice does no harm.
   public func close() async {
     handle.close()
     try? await handle.closed.get()

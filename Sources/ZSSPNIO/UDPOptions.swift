@@ -10,6 +10,8 @@ public struct UDPOptions: Sendable {
   public var messageBufferBytes = 4 << 20
   /// Events that are kept for a session whose events nobody reads. The oldest is dropped for the newest.
   public var eventBuffer = 64
+  /// Downgrades that are kept while nobody reads ``UDPEndpoint/downgrades``. The oldest is dropped for the newest.
+  public var downgradeBuffer = 1024
   /// Handshakes of others that wait for ``UDPEndpoint/incoming`` to be read. Those that do not fit are refused in
   /// silence and counted.
   public var incomingBuffer = 64

@@ -36,12 +36,15 @@ struct Connect: AsyncParsableCommand {
     let staticKey = try options.staticKey()
     let reporter = Reporter(json: options.json)
     let conversationOptions = try Conversation.Options(options)
-    let store = try await options.security.makeStore(peers: [peerKey])
-    let endpoint = try await Tool.bind(local, options.configuration(staticKey), store: store)
+    let ratchets = try await options.security.makeRatchets(peers: [peerKey])
+    let endpoint = try await Tool.bind(
+      local, options.configuration(staticKey, ratchets.flags), store: ratchets.store)
     let (identity, duration, limit) = (Array(options.identity.utf8), options.duration, timeout)
     let readsInput = options.sendsStandardInput
 
     let result: Void? = try await Interruption.cancelling(after: nil) {
+      let warning = Task { await DowngradeWarning.report(endpoint, reporter) }
+      defer { warning.cancel() }
       let clock = ContinuousClock()
       let start = clock.now
       let session: Session
@@ -78,7 +81,7 @@ struct Connect: AsyncParsableCommand {
         do {
           try await conversation.sendMade()
           if readsInput {
-            for await line in StandardInput.lines() { try await conversation.session.send(Array(line.utf8)) }
+            for await line in StandardInput.lines { try await conversation.session.send(Array(line.utf8)) }
           }
         } catch let error as UDPError {
           throw error.commandFailure
@@ -95,5 +98,7 @@ struct Connect: AsyncParsableCommand {
       while let isDone = try await group.next(), !isDone {}
       group.cancelAll()
     }
+    // This side has not closed it yet.
+    if let reason = conversation.session.endReason { throw UDPError.sessionEnded(reason).commandFailure }
   }
 }

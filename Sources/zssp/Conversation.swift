@@ -45,6 +45,7 @@ struct Conversation: Sendable {
       case .ended(_, let reason):
         state("closed", "closed: \(reason)", reason: "\(reason)")
         return
+      // Downgrades are reported for all sessions together; the others are no events of a session that is up.
       case .established, .withdrawn, .downgraded: break
       }
     }
@@ -73,16 +74,6 @@ struct Conversation: Sendable {
       text += String(format: " in %.1f ms", milliseconds)
     }
     reporter.report(report, text)
-    if let held = session.establishment.downgradedFrom { reportDowngrade(from: held) }
-  }
-
-  private func reportDowngrade(from held: UInt64) {
-    var report = Report("downgrade")
-    (report.session, report.peer, report.chainLength) = (number, session.peer.text, held)
-    reporter.report(
-      report,
-      "WARNING: \(session.peer.text) does not have the ratchet that we hold for it (chain length \(held)). "
-        + "Either it lost its store, or someone has its key.")
   }
 
   private func report(_ message: [UInt8]) {
@@ -91,7 +82,7 @@ struct Conversation: Sendable {
     report.sha256 = SHA256.hash(data: message).map { String(format: "%02x", $0) }.joined()
     let isIntact = Pattern.check(message)
     report.pattern = isIntact.map { $0 ? "ok" : "damaged" }
-    let content = isIntact == nil ? String(decoding: message.prefix(200), as: UTF8.self) : "made message"
+    let content = isIntact == nil ? Terminal.printable(message.prefix(200)) : "made message"
     reporter.report(report, "session \(number): \(message.count) bytes: \(content)")
   }
 

@@ -66,7 +66,7 @@ struct Demo: AsyncParsableCommand {
   private func shakeHands(_ alice: UDPEndpoint, _ bob: UDPEndpoint) async throws -> (Session, Session) {
     async let accepted: Session? = {
       for await incoming in bob.incoming {
-        Terminal.output("Bob is asked by \(String(decoding: incoming.identity, as: UTF8.self)), and accepts")
+        Terminal.output("Bob is asked by \(Terminal.printable(incoming.identity)), and accepts")
         return try await incoming.accept()
       }
       return nil
@@ -81,11 +81,13 @@ struct Demo: AsyncParsableCommand {
       throw error.commandFailure
     }
     let duration = clock.now - start
+    let counters = await alice.statistics().endpoint
     guard let answered = try await accepted else { throw CommandFailure.failed("the endpoint closed") }
     Terminal.output(
       String(
-        format: "Established   Noise XK + %@ in %.1f ms and 2 round trips (X1 → X2 → X3 → C1 → C2)",
-        profile.kem == .mlkem1024 ? "ML-KEM-1024" : "Kyber1024", duration / .milliseconds(1)))
+        format: "Established   Noise XK + %@ in %.1f ms (X1 → X2 → X3 → C1; Alice sent %llu datagrams, received %llu)",
+        profile.kem == .mlkem1024 ? "ML-KEM-1024" : "Kyber1024", duration / .milliseconds(1),
+        counters.datagramsSent, counters.datagramsReceived))
     Terminal.output("  Alice talks to  \(session.peer.text)")
     Terminal.output("  Bob talks to    \(answered.peer.text)")
     Terminal.output("  ratchet chain length \(session.establishment.chainLength)")

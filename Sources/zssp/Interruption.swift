@@ -59,14 +59,25 @@ extension Interruption {
 
 /// Lines of standard input, read on a thread of their own, since reading blocks.
 enum StandardInput {
+  /// So many lines are read ahead of whoever takes them.
+  private static let readAhead = 256
+
   /// The lines, without their ends. Finishes at the end of input.
-  static func lines() -> AsyncStream<String> {
-    AsyncStream(bufferingPolicy: .unbounded) { continuation in
+  static var lines: some AsyncSequence<String, Never> {
+    let room = DispatchSemaphore(value: readAhead)
+    let stream = AsyncStream<String>(bufferingPolicy: .unbounded) { continuation in
       let thread = Thread {
-        while let line = readLine() { continuation.yield(line) }
+        while let line = readLine() {
+          room.wait()
+          continuation.yield(line)
+        }
         continuation.finish()
       }
       thread.start()
+    }
+    return stream.map { line in
+      room.signal()
+      return line
     }
   }
 }

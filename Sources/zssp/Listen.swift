@@ -30,13 +30,18 @@ struct Listen: AsyncParsableCommand {
     let staticKey = try options.staticKey()
     let reporter = Reporter(json: options.json)
     let conversationOptions = try Conversation.Options(options)
-    let store = try await options.security.makeStore(peers: peers)
-    let endpoint = try await Tool.bind(local, options.configuration(staticKey), store: store)
+    let ratchets = try await options.security.makeRatchets(peers: peers)
+    let endpoint = try await Tool.bind(
+      local, options.configuration(staticKey, ratchets.flags), store: ratchets.store)
     let (readsInput, duration) = (options.sendsStandardInput, options.duration)
 
     _ = try await Interruption.cancelling(after: duration) {
       Self.report(endpoint, acceptsAnyone: allowed.isEmpty, reporter)
-      try await Self.serve(endpoint, allowed, conversationOptions, reporter, readsInput: readsInput)
+      let warning = Task { await DowngradeWarning.report(endpoint, reporter) }
+      defer { warning.cancel() }
+      await Self.serve(endpoint, allowed, conversationOptions, reporter, readsInput: readsInput)
+      // Nobody has closed the endpoint: if it is, its socket failed, and this says how.
+      do { try await endpoint.run() } catch { throw CommandFailure.failed("\(error)") }
     }
     await endpoint.close()
   }
@@ -53,12 +58,12 @@ struct Listen: AsyncParsableCommand {
   private static func serve(
     _ endpoint: UDPEndpoint, _ allowed: Set<PublicKey>, _ options: Conversation.Options, _ reporter: Reporter,
     readsInput: Bool
-  ) async throws {
+  ) async {
     let sessions = Sessions()
     await withDiscardingTaskGroup { group in
       if readsInput {
         group.addTask {
-          for await line in StandardInput.lines() { await sessions.broadcast(Array(line.utf8)) }
+          for await line in StandardInput.lines { await sessions.broadcast(Array(line.utf8)) }
         }
       }
       for await incoming in endpoint.incoming {
@@ -93,7 +98,13 @@ struct Listen: AsyncParsableCommand {
       group.addTask { await conversation.receive() }
       group.addTask { await conversation.watch() }
       group.addTask {
-        do { try await conversation.sendMade() } catch { conversation.reportError("sending failed: \(error)") }
+        do {
+          try await conversation.sendMade()
+        } catch is CancellationError {
+          // The command is being ended, or the session has.
+        } catch {
+          conversation.reportError("sending failed: \(error)")
+        }
       }
     }
     sessions.remove(number)

@@ -60,7 +60,15 @@ struct SecurityOptions: ParsableArguments {
     transform: SecurityOptions.duration)
   var rekeyAfter: Duration?
 
+  @Option(
+    help: ArgumentHelp("End a session whose peer has not answered a re-key for so long.", valueName: "duration"),
+    transform: SecurityOptions.duration)
+  var rekeyTimeout: Duration?
+
   func validate() throws {
+    if otpFile != nil, pi2 == .off {
+      throw ValidationError("--pi2 off defeats --otp-file: whoever opens must insist on the password")
+    }
     if challenge == .always, flags.contains(.helloRequiresRatchet) {
       throw ValidationError("--challenge always breaks the silence of --pi1 on: use auto or off")
     }
@@ -80,31 +88,50 @@ struct SecurityOptions: ParsableArguments {
   }
 
   func apply(to settings: inout Settings) {
+    if let rekeyTimeout { settings.rekeyTimeout = rekeyTimeout }
     guard let rekeyAfter else { return }
     settings.rekeyAfter = rekeyAfter
     // The same share of the age as by default.
     settings.rekeyJitter = rekeyAfter / 6
   }
 
-  /// The store, with the state that the one-time password stands for if there is none yet.
-  func makeStore(peers: [PublicKey]) async throws(CommandFailure) -> any RatchetStore {
-    if store == nil, mode == .persistent {
-      Terminal.note("no --store given: when this ends, peers in persistent mode cannot come back")
-    }
-    let ratchets: any RatchetStore = if let store { try FileRatchetStore(path: store) } else { InMemoryRatchetStore() }
-    if let otpFile { try await enroll(otpFile, peers, ratchets) }
-    return ratchets
+  /// A store, and the flags that fit what it holds.
+  struct Ratchets {
+    let store: any RatchetStore
+    let flags: SecurityFlags
   }
 
-  private func enroll(_ file: String, _ peers: [PublicKey], _ ratchets: any RatchetStore) async throws(CommandFailure) {
+  /// The store, with the state that the one-time password stands for if there is none yet.
+  func makeRatchets(peers: [PublicKey]) async throws(CommandFailure) -> Ratchets {
+    if store == nil {
+      if mode == .persistent {
+        Terminal.note("no --store given: when this ends, peers in persistent mode cannot come back")
+      } else if otpFile != nil {
+        Terminal.note("no --store given: when this ends, the one-time password is used up and nothing is left of it")
+      }
+    }
+    let ratchets: any RatchetStore = if let store { try FileRatchetStore(path: store) } else { InMemoryRatchetStore() }
+    var flags = flags
+    // Until the first contact whoever opens insists on the password (section 9).
+    if let otpFile, try await enroll(otpFile, peers, ratchets) { flags.insert(.initiatorDisallowsDowngrade) }
+    return Ratchets(store: ratchets, flags: flags)
+  }
+
+  /// Stores the state of a one-time password unless there is a ratchet. Says whether that state is what is stored now.
+  private func enroll(
+    _ file: String, _ peers: [PublicKey], _ ratchets: any RatchetStore
+  ) async throws(CommandFailure) -> Bool {
     guard let peer = peers.first, peers.count == 1 else {
       throw .usage("--otp-file \(file): exactly one --peer is needed to say whom the password is shared with")
     }
     let state = try OneTimePassword.read(file)
     // A peer that was met before has a newer ratchet; the password has done its work.
     switch await ratchets.answer(.compareAndSwap(peer: peer, expected: .empty, new: RatchetPair(state))) {
-    case .swapped: break
-    case .notSwapped: Terminal.note("--otp-file \(file): not used, there is a ratchet for this peer")
+    case .swapped: return true
+    case .notSwapped:
+      if case .pair(let held) = await ratchets.answer(.load(peer: peer)), held.state1 == state { return true }
+      Terminal.note("--otp-file \(file): not used, there is a ratchet for this peer")
+      return false
     default: throw .usage("--store \(store ?? ""): the one-time password could not be stored")
     }
   }

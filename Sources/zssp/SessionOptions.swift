@@ -83,12 +83,12 @@ struct SessionOptions: ParsableArguments {
   }
 
   /// The endpoint's configuration.
-  func configuration(_ staticKey: StaticKey) -> EndpointConfiguration {
+  func configuration(_ staticKey: StaticKey, _ flags: SecurityFlags) -> EndpointConfiguration {
     var settings = Settings()
     settings.mtu = mtu
     security.apply(to: &settings)
     return EndpointConfiguration(
-      staticKey: staticKey.agreementKey, provider: .swiftCrypto, profile: profile, flags: security.flags,
+      staticKey: staticKey.agreementKey, provider: .swiftCrypto, profile: profile, flags: flags,
       helloPolicy: security.challenge.policy, settings: settings)
   }
 }

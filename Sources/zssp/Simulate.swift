@@ -126,7 +126,7 @@ struct Simulate: ParsableCommand {
         if json { Terminal.output(try encode(report)) }
         total = total.map { $0 + report } ?? report
       } catch let violation as Violation {
-        Terminal.output(violation.description)
+        Terminal.output(json ? try encode(ViolationReport(violation)) : violation.description)
         throw CommandFailure.failed("seed \(seed) failed; to see it again:\n  \(command(seed))")
       }
     }
@@ -134,7 +134,22 @@ struct Simulate: ParsableCommand {
     summarize(total, (ContinuousClock.now - start) / .seconds(1))
   }
 
-  private func encode(_ report: SimulationReport) throws -> String {
+  /// A violation as a line of JSON.
+  private struct ViolationReport: Encodable {
+    let violated: String
+    let details: String
+    let seed: UInt64
+    let time: Double
+    let step: UInt64
+    let trace: [String]
+
+    init(_ violation: Violation) {
+      (violated, details, seed) = (violation.invariant.rawValue, violation.details, violation.seed)
+      (time, step, trace) = (violation.time, violation.step, violation.trace)
+    }
+  }
+
+  private func encode(_ report: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys
     return String(decoding: try encoder.encode(report), as: UTF8.self)

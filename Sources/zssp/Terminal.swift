@@ -18,6 +18,20 @@ enum Terminal {
     try? handle.write(contentsOf: Data((line + "\n").utf8))
   }
 
+  /// Text of a peer as it may be shown: control characters, which could drive the terminal, and characters that turn the
+  /// direction of writing, are shown by their numbers.
+  static func printable(_ bytes: some Sequence<UInt8>) -> String {
+    var text = ""
+    for scalar in String(decoding: Array(bytes), as: UTF8.self).unicodeScalars {
+      switch scalar.properties.generalCategory {
+      case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned:
+        text += "\\u{\(String(scalar.value, radix: 16))}"
+      default: text.unicodeScalars.append(scalar)
+      }
+    }
+    return text
+  }
+
   /// Ends the process.
   static func exit(_ code: Int32) -> Never { Foundation.exit(code) }
 }

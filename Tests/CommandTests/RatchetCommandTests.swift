@@ -26,6 +26,20 @@ struct RatchetCommandTests {
     }
   }
 
+  /// Whoever opens with a password insists on it, in any mode (section 9).
+  @Test func aPasswordIsInsistedOn() throws {
+    let peers = try Peers()
+    let listener = try peers.listen()
+    let connect = try peers.connect(
+      listener, "--otp-file", peers.tool.path("otp"), "--send", "1", "--timeout", "1.5"
+    ).finish()
+    #expect(connect.exitCode == 1 && !connect.output.contains(#""event":"downgrade""#), "\(connect.output)")
+    listener.run.interrupt()
+    #expect(listener.run.finish().exitCode == 0)
+    let contradiction = try peers.connect(listener, "--otp-file", peers.tool.path("otp"), "--pi2", "off").finish()
+    #expect(contradiction.exitCode == 2 && contradiction.errors.contains("--pi2 off"))
+  }
+
   @Test func otpMakesAPasswordForOneself() throws {
     let tool = try Tool()
     let (first, second) = (try tool.run("otp"), try tool.run("otp"))

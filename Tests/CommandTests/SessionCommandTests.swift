@@ -44,6 +44,38 @@ struct SessionCommandTests {
     #expect(listener.run.finish().exitCode == 0)
   }
 
+  /// What a peer sends and says of itself cannot drive the terminal.
+  @Test func controlCharactersOfAPeerAreNotShown() throws {
+    let tool = try Tool()
+    let listener = try Listener(tool)
+    let input = Pipe()
+    let connect = try tool.start(
+      ["connect", "--to", listener.address, "--peer", listener.key, "--identity", "\u{1B}[2Jx"],
+      input: input.fileHandleForReading)
+    try input.fileHandleForWriting.write(contentsOf: Data("a\u{1B}]0;evil\u{7}\u{202E}b\n".utf8))
+    _ = try #require(try listener.run.nextEvent { $0["event"] as? String == "data" })
+    try input.fileHandleForWriting.close()
+    #expect(connect.finish().exitCode == 0)
+    listener.run.interrupt()
+    let shown = listener.run.finish().errors
+    #expect(shown.contains("a\\u{1b}]0;evil\\u{7}\\u{202e}b"))
+    #expect(!shown.unicodeScalars.contains { $0.value < 32 && $0 != "\n" })
+  }
+
+  @Test func aSessionThatEndsByItselfIsAFailure() throws {
+    let tool = try Tool()
+    let listener = try Listener(tool, "--echo")
+    let connect = try tool.start([
+      "connect", "--to", listener.address, "--peer", listener.key, "--json", "--send", "1", "--for", "600",
+      "--rekey-after", "0.2s", "--rekey-timeout", "0.3s",
+    ])
+    _ = try #require(try connect.nextEvent { $0["state"] as? String == "up" })
+    listener.run.interrupt()
+    #expect(listener.run.finish().exitCode == 0)
+    let result = connect.finish()
+    #expect(result.exitCode == 1 && result.errors.contains("did not answer a re-key"), "\(result.errors)")
+  }
+
   @Test func onlyAllowedPeersAreAccepted() throws {
     let tool = try Tool()
     let allowed = try tool.run("keygen", tool.path("allowed.pem")).output.trimmingCharacters(in: .newlines)

@@ -111,6 +111,53 @@ struct SessionTests {
     await pair.close()
   }
 
+  /// What was queued goes out before an end, although the socket cannot take it all at once.
+  @Test(arguments: [false, true])
+  func closingLosesNothingThatWasQueued(wholeEndpoint: Bool) async throws {
+    let pair = try await Pair.connected()
+    let count = 300
+    let message = [UInt8](repeating: 1, count: 1300)
+    try await pair.clientSession.send(Array(repeating: message, count: count))
+    if wholeEndpoint { await pair.client.close() } else { await pair.clientSession.close() }
+    let statistics = await pair.client.statistics()
+    #expect(statistics.transport.messagesUnsent == 0)
+    // Loopback may lose what its receiver is too slow for, but what was handed to the system is counted.
+    #expect(statistics.endpoint.messagesSent == UInt64(count))
+    try await wait(for: pair.server) { $0.endpoint.messagesReceived == UInt64(count) }
+    await pair.close()
+  }
+
+  /// A handshake that goes on without the ratchet is told of even where no session comes of it.
+  @Test func aDowngradeIsNotMissedWhenTheHandshakeFails() async throws {
+    let server = try await makeEndpoint()
+    let held = RatchetState(
+      key: Secret(copying: [UInt8](repeating: 1, count: 32).span.bytes),
+      fingerprint: Fingerprint([UInt8](repeating: 2, count: 32).span.bytes), chainLength: 7)
+    let client = try await makeEndpoint(store: InMemoryRatchetStore(pairs: [server.publicKey: RatchetPair(held)]))
+    let rejecting = Task { for await handshake in server.incoming { handshake.reject() } }
+    await #expect(throws: UDPError.self) {
+      try await client.connect(to: server.localAddress, key: server.publicKey)
+    }
+    var downgrades = client.downgrades.makeAsyncIterator()
+    let downgrade = try #require(await downgrades.next())
+    #expect(downgrade.peer == server.publicKey && downgrade.heldChainLength == 7)
+    #expect(await client.statistics().transport.downgrades == 1)
+    await server.close()
+    await rejecting.value
+    await client.close()
+  }
+
+  @Test func rekeyReplacesTheKeyNow() async throws {
+    let pair = try await Pair.connected()
+    var events = pair.serverSession.events.makeAsyncIterator()
+    guard case .confirmed? = await events.next() else { return unexpected("not confirmed") }
+    #expect(await pair.clientSession.rekey())
+    guard case .rekeyed(_, chainLength: 2)? = await events.next() else { return unexpected("not re-keyed") }
+    try await exchange(pair, count: 10, largest: 3000, seed: 2)
+    await pair.close()
+    #expect(await pair.clientSession.rekey() == false)
+  }
+
   @Test func runEndsWithItsTask() async throws {
     let endpoint = try await makeEndpoint()
     let running = Task { try await endpoint.run() }

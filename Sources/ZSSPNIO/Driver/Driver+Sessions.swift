@@ -91,10 +91,9 @@ extension Driver {
     return begins
   }
 
-  /// Ends a session, after what was queued for it.
+  /// Ends a session.
   func close(_ id: SessionID) {
     guard !isClosed else { return }
-    drainSends()
     endpoint.close(id)
     pump()
   }
@@ -115,7 +114,11 @@ extension Driver {
     case .restarted(let id, let reason):
       attempts[id]?.lastRestart = reason
       inbox(id).events.append(event)
-    case .confirmed(let id), .downgraded(let id, _, _), .rekeyed(let id, _), .moved(let id, _, _):
+    case .confirmed(let id), .rekeyed(let id, _), .moved(let id, _, _):
+      inbox(id).events.append(event)
+    case .downgraded(let id, let peer, let heldChainLength):
+      counters.downgrades += 1
+      downgrades.append(Downgrade(session: id, peer: peer, heldChainLength: heldChainLength))
       inbox(id).events.append(event)
     case .ended(let id, let reason):
       ended(id, reason, event)

@@ -16,6 +16,7 @@ final class Driver {
 
   let sendQueue: SendQueue
   let incoming: Mailbox<IncomingOffer>
+  let downgrades: Mailbox<Downgrade>
   let closedPromise: EventLoopPromise<Void>
   var isClosed = false
 
@@ -56,6 +57,7 @@ final class Driver {
     self.store = store
     endpoint = try Endpoint(configuration)
     incoming = Mailbox(.refuseNewest, countLimit: options.incomingBuffer)
+    downgrades = Mailbox(.dropOldest, countLimit: options.downgradeBuffer)
     closedPromise = eventLoop.makePromise()
     // The queue wakes the driver that owns it, once there is one.
     let wake = NIOLoopBoundBox<Driver?>(nil, eventLoop: eventLoop)
@@ -119,7 +121,7 @@ final class Driver {
     pump()
   }
 
-  /// Ends everything: sessions, attempts, sequences, the socket. Late answers find nothing.
+  /// Ends everything at once: sessions, attempts, sequences, the socket. Late answers find nothing.
   func close(_ error: UDPError? = nil) {
     guard !isClosed else { return }
     drainSends()
@@ -137,6 +139,7 @@ final class Driver {
     timer?.cancel()
     sendQueue.finish()
     incoming.finish()
+    downgrades.finish()
     publicKeyPool?.shutdownGracefully { _ in }
     wakeBox.value = nil
     finishClosing(error)

@@ -3,7 +3,7 @@ import NIOCore
 import NIOConcurrencyHelpers
 import ZSSP
 
-/// What tasks hold of an endpoint: the ways to its event loop. When the last of them lets go, the endpoint closes.
+/// What tasks hold of an endpoint: the ways to its event loop. When the last of them lets go, the endpoint closes at once.
 final class EndpointHandle: Sendable {
   let eventLoop: any EventLoop
   let localAddress: SocketAddress
@@ -11,6 +11,7 @@ final class EndpointHandle: Sendable {
   let largestMessage: Int
   let sendQueue: SendQueue
   let incoming: Mailbox<IncomingOffer>
+  let downgrades: Mailbox<Downgrade>
   /// Succeeds when the endpoint is closed; fails when its socket failed for good.
   let closed: EventLoopFuture<Void>
   private let driver: NIOLoopBound<Driver>
@@ -24,6 +25,7 @@ final class EndpointHandle: Sendable {
     largestMessage = driver.endpoint.configuration.settings.largestMessage
     sendQueue = driver.sendQueue
     incoming = driver.incoming
+    downgrades = driver.downgrades
     closed = driver.closedPromise.futureResult
     self.driver = NIOLoopBound(driver, eventLoop: driver.eventLoop)
   }
@@ -69,6 +71,13 @@ final class EndpointHandle: Sendable {
       defer { closing = true }
       return !closing
     }
-    if isFirst { tell { driver in driver.close() } }
+    if isFirst { tell { driver in driver.closeWhenSent() } }
+  }
+
+  /// Ends a session after what was queued for it.
+  func close(_ id: SessionID) async {
+    let driver = driver
+    // It fails if the event loop is gone, and the session with it.
+    try? await eventLoop.flatSubmit { driver.value.closeWhenSent(id) }.get()
   }
 }

@@ -68,6 +68,17 @@ final class SendQueue: Sendable {
     self.wake = wake
   }
 
+  /// Whether nothing waits to be sealed.
+  var isEmpty: Bool { state.withLockedValue { $0.items.isEmpty && $0.waiters.isEmpty } }
+
+  /// Whether something waits to be sealed for a session.
+  func holdsMessages(for session: SessionID) -> Bool {
+    state.withLockedValue { state in
+      state.items.contains { $0.session == session }
+        || state.waiters.contains { $0.items.contains { $0.session == session } }
+    }
+  }
+
   /// Queues messages, all or none, and waits for room first if there is none.
   func send(_ items: [Item]) async -> UDPError? {
     guard !Task.isCancelled else { return .cancelled }

@@ -27,7 +27,8 @@ public struct IncomingSession: Sendable {
 
   /// Takes the peer, and returns when the session can carry data.
   ///
-  /// Cancelling the task gives the session up.
+  /// Cancelling the task gives the session up. Where this side is opening a session to the same peer, both calls return the
+  /// one that results; see ``UDPEndpoint/connect(to:key:identity:flags:timeout:)``.
   ///
   /// - Parameter flags: π3 and π4 of this session; the endpoint's flags if nil.
   /// - Throws: ``UDPError/expired`` if the handshake has waited too long or was decided on before,

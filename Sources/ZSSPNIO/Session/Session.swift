@@ -102,9 +102,7 @@ public final class Session: Sendable {
     return await handle.ask { driver in driver.rekey(id) } ?? false
   }
 
-  /// Ends the session here, after what was queued before. The peer is not told. Closing twice does no harm.
-  public func close() async {
-    let id = id
-    await handle.ask { driver in driver.close(id) }
-  }
+  /// Ends the session here, after what was queued before has gone to the system, for which it waits two seconds at most.
+  /// The peer is not told. Closing twice does no harm.
+  public func close() async { await handle.close(id) }
 }

@@ -56,3 +56,41 @@ public struct SessionEvents: AsyncSequence, Sendable {
     }
   }
 }
+
+/// A handshake that went on without the ratchet; see ``UDPEndpoint/downgrades``.
+public struct Downgrade: Sendable, Hashable {
+  /// The session that the handshake is for. There may never be one that carries data.
+  public let session: SessionID
+  /// The static key of the peer.
+  public let peer: PublicKey
+  /// The chain length of the ratchet state that this side held for the peer.
+  public let heldChainLength: UInt64
+}
+
+/// The downgrades of an endpoint; see ``UDPEndpoint/downgrades``.
+public struct Downgrades: AsyncSequence, Sendable {
+  /// A downgrade.
+  public typealias Element = Downgrade
+  /// The sequence does not fail.
+  public typealias Failure = Never
+
+  let mailbox: Mailbox<Downgrade>
+  /// Reading keeps the endpoint open even where nothing else does.
+  let handle: EndpointHandle
+
+  /// Reads the downgrades. Iterators share them: each goes to one.
+  public func makeAsyncIterator() -> Iterator { Iterator(sequence: self) }
+
+  /// Reads downgrades.
+  public struct Iterator: AsyncIteratorProtocol {
+    let sequence: Downgrades
+
+    /// The next downgrade; nil when the endpoint is closed, or the task is cancelled.
+    public mutating func next() async -> Downgrade? { await sequence.mailbox.next() }
+
+    /// The next downgrade; nil when the endpoint is closed, or the task is cancelled.
+    public mutating func next(isolation actor: isolated (any Actor)?) async -> Downgrade? {
+      await sequence.mailbox.next(isolation: actor)
+    }
+  }
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import ZSSP
+
+/// Ends that let what was queued before go out first.
+extension Driver {
+  /// A socket that takes nothing for this long does not keep an end waiting.
+  private static let patience = Duration.seconds(2)
+  /// How often to look whether the socket has taken everything.
+  private static let pause = TimeAmount.milliseconds(1)
+
+  /// Ends a session after what was queued for it. The future succeeds when it has ended.
+  func closeWhenSent(_ id: SessionID) -> EventLoopFuture<Void> {
+    let promise = eventLoop.makePromise(of: Void.self)
+    afterSending(until: now.advanced(by: Self.patience), { $0.sendQueue.holdsMessages(for: id) }) { driver in
+      driver.close(id)
+      promise.succeed()
+    }
+    return promise.futureResult
+  }
+
+  /// Ends everything after what was queued.
+  func closeWhenSent() {
+    afterSending(until: now.advanced(by: Self.patience), { $0.hasUnsent }) { driver in driver.close() }
+  }
+
+  /// Whether there is something that the system has not taken yet.
+  private var hasUnsent: Bool {
+    if !sendQueue.isEmpty { return true }
+    guard let channel = context?.channel, channel.isActive else { return false }
+    do {
+      return try channel.syncOptions?.getOption(.bufferedWritableBytes) ?? 0 > 0
+    } catch {
+      // A channel without this option keeps nothing that it would tell of.
+      return false
+    }
+  }
+
+  private func afterSending(
+    until deadline: Instant, _ isWaiting: @escaping @Sendable (Driver) -> Bool,
+    _ end: @escaping @Sendable (Driver) -> Void
+  ) {
+    drainSends()
+    guard !isClosed, now < deadline, isWaiting(self) else { return end(self) }
+    let bound = bound
+    eventLoop.scheduleTask(in: Self.pause) { bound.value.afterSending(until: deadline, isWaiting, end) }
+  }
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSPNIO
+
+/// Tells of handshakes that went on without the ratchet, whether or not a session came of them.
+enum DowngradeWarning {
+  /// Reports downgrades until the endpoint closes or the task is cancelled.
+  static func report(_ endpoint: UDPEndpoint, _ reporter: Reporter) async {
+    for await downgrade in endpoint.downgrades {
+      var report = Report("downgrade")
+      (report.peer, report.chainLength) = (downgrade.peer.text, downgrade.heldChainLength)
+      reporter.report(
+        report,
+        "WARNING: \(downgrade.peer.text) does not have the ratchet that we hold for it (chain length "
+          + "\(downgrade.heldChainLength)). Either it lost its store, or someone has its key.")
+    }
+  }
+}
