@@ -6,19 +6,22 @@ struct Agenda<Item> {
   private struct Entry {
     let time: Instant
     let number: UInt64
-    let item: Item
+    /// Where the item lies. Items are large, and stay where they are while their entries move about in the heap.
+    let place: Int
 
     func isBefore(_ other: Entry) -> Bool { (time, number) < (other.time, other.number) }
   }
 
   private var heap: [Entry] = []
+  private var items: [Item?] = []
+  private var freePlaces: [Int] = []
   private var lastNumber: UInt64 = 0
 
   var count: Int { heap.count }
 
   mutating func add(_ item: Item, at time: Instant) {
     lastNumber += 1
-    heap.append(Entry(time: time, number: lastNumber, item: item))
+    heap.append(Entry(time: time, number: lastNumber, place: store(item)))
     var index = heap.count - 1
     while index > 0, heap[index].isBefore(heap[(index - 1) / 2]) {
       heap.swapAt(index, (index - 1) / 2)
@@ -26,15 +29,25 @@ struct Agenda<Item> {
     }
   }
 
+  private mutating func store(_ item: Item) -> Int {
+    guard let place = freePlaces.popLast() else {
+      items.append(item)
+      return items.count - 1
+    }
+    items[place] = item
+    return place
+  }
+
   /// Takes out what is next, if it is due by `limit`.
   mutating func next(by limit: Instant) -> (time: Instant, item: Item)? {
-    guard let first = heap.first, first.time <= limit else { return nil }
+    guard let first = heap.first, first.time <= limit, let item = items[first.place].take() else { return nil }
+    freePlaces.append(first.place)
     let last = heap.removeLast()
     if !heap.isEmpty {
       heap[0] = last
       siftDown()
     }
-    return (first.time, first.item)
+    return (first.time, item)
   }
 
   private mutating func siftDown() {
