@@ -21,6 +21,7 @@ let package = Package(
     .library(name: "ZSSPSwiftCrypto", targets: ["ZSSPSwiftCrypto"]),
     .library(name: "ZSSPNIO", targets: ["ZSSPNIO"]),
     .library(name: "ZSSPSimulator", targets: ["ZSSPSimulator"]),
+    .library(name: "ZSSPBenchmark", targets: ["ZSSPBenchmark"]),
     .executable(name: "zssp", targets: ["zssp"]),
   ],
   dependencies: [
@@ -42,6 +43,8 @@ let package = Package(
       swiftSettings: common),
     // Whole networks of endpoints in virtual time, with faults and attackers, from one seed.
     .target(name: "ZSSPSimulator", dependencies: ["ZSSP"], swiftSettings: common),
+    // What each part costs, beside what bounds it.
+    .target(name: "ZSSPBenchmark", dependencies: ["ZSSP"], swiftSettings: common),
     // UDP on SwiftNIO: the async API.
     .target(
       name: "ZSSPNIO",
@@ -55,12 +58,17 @@ let package = Package(
     .executableTarget(
       name: "zssp",
       dependencies: [
-        "ZSSP", "ZSSPSwiftCrypto", "ZSSPNIO", "ZSSPSimulator",
+        "ZSSP", "ZSSPSwiftCrypto", "ZSSPNIO", "ZSSPSimulator", "ZSSPBenchmark",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
+      swiftSettings: common),
+    // Counts what a thread allocates, for tests.
+    .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
+    .testTarget(
+      name: "AllocationTests", dependencies: ["ZSSP", "ZSSPBenchmark", "ZSSPSimulator", "CAllocationCounter"],
       swiftSettings: common),
     .testTarget(
       name: "ZSSPTests",

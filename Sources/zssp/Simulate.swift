@@ -76,6 +76,9 @@ struct Simulate: ParsableCommand {
   @Option(help: "real, or stand-in: fast and not secure, for long runs.")
   var crypto = Crypto.standIn
 
+  @Option(help: "How many of the last steps a violation shows.")
+  var trace = 200
+
   @Flag(help: "Print a line of JSON for each seed.")
   var json = false
 
@@ -86,6 +89,7 @@ struct Simulate: ParsableCommand {
       throw ValidationError("--turbulence \(turbulence): must be more than 0 and at most 1000000")
     }
     guard calm >= 5, calm <= 1e6 else { throw ValidationError("--calm \(calm): must be 5 to 1000000") }
+    guard (1...10_000_000).contains(trace) else { throw ValidationError("--trace \(trace): must be 1 to 10000000") }
     guard seeds > 0 else { throw ValidationError("--seeds must be at least 1") }
     guard (Settings.smallestMTU...Settings.largestMTU).contains(mtu) else {
       throw ValidationError("--mtu \(mtu): must be \(Settings.smallestMTU) to \(Settings.largestMTU) bytes")
@@ -122,7 +126,7 @@ struct Simulate: ParsableCommand {
     for number in 0..<seeds {
       let seed = seed &+ number
       do {
-        let report = try Simulation(plan, seed: seed, provider: provider).run()
+        let report = try Simulation(plan, seed: seed, provider: provider, traceLimit: trace).run()
         if json { Terminal.output(try encode(report)) }
         total = total.map { $0 + report } ?? report
       } catch let violation as Violation {

@@ -136,7 +136,7 @@ extension Endpoint {
   private mutating func respond(
     _ handshake: HalfOpenHandshake, _ hello: ResponderHandshake.Hello, to held: RatchetPair
   ) {
-    guard let ratchet = held.state(hello.fingerprint1) ?? held.state(hello.fingerprint2) else {
+    guard let ratchet = held.common(hello.fingerprint1, hello.fingerprint2) else {
       handshake.ratchetPeer = nil
       return respondToUnknown(handshake, hello)
     }
@@ -289,9 +289,13 @@ extension Endpoint {
     _ handshake: HalfOpenHandshake, _ completion: ResponderHandshake.Completion, _ flags: SecurityFlags,
     _ change: HalfOpenHandshake.Change, at now: Instant
   ) {
+    guard !hasNewerSession(with: completion.initiator.encoded, than: handshake.lastSwap) else {
+      return remove(handshake, .superseded)
+    }
     let session = makeSession(handshake, completion, flags)
     session.acceptance = handshake.acceptance
     session.ratchet = change.new
+    session.lastSwap = handshake.lastSwap
     session.headerSendingKey = handshake.headerSendingKey
     session.headerReceivingKey = handshake.headerReceivingKey
     session.currentKey = SessionKey(

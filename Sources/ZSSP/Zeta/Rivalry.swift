@@ -44,6 +44,16 @@ extension Endpoint {
     peers[peer] = ids.isEmpty ? nil : ids
   }
 
+  /// Whether another session with the peer has changed the ratchet state after `swap` did. Answers of the store may come
+  /// out of order: the one who hears of an earlier swap later is the older session all the same.
+  func hasNewerSession(with peer: PublicKey, than swap: RequestID?) -> Bool {
+    guard let swap else { return false }
+    return (peers[peer] ?? []).contains { id in
+      guard let other = sessions[id], other.state.canSend, let last = other.lastSwap else { return false }
+      return last.value > swap.value
+    }
+  }
+
   /// A session has its key: the others with the same peer that had theirs before are over.
   mutating func replaceOthers(with session: Session) {
     for id in peers[session.peer.encoded] ?? [] where id != session.id {

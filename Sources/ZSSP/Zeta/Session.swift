@@ -25,6 +25,8 @@ final class Session: Timed {
   var answeredKeyID = KeyID.none
   /// What the store holds for the peer, as far as this session knows.
   var ratchet = RatchetPair.empty
+  /// The last request that changed, or was to change, what the store holds for the peer.
+  var lastSwap: RequestID?
   /// hk for sending and receiving, from X1 on.
   var headerSendingKey: (any HeaderKey)?
   var headerReceivingKey: (any HeaderKey)?

@@ -122,11 +122,9 @@ extension Simulation {
 extension StoreRequest {
   var name: String {
     switch self {
-    case .lookUp: "lookUp"
+    case .lookUp(let fingerprint): "lookUp \(fingerprint)"
     case .load: "load"
-    case .compareAndSwap(_, let expected, let new):
-      "swap \(expected.state1.chainLength),\(expected.state2?.chainLength ?? 0) → "
-        + "\(new.state1.chainLength),\(new.state2?.chainLength ?? 0)"
+    case .compareAndSwap(_, let expected, let new): "swap \(expected.name) → \(new.name)"
     }
   }
 }
@@ -136,10 +134,17 @@ extension StoreAnswer {
     switch self {
     case .found(let state, _): "found \(state.chainLength)"
     case .unknown: "unknown"
-    case .pair(let pair): "pair \(pair.state1.chainLength),\(pair.state2?.chainLength ?? 0)"
+    case .pair(let pair): "pair \(pair.name)"
     case .swapped: "swapped"
     case .notSwapped: "notSwapped"
     case .failed: "failed"
     }
+  }
+}
+
+extension RatchetPair {
+  /// The chain lengths of the two states, and the beginnings of their fingerprints.
+  var name: String {
+    ([state1] + (state2.map { [$0] } ?? [])).map { "\($0.chainLength):\($0.fingerprint)" }.joined(separator: ",")
   }
 }

@@ -132,4 +132,60 @@ struct RatchetAgreementTests {
     _ = try pair.alice.open(to: pair.bob, at: pair.now)
     try expectWorking(pair)
   }
+
+  /// As above, and then both open again at once: they must go on from the same of the two states that both hold.
+  @Test func bothOpenAtOnceAfterBothAttemptsWereTaken() throws {
+    var pair = try persistentPair()
+    while pair.bob.publicKey < pair.alice.publicKey { pair = try persistentPair() }
+    let session = try pair.alice.open(to: pair.bob, at: pair.now)
+    _ = try pair.bob.open(to: pair.alice, at: pair.now)
+    let completions = round(pair, round(pair, pair.intercept()))
+    pair.alice.close(session)
+    for datagram in completions where datagram.to == pair.alice.address { pair.deliver(datagram) }
+    pair.skip(.seconds(2))
+    for datagram in completions where datagram.to == pair.bob.address { pair.deliver(datagram) }
+    _ = pair.intercept()
+    try pair.alice.restart()
+    try pair.bob.restart()
+    let states = [pair.alice.store.pairs[pair.bob.publicKey], pair.bob.store.pairs[pair.alice.publicKey]]
+    #expect(states[0]?.state1 == states[1]?.state2 && states[0]?.state2 == states[1]?.state1)
+    // Both get X2, and neither gets X3.
+    _ = try pair.alice.open(to: pair.bob, at: pair.now)
+    _ = try pair.bob.open(to: pair.alice, at: pair.now)
+    _ = round(pair, round(pair, pair.intercept()))
+    try pair.alice.restart()
+    try pair.bob.restart()
+    _ = try pair.alice.open(to: pair.bob, at: pair.now)
+    try expectWorking(pair)
+  }
+
+  /// The store tells of the swap of an older session after that of a newer one.
+  @Test func aLateAnswerOfTheStoreDoesNotBringAnOlderSessionBack() throws {
+    let pair = try persistentPair()
+    var held: StoreAnswer?
+    var swaps = 0
+    pair.alice.answerStore = { [alice = pair.alice] request in
+      let answer = alice.store.answer(request)
+      guard case .compareAndSwap = request else { return answer }
+      swaps += 1
+      // The first session's second swap, which C1 causes.
+      guard swaps == 2 else { return answer }
+      held = answer
+      return nil
+    }
+    let first = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.settle()
+    #expect(pair.alice.state(first) == "A3")
+    let second = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.settle()
+    #expect(pair.alice.state(second) == "S2")
+    let late = try #require(pair.alice.unanswered.first)
+    pair.alice.answer(late, store: try #require(held), at: pair.now)
+    pair.settle()
+    #expect(pair.alice.state(first) == nil && pair.alice.state(second) == "S2")
+    #expect(pair.alice.endReasons == [.replaced])
+    try pair.alice.send([1], on: second, at: pair.now)
+    pair.settle()
+    #expect(pair.bob.messages.last?.bytes == [1])
+  }
 }

@@ -18,6 +18,8 @@ final class TestPeer {
   var decide: (AcceptRequest) -> AcceptDecision = { _ in .accept(.opportunistic) }
   /// Answers store requests; nil loses the request.
   var answerStore: ((StoreRequest) -> StoreAnswer?)?
+  /// The requests that `answerStore` lost.
+  private(set) var unanswered: [RequestID] = []
   private(set) var events: [Event] = []
   /// How many downgrades were reported before the last restart.
   private var earlierDowngrades = 0
@@ -66,6 +68,11 @@ final class TestPeer {
     return reception
   }
 
+  /// Answers a request that was lost.
+  func answer(_ id: RequestID, store answer: StoreAnswer, at now: Instant) {
+    endpoint.answer(id, store: answer, at: now)
+  }
+
   func advance(to now: Instant) { endpoint.advance(to: now) }
 
   /// Answers all requests and takes what goes out.
@@ -74,7 +81,7 @@ final class TestPeer {
       switch request {
       case .store(let id, let request):
         let answer = answerStore.map { $0(request) } ?? store.answer(request)
-        if let answer { endpoint.answer(id, store: answer, at: now) }
+        if let answer { endpoint.answer(id, store: answer, at: now) } else { unanswered.append(id) }
       case .accept(let id, let request):
         endpoint.answer(id, accept: decide(request), at: now)
       case .work(let work):

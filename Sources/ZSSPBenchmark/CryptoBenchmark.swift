@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+public import ZSSP
+
+/// The provider's packet primitives by themselves, as the protocol calls them.
+public enum CryptoBenchmark {
+  /// Figures of AES-256-GCM for packets of 64, 1400 and 60,000 bytes and of header blocks.
+  public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) -> [Figure] {
+    var figures: [Figure] = []
+    for size in [64, 1400, 60_000] {
+      var (seal, open) = ([Double](), [Double]())
+      for _ in 0..<effort.rounds {
+        let raw = RawPacketCost(provider, size: size)
+        seal.append(raw.seal(effort))
+        open.append(raw.open(effort))
+      }
+      figures.append(Figure("crypto", "seal \(size) bytes", seal, "ns"))
+      figures.append(Figure("crypto", "open \(size) bytes", open, "ns"))
+    }
+    let key = provider.headerKey(.zeros(32))
+    var bytes = [UInt8](repeating: 0, count: 64 * 100)
+    let blocks = (0..<effort.rounds).map { _ in
+      effort.nanoseconds(per: 64) {
+        bytes.withUnsafeMutableBytes { buffer in
+          var span = MutableRawSpan(_unsafeBytes: buffer)
+          key.encrypt(&span, stride: 100, count: 64)
+        }
+      }
+    }
+    figures.append(Figure("crypto", "header block, 64 at once", blocks, "ns"))
+    return figures
+  }
+}
+
+/// What sealing and opening packets of one size costs with nothing around it.
+struct RawPacketCost {
+  private static let count = 64
+  private let key: any PacketKey
+  private let size: Int
+
+  init(_ provider: any CryptoProvider, size: Int) {
+    key = provider.packetKey(provider.random(32))
+    self.size = size
+  }
+
+  /// Nanoseconds to seal one packet, each from a buffer of its own into one of its own.
+  func seal(_ effort: BenchmarkEffort) -> Double {
+    let plaintext = [UInt8](repeating: 7, count: size)
+    var output = [UInt8](repeating: 0, count: (size + 16) * Self.count)
+    var counter: UInt64 = 0
+    return effort.nanoseconds(per: Self.count) {
+      output.withUnsafeMutableBytes { buffer in
+        for index in 0..<Self.count {
+          let place = UnsafeMutableRawBufferPointer(rebasing: buffer[index * (size + 16)..<(index + 1) * (size + 16)])
+          var span = MutableRawSpan(_unsafeBytes: place)
+          key.seal(
+            plaintext.span.bytes, nonce: Nonce(type: 8, counter: counter), authenticating: RawSpan(), into: &span)
+          counter += 1
+        }
+      }
+    }
+  }
+
+  /// Nanoseconds to open one packet where it lies. What opening destroys is put back, and that is not counted.
+  func open(_ effort: BenchmarkEffort) -> Double {
+    let plaintext = [UInt8](repeating: 7, count: size)
+    let stride = size + 16
+    var sealed = [UInt8](repeating: 0, count: stride * Self.count)
+    sealed.withUnsafeMutableBytes { buffer in
+      for index in 0..<Self.count {
+        let place = UnsafeMutableRawBufferPointer(rebasing: buffer[index * stride..<(index + 1) * stride])
+        var span = MutableRawSpan(_unsafeBytes: place)
+        key.seal(
+          plaintext.span.bytes, nonce: Nonce(type: 8, counter: UInt64(index)), authenticating: RawSpan(), into: &span)
+      }
+    }
+    var work = sealed
+    let clock = ContinuousClock()
+    var (elapsed, opened) = (Duration.zero, 0)
+    while elapsed < effort.duration {
+      work.withUnsafeMutableBytes { work in sealed.withUnsafeBytes { work.copyMemory(from: $0) } }
+      let start = clock.now
+      work.withUnsafeMutableBytes { buffer in
+        for index in 0..<Self.count {
+          let place = UnsafeMutableRawBufferPointer(rebasing: buffer[index * stride..<(index + 1) * stride])
+          var span = MutableRawSpan(_unsafeBytes: place)
+          if key.open(&span, nonce: Nonce(type: 8, counter: UInt64(index)), authenticating: RawSpan()) { opened += 1 }
+        }
+      }
+      elapsed += clock.now - start
+    }
+    return elapsed / .nanoseconds(1) / Double(max(1, opened))
+  }
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+public import ZSSP
+
+/// Whole handshakes, both sides on one core, beside the public-key operations that they consist of.
+public enum HandshakeBenchmark {
+  /// Handshakes per second of the default profile.
+  public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) throws -> [Figure] {
+    let clock = ContinuousClock()
+    var (rates, bounds) = ([Double](), [Double]())
+    for _ in 0..<effort.rounds {
+      bounds.append(1e9 / primitives(provider, effort))
+      var link = try EndpointLink(provider)
+      try link.handshake()
+      var count = 0
+      let start = clock.now
+      var elapsed = Duration.zero
+      while elapsed < effort.duration {
+        try link.handshake()
+        count += 1
+        elapsed = clock.now - start
+      }
+      rates.append(Double(count) / (elapsed / .seconds(1)))
+    }
+    return [
+      Figure(
+        "handshake", "handshakes, both sides", rates, "1/s", bound: ("their public-key and hash operations", bounds),
+        higherIsBetter: true)
+    ]
+  }
+
+  /// Nanoseconds for what a handshake cannot do without (section 6), by itself: two ephemeral P-384 keys, the agreements es,
+  /// ee and se on both sides, three points decoded (X, Y and S_A), a KEM key, an encapsulation, a decapsulation, and on each
+  /// side 11 key derivations of 2 outputs.
+  private static func primitives(_ provider: any CryptoProvider, _ effort: BenchmarkEffort) -> Double {
+    let key = provider.generateAgreementKey()
+    let encoded = key.publicKey
+    let kem = provider.generateEncapsulationKey(for: .kyber1024)
+    let context = [UInt8](repeating: 1, count: 64)
+    func time(_ body: () throws -> Void) rethrows -> Double {
+      var effort = effort
+      effort.duration = effort.duration / 8
+      return try effort.nanoseconds(per: 1, body)
+    }
+    do {
+      let point = try provider.agreementPublicKey(encoded)
+      let encapsulation = try provider.encapsulate(to: kem.encapsulationKey.span.bytes, for: .kyber1024)
+      let generate = time { _ = provider.generateAgreementKey() }
+      let agree = try time { _ = try key.sharedSecret(with: point) }
+      let decode = try time { _ = try provider.agreementPublicKey(encoded) }
+      let generateKEM = time { _ = provider.generateEncapsulationKey(for: .kyber1024).encapsulationKey }
+      let encapsulate = try time { _ = try provider.encapsulate(to: kem.encapsulationKey.span.bytes, for: .kyber1024) }
+      let decapsulate = try time { _ = try kem.decapsulate(encapsulation.ciphertext.span.bytes) }
+      let code = time {
+        let authenticator = provider.authenticator(key: context.span.bytes)
+        for _ in 0..<2 { _ = authenticator.authenticationCode(for: context.span.bytes) }
+      }
+      return 2 * generate + 6 * agree + 3 * decode + generateKEM + encapsulate + decapsulate + 2 * 11 * code
+    } catch {
+      // A provider that refuses its own keys has no bound that means anything.
+      return .nan
+    }
+  }
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+public import ZSSP
+
+/// The whole way of a packet in memory, sender and receiver on one core: from the message to the message.
+public enum PathBenchmark {
+  /// So many packets are sent, and then received, at once.
+  private static let batch = 64
+
+  /// Figures for packets of 64 and 1400 bytes, beside the raw cipher, and for messages of 60,000 bytes.
+  public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) throws -> [Figure] {
+    try [64, 1400, 60_000].map { size in
+      var link = try EndpointLink(provider)
+      try link.handshake()
+      let session = link.sessions[0]
+      let message = [UInt8](repeating: 7, count: size)
+      let count = size > 1400 ? 4 : batch
+      var (path, raw) = ([Double](), [Double]())
+      for _ in 0..<effort.rounds {
+        let cost = RawPacketCost(provider, size: size)
+        raw.append(cost.seal(effort) + cost.open(effort))
+        var received = 0
+        var sent = 0
+        let time = try effort.nanoseconds(per: count) {
+          try link.alice.send(on: session, at: link.now) { run throws(SendError) in
+            for _ in 0..<count { try run.append(message.span.bytes) }
+          }
+          received += link.aliceToBob()
+          sent += count
+        }
+        guard received == sent else {
+          throw EndpointLink.Broken(description: "\(sent - received) of \(sent) messages did not arrive")
+        }
+        path.append(time)
+      }
+      return Figure(
+        "path", "send and receive \(size) bytes", path, "ns", bound: ("seal and open \(size) bytes", raw))
+    }
+  }
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+public import ZSSP
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// Many sessions at one endpoint: what each takes of memory, and what their number costs a packet.
+public enum SessionsBenchmark {
+  /// Bytes per established idle session, and the cost of packets to and from random sessions beside that of one.
+  public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) throws -> [Figure] {
+    var server = try Crowd(provider)
+    try server.add(64)
+    let before = ResidentMemory.bytes
+    try server.add(effort.sessions - 64)
+    var figures: [Figure] = []
+    if let before, let after = ResidentMemory.bytes {
+      let each = Double(after - before) / Double(max(1, effort.sessions - 64))
+      figures.append(Figure("sessions", "resident memory per idle session", [each], "bytes"))
+    }
+    var (many, one) = ([Double](), [Double]())
+    for _ in 0..<effort.rounds {
+      one.append(try server.sendCost(among: 1, effort))
+      many.append(try server.sendCost(among: effort.sessions, effort))
+    }
+    figures.append(
+      Figure(
+        "sessions", "send 64 bytes to one of \(effort.sessions) sessions", many, "ns",
+        bound: ("to one and the same", one)))
+    return figures
+  }
+
+  /// One endpoint and the many that have a session with it.
+  private struct Crowd: ~Copyable {
+    private let provider: any CryptoProvider
+    private var server: Endpoint
+    private var sessions: [SessionID] = []
+    private var random = SystemRandomNumberGenerator()
+    private let now = Instant(nanoseconds: 1_000_000_000)
+    private static let serverAddress = Address(ipv4: 0x0A00_0001, port: 1)
+
+    init(_ provider: any CryptoProvider) throws {
+      self.provider = provider
+      server = try Self.endpoint(provider)
+    }
+
+    private static func endpoint(_ provider: some CryptoProvider) throws -> Endpoint {
+      try Endpoint(
+        EndpointConfiguration(
+          staticKey: provider.generateAgreementKey(), provider: provider, helloPolicy: .allow))
+    }
+
+    /// Adds sessions with peers that are gone when they are established. Ratchets are not kept: they are the store's.
+    mutating func add(_ count: Int) throws {
+      for number in 0..<max(0, count) {
+        var client = try Self.endpoint(provider)
+        let address = Address(ipv4: 0x0B00_0000 + UInt32(truncatingIfNeeded: number), port: 2)
+        _ = try client.open(to: server.publicKey, at: Self.serverAddress, now: now)
+        for _ in 0..<4 {
+          Self.pump(&client, at: now)
+          Self.transfer(&client, &server, from: address, at: now)
+          pumpServer()
+          Self.transfer(&server, &client, from: Self.serverAddress, at: now)
+        }
+      }
+      guard server.sessionCount == sessions.count else {
+        throw EndpointLink.Broken(description: "\(server.sessionCount) sessions of \(sessions.count)")
+      }
+    }
+
+    private mutating func pumpServer() {
+      Self.pump(&server, at: now)
+      while let event = server.nextEvent() {
+        if case .established(let id, _) = event { sessions.append(id) }
+      }
+    }
+
+    private static func pump(_ endpoint: inout Endpoint, at now: Instant) {
+      while let request = endpoint.nextRequest() {
+        switch request {
+        case .store(let id, .lookUp): endpoint.answer(id, store: .unknown, at: now)
+        case .store(let id, .load): endpoint.answer(id, store: .pair(.empty), at: now)
+        case .store(let id, .compareAndSwap): endpoint.answer(id, store: .swapped, at: now)
+        case .accept(let id, _): endpoint.answer(id, accept: .accept(.opportunistic), at: now)
+        case .work(let work): endpoint.complete(work.run(), at: now)
+        }
+      }
+    }
+
+    private static func transfer(
+      _ sender: inout Endpoint, _ receiver: inout Endpoint, from source: Address, at now: Instant
+    ) {
+      for index in sender.outbox.runs.indices {
+        let run = sender.outbox.runs[index]
+        var bytes = sender.outbox.bytes.extracting(run.range).withUnsafeBytes { Array($0) }
+        bytes.withUnsafeMutableBytes { buffer in
+          var burst = MutableRawSpan(_unsafeBytes: buffer)
+          receiver.receive(burst: &burst, segmentSize: run.segmentSize, from: source, at: now)
+        }
+      }
+      sender.outbox.removeAll()
+    }
+
+    /// Nanoseconds for one packet of 64 bytes to a random one of the first `count` sessions.
+    mutating func sendCost(among count: Int, _ effort: BenchmarkEffort) throws -> Double {
+      let message = [UInt8](repeating: 7, count: 64)
+      let targets = (0..<4096).map { _ in sessions[Int.random(in: 0..<count, using: &random)] }
+      return try effort.nanoseconds(per: targets.count) {
+        for (index, target) in targets.enumerated() {
+          try server.send(message.span.bytes, on: target, at: now)
+          if index & 63 == 63 { server.outbox.removeAll() }
+        }
+      }
+    }
+  }
+}
+
+/// How much memory the process has.
+enum ResidentMemory {
+  /// Bytes that are resident; nil where the system does not say.
+  static var bytes: Int? {
+    #if os(Linux)
+      guard let file = fopen("/proc/self/statm", "r") else { return nil }
+      defer { fclose(file) }
+      var line = [CChar](repeating: 0, count: 256)
+      guard fgets(&line, 256, file) != nil else { return nil }
+      let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+      let fields = text.split(separator: " ")
+      guard fields.count > 1, let pages = Int(fields[1]) else { return nil }
+      return pages * sysconf(Int32(_SC_PAGESIZE))
+    #else
+      return nil
+    #endif
+  }
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Foundation
+import ZSSP
+import ZSSPBenchmark
+import ZSSPSwiftCrypto
+
+struct Bench: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Measure how fast this build is on this machine, beside what bounds it.",
+    discussion: """
+      Each figure is the median of several rounds. Where something bounds a figure (the cipher by itself, the \
+      public-key operations by themselves) that is measured in the same rounds, and the ratio says how much of it is \
+      reached. Compare figures of one machine, built in release.
+      """)
+
+  /// What to measure.
+  enum Subject: String, ExpressibleByArgument, CaseIterable {
+    case crypto, path, handshake, sessions, all
+  }
+
+  @Argument(help: "crypto, path, handshake, sessions, or all.")
+  var subject = Subject.all
+
+  @Option(help: "How often each thing is measured.")
+  var rounds = BenchmarkEffort().rounds
+
+  @Option(help: "How many milliseconds one measurement takes at least.")
+  var milliseconds = 200
+
+  @Option(help: "How many sessions the benchmark of sessions makes; each takes a handshake.")
+  var sessions = 10_000
+
+  @Flag(help: "Print one JSON object per figure and line.")
+  var json = false
+
+  func validate() throws {
+    guard (1...1000).contains(rounds) else { throw ValidationError("--rounds \(rounds): must be 1 to 1000") }
+    guard (1...600_000).contains(milliseconds) else {
+      throw ValidationError("--milliseconds \(milliseconds): must be 1 to 600000")
+    }
+    guard (128...10_000_000).contains(sessions) else {
+      throw ValidationError("--sessions \(sessions): must be 128 to 10000000")
+    }
+  }
+
+  func run() throws {
+    let provider = SwiftCryptoProvider()
+    var effort = BenchmarkEffort()
+    (effort.rounds, effort.duration, effort.sessions) = (rounds, .milliseconds(milliseconds), sessions)
+    #if DEBUG
+      Terminal.note("this is a debug build: the figures say nothing")
+    #endif
+    if !json { Terminal.output("crypto: \(provider.name); medians of \(rounds)") }
+    func includes(_ wanted: Subject) -> Bool { subject == wanted || subject == .all }
+    do {
+      if includes(.crypto) { try show(CryptoBenchmark.run(provider, effort)) }
+      if includes(.path) { try show(PathBenchmark.run(provider, effort)) }
+      if includes(.handshake) { try show(HandshakeBenchmark.run(provider, effort)) }
+      if includes(.sessions) { try show(SessionsBenchmark.run(provider, effort)) }
+    } catch let error as EncodingError {
+      throw error
+    } catch {
+      throw CommandFailure.failed("a benchmark failed: \(error)")
+    }
+  }
+
+  private func show(_ figures: [Figure]) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .sortedKeys
+    for figure in figures {
+      if json {
+        Terminal.output(String(decoding: try encoder.encode(figure), as: UTF8.self))
+      } else {
+        Terminal.output(line(figure))
+      }
+    }
+  }
+
+  private func line(_ figure: Figure) -> String {
+    var text =
+      figure.benchmark.padding(toLength: 10, withPad: " ", startingAt: 0)
+      + figure.name.padding(toLength: 42, withPad: " ", startingAt: 0)
+      + String(format: "%10.1f %@", figure.value, figure.unit)
+    if let bound = figure.bound, let value = figure.boundValue, let ratio = figure.ratio {
+      text += String(format: "   %.0f %% of %@ (%.1f %@)", 100 * ratio, bound, value, figure.unit)
+    }
+    return text
+  }
+}

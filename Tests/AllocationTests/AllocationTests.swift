@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+import CAllocationCounter
+import Testing
+import ZSSP
+
+@testable import ZSSPBenchmark
+
+/// What the protocol allocates by itself. The provider is one that allocates nothing for a packet.
+@Suite("Allocations", .enabled(if: allocation_counter_works(), "allocations cannot be counted in this build"))
+struct AllocationTests {
+  /// Counts what `body` allocates on this thread.
+  private func allocations(_ body: () throws -> Void) rethrows -> UInt64 {
+    let before = allocation_counter_value()
+    try body()
+    return allocation_counter_value() - before
+  }
+
+  @Test func theCounterCounts() {
+    var arrays: [[Int]] = []
+    arrays.reserveCapacity(10)
+    #expect(allocations { for number in 0..<10 { arrays.append([number]) } } >= 10)
+  }
+
+  @Test("a packet in the steady state costs no allocation", arguments: [0, 64, 1400])
+  func packets(size: Int) throws {
+    var link = try EndpointLink(PlainPackets())
+    try link.handshake()
+    let (session, message) = (link.sessions[0], [UInt8](repeating: 1, count: size))
+    func exchange(_ link: inout EndpointLink) throws -> Int {
+      try link.alice.send(on: session, at: link.now) { run throws(SendError) in
+        for _ in 0..<64 { try run.append(message.span.bytes) }
+      }
+      return link.aliceToBob()
+    }
+    // Buffers grow to their size, and stay.
+    for _ in 0..<3 { #expect(try exchange(&link) == 64) }
+    var received = 0
+    let count = try allocations { for _ in 0..<100 { received += try exchange(&link) } }
+    #expect(received == 6400)
+    #expect(count == 0)
+  }
+
+  @Test("messages one by one cost no allocation either")
+  func single() throws {
+    var link = try EndpointLink(PlainPackets())
+    try link.handshake()
+    let (session, message) = (link.sessions[0], [UInt8](repeating: 1, count: 500))
+    func exchange(_ link: inout EndpointLink) throws -> Int {
+      try link.alice.send(message.span.bytes, on: session, at: link.now)
+      return link.aliceToBob()
+    }
+    for _ in 0..<3 { #expect(try exchange(&link) == 1) }
+    var received = 0
+    let count = try allocations { for _ in 0..<100 { received += try exchange(&link) } }
+    #expect(received == 100)
+    #expect(count == 0)
+  }
+
+  /// Mostly the values of the handshake itself: keys, ciphertexts, packets.
+  @Test("a handshake allocates within a bound")
+  func handshake() throws {
+    var link = try EndpointLink(PlainPackets())
+    for _ in 0..<3 { try link.handshake() }
+    let count = try allocations { try link.handshake() }
+    #expect(count > 0)
+    #expect(count <= 2600)
+  }
+}

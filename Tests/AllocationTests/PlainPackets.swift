@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+import ZSSPSimulator
+
+/// Stand-in cryptography whose packet and header keys do nothing but copy, and allocate nothing.
+struct PlainPackets: CryptoProvider {
+  private let base = StandInCrypto()
+
+  var name: String { "plain packets" }
+  func fillRandom(_ bytes: inout MutableRawSpan) {
+    var generator = SystemRandomNumberGenerator()
+    for offset in 0..<bytes.byteCount {
+      bytes.storeBytes(of: UInt8.random(in: 0...255, using: &generator), toByteOffset: offset, as: UInt8.self)
+    }
+  }
+  func hash(_ first: RawSpan, _ second: RawSpan) -> Digest { base.hash(first, second) }
+  func authenticator(key: RawSpan) -> any MessageAuthenticator { base.authenticator(key: key) }
+  func generateAgreementKey() -> any AgreementPrivateKey { base.generateAgreementKey() }
+  func agreementKey(privateBytes: RawSpan) throws(CryptoFailure) -> any AgreementPrivateKey {
+    try base.agreementKey(privateBytes: privateBytes)
+  }
+  func agreementPublicKey(_ key: PublicKey) throws(CryptoFailure) -> any AgreementPublicKey {
+    try base.agreementPublicKey(key)
+  }
+  func generateEncapsulationKey(for algorithm: KEM) -> any DecapsulationKey {
+    base.generateEncapsulationKey(for: algorithm)
+  }
+  func encapsulate(to encapsulationKey: RawSpan, for algorithm: KEM) throws(CryptoFailure) -> Encapsulation {
+    try base.encapsulate(to: encapsulationKey, for: algorithm)
+  }
+  func packetKey(_ key: Secret) -> any PacketKey { PlainPacketKey() }
+  func headerKey(_ key: Secret) -> any HeaderKey { PlainHeaderKey() }
+}
+
+/// The tag is the counter, twice.
+private final class PlainPacketKey: PacketKey {
+  func seal(_ plaintext: RawSpan, nonce: Nonce, authenticating: RawSpan, into output: inout MutableRawSpan) {
+    let size = plaintext.byteCount
+    output.withUnsafeMutableBytes { output in
+      plaintext.withUnsafeBytes { output.copyMemory(from: $0) }
+      output.storeBytes(of: nonce.counter, toByteOffset: size, as: UInt64.self)
+      output.storeBytes(of: nonce.counter, toByteOffset: size + 8, as: UInt64.self)
+    }
+  }
+
+  func open(_ message: inout MutableRawSpan, nonce: Nonce, authenticating: RawSpan) -> Bool {
+    message.withUnsafeBytes { message in
+      message.loadUnaligned(fromByteOffset: message.count - 8, as: UInt64.self) == nonce.counter
+    }
+  }
+}
+
+private final class PlainHeaderKey: HeaderKey {
+  func encrypt(_ block: inout MutableRawSpan) {}
+  func decrypt(_ block: inout MutableRawSpan) {}
+}
