@@ -68,7 +68,9 @@ let package = Package(
     .systemLibrary(name: "CZSSPIPsecMB", providers: [.apt(["libipsec-mb-dev"])]),
     .target(
       name: "ZSSPIPsecMB",
-      dependencies: ["ZSSP", .target(name: "CZSSPIPsecMB", condition: .when(platforms: [.linux], traits: ["IPsecMB"]))],
+      dependencies: [
+        "ZSSP", .target(name: "CZSSPIPsecMB", condition: .when(platforms: [.linux], traits: ["IPsecMB"])),
+      ],
       swiftSettings: common),
     // Which of these there are, and which is the best.
     .target(
@@ -95,8 +97,8 @@ let package = Package(
     .executableTarget(
       name: "zssp",
       dependencies: [
-        "ZSSP", "ZSSPSwiftCrypto", "ZSSPNIO", "ZSSPSimulator",
-        .product(name: "Crypto", package: "swift-crypto"),
+        "ZSSP", "ZSSPSwiftCrypto", "ZSSPProviders", "ZSSPNIO", "ZSSPSimulator",
+        .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -104,21 +106,31 @@ let package = Package(
       swiftSettings: common),
     .testTarget(
       name: "ZSSPTests",
-      dependencies: ["ZSSP", "ZSSPSwiftCrypto", .product(name: "Crypto", package: "swift-crypto")],
+      dependencies: [
+        "ZSSP", "ZSSPSwiftCrypto", "ZSSPProviders",
+        .target(name: "ZSSPOpenSSL", condition: .when(traits: ["OpenSSL"])),
+        .target(name: "CZSSPOpenSSL", condition: .when(traits: ["OpenSSL"])),
+        .target(name: "ZSSPIPsecMB", condition: .when(traits: ["IPsecMB"])),
+        .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
+      ],
       resources: [.copy("Vectors")],
       swiftSettings: common),
     .testTarget(
-      name: "ZSSPSimulatorTests", dependencies: ["ZSSP", "ZSSPSwiftCrypto", "ZSSPSimulator"], swiftSettings: common),
+      name: "ZSSPSimulatorTests", dependencies: ["ZSSP", "ZSSPProviders", "ZSSPSimulator"], swiftSettings: common),
     .testTarget(
       name: "ZSSPNIOTests",
       dependencies: [
-        "ZSSP", "ZSSPSwiftCrypto", "ZSSPNIO", .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+        "ZSSP", "ZSSPSwiftCrypto", "ZSSPProviders", "ZSSPNIO",
+        .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
       ],
       swiftSettings: common),
     .testTarget(
-      name: "CommandTests", dependencies: ["zssp", .product(name: "Crypto", package: "swift-crypto")],
+      name: "CommandTests",
+      dependencies: [
+        "zssp", .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
+      ],
       swiftSettings: common),
   ]
 )

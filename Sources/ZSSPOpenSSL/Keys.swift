@@ -13,7 +13,8 @@
     /// A text that is part of the program.
     mutating func add(_ name: StaticString, text: StaticString) {
       list.append(
-        OSSL_PARAM_construct_utf8_string(name.cString, UnsafeMutablePointer(mutating: text.cString), text.utf8CodeUnitCount))
+        OSSL_PARAM_construct_utf8_string(
+          name.cString, UnsafeMutablePointer(mutating: text.cString), text.utf8CodeUnitCount))
     }
 
     /// Bytes as they are.

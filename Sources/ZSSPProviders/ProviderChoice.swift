@@ -24,6 +24,21 @@ public enum ProviderChoice: String, Sendable, CaseIterable {
   /// The one that moves the most packets, of those that the build has and the machine can run.
   case fastest
 
+  /// The providers that this build has, by its package traits. FIPS is not among them: its module is not part of a build.
+  public static let built: [ProviderChoice] = {
+    var built: [ProviderChoice] = []
+    #if SwiftCrypto
+      built.append(.swiftCrypto)
+    #endif
+    #if OpenSSL
+      built.append(.openSSL)
+    #endif
+    #if IPsecMB && os(Linux) && arch(x86_64)
+      built.append(.ipsecMB)
+    #endif
+    return built
+  }()
+
   /// The provider of this name.
   ///
   /// - Throws: ``ProviderUnavailable`` if this build does not have it or this machine cannot run it.

@@ -37,7 +37,7 @@ struct Connect: AsyncParsableCommand {
     let reporter = Reporter(json: options.json)
     let conversationOptions = try Conversation.Options(options)
     let store = try await options.security.makeStore(peers: [peerKey])
-    let endpoint = try await Tool.bind(local, options.configuration(staticKey), store: store)
+    let endpoint = try await Tool.bind(local, try options.configuration(staticKey), store: store)
     let (identity, duration, limit) = (Array(options.identity.utf8), options.duration, timeout)
     let readsInput = options.sendsStandardInput
 

@@ -31,7 +31,7 @@ struct Listen: AsyncParsableCommand {
     let reporter = Reporter(json: options.json)
     let conversationOptions = try Conversation.Options(options)
     let store = try await options.security.makeStore(peers: peers)
-    let endpoint = try await Tool.bind(local, options.configuration(staticKey), store: store)
+    let endpoint = try await Tool.bind(local, try options.configuration(staticKey), store: store)
     let (readsInput, duration) = (options.sendsStandardInput, options.duration)
 
     _ = try await Interruption.cancelling(after: duration) {
