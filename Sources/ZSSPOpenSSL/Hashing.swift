@@ -46,7 +46,7 @@
     /// The digest of `first || second`, written to `output`.
     func hash(_ first: RawSpan, _ second: RawSpan, into output: inout MutableRawSpan) {
       let context = current
-      // Without a digest the one that the context has is started again, and nothing is allocated.
+      // Without a digest the one that the context has is started again.
       require(EVP_DigestInit_ex2(context, nil, nil), "EVP_DigestInit_ex2")
       first.withUnsafeBytes { require(EVP_DigestUpdate(context, $0.baseAddress, $0.count), "EVP_DigestUpdate") }
       second.withUnsafeBytes { require(EVP_DigestUpdate(context, $0.baseAddress, $0.count), "EVP_DigestUpdate") }

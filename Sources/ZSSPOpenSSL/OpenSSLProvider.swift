@@ -45,7 +45,8 @@
       bytes.withBytes { require(RAND_priv_bytes_ex(library.context, $0, count, 0), "RAND_priv_bytes_ex") }
     }
 
-    /// SHA-512 (FIPS 180-4) of `first || second`. Allocates nothing after a thread's first.
+    /// SHA-512 (FIPS 180-4) of `first || second`. After a thread's first we allocate nothing, nor does libcrypto 3.5; 3.0
+    /// allocates the state of each hash.
     public func hash(_ first: RawSpan, _ second: RawSpan) -> Digest {
       Digest { library.hashContexts.hash(first, second, into: &$0) }
     }
