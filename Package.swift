@@ -19,10 +19,23 @@ let package = Package(
   products: [
     .library(name: "ZSSP", targets: ["ZSSP"]),
     .library(name: "ZSSPSwiftCrypto", targets: ["ZSSPSwiftCrypto"]),
+    .library(name: "ZSSPOpenSSL", targets: ["ZSSPOpenSSL"]),
+    .library(name: "ZSSPIPsecMB", targets: ["ZSSPIPsecMB"]),
+    .library(name: "ZSSPProviders", targets: ["ZSSPProviders"]),
     .library(name: "ZSSPNIO", targets: ["ZSSPNIO"]),
     .library(name: "ZSSPSimulator", targets: ["ZSSPSimulator"]),
     .library(name: "ZSSPBenchmark", targets: ["ZSSPBenchmark"]),
     .executable(name: "zssp", targets: ["zssp"]),
+  ],
+  traits: [
+    .default(enabledTraits: ["SwiftCrypto"]),
+    .trait(name: "SwiftCrypto", description: "The default crypto provider, ZSSPSwiftCrypto."),
+    .trait(
+      name: "OpenSSL", description: "The crypto provider ZSSPOpenSSL. Needs libcrypto 3 (libssl-dev) and pkg-config.",
+      // Before OpenSSL 3.5 key encapsulation comes from swift-crypto.
+      enabledTraits: ["SwiftCrypto"]),
+    .trait(
+      name: "IPsecMB", description: "The crypto provider ZSSPIPsecMB. Needs Linux on x86-64 and libipsec-mb-dev."),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
@@ -37,8 +50,37 @@ let package = Package(
       name: "ZSSPSwiftCrypto",
       dependencies: [
         "ZSSP",
-        .product(name: "Crypto", package: "swift-crypto"),
-        .product(name: "CryptoExtras", package: "swift-crypto"),
+        .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
+        .product(name: "CryptoExtras", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
+      ],
+      swiftSettings: common),
+    // A crypto provider on OpenSSL's libcrypto. Without its trait this target, and the next, has nothing in it.
+    .systemLibrary(
+      name: "CZSSPOpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
+    .target(
+      name: "ZSSPOpenSSL",
+      dependencies: [
+        "ZSSP",
+        .target(name: "ZSSPSwiftCrypto", condition: .when(traits: ["OpenSSL"])),
+        .target(name: "CZSSPOpenSSL", condition: .when(traits: ["OpenSSL"])),
+      ],
+      swiftSettings: common),
+    // Packet keys on Intel's multi-buffer library.
+    .systemLibrary(name: "CZSSPIPsecMB", providers: [.apt(["libipsec-mb-dev"])]),
+    .target(
+      name: "ZSSPIPsecMB",
+      dependencies: [
+        "ZSSP", .target(name: "CZSSPIPsecMB", condition: .when(platforms: [.linux], traits: ["IPsecMB"])),
+      ],
+      swiftSettings: common),
+    // Which of these there are, and which is the best.
+    .target(
+      name: "ZSSPProviders",
+      dependencies: [
+        "ZSSP",
+        .target(name: "ZSSPSwiftCrypto", condition: .when(traits: ["SwiftCrypto"])),
+        .target(name: "ZSSPOpenSSL", condition: .when(traits: ["OpenSSL"])),
+        .target(name: "ZSSPIPsecMB", condition: .when(traits: ["IPsecMB"])),
       ],
       swiftSettings: common),
     // Whole networks of endpoints in virtual time, with faults and attackers, from one seed.
@@ -58,8 +100,8 @@ let package = Package(
     .executableTarget(
       name: "zssp",
       dependencies: [
-        "ZSSP", "ZSSPSwiftCrypto", "ZSSPNIO", "ZSSPSimulator", "ZSSPBenchmark",
-        .product(name: "Crypto", package: "swift-crypto"),
+        "ZSSP", "ZSSPSwiftCrypto", "ZSSPProviders", "ZSSPNIO", "ZSSPSimulator", "ZSSPBenchmark",
+        .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -72,21 +114,31 @@ let package = Package(
       swiftSettings: common),
     .testTarget(
       name: "ZSSPTests",
-      dependencies: ["ZSSP", "ZSSPSwiftCrypto", .product(name: "Crypto", package: "swift-crypto")],
+      dependencies: [
+        "ZSSP", "ZSSPSwiftCrypto", "ZSSPProviders",
+        .target(name: "ZSSPOpenSSL", condition: .when(traits: ["OpenSSL"])),
+        .target(name: "CZSSPOpenSSL", condition: .when(traits: ["OpenSSL"])),
+        .target(name: "ZSSPIPsecMB", condition: .when(traits: ["IPsecMB"])),
+        .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
+      ],
       resources: [.copy("Vectors")],
       swiftSettings: common),
     .testTarget(
-      name: "ZSSPSimulatorTests", dependencies: ["ZSSP", "ZSSPSwiftCrypto", "ZSSPSimulator"], swiftSettings: common),
+      name: "ZSSPSimulatorTests", dependencies: ["ZSSP", "ZSSPProviders", "ZSSPSimulator"], swiftSettings: common),
     .testTarget(
       name: "ZSSPNIOTests",
       dependencies: [
-        "ZSSP", "ZSSPSwiftCrypto", "ZSSPNIO", .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+        "ZSSP", "ZSSPSwiftCrypto", "ZSSPProviders", "ZSSPNIO",
+        .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
       ],
       swiftSettings: common),
     .testTarget(
-      name: "CommandTests", dependencies: ["zssp", .product(name: "Crypto", package: "swift-crypto")],
+      name: "CommandTests",
+      dependencies: [
+        "zssp", .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
+      ],
       swiftSettings: common),
   ]
 )

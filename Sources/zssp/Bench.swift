@@ -3,7 +3,6 @@ import ArgumentParser
 import Foundation
 import ZSSP
 import ZSSPBenchmark
-import ZSSPSwiftCrypto
 
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -31,6 +30,8 @@ struct Bench: ParsableCommand {
   @Option(help: "How many sessions the benchmark of sessions makes; each takes a handshake.")
   var sessions = 10_000
 
+  @OptionGroup var crypto: CryptoOption
+
   @Flag(help: "Print one JSON object per figure and line.")
   var json = false
 
@@ -45,7 +46,7 @@ struct Bench: ParsableCommand {
   }
 
   func run() throws {
-    let provider = SwiftCryptoProvider()
+    let provider = try crypto.provider()
     var effort = BenchmarkEffort()
     (effort.rounds, effort.duration, effort.sessions) = (rounds, .milliseconds(milliseconds), sessions)
     #if DEBUG

@@ -38,7 +38,7 @@ struct Connect: AsyncParsableCommand {
     let conversationOptions = try Conversation.Options(options)
     let ratchets = try await options.security.makeRatchets(peers: [peerKey])
     let endpoint = try await Tool.bind(
-      local, options.configuration(staticKey, ratchets.flags), store: ratchets.store)
+      local, try options.configuration(staticKey, ratchets.flags), store: ratchets.store)
     let (identity, duration, limit) = (Array(options.identity.utf8), options.duration, timeout)
     let readsInput = options.sendsStandardInput
 

@@ -17,6 +17,8 @@ struct Demo: AsyncParsableCommand {
   @Option(help: "The largest datagram in bytes, 128 to 65507.")
   var mtu = 1500
 
+  @OptionGroup var crypto: CryptoOption
+
   private var settings: Settings {
     var settings = Settings()
     settings.mtu = mtu
@@ -31,8 +33,9 @@ struct Demo: AsyncParsableCommand {
 
   func run() async throws {
     let (aliceKey, bobKey) = (StaticKey(), StaticKey())
-    let (alice, bob) = (try await endpoint(aliceKey), try await endpoint(bobKey))
-    Terminal.output("Two peers on loopback UDP, profile \(profile.rawValue), MTU \(mtu), \(SwiftCryptoProvider().name)")
+    let provider = try crypto.provider()
+    let (alice, bob) = (try await endpoint(aliceKey, provider), try await endpoint(bobKey, provider))
+    Terminal.output("Two peers on loopback UDP, profile \(profile.rawValue), MTU \(mtu), \(provider.name)")
     Terminal.output("  Alice  \(alice.localAddress.text)  \(alice.publicKey.text)")
     Terminal.output("  Bob    \(bob.localAddress.text)  \(bob.publicKey.text)")
 
@@ -57,9 +60,9 @@ struct Demo: AsyncParsableCommand {
     await bob.close()
   }
 
-  private func endpoint(_ key: StaticKey) async throws -> UDPEndpoint {
+  private func endpoint(_ key: StaticKey, _ provider: any CryptoProvider) async throws -> UDPEndpoint {
     let configuration = EndpointConfiguration(
-      staticKey: key.agreementKey, provider: .swiftCrypto, profile: profile, settings: settings)
+      staticKey: try key.agreementKey(for: provider), provider: provider, profile: profile, settings: settings)
     return try await Tool.bind(try AddressReader.read("127.0.0.1:0", option: "--bind"), configuration)
   }
 

@@ -32,7 +32,7 @@ struct Listen: AsyncParsableCommand {
     let conversationOptions = try Conversation.Options(options)
     let ratchets = try await options.security.makeRatchets(peers: peers)
     let endpoint = try await Tool.bind(
-      local, options.configuration(staticKey, ratchets.flags), store: ratchets.store)
+      local, try options.configuration(staticKey, ratchets.flags), store: ratchets.store)
     let (readsInput, duration) = (options.sendsStandardInput, options.duration)
 
     _ = try await Interruption.cancelling(after: duration) {

@@ -18,6 +18,8 @@ struct SessionOptions: ParsableArguments {
   @Option(help: "The largest datagram in bytes, 128 to 65507.")
   var mtu = Settings().mtu
 
+  @OptionGroup var crypto: CryptoOption
+
   @OptionGroup(title: "Security") var security: SecurityOptions
 
   @Flag(help: "Send every message back.")
@@ -83,12 +85,13 @@ struct SessionOptions: ParsableArguments {
   }
 
   /// The endpoint's configuration.
-  func configuration(_ staticKey: StaticKey, _ flags: SecurityFlags) -> EndpointConfiguration {
+  func configuration(_ staticKey: StaticKey, _ flags: SecurityFlags) throws -> EndpointConfiguration {
+    let provider = try crypto.provider()
     var settings = Settings()
     settings.mtu = mtu
     security.apply(to: &settings)
-    return EndpointConfiguration(
-      staticKey: staticKey.agreementKey, provider: .swiftCrypto, profile: profile, flags: flags,
+    return try EndpointConfiguration(
+      staticKey: staticKey.agreementKey(for: provider), provider: provider, profile: profile, flags: flags,
       helloPolicy: security.challenge.policy, settings: settings)
   }
 }

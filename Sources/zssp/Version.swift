@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import ZSSP
-import ZSSPSwiftCrypto
+import ZSSPProviders
 
 struct Version: ParsableCommand {
   static let configuration = CommandConfiguration(abstract: "Print the version and what it was built with.")
@@ -11,7 +11,11 @@ struct Version: ParsableCommand {
 
   func run() {
     Terminal.output("zssp \(Self.number)")
-    Terminal.output("crypto: \(SwiftCryptoProvider().name)")
+    Terminal.output("crypto: \(FastestProvider().name)")
+    let providers = ProviderChoice.built.map { choice in
+      do { return "\(choice.rawValue) (\(try choice.makeProvider().name))" } catch { return "\(error)" }
+    }
+    Terminal.output("providers: \(providers.joined(separator: ", "))")
     Terminal.output("profiles: \(Profile.allCases.map(\.rawValue).joined(separator: ", "))")
   }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
 import ZSSP
+import ZSSPProviders
 import ZSSPSimulator
-import ZSSPSwiftCrypto
 
 @Suite("Simulated networks keep the protocol's promises")
 struct SimulationTests {
@@ -21,11 +21,12 @@ struct SimulationTests {
     #expect(mode != .persistent || report.downgrades == 0)
   }
 
-  @Test("with real cryptography", arguments: [SimulationPlan.Mode.persistent, .opportunistic])
-  func realCryptography(mode: SimulationPlan.Mode) throws {
+  @Test(
+    "with real cryptography", arguments: ProviderChoice.built, [SimulationPlan.Mode.persistent, .opportunistic])
+  func realCryptography(choice: ProviderChoice, mode: SimulationPlan.Mode) throws {
     var plan = plan(mode, peers: 2)
     plan.turbulence = .seconds(120)
-    let report = try Simulation(plan, seed: 1, provider: SwiftCryptoProvider()).run()
+    let report = try Simulation(plan, seed: 1, provider: choice.makeProvider()).run()
     #expect(report.recoveries >= 1 && report.rekeys > 0)
   }
 

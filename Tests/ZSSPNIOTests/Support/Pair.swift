@@ -4,7 +4,7 @@ import NIOPosix
 import Testing
 import ZSSP
 import ZSSPNIO
-import ZSSPSwiftCrypto
+import ZSSPProviders
 
 /// Settings of tests: what is repeated on loss is repeated soon, but not while a slow machine still works on it.
 func quickSettings(mtu: Int = 1400) -> Settings {
@@ -18,8 +18,9 @@ func makeConfiguration(
   _ settings: Settings = quickSettings(), flags: SecurityFlags = .opportunistic,
   helloPolicy: HelloPolicy = .automatic()
 ) -> EndpointConfiguration {
-  EndpointConfiguration(
-    staticKey: SwiftCryptoProvider().generateAgreementKey(), provider: .swiftCrypto, flags: flags,
+  let provider = FastestProvider()
+  return EndpointConfiguration(
+    staticKey: provider.generateAgreementKey(), provider: provider, flags: flags,
     helloPolicy: helloPolicy, settings: settings)
 }
 

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
 @testable import ZSSP
-import ZSSPSwiftCrypto
 
 @Suite("Challenges and proof of work")
 struct ChallengeTests {
-  private let provider = SwiftCryptoProvider()
   private let alice = Address(ipv4: 0x0A00_0001, port: 1111)
   private let mallory = Address(ipv4: 0x0A00_0666, port: 666)
 
-  @Test("recorded proofs are found from their starts", arguments: try vectors("unit")["challenge"]["cases"].array)
-  func recorded(_ vector: JSON) throws {
+  @Test(
+    "recorded proofs are found from their starts",
+    arguments: providers, try vectors("unit")["challenge"]["cases"].array)
+  func recorded(_ provider: any CryptoProvider, _ vector: JSON) throws {
     let (recorded, startBytes) = (try vector["challenge_32"].bytes, try vector["pow_start_be"].bytes)
     let challenge = ChallengeResponse(recorded.rawBytes)
     let start = startBytes.rawBytes.load(UInt64.self, at: 0)
@@ -20,7 +20,8 @@ struct ChallengeTests {
     #expect(!ProofOfWork.holds(response.with(proof: response.proof &- 1), provider: provider))
   }
 
-  @Test func anAnswerIsGoodOnceAndForItsAddressOnly() {
+  @Test(arguments: providers)
+  func anAnswerIsGoodOnceAndForItsAddressOnly(provider: any CryptoProvider) {
     let bob = Responder(provider)
     let challenge = bob.issue(to: alice, proof: 7)
     #expect(challenge.proof == 7)
@@ -31,7 +32,8 @@ struct ChallengeTests {
     #expect(!bob.redeem(answer, from: alice), "used")
   }
 
-  @Test func anAnswerOutlivesOneRotationOfTheSalt() {
+  @Test(arguments: providers)
+  func anAnswerOutlivesOneRotationOfTheSalt(provider: any CryptoProvider) {
     let bob = Responder(provider)
     let answers = (0..<3).map { _ in bob.answer(from: alice) }
     #expect(bob.redeem(answers[0], from: alice))
@@ -43,14 +45,16 @@ struct ChallengeTests {
     #expect(bob.redeemedCount == 0)
   }
 
-  @Test func noNumberOfStrangersMakesAnHonestAnswerStale() {
+  @Test(arguments: providers)
+  func noNumberOfStrangersMakesAnHonestAnswerStale(provider: any CryptoProvider) {
     let bob = Responder(provider)
     let answer = bob.answer(from: alice)
     for _ in 0..<10_000 { _ = bob.issue(to: mallory, proof: 0) }
     #expect(bob.redeem(answer, from: alice))
   }
 
-  @Test func theAnswerGoesOutWithTheNextResend() throws {
+  @Test(arguments: providers)
+  func theAnswerGoesOutWithTheNextResend(provider: any CryptoProvider) throws {
     let pair = try Pair(provider: provider, helloPolicy: .challenge)
     let session = try pair.alice.open(to: pair.bob, at: pair.now)
     pair.settle()
@@ -63,7 +67,8 @@ struct ChallengeTests {
     #expect(pair.bob.statistics[.challenged] == 1)
   }
 
-  @Test func aStolenAnswerIsWorthNothingElsewhere() throws {
+  @Test(arguments: providers)
+  func aStolenAnswerIsWorthNothingElsewhere(provider: any CryptoProvider) throws {
     let pair = try Pair(provider: provider, helloPolicy: .challenge)
     let session = try pair.alice.open(to: pair.bob, at: pair.now)
     pair.settle()
@@ -79,7 +84,8 @@ struct ChallengeTests {
     #expect(pair.alice.state(session) == "S2")
   }
 
-  @Test func aSpoofedChallengeIsIgnored() throws {
+  @Test(arguments: providers)
+  func aSpoofedChallengeIsIgnored(provider: any CryptoProvider) throws {
     let pair = try Pair(provider: provider)
     let session = try pair.alice.open(to: pair.bob, at: pair.now)
     let hello = pair.intercept()
@@ -94,7 +100,8 @@ struct ChallengeTests {
     #expect(pair.alice.state(session) == "S2" && work == 1)
   }
 
-  @Test func theBudgetDecidesWhoIsChallenged() {
+  @Test(arguments: providers)
+  func theBudgetDecidesWhoIsChallenged(provider: any CryptoProvider) {
     var budget = HelloBudget()
     (budget.unchallenged, budget.challenged, budget.perSource) = (5, 3, 100)
     let bob = Responder(provider, budget)
@@ -110,7 +117,8 @@ struct ChallengeTests {
     #expect(bob.judge(answers[0], from: alice) == .challenge, "used")
   }
 
-  @Test func oneSourceCannotUseUpTheBudget() {
+  @Test(arguments: providers)
+  func oneSourceCannotUseUpTheBudget(provider: any CryptoProvider) {
     var budget = HelloBudget()
     (budget.unchallenged, budget.challenged, budget.perSource) = (50, 50, 4)
     let bob = Responder(provider, budget)
@@ -121,7 +129,8 @@ struct ChallengeTests {
     #expect(bob.judge(.unchallenged(proof: 1), from: alice) == .admit)
   }
 
-  @Test func withPi1TheAutomaticPolicyStaysSilent() throws {
+  @Test(arguments: providers)
+  func withPi1TheAutomaticPolicyStaysSilent(provider: any CryptoProvider) throws {
     var budget = HelloBudget()
     budget.unchallenged = 1
     let pair = try Pair(provider: provider, flags: .persistent, helloPolicy: .automatic(budget))

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
 import ZSSP
-import ZSSPSwiftCrypto
 
 @Suite("A handshake between two endpoints")
 struct HandshakeTests {
-  @Test(arguments: Profile.allCases)
-  func establishesAndCarriesDataBothWays(profile: Profile) throws {
-    let pair = try Pair(provider: SwiftCryptoProvider(), profile: profile)
+  @Test(arguments: providers, Profile.allCases)
+  func establishesAndCarriesDataBothWays(provider: any CryptoProvider, profile: Profile) throws {
+    let pair = try Pair(provider: provider, profile: profile)
     let session = try pair.alice.open(to: pair.bob, identity: Array("alice".utf8), at: pair.now)
     pair.settle()
     #expect(pair.alice.state(session) == "S2")
@@ -21,8 +20,9 @@ struct HandshakeTests {
     #expect(pair.alice.messages.map(\.bytes) == [Array("to alice".utf8)])
   }
 
-  @Test func rekeysForDaysWithoutLosingData() throws {
-    let pair = try Pair(provider: SwiftCryptoProvider())
+  @Test(arguments: providers)
+  func rekeysForDaysWithoutLosingData(provider: any CryptoProvider) throws {
+    let pair = try Pair(provider: provider)
     let session = try pair.alice.open(to: pair.bob, at: pair.now)
     pair.settle()
     let answered = try #require(pair.bob.establishedSession)

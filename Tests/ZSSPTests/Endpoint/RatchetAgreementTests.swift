@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
 import ZSSP
-import ZSSPSwiftCrypto
 
 /// Interleavings in which two persistent peers could come to have no ratchet state in common, each found by the
 /// simulator and named for what went wrong.
 @Suite("Ratchets stay in agreement (sections 6, 9 and 14)")
 struct RatchetAgreementTests {
-  private let provider = SwiftCryptoProvider()
-
   /// Two peers in persistent mode that share a one-time password.
-  private func persistentPair() throws -> Pair {
+  private func persistentPair(_ provider: any CryptoProvider) throws -> Pair {
     let pair = try Pair(provider: provider, flags: .persistent)
     let password = [UInt8](repeating: 7, count: 32)
     let state = RatchetState(oneTimePassword: password.rawBytes, provider: provider)
@@ -36,8 +33,9 @@ struct RatchetAgreementTests {
     return pair.intercept()
   }
 
-  @Test func aLateX3OfAnEarlierAttemptComesToNothing() throws {
-    let pair = try persistentPair()
+  @Test(arguments: providers)
+  func aLateX3OfAnEarlierAttemptComesToNothing(provider: any CryptoProvider) throws {
+    let pair = try persistentPair(provider)
     _ = try pair.alice.open(to: pair.bob, at: pair.now)
     let lateX3 = round(pair, round(pair, pair.intercept()))
     // Alice starts again, and her second attempt gets as far as X2: she has forgotten what came of the first.
@@ -50,8 +48,9 @@ struct RatchetAgreementTests {
     try expectWorking(pair)
   }
 
-  @Test func resendsOfOneHelloAreOneAttempt() throws {
-    let pair = try persistentPair()
+  @Test(arguments: providers)
+  func resendsOfOneHelloAreOneAttempt(provider: any CryptoProvider) throws {
+    let pair = try persistentPair(provider)
     _ = try pair.alice.open(to: pair.bob, at: pair.now)
     let hello = pair.intercept()
     let firstX2 = round(pair, hello)
@@ -63,8 +62,9 @@ struct RatchetAgreementTests {
     try expectWorking(pair)
   }
 
-  @Test func aSwapThatTookEffectButWasReportedAsFailedIsNotARefusal() throws {
-    let pair = try persistentPair()
+  @Test(arguments: providers)
+  func aSwapThatTookEffectButWasReportedAsFailedIsNotARefusal(provider: any CryptoProvider) throws {
+    let pair = try persistentPair(provider)
     var failures = 1
     pair.bob.answerStore = { [bob = pair.bob] request in
       let answer = bob.store.answer(request)
@@ -78,8 +78,9 @@ struct RatchetAgreementTests {
     try expectWorking(pair)
   }
 
-  @Test func aK2ThatComesAfterThePeerStartedAnewDoesNotMoveTheRatchet() throws {
-    let pair = try persistentPair()
+  @Test(arguments: providers)
+  func aK2ThatComesAfterThePeerStartedAnewDoesNotMoveTheRatchet(provider: any CryptoProvider) throws {
+    let pair = try persistentPair(provider)
     _ = try pair.alice.open(to: pair.bob, at: pair.now)
     pair.settle()
     let session = try #require(pair.bob.establishedSession)
@@ -95,8 +96,9 @@ struct RatchetAgreementTests {
   }
 
   /// As above, but the peer has not crashed, and the new handshake is never completed.
-  @Test func aK2DoesNotMoveTheRatchetWhenAHandshakeSinceHasExpired() throws {
-    let pair = try persistentPair()
+  @Test(arguments: providers)
+  func aK2DoesNotMoveTheRatchetWhenAHandshakeSinceHasExpired(provider: any CryptoProvider) throws {
+    let pair = try persistentPair(provider)
     _ = try pair.alice.open(to: pair.bob, at: pair.now)
     pair.settle()
     #expect(pair.bob.rekey(try #require(pair.bob.establishedSession), at: pair.now))
@@ -115,9 +117,10 @@ struct RatchetAgreementTests {
   }
 
   /// Each side takes the other's attempt, for the one that is preferred gave up and the other waited long enough.
-  @Test func attemptsInBothDirectionsThatAreBothTakenLeaveAStateInCommon() throws {
-    var pair = try persistentPair()
-    while pair.bob.publicKey < pair.alice.publicKey { pair = try persistentPair() }
+  @Test(arguments: providers)
+  func attemptsInBothDirectionsThatAreBothTakenLeaveAStateInCommon(provider: any CryptoProvider) throws {
+    var pair = try persistentPair(provider)
+    while pair.bob.publicKey < pair.alice.publicKey { pair = try persistentPair(provider) }
     let session = try pair.alice.open(to: pair.bob, at: pair.now)
     _ = try pair.bob.open(to: pair.alice, at: pair.now)
     let completions = round(pair, round(pair, pair.intercept()))

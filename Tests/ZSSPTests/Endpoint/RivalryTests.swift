@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
 import ZSSP
-import ZSSPSwiftCrypto
 
 @Suite("Several sessions with one peer come to one")
 struct RivalryTests {
-  private let provider = SwiftCryptoProvider()
-
   /// Expects exactly one session on each side, the same one, that works.
   private func expectOne(_ pair: Pair, sourceLocation: SourceLocation = #_sourceLocation) throws {
     #expect(pair.alice.sessionCount == 1 && pair.bob.sessionCount == 1, sourceLocation: sourceLocation)
@@ -23,10 +20,22 @@ struct RivalryTests {
   }
 
   /// Bob opens when Alice's handshake has come so many datagrams far, at whichever side has the smaller key.
-  @Test(arguments: 0...9, [false, true])
-  func bothOpenAtOnce(datagrams: Int, bobIsSmaller: Bool) throws {
-    var pair = try Pair(provider: provider)
-    while (pair.bob.publicKey < pair.alice.publicKey) != bobIsSmaller { pair = try Pair(provider: provider) }
+  @Test(arguments: providers, 0...9)
+  func bothOpenAtOnce(provider: any CryptoProvider, datagrams: Int) throws {
+    for bobIsSmaller in [false, true] {
+      try bothOpen(pair(provider, bobIsSmaller: bobIsSmaller), after: datagrams)
+    }
+  }
+
+  /// Two peers, of which the one has the smaller key.
+  private func pair(_ provider: any CryptoProvider, bobIsSmaller: Bool) throws -> Pair {
+    while true {
+      let pair = try Pair(provider: provider)
+      if (pair.bob.publicKey < pair.alice.publicKey) == bobIsSmaller { return pair }
+    }
+  }
+
+  private func bothOpen(_ pair: Pair, after datagrams: Int) throws {
     _ = try pair.alice.open(to: pair.bob, at: pair.now)
     for _ in 0..<datagrams { pair.deliverOne() }
     _ = try pair.bob.open(to: pair.alice, at: pair.now)
@@ -35,10 +44,9 @@ struct RivalryTests {
   }
 
   /// The same with a round trip between the two, so that both get as far as X3.
-  @Test(arguments: [false, true])
-  func bothGetAsFarAsX3(bobIsSmaller: Bool) throws {
-    var pair = try Pair(provider: provider)
-    while (pair.bob.publicKey < pair.alice.publicKey) != bobIsSmaller { pair = try Pair(provider: provider) }
+  @Test(arguments: providers, [false, true])
+  func bothGetAsFarAsX3(provider: any CryptoProvider, bobIsSmaller: Bool) throws {
+    let pair = try pair(provider, bobIsSmaller: bobIsSmaller)
     _ = try pair.alice.open(to: pair.bob, at: pair.now)
     _ = try pair.bob.open(to: pair.alice, at: pair.now)
     for _ in 0..<3 { for datagram in pair.intercept() { pair.deliver(datagram) } }
@@ -46,7 +54,8 @@ struct RivalryTests {
     try expectOne(pair)
   }
 
-  @Test func aSecondSessionReplacesTheFirst() throws {
+  @Test(arguments: providers)
+  func aSecondSessionReplacesTheFirst(provider: any CryptoProvider) throws {
     let pair = try Pair(provider: provider)
     let first = try pair.alice.open(to: pair.bob, at: pair.now)
     pair.settle()
@@ -58,7 +67,8 @@ struct RivalryTests {
     try expectOne(pair)
   }
 
-  @Test func aRestartedPeerComesBack() throws {
+  @Test(arguments: providers)
+  func aRestartedPeerComesBack(provider: any CryptoProvider) throws {
     let pair = try Pair(provider: provider, flags: .opportunistic)
     _ = try pair.alice.open(to: pair.bob, at: pair.now)
     pair.settle()

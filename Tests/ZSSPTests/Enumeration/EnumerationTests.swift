@@ -2,7 +2,6 @@
 import Foundation
 import Testing
 import ZSSP
-import ZSSPSwiftCrypto
 
 /// What a set of cases came to.
 struct EnumerationReport {
@@ -95,10 +94,11 @@ struct EnumerationTests {
 
   @Test(
     "Every fault alone, with real cryptography",
-    .enabled(if: ProcessInfo.processInfo.environment["ZSSP_FULL_ENUMERATION"] != nil))
-  func realCryptography() throws {
+    .enabled(if: ProcessInfo.processInfo.environment["ZSSP_FULL_ENUMERATION"] != nil),
+    arguments: providers)
+  func realCryptography(provider: any CryptoProvider) throws {
     var report = EnumerationReport()
-    for test in Case.all(Case.none + Case.singles, [nil]) { try report.run(test, SwiftCryptoProvider()) }
+    for test in Case.all(Case.none + Case.singles, [nil]) { try report.run(test, provider) }
     report.expectGood("real")
   }
 

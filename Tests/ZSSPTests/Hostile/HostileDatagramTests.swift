@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
 import ZSSP
-import ZSSPSwiftCrypto
 
 /// Datagrams that nobody sent, at every step of a handshake: nothing traps, nothing grows, every one is counted, and the
 /// session in progress still completes.
 @Suite("Hostile datagrams")
 struct HostileDatagramTests {
-  private let provider = SwiftCryptoProvider()
-
-  @Test("Zeros, ones and random bytes of every length from 0 to 2,000", arguments: Scene.Step.allCases)
-  func garbage(step: Scene.Step) throws {
+  @Test("Zeros, ones and random bytes of every length from 0 to 2,000", arguments: providers, Scene.Step.allCases)
+  func garbage(provider: any CryptoProvider, step: Scene.Step) throws {
     let scene = try Scene(step, provider)
     var random = SplitMix64(seed: 0x5A53_5350)
     let before = scene.pair.bob.statistics.dropped
@@ -25,8 +22,8 @@ struct HostileDatagramTests {
     try scene.expectCompletion()
   }
 
-  @Test("Every truncation and single-bit flip of each handshake datagram", arguments: Scene.Step.allCases)
-  func mutations(step: Scene.Step) throws {
+  @Test("Every truncation and single-bit flip of each handshake datagram", arguments: providers, Scene.Step.allCases)
+  func mutations(provider: any CryptoProvider, step: Scene.Step) throws {
     let originals = try Self.handshake(provider, mtu: 1400)
     let scene = try Scene(step, provider)
     // Datagrams of another handshake mean nothing here; those of this one do.
@@ -44,10 +41,11 @@ struct HostileDatagramTests {
 
   @Test(
     "Flips in packets of a single fragment reach the handshake itself",
-    arguments: [
+    arguments: providers,
+    [
       Scene.Step.hello, .response, .completion, .keyConfirm, .acknowledge,
     ])
-  func deepMutations(step: Scene.Step) throws {
+  func deepMutations(provider: any CryptoProvider, step: Scene.Step) throws {
     let scene = try Scene(step, provider, mtu: 9000)
     for original in scene.datagrams {
       // One bit of every byte; the bits take turns.
@@ -63,8 +61,8 @@ struct HostileDatagramTests {
     try scene.expectCompletion()
   }
 
-  @Test("A forged Hello costs one item of work and leaves nothing behind")
-  func forgedHello() throws {
+  @Test("A forged Hello costs one item of work and leaves nothing behind", arguments: providers)
+  func forgedHello(provider: any CryptoProvider) throws {
     let scene = try Scene(.hello, provider, mtu: 9000)
     var hello = try #require(scene.datagrams.first).bytes
     hello[FragmentOffset.ephemeral + 10] ^= 1
@@ -75,8 +73,8 @@ struct HostileDatagramTests {
     #expect(bob.halfOpenCount == 0 && bob.statistics[.notAuthentic] == 1 && bob.statistics.publicKeyWork == 1)
   }
 
-  @Test("Half-open handshakes are bounded, and the oldest makes room")
-  func halfOpenBound() throws {
+  @Test("Half-open handshakes are bounded, and the oldest makes room", arguments: providers)
+  func halfOpenBound(provider: any CryptoProvider) throws {
     let pair = try Pair(provider: provider)
     for _ in 0..<40 {
       let session = try pair.alice.open(to: pair.bob, at: pair.now)

@@ -11,15 +11,16 @@ final class Pair {
 
   init(
     provider: any CryptoProvider, profile: Profile = .kyber1024, flags: SecurityFlags = .opportunistic,
-    helloPolicy: HelloPolicy = .allow, settings: Settings = Settings()
+    helloPolicy: HelloPolicy = .allow, settings: Settings = Settings(), providerOfBob: (any CryptoProvider)? = nil
   ) throws {
-    func configuration() -> EndpointConfiguration {
+    func configuration(_ provider: any CryptoProvider) -> EndpointConfiguration {
       EndpointConfiguration(
         staticKey: provider.generateAgreementKey(), provider: provider, profile: profile, flags: flags,
         helloPolicy: helloPolicy, settings: settings)
     }
-    alice = try TestPeer(configuration(), at: Address(ipv4: 0x0A00_0001, port: 1111))
-    bob = try TestPeer(configuration(), at: Address(ipv4: 0x0A00_0002, port: 2222))
+    alice = try TestPeer(configuration(provider), at: Address(ipv4: 0x0A00_0001, port: 1111))
+    bob = try TestPeer(
+      configuration(providerOfBob ?? provider), at: Address(ipv4: 0x0A00_0002, port: 2222))
   }
 
   /// Takes what both have to send into flight.

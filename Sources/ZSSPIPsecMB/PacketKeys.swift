@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#if IPsecMB && os(Linux) && arch(x86_64)
+  import CZSSPIPsecMB
+  import ZSSP
+
+  /// Memory for an expanded key, aligned as the widest instructions want it, and wiped when it is let go of.
+  private struct KeyMemory: ~Copyable {
+    let address: UnsafeMutableRawPointer
+    private let size: Int
+
+    init(size: Int) {
+      self.size = size
+      address = .allocate(byteCount: size, alignment: 64)
+      address.initializeMemory(as: UInt8.self, repeating: 0, count: size)
+    }
+
+    deinit {
+      imb_clear_mem(address, size)
+      address.deallocate()
+    }
+  }
+
+  /// AES-256-GCM under one key (section 1: AEAD), expanded once. A packet allocates nothing.
+  final class GCMPacketKey: PacketKey {
+    private let manager: UnsafePointer<IMB_MGR>
+    private let key = KeyMemory(size: zssp_mb_packet_key_size)
+
+    init(_ secret: Secret, _ manager: Manager) {
+      precondition(secret.count == 32, "a packet key has 32 bytes")
+      self.manager = manager.pointer
+      secret.bytes.withUnsafeBytes { zssp_mb_expand_packet_key(manager.pointer, key.address, $0.baseAddress) }
+    }
+
+    func seal(_ plaintext: RawSpan, nonce: Nonce, authenticating: RawSpan, into output: inout MutableRawSpan) {
+      let size = plaintext.byteCount
+      // C writes to it, so what a span would check is checked here.
+      precondition(output.byteCount == size + 16, "the output is 16 bytes longer than the plaintext")
+      let nonce = nonce.bytes
+      output.withUnsafeMutableBytes { output in
+        guard let output = output.baseAddress else { return }
+        plaintext.withUnsafeBytes { plaintext in
+          authenticating.withUnsafeBytes { additional in
+            nonce.span.withUnsafeBufferPointer { nonce in
+              zssp_mb_seal(
+                manager, key.address, output, plaintext.baseAddress, size, nonce.baseAddress, additional.baseAddress,
+                additional.count, output + size)
+            }
+          }
+        }
+      }
+    }
+
+    func open(_ message: inout MutableRawSpan, nonce: Nonce, authenticating: RawSpan) -> Bool {
+      guard message.byteCount >= 16 else { return false }
+      let size = message.byteCount - 16
+      let nonce = nonce.bytes
+      var tag = InlineArray<16, UInt8>(repeating: 0)
+      message.withUnsafeMutableBytes { message in
+        authenticating.withUnsafeBytes { additional in
+          nonce.span.withUnsafeBufferPointer { nonce in
+            var tag = tag.mutableSpan
+            tag.withUnsafeMutableBufferPointer { tag in
+              zssp_mb_open(
+                manager, key.address, message.baseAddress, message.baseAddress, size, nonce.baseAddress,
+                additional.baseAddress, additional.count, tag.baseAddress)
+            }
+          }
+        }
+      }
+      // The library decrypts first and leaves the comparison to us.
+      return constantTimeEqual(tag.span.bytes, message.bytes.extracting(size..<size + 16))
+    }
+  }
+
+  /// AES-256 on single blocks under one key (section 1: PRP), expanded once for both directions.
+  final class BlockHeaderKey: HeaderKey {
+    private let key = KeyMemory(size: zssp_mb_header_key_size)
+
+    init(_ secret: Secret, _ manager: Manager) {
+      precondition(secret.count == 32, "a header key has 32 bytes")
+      secret.bytes.withUnsafeBytes { zssp_mb_expand_header_key(manager.pointer, key.address, $0.baseAddress) }
+    }
+
+    func encrypt(_ block: inout MutableRawSpan) {
+      precondition(block.byteCount == 16, "a block has 16 bytes")
+      block.withUnsafeMutableBytes { zssp_mb_encrypt_block(key.address, $0.baseAddress) }
+    }
+
+    func decrypt(_ block: inout MutableRawSpan) {
+      precondition(block.byteCount == 16, "a block has 16 bytes")
+      block.withUnsafeMutableBytes { zssp_mb_decrypt_block(key.address, $0.baseAddress) }
+    }
+  }
+#endif

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#if OpenSSL
+  import CZSSPOpenSSL
+  import ZSSP
+
+  #if canImport(Glibc)
+    import Glibc
+  #elseif canImport(Musl)
+    import Musl
+  #else
+    import Darwin
+  #endif
+
+  /// A digest context for each thread that hashes, made when it first does and freed when the thread ends.
+  ///
+  /// To make a context costs more than to hash a block, and proof of work hashes thousands of them.
+  struct ThreadContexts: Sendable {
+    private let key: pthread_key_t
+    private nonisolated(unsafe) let digest: OpaquePointer
+
+    /// Contexts for the fetched `digest`. There may be few of these in a process: it has 1024 keys in all.
+    init(for digest: OpaquePointer) {
+      var key = pthread_key_t()
+      let error = pthread_key_create(&key) { context in
+        #if canImport(Darwin)
+          EVP_MD_CTX_free(OpaquePointer(context))
+        #else
+          if let context { EVP_MD_CTX_free(OpaquePointer(context)) }
+        #endif
+      }
+      guard error == 0 else { fatalError("no key for thread-local data is left: error \(error)") }
+      (self.key, self.digest) = (key, digest)
+    }
+
+    /// This thread's context.
+    var current: OpaquePointer {
+      if let context = pthread_getspecific(key) { return OpaquePointer(context) }
+      let context = require(EVP_MD_CTX_new(), "EVP_MD_CTX_new")
+      require(EVP_DigestInit_ex2(context, digest, nil), "EVP_DigestInit_ex2")
+      guard pthread_setspecific(key, UnsafeMutableRawPointer(context)) == 0 else {
+        fatalError("no memory for thread-local data")
+      }
+      return context
+    }
+
+    /// The digest of `first || second`, written to `output`.
+    func hash(_ first: RawSpan, _ second: RawSpan, into output: inout MutableRawSpan) {
+      let context = current
+      // Without a digest the one that the context has is started again.
+      require(EVP_DigestInit_ex2(context, nil, nil), "EVP_DigestInit_ex2")
+      first.withUnsafeBytes { require(EVP_DigestUpdate(context, $0.baseAddress, $0.count), "EVP_DigestUpdate") }
+      second.withUnsafeBytes { require(EVP_DigestUpdate(context, $0.baseAddress, $0.count), "EVP_DigestUpdate") }
+      output.withBytes { require(EVP_DigestFinal_ex(context, $0, nil), "EVP_DigestFinal_ex") }
+    }
+  }
+
+  /// HMAC-SHA-512 under one key (FIPS 198-1).
+  ///
+  /// The context is started again for each message with the key that it has absorbed already. libcrypto wipes it.
+  final class HMACAuthenticator: MessageAuthenticator {
+    private let context: OpaquePointer
+
+    init(key: RawSpan, template: OpaquePointer) {
+      context = require(EVP_MAC_CTX_dup(template), "EVP_MAC_CTX_dup")
+      // An empty key has no address, but no address would mean to keep the key from before.
+      let none: [UInt8] = [0]
+      none.withUnsafeBytes { none in
+        key.withUnsafeBytes { key in
+          let bytes = (key.baseAddress ?? none.baseAddress)?.assumingMemoryBound(to: UInt8.self)
+          require(EVP_MAC_init(context, bytes, key.count, nil), "EVP_MAC_init")
+        }
+      }
+    }
+
+    deinit { EVP_MAC_CTX_free(context) }
+
+    func authenticationCode(for message: RawSpan) -> Secret {
+      require(EVP_MAC_init(context, nil, 0, nil), "EVP_MAC_init")
+      message.withBytes { require(EVP_MAC_update(context, $0, message.byteCount), "EVP_MAC_update") }
+      return Secret(count: Digest.size) { output in
+        var size = 0
+        output.withBytes { require(EVP_MAC_final(context, $0, &size, Digest.size), "EVP_MAC_final") }
+      }
+    }
+
+    /// A context with the digest chosen and no key; nil if libcrypto has no such HMAC.
+    static func template(_ library: OpaquePointer) -> OpaquePointer? {
+      guard let algorithm = EVP_MAC_fetch(library, "HMAC", nil) else { return nil }
+      defer { EVP_MAC_free(algorithm) }
+      guard let context = EVP_MAC_CTX_new(algorithm) else { return nil }
+      // The parameter is read, not written.
+      let name: StaticString = "SHA2-512"
+      let parameters = [
+        OSSL_PARAM_construct_utf8_string(
+          ("digest" as StaticString).cString, UnsafeMutablePointer(mutating: name.cString), 0),
+        OSSL_PARAM_construct_end(),
+      ]
+      guard EVP_MAC_CTX_set_params(context, parameters) == 1 else {
+        EVP_MAC_CTX_free(context)
+        return nil
+      }
+      return context
+    }
+  }
+#endif

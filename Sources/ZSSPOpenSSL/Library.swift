@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#if OpenSSL
+  import CZSSPOpenSSL
+
+  #if canImport(Glibc)
+    import Glibc
+  #elseif canImport(Musl)
+    import Musl
+  #else
+    import Darwin
+  #endif
+
+  /// A library context of our own, and the algorithms fetched from it.
+  ///
+  /// The process's default context stays as the application left it: neither does its configuration reach us, nor does
+  /// what we load and require reach others. There are at most two of these in a process, and they are never freed.
+  final class Library: @unchecked Sendable {
+    // Everything here is set once. libcrypto lets threads share a library context and what was fetched from it.
+    let context: OpaquePointer
+    let isFIPS: Bool
+    let sha512: OpaquePointer
+    let sha3: OpaquePointer
+    let shake256: OpaquePointer
+    let gcm: OpaquePointer
+    let ecb: OpaquePointer
+    let curve: Curve
+    /// HMAC-SHA-512 without a key, to be copied: to name the digest costs more than to hash a block.
+    let hmac: OpaquePointer
+    /// Whether there is an ML-KEM-1024, as there is since OpenSSL 3.5.
+    let hasMLKEM: Bool
+    let hashContexts: ThreadContexts
+
+    /// libcrypto with its built-in algorithms.
+    static let standard = Result { () throws(OpenSSLError) in try Library(isFIPS: false) }
+    /// libcrypto with the FIPS module and nothing else.
+    static let fips = Result { () throws(OpenSSLError) in try Library(isFIPS: true) }
+
+    private init(isFIPS: Bool) throws(OpenSSLError) {
+      ERR_set_mark()
+      defer { ERR_pop_to_mark() }
+      guard let context = OSSL_LIB_CTX_new() else { throw .notInitialized(reason: ErrorQueue.reason()) }
+      self.context = context
+      self.isFIPS = isFIPS
+      if isFIPS {
+        try Self.loadFIPSModule(into: context)
+      } else if OSSL_PROVIDER_load(context, "default") == nil {
+        throw .notInitialized(reason: ErrorQueue.reason())
+      }
+      sha512 = try Self.need("SHA-512", EVP_MD_fetch(context, "SHA2-512", nil))
+      sha3 = try Self.need("SHA3-256", EVP_MD_fetch(context, "SHA3-256", nil))
+      shake256 = try Self.need("SHAKE256", EVP_MD_fetch(context, "SHAKE-256", nil))
+      gcm = try Self.need("AES-256-GCM", EVP_CIPHER_fetch(context, "AES-256-GCM", nil))
+      ecb = try Self.need("AES-256-ECB", EVP_CIPHER_fetch(context, "AES-256-ECB", nil))
+      hmac = try Self.need("HMAC-SHA-512", HMACAuthenticator.template(context))
+      curve = try Self.need("P-384", Curve(context))
+      // Nothing is kept of the fetched KEM: keys find it again by its name.
+      let kem = EVP_KEM_fetch(context, "ML-KEM-1024", nil)
+      EVP_KEM_free(kem)
+      hasMLKEM = kem != nil
+      hashContexts = ThreadContexts(for: sha512)
+    }
+
+    /// Everything that is fetched afterwards comes from the FIPS module or not at all.
+    private static func loadFIPSModule(into context: OpaquePointer) throws(OpenSSLError) {
+      let file = CONF_get1_default_config_file()
+      defer { CRYPTO_free(file, #fileID, Int32(#line)) }
+      // The module starts only with its checksum, which it gets from a configuration. A file that is not there leaves it
+      // without, and then the module says so.
+      let isConfigured = file.map { OSSL_LIB_CTX_load_config(context, $0) == 1 } ?? false
+      if OSSL_PROVIDER_load(context, "fips") == nil || EVP_default_properties_enable_fips(context, 1) != 1 {
+        throw .fipsModuleMissing(
+          reason: ErrorQueue.reason() + (isConfigured ? "" : " (and the configuration cannot be read)"),
+          modules: environment("OPENSSL_MODULES") ?? text(OPENSSL_info(OPENSSL_INFO_MODULES_DIR)),
+          configuration: text(file))
+      }
+    }
+
+    private static func need<Value>(_ name: String, _ value: Value?) throws(OpenSSLError) -> Value {
+      guard let value else { throw .algorithmMissing(name) }
+      return value
+    }
+
+    private static func environment(_ name: String) -> String? {
+      getenv(name).map { String(cString: $0) }
+    }
+
+    private static func text(_ string: UnsafePointer<CChar>?) -> String { string.map { String(cString: $0) } ?? "?" }
+  }
+#endif

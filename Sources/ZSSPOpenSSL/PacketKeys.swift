@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#if OpenSSL
+  import CZSSPOpenSSL
+  import ZSSP
+
+  /// AES-256-GCM under one key (section 1: AEAD), in one context that has expanded the key once.
+  ///
+  /// A packet sets the nonce and nothing else, and allocates nothing. One context serves both directions, since GCM
+  /// expands its key alike for both. libcrypto wipes it.
+  final class GCMPacketKey: PacketKey {
+    private let context: OpaquePointer
+
+    init(_ key: Secret, cipher: OpaquePointer) {
+      precondition(key.count == 32, "a packet key has 32 bytes")
+      context = require(EVP_CIPHER_CTX_new(), "EVP_CIPHER_CTX_new")
+      key.bytes.withBytes { require(EVP_EncryptInit_ex2(context, cipher, $0, nil, nil), "EVP_EncryptInit_ex2") }
+    }
+
+    deinit { EVP_CIPHER_CTX_free(context) }
+
+    func seal(_ plaintext: RawSpan, nonce: Nonce, authenticating: RawSpan, into output: inout MutableRawSpan) {
+      let size = plaintext.byteCount
+      // C writes to it, so what a span would check is checked here.
+      precondition(output.byteCount == size + 16, "the output is 16 bytes longer than the plaintext")
+      var written: Int32 = 0
+      start(nonce, encrypting: 1)
+      authenticate(authenticating)
+      output.withBytes { output in
+        guard let output else { return }
+        plaintext.withBytes {
+          guard size > 0 else { return }
+          require(EVP_EncryptUpdate(context, output, &written, $0, Int32(size)), "EVP_EncryptUpdate")
+        }
+        require(EVP_EncryptFinal_ex(context, output + size, &written), "EVP_EncryptFinal_ex")
+        require(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, 16, output + size), "EVP_CTRL_AEAD_GET_TAG")
+      }
+    }
+
+    func open(_ message: inout MutableRawSpan, nonce: Nonce, authenticating: RawSpan) -> Bool {
+      // libcrypto counts in 32 bits.
+      guard message.byteCount >= 16, message.byteCount <= Int32.max else { return false }
+      let size = message.byteCount - 16
+      var written: Int32 = 0
+      start(nonce, encrypting: 0)
+      authenticate(authenticating)
+      return message.withBytes { message in
+        guard let message else { return false }
+        if size > 0 {
+          require(EVP_DecryptUpdate(context, message, &written, message, Int32(size)), "EVP_DecryptUpdate")
+        }
+        require(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, 16, message + size), "EVP_CTRL_AEAD_SET_TAG")
+        // The comparison, in constant time. There is no more plaintext to come: the pointer is not written to.
+        return EVP_DecryptFinal_ex(context, message + size, &written) > 0
+      }
+    }
+
+    private func start(_ nonce: Nonce, encrypting: Int32) {
+      let bytes = nonce.bytes
+      bytes.span.withUnsafeBufferPointer {
+        require(EVP_CipherInit_ex2(context, nil, nil, $0.baseAddress, encrypting, nil), "EVP_CipherInit_ex2")
+      }
+    }
+
+    private func authenticate(_ data: RawSpan) {
+      guard !data.isEmpty else { return }
+      var written: Int32 = 0
+      data.withBytes {
+        require(EVP_CipherUpdate(context, nil, &written, $0, Int32(data.byteCount)), "EVP_CipherUpdate")
+      }
+    }
+  }
+
+  /// AES-256 on single blocks under one key (section 1: PRP).
+  ///
+  /// AES expands its key otherwise for decryption, hence a context for each direction. An endpoint uses a key in one of
+  /// them alone; the other is never made.
+  final class BlockHeaderKey: HeaderKey {
+    private let key: Secret
+    private nonisolated(unsafe) let cipher: OpaquePointer
+    private var encryptor: OpaquePointer?
+    private var decryptor: OpaquePointer?
+
+    init(_ key: Secret, cipher: OpaquePointer) {
+      precondition(key.count == 32, "a header key has 32 bytes")
+      (self.key, self.cipher) = (key, cipher)
+    }
+
+    deinit {
+      EVP_CIPHER_CTX_free(encryptor)
+      EVP_CIPHER_CTX_free(decryptor)
+    }
+
+    func encrypt(_ block: inout MutableRawSpan) {
+      if encryptor == nil { encryptor = makeContext(encrypting: 1) }
+      run(encryptor, &block)
+    }
+
+    func decrypt(_ block: inout MutableRawSpan) {
+      if decryptor == nil { decryptor = makeContext(encrypting: 0) }
+      run(decryptor, &block)
+    }
+
+    private func makeContext(encrypting: Int32) -> OpaquePointer {
+      let (context, key) = (require(EVP_CIPHER_CTX_new(), "EVP_CIPHER_CTX_new"), key)
+      key.bytes.withBytes {
+        require(EVP_CipherInit_ex2(context, cipher, $0, nil, encrypting, nil), "EVP_CipherInit_ex2")
+      }
+      // With padding the last block would be held back.
+      require(EVP_CIPHER_CTX_set_padding(context, 0), "EVP_CIPHER_CTX_set_padding")
+      return context
+    }
+
+    private func run(_ context: OpaquePointer?, _ block: inout MutableRawSpan) {
+      precondition(block.byteCount == 16, "a block has 16 bytes")
+      var written: Int32 = 0
+      block.withBytes { require(EVP_CipherUpdate(context, $0, &written, $0, 16), "EVP_CipherUpdate") }
+    }
+  }
+#endif

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+public import ZSSP
+
+#if SwiftCrypto
+  import ZSSPSwiftCrypto
+#endif
+#if OpenSSL
+  import ZSSPOpenSSL
+#endif
+#if IPsecMB
+  import ZSSPIPsecMB
+#endif
+
+/// The providers of this package, by the names that people give them.
+public enum ProviderChoice: String, Sendable, CaseIterable {
+  /// swift-crypto, on every platform.
+  case swiftCrypto = "swift-crypto"
+  /// libcrypto of OpenSSL.
+  case openSSL = "openssl"
+  /// libcrypto of OpenSSL with its FIPS module and nothing else.
+  case openSSLFIPS = "openssl-fips"
+  /// intel-ipsec-mb for packets; for handshakes OpenSSL from 3.5 on, or else swift-crypto.
+  case ipsecMB = "ipsec-mb"
+  /// The one that moves the most packets, of those that the build has and the machine can run.
+  case fastest
+
+  /// The providers that this build has, by its package traits. FIPS is not among them: its module is not part of a build.
+  public static let built: [ProviderChoice] = {
+    var built: [ProviderChoice] = []
+    #if SwiftCrypto
+      built.append(.swiftCrypto)
+    #endif
+    #if OpenSSL
+      built.append(.openSSL)
+    #endif
+    #if IPsecMB && os(Linux) && arch(x86_64)
+      built.append(.ipsecMB)
+    #endif
+    return built
+  }()
+
+  /// The provider of this name.
+  ///
+  /// - Throws: ``ProviderUnavailable`` if this build does not have it or this machine cannot run it.
+  public func makeProvider() throws(ProviderUnavailable) -> any CryptoProvider {
+    switch self {
+    case .swiftCrypto: try Self.swiftCryptoProvider()
+    case .openSSL: try Self.openSSLProvider(fips: false)
+    case .openSSLFIPS: try Self.openSSLProvider(fips: true)
+    case .ipsecMB: try Self.ipsecMBProvider()
+    case .fastest: try Self.fastestProvider()
+    }
+  }
+
+  private static func swiftCryptoProvider() throws(ProviderUnavailable) -> any CryptoProvider {
+    #if SwiftCrypto
+      return SwiftCryptoProvider()
+    #else
+      throw ProviderUnavailable(.swiftCrypto, "this build is without the package trait SwiftCrypto")
+    #endif
+  }
+
+  private static func openSSLProvider(fips: Bool) throws(ProviderUnavailable) -> any CryptoProvider {
+    #if OpenSSL
+      do {
+        return try OpenSSLProvider(fips: fips)
+      } catch {
+        throw ProviderUnavailable(fips ? .openSSLFIPS : .openSSL, error.description)
+      }
+    #else
+      throw ProviderUnavailable(
+        fips ? .openSSLFIPS : .openSSL, "this build is without the package trait OpenSSL (--traits default,OpenSSL)")
+    #endif
+  }
+
+  private static func ipsecMBProvider() throws(ProviderUnavailable) -> any CryptoProvider {
+    #if IPsecMB && os(Linux) && arch(x86_64)
+      let handshakes = try handshakeProvider()
+      do {
+        return try IPsecMBProvider(handshakes: handshakes)
+      } catch {
+        throw ProviderUnavailable(.ipsecMB, error.description)
+      }
+    #elseif IPsecMB
+      throw ProviderUnavailable(.ipsecMB, "it is there on Linux on x86-64 only")
+    #else
+      throw ProviderUnavailable(
+        .ipsecMB, "this build is without the package trait IPsecMB (--traits default,IPsecMB)")
+    #endif
+  }
+
+  private static func handshakeProvider() throws(ProviderUnavailable) -> any CryptoProvider {
+    #if OpenSSL
+      // With its ML-KEM, in 3.5, came a P-384 that is faster than swift-crypto's. Before, it takes twice as long.
+      if let provider = try? OpenSSLProvider(), provider.hasOwnEncapsulation { return provider }
+    #endif
+    return try swiftCryptoProvider()
+  }
+
+  private static func fastestProvider() throws(ProviderUnavailable) -> any CryptoProvider {
+    // In the order of their packets per second.
+    for choice in [ProviderChoice.ipsecMB, .openSSL] {
+      if let provider = try? choice.makeProvider() { return provider }
+    }
+    return try swiftCryptoProvider()
+  }
+}
+
+/// A provider that this build does not have or this machine cannot run.
+public struct ProviderUnavailable: Error, Equatable, CustomStringConvertible {
+  /// What was asked for.
+  public let choice: ProviderChoice
+  /// Why it is not there, and what would help.
+  public let reason: String
+
+  init(_ choice: ProviderChoice, _ reason: String) { (self.choice, self.reason) = (choice, reason) }
+
+  /// Both in one sentence, for people.
+  public var description: String { "no crypto provider \(choice.rawValue): \(reason)" }
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+public import ArgumentParser
+import ZSSP
+public import ZSSPProviders
+
+/// Where the cryptography comes from.
+struct CryptoOption: ParsableArguments {
+  @Option(help: "The crypto provider: swift-crypto, openssl, openssl-fips, ipsec-mb or fastest.")
+  var crypto = ProviderChoice.fastest
+
+  /// The provider, or what is missing.
+  func provider() throws(CommandFailure) -> any CryptoProvider {
+    do { return try crypto.makeProvider() } catch { throw .usage("--crypto \(crypto.rawValue): \(error.reason)") }
+  }
+}
+
+extension ProviderChoice: ExpressibleByArgument {}
