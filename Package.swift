@@ -21,6 +21,7 @@ let package = Package(
     .library(name: "ZSSPSwiftCrypto", targets: ["ZSSPSwiftCrypto"]),
     .library(name: "ZSSPNIO", targets: ["ZSSPNIO"]),
     .library(name: "ZSSPSimulator", targets: ["ZSSPSimulator"]),
+    .library(name: "ZSSPReference", targets: ["ZSSPReference"]),
     .executable(name: "zssp", targets: ["zssp"]),
   ],
   dependencies: [
@@ -42,6 +43,8 @@ let package = Package(
       swiftSettings: common),
     // Whole networks of endpoints in virtual time, with faults and attackers, from one seed.
     .target(name: "ZSSPSimulator", dependencies: ["ZSSP"], swiftSettings: common),
+    // The protocol again, plain and synchronous, straight from the specification: for readers, and to compare with.
+    .target(name: "ZSSPReference", dependencies: ["ZSSP"], swiftSettings: common),
     // UDP on SwiftNIO: the async API.
     .target(
       name: "ZSSPNIO",
@@ -62,13 +65,21 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: common),
+    // Recorded transcripts, and a provider that plays their randomness back.
+    .target(
+      name: "ZSSPTestSupport", dependencies: ["ZSSP"], path: "Tests/ZSSPTestSupport",
+      resources: [.copy("Vectors")], swiftSettings: common),
     .testTarget(
       name: "ZSSPTests",
-      dependencies: ["ZSSP", "ZSSPSwiftCrypto", .product(name: "Crypto", package: "swift-crypto")],
+      dependencies: ["ZSSP", "ZSSPSwiftCrypto", "ZSSPTestSupport", .product(name: "Crypto", package: "swift-crypto")],
       resources: [.copy("Vectors")],
       swiftSettings: common),
     .testTarget(
       name: "ZSSPSimulatorTests", dependencies: ["ZSSP", "ZSSPSwiftCrypto", "ZSSPSimulator"], swiftSettings: common),
+    .testTarget(
+      name: "ZSSPReferenceTests",
+      dependencies: ["ZSSP", "ZSSPReference", "ZSSPSimulator", "ZSSPSwiftCrypto", "ZSSPTestSupport"],
+      swiftSettings: common),
     .testTarget(
       name: "ZSSPNIOTests",
       dependencies: [
