@@ -6,14 +6,14 @@ import ZSSP
 extension ReferencePeer {
   // MARK: X1
 
-  /// "Bob checks: length 1749; packet-nonce counter equals the last 8 bytes of the Hello *without* the 32-byte challenge
-  /// response; challenge policy; both decryptions; kid_A ≠ 0." What costs nothing comes before the policy (section 14).
+  /// "Bob checks: length 1749; challenge policy; packet-nonce counter equals the last 8 bytes of the Hello *without* the
+  /// 32-byte challenge response; both decryptions; kid_A ≠ 0." Section 14: "Checks that cost nothing come first."
   func receiveX1(_ packet: [UInt8], _ header: Header, from source: Address, at now: Instant) throws(Drop) {
     let hello = Array(packet[0..<Size.x1WithoutResponse])
     guard header.counter == integer(hello.suffix(8)) else { throw .notAuthentic }
     guard integer(hello[0..<4]) != 0 else { throw .malformed }
     try checkPolicy(hello, ChallengeBytes(packet[Size.x1WithoutResponse...]), from: source, at: now)
-    // Section 14: "A new half-open handshake evicts the oldest that waits for its X3."
+    // Section 14: "A new half-open handshake evicts the oldest that waits for its X3. Room is made before X1 is read."
     if halfOpen.count >= settings.halfOpenLimit { halfOpen.removeFirst() }
     let x1: ReadX1
     do { x1 = try XK.readX1(hello, bob: staticKey, profile, crypto) } catch { throw .notAuthentic }

@@ -43,7 +43,7 @@ struct DifferentialTests {
   /// Schedules in which nothing happens could not tell the two apart.
   @Test func schedulesReachEverything() throws {
     var lines: [String] = []
-    for seed in Self.seeds.prefix(12) {
+    for seed in Self.seeds.prefix(8) {
       let world = try World(seed: seed, .zssp, .reference)
       try world.run(steps: 40)
       lines += world.lines

@@ -26,7 +26,6 @@ struct PartyConfiguration {
   let provider: any CryptoProvider
   let profile: Profile
   let flags: SecurityFlags
-  /// nil for a budget.
   let policy: HelloPolicy
   let settings: Settings
   let store: FailingStore

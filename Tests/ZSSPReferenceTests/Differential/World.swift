@@ -105,7 +105,7 @@ final class World {
       act(index, "open") { $0.open(to: peerKey(index), at: addresses[1 - index], identity: identity, now: now) }
     default:
       let message = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 31) }
-      act(index, "send \(size) on \(session)") { $0.send(message, on: session, at: now) }
+      for _ in 0...which % 3 { act(index, "send \(size) on \(session)") { $0.send(message, on: session, at: now) } }
     }
   }
 
@@ -194,7 +194,11 @@ final class World {
     let (delay, lateness) = (
       random.duration(.milliseconds(1) ... .milliseconds(90)), random.duration(.zero ... .seconds(12))
     )
-    guard isCalm || !isLost, let to = addresses.firstIndex(of: address) else { return }
+    guard let to = addresses.firstIndex(of: address) else { return }
+    // What is lost to the receiver is not lost to an attacker.
+    let flight = Flight(arrival: now, number: sent, to: to, from: addresses[index], bytes: bytes)
+    captured = captured.suffix(40) + [flight]
+    guard isCalm || !isLost else { return }
     var bytes = bytes
     if isTwice, !isCalm { add(bytes, index, to, after: lateness) }
     if isCorrupt, !isCalm { bytes[place / 8] ^= 1 << UInt8(place % 8) }
@@ -206,7 +210,6 @@ final class World {
     let place = flights.firstIndex { $0.arrival > arrival } ?? flights.count
     let flight = Flight(arrival: arrival, number: sent, to: to, from: addresses[index], bytes: bytes)
     flights.insert(flight, at: place)
-    captured = captured.suffix(60) + [flight]
   }
 
   /// Whether both have a session in S2 at the end.
@@ -230,12 +233,14 @@ struct Scene {
     let mode = random.below(3)
     let some = (0..<2).map { _ in SecurityFlags(rawValue: UInt8(random.below(16)) & 0b1110) }
     flags = [[SecurityFlags.persistent, .persistent], [.opportunistic, .opportunistic], some][mode]
-    policy = [HelloPolicy.allow, .automatic(), .challenge][random.below(mode == 0 ? 2 : 3)]
+    // Few challenges, for proofs of work take their time. With π1 they SHOULD be off (section 8), and both must still agree.
+    policy = [.challenge, .allow, .allow, .automatic(), .automatic()][random.below(5)]
     persistent =
       mode == 0 ? ReferencePeer.oneTimePassword((0..<32).map { _ in UInt8(random.below(256)) }, provider) : nil
     var settings = Settings()
     settings.mtu = [128, 300, 700, 1400][random.below(4)]
     (settings.rekeyAfter, settings.rekeyJitter) = (.seconds(90), .seconds(30))
+    if random.below(2) == 0 { settings.reassemblyPackets = 2 }
     if random.below(3) == 0 { settings.rekeyUses = 24 }
     if random.below(6) == 0 { settings.keyUseLimit = 60 }
     self.settings = settings
