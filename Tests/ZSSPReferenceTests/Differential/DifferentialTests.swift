@@ -9,7 +9,7 @@ import ZSSP
 struct DifferentialTests {
   /// How many seeds to run: `ZSSP_DIFFERENTIAL_SEEDS` for long runs.
   static let seeds: ClosedRange<UInt64> = {
-    let count = ProcessInfo.processInfo.environment["ZSSP_DIFFERENTIAL_SEEDS"].flatMap { UInt64($0) } ?? 16
+    let count = ProcessInfo.processInfo.environment["ZSSP_DIFFERENTIAL_SEEDS"].flatMap { UInt64($0) } ?? 10
     return 1...max(1, count)
   }()
 
