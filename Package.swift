@@ -25,6 +25,7 @@ let package = Package(
     .library(name: "ZSSPNIO", targets: ["ZSSPNIO"]),
     .library(name: "ZSSPSimulator", targets: ["ZSSPSimulator"]),
     .library(name: "ZSSPBenchmark", targets: ["ZSSPBenchmark"]),
+    .library(name: "ZSSPReference", targets: ["ZSSPReference"]),
     .executable(name: "zssp", targets: ["zssp"]),
   ],
   traits: [
@@ -87,6 +88,8 @@ let package = Package(
     .target(name: "ZSSPSimulator", dependencies: ["ZSSP"], swiftSettings: common),
     // What each part costs, beside what bounds it.
     .target(name: "ZSSPBenchmark", dependencies: ["ZSSP"], swiftSettings: common),
+    // The protocol again, plain and synchronous, straight from the specification: for readers, and to compare with.
+    .target(name: "ZSSPReference", dependencies: ["ZSSP"], swiftSettings: common),
     // UDP on SwiftNIO: the async API.
     .target(
       name: "ZSSPNIO",
@@ -107,6 +110,10 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: common),
+    // Recorded transcripts, and a provider that plays their randomness back.
+    .target(
+      name: "ZSSPTestSupport", dependencies: ["ZSSP"], path: "Tests/ZSSPTestSupport",
+      resources: [.copy("Vectors")], swiftSettings: common),
     // Counts what a thread allocates, for tests.
     .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
     .testTarget(
@@ -115,7 +122,7 @@ let package = Package(
     .testTarget(
       name: "ZSSPTests",
       dependencies: [
-        "ZSSP", "ZSSPSwiftCrypto", "ZSSPProviders",
+        "ZSSP", "ZSSPSwiftCrypto", "ZSSPProviders", "ZSSPTestSupport",
         .target(name: "ZSSPOpenSSL", condition: .when(traits: ["OpenSSL"])),
         .target(name: "CZSSPOpenSSL", condition: .when(traits: ["OpenSSL"])),
         .target(name: "ZSSPIPsecMB", condition: .when(traits: ["IPsecMB"])),
@@ -125,6 +132,10 @@ let package = Package(
       swiftSettings: common),
     .testTarget(
       name: "ZSSPSimulatorTests", dependencies: ["ZSSP", "ZSSPProviders", "ZSSPSimulator"], swiftSettings: common),
+    .testTarget(
+      name: "ZSSPReferenceTests",
+      dependencies: ["ZSSP", "ZSSPReference", "ZSSPSimulator", "ZSSPSwiftCrypto", "ZSSPTestSupport"],
+      swiftSettings: common),
     .testTarget(
       name: "ZSSPNIOTests",
       dependencies: [

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
-import ZSSP
+package import ZSSP
 
 /// A provider whose randomness comes from a seed: its random bytes, and with them key ids, timers and agreement keys.
 ///
 /// What a base provider draws in its own depths, the randomness of a real KEM, stays its own. It changes bytes, and
 /// nothing that an endpoint does, so a run is the same again in every step.
-final class SeededProvider: CryptoProvider {
+package final class SeededProvider: CryptoProvider {
   private let base: any CryptoProvider
   private let random: Mutex<SimulationRandom>
 
-  init(_ base: any CryptoProvider, seed: UInt64, stream: UInt64) {
+  package init(_ base: any CryptoProvider, seed: UInt64, stream: UInt64) {
     self.base = base
     random = Mutex(SimulationRandom(seed: seed, stream: stream))
   }
 
-  var name: String { base.name }
+  package var name: String { base.name }
 
-  func fillRandom(_ bytes: inout MutableRawSpan) {
+  package func fillRandom(_ bytes: inout MutableRawSpan) {
     for offset in stride(from: 0, to: bytes.byteCount, by: 8) {
       let word = random.withLock { $0.next() }
       for index in offset..<min(offset + 8, bytes.byteCount) {
@@ -26,18 +26,18 @@ final class SeededProvider: CryptoProvider {
     }
   }
 
-  func generateAgreementKey() -> any AgreementPrivateKey {
+  package func generateAgreementKey() -> any AgreementPrivateKey {
     while true {
       if let key = try? base.agreementKey(privateBytes: self.random(48).bytes) { return key }
     }
   }
 
-  func generateEncapsulationKey(for algorithm: KEM) -> any DecapsulationKey {
+  package func generateEncapsulationKey(for algorithm: KEM) -> any DecapsulationKey {
     guard base is StandInCrypto else { return base.generateEncapsulationKey(for: algorithm) }
     return StandInDecapsulationKey(seed: randomInteger(UInt64.self))
   }
 
-  func encapsulate(to encapsulationKey: RawSpan, for algorithm: KEM) throws(CryptoFailure) -> Encapsulation {
+  package func encapsulate(to encapsulationKey: RawSpan, for algorithm: KEM) throws(CryptoFailure) -> Encapsulation {
     guard base is StandInCrypto else { return try base.encapsulate(to: encapsulationKey, for: algorithm) }
     var ciphertext = [UInt8](repeating: 0, count: KEM.ciphertextSize)
     let nonce = randomInteger(UInt64.self)
@@ -46,14 +46,14 @@ final class SeededProvider: CryptoProvider {
     return Encapsulation(ciphertext: ciphertext, sharedSecret: secret)
   }
 
-  func hash(_ first: RawSpan, _ second: RawSpan) -> Digest { base.hash(first, second) }
-  func authenticator(key: RawSpan) -> any MessageAuthenticator { base.authenticator(key: key) }
-  func agreementKey(privateBytes: RawSpan) throws(CryptoFailure) -> any AgreementPrivateKey {
+  package func hash(_ first: RawSpan, _ second: RawSpan) -> Digest { base.hash(first, second) }
+  package func authenticator(key: RawSpan) -> any MessageAuthenticator { base.authenticator(key: key) }
+  package func agreementKey(privateBytes: RawSpan) throws(CryptoFailure) -> any AgreementPrivateKey {
     try base.agreementKey(privateBytes: privateBytes)
   }
-  func agreementPublicKey(_ key: PublicKey) throws(CryptoFailure) -> any AgreementPublicKey {
+  package func agreementPublicKey(_ key: PublicKey) throws(CryptoFailure) -> any AgreementPublicKey {
     try base.agreementPublicKey(key)
   }
-  func packetKey(_ key: Secret) -> any PacketKey { base.packetKey(key) }
-  func headerKey(_ key: Secret) -> any HeaderKey { base.headerKey(key) }
+  package func packetKey(_ key: Secret) -> any PacketKey { base.packetKey(key) }
+  package func headerKey(_ key: Secret) -> any HeaderKey { base.headerKey(key) }
 }

@@ -77,7 +77,8 @@ extension Simulation {
     trace.add(.open, peer: peer.index, other, at: now)
     let time = localTime(peer)
     guard
-      let id = try? peer.endpoint.open(to: peers[other].publicKey, at: peers[other].address, now: time)
+      let id = peer.endpoint.open(
+        to: peers[other].publicKey, at: peers[other].address, identity: [], flags: nil, now: time)
     else { return }
     peer.known.append(.init(id: id, other: other, state: "A1", since: time))
     settle(peer)

@@ -47,36 +47,38 @@ extension Simulation {
     }
     let time = localTime(peer)
     let timers = stateTimers(peer)
-    var bytes = parcel.bytes
-    let reception = bytes.withMutableBytes { peer.endpoint.receive(&$0, from: parcel.from, at: time) }
+    let bytes = parcel.bytes
+    let reception = peer.endpoint.receive(bytes, from: parcel.from, at: time)
     switch reception {
-    case .message(let session, let range): messageReceived(peer, session, Array(bytes[range]))
-    case .assembled(let session, let message): messageReceived(peer, session, message)
+    case .message(let session, let message): messageReceived(peer, session, message)
     case .handled: trace.add(.deliver, peer: peer.index, bytes.count, at: now)
-    case .dropped(let reason): trace.add(.drop, peer: peer.index, bytes.count, text: "\(reason)", at: now)
+    case .dropped(let reason): trace.add(.drop, peer: peer.index, bytes.count, text: reason, at: now)
     }
     if case .dropped = reception { expectTimers(timers, of: peer, because: "it was dropped") }
     if parcel.isForged { expectTimers(timers, of: peer, because: "it is forged") }
     settle(peer)
   }
 
-  private func stateTimers(_ peer: SimulatedPeer) -> [(state: Instant, resend: Instant)?] {
-    peer.known.map { peer.endpoint.stateTimers($0.id) }
+  private func stateTimers(_ peer: SimulatedPeer) -> [SimulatedSession?] {
+    peer.known.map { peer.endpoint.session($0.id) }
   }
 
   private func expectTimers(
-    _ timers: [(state: Instant, resend: Instant)?], of peer: SimulatedPeer, because reason: String
+    _ timers: [SimulatedSession?], of peer: SimulatedPeer, because reason: String
   ) {
     for (known, before) in zip(peer.known, timers) {
-      let after = peer.endpoint.stateTimers(known.id)
-      if before?.state != after?.state || before?.resend != after?.resend {
+      let after = peer.endpoint.session(known.id)
+      // In A1 the failure to authenticate X2 acts as the state's timeout (section 11). An endpoint that waits for its
+      // public-key work does not know yet.
+      if peer.endpoint.actsAtOnce, before?.state == "A1" { continue }
+      if before?.stateDeadline != after?.stateDeadline || before?.resendDeadline != after?.resendDeadline {
         fail(.timerMoved, "a datagram moved a timer of peer \(peer.index) in \(known.state), though \(reason)")
       }
     }
   }
 
   /// A message comes to the application.
-  private func messageReceived(_ peer: SimulatedPeer, _ session: SessionID, _ message: [UInt8]) {
+  private func messageReceived(_ peer: SimulatedPeer, _ session: Int, _ message: [UInt8]) {
     var message = message
     hooks.tamper?(&message)
     for _ in 0..<hooks.deliveries { check(message, peer, session) }
@@ -84,7 +86,7 @@ extension Simulation {
     trace.add(.message, peer: peer.index, message.count, at: now)
   }
 
-  private func check(_ message: [UInt8], _ peer: SimulatedPeer, _ session: SessionID) {
+  private func check(_ message: [UInt8], _ peer: SimulatedPeer, _ session: Int) {
     guard let other = peer.known.first(where: { $0.id == session })?.other else {
       return fail(.wrongPeer, "peer \(peer.index) got a message of a session that it does not know")
     }

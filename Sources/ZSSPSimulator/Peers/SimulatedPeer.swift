@@ -5,7 +5,8 @@ import ZSSP
 final class SimulatedPeer {
   /// A session as the application knows it.
   struct Known {
-    let id: SessionID
+    /// The endpoint's number for it.
+    let id: Int
     /// The other peer's index; nil for someone who is no peer.
     let other: Int?
     var state: String
@@ -18,7 +19,7 @@ final class SimulatedPeer {
   let index: Int
   let flags: SecurityFlags
   let configuration: EndpointConfiguration
-  var endpoint: Endpoint
+  var endpoint: any SimulatedEndpoint
   var store = SimulatedStore()
   var clock: SimulatedClock
   /// Counts crashes: what was asked by an earlier incarnation is not answered.
@@ -35,17 +36,18 @@ final class SimulatedPeer {
   var lastEffects: [Instant]
   /// The true time of the wake that is on the agenda.
   var wake = Instant.distantFuture
-  /// Peers whose chain went back, with a swap whose answer came, and no report of a downgrade yet.
-  var unreported: [Int] = []
+  /// How many downgrades had been reported in the simulation when the store was made to go back while the endpoint
+  /// waited for it: the endpoint owes one more.
+  var downgradesBefore: UInt64?
 
   init(
-    index: Int, configuration: EndpointConfiguration, clock: SimulatedClock, peers: Int
-  ) throws(ConfigurationError) {
+    index: Int, configuration: EndpointConfiguration, endpoint: any SimulatedEndpoint, clock: SimulatedClock, peers: Int
+  ) {
     self.index = index
     self.flags = configuration.flags
     self.configuration = configuration
     self.clock = clock
-    endpoint = try Endpoint(configuration)
+    self.endpoint = endpoint
     address = Self.home(index, port: 1000)
     lastEffects = Array(repeating: Instant(nanoseconds: .min), count: peers)
   }
@@ -60,9 +62,9 @@ final class SimulatedPeer {
   func sessions(with other: Int) -> [Known] { known.filter { $0.other == other } }
 
   /// A session to send on, if there is one.
-  func established(with other: Int) -> SessionID? {
+  func established(with other: Int) -> Int? {
     known.last { $0.other == other && $0.isEstablished }?.id
   }
 
-  func forget(_ id: SessionID) { known.removeAll { $0.id == id } }
+  func forget(_ id: Int) { known.removeAll { $0.id == id } }
 }

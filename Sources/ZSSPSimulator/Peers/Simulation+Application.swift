@@ -44,7 +44,7 @@ extension Simulation {
     let time = localTime(peer)
     let identity = [UInt8](repeating: UInt8(peer.index & 0xFF), count: applicationRandom.below(64) == 0 ? 3000 : 8)
     guard
-      let id = try? peer.endpoint.open(
+      let id = peer.endpoint.open(
         to: peers[other].publicKey, at: peers[other].address, identity: identity, flags: flags(peer.index, other),
         now: time)
     else { return }
@@ -52,7 +52,7 @@ extension Simulation {
     settle(peer)
   }
 
-  func close(_ peer: SimulatedPeer, _ id: SessionID) {
+  func close(_ peer: SimulatedPeer, _ id: Int) {
     trace.add(.close, peer: peer.index, at: now)
     peer.endpoint.close(id)
     settle(peer)
@@ -68,7 +68,7 @@ extension Simulation {
     let message = Payload.make(seed: seed, from: peer.index, to: other, number: number, size: size)
     trace.add(.payload, peer: peer.index, other, size, at: now)
     do {
-      try peer.endpoint.send(message.rawBytes, on: session, at: localTime(peer))
+      try peer.endpoint.send(message, on: session, at: localTime(peer))
       report.messagesSent += 1
     } catch {
       fail(.calmBroken, "peer \(peer.index) cannot send on an established session: \(error)")
@@ -88,25 +88,38 @@ extension Simulation {
     let (isSlow, isLost) = (applicationRandom.below(20) == 0, applicationRandom.chance(faults.lostAnswer))
     let isMoody = applicationRandom.below(100) == 0
     let delay = applicationRandom.duration(.zero...(isSlow && !isCalm ? .seconds(12) : .milliseconds(5)))
-    var decision = AcceptDecision.reject(silently: peer.flags.contains(.responderRejectsSilently))
-    if let other = index(of: request.peer), !isStranger(other) {
-      if isCalm || !isMoody { decision = .accept(flags(peer.index, other)) }
-      if let owner = request.ratchetPeer, owner != request.peer {
-        fail(.wrongPeer, "peer \(other) came to peer \(peer.index) with the ratchet of another")
-      }
-    }
+    let decision = decision(on: request.peer, ratchetPeer: request.ratchetPeer, isMoody: isMoody, of: peer)
     if isLost { return trace.add(.answerLost, peer: peer.index, at: now) }
     agenda.add(
       .accept(peer: peer.index, incarnation: peer.incarnation, id, decision), at: now.advanced(by: delay))
   }
 
-  func happened(_ event: Event, at peer: SimulatedPeer) {
+  /// The same for an endpoint that waits for the answer.
+  func decideAtOnce(_ key: PublicKey, ratchetPeer: PublicKey?, of peer: SimulatedPeer) -> AcceptDecision {
+    let isMoody = applicationRandom.below(100) == 0
+    let decision = decision(on: key, ratchetPeer: ratchetPeer, isMoody: isMoody, of: peer)
+    trace.add(decision == .reject(silently: true) ? .reject : .accept, peer: peer.index, at: now)
+    return decision
+  }
+
+  private func decision(
+    on key: PublicKey, ratchetPeer: PublicKey?, isMoody: Bool, of peer: SimulatedPeer
+  ) -> AcceptDecision {
+    let refusal = AcceptDecision.reject(silently: peer.flags.contains(.responderRejectsSilently))
+    guard let other = index(of: key), !isStranger(other) else { return refusal }
+    if let ratchetPeer, ratchetPeer != key {
+      fail(.wrongPeer, "peer \(other) came to peer \(peer.index) with the ratchet of another")
+    }
+    return isCalm || !isMoody ? .accept(flags(peer.index, other)) : refusal
+  }
+
+  func happened(_ event: SimulatedEvent, at peer: SimulatedPeer) {
     trace.add(.event, peer: peer.index, text: event.name, at: now)
     let time = localTime(peer)
     switch event {
-    case .established(let id, let establishment):
+    case .established(let id, let key, _, _):
       report.handshakes += 1
-      guard let other = index(of: establishment.peer), !isStranger(other), !isStranger(peer.index) else {
+      guard let other = index(of: key), !isStranger(other), !isStranger(peer.index) else {
         return fail(.strangerAccepted, "peer \(peer.index) has a session with a stranger")
       }
       if !peer.known.contains(where: { $0.id == id }) {
@@ -125,13 +138,13 @@ extension Simulation {
       update(id, of: peer) { $0.since = time }
     case .moved: report.moves += 1
     case .ended(let id, let reason):
-      report.ends["\(reason)", default: 0] += 1
+      report.ends[reason, default: 0] += 1
       ended(id, reason, at: peer)
     case .confirmed, .withdrawn: break
     }
   }
 
-  private func ended(_ id: SessionID, _ reason: EndReason, at peer: SimulatedPeer) {
+  private func ended(_ id: Int, _ reason: String, at peer: SimulatedPeer) {
     let other = peer.known.first { $0.id == id }?.other
     peer.forget(id)
     guard let other, !isStranger(peer.index) else { return }
@@ -145,23 +158,8 @@ extension Simulation {
     }
   }
 
-  private func update(_ id: SessionID, of peer: SimulatedPeer, _ change: (inout SimulatedPeer.Known) -> Void) {
+  private func update(_ id: Int, of peer: SimulatedPeer, _ change: (inout SimulatedPeer.Known) -> Void) {
     guard let index = peer.known.firstIndex(where: { $0.id == id }) else { return }
     change(&peer.known[index])
-  }
-}
-
-extension Event {
-  var name: String {
-    switch self {
-    case .established(_, let info): "established \(info.role) chain \(info.chainLength)"
-    case .confirmed: "confirmed"
-    case .restarted(_, let reason): "restarted: \(reason)"
-    case .downgraded(_, _, let length): "downgraded from \(length)"
-    case .rekeyed(_, let length): "rekeyed chain \(length)"
-    case .moved: "moved"
-    case .ended(_, let reason): "ended: \(reason)"
-    case .withdrawn(_, let reason): "withdrawn: \(reason)"
-    }
   }
 }

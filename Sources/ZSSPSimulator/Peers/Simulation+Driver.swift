@@ -19,30 +19,16 @@ extension Simulation {
 
   /// Empties the queues. Every input to an endpoint ends with this.
   func settle(_ peer: SimulatedPeer) {
-    while let event = peer.endpoint.nextEvent() { happened(event, at: peer) }
+    for event in peer.endpoint.takeEvents() { happened(event, at: peer) }
+    checkDowngrade(of: peer)
     while let request = peer.endpoint.nextRequest() { take(request, of: peer) }
-    takeOutbox(of: peer)
+    for (address, bytes) in peer.endpoint.takeDatagrams() { send(bytes, from: peer, to: address) }
     checkInvariants(of: peer)
     guard let deadline = peer.endpoint.nextDeadline else { return }
     let due = peer.clock.trueTime(of: deadline, notBefore: now)
     guard due < peer.wake else { return }
     peer.wake = due
     agenda.add(.wake(peer: peer.index), at: due)
-  }
-
-  private func takeOutbox(of peer: SimulatedPeer) {
-    guard !peer.endpoint.outbox.isEmpty else { return }
-    var datagrams: [(Address, [UInt8])] = []
-    for run in peer.endpoint.outbox.runs {
-      var start = run.range.lowerBound
-      while start < run.range.upperBound {
-        let end = min(start + run.segmentSize, run.range.upperBound)
-        datagrams.append((run.address, peer.endpoint.outbox.bytes.extracting(start..<end).array))
-        start = end
-      }
-    }
-    peer.endpoint.outbox.removeAll()
-    for (address, bytes) in datagrams { send(bytes, from: peer, to: address) }
   }
 
   private func take(_ request: Request, of peer: SimulatedPeer) {
@@ -83,6 +69,29 @@ extension Simulation {
     )
     let (isLost, isSlow) = (faultRandom.chance(faults.lostAnswer), faultRandom.chance(faults.storeSlowness))
     let delay = faultRandom.duration(.zero...(isSlow ? .seconds(4) : .milliseconds(2)))
+    let (answer, isRegress) = takeEffect(request, peer, failsBefore: failsBefore, failsAfter: failsAfter)
+    if isLost { return trace.add(.answerLost, peer: peer.index, at: now) }
+    agenda.add(
+      .storeAnswer(peer: peer.index, incarnation: incarnation, id, answer, isRegress: isRegress),
+      at: now.advanced(by: delay))
+  }
+
+  /// The same for an endpoint that waits for the answer.
+  func storeAtOnce(_ request: StoreRequest, of peer: SimulatedPeer) -> StoreAnswer {
+    let faults = isCalm ? .none : plan.faults
+    let (failsBefore, failsAfter) = (
+      faultRandom.chance(faults.storeFailure), faultRandom.chance(faults.storeFailure / 2)
+    )
+    let (answer, isRegress) = takeEffect(request, peer, failsBefore: failsBefore, failsAfter: failsAfter)
+    if isRegress, case .swapped = answer { peer.downgradesBefore = report.downgrades }
+    trace.add(.storeAnswer, peer: peer.index, text: answer.name, at: now)
+    return answer
+  }
+
+  /// What the store answers, and whether a chain has gone back.
+  private func takeEffect(
+    _ request: StoreRequest, _ peer: SimulatedPeer, failsBefore: Bool, failsAfter: Bool
+  ) -> (StoreAnswer, isRegress: Bool) {
     var answer = StoreAnswer.failed
     var isRegress = false
     if !failsBefore {
@@ -100,18 +109,24 @@ extension Simulation {
       trace.add(.storeFailed, peer: peer.index, failsBefore ? 0 : 1, at: now)
     }
     trace.add(.store, peer: peer.index, text: request.name, at: now)
-    if isLost { return trace.add(.answerLost, peer: peer.index, at: now) }
-    agenda.add(
-      .storeAnswer(peer: peer.index, incarnation: incarnation, id, answer, isRegress: isRegress),
-      at: now.advanced(by: delay))
+    return (answer, isRegress)
+  }
+
+  /// An endpoint that has waited for a chain to go back has now told of it.
+  private func checkDowngrade(of peer: SimulatedPeer) {
+    guard let before = peer.downgradesBefore else { return }
+    peer.downgradesBefore = nil
+    if report.downgrades == before {
+      fail(.chainWentBack, "a chain of peer \(peer.index) went back, and no downgrade was reported")
+    }
   }
 
   /// The answer of a store comes to the endpoint.
   func storeAnswered(_ peer: SimulatedPeer, _ id: RequestID, _ answer: StoreAnswer, isRegress: Bool) {
     trace.add(.storeAnswer, peer: peer.index, text: answer.name, at: now)
-    let (waiting, downgrades) = (peer.endpoint.diagnostics.requests, report.downgrades)
+    let (waiting, downgrades) = (peer.endpoint.holdings.requests, report.downgrades)
     peer.endpoint.answer(id, store: answer, at: localTime(peer))
-    let wasAwaited = peer.endpoint.diagnostics.requests < waiting
+    let wasAwaited = peer.endpoint.holdings.requests < waiting
     settle(peer)
     if isRegress, wasAwaited, case .swapped = answer, report.downgrades == downgrades {
       fail(.chainWentBack, "a chain of peer \(peer.index) went back, and no downgrade was reported")

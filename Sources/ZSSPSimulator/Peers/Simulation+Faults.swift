@@ -38,7 +38,7 @@ extension Simulation {
   private func crash(_ peer: SimulatedPeer) {
     guard peer.isUp else { return }
     report.crashes += 1
-    report.add(peer.endpoint.statistics)
+    report.add(peer.endpoint.traffic)
     trace.add(.crash, peer: peer.index, at: now)
     peer.isUp = false
     peer.incarnation += 1
@@ -60,7 +60,9 @@ extension Simulation {
   }
 
   func restart(_ peer: SimulatedPeer) {
-    guard !peer.isUp, let endpoint = try? Endpoint(peer.configuration) else { return }
+    guard !peer.isUp, let endpoint = try? factory(peer.index, environment(peer.index, peer.configuration)) else {
+      return
+    }
     trace.add(.restart, peer: peer.index, at: now)
     peer.endpoint = endpoint
     peer.isUp = true

@@ -8,7 +8,7 @@ extension Simulation {
     if let nonce = ledger.reusedNonce {
       fail(.nonceReused, "nonce \(nonce.type)‖\(nonce.counter) was used twice under one key")
     }
-    let held = peer.endpoint.diagnostics
+    let held = peer.endpoint.holdings
     let settings = plan.settings
     if held.sessions != peer.known.count {
       fail(

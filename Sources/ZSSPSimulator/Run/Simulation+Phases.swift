@@ -101,7 +101,7 @@ extension Simulation {
     open(peers[low], high)
   }
 
-  private func wrongAddress(_ peer: Int, _ other: Int) -> SessionID? {
+  private func wrongAddress(_ peer: Int, _ other: Int) -> Int? {
     guard let id = peers[peer].established(with: other), let session = peers[peer].endpoint.session(id),
       session.address != peers[other].address
     else { return nil }
@@ -111,7 +111,7 @@ extension Simulation {
   /// What is still wrong between two peers; nil if they have one session in S2 with the same key, both have heard from
   /// the other in this calm, and their stores agree.
   func trouble(_ low: Int, _ high: Int) -> String? {
-    var descriptions: [SessionDescription] = []
+    var descriptions: [SimulatedSession] = []
     for (one, other) in [(low, high), (high, low)] {
       let sessions = peers[one].sessions(with: other)
       guard sessions.count == 1, let session = peers[one].endpoint.session(sessions[0].id) else {

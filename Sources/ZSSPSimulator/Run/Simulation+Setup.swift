@@ -21,9 +21,18 @@ extension Simulation {
     let clock = SimulatedClock(
       at: now, showing: Instant(nanoseconds: Int64(random.below(1 << 50))),
       skew: random.below(2 * plan.faults.clockSkew + 1) - plan.faults.clockSkew)
-    let peer = try SimulatedPeer(index: index, configuration: configuration, clock: clock, peers: count)
+    let endpoint = try factory(index, environment(index, configuration))
+    let peer = SimulatedPeer(
+      index: index, configuration: configuration, endpoint: endpoint, clock: clock, peers: count)
     if isStranger { peer.address = Address(ipv4: 0xE000_0001, port: 666) }
     return peer
+  }
+
+  /// What the endpoint of a peer is made with, each time that it starts.
+  func environment(_ index: Int, _ configuration: EndpointConfiguration) -> SimulatedEnvironment {
+    SimulatedEnvironment(
+      configuration: configuration, store: { [unowned self] in storeAtOnce($0, of: peers[index]) },
+      accept: { [unowned self] in decideAtOnce($0, ratchetPeer: $1, of: peers[index]) })
   }
 
   /// Up to five peers all talk to all, more each to its four neighbours on a ring.

@@ -48,7 +48,11 @@ public final class Simulation {
   /// What has happened so far.
   public internal(set) var report = SimulationReport()
 
+  /// Makes the endpoint of the peer of that index.
+  package typealias Factory = (Int, SimulatedEnvironment) throws(ConfigurationError) -> any SimulatedEndpoint
+
   let provider: any CryptoProvider
+  let factory: Factory
   let ledger = NonceLedger()
   /// The peers of the plan, and then strangers.
   var peers: [SimulatedPeer] = []
@@ -81,9 +85,20 @@ public final class Simulation {
   /// - Parameters:
   ///   - provider: where cryptography comes from. Its randomness is replaced by the seed's where that is possible.
   ///   - traceLimit: how many steps a violation shows.
-  public init(
+  public convenience init(
     _ plan: SimulationPlan, seed: UInt64, provider: any CryptoProvider = StandInCrypto(), traceLimit: Int = 200
   ) throws(ConfigurationError) {
+    try self.init(plan, seed: seed, provider: provider, traceLimit: traceLimit) {
+      (_, environment) throws(ConfigurationError) in try ZSSPEndpoint(environment)
+    }
+  }
+
+  /// The same with endpoints of other implementations.
+  package init(
+    _ plan: SimulationPlan, seed: UInt64, provider: any CryptoProvider = StandInCrypto(), traceLimit: Int = 200,
+    factory: @escaping Factory
+  ) throws(ConfigurationError) {
+    self.factory = factory
     self.plan = plan
     self.seed = seed
     self.provider = provider
@@ -171,7 +186,7 @@ public final class Simulation {
   }
 
   private func finishReport() {
-    for peer in peers { report.add(peer.endpoint.statistics) }
+    for peer in peers { report.add(peer.endpoint.traffic) }
     report.virtualSeconds = Double(now.nanoseconds) / 1e9
     report.traceHash = trace.hash
     report.seals = ledger.seals

@@ -85,12 +85,10 @@ public struct SimulationReport: Sendable, Hashable, Codable {
   }
 
   /// Adds an endpoint's own counters, when it is gone or the run is over.
-  mutating func add(_ statistics: Statistics) {
-    datagramsSent += statistics.datagramsSent
-    datagramsReceived += statistics.datagramsReceived
-    publicKeyWork += statistics.publicKeyWork
-    for reason in DropReason.allCases where statistics[reason] > 0 {
-      drops["\(reason)", default: 0] += statistics[reason]
-    }
+  mutating func add(_ traffic: SimulatedTraffic) {
+    datagramsSent += traffic.datagramsSent
+    datagramsReceived += traffic.datagramsReceived
+    publicKeyWork += traffic.publicKeyWork
+    drops.merge(traffic.drops, uniquingKeysWith: +)
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
@@ -185,10 +186,6 @@ final class Replay {
   }
 }
 
-extension Transcript.RecordedSettings {
-  func flags(of side: Side) -> SecurityFlags { side == .alice ? aliceFlags.flags : bobFlags.flags }
-}
-
 extension Transcript {
   /// The recorded durations, under their names here.
   var endpointSettings: Settings {
@@ -207,9 +204,7 @@ extension Transcript {
 extension MemoryRatchetStore {
   /// A store with recorded content.
   init(_ recorded: [String: Transcript.RecordedPair]) throws {
-    var pairs: [PublicKey: RatchetPair] = [:]
-    for (peer, pair) in recorded { pairs[try #require(PublicKey([UInt8](hex: peer)))] = pair.pair }
-    self.init(pairs: pairs)
+    self.init(pairs: try Transcript.pairs(recorded))
   }
 }
 

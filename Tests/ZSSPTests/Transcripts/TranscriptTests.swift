@@ -1,67 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
 /// The endpoint against transcripts, each side alone: the same inputs must give the same bytes.
 @Suite("Transcripts")
 struct TranscriptTests {
-  /// A side of a transcript, and the events that it should see.
-  struct Case: Sendable, CustomTestStringConvertible {
-    let name: String
-    let side: Side
-    let events: [String]
-
-    var testDescription: String { "\(name), \(side)" }
-  }
-
-  private static let established = "established 1"
-  private static let resumed = "established 2"
-  private static let confirmed = "confirmed"
-  private static let rekeyed = ["rekeyed 2", "rekeyed 3"]
-
-  /// Recorded from upstream peers: the profile `upstream`, every packet they sent.
-  static let recorded: [Case] = [
-    both("first_contact", [established], [established, confirmed]),
-    both("large_identity", [established], [established, confirmed]),
-    both("unfragmented_empty_identity", [established], [established, confirmed]),
-    both("data", [established], [established, confirmed]),
-    both("losses", [established], [established, confirmed]),
-    both("x1_timeout", ["restarted timeout", established], [established, confirmed]),
-    both("second_contact", [resumed], [resumed, confirmed]),
-    both("one_time_password", [resumed], [resumed, confirmed]),
-    both("downgrade_alice_lost_state", [established], ["downgraded 1", established, confirmed]),
-    both("downgrade_bob_lost_state", ["downgraded 1", established], [established, confirmed]),
-    both("initiator_refuses_downgrade", ["restarted notAuthentic"], []),
-    both("responder_refuses_downgrade", ["ended rejected"], ["withdrawn refused"]),
-    both("hello_requires_ratchet_silence", [], []),
-    both("rejected", ["ended rejected"], ["withdrawn refused"]),
-    both("rejected_silently", [], ["withdrawn refused"]),
-    both("replay", [established], [established, confirmed]),
-    both("challenge", [established], [established, confirmed]),
-    both("rekey", [established] + rekeyed, [established, confirmed] + rekeyed),
-    both("rekey_collision", [established, "rekeyed 2"], [established, confirmed, "rekeyed 2"]),
-  ].flatMap(\.self)
-
-  /// Computed by a reference model, one for each profile.
-  static let computed: [Case] = Profile.allCases.flatMap { profile in
-    both("oracle_\(profile.rawValue)", [established] + rekeyed, [established, confirmed] + rekeyed)
-  }
-
-  private static func both(_ name: String, _ alice: [String], _ bob: [String]) -> [Case] {
-    [Case(name: name, side: .alice, events: alice), Case(name: name, side: .bob, events: bob)]
-  }
-
-  private func play(_ given: Case, _ provider: any CryptoProvider) throws -> Replay {
+  private func play(_ given: TranscriptCase, _ provider: any CryptoProvider) throws -> Replay {
     let transcript = try Transcript.load(given.name)
     let replay = try Replay(transcript, side: given.side, provider: provider)
     try replay.run()
     return replay
   }
 
-  @Test("packets, events, stores and questions are the recorded ones", arguments: providers, recorded + computed)
-  func behavesAsRecorded(_ provider: any CryptoProvider, _ given: Case) throws {
+  @Test(
+    "packets, events, stores and questions are the recorded ones", arguments: providers,
+    TranscriptCase.recorded + TranscriptCase.computed)
+  func behavesAsRecorded(_ provider: any CryptoProvider, _ given: TranscriptCase) throws {
     let replay = try play(given, provider)
     #expect(replay.tape.problems == [])
     #expect(replay.tape.rest == 0)
@@ -71,8 +28,9 @@ struct TranscriptTests {
     checkQuestions(replay)
   }
 
-  @Test("h, ck and k after each operation (section 3), and all derived keys", arguments: providers, recorded)
-  func computesAsRecorded(_ provider: any CryptoProvider, _ given: Case) throws {
+  @Test(
+    "h, ck and k after each operation (section 3), and all derived keys", arguments: providers, TranscriptCase.recorded)
+  func computesAsRecorded(_ provider: any CryptoProvider, _ given: TranscriptCase) throws {
     let replay = try play(given, provider)
     let trace = replay.transcript.trace(of: given.side)
     var hashes = Subsequence(of: replay.tape.hashes)
@@ -89,8 +47,8 @@ struct TranscriptTests {
     }
   }
 
-  @Test("keys after each handshake are those of the reference model", arguments: providers, computed)
-  func derivesAsComputed(_ provider: any CryptoProvider, _ given: Case) throws {
+  @Test("keys after each handshake are those of the reference model", arguments: providers, TranscriptCase.computed)
+  func derivesAsComputed(_ provider: any CryptoProvider, _ given: TranscriptCase) throws {
     let replay = try play(given, provider)
     let handshakes = try #require(replay.transcript.handshakes)
     // Alice opens the session and begins the first re-key, Bob begins the second.
@@ -118,7 +76,7 @@ struct TranscriptTests {
     }
   }
 
-  private func checkSwaps(_ replay: Replay, _ given: Case) throws {
+  private func checkSwaps(_ replay: Replay, _ given: TranscriptCase) throws {
     guard let stored = replay.transcript.trace(of: replay.side).stored else { return }
     var wanted = stored.map { (expected: $0.expected.pair, new: $0.new.pair) }
     if given.name == "downgrade_bob_lost_state", given.side == .alice {
@@ -162,14 +120,5 @@ extension Tape {
   func derived(_ first: [UInt8], _ second: [UInt8]) -> Bool {
     let codes = codes
     return zip(codes, codes.dropFirst()).contains { $0.starts(with: first) && $1.starts(with: second) }
-  }
-}
-
-extension RatchetPair {
-  /// Whether keys are the same too, which a store never compares.
-  fileprivate func isIdentical(to other: RatchetPair) -> Bool {
-    guard self == other, state1.key == other.state1.key else { return false }
-    guard let state2, let other = other.state2 else { return true }
-    return state2.key == other.key
   }
 }

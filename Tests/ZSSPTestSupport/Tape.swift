@@ -2,15 +2,15 @@
 
 import Synchronization
 
-@testable import ZSSP
+package import ZSSP
 
 /// What one side took from outside the protocol, in order: random draws and the values of its KEM. Handing the same out
 /// again makes the side do the same again. What the side hashes is noted, to be held against the record.
 ///
 /// A request that is not next on the tape does not stop the run; it is noted as a problem.
-final class Tape: Sendable {
+package final class Tape: Sendable {
   /// One thing on the tape.
-  enum Entry: Sendable {
+  package enum Entry: Sendable {
     /// Random bytes.
     case draw([UInt8])
     /// Random bytes for a P-384 private key.
@@ -32,23 +32,23 @@ final class Tape: Sendable {
 
   private let state: Mutex<State>
 
-  init(_ entries: [Entry]) { state = Mutex(State(entries: entries[...])) }
+  package init(_ entries: [Entry]) { state = Mutex(State(entries: entries[...])) }
 
   /// What went wrong so far.
-  var problems: [String] { state.withLock { $0.problems } }
+  package var problems: [String] { state.withLock { $0.problems } }
   /// What was not asked for yet.
-  var rest: Int { state.withLock { $0.entries.count } }
+  package var rest: Int { state.withLock { $0.entries.count } }
   /// The values of SHA-512, in order.
-  var hashes: [[UInt8]] { state.withLock { $0.hashes } }
+  package var hashes: [[UInt8]] { state.withLock { $0.hashes } }
   /// The values of HMAC-SHA-512, in order.
-  var codes: [[UInt8]] { state.withLock { $0.codes } }
+  package var codes: [[UInt8]] { state.withLock { $0.codes } }
 
-  func note(hash: Digest) { state.withLock { $0.hashes.append(hash.bytes.array) } }
-  func note(code: Secret) { state.withLock { $0.codes.append(code.bytes.array) } }
-  func note(problem: String) { state.withLock { $0.problems.append(problem) } }
+  package func note(hash: Digest) { state.withLock { $0.hashes.append(hash.bytes.array) } }
+  package func note(code: Secret) { state.withLock { $0.codes.append(code.bytes.array) } }
+  package func note(problem: String) { state.withLock { $0.problems.append(problem) } }
 
   /// The next entry if `read` can make something of it.
-  func next<Value>(_ wanted: String, _ read: (Entry) -> Value?) -> Value? {
+  package func next<Value>(_ wanted: String, _ read: (Entry) -> Value?) -> Value? {
     let entry = state.withLock { $0.entries.popFirst() }
     guard let entry else {
       note(problem: "\(wanted) was asked for after the end of the tape")
@@ -65,7 +65,7 @@ extension Tape.Entry: Decodable {
     case draw, agreement, encapsulationKey, encapsulate, ciphertext, secret, decapsulate
   }
 
-  init(from decoder: any Decoder) throws {
+  package init(from decoder: any Decoder) throws {
     let fields = try decoder.container(keyedBy: Field.self)
     func bytes(_ field: Field) throws -> [UInt8]? { try fields.decodeIfPresent(Hex.self, forKey: field)?.bytes }
     func needed(_ field: Field) throws -> [UInt8] { try fields.decode(Hex.self, forKey: field).bytes }
@@ -83,7 +83,7 @@ extension Tape.Entry: Decodable {
   }
 
   /// What it is, for people.
-  var kind: String {
+  package var kind: String {
     switch self {
     case .draw(let bytes): "a draw of \(bytes.count) bytes"
     case .agreement: "a P-384 key"

@@ -1,22 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 
-@testable import ZSSP
+package import ZSSP
 
 /// Another provider, with randomness and the KEM from a ``Tape``.
 ///
 /// A key pair of round-3 Kyber cannot be made again from a FIPS 203 seed (section 1), so the KEM is played back too.
 /// The bytes of an address in a challenge are each side's own business (section 8), so those of the record are hashed
 /// in the place of ours.
-struct ScriptedProvider: CryptoProvider {
-  let base: any CryptoProvider
-  let tape: Tape
-  let peerAddress: Address
+package struct ScriptedProvider: CryptoProvider {
+  package let base: any CryptoProvider
+  package let tape: Tape
+  package let peerAddress: Address
   /// What the recorded side took for the bytes of its peer's address.
-  let recordedPeerAddress: [UInt8]
+  package let recordedPeerAddress: [UInt8]
 
-  var name: String { "\(base.name), scripted" }
+  package init(base: any CryptoProvider, tape: Tape, peerAddress: Address, recordedPeerAddress: [UInt8]) {
+    (self.base, self.tape) = (base, tape)
+    (self.peerAddress, self.recordedPeerAddress) = (peerAddress, recordedPeerAddress)
+  }
 
-  func fillRandom(_ bytes: inout MutableRawSpan) {
+  package var name: String { "\(base.name), scripted" }
+
+  package func fillRandom(_ bytes: inout MutableRawSpan) {
     let size = bytes.byteCount
     let drawn = tape.next("a draw of \(size) bytes") { entry in
       if case .draw(let drawn) = entry, drawn.count == size { drawn } else { nil }
@@ -24,7 +29,7 @@ struct ScriptedProvider: CryptoProvider {
     if let drawn { bytes.write(drawn.rawBytes, at: 0) } else { base.fillRandom(&bytes) }
   }
 
-  func hash(_ first: RawSpan, _ second: RawSpan) -> Digest {
+  package func hash(_ first: RawSpan, _ second: RawSpan) -> Digest {
     let hash = base.hash(recorded(first).rawBytes, second)
     tape.note(hash: hash)
     return hash
@@ -37,11 +42,11 @@ struct ScriptedProvider: CryptoProvider {
     return input.prefix(8) + recordedPeerAddress
   }
 
-  func authenticator(key: RawSpan) -> any MessageAuthenticator {
+  package func authenticator(key: RawSpan) -> any MessageAuthenticator {
     NotingAuthenticator(base: base.authenticator(key: key), tape: tape)
   }
 
-  func generateAgreementKey() -> any AgreementPrivateKey {
+  package func generateAgreementKey() -> any AgreementPrivateKey {
     let drawn = tape.next("a P-384 key") { entry in
       if case .agreement(let drawn) = entry, drawn.count == 48 { drawn } else { nil }
     }
@@ -51,15 +56,15 @@ struct ScriptedProvider: CryptoProvider {
     return key
   }
 
-  func agreementKey(privateBytes: RawSpan) throws(CryptoFailure) -> any AgreementPrivateKey {
+  package func agreementKey(privateBytes: RawSpan) throws(CryptoFailure) -> any AgreementPrivateKey {
     try base.agreementKey(privateBytes: privateBytes)
   }
 
-  func agreementPublicKey(_ key: PublicKey) throws(CryptoFailure) -> any AgreementPublicKey {
+  package func agreementPublicKey(_ key: PublicKey) throws(CryptoFailure) -> any AgreementPublicKey {
     try base.agreementPublicKey(key)
   }
 
-  func generateEncapsulationKey(for algorithm: KEM) -> any DecapsulationKey {
+  package func generateEncapsulationKey(for algorithm: KEM) -> any DecapsulationKey {
     let key = tape.next("a KEM key") { entry in
       if case .encapsulationKey(let key) = entry { key } else { nil }
     }
@@ -67,11 +72,11 @@ struct ScriptedProvider: CryptoProvider {
     return ScriptedDecapsulationKey(encapsulationKey: key, tape: tape)
   }
 
-  func encapsulate(to encapsulationKey: RawSpan, for algorithm: KEM) throws(CryptoFailure) -> Encapsulation {
+  package func encapsulate(to encapsulationKey: RawSpan, for algorithm: KEM) throws(CryptoFailure) -> Encapsulation {
     let wanted = encapsulationKey.array
     let found = tape.next("an encapsulation") { entry in
       if case .encapsulation(let key, let ciphertext, let secret) = entry, key == wanted {
-        Encapsulation(ciphertext: ciphertext, sharedSecret: secret.secret)
+        Encapsulation(ciphertext: ciphertext, sharedSecret: Secret(copying: secret.rawBytes))
       } else {
         nil
       }
@@ -79,8 +84,8 @@ struct ScriptedProvider: CryptoProvider {
     return if let found { found } else { try base.encapsulate(to: encapsulationKey, for: algorithm) }
   }
 
-  func packetKey(_ key: Secret) -> any PacketKey { base.packetKey(key) }
-  func headerKey(_ key: Secret) -> any HeaderKey { base.headerKey(key) }
+  package func packetKey(_ key: Secret) -> any PacketKey { base.packetKey(key) }
+  package func headerKey(_ key: Secret) -> any HeaderKey { base.headerKey(key) }
 }
 
 /// HMAC whose values are noted.
@@ -111,6 +116,6 @@ private final class ScriptedDecapsulationKey: DecapsulationKey {
       if case .decapsulation(let ciphertext, let secret) = entry, ciphertext == given { secret } else { nil }
     }
     guard let secret else { throw CryptoFailure("not on the tape") }
-    return secret.secret
+    return Secret(copying: secret.rawBytes)
   }
 }

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+public import ZSSP
+
+// Sections 10, 11 and 13: what a peer can be told; and what it tells.
+
+extension ReferencePeer {
+  /// Section 13: "Both ends are configured with the same profile."
+  public enum Profile: String, Sendable, CaseIterable {
+    /// Kyber1024 round 3, and Noise KK as written.
+    case kyber1024
+    /// The same with the upstream variant of `se`.
+    case upstream
+    /// ML-KEM-1024 (FIPS 203).
+    case mlkem1024
+
+    var kem: KEM { self == .mlkem1024 ? .mlkem1024 : .kyber1024 }
+    var xkName: String {
+      "Noise_XKhfs+psk2_P384+\(self == .mlkem1024 ? "MLKEM1024" : "Kyber1024")_AESGCM_SHA512"
+    }
+  }
+
+  /// Section 10. None set is opportunistic mode, all set persistent mode.
+  public struct Flags: Sendable, Hashable {
+    /// π1: "Bob is silent to Hellos without a known fingerprint." For the whole peer.
+    public var helloRequiresRatchet = false
+    /// π2: "Alice never falls back to the empty ratchet."
+    public var initiatorDisallowsDowngrade = false
+    /// π3: "Bob never lets a known peer come back without its ratchet."
+    public var responderDisallowsDowngrade = false
+    /// π4: "no D packet."
+    public var responderSilentlyRejects = false
+
+    /// None set.
+    public init() {}
+
+    /// All set.
+    public static let persistent: Flags = {
+      var flags = Flags()
+      (flags.helloRequiresRatchet, flags.initiatorDisallowsDowngrade) = (true, true)
+      (flags.responderDisallowsDowngrade, flags.responderSilentlyRejects) = (true, true)
+      return flags
+    }()
+  }
+
+  /// Section 8: "Policy per Hello: allow, challenge, drop"; and section 14: by budget.
+  public enum HelloPolicy: Sendable {
+    /// All are read.
+    case allow
+    /// All are challenged.
+    case challenge
+    /// None is read.
+    case drop
+    /// As the budget of section 14 has it.
+    case automatic
+  }
+
+  /// Section 11: "All durations are settings with these defaults"; and the bounds of section 5.
+  public struct Settings: Sendable {
+    /// M of section 5, at least 128.
+    public var mtu = 1400
+    /// "Resends every 1 s."
+    public var resendInterval = Duration.seconds(1)
+    /// The timeout of A1, B2 and A3.
+    public var handshakeTimeout = Duration.seconds(10)
+    /// The timeout of S1, R1 and R2.
+    public var rekeyTimeout = Duration.seconds(60)
+    /// The timeout of S2, and how much of it is random.
+    public var rekeyAfter = Duration.seconds(3600)
+    /// Up to so much is taken off ``rekeyAfter``.
+    public var rekeyJitter = Duration.seconds(600)
+    /// "Incomplete packets expire after 5 s."
+    public var reassemblyTimeout = Duration.seconds(5)
+    /// Section 4: "At 2^30 uses in state S2 a re-key starts at once."
+    public var rekeyUses: UInt64 = 1 << 30
+    /// Section 4: "A key MUST NOT encrypt more than 2^32 − 1 packets."
+    public var keyUseLimit: UInt64 = (1 << 32) - 1
+    /// "At most 32 half-open handshakes."
+    public var halfOpenLimit = 32
+    /// "32 packets": incomplete Hellos.
+    public var helloLimit = 32
+    /// "1024 fragments" of incomplete Hellos.
+    public var helloFragmentLimit = 1024
+    /// "64 slots" for the packets of a session.
+    public var reassemblySlots = 64
+
+    /// The defaults.
+    public init() {}
+  }
+
+  /// What an application is asked on X3 (section 6): "to accept (S_A, identity, what he knows of the fingerprint)".
+  public struct Question: Sendable {
+    /// S_A, proved.
+    public let peer: PublicKey
+    /// What Alice says of herself.
+    public let identity: [UInt8]
+    /// Where X1 came from.
+    public let address: Address
+    /// For whom the store keeps the ratchet state in use; nil if that is the empty one.
+    public let ratchetPeer: PublicKey?
+  }
+
+  /// The answer.
+  public enum Answer: Sendable {
+    /// The peer is taken, under these flags.
+    case accept(Flags)
+    /// It is not, and is told so unless `silently` (π4).
+    case reject(silently: Bool)
+  }
+
+  /// What became of a datagram.
+  public enum Reception: Sendable, Equatable {
+    /// A message came out of it.
+    case message(session: Int, [UInt8])
+    /// It was good.
+    case handled
+    /// It changed nothing.
+    case dropped(Drop)
+  }
+
+  /// Why a datagram was dropped.
+  public enum Drop: Error, Sendable, Equatable {
+    /// A size or a header that cannot be.
+    case malformed
+    /// Nobody here has the key id.
+    case unknownKeyID
+    /// Not expected in this state.
+    case implausible
+    /// The replay window refuses the counter.
+    case replayed
+    /// A fragment that is there already.
+    case duplicateFragment
+    /// A newer packet has the slot.
+    case noRoom
+    /// A tag, a point or a nonce is wrong.
+    case notAuthentic
+    /// Silence, by π1.
+    case unknownRatchet
+    /// The Hello policy wants a challenge answered, or nothing at all.
+    case challenged
+    /// The Hello policy wants nothing at all.
+    case overBudget
+    /// A challenge that answers no Hello of ours, or comes twice.
+    case unexpectedChallenge
+    /// The peer is not accepted.
+    case refused
+    /// The store failed.
+    case storeFailed
+    /// Another attempt with the same peer goes on.
+    case superseded
+    /// Not now.
+    case busy
+  }
+
+  /// What happened.
+  public enum Event: Sendable, Hashable {
+    /// Data can be sent.
+    case established(session: Int, Establishment)
+    /// Bob: Alice has answered C1.
+    case confirmed(session: Int)
+    /// Alice: the handshake began anew.
+    case restarted(session: Int, Restart)
+    /// The handshake went on with the empty ratchet although this side held another.
+    case downgraded(session: Int, peer: PublicKey, heldChainLength: UInt64)
+    /// Both sides have a new key.
+    case rekeyed(session: Int, chainLength: UInt64)
+    /// The peer is elsewhere now.
+    case moved(session: Int, from: Address, to: Address)
+    /// ⊥.
+    case ended(session: Int, End)
+    /// A peer that the application was asked about got no session.
+    case withdrawn(PublicKey)
+  }
+
+  /// A session at its beginning.
+  public struct Establishment: Sendable, Hashable {
+    /// The peer's static key.
+    public let peer: PublicKey
+    /// Whether this side was Alice.
+    public let isInitiator: Bool
+    /// What Alice said of herself.
+    public let identity: [UInt8]
+    /// Where the peer is.
+    public let address: Address
+    /// Of the ratchet state that the handshake has led to.
+    public let chainLength: UInt64
+    /// Of the ratchet state that this side held, if the handshake went on with the empty one instead.
+    public let downgradedFrom: UInt64?
+  }
+
+  /// Why a handshake began anew.
+  public enum Restart: String, Sendable {
+    /// A1 has timed out.
+    case timeout
+    /// X2 did not authenticate.
+    case notAuthentic
+    /// A3 has timed out.
+    case notConfirmed
+    /// A comparison has failed.
+    case ratchetConflict
+  }
+
+  /// Why a session ended.
+  public enum End: String, Sendable {
+    /// The application closed it.
+    case closed
+    /// D came.
+    case rejected
+    /// S1 has timed out.
+    case notConfirmed
+    /// R1 or R2 has timed out.
+    case rekeyTimeout
+    /// The Noise part of K1 or K2 did not authenticate.
+    case rekeyNotAuthentic
+    /// The key was used as often as it may be.
+    case keyExhausted
+    /// A comparison has failed.
+    case ratchetConflict
+    /// A newer session with the same peer has its key.
+    case replaced
+  }
+
+  /// Why something that the application wanted was not done.
+  public enum Refusal: Error, Sendable, Equatable {
+    /// The peer's key is no point of the curve.
+    case invalidPeerKey
+    /// The identity is longer than 4096 bytes, or the message longer than section 5 allows.
+    case tooLong
+    /// There is no such session, or it cannot send yet.
+    case noSession
+    /// The session has just ended, for its key was used as often as it may be.
+    case keyExhausted
+  }
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+
+// Section 6, C1, C2 and D: both sides come to use the key.
+
+extension ReferencePeer {
+  /// A packet of types 3 to 7: sealed under kek.
+  func receiveControl(
+    _ packet: [UInt8], _ header: Header, _ type: PacketType, _ session: Session, _ key: SessionKey, at now: Instant
+  ) throws(Drop) {
+    let isRekey = type == .k1 || type == .k2
+    guard packet.count == (isRekey ? Size.rekey : Size.tag) else { throw .malformed }
+    let inner = try authenticated(packet, header, session, under: key.kek.receive).plaintext
+    switch type {
+    case .c1: try receiveC1(session, key, at: now)
+    case .c2: try receiveC2(session, key, at: now)
+    case .d: try receiveD(session, key)
+    case .k1: try receiveK1(inner, session, key, at: now)
+    case .k2: try receiveK2(inner, session, key, at: now)
+    default: throw .implausible
+    }
+  }
+
+  /// C1.
+  private func receiveC1(_ session: Session, _ key: SessionKey, at now: Instant) throws(Drop) {
+    switch session.state {
+    // "Alice in A3, on a good C1: drops her older ratchet state (compare-and-swap), makes the new key current, enters S2,
+    // answers C2."
+    case .a3 where !session.isCurrent(key):
+      guard try swap(session, to: RatchetPair(session.ratchet.state1), at: now) else { return }
+      (session.current, session.other) = (session.other, nil)
+      enterS2(session, at: now)
+      established(session)
+      sendControl(.c2, on: session, under: session.current)
+    // Section 7: "The responder in R2 on that C1 stores (new, none), makes the new key current, enters S2, sends C2 under
+    // it."
+    case .r2 where !session.isCurrent(key):
+      guard try swap(session, to: RatchetPair(session.ratchet.state1), at: now) else { return }
+      (session.current, session.other) = (session.other, session.current)
+      enterS2(session, at: now)
+      report(.rekeyed(session: session.id, chainLength: session.ratchet.state1.chainLength))
+      sendControl(.c2, on: session, under: session.current)
+    // "A good C1 for the current key in S1, S2, R1 or R2 is answered with a new C2."
+    case .s1 where session.isCurrent(key), .s2 where session.isCurrent(key), .r1 where session.isCurrent(key),
+      .r2 where session.isCurrent(key):
+      sendControl(.c2, on: session, under: key)
+    default:
+      throw .implausible
+    }
+  }
+
+  /// C2: "Bob, on a good C2 in S1, enters S2." So does the initiator of a re-key (section 7).
+  private func receiveC2(_ session: Session, _ key: SessionKey, at now: Instant) throws(Drop) {
+    guard case .s1 = session.state, session.isCurrent(key) else { return }
+    // Section 14, "Attempts in both directions": Bob "drops the latter when C2 confirms the former".
+    if session.ratchet.state2 != nil {
+      guard try swap(session, to: RatchetPair(session.ratchet.state1), at: now) else { return }
+    }
+    enterS2(session, at: now)
+    // After a re-key the previous key is still held.
+    report(
+      session.other == nil
+        ? .confirmed(session: session.id)
+        : .rekeyed(session: session.id, chainLength: session.ratchet.state1.chainLength))
+  }
+
+  /// D: "Alice on a good D in A3: the session ends, rejected."
+  private func receiveD(_ session: Session, _ key: SessionKey) throws(Drop) {
+    guard case .a3 = session.state, !session.isCurrent(key) else { throw .implausible }
+    end(session, .rejected)
+  }
+
+  /// Section 11: "3600 s − random(0…600 s) → R1". The random part is a number of nanoseconds.
+  func enterS2(_ session: Session, at now: Instant) {
+    session.state = .s2
+    session.hasFailed = false
+    session.resend = .distantFuture
+    let jitter = UInt64(settings.rekeyJitter / .nanoseconds(1))
+    let random = Int64(randomInteger() % (jitter + 1))
+    session.timeout = now.advanced(by: settings.rekeyAfter - .nanoseconds(random))
+  }
+
+  /// Data can be sent. Section 14: "A session that has its key ends older ones with the same peer."
+  func established(_ session: Session) {
+    for other in sessions where other !== session && other.peerKey == session.peerKey && other.canSend {
+      end(other, .replaced)
+    }
+    report(
+      .established(
+        session: session.id,
+        Establishment(
+          peer: session.peerKey, isInitiator: session.isInitiator, identity: session.identity,
+          address: session.address, chainLength: session.ratchet.state1.chainLength,
+          downgradedFrom: session.downgradedFrom)))
+  }
+}

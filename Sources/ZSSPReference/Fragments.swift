@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+
+// Section 5: ZFP. Cutting packets, protecting headers, and putting packets together again.
+
+/// The 16 bytes in front of every fragment.
+struct Header {
+  var keyID: KeyID
+  var number, count: Int
+  var reserved: UInt8 = 0
+  var type: UInt8
+  var counter: UInt64
+
+  static let largestCount = 48
+
+  init(_ keyID: KeyID, _ number: Int, of count: Int, _ type: PacketType, _ counter: UInt64) {
+    (self.keyID, self.number, self.count) = (keyID, number, count)
+    (self.type, self.counter) = (type.rawValue, counter)
+  }
+
+  /// Reads a header that is not protected, or no longer.
+  init(_ datagram: [UInt8]) throws(ReferencePeer.Drop) {
+    keyID = KeyID(integer(datagram[0..<4]))
+    (number, count) = (Int(datagram[4]), Int(datagram[5]))
+    (reserved, type) = (datagram[6], datagram[7])
+    counter = integer(datagram[8..<16])
+    // "0…count−1", "1…48 (a receiver drops more)"
+    guard number < count, count <= Self.largestCount else { throw .malformed }
+  }
+
+  var bytes: [UInt8] {
+    bigEndian(keyID) + [UInt8(number), UInt8(count), reserved, type] + bigEndian(counter)
+  }
+
+  /// "`reserved` is not checked on receipt, but it is part of the AEAD nonce."
+  var nonce: Nonce { Nonce(type: type, counter: counter, reserved: reserved) }
+
+  /// Whether both are of the same packet: the same key and the same packet nonce.
+  func isOfSamePacket(as other: Header) -> Bool {
+    keyID == other.keyID && nonce == other.nonce
+  }
+}
+
+/// "The first `n mod count` carry `floor(n/count) + 1` bytes, the others `floor(n/count)`."
+func fragmentSizes(of n: Int, count: Int) -> [Int] {
+  (0..<count).map { n / count + ($0 < n % count ? 1 : 0) }
+}
+
+/// Cuts a packet into datagrams of at most `mtu` bytes. With a header key, headers are protected.
+func fragments(
+  of packet: [UInt8], _ type: PacketType, _ counter: UInt64, to keyID: KeyID, mtu: Int,
+  headerKey: [UInt8]?, _ crypto: Primitives
+) -> [[UInt8]] {
+  let count = (packet.count + mtu - 17) / (mtu - 16)
+  var rest = packet[...]
+  return fragmentSizes(of: packet.count, count: count).enumerated().map { number, size in
+    let datagram = Header(keyID, number, of: count, type, counter).bytes + rest.prefix(size)
+    rest = rest.dropFirst(size)
+    guard let headerKey else { return datagram }
+    // "Bytes 4..<20 of every fragment are encrypted as one raw AES-256 block with the sender's header key."
+    return datagram[0..<4] + crypto.encrypt(headerKey, block: Array(datagram[4..<20])) + datagram[20...]
+  }
+}
+
+/// The inverse of header protection.
+func unprotected(_ datagram: [UInt8], _ headerKey: [UInt8], _ crypto: Primitives) -> [UInt8] {
+  datagram[0..<4] + crypto.decrypt(headerKey, block: Array(datagram[4..<20])) + datagram[20...]
+}
+
+/// A packet of which fragments are missing.
+struct IncompletePacket {
+  let header: Header
+  let startedAt: Instant
+  private(set) var parts: [Int: [UInt8]] = [:]
+
+  init(_ header: Header, at now: Instant) { (self.header, startedAt) = (header, now) }
+
+  /// "Duplicate fragments, a changed fragment count, and oversize are dropped without disturbing what is there."
+  mutating func add(_ header: Header, _ payload: [UInt8]) throws(ReferencePeer.Drop) {
+    guard header.count == self.header.count else { throw .malformed }
+    // The sizes of one packet's fragments differ by one at most.
+    for part in parts.values where abs(part.count - payload.count) > 1 { throw .malformed }
+    guard parts[header.number] == nil else { throw .duplicateFragment }
+    parts[header.number] = payload
+  }
+
+  var isComplete: Bool { parts.count == header.count }
+
+  /// The packet, if its fragments have the sizes that they must have.
+  func assembled() throws(ReferencePeer.Drop) -> [UInt8] {
+    let inOrder = (0..<header.count).map { parts[$0] ?? [] }
+    let packet = inOrder.flatMap(\.self)
+    guard inOrder.map(\.count) == fragmentSizes(of: packet.count, count: header.count) else { throw .malformed }
+    return packet
+  }
+}
+
+/// The incomplete packets of one session, or the X3 of one half-open handshake.
+struct Reassembly {
+  /// "64 slots by counter mod 64, a newer counter evicts an older one"; for X3 there is one.
+  let slots: UInt64
+  /// A packet that must be longer than this is oversize.
+  var largestPacket = Int.max
+  private var packets: [UInt64: IncompletePacket] = [:]
+
+  init(slots: Int, largestPacket: Int = .max) { (self.slots, self.largestPacket) = (UInt64(slots), largestPacket) }
+
+  /// Takes a fragment. Returns the packet if it is complete.
+  mutating func insert(
+    _ header: Header, _ payload: [UInt8], at now: Instant
+  ) throws(ReferencePeer.Drop) -> [UInt8]? {
+    if header.count == 1 { return payload }
+    let slot = header.counter % slots
+    var packet = IncompletePacket(header, at: now)
+    if let held = packets[slot] {
+      if held.header.isOfSamePacket(as: header) {
+        packet = held
+      } else if held.header.counter >= header.counter {
+        throw .noRoom
+      }
+    }
+    // The other fragments are shorter by one byte at most.
+    guard payload.count - 1 <= (largestPacket - 1) / header.count else { throw .malformed }
+    try packet.add(header, payload)
+    packets[slot] = packet.isComplete ? nil : packet
+    return packet.isComplete ? try packet.assembled() : nil
+  }
+
+  /// "Incomplete packets expire after 5 s."
+  mutating func expire(_ timeout: Duration, at now: Instant) {
+    packets = packets.filter { $0.value.startedAt.advanced(by: timeout) > now }
+  }
+
+  mutating func removeAll() { packets = [:] }
+
+  /// When the oldest packet was begun.
+  var oldest: Instant? { packets.values.map(\.startedAt).min() }
+}
+
+/// The one buffer for the X1 fragments of all strangers, "keyed by (source address, packet nonce)".
+///
+/// Section 14: "The size of X1 is known, so the size and place of each of its fragments is too: a fragment that does
+/// not fit is dropped at once." And: "A new Hello evicts the oldest incomplete one."
+struct HelloReassembly {
+  let packetLimit, fragmentLimit: Int
+  /// The oldest first.
+  private var hellos: [(source: Address, packet: IncompletePacket)] = []
+
+  init(packetLimit: Int, fragmentLimit: Int) {
+    (self.packetLimit, self.fragmentLimit) = (packetLimit, fragmentLimit)
+  }
+
+  /// Takes a fragment. Returns X1 if it is complete.
+  mutating func insert(
+    _ header: Header, _ payload: [UInt8], from source: Address, at now: Instant
+  ) throws(ReferencePeer.Drop) -> [UInt8]? {
+    guard payload.count == fragmentSizes(of: Size.x1, count: header.count)[header.number] else { throw .malformed }
+    if header.count == 1 { return payload }
+    func isThis(_ other: (source: Address, packet: IncompletePacket)) -> Bool {
+      other.source == source && other.packet.header.isOfSamePacket(as: header)
+    }
+    let known = hellos.first(where: isThis)
+    var packet = known?.packet ?? IncompletePacket(header, at: now)
+    try packet.add(header, payload)
+    // Room is made by dropping the oldest others.
+    while known == nil && hellos.count >= packetLimit || fragmentCount >= fragmentLimit,
+      let oldest = hellos.firstIndex(where: { !isThis($0) })
+    { hellos.remove(at: oldest) }
+    if packet.isComplete {
+      hellos.removeAll(where: isThis)
+      return try packet.assembled()
+    }
+    if let index = hellos.firstIndex(where: isThis) {
+      hellos[index].packet = packet
+    } else {
+      hellos.append((source, packet))
+    }
+    return nil
+  }
+
+  private var fragmentCount: Int { hellos.reduce(0) { $0 + $1.packet.parts.count } }
+
+  var count: Int { hellos.count }
+  var oldest: Instant? { hellos.first?.packet.startedAt }
+
+  mutating func expire(_ timeout: Duration, at now: Instant) {
+    hellos.removeAll { $0.packet.startedAt.advanced(by: timeout) <= now }
+  }
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+
+// Sections 1 and 2: the primitives, on arrays of bytes. This is the only file that knows how a crypto provider is
+// called; everything above it reads like the text of the specification. Keys are plain arrays here and are not wiped.
+
+/// Something that had to be authentic was not. "A received public key that is not a valid point MUST fail
+/// authentication, as must an invalid KEM key" (section 1), so nothing is told apart here.
+struct NotAuthentic: Error {}
+
+/// The functions of the table in section 1, and KBKDF.
+struct Primitives {
+  let provider: any CryptoProvider
+
+  // MARK: HASH, HMAC, KBKDF
+
+  /// `HASH(first || second)`, 64 bytes.
+  func hash(_ first: [UInt8], _ second: [UInt8] = []) -> [UInt8] {
+    let digest = provider.hash(first.span.bytes, second.span.bytes)
+    return digest.bytes.withUnsafeBytes { Array($0) }
+  }
+
+  /// Section 2: `output_i = HMAC(key, byte(i) || label || 0x00 || context || uint16(512·n))`, i = 1…n.
+  func kbkdf(_ key: [UInt8], _ label: String, _ context: [UInt8], _ n: Int) -> [[UInt8]] {
+    let hmac = provider.authenticator(key: key.span.bytes)
+    return (1...n).map { i in
+      let input = [UInt8(i)] + Array(label.utf8) + [0] + context + bigEndian(UInt16(512 * n))
+      let code = hmac.authenticationCode(for: input.span.bytes)
+      return code.bytes.withUnsafeBytes { Array($0) }
+    }
+  }
+
+  // MARK: AEAD, PRP
+
+  /// AES-256-GCM: the ciphertext and then the tag.
+  func seal(_ key: [UInt8], _ nonce: Nonce, aad: [UInt8] = [], _ plaintext: [UInt8]) -> [UInt8] {
+    var output = [UInt8](repeating: 0, count: plaintext.count + 16)
+    var elements = output.mutableSpan
+    var bytes = elements.mutableBytes
+    provider.packetKey(secret(key)).seal(
+      plaintext.span.bytes, nonce: nonce, authenticating: aad.span.bytes, into: &bytes)
+    return output
+  }
+
+  /// The inverse.
+  func open(
+    _ key: [UInt8], _ nonce: Nonce, aad: [UInt8] = [], _ message: [UInt8]
+  ) throws(NotAuthentic) -> [UInt8] {
+    guard message.count >= 16 else { throw NotAuthentic() }
+    var output = message
+    var elements = output.mutableSpan
+    var bytes = elements.mutableBytes
+    guard provider.packetKey(secret(key)).open(&bytes, nonce: nonce, authenticating: aad.span.bytes) else {
+      throw NotAuthentic()
+    }
+    return Array(output.dropLast(16))
+  }
+
+  /// One AES-256 block, encrypted.
+  func encrypt(_ key: [UInt8], block: [UInt8]) -> [UInt8] {
+    var block = block
+    var elements = block.mutableSpan
+    var bytes = elements.mutableBytes
+    provider.headerKey(secret(key)).encrypt(&bytes)
+    return block
+  }
+
+  /// One AES-256 block, decrypted.
+  func decrypt(_ key: [UInt8], block: [UInt8]) -> [UInt8] {
+    var block = block
+    var elements = block.mutableSpan
+    var bytes = elements.mutableBytes
+    provider.headerKey(secret(key)).decrypt(&bytes)
+    return block
+  }
+
+  // MARK: DH, KEM, randomness
+
+  /// A public key that came in a packet, checked.
+  func publicKey(_ encoded: [UInt8]) throws(NotAuthentic) -> any AgreementPublicKey {
+    guard let key = PublicKey(encoded) else { throw NotAuthentic() }
+    do { return try provider.agreementPublicKey(key) } catch { throw NotAuthentic() }
+  }
+
+  /// `DH(own, peer)`, 48 bytes.
+  func dh(_ own: any AgreementPrivateKey, _ peer: any AgreementPublicKey) throws(NotAuthentic) -> [UInt8] {
+    do {
+      let shared = try own.sharedSecret(with: peer)
+      return shared.bytes.withUnsafeBytes { Array($0) }
+    } catch { throw NotAuthentic() }
+  }
+
+  /// `KEMEnc(E)`: the ciphertext and the shared secret.
+  func encapsulate(
+    to key: [UInt8], _ kem: KEM
+  ) throws(NotAuthentic) -> (ciphertext: [UInt8], shared: [UInt8]) {
+    do {
+      let made = try provider.encapsulate(to: key.span.bytes, for: kem)
+      let shared = made.sharedSecret
+      return (made.ciphertext, shared.bytes.withUnsafeBytes { Array($0) })
+    } catch { throw NotAuthentic() }
+  }
+
+  /// The inverse: the shared secret of a ciphertext.
+  func decapsulate(_ ciphertext: [UInt8], with key: any DecapsulationKey) throws(NotAuthentic) -> [UInt8] {
+    do {
+      let shared = try key.decapsulate(ciphertext.span.bytes)
+      return shared.bytes.withUnsafeBytes { Array($0) }
+    } catch { throw NotAuthentic() }
+  }
+
+  /// `count` random bytes.
+  func random(_ count: Int) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    var elements = bytes.mutableSpan
+    var raw = elements.mutableBytes
+    provider.fillRandom(&raw)
+    return bytes
+  }
+
+  /// A key as the provider wants it.
+  private func secret(_ bytes: [UInt8]) -> Secret { Secret(copying: bytes.span.bytes) }
+}
+
+// MARK: Integers on the wire are big-endian
+
+/// The bytes of an integer.
+func bigEndian(_ value: some FixedWidthInteger & UnsignedInteger) -> [UInt8] {
+  (0..<value.bitWidth / 8).reversed().map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
+}
+
+/// The integer that these bytes, at most eight of them, are.
+func integer(_ bytes: some Sequence<UInt8>) -> UInt64 { bytes.reduce(0) { $0 << 8 | UInt64($1) } }

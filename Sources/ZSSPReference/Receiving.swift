@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+public import ZSSP
+
+// Section 5, from the side of the receiver: from a datagram to a packet, and to whom it is for.
+
+extension ReferencePeer {
+  /// Takes a datagram, and does all that follows from it.
+  public func receive(_ datagram: [UInt8], from source: Address, at now: Instant) -> Reception {
+    do {
+      return try take(datagram, from: source, at: now)
+    } catch { return .dropped(error) }
+  }
+
+  private func take(_ datagram: [UInt8], from source: Address, at now: Instant) throws(Drop) -> Reception {
+    // "A datagram shorter than 32 bytes is dropped."
+    guard datagram.count >= 32 else { throw .malformed }
+    let keyID = KeyID(integer(datagram[0..<4]))
+    if keyID == 0 { return try takeFromStranger(datagram, from: source, at: now) }
+    if let session = sessions.first(where: { $0.keyIDs.contains(keyID) }) {
+      return try take(datagram, for: session, from: source, at: now)
+    }
+    if let handshake = halfOpen.first(where: { $0.x2.kidB == keyID }) {
+      return try take(datagram, for: handshake, at: now)
+    }
+    throw .unknownKeyID
+  }
+
+  /// "X1 and Challenge fragments are not header-protected (no key exists yet)."
+  private func takeFromStranger(
+    _ datagram: [UInt8], from source: Address, at now: Instant
+  ) throws(Drop) -> Reception {
+    let header = try Header(datagram)
+    let payload = Array(datagram[16...])
+    switch PacketType(rawValue: header.type) {
+    case .x1:
+      guard let packet = try hellos.insert(header, payload, from: source, at: now) else { return .handled }
+      try receiveX1(packet, header, from: source, at: now)
+    case .challenge:
+      guard header.count == 1, payload.count == Size.challenge else { throw .malformed }
+      try receiveChallenge(payload)
+    default:
+      throw .implausible
+    }
+    return .handled
+  }
+
+  /// "The receiver finds the session by key id, decrypts the block, and only if the packet nonce is plausible does the
+  /// fragment enter a buffer."
+  private func take(
+    _ datagram: [UInt8], for session: Session, from source: Address, at now: Instant
+  ) throws(Drop) -> Reception {
+    guard let headerKeys = session.headerKeys else { throw .implausible }
+    let datagram = unprotected(datagram, headerKeys.receive, crypto)
+    let header = try Header(datagram)
+    guard let type = PacketType(rawValue: header.type) else { throw .malformed }
+    try checkPlausible(header, type, session)
+    guard let packet = try session.reassembly.insert(header, Array(datagram[16...]), at: now) else { return .handled }
+
+    if type == .x2 {
+      try receiveX2(packet, header, session, at: now)
+      return .handled
+    }
+    guard let key = session.key(header.keyID) else { throw .implausible }
+    if type == .p { return try receiveData(packet, header, session, key, from: source) }
+    try receiveControl(packet, header, type, session, key, at: now)
+    return .handled
+  }
+
+  /// The table of section 5.
+  private func checkPlausible(_ header: Header, _ type: PacketType, _ session: Session) throws(Drop) {
+    switch type {
+    case .x2:
+      guard case .a1(.some) = session.state, session.kidA == header.keyID, header.counter < 1 << 24 else {
+        throw .implausible
+      }
+    case .c1, .c2, .k1, .k2, .d, .p:
+      guard session.key(header.keyID) != nil else { throw .implausible }
+      guard session.replayWindow.accepts(header.counter) else { throw .replayed }
+    case .x1, .x3, .challenge:
+      throw .implausible
+    }
+  }
+
+  /// Type 2: "half-open handshake in B2 and counter = 0".
+  private func take(_ datagram: [UInt8], for handshake: HalfOpen, at now: Instant) throws(Drop) -> Reception {
+    let datagram = unprotected(datagram, handshake.headerKeys.receive, crypto)
+    let header = try Header(datagram)
+    guard header.type == PacketType.x3.rawValue, header.counter == 0 else { throw .implausible }
+    guard let packet = try handshake.reassembly.insert(header, Array(datagram[16...]), at: now) else {
+      return .handled
+    }
+    try receiveX3(packet, handshake, at: now)
+    return .handled
+  }
+
+  /// P. "It may be *received* under any key held" (section 6).
+  private func receiveData(
+    _ packet: [UInt8], _ header: Header, _ session: Session, _ key: SessionKey, from source: Address
+  ) throws(Drop) -> Reception {
+    let message = try authenticated(packet, header, session, under: key.nk.receive)
+    return message.isNewest && source != session.address
+      ? moved(session, to: source, message.plaintext) : .message(session: session.id, message.plaintext)
+  }
+
+  /// The newest packet that authenticated says where the peer is.
+  private func moved(_ session: Session, to address: Address, _ message: [UInt8]) -> Reception {
+    report(.moved(session: session.id, from: session.address, to: address))
+    session.address = address
+    return .message(session: session.id, message)
+  }
+
+  /// Section 4: "The window is checked before decryption (twice for fragmented packets: at the header and after
+  /// authentication) and updated only after the packet authenticated."
+  func authenticated(
+    _ packet: [UInt8], _ header: Header, _ session: Session, under key: [UInt8]
+  ) throws(Drop) -> (plaintext: [UInt8], isNewest: Bool) {
+    let plaintext: [UInt8]
+    do { plaintext = try crypto.open(key, header.nonce, packet) } catch { throw .notAuthentic }
+    guard session.replayWindow.accepts(header.counter) else { throw .replayed }
+    let isNewest = header.counter >= session.replayWindow.next
+    session.replayWindow.accept(header.counter)
+    return (plaintext, isNewest)
+  }
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+public import ZSSP
+
+/// A peer of the protocol, written to be read beside the specification.
+///
+/// It does everything at once, in the order of the text: a datagram goes in, and when ``receive(_:from:at:)`` returns, the
+/// store has been asked, the application has been asked, and what goes out lies in ``takeDatagrams()``. It is an oracle for
+/// tests and a text for readers. It is **not** for use: it does not wipe keys, blocks for every computation, and its
+/// running time depends on what it holds.
+///
+/// Start with `Noise.swift`, `Handshake.swift` and `Fragments.swift` (sections 3, 6 and 5), then follow a session through
+/// `Alice.swift`, `Bob.swift`, `Confirmation.swift` and `Rekeying.swift`.
+///
+/// Where the protocol draws random values, the order is: the salt when a peer is made; for X1 the key id, x, the KEM key,
+/// the pow; for X2 y, the encapsulation, the key id; for K1 the key id, x; for K2 y, the key id; on entering S2 the
+/// re-key time. A peer that draws in this order, from the same source and with the same input, emits the same bytes.
+public final class ReferencePeer {
+  /// Section 13.
+  public let profile: Profile
+  /// Section 10: π1, and the flags of sessions that are opened without naming any.
+  public let flags: Flags
+  /// Sections 5 and 11.
+  public let settings: Settings
+  /// Section 8.
+  public var helloPolicy: HelloPolicy
+
+  let crypto: Primitives
+  let staticKey: any AgreementPrivateKey
+  let store: any ReferenceStore
+  let accept: (Question) -> Answer
+
+  /// In the order of their making.
+  var sessions: [Session] = []
+  /// Bob's half-open handshakes, the oldest first.
+  var halfOpen: [HalfOpen] = []
+  var hellos: HelloReassembly
+  var challenger: Challenger
+  var gate = Gate()
+  private var sessionCounter = 0
+  private var outgoing: [(address: Address, bytes: [UInt8])] = []
+  private var events: [Event] = []
+
+  /// A peer without sessions.
+  ///
+  /// - Parameters:
+  ///   - accept: the application's answer to a peer that has proved who it is (section 6, X3).
+  public init(
+    staticKey: any AgreementPrivateKey, provider: any CryptoProvider, profile: Profile = .kyber1024,
+    flags: Flags = Flags(), helloPolicy: HelloPolicy = .automatic, settings: Settings = Settings(),
+    store: any ReferenceStore, accept: @escaping (Question) -> Answer
+  ) {
+    (self.staticKey, self.profile, self.flags, self.settings) = (staticKey, profile, flags, settings)
+    (self.helloPolicy, self.store, self.accept) = (helloPolicy, store, accept)
+    crypto = Primitives(provider: provider)
+    hellos = HelloReassembly(packetLimit: settings.helloLimit, fragmentLimit: settings.helloFragmentLimit)
+    challenger = Challenger(salt: crypto.random(32), crypto)
+  }
+
+  // MARK: What the application does
+
+  /// Sends a message under the current key: "Data may be sent in S1, S2, R1, R2" (section 6).
+  public func send(_ message: [UInt8], on session: Int, at now: Instant) throws(Refusal) {
+    guard let session = find(session), session.canSend, let key = session.current else { throw .noSession }
+    // Section 5: "Largest sendable plaintext: `48·(M − 16) − 16`."
+    guard message.count <= 48 * (settings.mtu - 16) - 16 else { throw .tooLong }
+    guard let counter = takeCounter(session, key) else { throw .keyExhausted }
+    let packet = crypto.seal(key.nk.send, nonce(PacketType.p.rawValue, counter), message)
+    emit(packet, .p, counter, to: session.address, key.remoteID, session.headerKeys?.send)
+    // Section 4: "At 2^30 uses in state S2 a re-key starts at once."
+    if case .s2 = session.state, session.uses(of: key) >= settings.rekeyUses { startRekey(session, at: now) }
+  }
+
+  /// Starts a re-key before its time. Only S2 can (section 7).
+  @discardableResult
+  public func rekey(_ session: Int, at now: Instant) -> Bool {
+    guard let session = find(session), case .s2 = session.state else { return false }
+    startRekey(session, at: now)
+    return true
+  }
+
+  /// Ends a session. There is no packet for it.
+  public func close(_ session: Int) {
+    if let session = find(session) { end(session, .closed) }
+  }
+
+  /// Takes what must go out, in order.
+  public func takeDatagrams() -> [(address: Address, bytes: [UInt8])] {
+    defer { outgoing = [] }
+    return outgoing
+  }
+
+  /// Takes what has happened, in order.
+  public func takeEvents() -> [Event] {
+    defer { events = [] }
+    return events
+  }
+
+  // MARK: What the steps use
+
+  func report(_ event: Event) { events.append(event) }
+
+  func find(_ session: Int) -> Session? { sessions.first { $0.id == session } }
+
+  func nextSessionID() -> Int {
+    sessionCounter += 1
+    return sessionCounter
+  }
+
+  /// Section 4: "a random non-zero 32-bit id unused among its own sessions and half-open handshakes."
+  func newKeyID() -> KeyID {
+    while true {
+      let keyID = KeyID(integer(crypto.random(4)))
+      let isUsed = sessions.contains { $0.keyIDs.contains(keyID) } || halfOpen.contains { $0.x2.kidB == keyID }
+      if keyID != 0, !isUsed { return keyID }
+    }
+  }
+
+  func randomInteger() -> UInt64 { integer(crypto.random(8)) }
+
+  /// Section 4: one send counter for types 3–8. "At that many uses since the key was made the session ends."
+  func takeCounter(_ session: Session, _ key: SessionKey) -> UInt64? {
+    guard session.uses(of: key) < settings.keyUseLimit else {
+      end(session, .keyExhausted)
+      return nil
+    }
+    defer { session.sendCounter += 1 }
+    return session.sendCounter
+  }
+
+  /// Sends C1, C2, K1 or K2: sealed "AEAD(kek, type‖counter, no aad)" (sections 6 and 7), under a fresh counter.
+  func sendControl(_ type: PacketType, _ inner: [UInt8] = [], on session: Session, under key: SessionKey?) {
+    guard let key, let counter = takeCounter(session, key) else { return }
+    let packet = crypto.seal(key.kek.send, nonce(type.rawValue, counter), inner)
+    emit(packet, type, counter, to: session.address, key.remoteID, session.headerKeys?.send)
+  }
+
+  /// Cuts a packet into datagrams (section 5).
+  func emit(
+    _ packet: [UInt8], _ type: PacketType, _ counter: UInt64, to address: Address, _ keyID: KeyID,
+    _ headerKey: [UInt8]?
+  ) {
+    let datagrams = fragments(
+      of: packet, type, counter, to: keyID, mtu: settings.mtu, headerKey: headerKey, crypto)
+    outgoing += datagrams.map { (address, $0) }
+  }
+
+  /// → ⊥
+  func end(_ session: Session, _ reason: End) {
+    guard sessions.contains(where: { $0 === session }) else { return }
+    sessions.removeAll { $0 === session }
+    report(.ended(session: session.id, reason))
+  }
+
+  /// Section 9: compare-and-swap. "A failed comparison ends the session instance. A storage error drops the packet and
+  /// changes nothing."
+  ///
+  /// - Returns: whether it was swapped; if not, the session is not what it was.
+  func swap(_ session: Session, to new: RatchetPair, at now: Instant) throws(Drop) -> Bool {
+    do {
+      if try store.swap(session.peerKey, session.ratchet, new) {
+        session.ratchet = new
+        return true
+      }
+    } catch { throw .storeFailed }
+    // Section 14: "Where the application is still opening a session, the next instance begins at once, and after further
+    // failures in a row at the resend interval."
+    if session.canSend {
+      end(session, .ratchetConflict)
+    } else {
+      handshakeFailed(session, .ratchetConflict, at: now)
+    }
+    return false
+  }
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+
+// Section 7, the transitions: S2 → R1 → S1 for the initiator, S2 → R2 → S2 for the responder. The last step of either is
+// in Confirmation.swift, for it is C1 or C2 that brings it about.
+
+extension ReferencePeer {
+  private func kk(_ session: Session) -> KK {
+    KK(own: staticKey, peer: session.peer, profile: profile, crypto: crypto)
+  }
+
+  /// "Either side in S2 starts it when its timer fires (or at 2^30 uses)": S2 → R1.
+  func startRekey(_ session: Session, at now: Instant) {
+    let k1: WrittenK1
+    do {
+      k1 = try kk(session).writeK1(kidI: newKeyID(), session.ratchet.state1)
+    } catch { return end(session, .rekeyNotAuthentic) }
+    session.state = .r1(k1)
+    session.timeout = now.advanced(by: settings.rekeyTimeout)
+    session.resend = now.advanced(by: settings.resendInterval)
+    sendControl(.k1, k1.packet, on: session, under: session.current)
+  }
+
+  /// "The responder accepts K1 in S2, or in R1 if he was Bob in XK; he stores (new, old) by compare-and-swap, enters R2,
+  /// sends K2."
+  func receiveK1(_ inner: [UInt8], _ session: Session, _ key: SessionKey, at now: Instant) throws(Drop) {
+    switch session.state {
+    case .s2 where session.isCurrent(key): break
+    case .r1 where session.isCurrent(key) && !session.isInitiator: break
+    default: throw .implausible
+    }
+    let k2: Rekeyed
+    do {
+      k2 = try kk(session).answerK1(inner, session.ratchet.state1, newKeyID: newKeyID)
+    } catch {
+      // "An authentication failure *inside* the Noise part of K1/K2 ends the session."
+      return end(session, .rekeyNotAuthentic)
+    }
+    let stored = RatchetPair(k2.outcome.ratchet, session.ratchet.state1)
+    guard try swap(session, to: stored, at: now) else { return }
+    // "At most two keys are held; making room for a new one erases the older."
+    session.other = SessionKey(
+      k2.outcome, byInitiator: false, localID: k2.kidR, remoteID: k2.kidI, since: session.sendCounter)
+    session.state = .r2(k2: k2.packet)
+    session.timeout = now.advanced(by: settings.rekeyTimeout)
+    session.resend = now.advanced(by: settings.resendInterval)
+    sendControl(.k2, k2.packet, on: session, under: session.current)
+  }
+
+  /// "The initiator in R1 on K2 stores (new, none), makes the new key current, enters S1, sends C1 under the new key."
+  func receiveK2(_ inner: [UInt8], _ session: Session, _ key: SessionKey, at now: Instant) throws(Drop) {
+    guard case .r1(let k1) = session.state, session.isCurrent(key) else { throw .implausible }
+    let k2: Rekeyed
+    do {
+      k2 = try kk(session).readK2(inner, answering: k1)
+    } catch { return end(session, .rekeyNotAuthentic) }
+    // Section 14, "Attempts that are given up".
+    if session.givenUp.contains(k2.outcome.ratchet.fingerprint) { throw .superseded }
+    guard try swap(session, to: RatchetPair(k2.outcome.ratchet), at: now) else { return }
+    session.other = session.current
+    session.current = SessionKey(
+      k2.outcome, byInitiator: true, localID: k2.kidI, remoteID: k2.kidR, since: session.sendCounter)
+    session.state = .s1
+    session.timeout = now.advanced(by: settings.rekeyTimeout)
+    session.resend = now.advanced(by: settings.resendInterval)
+    sendControl(.c1, on: session, under: session.current)
+  }
+}

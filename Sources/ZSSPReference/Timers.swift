@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+public import ZSSP
+
+// Section 11: timers. "A state machine takes the time as an argument, it never reads a clock."
+
+extension ReferencePeer {
+  /// Does all that is due.
+  public func tick(at now: Instant) {
+    hellos.expire(settings.reassemblyTimeout, at: now)
+    // B2: "10 s → ⊥".
+    halfOpen.removeAll { $0.expiry <= now }
+    for handshake in halfOpen { handshake.reassembly.expire(settings.reassemblyTimeout, at: now) }
+    let inOrder = sessions.sorted { (deadline(of: $0), $0.id) < (deadline(of: $1), $1.id) }
+    for session in inOrder {
+      session.reassembly.expire(settings.reassemblyTimeout, at: now)
+      if session.timeout <= now {
+        timeout(session, at: now)
+      } else if session.resend <= now {
+        session.resend = now.advanced(by: settings.resendInterval)
+        resend(session, at: now)
+      }
+    }
+  }
+
+  /// The column "timeout →".
+  private func timeout(_ session: Session, at now: Instant) {
+    switch session.state {
+    case .a1:
+      session.hasFailed = false
+      restart(session, .timeout, at: now)
+    case .a3:
+      session.hasFailed = false
+      restart(session, .notConfirmed, at: now)
+    case .s1: end(session, .notConfirmed)
+    case .s2: startRekey(session, at: now)
+    case .r1, .r2: end(session, .rekeyTimeout)
+    }
+  }
+
+  /// The column "sends, resends every 1 s".
+  private func resend(_ session: Session, at now: Instant) {
+    switch session.state {
+    case .a1(nil): sayHello(session, at: now)
+    case .a1(let x1?): sendX1(session, x1)
+    case .a3(let x3): sendX3(session, x3)
+    case .s1: sendControl(.c1, on: session, under: session.current)
+    case .s2: break
+    case .r1(let k1): sendControl(.k1, k1.packet, on: session, under: session.current)
+    case .r2(let k2): sendControl(.k2, k2, on: session, under: session.current)
+    }
+  }
+
+  /// When ``tick(at:)`` has something to do; nil if never.
+  public var nextDeadline: Instant? {
+    let packets = [hellos.oldest] + halfOpen.map(\.reassembly.oldest)
+    let expiries = packets.compactMap { $0?.advanced(by: settings.reassemblyTimeout) } + halfOpen.map(\.expiry)
+    let earliest = (expiries + sessions.map(deadline(of:))).min() ?? .distantFuture
+    return earliest < .distantFuture ? earliest : nil
+  }
+
+  private func deadline(of session: Session) -> Instant {
+    let expiry = session.reassembly.oldest?.advanced(by: settings.reassemblyTimeout) ?? .distantFuture
+    return min(session.timeout, session.resend, expiry)
+  }
+}
+
+// MARK: What a test may want to know
+
+extension ReferencePeer {
+  /// A session as it looks from outside.
+  public struct Description: Sendable, Hashable {
+    /// A1, A3, S1, S2, R1 or R2.
+    public let state: String
+    /// The peer's static key.
+    public let peer: PublicKey
+    /// Where datagrams go.
+    public let address: Address
+    /// Whether data can be sent.
+    public let canSend: Bool
+    /// The chain length of the current key; 0 before there is one.
+    public let chainLength: UInt64
+    /// How many handshakes were begun.
+    public let handshakes: Int
+    /// When the state ends, and when its packet is sent again.
+    public let timeout, resend: Instant
+  }
+
+  /// The session of that number; nil once it has ended.
+  public func description(of session: Int) -> Description? {
+    find(session).map { session in
+      Description(
+        state: session.state.name, peer: session.peerKey, address: session.address, canSend: session.canSend,
+        chainLength: session.current?.chainLength ?? 0, handshakes: session.handshakes, timeout: session.timeout,
+        resend: session.resend)
+    }
+  }
+
+  /// How much the peer holds.
+  public var counts: (sessions: Int, halfOpen: Int, hellos: Int, keyIDs: Int) {
+    (
+      sessions.count, halfOpen.count, hellos.count,
+      sessions.reduce(halfOpen.count) { $0 + $1.keyIDs.count }
+    )
+  }
+}

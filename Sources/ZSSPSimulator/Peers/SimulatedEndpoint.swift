@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+package import ZSSP
+
+/// What runs in a simulated peer: ZSSP's endpoint, or another implementation of the protocol in its place.
+///
+/// Sessions are named by numbers of the implementation's choice. An implementation asks the store and the application
+/// by requests, as ZSSP does, or at once, by its environment.
+package protocol SimulatedEndpoint: AnyObject {
+  var nextDeadline: Instant? { get }
+  var holdings: SimulatedHoldings { get }
+  var traffic: SimulatedTraffic { get }
+  /// Whether a datagram's consequences have all come when ``receive(_:from:at:)`` returns.
+  var actsAtOnce: Bool { get }
+
+  func receive(_ datagram: [UInt8], from source: Address, at now: Instant) -> SimulatedReception
+  func advance(to now: Instant)
+  func open(to peer: PublicKey, at address: Address, identity: [UInt8], flags: SecurityFlags?, now: Instant) -> Int?
+  func send(_ message: [UInt8], on session: Int, at now: Instant) throws
+  func rekey(_ session: Int, at now: Instant)
+  func close(_ session: Int)
+  func session(_ number: Int) -> SimulatedSession?
+  func takeEvents() -> [SimulatedEvent]
+  func takeDatagrams() -> [(address: Address, bytes: [UInt8])]
+
+  func nextRequest() -> Request?
+  func answer(_ id: RequestID, store answer: StoreAnswer, at now: Instant)
+  func answer(_ id: RequestID, accept decision: AcceptDecision, at now: Instant)
+  func complete(_ result: PublicKeyResult, at now: Instant)
+  func refuse(_ id: RequestID)
+}
+
+/// What an implementation is made with.
+package struct SimulatedEnvironment {
+  /// The configuration, in ZSSP's terms.
+  package let configuration: EndpointConfiguration
+  /// Asks the store, and waits.
+  package let store: (StoreRequest) -> StoreAnswer
+  /// Asks the application about a peer, and whose ratchet state it has, and waits.
+  package let accept: (_ peer: PublicKey, _ ratchetPeer: PublicKey?) -> AcceptDecision
+}
+
+/// What came of a datagram.
+package enum SimulatedReception {
+  case message(Int, [UInt8])
+  case handled
+  case dropped(String)
+}
+
+/// What happened, in the terms of ``ZSSP/Event``.
+package enum SimulatedEvent {
+  case established(Int, peer: PublicKey, Role, chainLength: UInt64)
+  case confirmed(Int)
+  case restarted(Int, String)
+  case downgraded(Int, peer: PublicKey, heldChainLength: UInt64)
+  case rekeyed(Int, chainLength: UInt64)
+  case moved(Int)
+  case ended(Int, String)
+  case withdrawn(String)
+
+  /// For traces.
+  var name: String {
+    switch self {
+    case .established(_, _, let role, let length): "established \(role) chain \(length)"
+    case .confirmed: "confirmed"
+    case .restarted(_, let reason): "restarted: \(reason)"
+    case .downgraded(_, _, let length): "downgraded from \(length)"
+    case .rekeyed(_, let length): "rekeyed chain \(length)"
+    case .moved: "moved"
+    case .ended(_, let reason): "ended: \(reason)"
+    case .withdrawn(let reason): "withdrawn: \(reason)"
+    }
+  }
+}
+
+/// A session as seen from outside.
+package struct SimulatedSession {
+  let state: String
+  let address: Address
+  let isEstablished: Bool
+  let chainLength: UInt64
+  /// When the state ends, and when its packet is sent again.
+  let stateDeadline, resendDeadline: Instant
+
+  package init(
+    state: String, address: Address, isEstablished: Bool, chainLength: UInt64, stateDeadline: Instant,
+    resendDeadline: Instant
+  ) {
+    (self.state, self.address, self.isEstablished) = (state, address, isEstablished)
+    (self.chainLength, self.stateDeadline, self.resendDeadline) = (chainLength, stateDeadline, resendDeadline)
+  }
+}
+
+/// How much an implementation holds.
+package struct SimulatedHoldings {
+  let sessions, halfOpen, incompleteHellos, keyIDs, timers, requests: Int
+
+  package init(sessions: Int, halfOpen: Int, incompleteHellos: Int, keyIDs: Int, timers: Int = 0, requests: Int = 0) {
+    (self.sessions, self.halfOpen, self.incompleteHellos) = (sessions, halfOpen, incompleteHellos)
+    (self.keyIDs, self.timers, self.requests) = (keyIDs, timers, requests)
+  }
+}
+
+/// What came and went.
+package struct SimulatedTraffic {
+  package var datagramsSent: UInt64 = 0
+  package var datagramsReceived: UInt64 = 0
+  package var publicKeyWork: UInt64 = 0
+  package var drops: [String: UInt64] = [:]
+
+  package init() {}
+}
+
+/// An implementation that asks at once has no requests, and awaits no answers.
+extension SimulatedEndpoint {
+  package func nextRequest() -> Request? { nil }
+  package func answer(_ id: RequestID, store answer: StoreAnswer, at now: Instant) {}
+  package func answer(_ id: RequestID, accept decision: AcceptDecision, at now: Instant) {}
+  package func complete(_ result: PublicKeyResult, at now: Instant) {}
+  package func refuse(_ id: RequestID) {}
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ZSSP
+import ZSSPReference
+
+// The same things under the names of either implementation.
+
+extension ReferencePeer.Flags {
+  init(_ flags: SecurityFlags) {
+    self.init()
+    helloRequiresRatchet = flags.contains(.helloRequiresRatchet)
+    initiatorDisallowsDowngrade = flags.contains(.initiatorDisallowsDowngrade)
+    responderDisallowsDowngrade = flags.contains(.responderDisallowsDowngrade)
+    responderSilentlyRejects = flags.contains(.responderRejectsSilently)
+  }
+}
+
+extension ReferencePeer.Event {
+  /// What happened in a few words, without ids.
+  var summary: String {
+    switch self {
+    case .established(_, let establishment): "established \(establishment.chainLength)"
+    case .confirmed: "confirmed"
+    case .restarted(_, let reason): "restarted \(reason)"
+    case .downgraded(_, _, let heldChainLength): "downgraded \(heldChainLength)"
+    case .rekeyed(_, let chainLength): "rekeyed \(chainLength)"
+    case .moved: "moved"
+    case .ended(_, let reason): "ended \(reason)"
+    case .withdrawn: "withdrawn"
+    }
+  }
+}
+
+extension Event {
+  /// What happened in a few words, without ids.
+  var summary: String {
+    switch self {
+    case .established(_, let establishment): "established \(establishment.chainLength)"
+    case .confirmed: "confirmed"
+    case .restarted(_, let reason): "restarted \(reason)"
+    case .downgraded(_, _, let heldChainLength): "downgraded \(heldChainLength)"
+    case .rekeyed(_, let chainLength): "rekeyed \(chainLength)"
+    case .moved: "moved"
+    case .ended(_, let reason): "ended \(reason)"
+    case .withdrawn: "withdrawn"
+    }
+  }
+}
+
+/// A store in memory that remembers what was swapped.
+final class RecordingStore: ReferenceStore {
+  private let memory: ReferenceMemoryStore
+  private(set) var swaps: [(expected: RatchetPair, new: RatchetPair)] = []
+
+  init(_ pairs: [PublicKey: RatchetPair]) { memory = ReferenceMemoryStore(pairs) }
+
+  var pairs: [PublicKey: RatchetPair] { memory.pairs }
+
+  func state(_ fingerprint: Fingerprint) throws(StoreFailure) -> (state: RatchetState, peer: PublicKey)? {
+    try memory.state(fingerprint)
+  }
+
+  func pair(_ peer: PublicKey) throws(StoreFailure) -> RatchetPair { try memory.pair(peer) }
+
+  func swap(_ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair) throws(StoreFailure) -> Bool {
+    swaps.append((expected, new))
+    return try memory.swap(peer, expected, new)
+  }
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ZSSP
+import ZSSPReference
+
+/// A peer of either implementation, driven so that both can be held against each other: everything that it asks is
+/// answered at once, and its sessions are numbered in the order of their making.
+protocol Party: AnyObject {
+  var nextDeadline: Instant? { get }
+  func open(to peer: PublicKey, at address: Address, identity: [UInt8], now: Instant)
+  func send(_ message: [UInt8], on session: Int, at now: Instant)
+  func rekey(_ session: Int, at now: Instant)
+  func close(_ session: Int, at now: Instant)
+  /// The message that came of a datagram, if one did.
+  func receive(_ datagram: [UInt8], from source: Address, at now: Instant) -> [UInt8]?
+  func tick(at now: Instant)
+  func takeDatagrams() -> [(address: Address, bytes: [UInt8])]
+  func takeEvents() -> [String]
+  /// What each session looks like, timers included.
+  func sessions() -> [Int: String]
+}
+
+/// What a party is made with, whatever its implementation.
+struct PartyConfiguration {
+  let staticKey: any AgreementPrivateKey
+  let provider: any CryptoProvider
+  let profile: Profile
+  let flags: SecurityFlags
+  let policy: HelloPolicy
+  let settings: Settings
+  let store: FailingStore
+  /// Whether to accept the peer.
+  let accepts: () -> Bool
+
+  enum Implementation: CaseIterable {
+    case zssp
+    case reference
+  }
+
+  func make(_ implementation: Implementation) throws -> any Party {
+    switch implementation {
+    case .zssp: try EndpointParty(self)
+    case .reference: ReferenceParty(self)
+    }
+  }
+}
+
+/// A store in memory, some of whose requests fail: which ones is a matter of their number, so that two parties that ask
+/// the same see the same.
+final class FailingStore: ReferenceStore {
+  private(set) var pairs: [PublicKey: RatchetPair]
+  /// What request number `n` meets.
+  private let fate: (Int) -> Fate
+  private var count = 0
+  private(set) var log: [String] = []
+
+  enum Fate {
+    case works
+    case fails
+    /// It takes effect, and is reported as failed.
+    case failsAfterwards
+  }
+
+  init(_ pairs: [PublicKey: RatchetPair], fate: @escaping (Int) -> Fate) { (self.pairs, self.fate) = (pairs, fate) }
+
+  func takeLog() -> [String] {
+    defer { log = [] }
+    return log
+  }
+
+  /// All is lost.
+  func forget() { pairs = [:] }
+
+  private func perform<Result>(_ name: String, _ body: () -> Result) throws(StoreFailure) -> Result {
+    count += 1
+    let fate = fate(count)
+    log.append("\(name) \(fate)")
+    if fate == .fails { throw StoreFailure() }
+    let result = body()
+    if fate == .failsAfterwards { throw StoreFailure() }
+    return result
+  }
+
+  func state(_ fingerprint: Fingerprint) throws(StoreFailure) -> (state: RatchetState, peer: PublicKey)? {
+    try perform("look up \(fingerprint)") {
+      for (peer, pair) in pairs {
+        for state in [pair.state1, pair.state2].compactMap(\.self) where state.fingerprint == fingerprint {
+          return (state, peer)
+        }
+      }
+      return nil
+    }
+  }
+
+  func pair(_ peer: PublicKey) throws(StoreFailure) -> RatchetPair {
+    try perform("load") { pairs[peer] ?? .empty }
+  }
+
+  func swap(_ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair) throws(StoreFailure) -> Bool {
+    try perform("swap \(expected.summary) \(new.summary)") {
+      guard pairs[peer] ?? .empty == expected else { return false }
+      pairs[peer] = new
+      return true
+    }
+  }
+
+  /// The same for an endpoint.
+  func answer(_ request: StoreRequest) -> StoreAnswer {
+    do {
+      switch request {
+      case .lookUp(let fingerprint):
+        return try state(fingerprint).map { .found($0.state, peer: $0.peer) } ?? .unknown
+      case .load(let peer): return .pair(try pair(peer))
+      case .compareAndSwap(let peer, let expected, let new):
+        return try swap(peer, expected, new) ? .swapped : .notSwapped
+      }
+    } catch { return .failed }
+  }
+}
+
+extension RatchetPair {
+  var summary: String {
+    "(\(state1.fingerprint)·\(state1.chainLength)\(state2.map { " \($0.fingerprint)·\($0.chainLength)" } ?? ""))"
+  }
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+import ZSSP
+
+@Suite("Key id 0 is none (sections 4 and 14)")
+struct KeyIDZeroTests {
+  /// Bob has proved who he is, and names no key. Alice once stored the new ratchet state and sent X3 to key id 0, where
+  /// the packets of strangers go.
+  @Test("an X2 that names key id 0 does not authenticate", arguments: providers, [false, true])
+  func responseThatNamesNoKey(_ provider: any CryptoProvider, namesAKey: Bool) throws {
+    let (alice, bob) = (provider.generateAgreementKey(), provider.generateAgreementKey())
+    let hello = try InitiatorHandshake.hello(
+      keyID: KeyID(value: 7), to: provider.agreementPublicKey(bob.publicKey), ratchet: .empty, profile: .kyber1024,
+      provider: provider)
+    let received = try ResponderHandshake.hello(
+      hello.packet.rawBytes, staticKey: bob, profile: .kyber1024, provider: provider)
+    var response = try ResponderHandshake.response(
+      to: received, using: .empty, profile: .kyber1024, provider: provider)
+    let packet = response.finish(keyID: namesAKey ? KeyID(value: 9) : .none)
+    let completion = try? InitiatorHandshake.completion(
+      of: hello, response: packet.rawBytes, ratchet: .empty, allowsDowngrade: true, staticKey: alice, identity: [],
+      provider: provider)
+    #expect(completion?.responderKeyID == (namesAKey ? KeyID(value: 9) : nil))
+  }
+}
