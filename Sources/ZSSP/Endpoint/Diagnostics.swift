@@ -8,6 +8,10 @@ package struct Diagnostics: Sendable, Hashable {
   package let halfOpen: Int
   /// Hellos of which fragments are missing.
   package let incompleteHellos: Int
+  /// Bytes of all incomplete packets: Hellos, X3s, and those of sessions.
+  package let reassemblyBytes: Int
+  /// Bytes of incomplete packets of the session that has most of them.
+  package let largestReassembly: Int
   /// Key ids that lead to a session or handshake.
   package let keyIDs: Int
   /// Sessions and handshakes with a deadline.
@@ -21,8 +25,11 @@ package struct Diagnostics: Sendable, Hashable {
 extension Endpoint {
   /// How much there is of everything that could grow.
   package var diagnostics: Diagnostics {
-    Diagnostics(
-      sessions: sessions.count, halfOpen: halfOpen.count, incompleteHellos: hellos.count, keyIDs: keyIDs.count,
+    let ofSessions = sessions.all.map(\.reassembly.bytes)
+    return Diagnostics(
+      sessions: sessions.count, halfOpen: halfOpen.count, incompleteHellos: hellos.count,
+      reassemblyBytes: hellos.bytes + ofSessions.reduce(0, +) + halfOpen.reduce(0) { $0 + $1.reassembly.bytes },
+      largestReassembly: ofSessions.max() ?? 0, keyIDs: keyIDs.count,
       timers: timers.count, requests: continuations.count, redeemedChallenges: challenges.redeemedCount)
   }
 
