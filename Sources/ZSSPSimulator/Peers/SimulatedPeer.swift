@@ -35,6 +35,8 @@ final class SimulatedPeer {
   var lastEffects: [Instant]
   /// The true time of the wake that is on the agenda.
   var wake = Instant.distantFuture
+  /// Attackers from whom this peer has got what might have been a peer's.
+  var repeaters: Set<Address> = []
   /// Peers whose chain went back, with a swap whose answer came, and no report of a downgrade yet.
   var unreported: [Int] = []
 

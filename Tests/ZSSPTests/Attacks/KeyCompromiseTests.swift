@@ -60,7 +60,8 @@ struct KeyCompromiseTests {
   @Test("with Alice's key and π1 clear, π3 keeps the thief out", arguments: [true, false])
   func pi3(isSilent: Bool) throws {
     let pair = try acquaintances()
-    let flags: SecurityFlags = isSilent ? [.responderDisallowsDowngrade, .responderRejectsSilently] : [.responderDisallowsDowngrade]
+    let flags: SecurityFlags =
+      isSilent ? [.responderDisallowsDowngrade, .responderRejectsSilently] : [.responderDisallowsDowngrade]
     let bob = try TestPeer(
       EndpointConfiguration(
         staticKey: pair.bob.configuration.staticKey, provider: provider, flags: flags, helloPolicy: .allow),
@@ -118,8 +119,12 @@ struct KeyCompromiseTests {
     pair.alice.close(try pair.establish().alice)
     let thief = try impostor(of: pair.bob)
     let session = try pair.alice.open(to: pair.bob, at: pair.now)
-    for datagram in pair.alice.pump(at: pair.now) { thief.receive(datagram.bytes, from: pair.alice.address, at: pair.now) }
-    for datagram in thief.pump(at: pair.now) { pair.alice.receive(datagram.bytes, from: pair.bob.address, at: pair.now) }
+    for datagram in pair.alice.pump(at: pair.now) {
+      thief.receive(datagram.bytes, from: pair.alice.address, at: pair.now)
+    }
+    for datagram in thief.pump(at: pair.now) {
+      pair.alice.receive(datagram.bytes, from: pair.bob.address, at: pair.now)
+    }
     _ = pair.intercept()
     #expect(pair.alice.state(session) == "A3" && pair.alice.downgrades == 1)
     pair.run(for: .seconds(12))

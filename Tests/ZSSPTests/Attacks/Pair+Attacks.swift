@@ -39,7 +39,8 @@ extension Pair {
   /// A pair of either mode.
   static func of(_ flags: SecurityFlags, _ provider: any CryptoProvider, settings: Settings = Settings()) throws -> Pair
   {
-    flags == .persistent ? try persistent(provider, settings: settings) : try Pair(provider: provider, settings: settings)
+    flags == .persistent
+      ? try persistent(provider, settings: settings) : try Pair(provider: provider, settings: settings)
   }
 
   /// Delivers what is on the way, one round, and takes out what comes next.

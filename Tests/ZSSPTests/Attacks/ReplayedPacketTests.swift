@@ -140,7 +140,9 @@ struct ReplayedPacketTests {
     pair.bob.decide = { _ in .accept(.opportunistic) }
     let hello = pair.intercept()
     #expect(pair.alice.state(session) == "A1")
-    for datagram in rejection { #expect(pair.alice.receive(datagram.bytes, from: datagram.from, at: pair.now) == .dropped(.unknownKeyID)) }
+    for datagram in rejection {
+      #expect(pair.alice.receive(datagram.bytes, from: datagram.from, at: pair.now) == .dropped(.unknownKeyID))
+    }
     for datagram in hello { pair.deliver(datagram) }
     pair.run(for: .seconds(2))
     #expect(pair.alice.endReasons == [] && pair.alice.state(session) == "S2")

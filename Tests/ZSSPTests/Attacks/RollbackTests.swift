@@ -9,8 +9,9 @@ struct RollbackTests {
   private let provider = SwiftCryptoProvider()
 
   /// A pair that had two sessions, closed again, and the stores as they were after the first.
-  private func pairWithAPast(_ flags: SecurityFlags) throws -> (pair: Pair, alice: MemoryRatchetStore, bob: MemoryRatchetStore)
-  {
+  private func pairWithAPast(_ flags: SecurityFlags) throws -> (
+    pair: Pair, alice: MemoryRatchetStore, bob: MemoryRatchetStore
+  ) {
     let pair = try Pair.of(flags, provider)
     var stores: [(MemoryRatchetStore, MemoryRatchetStore)] = []
     for _ in 0..<3 {
@@ -24,7 +25,9 @@ struct RollbackTests {
     return (pair, stores[0].0, stores[0].1)
   }
 
-  private func chain(_ store: MemoryRatchetStore, _ peer: PublicKey) -> UInt64? { store.pairs[peer]?.state1.chainLength }
+  private func chain(_ store: MemoryRatchetStore, _ peer: PublicKey) -> UInt64? {
+    store.pairs[peer]?.state1.chainLength
+  }
 
   @Test("persistent: no session, no downgrade, until the store is as it was", arguments: [false, true])
   func persistent(ofAlice: Bool) throws {
@@ -74,7 +77,9 @@ struct RollbackTests {
     }
   }
 
-  @Test("opportunistic: a store that is gone altogether is reported by the side that still knows the other", arguments: [false, true])
+  @Test(
+    "opportunistic: a store that is gone altogether is reported by the side that still knows the other",
+    arguments: [false, true])
   func opportunisticLoss(ofAlice: Bool) throws {
     let (pair, _, _) = try pairWithAPast(.opportunistic)
     if ofAlice { pair.alice.store = .init() } else { pair.bob.store = .init() }
@@ -85,7 +90,8 @@ struct RollbackTests {
   }
 
   /// Under a session the rollback shows when the next swap compares (section 9).
-  @Test("under a session it is found at the re-key", arguments: [SecurityFlags.persistent, .opportunistic], [false, true])
+  @Test(
+    "under a session it is found at the re-key", arguments: [SecurityFlags.persistent, .opportunistic], [false, true])
   func underASession(flags: SecurityFlags, ofAlice: Bool) throws {
     let (pair, alice, bob) = try pairWithAPast(flags)
     let (one, other) = try pair.establish()

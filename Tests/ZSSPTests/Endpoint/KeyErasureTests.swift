@@ -58,7 +58,9 @@ struct KeyErasureTests {
 
   private let watch = Watch()
 
-  private func pair() throws -> Pair { try Pair.persistent(WatchedProvider(base: FastCrypto(seed: 0x1E), watch: watch)) }
+  private func pair() throws -> Pair {
+    try Pair.persistent(WatchedProvider(base: FastCrypto(seed: 0x1E), watch: watch))
+  }
 
   /// Both ends hold so many keys, each a pair of keyed objects, and one pair of header keys.
   private func expectKeys(_ count: Int, sourceLocation: SourceLocation = #_sourceLocation) {

@@ -122,7 +122,8 @@ struct LimitTests {
     #expect(pair.bob.state(other) == "S2")
   }
 
-  @Test("a counter may be 2^24 ahead of the newest, and no more", arguments: [(0, true), (1, false)] as [(UInt64, Bool)])
+  @Test(
+    "a counter may be 2^24 ahead of the newest, and no more", arguments: [(0, true), (1, false)] as [(UInt64, Bool)])
   func largestStep(beyond: UInt64, isTaken: Bool) throws {
     let (pair, one, _) = try established()
     try pair.alice.send([1], on: one, at: pair.now)

@@ -82,7 +82,8 @@ struct SettingsTests {
     setting.set(&settings, 1)
     #expect(error(of: settings) == nil)
     let almost = Duration(secondsComponent: 0, attosecondsComponent: 999_999_999)
-    for path in [\.resendInterval, \.handshakeTimeout, \.rekeyTimeout, \.rekeyAfter, \.reassemblyTimeout] as [DurationPath]
+    for path in [\.resendInterval, \.handshakeTimeout, \.rekeyTimeout, \.rekeyAfter, \.reassemblyTimeout]
+      as [DurationPath]
     where settings[keyPath: path] == .nanoseconds(1) {
       settings[keyPath: path] = almost
       #expect(error(of: settings) == .notPositive(setting.testDescription))
@@ -107,7 +108,9 @@ struct SettingsTests {
   }
 
   /// `reassemblyBytes` is 1 MiB, and a message may be three times as long: it never arrived.
-  @Test("B6: a message of the largest size arrives at every MTU", arguments: [128, 1400, 20_000, 40_000, 65_507], [1, 1 << 20])
+  @Test(
+    "B6: a message of the largest size arrives at every MTU", arguments: [128, 1400, 20_000, 40_000, 65_507],
+    [1, 1 << 20])
   func largestMessage(mtu: Int, reassemblyBytes: Int) throws {
     var settings = Settings()
     (settings.mtu, settings.reassemblyBytes) = (mtu, reassemblyBytes)
@@ -142,7 +145,10 @@ struct SettingsTests {
     arguments: [
       (.mtuOutOfRange(5), ["5", "128", "65507"]), (.notPositive("helloLimit"), ["helloLimit", "greater than zero"]),
       (.keyUseLimitTooLarge(1 << 40), ["1099511627776", "2^32 - 1"]),
-      (.jitterOutOfRange(rekeyJitter: .seconds(7), rekeyAfter: .seconds(5)), ["7.0 seconds", "5.0 seconds", "less than"]),
+      (
+        .jitterOutOfRange(rekeyJitter: .seconds(7), rekeyAfter: .seconds(5)),
+        ["7.0 seconds", "5.0 seconds", "less than"]
+      ),
     ] as [(ConfigurationError, [String])])
   func descriptions(_ error: ConfigurationError, _ parts: [String]) {
     for part in parts { #expect(error.description.contains(part)) }
