@@ -18,6 +18,7 @@ struct SimulationTests {
   func fixedSeeds(mode: SimulationPlan.Mode, seed: UInt64) throws {
     let report = try Simulation(plan(mode), seed: seed).run()
     #expect(report.recoveries >= 1 && report.rekeys > 0 && report.messagesReceived > 0 && report.attacks > 0)
+    #expect(report.agreements > 0)
     #expect(mode != .persistent || report.downgrades == 0)
   }
 
@@ -47,6 +48,26 @@ struct SimulationTests {
     let simulation = try Simulation(plan(.opportunistic), seed: 1)
     simulation.hooks.tamper = { message in if !message.isEmpty { message[0] ^= 1 } }
     #expect(throws: Violation.self) { try simulation.run() }
+  }
+
+  @Test func differentKeysOfOneSessionAreNoticed() throws {
+    let simulation = try Simulation(plan(.opportunistic), seed: 1)
+    simulation.hooks.misread = { $0.fingerprint = .empty }
+    let violation = #expect(throws: Violation.self) { try simulation.run() }
+    #expect(violation?.invariant == .disagreement)
+  }
+
+  /// The policy breaks the silence that π1 promises: strangers are challenged, and so are those who forge Hellos.
+  @Test func aResponderThatIsNotSilentIsNoticed() throws {
+    var plan = plan(.persistent)
+    plan.helloPolicy = .challenge
+    var details: [String] = []
+    for seed in 1...8 as ClosedRange<UInt64> {
+      let violation = #expect(throws: Violation.self) { try Simulation(plan, seed: seed).run() }
+      #expect(violation?.invariant == .notSilent)
+      details.append(violation?.details ?? "")
+    }
+    #expect(details.contains { $0.hasSuffix("to an attacker") } && details.contains { $0.hasSuffix("to a stranger") })
   }
 
   @Test func aStoreThatForgetsIsNoticedInPersistentMode() throws {

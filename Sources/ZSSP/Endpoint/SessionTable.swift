@@ -13,6 +13,9 @@ struct SessionTable {
   /// How many sessions there are.
   var count: Int { places.count - free.count }
 
+  /// All sessions, in no order.
+  var all: some Sequence<Session> { places.lazy.compactMap(\.session) }
+
   subscript(id: SessionID) -> Session? {
     guard Int(id.index) < places.count, places[Int(id.index)].generation == id.generation else { return nil }
     return places[Int(id.index)].session

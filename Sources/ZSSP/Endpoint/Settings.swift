@@ -12,7 +12,7 @@ public struct Settings: Sendable, Hashable {
   public var rekeyTimeout: Duration = .seconds(60)
   /// The age of a key at which it is replaced, at the latest (section 11).
   public var rekeyAfter: Duration = .seconds(3600)
-  /// Up to this much is taken off ``rekeyAfter`` at random (section 11).
+  /// Up to this much is taken off ``rekeyAfter`` at random; less than ``rekeyAfter`` (section 11).
   public var rekeyJitter: Duration = .seconds(600)
   /// How long an incomplete packet is kept (section 5).
   public var reassemblyTimeout: Duration = .seconds(5)
@@ -28,7 +28,8 @@ public struct Settings: Sendable, Hashable {
   public var helloFragmentLimit = 1024
   /// Incomplete packets held at once for one session (section 5).
   public var reassemblyPackets = 64
-  /// Bytes of incomplete packets held at once for one session.
+  /// Bytes of incomplete packets held at once for one session. A single packet of the largest size for the MTU always
+  /// fits, whatever this says.
   public var reassemblyBytes = 1 << 20
 
   /// The smallest MTU in bytes (section 5).
@@ -41,6 +42,9 @@ public struct Settings: Sendable, Hashable {
 
   /// The longest message in bytes: `48·(mtu − 16) − 16`.
   public var largestMessage: Int { FragmentPlan.largestMessage(mtu: mtu) }
+
+  /// ``reassemblyBytes``, and enough for a packet of ``largestMessage`` in any case.
+  package var reassemblyLimit: Int { max(reassemblyBytes, PacketAssembly.largestCapacity(mtu: mtu)) }
 }
 
 /// Everything an endpoint is made with.
@@ -76,8 +80,10 @@ public struct EndpointConfiguration: Sendable {
 public enum ConfigurationError: Error, Equatable {
   /// The MTU is not within ``Settings/smallestMTU``…``Settings/largestMTU``.
   case mtuOutOfRange(Int)
-  /// The named setting must be greater than zero.
+  /// The named setting must be greater than zero; a duration, at least a nanosecond.
   case notPositive(String)
+  /// ``Settings/rekeyJitter`` is negative, or not less than ``Settings/rekeyAfter``.
+  case jitterOutOfRange(rekeyJitter: Duration, rekeyAfter: Duration)
   /// ``Settings/keyUseLimit`` is more than 2^32 − 1.
   case keyUseLimitTooLarge(UInt64)
 }
@@ -89,6 +95,8 @@ extension ConfigurationError: CustomStringConvertible {
     case .mtuOutOfRange(let mtu):
       "MTU \(mtu) is out of range: it must be \(Settings.smallestMTU) to \(Settings.largestMTU) bytes"
     case .notPositive(let name): "setting \(name) must be greater than zero"
+    case .jitterOutOfRange(let jitter, let after):
+      "re-key jitter \(jitter) is out of range: it must not be negative, and less than the re-key time \(after)"
     case .keyUseLimitTooLarge(let limit): "key use limit \(limit) is more than 2^32 - 1"
     }
   }
@@ -102,7 +110,11 @@ extension Settings {
       ("resendInterval", resendInterval), ("handshakeTimeout", handshakeTimeout), ("rekeyTimeout", rekeyTimeout),
       ("rekeyAfter", rekeyAfter), ("reassemblyTimeout", reassemblyTimeout),
     ]
-    for (name, duration) in durations where duration <= .zero { throw .notPositive(name) }
+    // The clock counts nanoseconds: less is nothing, and a timer of nothing would be due for ever.
+    for (name, duration) in durations where duration < .nanoseconds(1) { throw .notPositive(name) }
+    guard rekeyJitter >= .zero, rekeyJitter < rekeyAfter else {
+      throw .jitterOutOfRange(rekeyJitter: rekeyJitter, rekeyAfter: rekeyAfter)
+    }
     let limits = [
       ("halfOpenLimit", halfOpenLimit), ("helloLimit", helloLimit), ("helloFragmentLimit", helloFragmentLimit),
       ("reassemblyPackets", reassemblyPackets), ("reassemblyBytes", reassemblyBytes),

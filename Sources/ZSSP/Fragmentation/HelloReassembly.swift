@@ -39,6 +39,8 @@ package struct HelloReassembly: Sendable {
 
   /// How many packets are incomplete.
   package var count: Int { entries.count }
+  /// The bytes that the incomplete packets take.
+  package var bytes: Int { entries.count * PacketSize.hello }
   /// When the oldest packet expires.
   package var nextDeadline: Instant? { entries.first?.startedAt.advanced(by: timeout) }
 

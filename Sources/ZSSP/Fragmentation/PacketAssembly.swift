@@ -21,6 +21,9 @@ struct PacketAssembly: Sendable {
     bytes = [UInt8](repeating: 0, count: Int(header.count) * stride)
   }
 
+  /// The most bytes that a packet takes which was cut for an MTU.
+  static func largestCapacity(mtu: Int) -> Int { FragmentHeader.largestCount * (mtu - FragmentHeader.size + 1) }
+
   /// The bytes that the packet takes while it is incomplete.
   var capacity: Int { Int(header.count) * stride }
   /// Whether all fragments are there.

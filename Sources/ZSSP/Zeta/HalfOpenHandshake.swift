@@ -55,11 +55,14 @@ final class HalfOpenHandshake: Timed {
   /// When the handshake is forgotten.
   let expiry: Instant
 
+  /// Bytes of an incomplete X3 at most.
+  static let reassemblyLimit = 1 << 14
+
   init(address: Address, settings: Settings, at now: Instant) {
     self.address = address
     expiry = now.advanced(by: settings.handshakeTimeout)
     reassembly = SessionReassembly(
-      limits: .init(packets: 1, bytes: 1 << 14, packetBytes: PacketSize.largestCompletion),
+      limits: .init(packets: 1, bytes: Self.reassemblyLimit, packetBytes: PacketSize.largestCompletion),
       timeout: settings.reassemblyTimeout)
   }
 

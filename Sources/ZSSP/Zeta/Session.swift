@@ -75,7 +75,7 @@ final class Session: Timed {
     self.address = address
     self.state = state
     reassembly = SessionReassembly(
-      limits: .init(packets: settings.reassemblyPackets, bytes: settings.reassemblyBytes),
+      limits: .init(packets: settings.reassemblyPackets, bytes: settings.reassemblyLimit),
       timeout: settings.reassemblyTimeout)
   }
 

@@ -8,6 +8,8 @@ final class SessionKey {
   let remoteID: KeyID
   /// The chain length of the ratchet state that was derived with the key.
   let chainLength: UInt64
+  /// The fingerprint of that state, which two keys share only if they came of one handshake.
+  let fingerprint: Fingerprint
   /// The session's send counter when the key was made; uses count from there (section 4).
   let firstCounter: UInt64
   /// Seals data.
@@ -26,6 +28,7 @@ final class SessionKey {
     self.localID = localID
     self.remoteID = remoteID
     self.chainLength = secrets.ratchet.chainLength
+    self.fingerprint = secrets.ratchet.fingerprint
     self.firstCounter = firstCounter
     self.provider = provider
     sendingKey = provider.packetKey(secrets.transportKeys.sending(role))

@@ -4,8 +4,9 @@ public import ZSSP
 
 /// Every nonce that was ever used for sealing, by key. Keys are told apart by their bytes, whoever holds them.
 ///
-/// The same message sealed again is the same packet: an X3 is computed anew when X2 comes twice and the first was not
-/// stored. Two messages under one nonce are what must not be.
+/// The same X3 sealed again is the same packet: it is computed anew when X2 comes twice and the first was not stored.
+/// Nothing else is ever sealed twice. C1, C2 and D have no plaintext, so there a counter that is used again would
+/// give the same tag.
 public final class NonceLedger: Sendable {
   private struct KeyBytes: Hashable {
     let first, second, third, fourth: UInt64
@@ -36,7 +37,8 @@ public final class NonceLedger: Sendable {
     entries.withLock {
       $0.seals += 1
       let earlier = $0.used[key, default: [:]].updateValue(tag, forKey: nonce)
-      if let earlier, earlier != tag, $0.reused == nil { $0.reused = nonce }
+      let isRepeatable = nonce.type == PacketType.completion.rawValue
+      if let earlier, !(isRepeatable && earlier == tag), $0.reused == nil { $0.reused = nonce }
     }
   }
 }

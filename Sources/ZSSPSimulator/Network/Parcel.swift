@@ -10,4 +10,6 @@ struct Parcel: Sendable {
   var sender: Int?
   /// It is not, byte by byte, what an endpoint sent.
   var isForged = false
+  /// Nothing of it is true: it can be no Hello of a peer, not even an old one.
+  var isMadeUp = false
 }

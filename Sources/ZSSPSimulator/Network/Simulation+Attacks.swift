@@ -27,10 +27,10 @@ extension Simulation {
       parcel.isForged = parcel.bytes != original.bytes
     case 2:
       parcel.bytes.removeLast(1 + attackRandom.below(parcel.bytes.count))
-      parcel.isForged = true
+      (parcel.isForged, parcel.isMadeUp) = (true, true)
     case 3:
       parcel.bytes += (0..<1 + attackRandom.below(64)).map { UInt8(truncatingIfNeeded: $0) }
-      parcel.isForged = true
+      (parcel.isForged, parcel.isMadeUp) = (true, true)
     case 4: forgeBody(&parcel)
     case 5: return flood(to: parcel.to)
     default:
@@ -48,7 +48,7 @@ extension Simulation {
     let keyID = parcel.bytes.prefix(4)
     let size = attackRandom.below(1400)
     parcel.bytes = keyID + (0..<size).map { _ in UInt8(truncatingIfNeeded: attackRandom.next()) }
-    parcel.isForged = true
+    (parcel.isForged, parcel.isMadeUp) = (true, true)
   }
 
   /// Hellos that pass every check that costs nothing.
@@ -58,7 +58,9 @@ extension Simulation {
       let hello = FloodHello.make(&random)
       attackRandom = random
       inject(
-        Parcel(from: mallory(attackRandom.below(1 << 16)), to: address, bytes: hello, sender: nil, isForged: true))
+        Parcel(
+          from: mallory(attackRandom.below(1 << 16)), to: address, bytes: hello, sender: nil, isForged: true,
+          isMadeUp: true))
     }
   }
 
@@ -69,6 +71,9 @@ extension Simulation {
   }
 
   private func mallory(_ host: Int) -> Address { Address(ipv4: 0xD000_0001 + UInt32(host), port: 6666) }
+
+  /// Whether an attacker lives there.
+  func isMallory(_ address: Address) -> Bool { address.port == 6666 && address.low >> 28 == 0xD }
 
   /// A stranger is an endpoint like any other, which the peers do not know. It tries what the protocol allows.
   func strangerActs(_ peer: SimulatedPeer) {
@@ -90,12 +95,14 @@ public enum FloodHello {
   /// A datagram.
   public static func make(_ random: inout SimulationRandom) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: FragmentHeader.size + PacketSize.hello)
-    // A valid point costs the responder most: in the stand-in's toy group most numbers are one.
+    // A valid point costs the responder most. In the stand-in's toy group small numbers are, with zeros behind them.
     let words = (bytes.count - FragmentHeader.size) / 8
     var counter: UInt64 = 0
     bytes.withMutableBytes { bytes in
       for index in 0..<words { bytes.store(random.next(), at: FragmentHeader.size + 8 * index) }
-      bytes.store(2 as UInt8, at: FragmentHeader.size + KeyID.size)
+      let point = FragmentHeader.size + KeyID.size
+      for index in 1..<PublicKey.size where index < 2 || index > 8 { bytes.store(0 as UInt8, at: point + index) }
+      bytes.store(2 as UInt8, at: point)
       counter = bytes.bytes.load(UInt64.self, at: FragmentHeader.size + PacketSize.helloWithoutChallenge - 8)
       // Unchallenged: all but the proof is zero.
       for index in 0..<3 {

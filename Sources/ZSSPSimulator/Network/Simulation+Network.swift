@@ -11,6 +11,11 @@ extension Simulation {
     {
       fail(.notSilent, "peer \(peer.index), whose Hellos require a ratchet, sent \(bytes.count) bytes to a stranger")
     }
+    // Whoever repeats a Hello that is recognised gets the answer to it, and can do nothing with it.
+    if peer.flags.contains(.helloRequiresRatchet), isMallory(address), !peer.repeaters.contains(address) {
+      fail(
+        .notSilent, "peer \(peer.index), whose Hellos require a ratchet, sent \(bytes.count) bytes to an attacker")
+    }
     var parcel = Parcel(from: peer.address, to: address, bytes: bytes, sender: peer.index)
     capture(parcel)
     let plan = isCalm ? .perfect : plan.network
@@ -45,6 +50,7 @@ extension Simulation {
       report.datagramsLost += 1
       return
     }
+    if !parcel.isMadeUp, isMallory(parcel.from) { peer.repeaters.insert(parcel.from) }
     let time = localTime(peer)
     let timers = stateTimers(peer)
     let bytes = parcel.bytes

@@ -19,6 +19,8 @@ package protocol SimulatedEndpoint: AnyObject {
   func rekey(_ session: Int, at now: Instant)
   func close(_ session: Int)
   func session(_ number: Int) -> SimulatedSession?
+  /// What tells a session and its key from others; nil before there is a key, or where it is not known.
+  func keyMark(_ session: Int) -> KeyMark?
   func takeEvents() -> [SimulatedEvent]
   func takeDatagrams() -> [(address: Address, bytes: [UInt8])]
 
@@ -93,10 +95,16 @@ package struct SimulatedSession {
 /// How much an implementation holds.
 package struct SimulatedHoldings {
   let sessions, halfOpen, incompleteHellos, keyIDs, timers, requests: Int
+  /// Bytes of all incomplete packets, and of those of the session that has most of them.
+  let reassemblyBytes, largestReassembly: Int
 
-  package init(sessions: Int, halfOpen: Int, incompleteHellos: Int, keyIDs: Int, timers: Int = 0, requests: Int = 0) {
+  package init(
+    sessions: Int, halfOpen: Int, incompleteHellos: Int, keyIDs: Int, timers: Int = 0, requests: Int = 0,
+    reassemblyBytes: Int = 0, largestReassembly: Int = 0
+  ) {
     (self.sessions, self.halfOpen, self.incompleteHellos) = (sessions, halfOpen, incompleteHellos)
     (self.keyIDs, self.timers, self.requests) = (keyIDs, timers, requests)
+    (self.reassemblyBytes, self.largestReassembly) = (reassemblyBytes, largestReassembly)
   }
 }
 
@@ -112,6 +120,7 @@ package struct SimulatedTraffic {
 
 /// An implementation that asks at once has no requests, and awaits no answers.
 extension SimulatedEndpoint {
+  package func keyMark(_ session: Int) -> KeyMark? { nil }
   package func nextRequest() -> Request? { nil }
   package func answer(_ id: RequestID, store answer: StoreAnswer, at now: Instant) {}
   package func answer(_ id: RequestID, accept decision: AcceptDecision, at now: Instant) {}

@@ -39,6 +39,8 @@ final class SimulatedPeer {
   /// How many downgrades had been reported in the simulation when the store was made to go back while the endpoint
   /// waited for it: the endpoint owes one more.
   var downgradesBefore: UInt64?
+  /// Attackers from whom this peer has got what might have been a peer's.
+  var repeaters: Set<Address> = []
 
   init(
     index: Int, configuration: EndpointConfiguration, endpoint: any SimulatedEndpoint, clock: SimulatedClock, peers: Int

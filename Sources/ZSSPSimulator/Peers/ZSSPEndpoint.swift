@@ -19,7 +19,18 @@ package final class ZSSPEndpoint: SimulatedEndpoint {
     let held = endpoint.diagnostics
     return SimulatedHoldings(
       sessions: held.sessions, halfOpen: held.halfOpen, incompleteHellos: held.incompleteHellos, keyIDs: held.keyIDs,
-      timers: held.timers, requests: held.requests)
+      timers: held.timers, requests: held.requests, reassemblyBytes: held.reassemblyBytes,
+      largestReassembly: held.largestReassembly)
+  }
+
+  /// How much the endpoint holds.
+  package var diagnostics: Diagnostics { endpoint.diagnostics }
+  /// What the endpoint counts.
+  package var statistics: Statistics { endpoint.statistics }
+  /// What Hellos must bring.
+  package var helloPolicy: HelloPolicy {
+    get { endpoint.helloPolicy }
+    set { endpoint.helloPolicy = newValue }
   }
 
   package var traffic: SimulatedTraffic {
@@ -78,6 +89,8 @@ package final class ZSSPEndpoint: SimulatedEndpoint {
       state: session.state, address: session.address, isEstablished: session.isEstablished,
       chainLength: session.chainLength, stateDeadline: timers.state, resendDeadline: timers.resend)
   }
+
+  package func keyMark(_ session: Int) -> KeyMark? { ids[session].flatMap { endpoint.keyMark($0) } }
 
   package func takeEvents() -> [SimulatedEvent] {
     var events: [SimulatedEvent] = []

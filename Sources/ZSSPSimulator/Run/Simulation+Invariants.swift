@@ -20,9 +20,33 @@ extension Simulation {
     {
       fail(.unbounded, "peer \(peer.index) holds \(held)")
     }
+    let reassemblyLimit =
+      held.sessions * settings.reassemblyLimit + held.halfOpen << 14 + settings.helloLimit * PacketSize.hello
+    if held.largestReassembly > settings.reassemblyLimit || held.reassemblyBytes > reassemblyLimit {
+      fail(.unbounded, "peer \(peer.index) holds \(held.reassemblyBytes) bytes of incomplete packets")
+    }
     let time = localTime(peer)
     let isDue = peer.endpoint.nextDeadline.map { $0 <= time } ?? false
     for index in peer.known.indices { observe(index, of: peer, at: time, isDue: isDue) }
+    for known in peer.known where known.state == "S2" { checkAgreement(known, of: peer) }
+  }
+
+  /// Both ends of a session that are in S2 have the same key.
+  private func checkAgreement(_ known: SimulatedPeer.Known, of peer: SimulatedPeer) {
+    guard let other = known.other, var mark = peer.endpoint.keyMark(known.id) else { return }
+    for counterpart in peers[other].known where counterpart.state == "S2" && counterpart.other == peer.index {
+      guard let theirs = peers[other].endpoint.keyMark(counterpart.id), theirs.sending == mark.receiving,
+        theirs.receiving == mark.sending
+      else { continue }
+      report.agreements += 1
+      hooks.misread?(&mark)
+      if theirs.fingerprint != mark.fingerprint || theirs.chainLength != mark.chainLength {
+        fail(
+          .disagreement,
+          "peers \(peer.index) and \(other) are in S2 with different keys, of chain lengths \(mark.chainLength) "
+            + "and \(theirs.chainLength)")
+      }
+    }
   }
 
   /// Follows the state of a session as it looks from outside.

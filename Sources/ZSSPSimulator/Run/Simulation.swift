@@ -18,6 +18,8 @@ public final class Simulation {
     public var forgets: (() -> Bool)?
     /// Delivers each message so often.
     public var deliveries = 1
+    /// Changes what is seen of a key.
+    package var misread: ((inout KeyMark) -> Void)?
 
     /// Nobody lies.
     public init() {}
@@ -132,7 +134,7 @@ public final class Simulation {
   }
 
   /// Does all that is due until `end`.
-  private func proceed(until end: Instant) throws(Violation) {
+  func proceed(until end: Instant) throws(Violation) {
     while let (time, item) = agenda.next(by: end) {
       now = max(now, time)
       report.steps += 1

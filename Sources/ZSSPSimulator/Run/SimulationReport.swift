@@ -55,6 +55,8 @@ public struct SimulationReport: Sendable, Hashable, Codable {
   public var publicKeyWork: UInt64 = 0
   /// AEAD seals, each under a nonce of its own.
   public var seals: UInt64 = 0
+  /// Times that both ends of a session were seen in S2, with the same key.
+  public var agreements: UInt64 = 0
   /// Times that turbulence ended and every pair came back.
   public var recoveries: UInt64 = 0
   /// The longest time that it took every pair to come back, in virtual seconds.
@@ -74,7 +76,7 @@ public struct SimulationReport: Sendable, Hashable, Codable {
     let counters: [WritableKeyPath<SimulationReport, UInt64>] = [
       \.steps, \.datagramsSent, \.datagramsReceived, \.datagramsLost, \.datagramsDuplicated, \.attacks,
       \.messagesSent, \.messagesReceived, \.handshakes, \.rekeys, \.restarts, \.downgrades, \.moves, \.crashes,
-      \.storesLost, \.storeFailures, \.partitions, \.rebindings, \.clockLeaps, \.publicKeyWork, \.seals,
+      \.storesLost, \.storeFailures, \.partitions, \.rebindings, \.clockLeaps, \.publicKeyWork, \.seals, \.agreements,
       \.recoveries, \.reopenedAfterMoves, \.reopenedAfterSwaps,
     ]
     for counter in counters { sum[keyPath: counter] += right[keyPath: counter] }

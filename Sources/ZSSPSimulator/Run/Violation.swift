@@ -22,7 +22,7 @@ public struct Violation: Error, Sendable, Hashable {
     case chainWentBack
     /// A persistent peer is never downgraded.
     case downgraded
-    /// A silent responder (π1) sends nothing to strangers.
+    /// A silent responder (π1) sends nothing to strangers, nor to where forged Hellos come from.
     case notSilent
     /// A stranger gets no session.
     case strangerAccepted
@@ -30,7 +30,7 @@ public struct Violation: Error, Sendable, Hashable {
     case lockedOut
     /// In calm, no session ends and no message is lost.
     case calmBroken
-    /// Both ends of a session in S2 hold the same chain.
+    /// Both ends of a session in S2 have the same key.
     case disagreement
   }
 

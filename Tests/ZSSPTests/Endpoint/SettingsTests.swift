@@ -56,7 +56,7 @@ struct SettingsTests {
     Positive(testDescription: "resendInterval") { $0.resendInterval = .nanoseconds($1) },
     Positive(testDescription: "handshakeTimeout") { $0.handshakeTimeout = .nanoseconds($1) },
     Positive(testDescription: "rekeyTimeout") { $0.rekeyTimeout = .nanoseconds($1) },
-    Positive(testDescription: "rekeyAfter") { $0.rekeyAfter = .nanoseconds($1) },
+    Positive(testDescription: "rekeyAfter") { ($0.rekeyAfter, $0.rekeyJitter) = (.nanoseconds($1), .zero) },
     Positive(testDescription: "reassemblyTimeout") { $0.reassemblyTimeout = .nanoseconds($1) },
     Positive(testDescription: "halfOpenLimit") { $0.halfOpenLimit = $1 },
     Positive(testDescription: "helloLimit") { $0.helloLimit = $1 },
@@ -76,6 +76,60 @@ struct SettingsTests {
     #expect(error(of: settings) == nil)
   }
 
+  /// The clock counts nanoseconds. A timer of less was due again at once, and the endpoint never came to an end.
+  @Test("a duration of less than a nanosecond is none", arguments: positiveSettings.prefix(5))
+  func subNanosecond(_ setting: Positive) {
+    var settings = Settings()
+    setting.set(&settings, 1)
+    #expect(error(of: settings) == nil)
+    let almost = Duration(secondsComponent: 0, attosecondsComponent: 999_999_999)
+    for path in [\.resendInterval, \.handshakeTimeout, \.rekeyTimeout, \.rekeyAfter, \.reassemblyTimeout]
+      as [DurationPath]
+    where settings[keyPath: path] == .nanoseconds(1) {
+      settings[keyPath: path] = almost
+      #expect(error(of: settings) == .notPositive(setting.testDescription))
+      return
+    }
+    Issue.record("\(setting.testDescription) is no duration")
+  }
+
+  private typealias DurationPath = WritableKeyPath<Settings, Duration>
+
+  /// With a jitter of the whole time S2's timer could be due at once, or before it was set.
+  @Test(
+    "the jitter of the re-key is less than its time",
+    arguments: [
+      (.zero, true), (.milliseconds(9_999), true), (.seconds(10), false), (.seconds(11), false),
+      (.nanoseconds(-1), false),
+    ] as [(Duration, Bool)])
+  func jitter(_ jitter: Duration, _ isValid: Bool) {
+    var settings = Settings()
+    (settings.rekeyAfter, settings.rekeyJitter) = (.seconds(10), jitter)
+    #expect(error(of: settings) == (isValid ? nil : .jitterOutOfRange(rekeyJitter: jitter, rekeyAfter: .seconds(10))))
+  }
+
+  /// `reassemblyBytes` is 1 MiB, and a message may be three times as long: it never arrived.
+  @Test(
+    "a message of the largest size arrives at every MTU", arguments: [128, 1400, 20_000, 40_000, 65_507],
+    [1, 1 << 20])
+  func largestMessage(mtu: Int, reassemblyBytes: Int) throws {
+    var settings = Settings()
+    (settings.mtu, settings.reassemblyBytes) = (mtu, reassemblyBytes)
+    let pair = try Pair(provider: FastCrypto(seed: 6), settings: settings)
+    let (one, _) = try pair.establish()
+    for size in [settings.largestMessage, settings.largestMessage - 1] {
+      let message = [UInt8](repeating: 6, count: size)
+      try pair.alice.send(message, on: one, at: pair.now)
+      // The shorter fragments first: the first to come says how large the others may be.
+      for datagram in pair.intercept().reversed() { pair.deliver(datagram) }
+      #expect(pair.bob.messages.last?.bytes == message)
+    }
+    #expect(pair.bob.statistics.dropped == 0 && pair.bob.diagnostics.reassemblyBytes == 0)
+    #expect(throws: SendError.messageTooLarge(size: settings.largestMessage + 1, limit: settings.largestMessage)) {
+      try pair.alice.send([UInt8](repeating: 6, count: settings.largestMessage + 1), on: one, at: pair.now)
+    }
+  }
+
   @Test("an endpoint refuses settings that cannot work, and draws nothing", arguments: providers)
   func endpoint(_ provider: any CryptoProvider) throws {
     let tape = Tape([])
@@ -92,6 +146,10 @@ struct SettingsTests {
     arguments: [
       (.mtuOutOfRange(5), ["5", "128", "65507"]), (.notPositive("helloLimit"), ["helloLimit", "greater than zero"]),
       (.keyUseLimitTooLarge(1 << 40), ["1099511627776", "2^32 - 1"]),
+      (
+        .jitterOutOfRange(rekeyJitter: .seconds(7), rekeyAfter: .seconds(5)),
+        ["7.0 seconds", "5.0 seconds", "less than"]
+      ),
     ] as [(ConfigurationError, [String])])
   func descriptions(_ error: ConfigurationError, _ parts: [String]) {
     for part in parts { #expect(error.description.contains(part)) }

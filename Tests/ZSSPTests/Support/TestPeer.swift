@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import ZSSP
+
+@testable import ZSSP
 
 /// A datagram on its way.
 struct Datagram: Sendable {
@@ -12,14 +13,16 @@ struct Datagram: Sendable {
 final class TestPeer {
   let address: Address
   private var endpoint: Endpoint
-  private let configuration: EndpointConfiguration
+  let configuration: EndpointConfiguration
   var store: MemoryRatchetStore
   /// What the application says of others.
   var decide: (AcceptRequest) -> AcceptDecision = { _ in .accept(.opportunistic) }
-  /// Answers store requests; nil loses the request.
+  /// Answers store requests; nil leaves the request in ``unanswered``.
   var answerStore: ((StoreRequest) -> StoreAnswer?)?
-  /// The requests that `answerStore` lost.
-  private(set) var unanswered: [RequestID] = []
+  /// Store requests that were not answered.
+  private(set) var unanswered: [(id: RequestID, request: StoreRequest)] = []
+  /// Gives every answer of the store twice.
+  var repeatsAnswers = false
   private(set) var events: [Event] = []
   /// How many downgrades were reported before the last restart.
   private var earlierDowngrades = 0
@@ -49,11 +52,23 @@ final class TestPeer {
 
   func close(_ session: SessionID) { endpoint.close(session) }
 
+  /// Answers a store request after all.
+  func answer(_ id: RequestID, _ answer: StoreAnswer, at now: Instant) { endpoint.answer(id, store: answer, at: now) }
+
+  /// The next packet of the session gets this counter, as if those between had been sent and lost.
+  func skipCounters(_ session: SessionID, to counter: UInt64) { endpoint.sessions[session]?.sendCounter = counter }
+  /// The counter of the next packet.
+  func nextCounter(_ session: SessionID) -> UInt64? { endpoint.sessions[session]?.sendCounter }
+
   func state(_ session: SessionID) -> String? { endpoint.session(session)?.state }
   func chainLength(_ session: SessionID) -> UInt64? { endpoint.session(session)?.chainLength }
   var statistics: Statistics { endpoint.statistics }
   var sessionCount: Int { endpoint.sessionCount }
   var halfOpenCount: Int { endpoint.halfOpenCount }
+  var diagnostics: Diagnostics { endpoint.diagnostics }
+  func description(_ session: SessionID) -> SessionDescription? { endpoint.session(session) }
+  /// When the session's state ends, and when its packet is sent again.
+  func timers(_ session: SessionID) -> [Instant]? { endpoint.stateTimers(session).map { [$0.state, $0.resend] } }
 
   @discardableResult
   func receive(_ bytes: [UInt8], from source: Address, at now: Instant) -> Reception {
@@ -68,11 +83,6 @@ final class TestPeer {
     return reception
   }
 
-  /// Answers a request that was lost.
-  func answer(_ id: RequestID, store answer: StoreAnswer, at now: Instant) {
-    endpoint.answer(id, store: answer, at: now)
-  }
-
   func advance(to now: Instant) { endpoint.advance(to: now) }
 
   /// Answers all requests and takes what goes out.
@@ -81,7 +91,12 @@ final class TestPeer {
       switch request {
       case .store(let id, let request):
         let answer = answerStore.map { $0(request) } ?? store.answer(request)
-        if let answer { endpoint.answer(id, store: answer, at: now) } else { unanswered.append(id) }
+        guard let answer else {
+          unanswered.append((id, request))
+          continue
+        }
+        endpoint.answer(id, store: answer, at: now)
+        if repeatsAnswers { endpoint.answer(id, store: answer, at: now) }
       case .accept(let id, let request):
         endpoint.answer(id, accept: decide(request), at: now)
       case .work(let work):

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+
+@testable import ZSSP
+
+/// At most two keys are held; making room for a new one erases the older (section 7).
+@Suite("Keys are erased")
+struct KeyErasureTests {
+  /// Keyed objects, by whose they are, for as long as somebody holds them.
+  private final class Watch: @unchecked Sendable {
+    // The endpoints of a test are driven on one thread.
+    private struct Weak {
+      weak var key: AnyObject?
+    }
+    private var packetKeys: [Weak] = []
+    private var headerKeys: [Weak] = []
+
+    func note(packetKey: AnyObject) { packetKeys.append(Weak(key: packetKey)) }
+    func note(headerKey: AnyObject) { headerKeys.append(Weak(key: headerKey)) }
+    var livePacketKeys: Int { packetKeys.count { $0.key != nil } }
+    var liveHeaderKeys: Int { headerKeys.count { $0.key != nil } }
+    var made: Int { packetKeys.count }
+  }
+
+  /// Another provider, but its keyed objects are watched.
+  private struct WatchedProvider: CryptoProvider {
+    let base: any CryptoProvider
+    let watch: Watch
+
+    var name: String { base.name }
+    func fillRandom(_ bytes: inout MutableRawSpan) { base.fillRandom(&bytes) }
+    func hash(_ first: RawSpan, _ second: RawSpan) -> Digest { base.hash(first, second) }
+    func authenticator(key: RawSpan) -> any MessageAuthenticator { base.authenticator(key: key) }
+    func generateAgreementKey() -> any AgreementPrivateKey { base.generateAgreementKey() }
+    func agreementKey(privateBytes: RawSpan) throws(CryptoFailure) -> any AgreementPrivateKey {
+      try base.agreementKey(privateBytes: privateBytes)
+    }
+    func agreementPublicKey(_ key: PublicKey) throws(CryptoFailure) -> any AgreementPublicKey {
+      try base.agreementPublicKey(key)
+    }
+    func generateEncapsulationKey(for algorithm: KEM) -> any DecapsulationKey {
+      base.generateEncapsulationKey(for: algorithm)
+    }
+    func encapsulate(to encapsulationKey: RawSpan, for algorithm: KEM) throws(CryptoFailure) -> Encapsulation {
+      try base.encapsulate(to: encapsulationKey, for: algorithm)
+    }
+    func packetKey(_ key: Secret) -> any PacketKey {
+      let made = base.packetKey(key)
+      watch.note(packetKey: made)
+      return made
+    }
+    func headerKey(_ key: Secret) -> any HeaderKey {
+      let made = base.headerKey(key)
+      watch.note(headerKey: made)
+      return made
+    }
+  }
+
+  private let watch = Watch()
+
+  private func pair() throws -> Pair {
+    try Pair.persistent(WatchedProvider(base: FastCrypto(seed: 0x1E), watch: watch))
+  }
+
+  /// Both ends hold so many keys, each a pair of keyed objects, and one pair of header keys.
+  private func expectKeys(_ count: Int, sourceLocation: SourceLocation = #_sourceLocation) {
+    #expect(watch.livePacketKeys == 2 * 2 * count, sourceLocation: sourceLocation)
+    #expect(watch.liveHeaderKeys == (count == 0 ? 0 : 2 * 2), sourceLocation: sourceLocation)
+  }
+
+  @Test func onlyTheKeysThatAreHeldLive() throws {
+    let pair = try pair()
+    expectKeys(0)
+    let (one, other) = try pair.establish()
+    expectKeys(1)
+    for rekey in 1...4 {
+      let (peer, id) = rekey % 2 == 0 ? (pair.alice, one) : (pair.bob, other)
+      #expect(peer.rekey(id, at: pair.now))
+      pair.settle()
+      // The current key, and the previous one for what comes late.
+      expectKeys(2)
+      #expect(pair.alice.diagnostics.keyIDs == 2 && pair.bob.diagnostics.keyIDs == 2)
+    }
+    #expect(pair.alice.description(one)?.statistics.rekeys == 4)
+    // The others were for the exchange of keys, and gone as soon as they had been used.
+    #expect(watch.made > 2 * 2 * 5)
+    pair.alice.close(one)
+    pair.bob.close(other)
+    expectKeys(0)
+    #expect(pair.alice.diagnostics.keyIDs == 0 && pair.bob.diagnostics.keyIDs == 0)
+  }
+
+  @Test("a re-key that is under way holds two keys at most, and leaves one behind if it fails")
+  func inTheMiddle() throws {
+    let pair = try pair()
+    let (one, other) = try pair.establish()
+    #expect(pair.bob.rekey(other, at: pair.now))
+    pair.settle()
+    var next = pair.beginRekey(other)
+    for _ in 0..<4 {
+      #expect(watch.livePacketKeys <= 2 * 2 * 2)
+      next = pair.round(next)
+    }
+    #expect(next.isEmpty && pair.alice.state(one) == "S2" && pair.bob.state(other) == "S2")
+    // Everything is lost from here on: R1 comes to its timeout, and takes all keys with it.
+    _ = pair.beginRekey(other)
+    for _ in 0..<61 {
+      pair.skip(.seconds(1))
+      pair.bob.advance(to: pair.now)
+      _ = pair.bob.pump(at: pair.now)
+    }
+    #expect(pair.bob.endReasons == [.rekeyTimeout] && watch.livePacketKeys == 2 * 2)
+  }
+
+  @Test("of a handshake that comes to nothing no key is left")
+  func abandoned() throws {
+    let pair = try pair()
+    let session = try pair.alice.open(to: pair.bob, at: pair.now)
+    // A3, and B2.
+    _ = pair.round(pair.round(pair.intercept()))
+    #expect(pair.alice.state(session) == "A3" && watch.livePacketKeys == 2)
+    pair.alice.close(session)
+    #expect(watch.livePacketKeys == 0)
+    pair.run(for: .seconds(10))
+    #expect(pair.bob.halfOpenCount == 0 && watch.liveHeaderKeys == 0 && pair.bob.diagnostics.keyIDs == 0)
+  }
+
+  @Test("late data is read under the previous key, and no longer under the one before")
+  func lateData() throws {
+    let pair = try pair()
+    let (one, other) = try pair.establish()
+    try pair.alice.send([1], on: one, at: pair.now)
+    try pair.alice.send([2], on: one, at: pair.now)
+    let late = pair.intercept()
+    #expect(pair.bob.rekey(other, at: pair.now))
+    pair.settle()
+    pair.deliver(late[0])
+    #expect(pair.bob.messages.map(\.bytes) == [[1]])
+    #expect(pair.bob.rekey(other, at: pair.now))
+    pair.settle()
+    #expect(pair.bob.receive(late[1].bytes, from: late[1].from, at: pair.now) == .dropped(.unknownKeyID))
+    try pair.expectWorking()
+  }
+}
