@@ -5,7 +5,9 @@ struct FuzzInput {
   private let content: [UInt8]
   private var offset = 0
 
-  init(_ start: UnsafePointer<UInt8>?, _ count: Int) { content = Array(UnsafeBufferPointer(start: start, count: count)) }
+  init(_ start: UnsafePointer<UInt8>?, _ count: Int) {
+    content = Array(UnsafeBufferPointer(start: start, count: count))
+  }
 
   /// Whether all of it has been read.
   var isEmpty: Bool { offset >= content.count }

@@ -52,6 +52,9 @@ final class TestPeer {
   var statistics: Statistics { endpoint.statistics }
   var sessionCount: Int { endpoint.sessionCount }
   var halfOpenCount: Int { endpoint.halfOpenCount }
+  var diagnostics: Diagnostics { endpoint.diagnostics }
+  func peerAddress(_ session: SessionID) -> Address? { endpoint.session(session)?.address }
+  func stateTimers(_ session: SessionID) -> (state: Instant, resend: Instant)? { endpoint.stateTimers(session) }
 
   @discardableResult
   func receive(_ bytes: [UInt8], from source: Address, at now: Instant) -> Reception {
