@@ -81,6 +81,16 @@ struct SessionDoorTests {
     #expect(pair.bob.messages.count == 2)
   }
 
+  @Test func aControlPacketIsTakenOnce() throws {
+    let scene = try Scene(.keyConfirm, FastCrypto(seed: 1))
+    let (pair, confirmation) = (scene.pair, try #require(scene.datagrams.first))
+    pair.deliver(confirmation)
+    let sent = pair.alice.statistics.datagramsSent
+    #expect(pair.alice.receive(confirmation.bytes, from: confirmation.from, at: pair.now) == .dropped(.replayed))
+    pair.collect()
+    #expect(pair.alice.statistics.datagramsSent == sent, "a C1 that was answered is not answered again")
+  }
+
   @Test func theNewestMessageMovesTheSessionAndAnOlderOneDoesNot() throws {
     let (pair, session, answered) = try established()
     let older = try #require(message([1], pair, session).first)
