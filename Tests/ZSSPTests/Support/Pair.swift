@@ -9,17 +9,19 @@ final class Pair {
   /// What is on its way, in order.
   private(set) var inFlight: [Datagram] = []
 
+  /// - Parameter bobProfile: Bob's profile, where it is not the one that Alice has.
   init(
-    provider: any CryptoProvider, profile: Profile = .kyber1024, flags: SecurityFlags = .opportunistic,
+    provider: any CryptoProvider, profile: Profile = .kyber1024, bobProfile: Profile? = nil,
+    flags: SecurityFlags = .opportunistic,
     helloPolicy: HelloPolicy = .allow, settings: Settings = Settings()
   ) throws {
-    func configuration() -> EndpointConfiguration {
+    func configuration(_ profile: Profile) -> EndpointConfiguration {
       EndpointConfiguration(
         staticKey: provider.generateAgreementKey(), provider: provider, profile: profile, flags: flags,
         helloPolicy: helloPolicy, settings: settings)
     }
-    alice = try TestPeer(configuration(), at: Address(ipv4: 0x0A00_0001, port: 1111))
-    bob = try TestPeer(configuration(), at: Address(ipv4: 0x0A00_0002, port: 2222))
+    alice = try TestPeer(configuration(profile), at: Address(ipv4: 0x0A00_0001, port: 1111))
+    bob = try TestPeer(configuration(bobProfile ?? profile), at: Address(ipv4: 0x0A00_0002, port: 2222))
   }
 
   /// Takes what both have to send into flight.

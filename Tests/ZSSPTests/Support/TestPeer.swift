@@ -18,6 +18,8 @@ final class TestPeer {
   var decide: (AcceptRequest) -> AcceptDecision = { _ in .accept(.opportunistic) }
   /// Answers store requests; nil loses the request.
   var answerStore: ((StoreRequest) -> StoreAnswer?)?
+  /// Whether whoever drives the endpoint is too busy for an item of work.
+  var isTooBusy: (PublicKeyWork.Kind) -> Bool = { _ in false }
   private(set) var events: [Event] = []
   /// How many downgrades were reported before the last restart.
   private var earlierDowngrades = 0
@@ -52,6 +54,10 @@ final class TestPeer {
   var statistics: Statistics { endpoint.statistics }
   var sessionCount: Int { endpoint.sessionCount }
   var halfOpenCount: Int { endpoint.halfOpenCount }
+  var helloPolicy: HelloPolicy {
+    get { endpoint.helloPolicy }
+    set { endpoint.helloPolicy = newValue }
+  }
   var diagnostics: Diagnostics { endpoint.diagnostics }
   func peerAddress(_ session: SessionID) -> Address? { endpoint.session(session)?.address }
   func stateTimers(_ session: SessionID) -> (state: Instant, resend: Instant)? { endpoint.stateTimers(session) }
@@ -81,7 +87,7 @@ final class TestPeer {
       case .accept(let id, let request):
         endpoint.answer(id, accept: decide(request), at: now)
       case .work(let work):
-        endpoint.complete(work.run(), at: now)
+        if isTooBusy(work.kind) { endpoint.refuse(work.id) } else { endpoint.complete(work.run(), at: now) }
       }
     }
     while let event = endpoint.nextEvent() { events.append(event) }
