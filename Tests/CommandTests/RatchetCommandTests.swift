@@ -134,6 +134,23 @@ struct RatchetCommandTests {
     #expect(try String(contentsOfFile: tool.path("store"), encoding: .utf8) == content)
   }
 
+  @Test("bug: of two entries for one peer, one in base64 and one in hexadecimal digits, any was taken")
+  func aPeerThatIsThereTwiceIsNotTaken() throws {
+    let tool = try Tool()
+    _ = try tool.run("keygen", tool.path("key"))
+    let names = try [tool.run("pubkey", tool.path("key")), tool.run("pubkey", tool.path("key"), "--hex")].map {
+      $0.output.trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+    let bytes = Data(repeating: 7, count: 32).base64EncodedString()
+    let state = #"{"state1":{"key":"\#(bytes)","fingerprint":"\#(bytes)","chainLength":1}}"#
+    let entries = names.map { #""\#($0)":\#(state)"# }.joined(separator: ",")
+    let content = #"{"format":"zssp ratchet store","version":1,"peers":{\#(entries)}}"#
+    try Data(content.utf8).write(to: URL(filePath: tool.path("store")))
+    let result = try tool.run("listen", "--bind", "127.0.0.1:0", "--store", tool.path("store"))
+    #expect(result.exitCode == 2 && result.errors.contains("another entry"))
+    #expect(try String(contentsOfFile: tool.path("store"), encoding: .utf8) == content)
+  }
+
   @Test func aStoreIsForOneProcessAtATime() throws {
     let peers = try Peers()
     let listener = try peers.listen("--store", peers.tool.path("store"))

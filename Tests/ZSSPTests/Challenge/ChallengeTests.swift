@@ -45,6 +45,18 @@ struct ChallengeTests {
     #expect(bob.redeemedCount == 0)
   }
 
+  @Test(
+    "bug: a salt that was rotated late began its second lifetime anew, so that answers were good for three",
+    arguments: providers)
+  func aLateRotationDoesNotProlongASalt(provider: any CryptoProvider) {
+    let bob = Responder(provider)
+    let answer = bob.answer(from: alice)
+    bob.now = bob.now.advanced(by: ChallengeIssuer.saltLifetime + .seconds(59))
+    #expect(!bob.redeem(answer, from: mallory), "rotates the salts, a moment before both are too old")
+    bob.now = bob.now.advanced(by: .seconds(1))
+    #expect(!bob.redeem(answer, from: alice))
+  }
+
   @Test(arguments: providers)
   func noNumberOfStrangersMakesAnHonestAnswerStale(provider: any CryptoProvider) {
     let bob = Responder(provider)

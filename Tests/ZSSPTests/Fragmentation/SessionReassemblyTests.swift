@@ -181,6 +181,15 @@ struct SessionReassemblyTests {
     #expect(buffer.count == 1 && buffer.bytes == 404)
   }
 
+  @Test("bug: a newer packet that was too large took the slot of an older one before it was refused")
+  func tooLargeForASlotInUse() {
+    var buffer = buffer(bytes: 1000)
+    let older = Fragment.cut(message(100), into: 2, counter: 5)
+    #expect(buffer.insert(older[0]) == .stored)
+    #expect(buffer.insert(Fragment.cut(message(4000), into: 4, counter: 5 + 64)[0]) == .refused(.reassemblyFull))
+    #expect(buffer.insert(older[1]) == .complete(message(100)))
+  }
+
   @Test("the limit of one packet is exact", arguments: [(4177, true), (4178, false), (4600, false), (60_000, false)])
   func packetLimit(_ size: Int, _ isGood: Bool) {
     var buffer = buffer(packets: 1, bytes: 1 << 14, packetBytes: 4177)

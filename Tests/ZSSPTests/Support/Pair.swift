@@ -9,18 +9,20 @@ final class Pair {
   /// What is on its way, in order.
   private(set) var inFlight: [Datagram] = []
 
+  /// - Parameter bobProfile: Bob's profile, where it is not the one that Alice has.
   init(
-    provider: any CryptoProvider, profile: Profile = .kyber1024, flags: SecurityFlags = .opportunistic,
-    helloPolicy: HelloPolicy = .allow, settings: Settings = Settings(), providerOfBob: (any CryptoProvider)? = nil
+    provider: any CryptoProvider, profile: Profile = .kyber1024, bobProfile: Profile? = nil,
+    flags: SecurityFlags = .opportunistic, helloPolicy: HelloPolicy = .allow, settings: Settings = Settings(),
+    providerOfBob: (any CryptoProvider)? = nil
   ) throws {
-    func configuration(_ provider: any CryptoProvider) -> EndpointConfiguration {
+    func configuration(_ provider: any CryptoProvider, _ profile: Profile) -> EndpointConfiguration {
       EndpointConfiguration(
         staticKey: provider.generateAgreementKey(), provider: provider, profile: profile, flags: flags,
         helloPolicy: helloPolicy, settings: settings)
     }
-    alice = try TestPeer(configuration(provider), at: Address(ipv4: 0x0A00_0001, port: 1111))
+    alice = try TestPeer(configuration(provider, profile), at: Address(ipv4: 0x0A00_0001, port: 1111))
     bob = try TestPeer(
-      configuration(providerOfBob ?? provider), at: Address(ipv4: 0x0A00_0002, port: 2222))
+      configuration(providerOfBob ?? provider, bobProfile ?? profile), at: Address(ipv4: 0x0A00_0002, port: 2222))
   }
 
   /// Takes what both have to send into flight.

@@ -23,6 +23,8 @@ final class TestPeer {
   private(set) var unanswered: [(id: RequestID, request: StoreRequest)] = []
   /// Gives every answer of the store twice.
   var repeatsAnswers = false
+  /// Whether whoever drives the endpoint is too busy for an item of work.
+  var isTooBusy: (PublicKeyWork.Kind) -> Bool = { _ in false }
   private(set) var events: [Event] = []
   /// How many downgrades were reported before the last restart.
   private var earlierDowngrades = 0
@@ -69,6 +71,12 @@ final class TestPeer {
   func description(_ session: SessionID) -> SessionDescription? { endpoint.session(session) }
   /// When the session's state ends, and when its packet is sent again.
   func timers(_ session: SessionID) -> [Instant]? { endpoint.stateTimers(session).map { [$0.state, $0.resend] } }
+  var helloPolicy: HelloPolicy {
+    get { endpoint.helloPolicy }
+    set { endpoint.helloPolicy = newValue }
+  }
+  func peerAddress(_ session: SessionID) -> Address? { endpoint.session(session)?.address }
+  func stateTimers(_ session: SessionID) -> (state: Instant, resend: Instant)? { endpoint.stateTimers(session) }
 
   @discardableResult
   func receive(_ bytes: [UInt8], from source: Address, at now: Instant) -> Reception {
@@ -100,7 +108,7 @@ final class TestPeer {
       case .accept(let id, let request):
         endpoint.answer(id, accept: decide(request), at: now)
       case .work(let work):
-        endpoint.complete(work.run(), at: now)
+        if isTooBusy(work.kind) { endpoint.refuse(work.id) } else { endpoint.complete(work.run(), at: now) }
       }
     }
     while let event = endpoint.nextEvent() { events.append(event) }

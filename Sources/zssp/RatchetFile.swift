@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import ZSSP
+import ZSSPSwiftCrypto
+
+/// The content of a ``FileRatchetStore`` as text: JSON, with a version.
+enum RatchetFile {
+  /// Why a text is not the content of a ratchet store.
+  enum Failure: Error, Equatable, CustomStringConvertible {
+    case damaged
+    case otherFormat
+    case newerVersion(Int)
+    case damagedEntry(String)
+    case repeatedEntry(String)
+
+    var description: String {
+      switch self {
+      case .damaged: "not a ratchet store, or damaged; it is left as it is"
+      case .otherFormat: "not a ratchet store"
+      case .newerVersion(let version):
+        "version \(version) is newer than this zssp, which knows \(Content.version)"
+      case .damagedEntry(let key): "the entry of \(key) is damaged; the file is left as it is"
+      case .repeatedEntry(let key): "there is another entry for the peer \(key); the file is left as it is"
+      }
+    }
+  }
+
+  private struct Content: Codable {
+    static let format = "zssp ratchet store"
+    static let version = 1
+    var format = Self.format
+    var version = Self.version
+    var peers: [String: Pair] = [:]
+  }
+
+  private struct Pair: Codable {
+    var state1: State
+    var state2: State?
+  }
+
+  private struct State: Codable {
+    var key: Data
+    var fingerprint: Data
+    var chainLength: UInt64
+
+    init(_ state: RatchetState) {
+      key = Data(state.key.bytes.array)
+      fingerprint = Data(state.fingerprint.bytes)
+      chainLength = state.chainLength
+    }
+
+    /// The state; nil if its parts do not have their sizes.
+    var ratchet: RatchetState? {
+      guard key.count == 32, fingerprint.count == Fingerprint.size else { return nil }
+      let (key, fingerprint) = (Array(key), Array(fingerprint))
+      return RatchetState(
+        key: Secret(copying: key.rawBytes), fingerprint: Fingerprint(fingerprint.rawBytes), chainLength: chainLength)
+    }
+  }
+
+  /// What is stored for each peer.
+  static func pairs(in text: String) throws(Failure) -> [PublicKey: RatchetPair] {
+    let content: Content
+    do { content = try JSONDecoder().decode(Content.self, from: Data(text.utf8)) } catch { throw .damaged }
+    guard content.format == Content.format else { throw .otherFormat }
+    guard content.version <= Content.version else { throw .newerVersion(content.version) }
+    var pairs: [PublicKey: RatchetPair] = [:]
+    for (key, pair) in content.peers {
+      guard let peer = try? PublicKey(text: key), let state1 = pair.state1.ratchet else { throw .damagedEntry(key) }
+      let state2 = pair.state2?.ratchet
+      guard pair.state2 == nil || state2 != nil else { throw .damagedEntry(key) }
+      // A key can be written in two ways; of two entries nobody knows which is the newer.
+      guard pairs[peer] == nil else { throw .repeatedEntry(key) }
+      pairs[peer] = RatchetPair(state1, state2)
+    }
+    return pairs
+  }
+
+  /// The text that ``pairs(in:)`` reads.
+  static func text(_ pairs: [PublicKey: RatchetPair]) throws -> String {
+    var content = Content()
+    for (peer, pair) in pairs {
+      content.peers[peer.text] = Pair(state1: State(pair.state1), state2: pair.state2.map(State.init))
+    }
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    return String(decoding: try encoder.encode(content), as: UTF8.self) + "\n"
+  }
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+import ZSSP
+
+/// Stores that fail, drivers that are too busy, packets that stay incomplete, ends that differ.
+@Suite("Misfortunes of a handshake and a re-key")
+struct MisfortuneTests {
+  private let provider = FastCrypto(seed: 1)
+
+  @Test func anIncompleteX3IsDroppedAfterFiveSecondsAndTheHandshakeStays() throws {
+    let pair = try Pair(provider: provider)
+    _ = try pair.alice.open(to: pair.bob, identity: [UInt8](repeating: 7, count: 4000), at: pair.now)
+    for _ in 0..<2 { for datagram in pair.intercept() { pair.deliver(datagram) } }
+    let completion = pair.intercept()
+    #expect(completion.count == 3)
+    pair.deliver(completion[0])
+    pair.skip(.milliseconds(4999))
+    pair.bob.advance(to: pair.now)
+    #expect(pair.bob.statistics[.reassemblyTimeout] == 0)
+    pair.skip(.milliseconds(1))
+    pair.bob.advance(to: pair.now)
+    #expect(pair.bob.statistics[.reassemblyTimeout] == 1 && pair.bob.halfOpenCount == 1)
+    for datagram in completion { pair.deliver(datagram) }
+    #expect(pair.bob.establishedSession != nil)
+  }
+
+  @Test func thePolicyForHellosCanBeChanged() throws {
+    let pair = try Pair(provider: provider)
+    #expect(pair.bob.helloPolicy == .allow)
+    pair.bob.helloPolicy = .drop
+    #expect(pair.bob.helloPolicy == .drop)
+    let session = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.settle()
+    #expect(pair.bob.statistics[.overBudget] == 1 && pair.bob.statistics.publicKeyWork == 0)
+    pair.bob.helloPolicy = .allow
+    pair.run(for: .seconds(1))
+    #expect(pair.alice.state(session) == "S2")
+  }
+
+  @Test func workThatIsRefusedLeavesNothingBehind() throws {
+    let pair = try Pair(provider: provider)
+    pair.bob.isTooBusy = { $0 == .helloReceived }
+    let session = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.settle()
+    #expect(pair.bob.statistics[.busy] == 1)
+    #expect(pair.bob.halfOpenCount == 0 && pair.bob.diagnostics.timers == 0 && pair.bob.diagnostics.requests == 0)
+    pair.bob.isTooBusy = { _ in false }
+    pair.run(for: .seconds(1))
+    #expect(pair.alice.state(session) == "S2")
+  }
+
+  @Test("Ends of different profiles part at K2 (section 13)")
+  func profilesThatDifferInTheRekey() throws {
+    let pair = try Pair(provider: provider, profile: .kyber1024, bobProfile: .upstream)
+    let session = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.settle()
+    #expect(pair.alice.state(session) == "S2" && pair.alice.rekey(session, at: pair.now))
+    pair.settle()
+    #expect(pair.alice.endReasons == [.rekeyNotAuthentic] && pair.alice.statistics[.notAuthentic] == 1)
+    #expect(pair.alice.diagnostics.keyIDs == 0)
+  }
+
+  @Test("The re-key of one's own waits while the peer's K1 is being worked on")
+  func aRekeyThatComesWhileThePeersIsUnderWay() throws {
+    var settings = Settings()
+    (settings.rekeyAfter, settings.rekeyJitter) = (.seconds(100), .zero)
+    let pair = try Pair(provider: provider, settings: settings)
+    let session = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.settle()
+    let answered = try #require(pair.bob.establishedSession)
+    pair.skip(.seconds(99))
+    // Bob's store does not answer, so he neither sends K2 nor begins a re-key when his own timer fires.
+    pair.bob.answerStore = { _ in nil }
+    #expect(pair.alice.rekey(session, at: pair.now))
+    pair.settle()
+    pair.skip(.seconds(1))
+    pair.bob.advance(to: pair.now)
+    #expect(pair.bob.state(answered) == "S2")
+    #expect(pair.bob.stateTimers(answered)?.state == pair.now.advanced(by: settings.resendInterval))
+    #expect(!pair.bob.rekey(answered, at: pair.now))
+  }
+
+  /// What Bob's store says to the request that fails, and what he drops for.
+  @Test(
+    "A responder's store that fails or was changed by another",
+    arguments: [
+      (StoreStep.lookUp, StoreAnswer.failed, DropReason.storeFailed),
+      (.swap, .notSwapped, .ratchetConflict),
+    ])
+  func theResponderStore(step: StoreStep, answer: StoreAnswer, reason: DropReason) throws {
+    let pair = try Pair(provider: provider)
+    let first = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.settle()
+    pair.alice.close(first)
+    var failures = 1
+    pair.bob.answerStore = { [bob = pair.bob] request in
+      guard step.isAsked(request), failures > 0 else { return bob.store.answer(request) }
+      failures -= 1
+      return answer
+    }
+    let second = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.settle()
+    #expect(failures == 0 && pair.bob.statistics[reason] == 1 && pair.bob.halfOpenCount == 0)
+    pair.run(for: .seconds(60))
+    #expect(pair.alice.state(second) == "S2")
+  }
+
+  enum StoreStep {
+    case lookUp, swap
+
+    func isAsked(_ request: StoreRequest) -> Bool {
+      switch (self, request) {
+      case (.lookUp, .lookUp), (.swap, .compareAndSwap): true
+      default: false
+      }
+    }
+  }
+
+  @Test func aStateThatIsGoneWhenItsRowIsReadIsUnknown() throws {
+    let pair = try Pair(provider: provider)
+    let first = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.settle()
+    pair.alice.close(first)
+    pair.bob.answerStore = { [bob = pair.bob] request in
+      if case .load = request { .pair(.empty) } else { bob.store.answer(request) }
+    }
+    _ = try pair.alice.open(to: pair.bob, at: pair.now)
+    for _ in 0..<2 { for datagram in pair.intercept() { pair.deliver(datagram) } }
+    _ = pair.intercept()
+    #expect(pair.alice.downgrades == 1, "Bob goes on with the empty state")
+  }
+
+  @Test func twoFingerprintsOfWhichNeitherIsKnown() throws {
+    let pair = try Pair(provider: provider)
+    let first = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.settle()
+    // A re-key of Bob's that ends with K2 leaves two states with Alice.
+    #expect(pair.bob.rekey(try #require(pair.bob.establishedSession), at: pair.now))
+    for datagram in pair.intercept() { pair.deliver(datagram) }
+    _ = pair.intercept()
+    #expect(pair.alice.store.pairs[pair.bob.publicKey]?.state2 != nil)
+    pair.alice.close(first)
+    try pair.bob.restart()
+    pair.bob.store = MemoryRatchetStore()
+    let second = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.settle()
+    #expect(pair.alice.state(second) == "S2" && pair.alice.downgrades == 1)
+  }
+
+  @Test("Errors say what is wrong and how much would be right")
+  func descriptions() throws {
+    let pair = try Pair(provider: provider)
+    #expect(throws: OpenError.identityTooLong(4097)) {
+      _ = try pair.alice.open(to: pair.bob, identity: [UInt8](repeating: 0, count: 4097), at: pair.now)
+    }
+    #expect("\(OpenError.identityTooLong(4097))".contains("4097") && "\(OpenError.invalidPeerKey)".contains("P-384"))
+    let session = try pair.alice.open(to: pair.bob, at: pair.now)
+    #expect(throws: SendError.notEstablished) { try pair.alice.send([1], on: session, at: pair.now) }
+    pair.settle()
+    let limit = Settings().largestMessage
+    #expect(throws: SendError.messageTooLarge(size: limit + 1, limit: limit)) {
+      try pair.alice.send([UInt8](repeating: 0, count: limit + 1), on: session, at: pair.now)
+    }
+    #expect("\(SendError.messageTooLarge(size: 9, limit: 8))".contains("8 bytes"))
+    pair.alice.close(session)
+    #expect(throws: SendError.unknownSession) { try pair.alice.send([1], on: session, at: pair.now) }
+  }
+}

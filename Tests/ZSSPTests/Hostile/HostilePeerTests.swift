@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+@testable import ZSSP
+
+/// Peers that know the keys of a handshake and break its rules.
+@Suite("Peers that do not keep to the protocol")
+struct HostilePeerTests {
+  private let provider = FastCrypto(seed: 1)
+
+  /// A pair of which both change the headers of packets of `type` as `tamper` says.
+  private func pair(_ type: PacketType, _ tamper: @escaping @Sendable (inout MutableRawSpan) -> Void) throws -> Pair {
+    var settings = Settings()
+    settings.mtu = 9000
+    let tampering = TamperingProvider(base: provider) { block in
+      if block[byte: 3] == type.rawValue { tamper(&block) }
+    }
+    return try Pair(provider: tampering, settings: settings)
+  }
+
+  @Test("An X2 of another counter than its tag says is no answer, and costs no work")
+  func responseOfAnotherCounter() throws {
+    let pair = try pair(.response) { $0.store($0.bytes.load(UInt64.self, at: 4) ^ 1, at: 4) }
+    let session = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.settle()
+    #expect(pair.alice.state(session) == "A1")
+    #expect(pair.alice.statistics[.notAuthentic] == 1 && pair.alice.statistics.publicKeyWork == 1)
+  }
+
+  @Test("An X2 whose counter has more than three bytes is implausible")
+  func responseOfAnImplausibleCounter() throws {
+    let pair = try pair(.response) { $0.store($0.bytes.load(UInt64.self, at: 4) | 1 << 24, at: 4) }
+    let session = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.settle()
+    #expect(pair.alice.state(session) == "A1" && pair.alice.statistics[.implausible] == 1)
+  }
+
+  @Test("An X3 of another counter than 0 is implausible")
+  func completionOfAnotherCounter() throws {
+    let pair = try pair(.completion) { $0.store(1 as UInt64, at: 4) }
+    let session = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.settle()
+    #expect(pair.alice.state(session) == "A3" && pair.bob.statistics[.implausible] == 1)
+    #expect(pair.bob.establishedSession == nil)
+  }
+
+  @Test("A Hello of another counter than its tag says is dropped before any work")
+  func helloOfAnotherCounter() throws {
+    let pair = try Pair(provider: provider)
+    _ = try pair.alice.open(to: pair.bob, at: pair.now)
+    for datagram in pair.intercept() {
+      var bytes = datagram.bytes
+      bytes[15] ^= 1
+      pair.bob.receive(bytes, from: datagram.from, at: pair.now)
+    }
+    #expect(pair.bob.statistics[.notAuthentic] == 1 && pair.bob.statistics.publicKeyWork == 0)
+  }
+
+  @Test("A Hello that names key id 0 is dropped before any work")
+  func helloOfKeyIDZero() throws {
+    let pair = try Pair(provider: provider)
+    let hello = try InitiatorHandshake.hello(
+      keyID: .none, to: provider.agreementPublicKey(pair.bob.publicKey), ratchet: .empty, profile: .kyber1024,
+      provider: provider)
+    let packet = hello.packet + ChallengeResponse.unchallenged(proof: 1).bytes
+    let outcomes = Fragment.cut(packet, into: 2, .hello, counter: hello.counter, keyID: 0).map {
+      pair.bob.receive($0.header.bytes + $0.payload, from: pair.alice.address, at: pair.now)
+    }
+    #expect(outcomes == [.handled, .dropped(.malformed)])
+    #expect(pair.bob.statistics.publicKeyWork == 0 && pair.bob.halfOpenCount == 0)
+  }
+
+  @Test("A K1 that names key id 0 is not authentic, and neither is a K2")
+  func rekeyOfKeyIDZero() throws {
+    let (one, other) = (provider.generateAgreementKey(), provider.generateAgreementKey())
+    let initiator = RekeyHandshake.StaticKeys(own: one, peer: try provider.agreementPublicKey(other.publicKey))
+    let responder = RekeyHandshake.StaticKeys(own: other, peer: try provider.agreementPublicKey(one.publicKey))
+    func answer(_ keyID: UInt32) throws -> (RekeyHandshake.Initiation, RekeyHandshake.Response) {
+      let initiation = try RekeyHandshake.initiation(
+        keyID: KeyID(value: keyID), keys: initiator, ratchet: .empty, provider: provider)
+      let response = try RekeyHandshake.response(
+        to: initiation.packet.rawBytes, keys: responder, ratchet: .empty, profile: .kyber1024, provider: provider)
+      return (initiation, response)
+    }
+    #expect(throws: AuthenticationFailure.self) { _ = try answer(0) }
+    for keyID in [0, 1] as [UInt32] {
+      var (initiation, response) = try answer(1)
+      let packet = response.finish(keyID: KeyID(value: keyID)).packet
+      let completion = try? RekeyHandshake.completion(
+        of: initiation, packet.rawBytes, keys: initiator, profile: .kyber1024, provider: provider)
+      #expect(completion?.responderKeyID == (keyID == 0 ? nil : KeyID(value: keyID)))
+    }
+  }
+}
