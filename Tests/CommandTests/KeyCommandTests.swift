@@ -65,5 +65,6 @@ struct KeyCommandTests {
   @Test func versionSaysWhatItIs() throws {
     let result = try Tool().run("version")
     #expect(result.exitCode == 0 && result.output.contains("zssp 0.") && result.output.contains("crypto: "))
+    #expect(result.output.contains("providers: swift-crypto ("))
   }
 }

@@ -28,6 +28,28 @@ struct SessionCommandTests {
     #expect(listener.run.finish().exitCode == 0)
   }
 
+  @Test func providersOfBothEndsMayDiffer() throws {
+    let tool = try Tool()
+    let listener = try Listener(tool, "--crypto", "swift-crypto")
+    let result = try tool.run(
+      "connect", "--to", listener.address, "--peer", listener.key, "--crypto", "fastest", "--send", "1")
+    #expect(result.exitCode == 0, "\(result.errors)")
+    let data = try #require(try listener.run.nextEvent { $0["event"] as? String == "data" })
+    #expect(data["pattern"] as? String == "ok")
+    listener.run.interrupt()
+    #expect(listener.run.finish().exitCode == 0)
+  }
+
+  /// A provider that was asked for by name is never replaced by another.
+  @Test func aProviderThatIsNotThereIsNamed() throws {
+    for name in ["openssl", "openssl-fips", "ipsec-mb"] {
+      let result = try Tool().run(
+        "connect", "--to", "127.0.0.1:1", "--peer", validKey, "--crypto", name, "--timeout", "0.1")
+      // Where it is there, nobody answers.
+      #expect(result.exitCode == 1 || result.exitCode == 2 && result.errors.contains("--crypto \(name): "))
+    }
+  }
+
   @Test func linesOfStandardInputAreMessages() throws {
     let tool = try Tool()
     let listener = try Listener(tool)
@@ -125,6 +147,8 @@ struct SessionCommandTests {
     (["listen", "--bind", "127.0.0.1:0", "--size", "a"], "'a'"),
     (["listen", "--bind", "127.0.0.1:0", "--peer", "xyz"], "xyz"),
     (["demo", "--mtu", "1"], "--mtu 1"),
+    (["demo", "--crypto", "rot13"], "rot13"),
+    (["listen", "--bind", "127.0.0.1:0", "--crypto", "rot13"], "rot13"),
   ])
   func usageErrorsNameTheThing(arguments: [String], mentions: String) throws {
     let result = try Tool().start(arguments).finish()
