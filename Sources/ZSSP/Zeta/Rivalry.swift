@@ -33,6 +33,15 @@ extension Endpoint {
     return nil
   }
 
+  /// Whether a swap for `peer` was followed by another that led to a session with a key. Both took effect, so the later one
+  /// began with what the earlier one had left; their answers may come the other way round.
+  func isOutdated(_ swap: RequestID, _ peer: PublicKey, besides own: Session? = nil) -> Bool {
+    (peers[peer] ?? []).contains { id in
+      guard let other = sessions[id], other !== own, other.state.canSend else { return false }
+      return other.newestSwap.map { $0.value > swap.value } ?? false
+    }
+  }
+
   mutating func enroll(_ session: Session) {
     peers[session.peer.encoded, default: []].append(session.id)
   }

@@ -44,6 +44,8 @@ final class Session: Timed {
   var solvedChallenge: ChallengeResponse?
   /// The request that the session waits for. Answers to any other are late.
   var pending: RequestID?
+  /// The latest swap on behalf of the session that took effect.
+  var newestSwap: RequestID?
   /// When the answer to the request is given up where no timer of the state would do so.
   var pendingDeadline = Instant.distantFuture
   /// When the state ends, or in S2 the re-key begins.
