@@ -26,17 +26,14 @@ struct ExchangeTests {
   }
 
   @Test func aThousandMessagesOverIPv6() async throws {
-    guard await hasIPv6Loopback() else {
-      withKnownIssue("::1 cannot be bound on this machine, so IPv6 is not tested") { Issue.record("no IPv6") }
-      return
-    }
+    guard await hasIPv6Loopback() else { return isNotTested("IPv6: ::1 cannot be bound on this machine") }
     let pair = try await Pair.connected(host: "::1")
     try await exchange(pair, count: 1000, largest: largest(mtu: 1400), seed: 6)
     await pair.close()
   }
 
   @Test func anIPv6SocketReachesIPv4() async throws {
-    guard await hasIPv6Loopback() else { return }
+    guard await hasIPv6Loopback() else { return isNotTested("IPv6: ::1 cannot be bound on this machine") }
     let server = try await makeEndpoint()
     let client = try await makeEndpoint(host: "::")
     async let accepted = acceptFirst(server)
@@ -50,8 +47,9 @@ struct ExchangeTests {
     await server.close()
   }
 
-  /// The protocol's own resends carry the handshake through.
-  @Test(arguments: 1...4 as ClosedRange<UInt64>)
+  /// The protocol's own resends carry the handshake through. With these seeds the relay loses the first datagram of five,
+  /// the second, and so on to X3, and others later.
+  @Test(arguments: [18, 6, 13, 1, 25] as [UInt64])
   func handshakeOverALossyLink(seed: UInt64) async throws {
     let relay = SharedBox<LossyRelay?>(nil)
     let pair = try await Pair.connected { server in
@@ -61,6 +59,7 @@ struct ExchangeTests {
     }
     let lossy = try #require(relay.value)
     lossy.stopLosing()
+    #expect(lossy.dropped > 0)
     try await exchange(pair, count: seed == 1 ? 1000 : 20, largest: largest(mtu: 1400), seed: seed)
     await pair.close()
     await lossy.close()
@@ -82,6 +81,8 @@ struct ExchangeTests {
     let client = await pair.client.statistics().transport
     let server = await pair.server.statistics().transport
     if !sending { #expect(client.superDatagramsSent == 0 && !client.isUsingSegmentationOffload) }
+    if sending, !client.isUsingSegmentationOffload { isNotTested("segmentation offload: the kernel has none") }
+    if receiving, !server.isUsingReceiveOffload { isNotTested("receive offload: the kernel has none") }
     if client.isUsingSegmentationOffload { #expect(client.superDatagramsSent > 0) }
     if !receiving { #expect(server.superDatagramsReceived == 0 && !server.isUsingReceiveOffload) }
     if client.isUsingSegmentationOffload, server.isUsingReceiveOffload { #expect(server.superDatagramsReceived > 0) }

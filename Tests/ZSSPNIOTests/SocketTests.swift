@@ -29,11 +29,15 @@ struct SocketTests {
       try channel.pipeline.syncOperations.addHandler(RefusingHandler(errno: errno))
     }
     let server = try await makeEndpoint()
+    // The client's own offload is refused with the Hello, its first super-datagram.
+    guard await server.statistics().transport.isUsingSegmentationOffload else {
+      await server.close()
+      return isNotTested("segmentation offload: the kernel has none")
+    }
     let client = try await makeEndpoint(options: options)
     async let accepted = acceptFirst(server)
     let session = try await client.connect(to: server.localAddress, key: server.publicKey)
     let other = try await accepted
-    guard await client.statistics().transport.isUsingSegmentationOffload else { return }
 
     let messages = (0..<100).map { number in [UInt8](repeating: UInt8(number), count: 1000) }
     try await session.send(messages)

@@ -6,10 +6,10 @@ extension Endpoint {
     guard let continuation = resume(id) else { return }
     switch continuation {
     case .loaded(let session): ratchetLoaded(session, answer, at: now)
-    case .halfOpen(let handshake): storeAnswered(handshake, answer, at: now)
+    case .halfOpen(let handshake): storeAnswered(handshake, answer, to: id, at: now)
     default:
       guard let session = continuation.session else { return }
-      swapAnswered(continuation, session, answer, at: now)
+      swapAnswered(continuation, session, answer, to: id, at: now)
       schedule(session)
     }
   }
@@ -67,10 +67,13 @@ extension Endpoint {
 
   /// A compare-and-swap on behalf of a session was answered (section 9).
   private mutating func swapAnswered(
-    _ continuation: Continuation, _ session: Session, _ answer: StoreAnswer, at now: Instant
+    _ continuation: Continuation, _ session: Session, _ answer: StoreAnswer, to id: RequestID, at now: Instant
   ) {
     switch answer {
-    case .swapped: break
+    case .swapped:
+      // The peer, too, has gone on to the session of the later swap.
+      guard !isOutdated(id, session.peer.encoded, besides: session) else { return end(session, .replaced) }
+      session.newestSwap = id
     case .notSwapped:
       drop(.ratchetConflict)
       return conflict(session, at: now)

@@ -10,6 +10,8 @@ struct Footing: Equatable {
   let states: [String?]
   let timers: [[Instant]?]
   let addresses: [Address?]
+  /// Handshakes begun: a restart is a move, though the state is A1 again.
+  let handshakes: [UInt64?]
   let store: [PublicKey: RatchetPair]
   let sessions: Int
 
@@ -17,6 +19,7 @@ struct Footing: Equatable {
     states = sessions.map(peer.state)
     timers = sessions.map(peer.timers)
     addresses = sessions.map { peer.description($0)?.address }
+    handshakes = sessions.map { peer.description($0)?.statistics.handshakes }
     store = peer.store.pairs
     self.sessions = peer.sessionCount
   }

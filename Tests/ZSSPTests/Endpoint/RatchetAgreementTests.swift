@@ -162,35 +162,4 @@ struct RatchetAgreementTests {
     _ = try pair.alice.open(to: pair.bob, at: pair.now)
     try expectWorking(pair)
   }
-
-  /// The store tells of the swap of an older session after that of a newer one.
-  @Test(arguments: providers)
-  func aLateAnswerOfTheStoreDoesNotBringAnOlderSessionBack(provider: any CryptoProvider) throws {
-    let pair = try persistentPair(provider)
-    var held: StoreAnswer?
-    var swaps = 0
-    pair.alice.answerStore = { [alice = pair.alice] request in
-      let answer = alice.store.answer(request)
-      guard case .compareAndSwap = request else { return answer }
-      swaps += 1
-      // The first session's second swap, which C1 causes.
-      guard swaps == 2 else { return answer }
-      held = answer
-      return nil
-    }
-    let first = try pair.alice.open(to: pair.bob, at: pair.now)
-    pair.settle()
-    #expect(pair.alice.state(first) == "A3")
-    let second = try pair.alice.open(to: pair.bob, at: pair.now)
-    pair.settle()
-    #expect(pair.alice.state(second) == "S2")
-    let late = try #require(pair.alice.unanswered.first?.id)
-    pair.alice.answer(late, try #require(held), at: pair.now)
-    pair.settle()
-    #expect(pair.alice.state(first) == nil && pair.alice.state(second) == "S2")
-    #expect(pair.alice.endReasons == [.replaced])
-    try pair.alice.send([1], on: second, at: pair.now)
-    pair.settle()
-    #expect(pair.bob.messages.last?.bytes == [1])
-  }
 }

@@ -67,6 +67,62 @@ struct RivalryTests {
     try expectOne(pair)
   }
 
+  /// Alice's first session is confirmed, but her store is slow to say so; until it does, a second session has come up, and
+  /// Bob has ended the first. The answer used to end the second, and left each side with a session that the other had not.
+  /// Found by the simulator.
+  @Test(arguments: providers)
+  func aConfirmationWhoseAnswerIsLateDoesNotEndTheNewerSession(provider: any CryptoProvider) throws {
+    let pair = try Pair(provider: provider)
+    var swaps = 0
+    pair.alice.answerStore = { [alice = pair.alice] request in
+      let answer = alice.store.answer(request)
+      guard case .compareAndSwap = request else { return answer }
+      swaps += 1
+      return swaps == 2 ? nil : answer
+    }
+    let first = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.settle()
+    let late = try #require(pair.alice.unanswered.first?.id)
+    #expect(pair.alice.state(first) == "A3" && pair.bob.establishedSession != nil)
+    let second = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.settle()
+    #expect(pair.alice.state(second) == "S2" && pair.bob.endReasons == [.replaced])
+    pair.alice.answer(late, .swapped, at: pair.now)
+    pair.settle()
+    #expect(pair.alice.state(first) == nil && pair.alice.endReasons == [.replaced])
+    #expect(pair.alice.state(second) == "S2")
+    try expectOne(pair)
+  }
+
+  /// The same on Bob's side: the answers to the swaps of two handshakes come in the wrong order.
+  @Test(arguments: providers)
+  func anAcceptanceWhoseAnswerIsLateDoesNotEndTheNewerSession(provider: any CryptoProvider) throws {
+    let pair = try Pair(provider: provider)
+    var swaps = 0
+    pair.bob.answerStore = { [bob = pair.bob] request in
+      let answer = bob.store.answer(request)
+      guard case .compareAndSwap = request else { return answer }
+      swaps += 1
+      return swaps == 1 ? nil : answer
+    }
+    // Two handshakes, both as if there had been none before, both at X3.
+    _ = try pair.alice.open(to: pair.bob, at: pair.now)
+    let completion = pair.round(pair.round(pair.intercept()))
+    try pair.alice.restart()
+    pair.alice.store = .init()
+    let second = try pair.alice.open(to: pair.bob, at: pair.now)
+    let newer = pair.round(pair.round(pair.intercept()))
+    #expect(pair.round(completion).isEmpty)
+    let late = try #require(pair.bob.unanswered.first?.id)
+    for datagram in newer { pair.deliver(datagram) }
+    pair.settle()
+    #expect(pair.alice.state(second) == "S2")
+    pair.bob.answer(late, .swapped, at: pair.now)
+    pair.settle()
+    #expect(pair.bob.statistics[.superseded] == 1 && pair.bob.endReasons == [] && pair.bob.halfOpenCount == 0)
+    try expectOne(pair)
+  }
+
   @Test(arguments: providers)
   func aRestartedPeerComesBack(provider: any CryptoProvider) throws {
     let pair = try Pair(provider: provider, flags: .opportunistic)

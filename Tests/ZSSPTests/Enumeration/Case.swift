@@ -7,7 +7,11 @@ enum Slot: String, CaseIterable, Sendable {
   case x1b = "X1.1"
   case x2a = "X2.0"
   case x2b = "X2.1"
+  /// X3 in one fragment.
   case x3 = "X3"
+  /// X3 in two, for an identity that is long.
+  case x3a = "X3.0"
+  case x3b = "X3.1"
   case c1 = "C1"
   case c2 = "C2"
   case aliceK1 = "A:K1"
@@ -28,12 +32,23 @@ enum Slot: String, CaseIterable, Sendable {
     }
   }
 
-  static func slot(of label: Label, in phase: Int) -> Slot? {
+  /// The slots of a scenario in which Alice's identity is long, or short.
+  static func all(hasLongIdentity: Bool) -> [Slot] {
+    allCases.filter { slot in
+      switch slot {
+      case .x3: !hasLongIdentity
+      case .x3a, .x3b: hasLongIdentity
+      default: true
+      }
+    }
+  }
+
+  static func slot(of label: Label, in phase: Int, hasLongIdentity: Bool) -> Slot? {
     let name: String? =
       switch label.type {
       case .hello where phase == 0: "X1.\(label.fragment)"
       case .response where phase == 0: "X2.\(label.fragment)"
-      case .completion where phase == 0: "X3"
+      case .completion where phase == 0: hasLongIdentity ? "X3.\(label.fragment)" : "X3"
       case .keyConfirm: "C1"
       case .acknowledge: "C2"
       case .rekeyInit: "K1"
@@ -67,8 +82,10 @@ struct Fault: Sendable {
   let slot: Slot
   let misfortune: Misfortune
 
-  static let all = Slot.allCases.flatMap { slot in
-    Misfortune.allCases.map { Fault(slot: slot, misfortune: $0) }
+  static func all(hasLongIdentity: Bool = false) -> [Fault] {
+    Slot.all(hasLongIdentity: hasLongIdentity).flatMap { slot in
+      Misfortune.allCases.map { Fault(slot: slot, misfortune: $0) }
+    }
   }
 }
 
@@ -79,37 +96,42 @@ struct Crash: Sendable {
   let downtime: Int64
 
   /// Up again at once, and after longer than a resend interval.
-  static let all = Slot.allCases.flatMap { slot in
-    [true, false].flatMap { ofAlice in
-      [0, 1200].map { Crash(ofAlice: ofAlice, slot: slot, downtime: $0) }
+  static func all(hasLongIdentity: Bool = false) -> [Crash] {
+    Slot.all(hasLongIdentity: hasLongIdentity).flatMap { slot in
+      [true, false].flatMap { ofAlice in
+        [0, 1200].map { Crash(ofAlice: ofAlice, slot: slot, downtime: $0) }
+      }
     }
   }
 }
 
 /// One run of the scenario: `P X3=1500 X3=drop A@X3+1200` is persistent mode, X3 late by 1.5 s and then lost, and Alice
-/// crashing after the first X3 and coming back 1.2 s later.
+/// crashing after the first X3 and coming back 1.2 s later. `PL` is persistent mode with a long identity.
 struct Case: Sendable, CustomStringConvertible {
   var isPersistent: Bool
+  /// Alice's identity is so long that X3 has two fragments.
+  var hasLongIdentity = false
   var faults: [Fault] = []
   var crash: Crash?
 
   var description: String {
-    var words = [isPersistent ? "P" : "O"]
+    var words = [(isPersistent ? "P" : "O") + (hasLongIdentity ? "L" : "")]
     words += faults.map { "\($0.slot.rawValue)=\($0.misfortune.rawValue)" }
     if let crash { words.append("\(crash.ofAlice ? "A" : "B")@\(crash.slot.rawValue)+\(crash.downtime)") }
     return words.joined(separator: " ")
   }
 
-  init(isPersistent: Bool, faults: [Fault] = [], crash: Crash? = nil) {
-    (self.isPersistent, self.faults, self.crash) = (isPersistent, faults, crash)
+  init(isPersistent: Bool, hasLongIdentity: Bool = false, faults: [Fault] = [], crash: Crash? = nil) {
+    (self.isPersistent, self.hasLongIdentity) = (isPersistent, hasLongIdentity)
+    (self.faults, self.crash) = (faults, crash)
   }
 
   /// The case of a description; nil if the text is none.
   init?(_ text: String) {
     var words = text.split(separator: " ").map(String.init)
-    guard let mode = words.first, ["P", "O"].contains(mode) else { return nil }
+    guard let mode = words.first, ["P", "O", "PL", "OL"].contains(mode) else { return nil }
     words.removeFirst()
-    isPersistent = mode == "P"
+    (isPersistent, hasLongIdentity) = (mode.hasPrefix("P"), mode.hasSuffix("L"))
     for word in words {
       if let at = word.firstIndex(of: "@"), let plus = word.firstIndex(of: "+") {
         guard let slot = Slot(rawValue: String(word[word.index(after: at)..<plus])),
@@ -127,20 +149,27 @@ struct Case: Sendable, CustomStringConvertible {
 
   /// No fault, every single fault, or every pair of faults.
   static let none: [[Fault]] = [[]]
-  static let singles: [[Fault]] = Fault.all.map { [$0] }
-  static let pairs: [[Fault]] = Fault.all.indices.flatMap { first in
-    Fault.all.indices.compactMap { second -> [Fault]? in
-      let (one, other) = (Fault.all[first], Fault.all[second])
-      // The order matters for faults of one slot only.
-      return first <= second || one.slot == other.slot ? [one, other] : nil
+  static func singles(hasLongIdentity: Bool = false) -> [[Fault]] {
+    Fault.all(hasLongIdentity: hasLongIdentity).map { [$0] }
+  }
+  static func pairs(hasLongIdentity: Bool = false) -> [[Fault]] {
+    let all = Fault.all(hasLongIdentity: hasLongIdentity)
+    return all.indices.flatMap { first in
+      all.indices.compactMap { second -> [Fault]? in
+        let (one, other) = (all[first], all[second])
+        // The order matters for faults of one slot only.
+        return first <= second || one.slot == other.slot ? [one, other] : nil
+      }
     }
   }
 
   /// Both modes of every combination of `faults` and `crashes`.
-  static func all(_ faults: [[Fault]], _ crashes: [Crash?]) -> [Case] {
+  static func all(_ faults: [[Fault]], _ crashes: [Crash?], hasLongIdentity: Bool = false) -> [Case] {
     faults.flatMap { faults in
       crashes.flatMap { crash in
-        [false, true].map { Case(isPersistent: $0, faults: faults, crash: crash) }
+        [false, true].map {
+          Case(isPersistent: $0, hasLongIdentity: hasLongIdentity, faults: faults, crash: crash)
+        }
       }
     }
   }

@@ -35,6 +35,8 @@ final class Scenario {
   private var aliceIsUpAt: Instant?
   private var bobIsUpAt: Instant?
   private var session: SessionID?
+  /// Whether the re-keys that the scenario asks for began.
+  private var rekeyed = (byAlice: false, byBob: false)
   private var mark: UInt8 = 0
 
   init(_ test: Case, provider: any CryptoProvider) throws {
@@ -68,10 +70,10 @@ final class Scenario {
     supervise()
     try runPhase()
     phase = 1
-    if let session, aliceIsUpAt == nil { _ = alice.rekey(session, at: now) }
+    if let session, aliceIsUpAt == nil { rekeyed.byAlice = alice.rekey(session, at: now) }
     try runPhase()
     phase = 2
-    if let session = bob.establishedSession, bobIsUpAt == nil { _ = bob.rekey(session, at: now) }
+    if let session = bob.establishedSession, bobIsUpAt == nil { rekeyed.byBob = bob.rekey(session, at: now) }
     try runPhase()
     isFaulty = false
     release(sentByAlice: true)
@@ -111,6 +113,19 @@ final class Scenario {
     }
     if test.isPersistent, alice.downgrades + bob.downgrades > 0 { problems.append("a downgrade in persistent mode") }
     return problems
+  }
+
+  /// What of the test did not take place. A crash may prevent anything.
+  func omissions() -> [String] {
+    guard test.crash == nil else { return [] }
+    var omissions: [String] = []
+    for (slot, count) in Dictionary(grouping: test.faults, by: \.slot).mapValues(\.count)
+    where seen[slot, default: 0] < count {
+      omissions.append("\(slot.rawValue) was sent \(seen[slot, default: 0]) times, and \(count) were to suffer")
+    }
+    if !rekeyed.byAlice { omissions.append("Alice's re-key did not begin") }
+    if !rekeyed.byBob { omissions.append("Bob's re-key did not begin") }
+    return omissions
   }
 
   // MARK: The steps
@@ -179,13 +194,16 @@ final class Scenario {
 
   private func supervise() {
     guard aliceIsUpAt == nil, session.flatMap(alice.state) == nil else { return }
-    session = try? alice.open(to: bob, identity: [1, 2, 3], at: now)
+    let identity = [UInt8](repeating: 3, count: test.hasLongIdentity ? 2000 : 3)
+    session = try? alice.open(to: bob, identity: identity, at: now)
   }
 
   // MARK: The network
 
   private func send(_ datagram: Datagram, _ label: Label?, byAlice: Bool) {
-    guard isFaulty, let slot = label.flatMap({ Slot.slot(of: $0, in: phase) }) else {
+    guard isFaulty,
+      let slot = label.flatMap({ Slot.slot(of: $0, in: phase, hasLongIdentity: test.hasLongIdentity) })
+    else {
       return deliver(datagram, byAlice)
     }
     let ordinal = seen[slot, default: 0]

@@ -29,9 +29,18 @@ final class TestPeer {
   /// How many downgrades were reported before the last restart.
   private var earlierDowngrades = 0
   private(set) var messages: [(session: SessionID, bytes: [UInt8])] = []
-  /// How the datagrams fared, to be compared with the endpoint's own counters.
-  private(set) var handled = 0
-  private(set) var dropped = 0
+  /// How datagrams fared, to be compared with the endpoint's own counters.
+  struct Fates {
+    var handled = 0
+    var dropped = 0
+    /// Half-open handshakes that made room for a newer one as it came.
+    var evicted: UInt64 = 0
+    /// What was dropped after work, an answer or a timer.
+    var droppedLater: UInt64 = 0
+    /// Datagrams whose fate was not counted once, under the reason that was given.
+    var miscounted = 0
+  }
+  private(set) var fates = Fates()
 
   init(_ configuration: EndpointConfiguration, at address: Address, store: MemoryRatchetStore = .init()) throws {
     self.address = address
@@ -81,20 +90,48 @@ final class TestPeer {
   @discardableResult
   func receive(_ bytes: [UInt8], from source: Address, at now: Instant) -> Reception {
     var bytes = bytes
+    let before = endpoint.statistics
     let reception = bytes.withMutableBytes { endpoint.receive(&$0, from: source, at: now) }
     switch reception {
     case .message(let session, let range): messages.append((session, Array(bytes[range])))
     case .assembled(let session, let message): messages.append((session, message))
-    case .handled: handled += 1
-    case .dropped: dropped += 1
+    case .handled: fates.handled += 1
+    case .dropped: fates.dropped += 1
     }
+    audit(reception, since: before)
     return reception
   }
 
-  func advance(to now: Instant) { endpoint.advance(to: now) }
+  /// Compares the endpoint's counters with what it said of a datagram.
+  private func audit(_ reception: Reception, since before: Statistics) {
+    let after = endpoint.statistics
+    let (counted, evicted) = (after.dropped - before.dropped, after[.evicted] - before[.evicted])
+    fates.evicted += evicted
+    var expected = evicted
+    if case .dropped(let reason) = reception {
+      expected += 1
+      if after[reason] != before[reason] + 1 { fates.miscounted += 1 }
+    }
+    if counted != expected || after.datagramsReceived != before.datagramsReceived + 1 { fates.miscounted += 1 }
+  }
+
+  /// What is dropped in `body` was not dropped as it came.
+  private func auditLater(_ body: () -> Void) {
+    let before = endpoint.statistics.dropped
+    body()
+    fates.droppedLater += endpoint.statistics.dropped - before
+  }
+
+  func advance(to now: Instant) { auditLater { endpoint.advance(to: now) } }
 
   /// Answers all requests and takes what goes out.
   func pump(at now: Instant) -> [Datagram] {
+    auditLater { answerRequests(at: now) }
+    while let event = endpoint.nextEvent() { events.append(event) }
+    return takeOutbox()
+  }
+
+  private func answerRequests(at now: Instant) {
     while let request = endpoint.nextRequest() {
       switch request {
       case .store(let id, let request):
@@ -111,8 +148,6 @@ final class TestPeer {
         if isTooBusy(work.kind) { endpoint.refuse(work.id) } else { endpoint.complete(work.run(), at: now) }
       }
     }
-    while let event = endpoint.nextEvent() { events.append(event) }
-    return takeOutbox()
   }
 
   private func takeOutbox() -> [Datagram] {
@@ -135,6 +170,8 @@ final class TestPeer {
     endpoint = try Endpoint(configuration)
     earlierDowngrades = downgrades
     events = []
+    fates = Fates()
+    messages = []
   }
 
   func rekey(_ session: SessionID, at now: Instant) -> Bool { endpoint.rekey(session, at: now) }
