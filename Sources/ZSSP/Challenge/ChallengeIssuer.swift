@@ -4,7 +4,7 @@
 ///
 /// A challenge costs no memory until it is answered. Only answered ones are remembered, so that no number of strangers can push
 /// an honest peer's challenge out of a window; each is good for as long as its salt: until the second rotation
-/// from now, at least ``saltLifetime``.
+/// from now, at least ``saltLifetime`` and less than twice that.
 package struct ChallengeIssuer: Sendable {
   /// How long a salt makes new challenges; it is good for answers as long again.
   package static let saltLifetime = Duration.seconds(60)
@@ -57,10 +57,12 @@ package struct ChallengeIssuer: Sendable {
       return
     }
     guard due <= now || current.redeemed.count >= Self.redeemedLimit else { return }
-    // After a long silence even the current salt is too old to be the previous one.
-    previous = now < due.advanced(by: Self.saltLifetime) ? current : nil
+    // After a long silence even the current salt is too old to be the previous one. After a short one it is good for what is
+    // left of its second lifetime, which does not begin anew.
+    let end = due.advanced(by: Self.saltLifetime)
+    previous = now < end ? current : nil
     current = Epoch(salt: provider.random(32))
-    rotation = now.advanced(by: Self.saltLifetime)
+    rotation = due <= now && now < end ? end : now.advanced(by: Self.saltLifetime)
   }
 
   /// `mac_d = HASH(d || source address || salt)[0..<16]`

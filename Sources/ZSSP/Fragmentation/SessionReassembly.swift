@@ -43,23 +43,18 @@ package struct SessionReassembly: Sendable {
   /// Takes one fragment of several: `payload` with its header.
   package mutating func insert(_ header: FragmentHeader, _ payload: RawSpan, at now: Instant) -> Outcome {
     let slot = header.counter % UInt64(limits.packets)
-    var index = packets.count
-    if let found = packets.firstIndex(where: { $0.header.counter % UInt64(limits.packets) == slot }) {
-      if packets[found].isPart(header) {
-        index = found
-      } else if packets[found].header.counter < header.counter {
-        _ = remove(at: found)
-        index = packets.count
-      } else {
-        return .refused(.reassemblyFull)
-      }
-    }
-    if index == packets.count {
+    let holder = packets.firstIndex { $0.header.counter % UInt64(limits.packets) == slot }
+    let index: Int
+    if let holder, packets[holder].isPart(header) {
+      index = holder
+    } else {
+      if let holder, packets[holder].header.counter >= header.counter { return .refused(.reassemblyFull) }
       let assembly = PacketAssembly(header, first: payload, at: now)
-      // The limit of a packet may be Int.max, so nothing is added to it.
+      // The limit of a packet may be Int.max, so nothing is added to it. What is too large disturbs nothing (section 5).
       guard assembly.capacity - 2 * FragmentHeader.largestCount <= limits.packetBytes,
         assembly.capacity <= limits.bytes
       else { return .refused(.reassemblyFull) }
+      if let holder { _ = remove(at: holder) }
       while bytes + assembly.capacity > limits.bytes { _ = remove(at: 0) }
       index = packets.count
       packets.append(assembly)

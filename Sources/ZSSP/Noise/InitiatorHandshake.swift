@@ -114,9 +114,12 @@ extension SymmetricState {
       var attempt = self
       let key = candidate.key
       attempt.mixKeyAndHash(key.bytes)
-      guard let keyID = try? attempt.decryptAndHash(sealed, Nonce(.response, 0)) else { continue }
+      guard let bytes = try? attempt.decryptAndHash(sealed, Nonce(.response, 0)) else { continue }
+      // Zero is no key id (section 4): an X3 that carries it would be taken for the packet of a stranger.
+      let keyID = KeyID(bytes.rawBytes)
+      guard keyID != .none else { throw AuthenticationFailure() }
       self = attempt
-      return (candidate, KeyID(keyID.rawBytes))
+      return (candidate, keyID)
     }
     throw AuthenticationFailure()
   }

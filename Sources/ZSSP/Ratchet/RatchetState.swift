@@ -32,6 +32,14 @@ public struct Fingerprint: Sendable, Hashable {
   }
 }
 
+extension Fingerprint: Comparable {
+  /// The order of the bytes.
+  public static func < (left: Fingerprint, right: Fingerprint) -> Bool {
+    let (left, right) = (left.words, right.words)
+    return (left.first, left.second, left.third, left.fourth) < (right.first, right.second, right.third, right.fourth)
+  }
+}
+
 extension Fingerprint: CustomStringConvertible, CustomReflectable {
   /// The first four bytes, for logs. The whole fingerprint lets a Hello be recognised, so it is not shown.
   public var description: String { String(bytes.rawBytes.hexadecimal.prefix(8)) }
@@ -90,6 +98,15 @@ public struct RatchetPair: Sendable, Equatable {
     guard !fingerprint.isEmpty else { return nil }
     if state1.fingerprint == fingerprint { return state1 }
     return state2?.fingerprint == fingerprint ? state2 : nil
+  }
+
+  /// The state of the two that a Hello names, unless it names none. Where it names both, each side holds an unconfirmed
+  /// state of the other beside its own (section 14), and both must choose alike, for both may be opening: the one with
+  /// the smaller fingerprint.
+  func common(_ first: Fingerprint, _ second: Fingerprint) -> RatchetState? {
+    guard let one = state(first) else { return state(second) }
+    guard let other = state(second) else { return one }
+    return one.fingerprint < other.fingerprint ? one : other
   }
 
   /// Whether `state` is one of the two.

@@ -65,7 +65,7 @@ struct ReplayedHelloTests {
 
   /// An observer repeats an old Hello, still recognised, each time that Bob answers Alice. That used to give up the
   /// attempt that Bob had just answered.
-  @Test("B1: a Hello repeated at every answer does not keep the pair apart", arguments: [false, true])
+  @Test("a Hello repeated at every answer does not keep the pair apart", arguments: [false, true])
   func repeatedAtEveryAnswer(_ isFirstContact: Bool) throws {
     let pair = try Pair.persistent(provider)
     if !isFirstContact { pair.alice.close(try pair.establish().alice) }
@@ -94,7 +94,7 @@ struct ReplayedHelloTests {
   }
 
   /// The same while Bob waits for K2. That used to end the session.
-  @Test("B2: a Hello repeated in R1 neither ends the session nor moves a timer")
+  @Test("a Hello repeated in R1 neither ends the session nor moves a timer")
   func repeatedInR1() throws {
     let pair = try Pair.persistent(provider)
     let (one, other) = try pair.establish()

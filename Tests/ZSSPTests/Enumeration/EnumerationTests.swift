@@ -2,7 +2,6 @@
 import Foundation
 import Testing
 import ZSSP
-import ZSSPSwiftCrypto
 
 /// What a set of cases came to.
 struct EnumerationReport {
@@ -116,10 +115,10 @@ struct EnumerationTests {
     try await EnumerationReport.run(tests).expectGood("product (of \(count))")
   }
 
-  @Test("Every fault alone, with real cryptography", .enabled(if: isFull))
-  func realCryptography() throws {
+  @Test("Every fault alone, with real cryptography", .enabled(if: isFull), arguments: providers)
+  func realCryptography(provider: any CryptoProvider) throws {
     var report = EnumerationReport()
-    for test in Case.all(Case.none + Case.singles(), [nil]) { try report.run(test, SwiftCryptoProvider()) }
+    for test in Case.all(Case.none + Case.singles(), [nil]) { try report.run(test, provider) }
     report.expectGood("real")
   }
 

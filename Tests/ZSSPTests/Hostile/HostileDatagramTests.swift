@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
 import ZSSP
-import ZSSPSwiftCrypto
 
 /// Datagrams that nobody sent, at every step of a handshake: nothing traps, nothing grows, every one is counted, and the
 /// session in progress still completes.
 @Suite("Hostile datagrams")
 struct HostileDatagramTests {
-  private let provider = SwiftCryptoProvider()
-
-  @Test("Zeros, ones and random bytes of every length from 0 to 2,000", arguments: Scene.Step.allCases)
-  func garbage(step: Scene.Step) throws {
+  @Test("Zeros, ones and random bytes of every length from 0 to 2,000", arguments: providers, Scene.Step.allCases)
+  func garbage(provider: any CryptoProvider, step: Scene.Step) throws {
     let scene = try Scene(step, provider)
     var random = SplitMix64(seed: 0x5A53_5350)
     let (before, held) = (
@@ -104,8 +101,8 @@ struct HostileDatagramTests {
     }
   }
 
-  @Test("A forged Hello costs one item of work and leaves nothing behind")
-  func forgedHello() throws {
+  @Test("A forged Hello costs one item of work and leaves nothing behind", arguments: providers)
+  func forgedHello(provider: any CryptoProvider) throws {
     let scene = try Scene(.hello, provider, mtu: 9000)
     var hello = try #require(scene.datagrams.first).bytes
     hello[FragmentOffset.ephemeral + 10] ^= 1
@@ -116,8 +113,8 @@ struct HostileDatagramTests {
     #expect(bob.halfOpenCount == 0 && bob.statistics[.notAuthentic] == 1 && bob.statistics.publicKeyWork == 1)
   }
 
-  @Test("Half-open handshakes are bounded, and the oldest makes room")
-  func halfOpenBound() throws {
+  @Test("Half-open handshakes are bounded, and the oldest makes room", arguments: providers)
+  func halfOpenBound(provider: any CryptoProvider) throws {
     let pair = try Pair(provider: provider)
     for _ in 0..<40 {
       let session = try pair.alice.open(to: pair.bob, at: pair.now)
