@@ -56,8 +56,11 @@ enum Continuation {
 extension Endpoint {
   /// Asks the store on behalf of a session or handshake.
   mutating func ask(_ request: StoreRequest, then continuation: Continuation) {
-    if case .compareAndSwap(let peer, _, _) = request { dropUnverified(peer) }
     let id = suspend(continuation)
+    if case .compareAndSwap(let peer, _, _) = request {
+      dropUnverified(peer)
+      if case .halfOpen(let handshake) = continuation { handshake.lastSwap = id }
+    }
     requests.push(.store(id, request))
   }
 

@@ -6,7 +6,7 @@ extension Endpoint {
     guard let continuation = resume(id) else { return }
     switch continuation {
     case .loaded(let session): ratchetLoaded(session, answer, at: now)
-    case .halfOpen(let handshake): storeAnswered(handshake, answer, to: id, at: now)
+    case .halfOpen(let handshake): storeAnswered(handshake, answer, at: now)
     default:
       guard let session = continuation.session else { return }
       swapAnswered(continuation, session, answer, to: id, at: now)
@@ -70,10 +70,7 @@ extension Endpoint {
     _ continuation: Continuation, _ session: Session, _ answer: StoreAnswer, to id: RequestID, at now: Instant
   ) {
     switch answer {
-    case .swapped:
-      // The peer, too, has gone on to the session of the later swap.
-      guard !isOutdated(id, session.peer.encoded, besides: session) else { return end(session, .replaced) }
-      session.newestSwap = id
+    case .swapped: session.lastSwap = id
     case .notSwapped:
       drop(.ratchetConflict)
       return conflict(session, at: now)

@@ -42,6 +42,8 @@ final class HalfOpenHandshake: Timed {
   var keyID = KeyID.none
   /// Outcomes that Alice has given up since: an X3 that leads to one of them comes too late.
   var givenUp = GivenUpStates()
+  /// The request by which its outcome was stored.
+  var lastSwap: RequestID?
   /// kid_A, once X1 is read.
   var initiatorKeyID = KeyID.none
   /// For whom the store keeps the ratchet state that is used.

@@ -87,9 +87,7 @@ extension Endpoint {
   }
 
   /// The store answered for a half-open handshake.
-  mutating func storeAnswered(
-    _ handshake: HalfOpenHandshake, _ answer: StoreAnswer, to id: RequestID, at now: Instant
-  ) {
+  mutating func storeAnswered(_ handshake: HalfOpenHandshake, _ answer: StoreAnswer, at now: Instant) {
     switch (handshake.stage, answer) {
     case (.lookingUp(let hello, _), .found(_, let peer)):
       handshake.ratchetPeer = peer
@@ -105,8 +103,7 @@ extension Endpoint {
       guard hasPrecedence(handshake, response, completion, at: now) else { return }
       judge(handshake, response, completion, flags, held)
     case (.storing(_, let completion, let flags, let change), .swapped):
-      guard !isOutdated(id, completion.initiator.encoded) else { return remove(handshake, .superseded) }
-      enterS1(handshake, completion, flags, change, id, at: now)
+      enterS1(handshake, completion, flags, change, at: now)
     case (.storing, .notSwapped):
       remove(handshake, .ratchetConflict)
     case (.loading(let response, _, _), _), (.storing(let response, _, _, _), _):
@@ -290,12 +287,15 @@ extension Endpoint {
   /// The peer is accepted and the new ratchet state stored: the session begins with C1.
   private mutating func enterS1(
     _ handshake: HalfOpenHandshake, _ completion: ResponderHandshake.Completion, _ flags: SecurityFlags,
-    _ change: HalfOpenHandshake.Change, _ swap: RequestID, at now: Instant
+    _ change: HalfOpenHandshake.Change, at now: Instant
   ) {
+    guard !hasNewerSession(with: completion.initiator.encoded, than: handshake.lastSwap) else {
+      return remove(handshake, .superseded)
+    }
     let session = makeSession(handshake, completion, flags)
     session.acceptance = handshake.acceptance
     session.ratchet = change.new
-    session.newestSwap = swap
+    session.lastSwap = handshake.lastSwap
     session.headerSendingKey = handshake.headerSendingKey
     session.headerReceivingKey = handshake.headerReceivingKey
     session.currentKey = SessionKey(

@@ -33,15 +33,6 @@ extension Endpoint {
     return nil
   }
 
-  /// Whether a swap for `peer` was followed by another that led to a session with a key. Both took effect, so the later one
-  /// began with what the earlier one had left; their answers may come the other way round.
-  func isOutdated(_ swap: RequestID, _ peer: PublicKey, besides own: Session? = nil) -> Bool {
-    (peers[peer] ?? []).contains { id in
-      guard let other = sessions[id], other !== own, other.state.canSend else { return false }
-      return other.newestSwap.map { $0.value > swap.value } ?? false
-    }
-  }
-
   mutating func enroll(_ session: Session) {
     peers[session.peer.encoded, default: []].append(session.id)
   }
@@ -51,6 +42,16 @@ extension Endpoint {
     guard var ids = peers[peer] else { return }
     ids.removeAll { $0 == session.id }
     peers[peer] = ids.isEmpty ? nil : ids
+  }
+
+  /// Whether another session with the peer has changed the ratchet state after `swap` did. Answers of the store may come
+  /// out of order: the one who hears of an earlier swap later is the older session all the same.
+  func hasNewerSession(with peer: PublicKey, than swap: RequestID?) -> Bool {
+    guard let swap else { return false }
+    return (peers[peer] ?? []).contains { id in
+      guard let other = sessions[id], other.state.canSend, let last = other.lastSwap else { return false }
+      return last.value > swap.value
+    }
   }
 
   /// A session has its key: the others with the same peer that had theirs before are over.

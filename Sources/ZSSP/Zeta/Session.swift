@@ -25,6 +25,8 @@ final class Session: Timed {
   var answeredKeyID = KeyID.none
   /// What the store holds for the peer, as far as this session knows.
   var ratchet = RatchetPair.empty
+  /// The last request that changed what the store holds for the peer.
+  var lastSwap: RequestID?
   /// hk for sending and receiving, from X1 on.
   var headerSendingKey: (any HeaderKey)?
   var headerReceivingKey: (any HeaderKey)?
@@ -44,8 +46,6 @@ final class Session: Timed {
   var solvedChallenge: ChallengeResponse?
   /// The request that the session waits for. Answers to any other are late.
   var pending: RequestID?
-  /// The latest swap on behalf of the session that took effect.
-  var newestSwap: RequestID?
   /// When the answer to the request is given up where no timer of the state would do so.
   var pendingDeadline = Instant.distantFuture
   /// When the state ends, or in S2 the re-key begins.

@@ -53,6 +53,7 @@ extension Endpoint {
   /// A3 → S2.
   mutating func confirmed(_ session: Session, at now: Instant) {
     guard case .a3 = session.state else { return }
+    guard !hasNewerSession(with: session.peer.encoded, than: session.lastSwap) else { return end(session, .replaced) }
     session.ratchet = RatchetPair(session.ratchet.state1)
     session.currentKey = session.otherKey
     session.otherKey = nil
