@@ -34,6 +34,14 @@ struct HostilePeerTests {
     #expect(pair.alice.state(session) == "A1" && pair.alice.statistics[.implausible] == 1)
   }
 
+  @Test("Data under the key id of a Hello is implausible, for that id has no key yet")
+  func dataInThePlaceOfTheResponse() throws {
+    let pair = try pair(.response) { $0.store(PacketType.data.rawValue, at: 3) }
+    let session = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.settle()
+    #expect(pair.alice.state(session) == "A1" && pair.alice.statistics[.implausible] == 1)
+  }
+
   @Test("An X3 of another counter than 0 is implausible")
   func completionOfAnotherCounter() throws {
     let pair = try pair(.completion) { $0.store(1 as UInt64, at: 4) }
