@@ -12,7 +12,7 @@ enum Mutation: Sendable {
   /// All changes to a datagram of `size` bytes; or a sample, always the same: every bit of the 20 bytes that hold the
   /// header, and of what follows, and of lengths, one in so many that each bit of a byte has its turn.
   static func all(size: Int) -> [Mutation] {
-    let (bits, lengths) = size < 200 ? (5, 7) : (101, 29)
+    let (bits, lengths) = size < 200 ? (11, 13) : (211, 61)
     return (0..<8 * size).filter { isFull || $0 < 8 * 20 || $0 % bits == 0 }.map { .flipped(bit: $0) }
       + (0..<size).filter { isFull || $0 % lengths == 0 || $0 == size - 1 }.map { .truncated(to: $0) }
   }

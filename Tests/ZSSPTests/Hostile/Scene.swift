@@ -84,6 +84,10 @@ struct Scene {
     #expect(isIntact)
   }
 
+  /// Whether parts of a packet for a session are left, as of one whose count of fragments was changed: the headers of
+  /// ``FastCrypto`` can be, those under AES cannot. They would keep the next true fragment out.
+  var hasParts: Bool { pair.alice.diagnostics.largestReassembly + pair.bob.diagnostics.largestReassembly > 0 }
+
   /// Whether both still stand where they stood.
   var isIntact: Bool {
     session.flatMap(pair.alice.state) == step.states.alice && answered.flatMap(pair.bob.state) == step.states.bob
