@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+@Suite("zssp bench")
+struct BenchCommandTests {
+  /// The figures themselves say nothing here; that they are there, with their bounds, does.
+  @Test func everyFigureIsAnObjectOfJSON() throws {
+    let result = try Tool().run(
+      "bench", "--rounds", "1", "--milliseconds", "1", "--sessions", "128", "--json")
+    #expect(result.exitCode == 0, "\(result.errors)")
+    let figures = try result.output.split(separator: "\n").map { line in
+      try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+    }
+    for benchmark in ["crypto", "path", "handshake", "sessions"] {
+      #expect(figures.contains { $0["benchmark"] as? String == benchmark }, "\(benchmark)")
+    }
+    for figure in figures {
+      #expect((figure["value"] as? Double ?? 0) > 0, "\(figure)")
+      if figure["bound"] != nil { #expect((figure["ratio"] as? Double ?? 0) > 0, "\(figure)") }
+    }
+    #expect(figures.contains { $0["name"] as? String == "send and receive 1400 bytes" && $0["ratio"] != nil })
+  }
+
+  @Test(arguments: [
+    (["bench", "speed"], "speed"), (["bench", "--rounds", "0"], "--rounds 0"),
+    (["bench", "--sessions", "1"], "--sessions 1"), (["bench", "--milliseconds", "0"], "--milliseconds 0"),
+  ])
+  func usageErrorsNameTheThing(arguments: [String], mentions: String) throws {
+    let result = try Tool().start(arguments).finish()
+    #expect(result.exitCode == 2 && result.errors.contains(mentions), "\(result.errors)")
+  }
+}
