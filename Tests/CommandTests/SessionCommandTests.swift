@@ -66,6 +66,25 @@ struct SessionCommandTests {
     #expect(listener.run.finish().exitCode == 0)
   }
 
+  @Test func profilesAddressesAndPausesAreAsAsked() throws {
+    let tool = try Tool()
+    let listener = try Listener(tool, "--profile", "mlkem1024", "--challenge", "off", "--pi4", "on")
+    let connect = try tool.start([
+      "connect", "--to", listener.address, "--peer", listener.key, "--bind", "127.0.0.1:0", "--profile", "mlkem1024",
+      "--send", "3", "--size", "10", "--interval", "1", "--json",
+    ]).finish()
+    #expect(connect.exitCode == 0, "\(connect.errors)")
+    for _ in 0..<3 {
+      let data = try #require(try listener.run.nextEvent { $0["event"] as? String == "data" })
+      #expect(data["length"] as? Int == 10 && data["pattern"] as? String == "ok")
+    }
+    // Another profile is another protocol.
+    let other = try tool.run("connect", "--to", listener.address, "--peer", listener.key, "--timeout", "0.3")
+    #expect(other.exitCode == 1 && other.errors.contains("no session in time"))
+    listener.run.interrupt()
+    #expect(listener.run.finish().exitCode == 0)
+  }
+
   /// What a peer sends and says of itself cannot drive the terminal.
   @Test func controlCharactersOfAPeerAreNotShown() throws {
     let tool = try Tool()
