@@ -64,7 +64,9 @@ enum StandardInput {
 
   /// The lines, without their ends. Finishes at the end of input.
   static var lines: some AsyncSequence<String, Never> {
-    let room = DispatchSemaphore(value: readAhead)
+    // A semaphore must not end below the value that it was made with, and this one may: its lines need not all be taken.
+    let room = DispatchSemaphore(value: 0)
+    for _ in 0..<readAhead { room.signal() }
     let stream = AsyncStream<String>(bufferingPolicy: .unbounded) { continuation in
       let thread = Thread {
         while let line = readLine() {

@@ -158,6 +158,22 @@ struct SessionTests {
     #expect(await pair.clientSession.rekey() == false)
   }
 
+  /// The event used to come a moment before the reason was there.
+  @Test func theReasonIsThereWhenTheEndIsRead() async throws {
+    for _ in 0..<20 {
+      let pair = try await Pair.connected()
+      var events = pair.clientSession.events.makeAsyncIterator()
+      let session = pair.clientSession
+      let closing = Task { await session.close() }
+      while let event = await events.next() {
+        if case .ended(_, let reason) = event { #expect(session.endReason == reason) }
+      }
+      #expect(session.endReason == .closed)
+      await closing.value
+      await pair.close()
+    }
+  }
+
   @Test func runEndsWithItsTask() async throws {
     let endpoint = try await makeEndpoint()
     let running = Task { try await endpoint.run() }

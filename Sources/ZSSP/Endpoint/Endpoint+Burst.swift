@@ -50,9 +50,11 @@ extension Endpoint {
     burst: inout MutableRawSpan, segmentSize: Int, from source: Address, at now: Instant
   ) {
     let end = burst.byteCount
+    // Whatever the caller says, sums of it and offsets stay small.
+    let size = min(max(1, segmentSize), end)
     var start = 0
     while start < end {
-      let segments = Segments(range: start..<end, size: max(1, segmentSize))
+      let segments = Segments(range: start..<end, size: size)
       start = receiveRun(&burst, segments, from: source, at: now)
     }
   }

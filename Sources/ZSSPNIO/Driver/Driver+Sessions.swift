@@ -153,8 +153,7 @@ extension Driver {
     // The last messages come before the end.
     if burstSession == id { deliverBurst() }
     guard let inbox = inboxes.removeValue(forKey: id) else { return }
-    inbox.events.append(event)
-    inbox.finish(reason)
+    inbox.finish(reason, event)
   }
 
   private func withdrawn(_ id: RequestID, _ reason: DropReason) {

@@ -18,9 +18,10 @@ final class SessionInbox: Sendable {
   /// Why the session ended, once it has.
   var endReason: EndReason? { reason.withLockedValue { $0 } }
 
-  /// The session has ended. What has come so far can still be read.
-  func finish(_ reason: EndReason) {
+  /// The session has ended. What has come so far can still be read. Whoever reads of the end finds its reason set.
+  func finish(_ reason: EndReason, _ last: Event) {
     self.reason.withLockedValue { $0 = reason }
+    events.append(last)
     messages.finish()
     events.finish()
   }

@@ -85,6 +85,15 @@ struct BurstTests {
     #expect(link.bob.messages(of: burst, segmentSize: 64 + 32, from: Link.from, at: link.now) == messages)
   }
 
+  @Test("any size of segments will do", arguments: [Int.min, -1, 0, 1, 31, 33, Int.max])
+  func sizesOfSegments(size: Int) throws {
+    let link = try Link(provider)
+    try link.alice.send([1, 2, 3].rawBytes, on: link.session, at: link.now)
+    let datagram = link.alice.takeDatagrams().flatMap(\.self)
+    let messages = link.bob.messages(of: datagram, segmentSize: size, from: Link.from, at: link.now)
+    #expect(messages == (size >= datagram.count ? [[1, 2, 3]] : []))
+  }
+
   @Test("what was appended before an error is sent, and its counters are not used again")
   func partOfARun() throws {
     let link = try Link(provider)
