@@ -41,6 +41,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
   ],
   targets: [
@@ -90,11 +91,14 @@ let package = Package(
     .target(name: "ZSSPBenchmark", dependencies: ["ZSSP"], swiftSettings: common),
     // The protocol again, plain and synchronous, straight from the specification: for readers, and to compare with.
     .target(name: "ZSSPReference", dependencies: ["ZSSP"], swiftSettings: common),
-    // UDP on SwiftNIO: the async API.
+    // Linux's system calls for many datagrams at once. Elsewhere there is nothing in it.
+    .target(name: "CZSSPSocket"),
+    // UDP on SwiftNIO, on Linux straight on the system's sockets: the async API.
     .target(
       name: "ZSSPNIO",
       dependencies: [
-        "ZSSP",
+        "ZSSP", "CZSSPSocket",
+        .product(name: "HeapModule", package: "swift-collections"),
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),

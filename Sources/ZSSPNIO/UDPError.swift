@@ -45,7 +45,7 @@ public enum BindFailure: Sendable, Hashable {
   case permissionDenied
   /// The system does not have this kind of address.
   case unsupportedFamily
-  /// The event loop group is not one of NIOPosix.
+  /// The event loop group is neither one of NIOPosix nor a ``SystemEventLoopGroup``.
   case unsupportedEventLoop
   /// Anything else, in the system's words.
   case other(String)
@@ -59,7 +59,8 @@ extension BindFailure: CustomStringConvertible {
     case .addressNotAvailable: "no interface of this machine has this address"
     case .permissionDenied: "permission denied (ports below 1024 need more rights)"
     case .unsupportedFamily: "this system does not have this kind of address"
-    case .unsupportedEventLoop: "the event loop group is not a MultiThreadedEventLoopGroup"
+    case .unsupportedEventLoop:
+      "the event loop group is neither a MultiThreadedEventLoopGroup nor a SystemEventLoopGroup"
     case .other(let text): text
     }
   }

@@ -42,6 +42,9 @@ public struct UDPOptions: Sendable {
   /// Called with each new channel before it is bound, for tests that put a handler between the endpoint and the socket.
   package var configureChannel: (@Sendable (any Channel) throws -> Void)?
 
+  /// Asked before each piece that goes to a socket of the system's own, for tests: an error number other than 0 refuses it.
+  package var refusePiece: (@Sendable (_ isSegmented: Bool) -> CInt)?
+
   /// The defaults.
   public init() {}
 }

@@ -11,9 +11,9 @@ struct ExchangeTests {
   /// The largest message of these tests at an MTU.
   private func largest(mtu: Int) -> Int { min(60_000, quickSettings(mtu: mtu).largestMessage) }
 
-  @Test(arguments: [128, 576, 1280, 1400, 9000])
-  func aThousandMessagesEachWay(mtu: Int) async throws {
-    let pair = try await Pair.connected(quickSettings(mtu: mtu))
+  @Test(arguments: [128, 576, 1280, 1400, 9000], Transport.allCases)
+  func aThousandMessagesEachWay(mtu: Int, transport: Transport) async throws {
+    let pair = try await Pair.connected(quickSettings(mtu: mtu), on: transport)
     #expect(pair.serverSession.identity == Array("client".utf8))
     #expect(pair.serverSession.peer == pair.client.publicKey)
     #expect(pair.clientSession.peer == pair.server.publicKey)
@@ -25,17 +25,17 @@ struct ExchangeTests {
     await pair.close()
   }
 
-  @Test func aThousandMessagesOverIPv6() async throws {
+  @Test(arguments: Transport.allCases) func aThousandMessagesOverIPv6(transport: Transport) async throws {
     guard await hasIPv6Loopback() else { return isNotTested("IPv6: ::1 cannot be bound on this machine") }
-    let pair = try await Pair.connected(host: "::1")
+    let pair = try await Pair.connected(host: "::1", on: transport)
     try await exchange(pair, count: 1000, largest: largest(mtu: 1400), seed: 6)
     await pair.close()
   }
 
-  @Test func anIPv6SocketReachesIPv4() async throws {
+  @Test(arguments: Transport.allCases) func anIPv6SocketReachesIPv4(transport: Transport) async throws {
     guard await hasIPv6Loopback() else { return isNotTested("IPv6: ::1 cannot be bound on this machine") }
-    let server = try await makeEndpoint()
-    let client = try await makeEndpoint(host: "::")
+    let server = try await makeEndpoint(on: transport)
+    let client = try await makeEndpoint(host: "::", on: transport)
     async let accepted = acceptFirst(server)
     let session = try await client.connect(to: server.localAddress, key: server.publicKey)
     #expect(session.remoteAddress == server.localAddress)
@@ -65,12 +65,13 @@ struct ExchangeTests {
     await lossy.close()
   }
 
-  @Test(arguments: [(true, true), (true, false), (false, true), (false, false)])
-  func offloadChangesNothing(sending: Bool, receiving: Bool) async throws {
+  @Test(arguments: [(true, true), (true, false), (false, true), (false, false)], Transport.allCases)
+  func offloadChangesNothing(offload: (sending: Bool, receiving: Bool), transport: Transport) async throws {
+    let (sending, receiving) = offload
     var options = UDPOptions()
     options.segmentationOffload = sending
     options.receiveOffload = receiving
-    let pair = try await Pair.connected(options: options)
+    let pair = try await Pair.connected(options: options, on: transport)
     try await exchange(pair, count: 200, largest: largest(mtu: 1400), seed: 7)
     // Many of one size in one call, which is where super-datagrams come from.
     let messages = (0..<100).map { number in [UInt8](repeating: UInt8(number), count: 1000) }

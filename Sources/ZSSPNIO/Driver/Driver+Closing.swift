@@ -26,14 +26,7 @@ extension Driver {
 
   /// Whether there is something that the system has not taken yet.
   private var hasUnsent: Bool {
-    if !sendQueue.isEmpty { return true }
-    guard let channel = context?.channel, channel.isActive else { return false }
-    do {
-      return try channel.syncOptions?.getOption(.bufferedWritableBytes) ?? 0 > 0
-    } catch {
-      // A channel without this option keeps nothing that it would tell of.
-      return false
-    }
+    !sendQueue.isEmpty || port?.hasUnsent == true
   }
 
   private func afterSending(

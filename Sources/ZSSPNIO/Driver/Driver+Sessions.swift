@@ -151,7 +151,8 @@ extension Driver {
       attempt.outcome.resolve(.failure(reason == .rejected ? .rejected : .sessionEnded(reason)))
     }
     // The last messages come before the end.
-    if burstSession == id { deliverBurst() }
+    if burst.session == id { deliverBurst() }
+    handlers[id] = nil
     guard let inbox = inboxes.removeValue(forKey: id) else { return }
     inbox.finish(reason, event)
   }

@@ -23,14 +23,21 @@ extension Driver {
   /// A socket that lasted this long has worked.
   private static let provingTime = Duration.seconds(1)
 
+  /// Binds a socket and says where it is bound: one of the system's own where the event loop can watch it, else a channel of NIO's.
+  func bindSocket(to address: SocketAddress) -> EventLoopFuture<SocketAddress> {
+    #if os(Linux)
+      if let eventLoop = eventLoop as? SystemEventLoop { return SystemPort.bind(to: address, for: self, on: eventLoop) }
+    #endif
+    return ChannelPort.bind(to: address, for: self)
+  }
+
   /// There is a socket.
-  func socketOpened(_ context: ChannelHandlerContext) {
-    self.context = context
-    localAddress = context.channel.localAddress
+  func socketOpened(_ port: any DatagramPort, localAddress: SocketAddress?) {
+    guard !isClosed else { return port.close {} }
+    self.port = port
+    self.localAddress = localAddress
     replacements.lastBound = now
     replacements.bindFailures = 0
-    guard !isClosed else { return context.close(promise: nil) }
-    writeResegmented()
     drainSends()
   }
 
@@ -40,12 +47,12 @@ extension Driver {
   }
 
   /// A socket failed to read or to send.
-  func socketFailed(_ error: any Error) { counters.sendErrors += 1 }
+  func socketFailed() { counters.sendErrors += 1 }
 
   /// The socket is closed, by this side or by NIO.
-  func socketClosed(_ context: ChannelHandlerContext) {
-    guard self.context === context else { return }
-    self.context = nil
+  func socketClosed(_ port: any DatagramPort) {
+    guard self.port === port else { return }
+    self.port = nil
     guard !isClosed else { return }
     counters.sendErrors += 1
     if replacements.lastBound.duration(to: now) > Self.provingTime { replacements.failures = 0 }
@@ -61,9 +68,9 @@ extension Driver {
   }
 
   private func bindAgain(to address: SocketAddress) {
-    guard !isClosed, context == nil else { return }
+    guard !isClosed, port == nil else { return }
     counters.socketsReplaced += 1
-    DatagramSocket.bind(to: address, for: self).assumeIsolated().whenFailure { [self] error in
+    bindSocket(to: address).assumeIsolated().whenFailure { [self] error in
       guard !isClosed else { return }
       replacements.bindFailures += 1
       guard replacements.bindFailures < Self.bindFailureLimit else { return close(.transport("\(error)")) }

@@ -6,7 +6,7 @@ import ZSSP
 /// Drives the protocol's endpoint on one event loop: datagrams and answers in, datagrams, requests and events out.
 ///
 /// Everything here happens on that event loop, so nothing is locked. Tasks reach it through an ``EndpointHandle``; the
-/// socket through a ``DatagramHandler``, which may be replaced by another when the socket fails.
+/// socket is a ``DatagramPort``, which may be replaced by another when it fails.
 final class Driver {
   let eventLoop: any EventLoop
   let options: UDPOptions
@@ -20,24 +20,20 @@ final class Driver {
   let closedPromise: EventLoopPromise<Void>
   var isClosed = false
 
-  /// The socket's end of the pipeline, while there is a socket.
-  var context: ChannelHandlerContext?
+  /// The socket, while there is one.
+  var port: (any DatagramPort)?
   /// Where the socket is bound, which a replacement must be too.
   var localAddress: SocketAddress?
   var replacements = SocketReplacements()
   /// What could not be segmented, for the next socket.
   var resegmented: [Resegmented] = []
-  /// The bytes of the last flush. The buffer is used again once the socket has let go of it.
-  var sendBuffer = ByteBuffer()
-  /// Addresses as the socket wants them, which are costly to make.
-  var socketAddresses: [Address: SocketAddress] = [:]
   var isDraining = false
 
-  /// The session whose messages came last in this burst of reads, and these messages.
-  var burstSession: SessionID?
-  var burst: [[UInt8]] = []
+  /// The session whose messages came last in this burst of reads, who handles them, and what waits to be handed over.
+  var burst = Burst()
 
   var inboxes: [SessionID: SessionInbox] = [:]
+  var handlers: [SessionID: any MessageHandler] = [:]
   var attempts: [SessionID: ConnectAttempt] = [:]
   var acceptances: [RequestID: Acceptance] = [:]
   var storeQueues: [PublicKey: CircularBuffer<PendingStoreRequest>] = [:]
@@ -147,9 +143,9 @@ final class Driver {
 
   private func finishClosing(_ error: UDPError?) {
     let closedPromise = closedPromise
-    func finish() { if let error { closedPromise.fail(error) } else { closedPromise.succeed() } }
-    guard let context else { return finish() }
-    context.close(promise: nil)
-    context.channel.closeFuture.assumeIsolated().whenComplete { _ in finish() }
+    @Sendable func finish() { if let error { closedPromise.fail(error) } else { closedPromise.succeed() } }
+    guard let port else { return finish() }
+    self.port = nil
+    port.close(finish)
   }
 }

@@ -91,6 +91,14 @@ final class Mailbox<Element: Sendable>: Sendable {
     return dropped
   }
 
+  /// Takes out everything.
+  func takeAll() -> [Element] {
+    state.withLockedValue { state in
+      defer { (state.elements, state.weight) = ([], 0) }
+      return Array(state.elements)
+    }
+  }
+
   /// Takes out what nobody needs any more. It does not count as dropped.
   func removeAll(where isUnwanted: (Element) -> Bool) {
     state.withLockedValue { state in

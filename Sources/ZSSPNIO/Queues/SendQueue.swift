@@ -12,11 +12,14 @@ final class SendQueue: Sendable {
   enum Payload: Sendable {
     case array([UInt8])
     case buffer(ByteBuffer)
+    /// Writes messages of about so many bytes together when their turn has come.
+    case writer(bytes: Int, @Sendable (inout SendRun) throws(SendError) -> Void)
 
     var count: Int {
       switch self {
       case .array(let bytes): bytes.count
       case .buffer(let buffer): buffer.readableBytes
+      case .writer(let bytes, _): bytes
       }
     }
   }

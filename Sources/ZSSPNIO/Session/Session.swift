@@ -77,14 +77,50 @@ public final class Session: Sendable {
     try await queue(messages.map { .array($0) })
   }
 
-  private func queue(_ messages: [SendQueue.Payload]) async throws(UDPError) {
-    for message in messages where message.count > largestMessage {
-      throw .messageTooLarge(size: message.count, limit: largestMessage)
+  /// Has `body` write messages straight into the datagrams that the socket sends: nothing is copied or allocated for them.
+  ///
+  /// Returns when the request is queued, like ``send(_:)-([UInt8])``. `body` is called once, later, on the endpoint's event loop, which
+  /// does nothing else meanwhile: it must not block. What it throws drops the rest of its messages, which is counted.
+  ///
+  /// ```swift
+  /// try await session.sendMessages(ofBytes: 64 * 1200) { run throws(SendError) in
+  ///   for block in 0..<64 { try run.append(file.block(block)) }
+  /// }
+  /// ```
+  ///
+  /// - Parameters:
+  ///   - bytes: about how many bytes `body` will append, 0 or more. It counts against ``UDPOptions/sendBuffer``. Some hundred
+  ///     kilobytes at once are most efficient.
+  ///   - body: appends the messages, each of 0…``largestMessage`` bytes.
+  /// - Throws: ``UDPError/sessionEnded(_:)``, ``UDPError/closed``, or ``UDPError/cancelled``, after which `body` is not called.
+  public func sendMessages(
+    ofBytes bytes: Int, _ body: @escaping @Sendable (inout SendRun) throws(SendError) -> Void
+  ) async throws(UDPError) {
+    try await queue(CollectionOfOne(.writer(bytes: max(0, bytes), body)))
+  }
+
+  /// From now on `handler` takes the messages of the peer, those first that wait to be read; ``messages`` brings no more.
+  /// It is let go of when the session ends.
+  ///
+  /// - Throws: ``UDPError/sessionEnded(_:)`` or ``UDPError/closed``.
+  public func setMessageHandler(_ handler: any MessageHandler) async throws(UDPError) {
+    let id = id
+    guard await handle.ask({ driver in driver.setHandler(handler, for: id) }) == true else {
+      throw endReason.map { .sessionEnded($0) } ?? .closed
     }
+  }
+
+  private func queue(_ messages: some Collection<SendQueue.Payload>) async throws(UDPError) {
+    for case .array(let message) in messages { try check(message.count) }
+    for case .buffer(let message) in messages { try check(message.readableBytes) }
     if let reason = endReason { throw handle.isClosed ? .closed : .sessionEnded(reason) }
     if let error = await handle.sendQueue.send(messages.map { SendQueue.Item(session: id, payload: $0) }) {
       throw error
     }
+  }
+
+  private func check(_ size: Int) throws(UDPError) {
+    if size > largestMessage { throw .messageTooLarge(size: size, limit: largestMessage) }
   }
 
   /// How the session stands now; nil once it has ended.

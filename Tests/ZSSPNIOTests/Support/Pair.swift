@@ -27,11 +27,11 @@ func makeConfiguration(
 func makeEndpoint(
   host: String = "127.0.0.1", _ settings: Settings = quickSettings(), flags: SecurityFlags = .opportunistic,
   helloPolicy: HelloPolicy = .automatic(), store: any RatchetStore = InMemoryRatchetStore(),
-  options: UDPOptions = UDPOptions()
+  options: UDPOptions = UDPOptions(), on transport: Transport = .default
 ) async throws -> UDPEndpoint {
   try await UDPEndpoint.bind(
     host: host, port: 0, configuration: makeConfiguration(settings, flags: flags, helloPolicy: helloPolicy),
-    store: store, options: options)
+    store: store, options: options, eventLoopGroup: transport.eventLoopGroup)
 }
 
 /// Two endpoints and a session between them.
@@ -44,10 +44,11 @@ struct Pair {
   /// Connects two new endpoints, or fails. With `via` the client does not know where the server really is.
   static func connected(
     host: String = "127.0.0.1", _ settings: Settings = quickSettings(), options: UDPOptions = UDPOptions(),
-    identity: [UInt8] = Array("client".utf8), via relay: ((SocketAddress) async throws -> SocketAddress)? = nil
+    identity: [UInt8] = Array("client".utf8), on transport: Transport = .default,
+    via relay: ((SocketAddress) async throws -> SocketAddress)? = nil
   ) async throws -> Pair {
-    let server = try await makeEndpoint(host: host, settings, options: options)
-    let client = try await makeEndpoint(host: host, settings, options: options)
+    let server = try await makeEndpoint(host: host, settings, options: options, on: transport)
+    let client = try await makeEndpoint(host: host, settings, options: options, on: transport)
     let address = try await relay?(server.localAddress) ?? server.localAddress
     async let accepted = acceptFirst(server)
     let session = try await client.connect(to: address, key: server.publicKey, identity: identity)

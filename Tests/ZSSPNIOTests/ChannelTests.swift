@@ -4,9 +4,9 @@ import Testing
 import ZSSP
 import ZSSPNIO
 
-/// What the system does to sockets does not end sessions.
+/// What the system does to NIO's channels does not end sessions.
 @Suite(.serialized, .timeLimit(.minutes(1)))
-struct SocketTests {
+struct ChannelTests {
   /// Fails super-datagrams as a kernel without checksum offload does, and closes the channel as NIO then does.
   private final class RefusingHandler: ChannelOutboundHandler {
     typealias OutboundIn = AddressedEnvelope<ByteBuffer>
@@ -28,13 +28,13 @@ struct SocketTests {
     options.configureChannel = { channel in
       try channel.pipeline.syncOperations.addHandler(RefusingHandler(errno: errno))
     }
-    let server = try await makeEndpoint()
+    let server = try await makeEndpoint(on: .channels)
     // The client's own offload is refused with the Hello, its first super-datagram.
     guard await server.statistics().transport.isUsingSegmentationOffload else {
       await server.close()
       return isNotTested("segmentation offload: the kernel has none")
     }
-    let client = try await makeEndpoint(options: options)
+    let client = try await makeEndpoint(options: options, on: .channels)
     async let accepted = acceptFirst(server)
     let session = try await client.connect(to: server.localAddress, key: server.publicKey)
     let other = try await accepted
@@ -56,8 +56,8 @@ struct SocketTests {
     let channels = SharedBox<[any Channel]>([])
     var options = UDPOptions()
     options.configureChannel = { channel in channels.update { $0.append(channel) } }
-    let server = try await makeEndpoint(options: options)
-    let client = try await makeEndpoint()
+    let server = try await makeEndpoint(options: options, on: .channels)
+    let client = try await makeEndpoint(on: .channels)
     async let accepted = acceptFirst(server)
     let session = try await client.connect(to: server.localAddress, key: server.publicKey)
     let pair = Pair(client: client, server: server, clientSession: session, serverSession: try await accepted)
@@ -74,8 +74,8 @@ struct SocketTests {
   }
 
   /// The system refuses to send to some addresses, 240.0.0.1 among them; sessions with others go on.
-  @Test func anAddressThatCannotBeSentTo() async throws {
-    let pair = try await Pair.connected()
+  @Test(arguments: Transport.allCases) func anAddressThatCannotBeSentTo(transport: Transport) async throws {
+    let pair = try await Pair.connected(on: transport)
     let stranger = try SocketAddress(hostAndPort: "240.0.0.1:9")
     let connecting = Task { try? await pair.client.connect(to: stranger, key: pair.server.publicKey) }
     try await wait(for: pair.client) { $0.sessions == 2 && $0.endpoint.datagramsSent > 6 }

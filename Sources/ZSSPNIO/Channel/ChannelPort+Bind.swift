@@ -2,15 +2,14 @@
 import NIOCore
 import NIOPosix
 
-/// Binds sockets for a driver.
-enum DatagramSocket {
+extension ChannelPort {
   /// Room for the largest datagram, and for what GRO puts together.
   private static let readSize = 1 << 16
   /// Senders wait when the socket holds more than `high` bytes, until it holds less than `low`.
   private static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 256 << 10, high: 1 << 20)
 
-  /// Binds a socket to `address`. To be called on the driver's event loop.
-  static func bind(to address: SocketAddress, for driver: Driver) -> EventLoopFuture<any Channel> {
+  /// Binds a channel to `address` and says where it is bound. To be called on the driver's event loop.
+  static func bind(to address: SocketAddress, for driver: Driver) -> EventLoopFuture<SocketAddress> {
     let (options, bound) = (driver.options, driver.bound)
     guard var bootstrap = DatagramBootstrap(validatingGroup: driver.eventLoop) else {
       return driver.eventLoop.makeFailedFuture(UnsupportedEventLoop())
@@ -24,7 +23,7 @@ enum DatagramSocket {
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
           try options.configureChannel?(channel)
-          try channel.pipeline.syncOperations.addHandler(DatagramHandler(bound.value))
+          try channel.pipeline.syncOperations.addHandler(ChannelPort(bound.value))
         }.flatMap {
           enableOffload(of: channel, options, bound)
         }
@@ -35,7 +34,7 @@ enum DatagramSocket {
     if let size = options.sendBufferSize {
       bootstrap = bootstrap.channelOption(.socketOption(.so_sndbuf), value: .init(clamping: size))
     }
-    return bootstrap.bind(to: address)
+    return bootstrap.bind(to: address).map { $0.localAddress ?? address }
   }
 
   /// Turns on what the kernel has and the options allow. A kernel that refuses is no error.
@@ -55,5 +54,5 @@ enum DatagramSocket {
   }
 }
 
-/// The event loop is not one of NIOPosix.
+/// The event loop is neither of NIOPosix nor of this module.
 struct UnsupportedEventLoop: Error {}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef CZSSP_SOCKET_H
+#define CZSSP_SOCKET_H
+
+// What Linux has for many datagrams at once and Swift cannot import: vectored sends and receives, UDP segmentation and receive
+// offload, and the steering of datagrams between sockets of one port. Functions answer a negative errno where they fail. On other systems
+// there is nothing here.
+
+#if defined(__linux__)
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/// An IP address and a port in host byte order. Of IPv4 (`family` 4) the low half's low 32 bits count.
+typedef struct {
+  uint64_t high;
+  uint64_t low;
+  uint32_t scope;
+  uint16_t port;
+  uint8_t family;
+} czssp_address;
+
+/// Datagrams of one size, the last may be shorter, for one address; at most 64 of them, and 65,507 bytes.
+typedef struct {
+  czssp_address address;
+  const void *bytes;
+  uint32_t length;
+  /// The size of each datagram, or 0 if there is one.
+  uint16_t segment_size;
+} czssp_outgoing;
+
+/// What came in one piece: a datagram, or several that the kernel put together.
+typedef struct {
+  czssp_address source;
+  uint32_t length;
+  /// The size of each datagram, or 0 if there is one.
+  uint16_t segment_size;
+} czssp_incoming;
+
+/// Opens a non-blocking UDP socket that is closed on exec, and binds it. An IPv6 socket that is bound to :: takes IPv4 too.
+///
+/// @param share whether other sockets of the same user may be bound to the same port with `share` (SO_REUSEPORT).
+/// @param bound where the socket is bound.
+/// @return the file descriptor.
+int czssp_udp_open(const czssp_address *address, bool share, czssp_address *bound);
+
+/// Asks for buffers of these sizes in bytes; 0 leaves one as it is. The kernel may give less.
+void czssp_udp_set_buffers(int socket, int receive, int send);
+
+/// Has the kernel hand over several datagrams of one sender at once (UDP GRO).
+int czssp_udp_enable_receive_offload(int socket);
+
+/// Whether the kernel can cut datagrams out of one piece (UDP GSO).
+bool czssp_udp_can_segment(int socket);
+
+/// Has the kernel choose, among the `count` sockets (a power of two) of this one's port in the order in which they were bound, by the low
+/// bits of a datagram's first four bytes; and where these are all zero, as a Hello's are, by its source.
+int czssp_udp_steer(int socket, uint32_t count);
+
+/// Sends pieces until one is refused.
+///
+/// @param sent how many were taken.
+/// @return 0, or the error of the first that was not taken.
+int czssp_udp_send(int socket, const czssp_outgoing *pieces, int count, int *sent);
+
+/// Buffers to receive into.
+typedef struct czssp_receiver czssp_receiver;
+
+/// Buffers for `count` pieces, of 64 KiB each, which nothing that UDP brings exceeds; NULL without memory.
+czssp_receiver *czssp_receiver_create(int count);
+void czssp_receiver_destroy(czssp_receiver *receiver);
+
+/// Receives as many pieces as there are and as there are buffers.
+///
+/// @return how many there were; -EAGAIN if none.
+int czssp_receiver_fill(czssp_receiver *receiver, int socket);
+
+/// What came in a piece, and its bytes, until the buffers are filled again.
+const czssp_incoming *czssp_receiver_piece(const czssp_receiver *receiver, int index);
+void *czssp_receiver_bytes(const czssp_receiver *receiver, int index);
+
+/// Waits for sockets (epoll).
+typedef struct czssp_poller czssp_poller;
+
+/// What can be done with a socket now.
+typedef struct {
+  uint64_t tag;
+  bool can_read;
+  bool can_write;
+} czssp_readiness;
+
+/// NULL without memory or descriptors.
+czssp_poller *czssp_poller_create(void);
+
+/// Watches a descriptor for reading, under a tag other than 0.
+int czssp_poller_add(czssp_poller *poller, int descriptor, uint64_t tag);
+
+/// Watches for writing as well, or not.
+int czssp_poller_watch_writing(czssp_poller *poller, int descriptor, uint64_t tag, bool writing);
+int czssp_poller_remove(czssp_poller *poller, int descriptor);
+
+/// Has czssp_poller_wait return, now or when it is called next. For any thread.
+void czssp_poller_wake(czssp_poller *poller);
+
+/// Waits until a descriptor is ready, somebody wakes, or the time is over; -1 is for ever.
+///
+/// @return how many are ready, perhaps none.
+int czssp_poller_wait(czssp_poller *poller, czssp_readiness *ready, int capacity, int milliseconds);
+
+/// Pins the calling thread to a processor, for measurements.
+int czssp_pin_thread(int processor);
+
+#endif
+#endif

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#if defined(__linux__)
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "CZSSPSocket.h"
+
+/// The tag of the descriptor that wakes who waits.
+static const uint64_t waking = 0;
+
+struct czssp_poller {
+  int poller;
+  int waker;
+};
+
+static int control(czssp_poller *poller, int operation, int descriptor, uint64_t tag, uint32_t events) {
+  struct epoll_event event = {.events = events, .data = {.u64 = tag}};
+  return epoll_ctl(poller->poller, operation, descriptor, &event) < 0 ? -errno : 0;
+}
+
+czssp_poller *czssp_poller_create(void) {
+  czssp_poller *poller = calloc(1, sizeof *poller);
+  if (!poller) return NULL;
+  poller->poller = epoll_create1(EPOLL_CLOEXEC);
+  poller->waker = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (poller->poller >= 0 && poller->waker >= 0 && control(poller, EPOLL_CTL_ADD, poller->waker, waking, EPOLLIN) == 0) {
+    return poller;
+  }
+  if (poller->poller >= 0) close(poller->poller);
+  if (poller->waker >= 0) close(poller->waker);
+  free(poller);
+  return NULL;
+}
+
+int czssp_poller_add(czssp_poller *poller, int descriptor, uint64_t tag) {
+  return control(poller, EPOLL_CTL_ADD, descriptor, tag, EPOLLIN);
+}
+
+int czssp_poller_watch_writing(czssp_poller *poller, int descriptor, uint64_t tag, bool writing) {
+  return control(poller, EPOLL_CTL_MOD, descriptor, tag, EPOLLIN | (writing ? EPOLLOUT : 0));
+}
+
+int czssp_poller_remove(czssp_poller *poller, int descriptor) {
+  return control(poller, EPOLL_CTL_DEL, descriptor, 0, 0);
+}
+
+void czssp_poller_wake(czssp_poller *poller) {
+  const uint64_t one = 1;
+  // It fails only when 2^64 of these have not been taken.
+  while (write(poller->waker, &one, sizeof one) < 0 && errno == EINTR) continue;
+}
+
+int czssp_poller_wait(czssp_poller *poller, czssp_readiness *ready, int capacity, int milliseconds) {
+  struct epoll_event events[64];
+  const int limit = capacity < 64 ? capacity : 64;
+  const int count = epoll_wait(poller->poller, events, limit, milliseconds);
+  if (count < 0) return -errno;
+  int found = 0;
+  for (int index = 0; index < count; index++) {
+    if (events[index].data.u64 == waking) {
+      uint64_t times;
+      // Nothing there is as good: somebody woke us, and here we are.
+      if (read(poller->waker, &times, sizeof times) < 0 && errno != EAGAIN && errno != EINTR) return -errno;
+      continue;
+    }
+    ready[found++] = (czssp_readiness){
+        .tag = events[index].data.u64,
+        .can_write = (events[index].events & EPOLLOUT) != 0,
+        // An error of the socket is learnt by reading.
+        .can_read = (events[index].events & ~(uint32_t)EPOLLOUT) != 0,
+    };
+  }
+  return found;
+}
+
+#endif

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if os(Linux)
+  import CZSSPSocket
+  import ZSSP
+
+  extension czssp_outgoing {
+    /// The bytes of one datagram of `segmentSize`, or of several.
+    init(_ bytes: UnsafeRawBufferPointer, _ segmentSize: Int, to address: Address) {
+      self.init(
+        address: czssp_address(address), bytes: bytes.baseAddress, length: UInt32(bytes.count),
+        segment_size: bytes.count > segmentSize ? UInt16(segmentSize) : 0)
+    }
+
+    /// How many datagrams there are.
+    var datagramCount: Int {
+      segment_size == 0 ? 1 : (Int(length) + Int(segment_size) - 1) / Int(segment_size)
+    }
+
+    /// The datagrams as pieces of their own.
+    var datagrams: [czssp_outgoing] {
+      let size = segment_size == 0 ? Int(length) : Int(segment_size)
+      return stride(from: 0, to: Int(length), by: max(1, size)).map { start in
+        czssp_outgoing(
+          address: address, bytes: bytes + start, length: UInt32(min(size, Int(length) - start)), segment_size: 0)
+      }
+    }
+  }
+
+  extension czssp_address {
+    init(_ address: Address) {
+      self.init(
+        high: address.high, low: address.low, scope: address.scope, port: address.port,
+        family: address.family.rawValue)
+    }
+  }
+
+  extension Address {
+    /// Nil for an address that is not of IP.
+    init?(_ address: czssp_address) {
+      switch Family(rawValue: address.family) {
+      case .ipv4: self.init(ipv4: UInt32(truncatingIfNeeded: address.low), port: address.port)
+      case .ipv6: self.init(ipv6: address.high, address.low, port: address.port, scope: address.scope)
+      case nil: return nil
+      }
+    }
+  }
+#endif

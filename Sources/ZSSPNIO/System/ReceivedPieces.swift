@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if os(Linux)
+  import CZSSPSocket
+  import ZSSP
+
+  /// Buffers that a socket reads into, used again for every burst.
+  final class ReceivedPieces {
+    /// What came in one piece: a datagram, or several of one sender and one size.
+    struct Piece {
+      let bytes: UnsafeMutableRawBufferPointer
+      /// The size of each datagram but the last, if there are several; else 0.
+      let segmentSize: Int
+      /// Nil if that is no IP address.
+      let source: Address?
+    }
+
+    let count: Int
+    private let receiver: OpaquePointer
+
+    /// Buffers for 1…1024 pieces of 64 KiB; nil without memory for them.
+    init?(count: Int) {
+      self.count = min(max(1, count), 1024)
+      guard let receiver = czssp_receiver_create(CInt(self.count)) else { return nil }
+      self.receiver = receiver
+    }
+
+    deinit { czssp_receiver_destroy(receiver) }
+
+    /// Reads what there is. Returns how many pieces there are, or a negative error number.
+    func fill(from socket: CInt) -> Int { Int(czssp_receiver_fill(receiver, socket)) }
+
+    /// A piece of the last read, until the next.
+    subscript(index: Int) -> Piece {
+      let incoming = czssp_receiver_piece(receiver, CInt(index)).pointee
+      return Piece(
+        bytes: UnsafeMutableRawBufferPointer(
+          start: czssp_receiver_bytes(receiver, CInt(index)), count: Int(incoming.length)),
+        segmentSize: Int(incoming.segment_size), source: Address(incoming.source))
+    }
+  }
+#endif

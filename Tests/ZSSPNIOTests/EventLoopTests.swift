@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if os(Linux)
+  import NIOCore
+  import Testing
+
+  @testable import ZSSPNIO
+
+  /// The tasks of an event loop, without its thread.
+  struct EventLoopTasksTests {
+    private let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
+
+    @Test func whatIsScheduledComesInItsOrder() {
+      let ran = SharedBox<[Int]>([])
+      var tasks = EventLoopTasks()
+      func schedule(_ milliseconds: Int64, _ number: Int) -> UInt64 {
+        tasks.schedule(at: start + .milliseconds(milliseconds)) { ran.update { $0.append(number) } }.id
+      }
+      _ = schedule(30, 3)
+      _ = schedule(10, 1)
+      let cancelled = schedule(20, 99)
+      _ = schedule(20, 2)
+      _ = tasks.append { ran.update { $0.append(0) } }
+      tasks.cancel(cancelled)
+      for task in tasks.takeDue(at: start + .milliseconds(20)) { task() }
+      #expect(ran.value == [0, 1, 2])
+      for task in tasks.takeDue(at: start + .milliseconds(30)) { task() }
+      #expect(ran.value == [0, 1, 2, 3])
+    }
+
+    /// How long the thread waits, in milliseconds.
+    @Test(
+      arguments: [
+        (nil, -1), (0, 0), (1, 1), (999_999, 1), (1_000_000, 1), (1_000_001, 2), (-5_000_000, 0),
+        (60_000_000_000, 60_000),
+      ] as [(Int64?, CInt)])
+    func waitsUntilTheFirst(nanoseconds: Int64?, expected: CInt) {
+      var tasks = EventLoopTasks()
+      if let nanoseconds { _ = tasks.schedule(at: start + .nanoseconds(nanoseconds)) {} }
+      #expect(tasks.prepareToWait(at: start) == expected)
+    }
+
+    @Test func doesNotWaitForWhatIsCancelled() {
+      var tasks = EventLoopTasks()
+      let id = tasks.schedule(at: start + .milliseconds(5)) {}.id
+      tasks.cancel(id)
+      #expect(tasks.prepareToWait(at: start) == -1)
+    }
+
+    /// The thread is woken once, and only while it waits.
+    @Test func wakesOnce() {
+      var tasks = EventLoopTasks()
+      #expect(!tasks.append {})
+      _ = tasks.takeDue(at: start)
+      #expect(tasks.prepareToWait(at: start) == -1)
+      #expect(tasks.append {})
+      #expect(!tasks.append {})
+      _ = tasks.takeDue(at: start)
+      _ = tasks.schedule(at: start + .milliseconds(5)) {}
+      #expect(tasks.prepareToWait(at: start) == 5)
+      #expect(!tasks.schedule(at: start + .milliseconds(6)) {}.needsWaking)
+      #expect(tasks.schedule(at: start + .milliseconds(4)) {}.needsWaking)
+    }
+  }
+
+  @Suite(.timeLimit(.minutes(1)))
+  struct SystemEventLoopTests {
+    private struct Failure: Error {}
+
+    @Test func runsWhatItIsGivenInOrder() async throws {
+      let eventLoop = SystemEventLoopGroup.singleton.next()
+      #expect(!eventLoop.inEventLoop)
+      let ran = SharedBox<[Int]>([])
+      for number in 0..<1000 { eventLoop.execute { ran.update { $0.append(number) } } }
+      #expect(try await eventLoop.submit { eventLoop.inEventLoop }.get())
+      #expect(ran.value == Array(0..<1000))
+      await #expect(throws: Failure.self) { try await eventLoop.submit { throw Failure() }.get() }
+    }
+
+    @Test func timersRunAndCanBeCancelled() async throws {
+      let eventLoop = SystemEventLoopGroup.singleton.next()
+      #expect(try await eventLoop.scheduleTask(in: .nanoseconds(1)) { 7 }.futureResult.get() == 7)
+      let cancelled = eventLoop.scheduleTask(in: .hours(1)) { 8 }
+      cancelled.cancel()
+      await #expect(throws: EventLoopError.self) { try await cancelled.futureResult.get() }
+    }
+
+    @Test func cannotBeShutDown() async throws {
+      await #expect(throws: EventLoopError.self) { try await SystemEventLoopGroup.singleton.shutdownGracefully() }
+      #expect(Array(SystemEventLoopGroup.singleton.makeIterator()).count == SystemEventLoopGroup.singleton.count)
+    }
+  }
+#endif

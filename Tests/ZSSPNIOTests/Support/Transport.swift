@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import NIOPosix
+import Testing
+import ZSSPNIO
+
+/// What carries the datagrams of an endpoint.
+enum Transport: String, CaseIterable, CustomTestStringConvertible {
+  /// Channels of NIO's.
+  case channels
+  #if os(Linux)
+    /// Sockets of the system's own.
+    case system
+  #endif
+
+  /// What endpoints use unless they are told otherwise.
+  static var `default`: Transport {
+    #if os(Linux)
+      .system
+    #else
+      .channels
+    #endif
+  }
+
+  var eventLoopGroup: any EventLoopGroup {
+    switch self {
+    case .channels: MultiThreadedEventLoopGroup.singleton
+    #if os(Linux)
+      case .system: SystemEventLoopGroup.singleton
+    #endif
+    }
+  }
+
+  var testDescription: String { rawValue }
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if os(Linux)
+  import Glibc
+  import NIOCore
+  import Testing
+  import ZSSP
+  import ZSSPNIO
+
+  /// What Linux does to the endpoint's own sockets does not end sessions.
+  @Suite(.serialized, .timeLimit(.minutes(1)))
+  struct SystemPortTests {
+    private let messages = (0..<100).map { number in [UInt8](repeating: UInt8(number), count: 1000) }
+
+    /// A connected pair whose client's sockets refuse what `refuse` says.
+    private func connected(_ refuse: @escaping @Sendable (_ isSegmented: Bool) -> CInt) async throws -> Pair {
+      var options = UDPOptions()
+      options.refusePiece = refuse
+      let server = try await makeEndpoint(on: .system)
+      let client = try await makeEndpoint(options: options, on: .system)
+      async let accepted = acceptFirst(server)
+      let session = try await client.connect(to: server.localAddress, key: server.publicKey)
+      return Pair(client: client, server: server, clientSession: session, serverSession: try await accepted)
+    }
+
+    private func sendAndReceive(_ pair: Pair) async throws {
+      try await pair.clientSession.send(messages)
+      var received = pair.serverSession.messages.makeAsyncIterator()
+      for message in messages { #expect(await received.next() == message) }
+    }
+
+    @Test(arguments: [EIO, EINVAL, EMSGSIZE])
+    func segmentationIsRefused(error: CInt) async throws {
+      let pair = try await connected { isSegmented in isSegmented ? error : 0 }
+      try await sendAndReceive(pair)
+      let statistics = await pair.client.statistics().transport
+      #expect(!statistics.isUsingSegmentationOffload)
+      #expect(statistics.superDatagramsSent == 0)
+      #expect(statistics.socketsReplaced == 0)
+      await pair.close()
+    }
+
+    /// What the system does not take is kept, in order, and goes when it can be written to.
+    @Test func aFullSocketKeepsWhatItIsGiven() async throws {
+      let calls = SharedBox(0)
+      let pair = try await connected { _ in
+        calls.update { $0 += 1 }
+        return calls.value % 3 == 0 ? 0 : EAGAIN
+      }
+      try await sendAndReceive(pair)
+      let statistics = await pair.client.statistics().transport
+      #expect(statistics.sendErrors == 0)
+      #expect(statistics.unsentDatagrams == 0)
+      #expect(calls.value > 3)
+      await pair.close()
+    }
+
+    /// A piece that is refused for its own sake is counted and dropped; the others go.
+    @Test func aRefusedPieceIsDropped() async throws {
+      let refused = SharedBox(false)
+      let isArmed = SharedBox(false)
+      let pair = try await connected { _ in
+        guard isArmed.value, !refused.value else { return 0 }
+        refused.value = true
+        return EPERM
+      }
+      isArmed.value = true
+      try await pair.clientSession.send([1])
+      try await wait(for: pair.client) { $0.transport.sendErrors == 1 }
+      try await pair.clientSession.send([2])
+      var received = pair.serverSession.messages.makeAsyncIterator()
+      #expect(await received.next() == [2])
+      await pair.close()
+    }
+
+    /// Closing while the system takes nothing gives up after a while, and lets the socket go.
+    @Test func closingDoesNotWaitForEver() async throws {
+      let isFull = SharedBox(false)
+      let pair = try await connected { _ in isFull.value ? EAGAIN : 0 }
+      isFull.value = true
+      try await pair.clientSession.send([1])
+      await pair.close()
+      #expect(pair.clientSession.endReason == .closed)
+    }
+  }
+#endif
