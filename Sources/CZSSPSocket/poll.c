@@ -31,10 +31,14 @@ czssp_poller *czssp_poller_create(void) {
   if (poller->poller >= 0 && poller->waker >= 0 && control(poller, EPOLL_CTL_ADD, poller->waker, waking, EPOLLIN) == 0) {
     return poller;
   }
+  czssp_poller_destroy(poller);
+  return NULL;
+}
+
+void czssp_poller_destroy(czssp_poller *poller) {
   if (poller->poller >= 0) close(poller->poller);
   if (poller->waker >= 0) close(poller->waker);
   free(poller);
-  return NULL;
 }
 
 int czssp_poller_add(czssp_poller *poller, int descriptor, uint64_t tag) {

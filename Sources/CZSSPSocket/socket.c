@@ -35,6 +35,8 @@ failed:;
   return -error;
 }
 
+void czssp_close(int socket) { close(socket); }
+
 void czssp_udp_set_buffers(int socket, int receive, int send) {
   // The kernel caps what it gives, and says nothing.
   if (receive > 0) setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &receive, sizeof receive);

@@ -4,7 +4,7 @@ import Foundation
 import ZSSP
 import ZSSPBenchmark
 
-struct Bench: ParsableCommand {
+struct Bench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measure how fast this build is on this machine, beside what bounds it.",
     discussion: """
@@ -15,10 +15,10 @@ struct Bench: ParsableCommand {
 
   /// What to measure.
   enum Subject: String, ExpressibleByArgument, CaseIterable {
-    case crypto, path, handshake, sessions, all
+    case crypto, path, handshake, sessions, udp, all
   }
 
-  @Argument(help: "crypto, path, handshake, sessions, or all.")
+  @Argument(help: "crypto, path, handshake, sessions, udp, or all.")
   var subject = Subject.all
 
   @Option(help: "How often each thing is measured.")
@@ -45,7 +45,7 @@ struct Bench: ParsableCommand {
     }
   }
 
-  func run() throws {
+  func run() async throws {
     let provider = try crypto.provider()
     var effort = BenchmarkEffort()
     (effort.rounds, effort.duration, effort.sessions) = (rounds, .milliseconds(milliseconds), sessions)
@@ -59,6 +59,9 @@ struct Bench: ParsableCommand {
       if includes(.path) { try show(PathBenchmark.run(provider, effort)) }
       if includes(.handshake) { try show(HandshakeBenchmark.run(provider, effort)) }
       if includes(.sessions) { try show(SessionsBenchmark.run(provider, effort)) }
+      #if os(Linux)
+        if includes(.udp) { try show(await UDPBenchmark.run(provider, effort)) }
+      #endif
     } catch let error as EncodingError {
       throw error
     } catch {

@@ -45,6 +45,8 @@ typedef struct {
 /// @return the file descriptor.
 int czssp_udp_open(const czssp_address *address, bool share, czssp_address *bound);
 
+void czssp_close(int socket);
+
 /// Asks for buffers of these sizes in bytes; 0 leaves one as it is. The kernel may give less.
 void czssp_udp_set_buffers(int socket, int receive, int send);
 
@@ -92,6 +94,8 @@ typedef struct {
 
 /// NULL without memory or descriptors.
 czssp_poller *czssp_poller_create(void);
+
+void czssp_poller_destroy(czssp_poller *poller);
 
 /// Watches a descriptor for reading, under a tag other than 0.
 int czssp_poller_add(czssp_poller *poller, int descriptor, uint64_t tag);

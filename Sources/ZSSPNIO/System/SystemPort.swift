@@ -31,7 +31,7 @@
       self.eventLoop = eventLoop
     }
 
-    deinit { Glibc.close(descriptor) }
+    deinit { czssp_close(descriptor) }
 
     /// Binds a socket to `address` and says where it is bound. To be called on the event loop.
     static func bind(
@@ -53,7 +53,7 @@
       let descriptor = czssp_udp_open(&name, false, &bound)
       guard descriptor >= 0 else { throw IOError(errnoCode: -descriptor, reason: "bind") }
       guard let received = ReceivedPieces(count: driver.options.readBatch), let local = Address(bound) else {
-        Glibc.close(descriptor)
+        czssp_close(descriptor)
         throw IOError(errnoCode: ENOMEM, reason: "bind")
       }
       let port = SystemPort(descriptor, received, driver, eventLoop)

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if os(Linux)
+  import NIOCore
+  import NIOPosix
+  public import ZSSP
+  import ZSSPNIO
+
+  /// Two endpoints on loopback UDP, one that sends as fast as it can and one that counts what arrives, each on an event loop of its own.
+  public enum UDPBenchmark {
+    /// How much the sender writes at once.
+    static let chunk = 128 << 10
+
+    /// Goodput with messages of 1400 bytes, beside raw sockets with the same cipher.
+    public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) async throws -> [Figure] {
+      let size = 1400
+      let raw = try RawSockets(provider, size: size)
+      defer { raw.close() }
+      let system = try await UDPLink(provider, on: SystemEventLoopGroup.singleton)
+      let channels = try await UDPLink(provider, on: MultiThreadedEventLoopGroup.singleton)
+      let sleep = { try await Task.sleep(for: effort.duration) }
+      var (systemRates, channelRates, rawRates) = ([Double](), [Double](), [Double]())
+      for _ in 0..<effort.rounds {
+        rawRates.append(gigabits(try await raw.rate(during: sleep), size))
+        systemRates.append(gigabits(try await system.rate(size: size, chunk: chunk, during: sleep), size))
+        channelRates.append(gigabits(try await channels.rate(size: size, chunk: chunk, during: sleep), size))
+      }
+      await system.close()
+      await channels.close()
+      let bound = ("raw sockets and cipher", rawRates)
+      return [
+        Figure("udp", "\(size) bytes over loopback", systemRates, "Gbit/s", bound: bound, higherIsBetter: true),
+        Figure(
+          "udp", "\(size) bytes over loopback, NIO's channels", channelRates, "Gbit/s", bound: bound,
+          higherIsBetter: true),
+      ]
+    }
+
+    private static func gigabits(_ rate: Double, _ size: Int) -> Double { rate * Double(size) * 8 / 1e9 }
+  }
+#endif
