@@ -150,7 +150,7 @@ let package = Package(
     .testTarget(
       name: "ZSSPNIOTests",
       dependencies: [
-        "ZSSP", "ZSSPSwiftCrypto", "ZSSPProviders", "ZSSPNIO",
+        "ZSSP", "ZSSPSwiftCrypto", "ZSSPProviders", "ZSSPNIO", "CZSSPSocket",
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),

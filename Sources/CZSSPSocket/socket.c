@@ -15,13 +15,13 @@
 
 #include "address.h"
 
-int czssp_udp_open(const czssp_address *address, bool share, czssp_address *bound) {
+int czssp_udp_open(const czssp_address *address, bool join, czssp_address *bound) {
   union czssp_sockaddr name;
   socklen_t size = czssp_write_address(address, &name);
   int fd = socket(name.any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return -errno;
   const int on = 1, off = 0;
-  if (share && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0) goto failed;
+  if (join && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0) goto failed;
   if (name.any.sa_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) < 0) goto failed;
   if (bind(fd, &name.any, size) < 0) goto failed;
   size = sizeof name;
@@ -33,6 +33,11 @@ failed:;
   int error = errno;
   close(fd);
   return -error;
+}
+
+int czssp_udp_share(int socket) {
+  const int on = 1;
+  return setsockopt(socket, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0 ? -errno : 0;
 }
 
 void czssp_close(int socket) { close(socket); }

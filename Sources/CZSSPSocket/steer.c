@@ -17,13 +17,16 @@ enum {
   v6_port = network + 40,
 };
 
-int czssp_udp_steer(int socket, uint32_t count) {
+int czssp_udp_steer(int socket, uint32_t shards) {
   // The program sees the datagram without its UDP header, and the headers behind negative offsets. A datagram that is
   // shorter than four bytes ends it, with socket 0.
   struct sock_filter program[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 2, 0),
       // What has a key id goes by its low bits.
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 13),
+      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, shards - 1),
+      BPF_STMT(BPF_RET | BPF_A, 0),
+      // A Hello goes by its source.
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (uint32_t)network),
       BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 4),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 4, 0, 4),
@@ -38,7 +41,8 @@ int czssp_udp_steer(int socket, uint32_t count) {
       // Neighbouring ports and addresses are to come to different sockets.
       BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, 0x9E3779B1),
       BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 16),
-      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, count - 1),
+      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, shards - 1),
+      BPF_STMT(BPF_ALU | BPF_ADD | BPF_K, shards),
       BPF_STMT(BPF_RET | BPF_A, 0),
   };
   const struct sock_fprog all = {.len = sizeof program / sizeof *program, .filter = program};

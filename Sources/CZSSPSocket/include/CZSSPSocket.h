@@ -40,10 +40,13 @@ typedef struct {
 
 /// Opens a non-blocking UDP socket that is closed on exec, and binds it. An IPv6 socket that is bound to :: takes IPv4 too.
 ///
-/// @param share whether other sockets of the same user may be bound to the same port with `share` (SO_REUSEPORT).
+/// @param join whether to join sockets of the same port that czssp_udp_share was called for. Otherwise the port must be free.
 /// @param bound where the socket is bound.
 /// @return the file descriptor.
-int czssp_udp_open(const czssp_address *address, bool share, czssp_address *bound);
+int czssp_udp_open(const czssp_address *address, bool join, czssp_address *bound);
+
+/// Lets other sockets of the same user join this one's port (SO_REUSEPORT).
+int czssp_udp_share(int socket);
 
 void czssp_close(int socket);
 
@@ -56,9 +59,10 @@ int czssp_udp_enable_receive_offload(int socket);
 /// Whether the kernel can cut datagrams out of one piece (UDP GSO).
 bool czssp_udp_can_segment(int socket);
 
-/// Has the kernel choose, among the `count` sockets (a power of two) of this one's port in the order in which they were bound, by the low
-/// bits of a datagram's first four bytes; and where these are all zero, as a Hello's are, by its source.
-int czssp_udp_steer(int socket, uint32_t count);
+/// Has the kernel choose among twice `shards` sockets of this one's port, in the order in which they were bound. A datagram comes to one of
+/// the first half by the low bits of its first four bytes, a key id; if these are all zero, as a Hello's are, to one of the
+/// second half by its source. `shards` is a power of two.
+int czssp_udp_steer(int socket, uint32_t shards);
 
 /// Sends pieces until one is refused.
 ///

@@ -26,10 +26,27 @@ extension Driver {
   /// Binds a socket and says where it is bound: one of the system's own where the event loop can watch it, else a channel of NIO's.
   func bindSocket(to address: SocketAddress) -> EventLoopFuture<SocketAddress> {
     #if os(Linux)
-      if let eventLoop = eventLoop as? SystemEventLoop { return SystemPort.bind(to: address, for: self, on: eventLoop) }
+      if let eventLoop = eventLoop as? SystemEventLoop {
+        do {
+          return eventLoop.makeSucceededFuture(try openSockets(at: address, eventLoop))
+        } catch {
+          return eventLoop.makeFailedFuture(error)
+        }
+      }
     #endif
     return ChannelPort.bind(to: address, for: self)
   }
+
+  #if os(Linux)
+    private func openSockets(at address: SocketAddress, _ eventLoop: SystemEventLoop) throws -> SocketAddress {
+      guard let address = Address(address) else {
+        throw IOError(errnoCode: Errno.addressFamilyNotSupported, reason: "bind")
+      }
+      let (local, shards) = try SystemSockets.bind(to: address, shards: 1)
+      for sockets in shards { try SystemPort.open(sockets, at: local, for: self, on: eventLoop) }
+      return local.socketAddress
+    }
+  #endif
 
   /// There is a socket.
   func socketOpened(_ port: any DatagramPort, localAddress: SocketAddress?) {

@@ -25,7 +25,7 @@
       byteCount += Int(piece.length)
     }
 
-    /// Moves everything to `pieces`. They point to bytes that are there until ``removeAll()`` or the next call.
+    /// Moves everything to `pieces`. They point to bytes that are there until ``forgetTaken()``.
     mutating func take(into pieces: inout [czssp_outgoing]) {
       taken = kept
       kept = []
@@ -38,6 +38,6 @@
     }
 
     /// Lets go of what was taken.
-    mutating func removeAll() { taken = [] }
+    mutating func forgetTaken() { taken = [] }
   }
 #endif

@@ -17,7 +17,7 @@
     /// For any thread, and never freed.
     nonisolated(unsafe) private let poller: OpaquePointer
     private let tasks = NIOLockedValueBox(EventLoopTasks())
-    private let sockets = NIOLockedValueBox(WatchedSockets())
+    private let watched = NIOLockedValueBox(WatchedSockets())
     /// Nobody is in the event loop before it runs.
     private let thread = Atomic<pthread_t>(0)
 
@@ -40,41 +40,45 @@
         let timeout = tasks.withLockedValue { $0.prepareToWait(at: .now()) }
         let count = czssp_poller_wait(poller, &ready, CInt(ready.count), timeout)
         tasks.withLockedValue { $0.isWaiting = false }
-        for readiness in ready.prefix(max(0, Int(count))) { handle(readiness) }
+        for readiness in ready.prefix(max(0, Int(count))) {
+          // One that was closed since has gone.
+          if let handler = watched.withLockedValue({ $0[readiness.tag] }) { handler.value(readiness) }
+        }
         for task in tasks.withLockedValue({ $0.takeDue(at: .now()) }) { task() }
       }
-    }
-
-    private func handle(_ readiness: czssp_readiness) {
-      // A socket that was closed since has gone.
-      guard let socket = sockets.withLockedValue({ $0[readiness.tag] })?.value else { return }
-      if readiness.can_write { socket.becameWritable() }
-      if readiness.can_read { socket.becameReadable() }
     }
 
     private func wake() { czssp_poller_wake(poller) }
 
     // MARK: Sockets
 
-    /// Watches a socket until it is removed. Returns its tag; nil if the system does not want to.
-    func add(_ socket: SystemPort) -> UInt64? {
-      let tag = sockets.withLockedValue { $0.add(NIOLoopBound(socket, eventLoop: self)) }
-      guard czssp_poller_add(poller, socket.descriptor, tag) == 0 else {
-        sockets.withLockedValue { $0.remove(tag) }
-        return nil
-      }
-      return tag
+    /// A socket that is watched.
+    struct Watch {
+      fileprivate let socket: SystemSocket
+      fileprivate let tag: UInt64
     }
 
-    /// Says whether to tell the socket when it can be written to.
-    func watch(_ socket: SystemPort, _ tag: UInt64, forWriting: Bool) {
-      czssp_poller_watch_writing(poller, socket.descriptor, tag, forWriting)
+    /// Calls `handler` on this event loop when the socket can be read, and on demand when it can be written to. Nil if
+    /// the system does not want to watch it. To be called on this event loop.
+    func watch(_ socket: SystemSocket, _ handler: @escaping (czssp_readiness) -> Void) -> Watch? {
+      let tag = watched.withLockedValue { $0.add(NIOLoopBound(handler, eventLoop: self)) }
+      let watch = Watch(socket: socket, tag: tag)
+      guard czssp_poller_add(poller, socket.descriptor, tag) == 0 else {
+        watched.withLockedValue { $0.remove(tag) }
+        return nil
+      }
+      return watch
+    }
+
+    /// Says whether to tell when the socket can be written to.
+    func change(_ watch: Watch, forWriting: Bool) {
+      czssp_poller_watch_writing(poller, watch.socket.descriptor, watch.tag, forWriting)
     }
 
     /// Does not watch the socket any more.
-    func remove(_ socket: SystemPort, _ tag: UInt64) {
-      sockets.withLockedValue { $0.remove(tag) }
-      czssp_poller_remove(poller, socket.descriptor)
+    func end(_ watch: Watch) {
+      watched.withLockedValue { $0.remove(watch.tag) }
+      czssp_poller_remove(poller, watch.socket.descriptor)
     }
 
     // MARK: EventLoop
@@ -115,19 +119,21 @@
     }
   }
 
-  /// The sockets of an event loop by their tags. A tag is used once, so that news of a closed socket finds nobody.
+  /// Who hears of which socket. A tag is used once, so that news of a closed socket finds nobody.
   private struct WatchedSockets {
-    private var sockets: [UInt64: NIOLoopBound<SystemPort>] = [:]
+    typealias Handler = NIOLoopBound<(czssp_readiness) -> Void>
+
+    private var handlers: [UInt64: Handler] = [:]
     private var lastTag: UInt64 = 0
 
-    subscript(tag: UInt64) -> NIOLoopBound<SystemPort>? { sockets[tag] }
+    subscript(tag: UInt64) -> Handler? { handlers[tag] }
 
-    mutating func add(_ socket: NIOLoopBound<SystemPort>) -> UInt64 {
+    mutating func add(_ handler: Handler) -> UInt64 {
       lastTag += 1
-      sockets[lastTag] = socket
+      handlers[lastTag] = handler
       return lastTag
     }
 
-    mutating func remove(_ tag: UInt64) { sockets[tag] = nil }
+    mutating func remove(_ tag: UInt64) { handlers[tag] = nil }
   }
 #endif

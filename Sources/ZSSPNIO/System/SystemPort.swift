@@ -6,84 +6,75 @@
   import NIOCore
   import ZSSP
 
-  /// A UDP socket of Linux as the driver's: system calls and nothing between.
+  /// UDP sockets of Linux as the driver's: system calls and nothing between.
   ///
   /// A datagram that the system refuses to send is counted and dropped, and the socket goes on.
   final class SystemPort: DatagramPort {
-    /// Bursts that are read before timers and tasks get their turn.
+    /// Bursts that are read before other sockets, timers and tasks get their turn.
     private static let burstsAtOnce = 4
+    /// Hellos that are read before everything else gets its turn…
+    private static let hellosAtOnce = 16
+    /// …and the bytes of them that the kernel keeps. Under a flood, what waits longer is too old to be answered.
+    private static let helloBuffer: CInt = 256 << 10
     /// Bytes that are kept while the system takes none. What comes on top is dropped, as the network would.
     private static let backlogLimit = 4 << 20
 
-    let descriptor: CInt
     private let driver: Driver
     private let eventLoop: SystemEventLoop
-    private let received: ReceivedPieces
-    private var tag: UInt64?
+    private let socket: SystemSocket
+    private var watches: [SystemEventLoop.Watch] = []
     /// What is being given to the system. The array is kept, and its memory with it.
     private var pieces: [czssp_outgoing] = []
     private var backlog = SendBacklog()
 
-    private init(_ descriptor: CInt, _ received: ReceivedPieces, _ driver: Driver, _ eventLoop: SystemEventLoop) {
-      self.descriptor = descriptor
-      self.received = received
+    private init(_ socket: SystemSocket, _ driver: Driver, _ eventLoop: SystemEventLoop) {
+      self.socket = socket
       self.driver = driver
       self.eventLoop = eventLoop
     }
 
-    deinit { czssp_close(descriptor) }
-
-    /// Binds a socket to `address` and says where it is bound. To be called on the event loop.
-    static func bind(
-      to address: SocketAddress, for driver: Driver, on eventLoop: SystemEventLoop
-    ) -> EventLoopFuture<SocketAddress> {
-      do {
-        return eventLoop.makeSucceededFuture(try open(address, driver, eventLoop))
-      } catch {
-        return eventLoop.makeFailedFuture(error)
-      }
-    }
-
-    private static func open(
-      _ address: SocketAddress, _ driver: Driver, _ eventLoop: SystemEventLoop
-    ) throws -> SocketAddress {
-      guard let wanted = Address(address) else { throw IOError(errnoCode: EAFNOSUPPORT, reason: "bind") }
-      var name = czssp_address(wanted)
-      var bound = czssp_address()
-      let descriptor = czssp_udp_open(&name, false, &bound)
-      guard descriptor >= 0 else { throw IOError(errnoCode: -descriptor, reason: "bind") }
-      guard let received = ReceivedPieces(count: driver.options.readBatch), let local = Address(bound) else {
-        czssp_close(descriptor)
-        throw IOError(errnoCode: ENOMEM, reason: "bind")
-      }
-      let port = SystemPort(descriptor, received, driver, eventLoop)
-      port.configure()
-      port.tag = eventLoop.add(port)
-      guard port.tag != nil else { throw IOError(errnoCode: errno, reason: "epoll_ctl") }
-      driver.socketOpened(port, localAddress: local.socketAddress)
-      return local.socketAddress
-    }
-
-    private func configure() {
+    /// Gives the driver its sockets. To be called on the event loop.
+    static func open(_ sockets: SystemSockets, at local: Address, for driver: Driver, on eventLoop: SystemEventLoop)
+      throws
+    {
+      let port = SystemPort(sockets.data, driver, eventLoop)
       let options = driver.options
+      let descriptor = sockets.data.descriptor
       czssp_udp_set_buffers(
         descriptor, CInt(clamping: options.receiveBufferSize ?? 0), CInt(clamping: options.sendBufferSize ?? 0))
       driver.offersSegmentationOffload(options.segmentationOffload && czssp_udp_can_segment(descriptor))
       driver.counters.isUsingReceiveOffload =
         options.receiveOffload && czssp_udp_enable_receive_offload(descriptor) == 0
+      try port.watch(sockets.data, pieces: options.readBatch, bursts: burstsAtOnce) { $0.becameWritable() }
+      if let hellos = sockets.hellos {
+        czssp_udp_set_buffers(hellos.descriptor, helloBuffer, 0)
+        try port.watch(hellos, pieces: hellosAtOnce, bursts: 1)
+      }
+      driver.socketOpened(port, localAddress: local.socketAddress)
+    }
+
+    private func watch(
+      _ socket: SystemSocket, pieces: Int, bursts: Int, whenWritable: ((SystemPort) -> Void)? = nil
+    ) throws {
+      guard let received = ReceivedPieces(count: pieces) else { throw IOError(errnoCode: ENOMEM, reason: "bind") }
+      let watch = eventLoop.watch(socket) { [self] readiness in
+        if readiness.can_write { whenWritable?(self) }
+        if readiness.can_read { read(socket, into: received, bursts: bursts) }
+      }
+      guard let watch else { throw IOError(errnoCode: errno, reason: "epoll_ctl") }
+      watches.append(watch)
     }
 
     func close(_ completion: @escaping @Sendable () -> Void) {
-      if let tag = tag.take() { eventLoop.remove(self, tag) }
+      for watch in watches { eventLoop.end(watch) }
+      watches = []
       completion()
     }
 
-    // MARK: Receiving
-
     /// Reads what is there, but not for ever.
-    func becameReadable() {
-      for _ in 0..<Self.burstsAtOnce where tag != nil {
-        let count = received.fill(from: descriptor)
+    private func read(_ socket: SystemSocket, into received: ReceivedPieces, bursts: Int) {
+      for _ in 0..<bursts where !watches.isEmpty {
+        let count = received.fill(from: socket.descriptor)
         guard count >= 0 else {
           if count != -EAGAIN { driver.socketFailed() }
           break
@@ -99,7 +90,7 @@
 
     // MARK: Sending
 
-    var isWritable: Bool { tag != nil && backlog.isEmpty }
+    var isWritable: Bool { !watches.isEmpty && backlog.isEmpty }
     var hasUnsent: Bool { !backlog.isEmpty }
 
     func send(_ batch: borrowing DatagramBatch) {
@@ -117,14 +108,18 @@
     }
 
     /// The system may take more.
-    func becameWritable() {
+    private func becameWritable() {
       backlog.take(into: &pieces)
       transmit()
       pieces.removeAll(keepingCapacity: true)
+      backlog.forgetTaken()
       guard backlog.isEmpty else { return }
-      backlog.removeAll()
-      if let tag { eventLoop.watch(self, tag, forWriting: false) }
+      watchForWriting(false)
       driver.drainSends()
+    }
+
+    private func watchForWriting(_ isWanted: Bool) {
+      if let watch = watches.first { eventLoop.change(watch, forWriting: isWanted) }
     }
 
     /// Gives ``pieces`` to the system, and keeps what it does not take.
@@ -149,7 +144,7 @@
       }
       var taken: CInt = 0
       let error = pieces.withUnsafeBufferPointer {
-        -czssp_udp_send(descriptor, $0.baseAddress, CInt($0.count), &taken)
+        -czssp_udp_send(socket.descriptor, $0.baseAddress, CInt($0.count), &taken)
       }
       return (Int(taken), error)
     }
@@ -173,7 +168,7 @@
         }
         backlog.append(piece)
       }
-      if let tag { eventLoop.watch(self, tag, forWriting: true) }
+      watchForWriting(true)
     }
   }
 #endif

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if os(Linux)
+  import CZSSPSocket
+  import Glibc
+  import NIOCore
+  import ZSSP
+
+  /// The sockets of one shard.
+  struct SystemSockets {
+    /// Takes what has a key id, and sends everything.
+    let data: SystemSocket
+    /// Takes Hellos, which have none. A flood of them fills this socket's buffer, and costs established sessions no
+    /// datagram. Nil where the kernel cannot tell them apart: then `data` takes them too.
+    let hellos: SystemSocket?
+
+    /// Binds the sockets of as many shards to one port. The kernel steers: what has a key id goes to the shard that the
+    /// id's low bits name, a Hello to one by its source.
+    ///
+    /// - Parameter shards: a power of two.
+    /// - Throws: `IOError`. Among its reasons is that the port is in use, by another instance of this too.
+    static func bind(to address: Address, shards: Int) throws -> (local: Address, sockets: [SystemSockets]) {
+      let (first, local) = try SystemSocket.bind(to: address, joining: false)
+      guard czssp_udp_share(first.descriptor) == 0 else { return (local, [SystemSockets(data: first, hellos: nil)]) }
+      var all = [first]
+      while all.count < 2 * shards { all.append(try SystemSocket.bind(to: local, joining: true).socket) }
+      guard czssp_udp_steer(first.descriptor, UInt32(shards)) == 0 else {
+        return (local, [SystemSockets(data: first, hellos: nil)])
+      }
+      return (local, (0..<shards).map { SystemSockets(data: all[$0], hellos: all[shards + $0]) })
+    }
+  }
+
+  /// A descriptor of a UDP socket, closed with the last reference to it.
+  final class SystemSocket: Sendable {
+    let descriptor: CInt
+
+    private init(descriptor: CInt) { self.descriptor = descriptor }
+
+    deinit { czssp_close(descriptor) }
+
+    /// Binds a socket, and says where it is bound.
+    static func bind(to address: Address, joining: Bool) throws -> (socket: SystemSocket, local: Address) {
+      var name = czssp_address(address)
+      var bound = czssp_address()
+      let descriptor = czssp_udp_open(&name, joining, &bound)
+      guard descriptor >= 0 else { throw IOError(errnoCode: -descriptor, reason: "bind") }
+      let socket = SystemSocket(descriptor: descriptor)
+      guard let local = Address(bound) else { throw IOError(errnoCode: EAFNOSUPPORT, reason: "bind") }
+      return (socket, local)
+    }
+  }
+#endif
