@@ -68,7 +68,8 @@
         buffer.withMutableBytes { bytes in
           for start in stride(from: 0, to: bytes.byteCount, by: datagram) {
             var packet = bytes.slice(start + 16..<start + datagram)
-            packetKey.seal(message.span.bytes, nonce: Nonce(type: 8, counter: counter), authenticating: RawSpan(), into: &packet)
+            packetKey.seal(
+              message.span.bytes, nonce: Nonce(type: 8, counter: counter), authenticating: RawSpan(), into: &packet)
             counter += 1
           }
         }

@@ -12,7 +12,8 @@
     static let chunk = 128 << 10
 
     /// Goodput with messages of 1400 bytes, beside raw sockets with the same cipher.
-    public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) async throws -> [Figure] {
+    public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) async throws -> [Figure]
+    {
       let size = 1400
       let raw = try RawSockets(provider, size: size)
       defer { raw.close() }

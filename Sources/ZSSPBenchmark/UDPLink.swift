@@ -14,38 +14,47 @@
       func receive(_ message: RawSpan) { received.add(1) }
     }
 
-    private let alice: UDPEndpoint
-    private let bob: UDPEndpoint
-    private let session: Session
+    private let sender: UDPEndpoint
+    let receiver: UDPEndpoint
+    let session: Session
+    let receivingSession: Session
     private let counter = Counter()
 
+    /// Endpoints on two event loops of a group, or on its only one.
     init(_ provider: any CryptoProvider, on group: any EventLoopGroup) async throws {
-      func bind() async throws -> UDPEndpoint {
+      try await self.init(provider, sending: group.next(), receiving: group.next())
+    }
+
+    /// Endpoints on two event loops.
+    init(_ provider: any CryptoProvider, sending: any EventLoop, receiving: any EventLoop) async throws {
+      func bind(_ eventLoop: any EventLoop) async throws -> UDPEndpoint {
         var settings = Settings()
         settings.mtu = 1500
         let configuration = EndpointConfiguration(
-          staticKey: provider.generateAgreementKey(), provider: provider, helloPolicy: .allow, settings: settings)
+          staticKey: provider.generateAgreementKey(), provider: provider, settings: settings)
         return try await UDPEndpoint.bind(
-          host: "127.0.0.1", port: 0, configuration: configuration, eventLoopGroup: group)
+          host: "127.0.0.1", port: 0, configuration: configuration, eventLoopGroup: eventLoop)
       }
-      let (alice, bob) = (try await bind(), try await bind())
+      let (sender, receiver) = (try await bind(sending), try await bind(receiving))
       async let accepted: Session? = {
-        for await handshake in bob.incoming { return try await handshake.accept() }
+        for await handshake in receiver.incoming { return try await handshake.accept() }
         return nil
       }()
-      session = try await alice.connect(to: bob.localAddress, key: bob.publicKey, timeout: .seconds(10))
+      session = try await sender.connect(to: receiver.localAddress, key: receiver.publicKey, timeout: .seconds(10))
       guard let other = try await accepted else { throw EndpointLink.Broken(description: "no session over UDP") }
-      try await other.setMessageHandler(counter)
-      (self.alice, self.bob) = (alice, bob)
+      receivingSession = other
+      (self.sender, self.receiver) = (sender, receiver)
     }
 
     func close() async {
-      await alice.close()
-      await bob.close()
+      await sender.close()
+      await receiver.close()
     }
 
-    /// Messages a second that arrive while `during` runs and Alice sends as fast as she can, about `chunk` bytes at a time.
+    /// Messages a second that arrive while `during` runs and the sender sends as fast as it can, about `chunk` bytes at a
+    /// time.
     func rate(size: Int, chunk: Int, during: () async throws -> Void) async throws -> Double {
+      try await receivingSession.setMessageHandler(counter)
       let sending = Task {
         let message = [UInt8](repeating: 7, count: size)
         let count = max(1, chunk / max(1, size))

@@ -15,10 +15,10 @@ struct Bench: AsyncParsableCommand {
 
   /// What to measure.
   enum Subject: String, ExpressibleByArgument, CaseIterable {
-    case crypto, path, handshake, sessions, udp, all
+    case crypto, path, handshake, sessions, udp, flood, all
   }
 
-  @Argument(help: "crypto, path, handshake, sessions, udp, or all.")
+  @Argument(help: "crypto, path, handshake, sessions, udp, flood, or all.")
   var subject = Subject.all
 
   @Option(help: "How often each thing is measured.")
@@ -61,6 +61,7 @@ struct Bench: AsyncParsableCommand {
       if includes(.sessions) { try show(SessionsBenchmark.run(provider, effort)) }
       #if os(Linux)
         if includes(.udp) { try show(await UDPBenchmark.run(provider, effort)) }
+        if includes(.flood) { try show(await FloodBenchmark.run(provider, effort)) }
       #endif
     } catch let error as EncodingError {
       throw error

@@ -116,8 +116,11 @@ void czssp_poller_wake(czssp_poller *poller);
 /// @return how many are ready, perhaps none.
 int czssp_poller_wait(czssp_poller *poller, czssp_readiness *ready, int capacity, int milliseconds);
 
-/// Pins the calling thread to a processor, for measurements.
-int czssp_pin_thread(int processor);
+/// Lets the calling thread run on `count` processors from `first` on, for measurements.
+int czssp_pin_thread(int first, int count);
+
+/// Has the calling thread give way to others, 0 not at all, 19 most. Without privileges that cannot be undone.
+int czssp_nice_thread(int value);
 
 #endif
 #endif

@@ -3,6 +3,10 @@ import NIOCore
 import NIOPosix
 import ZSSP
 
+#if os(Linux)
+  import CZSSPSocket
+#endif
+
 /// A request to the store that waits for those about the same peer that came before.
 struct PendingStoreRequest {
   let id: RequestID
@@ -82,9 +86,17 @@ extension Driver {
     startedPool().submit { state in
       // A pool that shuts down belongs to an endpoint that is closed.
       guard case .active = state else { return }
+      Self.giveWay()
       let result = work.run()
       eventLoop.execute { bound.value.workDone(result) }
     }
+  }
+
+  /// Has the calling thread of the pool yield to event loops: where processors are few, handshakes must not hold up data.
+  private static func giveWay() {
+    #if os(Linux)
+      czssp_nice_thread(10)
+    #endif
   }
 
   private func workDone(_ result: PublicKeyResult) {

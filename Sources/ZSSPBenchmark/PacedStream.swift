@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if os(Linux)
+  import NIOConcurrencyHelpers
+  import NIOCore
+  import ZSSP
+  import ZSSPNIO
+
+  /// Messages at a steady pace, each with the time at which it was sent.
+  struct PacedStream: Sendable {
+    /// What came of it.
+    struct Result {
+      /// Messages received a second.
+      let rate: Double
+      /// The 99th percentile of the time from sealing to delivery, in nanoseconds.
+      let latency: Double
+    }
+
+    /// Takes the time of each message.
+    final class Meter: MessageHandler {
+      private let latencies = NIOLockedValueBox<[UInt64]>([])
+
+      func receive(_ message: RawSpan) {
+        let now = NIODeadline.now().uptimeNanoseconds
+        let sent = message.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
+        latencies.withLockedValue { $0.append(now &- sent) }
+      }
+
+      func take() -> [UInt64] {
+        latencies.withLockedValue { latencies in
+          defer { latencies = [] }
+          return latencies.sorted()
+        }
+      }
+    }
+
+    /// The size of a message in bytes, at least 8.
+    let size: Int
+    /// Messages every millisecond.
+    let burst: Int
+
+    /// Sends for a while, and waits a little for what is on its way.
+    func run(over link: UDPLink, for duration: Duration) async throws -> Result {
+      let meter = Meter()
+      try await link.receivingSession.setMessageHandler(meter)
+      let clock = ContinuousClock()
+      let start = clock.now
+      var elapsed = Duration.zero
+      while elapsed < duration {
+        let (size, burst) = (size, burst)
+        try await link.session.sendMessages(ofBytes: size * burst) { run throws(SendError) in
+          var message = [UInt8](repeating: 7, count: size)
+          let now = NIODeadline.now().uptimeNanoseconds
+          message.withUnsafeMutableBytes { $0.storeBytes(of: now, as: UInt64.self) }
+          for _ in 0..<burst { try run.append(message.span.bytes) }
+        }
+        try await Task.sleep(for: .milliseconds(1))
+        elapsed = clock.now - start
+      }
+      try await Task.sleep(for: .milliseconds(20))
+      let latencies = meter.take()
+      guard !latencies.isEmpty else { throw EndpointLink.Broken(description: "no message arrived") }
+      return Result(
+        rate: Double(latencies.count) / (elapsed / .seconds(1)), latency: Double(latencies[latencies.count * 99 / 100]))
+    }
+  }
+#endif
