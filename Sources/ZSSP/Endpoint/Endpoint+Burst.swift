@@ -66,7 +66,7 @@ extension Endpoint {
     let first = segments.segment(at: segments.range.lowerBound)
     guard FragmentHeader.smallestDatagram...Settings.largestMTU ~= first.count,
       case .session(let session)? = keyIDs[KeyID(burst.bytes.extracting(first))],
-      let headerKey = session.headerReceivingKey
+      let headerKey = session.headerKeys?.receivingKey(provider)
     else {
       receiveOne(&burst, first, from: source, at: now)
       return first.upperBound
@@ -78,7 +78,7 @@ extension Endpoint {
       var covered = burst.slice(run.range.lowerBound + FragmentHeader.protectedBytes.lowerBound..<run.range.upperBound)
       headerKey.decrypt(&covered, stride: run.size, count: run.count)
     }
-    receiveUncovered(&burst, run, for: session, from: source, at: now)
+    receiveUncovered(&burst, run, by: headerKey, for: session, from: source, at: now)
     return run.range.upperBound
   }
 
@@ -100,15 +100,15 @@ extension Endpoint {
   /// Receives datagrams for one session whose headers are uncovered: data quickly, anything else as it comes. What is
   /// not data may change the session, so it is looked at anew after that.
   private mutating func receiveUncovered(
-    _ burst: inout MutableRawSpan, _ run: Segments, for session: Session, from source: Address, at now: Instant
+    _ burst: inout MutableRawSpan, _ run: Segments, by headerKey: any HeaderKey, for session: Session,
+    from source: Address, at now: Instant
   ) {
     let keyID = KeyID(burst.bytes.extracting(run.range))
     var start = run.range.lowerBound
     while start < run.range.upperBound {
       if sessions[session.id] === session, let key = session.key(keyID) {
         let rest = Segments(range: start..<run.range.upperBound, size: run.size)
-        let tally = openData(
-          &burst, rest, under: key.receivingKey, of: session.id, window: &session.replayWindow)
+        let tally = openData(&burst, rest, under: key, headerKey, of: session, window: &session.replayWindow)
         start = tally.end
         record(tally, for: session, from: source)
       }
@@ -120,16 +120,18 @@ extension Endpoint {
         continue
       }
       var datagram = burst.slice(segment)
-      let reception = receiveUncovered(&datagram, for: session, from: source, at: now)
+      let reception = receiveUncovered(&datagram, by: headerKey, for: session, from: source, at: now)
       deliver(reception, segment)
     }
   }
 
   /// Opens data packets of a single fragment, up to the first datagram that is something else.
   private mutating func openData(
-    _ burst: inout MutableRawSpan, _ segments: Segments, under key: any PacketKey, of session: SessionID,
-    window: inout ReplayWindow
+    _ burst: inout MutableRawSpan, _ segments: Segments, under key: SessionKey, _ headerKey: any HeaderKey,
+    of session: Session, window: inout ReplayWindow
   ) -> Tally {
+    // Not before a header is plausible.
+    var packetKey: (any PacketKey)?
     var tally = Tally(end: segments.range.lowerBound)
     while tally.end < segments.range.upperBound {
       let segment = segments.segment(at: tally.end)
@@ -139,8 +141,16 @@ extension Endpoint {
         drop(.replayed)
         continue
       }
+      let opener: any PacketKey
+      if let packetKey {
+        opener = packetKey
+      } else {
+        keep(headerKey, of: session)
+        opener = key.receivingKey(configuration.provider)
+        packetKey = opener
+      }
       var packet = burst.slice(segment.lowerBound + FragmentHeader.size..<segment.upperBound)
-      guard key.open(&packet, nonce: header.nonce, authenticating: RawSpan()) else {
+      guard opener.open(&packet, nonce: header.nonce, authenticating: RawSpan()) else {
         drop(.notAuthentic)
         continue
       }
@@ -148,7 +158,7 @@ extension Endpoint {
       window.acceptAcceptable(header.counter)
       let start = segment.lowerBound + FragmentHeader.size
       let range = start..<segment.upperBound - PacketSize.tag
-      inbox.append(Delivery(session: session, range: range, assembled: nil))
+      inbox.append(Delivery(session: session.id, range: range, assembled: nil))
       tally.messages += 1
       tally.bytes += UInt64(range.count)
     }

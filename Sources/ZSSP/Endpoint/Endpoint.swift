@@ -22,8 +22,10 @@ public struct Endpoint: ~Copyable {
   public internal(set) var statistics = Statistics()
 
   var sessions = SessionTable()
-  var keyIDs = KeyIDTable()
+  var keyIDs: KeyIDTable
+  let keyIDPattern: KeyIDPattern
   var timers = TimerQueue()
+  var expandedKeys: ExpandedKeys
   /// The oldest first.
   var halfOpen: [HalfOpenHandshake] = []
   var hellos: HelloReassembly
@@ -43,6 +45,9 @@ public struct Endpoint: ~Copyable {
     try configuration.settings.validate()
     self.configuration = configuration
     let settings = configuration.settings
+    keyIDPattern = KeyIDPattern(settings)
+    expandedKeys = ExpandedKeys(limit: settings.expandedKeys)
+    keyIDs = KeyIDTable(shardBits: keyIDPattern.shardBits)
     hellos = HelloReassembly(
       limits: .init(packets: settings.helloLimit, fragments: settings.helloFragmentLimit),
       timeout: settings.reassemblyTimeout)
@@ -107,10 +112,14 @@ public struct Endpoint: ~Copyable {
     return RequestID(value: lastRequest)
   }
 
-  /// A random non-zero key id that is not in use (section 4).
+  /// Whether there are key ids for one more session or half-open handshake.
+  var hasRoomForOwner: Bool { sessions.count + halfOpen.count < keyIDPattern.ownerLimit }
+
+  /// A random non-zero key id that is not in use (section 4), with the bits of the shard and the node. At most half of the ids
+  /// are in use.
   mutating func drawKeyID() -> KeyID {
     while true {
-      let keyID = KeyID(value: provider.randomInteger(UInt32.self))
+      let keyID = keyIDPattern.keyID(provider.randomInteger(UInt32.self))
       if keyID != .none, !keyIDs.contains(keyID) { return keyID }
     }
   }
@@ -139,7 +148,7 @@ public struct SessionDescription: Sendable, Hashable {
 
   init(_ session: Session) {
     state = session.state.name
-    peer = session.peer.encoded
+    peer = session.peer
     role = session.role
     address = session.address
     isEstablished = session.state.canSend
