@@ -11,6 +11,16 @@ public struct EndpointStatistics: Sendable, Hashable {
   public internal(set) var sessions = 0
   /// Handshakes of others that are half-open.
   public internal(set) var halfOpenHandshakes = 0
+
+  /// The counters of two shards together.
+  func adding(_ other: EndpointStatistics) -> EndpointStatistics {
+    var sum = self
+    sum.endpoint = endpoint.adding(other.endpoint)
+    sum.transport = transport.adding(other.transport)
+    sum.sessions += other.sessions
+    sum.halfOpenHandshakes += other.halfOpenHandshakes
+    return sum
+  }
 }
 
 /// Counters of the transport under an endpoint.
@@ -51,4 +61,28 @@ public struct TransportStatistics: Sendable, Hashable {
   public internal(set) var isUsingSegmentationOffload = false
   /// Whether super-datagrams are received (GRO).
   public internal(set) var isUsingReceiveOffload = false
+
+  /// The counters of two shards together. What one of them does not use is not used.
+  func adding(_ other: TransportStatistics) -> TransportStatistics {
+    var sum = self
+    sum.reads += other.reads
+    sum.readBursts += other.readBursts
+    sum.superDatagramsReceived += other.superDatagramsReceived
+    sum.unusableSources += other.unusableSources
+    sum.writes += other.writes
+    sum.superDatagramsSent += other.superDatagramsSent
+    sum.unsentDatagrams += other.unsentDatagrams
+    sum.sendErrors += other.sendErrors
+    sum.socketsReplaced += other.socketsReplaced
+    sum.messagesDropped += other.messagesDropped
+    sum.messagesUnsent += other.messagesUnsent
+    sum.incomingRefused += other.incomingRefused
+    sum.downgrades += other.downgrades
+    sum.incomingExpired += other.incomingExpired
+    sum.publicKeyWorkRefused += other.publicKeyWorkRefused
+    sum.storeRequestsRefused += other.storeRequestsRefused
+    sum.isUsingSegmentationOffload = isUsingSegmentationOffload && other.isUsingSegmentationOffload
+    sum.isUsingReceiveOffload = isUsingReceiveOffload && other.isUsingReceiveOffload
+    return sum
+  }
 }

@@ -14,7 +14,7 @@ public import ZSSP
 /// }
 /// ```
 ///
-/// The protocol runs on one event loop; what takes longer than a packet, public-key work and the store, is done
+/// The protocol runs on one event loop, or on several (``UDPOptions/shards``); what takes longer than a packet, public-key work and the store, is done
 /// elsewhere. The endpoint closes with ``close()``, or when neither it nor a session of it is referred to any more.
 public final class UDPEndpoint: Sendable {
   private let handle: EndpointHandle
@@ -43,8 +43,8 @@ public final class UDPEndpoint: Sendable {
   ///   - store: where ratchet states are kept. What is kept in memory only is lost with the process, and peers will
   ///     report a downgrade.
   ///   - options: buffers and limits of the transport.
-  ///   - eventLoopGroup: one of its event loops runs the endpoint. It must outlive the endpoint. On Linux a
-  ///     ``SystemEventLoopGroup`` has the fastest sockets; any group of NIOPosix will do.
+  ///   - eventLoopGroup: one of its event loops runs the endpoint, or one for each of its shards. It must outlive the
+  ///     endpoint. On Linux a ``SystemEventLoopGroup`` has the fastest sockets; any group of NIOPosix will do.
   /// - Throws: ``UDPError/bindFailed(host:port:reason:)``, ``UDPError/invalidAddress(_:reason:)`` or
   ///   ``UDPError/configuration(_:)``.
   public static func bind(
@@ -53,12 +53,12 @@ public final class UDPEndpoint: Sendable {
     eventLoopGroup: any EventLoopGroup = UDPEndpoint.defaultEventLoopGroup
   ) async throws(UDPError) -> UDPEndpoint {
     let address = try await SocketAddress.resolve(host: host, port: port, "\(host) port \(port)")
-    let eventLoop = eventLoopGroup.next()
     do {
-      let (handle, statistics) = try await eventLoop.flatSubmit {
-        bind(to: address, configuration, store, options, eventLoop)
-      }.get()
+      let handle = try await EndpointHandle.bind(to: address, configuration, store, options, eventLoopGroup)
+      guard let statistics = await handle.statistics() else { throw UDPError.closed }
       return UDPEndpoint(handle, statistics)
+    } catch let error as UDPError {
+      throw error
     } catch let error as ConfigurationError {
       throw .configuration(error)
     } catch is UnsupportedEventLoop {
@@ -66,24 +66,6 @@ public final class UDPEndpoint: Sendable {
     } catch {
       throw .bindFailed(host: host, port: port, reason: BindFailure(error))
     }
-  }
-
-  private static func bind(
-    to address: SocketAddress, _ configuration: EndpointConfiguration, _ store: any RatchetStore,
-    _ options: UDPOptions, _ eventLoop: any EventLoop
-  ) -> EventLoopFuture<(EndpointHandle, EndpointStatistics)> {
-    let driver: Driver
-    do {
-      driver = try Driver(configuration, store: store, options: options, eventLoop: eventLoop)
-    } catch {
-      return eventLoop.makeFailedFuture(error)
-    }
-    return driver.bindSocket(to: address).assumeIsolated().map { localAddress in
-      (EndpointHandle(driver, localAddress: localAddress), driver.statistics)
-    }.flatMapErrorThrowing { error in
-      driver.close()
-      throw error
-    }.nonisolated()
   }
 
   /// Where the socket is bound, with the port that it has.
@@ -116,7 +98,9 @@ public final class UDPEndpoint: Sendable {
     let request = ConnectRequest(
       address: try usable(address), key: key, identity: identity, flags: flags, timeout: timeout)
     let outcome = SessionOutcome()
-    return try await handle.session(outcome) { driver in driver.connect(request, outcome) }
+    return try await handle.session(outcome, on: handle.shard(for: request)) { driver in
+      driver.connect(request, outcome)
+    }
   }
 
   /// The address as this socket's family names it.
@@ -145,11 +129,11 @@ public final class UDPEndpoint: Sendable {
   ///
   /// For one consumer. The newest ``UDPOptions/downgradeBuffer`` are kept while nobody reads;
   /// ``TransportStatistics/downgrades`` counts them all. The sequence ends when the endpoint closes.
-  public var downgrades: Downgrades { Downgrades(mailbox: handle.downgrades, handle: handle) }
+  public var downgrades: Downgrades { Downgrades(mailbox: handle.mailboxes.downgrades, handle: handle) }
 
   /// Counters of the protocol and the transport.
   public func statistics() async -> EndpointStatistics {
-    let current = await handle.ask { driver in driver.statistics }
+    let current = await handle.statistics()
     return lastStatistics.withLockedValue { last in
       if let current { last = current }
       return last

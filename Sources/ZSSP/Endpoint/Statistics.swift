@@ -29,6 +29,21 @@ public struct Statistics: Sendable, Hashable {
 
   mutating func count(_ reason: DropReason) { drops.counts[reason.rawValue] += 1 }
 
+  /// The counters of two endpoints together.
+  package func adding(_ other: Statistics) -> Statistics {
+    var sum = self
+    sum.datagramsReceived += other.datagramsReceived
+    sum.bytesReceived += other.bytesReceived
+    sum.datagramsSent += other.datagramsSent
+    sum.bytesSent += other.bytesSent
+    sum.messagesReceived += other.messagesReceived
+    sum.messagesSent += other.messagesSent
+    sum.sessionsEstablished += other.sessionsEstablished
+    sum.publicKeyWork += other.publicKeyWork
+    for (index, count) in other.drops.counts.enumerated() { sum.drops.counts[index] += count }
+    return sum
+  }
+
   private struct InlineDrops: Sendable, Hashable {
     var counts = [UInt64](repeating: 0, count: DropReason.allCases.count)
   }

@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+/// The name of a ratchet state that a peer has given up.
+package struct GivenUpState: Sendable {
+  let fingerprint: Fingerprint
+  let peer: PublicKey
+}
+
 /// Names of ratchet states that the peer held unconfirmed, and has begun a new handshake without (section 14).
 ///
 /// The latest few are kept: the peer gives one up with each attempt that it abandons after X2, and no attempt is waited for

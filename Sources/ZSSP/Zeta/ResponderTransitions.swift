@@ -155,6 +155,8 @@ extension Endpoint {
     for other in halfOpen where other.ratchetPeer == peer { other.givenUp.insert(fingerprint) }
     guard let peer else { return }
     for id in peers[peer] ?? [] { sessions[id]?.givenUp.insert(fingerprint) }
+    // Another shard may have the session that the outcome would be one of.
+    if settings.shard.count > 1 { givenUp.append(GivenUpState(fingerprint: fingerprint, peer: peer)) }
   }
 
   /// The row of a peer is about to change. What was asked about it before, and is answered later, is no ground for an

@@ -8,8 +8,16 @@ extension ChannelPort {
   /// Senders wait when the socket holds more than `high` bytes, until it holds less than `low`.
   private static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 256 << 10, high: 1 << 20)
 
+  /// How a channel shares its port with those of other shards.
+  struct Sharing {
+    /// Whether there are others already, which let it join. The first must find the port free.
+    let joins: Bool
+  }
+
   /// Binds a channel to `address` and says where it is bound. To be called on the driver's event loop.
-  static func bind(to address: SocketAddress, for driver: Driver) -> EventLoopFuture<SocketAddress> {
+  static func bind(
+    to address: SocketAddress, for driver: Driver, _ sharing: Sharing? = nil
+  ) -> EventLoopFuture<SocketAddress> {
     let (options, bound) = (driver.options, driver.bound)
     guard var bootstrap = DatagramBootstrap(validatingGroup: driver.eventLoop) else {
       return driver.eventLoop.makeFailedFuture(UnsupportedEventLoop())
@@ -34,7 +42,12 @@ extension ChannelPort {
     if let size = options.sendBufferSize {
       bootstrap = bootstrap.channelOption(.socketOption(.so_sndbuf), value: .init(clamping: size))
     }
-    return bootstrap.bind(to: address).map { $0.localAddress ?? address }
+    if sharing?.joins == true { bootstrap = bootstrap.channelOption(.socketOption(.reusePort), value: 1) }
+    return bootstrap.bind(to: address).flatMap { channel in
+      let local = channel.localAddress ?? address
+      guard sharing?.joins == false else { return channel.eventLoop.makeSucceededFuture(local) }
+      return channel.setOption(.socketOption(.reusePort), value: 1).map { local }
+    }
   }
 
   /// Turns on what the kernel has and the options allow. A kernel that refuses is no error.

@@ -27,13 +27,22 @@ extension Driver {
       counters.unusableSources += 1
       return
     }
-    let now = now
     let isSuper = segmentSize > 0 && segmentSize < bytes.count
     if isSuper { counters.superDatagramsReceived += 1 }
+    if handsOver {
+      handOver(bytes, segmentSize: isSuper ? segmentSize : bytes.count, from: source)
+    } else {
+      take(bytes, segmentSize: isSuper ? segmentSize : bytes.count, from: source)
+    }
+  }
+
+  /// Gives datagrams that are for this shard to its endpoint.
+  func take(_ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address) {
+    let now = now
     var datagrams = MutableRawSpan(_unsafeBytes: bytes)
     // A datagram of no bytes is one too.
     guard !bytes.isEmpty else { return _ = endpoint.receive(&datagrams, from: source, at: now) }
-    endpoint.receive(burst: &datagrams, segmentSize: isSuper ? segmentSize : bytes.count, from: source, at: now)
+    endpoint.receive(burst: &datagrams, segmentSize: segmentSize, from: source, at: now)
     for delivery in endpoint.inbox { deliver(delivery, of: datagrams.bytes) }
     endpoint.inbox.removeAll(keepingCapacity: true)
   }

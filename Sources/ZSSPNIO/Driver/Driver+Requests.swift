@@ -25,11 +25,15 @@ extension Driver {
   }
 
   private func offer(_ id: RequestID, _ request: AcceptRequest) {
-    if incoming.append(IncomingOffer(id: id, request: request)) > 0 {
-      counters.incomingRefused += 1
-      endpoint.answer(id, accept: .reject(silently: true), at: now)
-    } else {
-      acceptances[id] = .offered
+    // It may be withdrawn while another shard is asked.
+    acceptances[id] = .offered
+    judgeRival(request.peer, id) { driver in
+      guard case .offered? = driver.acceptances[id] else { return }
+      let offer = IncomingOffer(shard: driver.endpoint.configuration.settings.shard.index, id: id, request: request)
+      guard driver.mailboxes.incoming.append(offer) > 0 else { return }
+      driver.acceptances[id] = nil
+      driver.counters.incomingRefused += 1
+      driver.endpoint.answer(id, accept: .reject(silently: true), at: driver.now)
     }
   }
 

@@ -47,6 +47,7 @@ extension Driver {
       }
     }
     attempts[id] = attempt
+    noteAttempt(id, request.key)
     pump()
   }
 
@@ -118,7 +119,7 @@ extension Driver {
       inbox(id).events.append(event)
     case .downgraded(let id, let peer, let heldChainLength):
       counters.downgrades += 1
-      downgrades.append(Downgrade(session: id, peer: peer, heldChainLength: heldChainLength))
+      mailboxes.downgrades.append(Downgrade(session: id, peer: peer, heldChainLength: heldChainLength))
       inbox(id).events.append(event)
     case .ended(let id, let reason):
       ended(id, reason, event)
@@ -139,7 +140,9 @@ extension Driver {
       attempt.timer?.cancel()
       waiting.append(attempt.outcome)
     }
-    let session = EstablishedSession(id: id, establishment: establishment, inbox: inbox(id))
+    let session = EstablishedSession(
+      shard: endpoint.configuration.settings.shard.index, id: id, establishment: establishment, inbox: inbox(id))
+    noteEstablished(session)
     let isWanted = waiting.map { $0.resolve(.success(session)) }.contains(true)
     // If not: the task was cancelled, or the endpoint is being closed.
     if !isWanted { endpoint.close(id) }
@@ -153,6 +156,7 @@ extension Driver {
     // The last messages come before the end.
     if burst.session == id { deliverBurst() }
     handlers[id] = nil
+    noteEnded(id)
     guard let inbox = inboxes.removeValue(forKey: id) else { return }
     inbox.finish(reason, event)
   }
@@ -161,7 +165,8 @@ extension Driver {
     switch acceptances.removeValue(forKey: id) {
     case .offered?:
       counters.incomingExpired += 1
-      incoming.removeAll { $0.id == id }
+      let shard = endpoint.configuration.settings.shard.index
+      mailboxes.incoming.removeAll { $0.shard == shard && $0.id == id }
     case .accepted(let outcome)?:
       outcome.resolve(.failure(.handshakeFailed(reason)))
     case nil:

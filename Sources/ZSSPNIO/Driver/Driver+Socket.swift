@@ -23,31 +23,6 @@ extension Driver {
   /// A socket that lasted this long has worked.
   private static let provingTime = Duration.seconds(1)
 
-  /// Binds a socket and says where it is bound: one of the system's own where the event loop can watch it, else a channel of NIO's.
-  func bindSocket(to address: SocketAddress) -> EventLoopFuture<SocketAddress> {
-    #if os(Linux)
-      if let eventLoop = eventLoop as? SystemEventLoop {
-        do {
-          return eventLoop.makeSucceededFuture(try openSockets(at: address, eventLoop))
-        } catch {
-          return eventLoop.makeFailedFuture(error)
-        }
-      }
-    #endif
-    return ChannelPort.bind(to: address, for: self)
-  }
-
-  #if os(Linux)
-    private func openSockets(at address: SocketAddress, _ eventLoop: SystemEventLoop) throws -> SocketAddress {
-      guard let address = Address(address) else {
-        throw IOError(errnoCode: Errno.addressFamilyNotSupported, reason: "bind")
-      }
-      let (local, shards) = try SystemSockets.bind(to: address, shards: 1)
-      for sockets in shards { try SystemPort.open(sockets, at: local, for: self, on: eventLoop) }
-      return local.socketAddress
-    }
-  #endif
-
   /// There is a socket.
   func socketOpened(_ port: any DatagramPort, localAddress: SocketAddress?) {
     guard !isClosed else { return port.close {} }
@@ -87,7 +62,8 @@ extension Driver {
   private func bindAgain(to address: SocketAddress) {
     guard !isClosed, port == nil else { return }
     counters.socketsReplaced += 1
-    bindSocket(to: address).assumeIsolated().whenFailure { [self] error in
+    let sharing = siblings.map { _ in ChannelPort.Sharing(joins: true) }
+    ChannelPort.bind(to: address, for: self, sharing).assumeIsolated().whenFailure { [self] error in
       guard !isClosed else { return }
       replacements.bindFailures += 1
       guard replacements.bindFailures < Self.bindFailureLimit else { return close(.transport("\(error)")) }

@@ -15,8 +15,7 @@ final class Driver {
   var counters = TransportStatistics()
 
   let sendQueue: SendQueue
-  let incoming: Mailbox<IncomingOffer>
-  let downgrades: Mailbox<Downgrade>
+  let mailboxes: EndpointMailboxes
   let closedPromise: EventLoopPromise<Void>
   var isClosed = false
 
@@ -34,6 +33,12 @@ final class Driver {
 
   var inboxes: [SessionID: SessionInbox] = [:]
   var handlers: [SessionID: any MessageHandler] = [:]
+  /// The other shards; nil if there are none.
+  var siblings: Siblings?
+  /// Whether datagrams for the other shards come here too, because the system does not steer them.
+  var handsOver = false
+  /// The peers of sessions that the other shards know of.
+  var peers: [SessionID: PublicKey] = [:]
   var attempts: [SessionID: ConnectAttempt] = [:]
   var acceptances: [RequestID: Acceptance] = [:]
   var storeQueues: [PublicKey: CircularBuffer<PendingStoreRequest>] = [:]
@@ -46,14 +51,14 @@ final class Driver {
 
   /// To be made on `eventLoop`.
   init(
-    _ configuration: EndpointConfiguration, store: any RatchetStore, options: UDPOptions, eventLoop: any EventLoop
+    _ configuration: EndpointConfiguration, store: any RatchetStore, options: UDPOptions,
+    mailboxes: EndpointMailboxes, eventLoop: any EventLoop
   ) throws(ConfigurationError) {
     self.eventLoop = eventLoop
     self.options = options
     self.store = store
     endpoint = try Endpoint(configuration)
-    incoming = Mailbox(.refuseNewest, countLimit: options.incomingBuffer)
-    downgrades = Mailbox(.dropOldest, countLimit: options.downgradeBuffer)
+    self.mailboxes = mailboxes
     closedPromise = eventLoop.makePromise()
     // The queue wakes the driver that owns it, once there is one.
     let wake = NIOLoopBoundBox<Driver?>(nil, eventLoop: eventLoop)
@@ -93,6 +98,7 @@ final class Driver {
         break
       }
     }
+    shareGivenUp()
     writeOutbox()
     scheduleTimer()
   }
@@ -134,8 +140,7 @@ final class Driver {
     pump()
     timer?.cancel()
     sendQueue.finish()
-    incoming.finish()
-    downgrades.finish()
+    mailboxes.finish()
     publicKeyPool?.shutdownGracefully { _ in }
     wakeBox.value = nil
     finishClosing(error)

@@ -8,11 +8,13 @@ public import ZSSP
 public struct IncomingSession: Sendable {
   private let request: AcceptRequest
   private let id: RequestID
+  private let shard: Int
   private let handle: EndpointHandle
 
   init(_ offer: IncomingOffer, _ handle: EndpointHandle) {
     request = offer.request
     id = offer.id
+    shard = offer.shard
     self.handle = handle
   }
 
@@ -36,18 +38,19 @@ public struct IncomingSession: Sendable {
   ///   ``UDPError/closed``.
   public func accept(flags: SecurityFlags? = nil) async throws(UDPError) -> Session {
     let (id, outcome) = (id, SessionOutcome())
-    return try await handle.session(outcome) { driver in driver.accept(id, flags, outcome) }
+    return try await handle.session(outcome, on: handle.shards[shard]) { driver in driver.accept(id, flags, outcome) }
   }
 
   /// Refuses the peer. It is told so unless `silently`; the endpoint's flag π4 decides if that is nil.
   public func reject(silently: Bool? = nil) {
     let id = id
-    handle.tell { driver in driver.reject(id, silently) }
+    handle.shards[shard].tell { driver in driver.reject(id, silently) }
   }
 }
 
 /// What the event loop knows of a handshake that waits for a decision.
 struct IncomingOffer: Sendable {
+  let shard: Int
   let id: RequestID
   let request: AcceptRequest
 }
@@ -71,12 +74,12 @@ public struct IncomingSessions: AsyncSequence, Sendable {
 
     /// The next handshake; nil when the endpoint is closed, or the task is cancelled.
     public mutating func next() async -> IncomingSession? {
-      await handle.incoming.next().map { IncomingSession($0, handle) }
+      await handle.mailboxes.incoming.next().map { IncomingSession($0, handle) }
     }
 
     /// The next handshake; nil when the endpoint is closed, or the task is cancelled.
     public mutating func next(isolation actor: isolated (any Actor)?) async -> IncomingSession? {
-      await handle.incoming.next(isolation: actor).map { IncomingSession($0, handle) }
+      await handle.mailboxes.incoming.next(isolation: actor).map { IncomingSession($0, handle) }
     }
   }
 }

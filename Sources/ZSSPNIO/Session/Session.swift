@@ -8,17 +8,21 @@ public import ZSSP
 /// lives until ``close()``, until it or the endpoint ends; letting go of this object does not end it. There is no
 /// message in the protocol for a session's end: the peer notices when it needs an answer.
 public final class Session: Sendable {
-  /// The session's name within its endpoint.
+  /// The session's name within its shard.
   public let id: SessionID
+  /// The shard of the endpoint that the session lives in; see ``UDPOptions/shards``.
+  public var shard: Int { way.index }
   /// What was known of the session when it was established.
   public let establishment: Establishment
   private let handle: EndpointHandle
+  private let way: ShardHandle
   private let inbox: SessionInbox
 
   init(_ established: EstablishedSession, _ handle: EndpointHandle) {
     id = established.id
     establishment = established.establishment
     inbox = established.inbox
+    way = handle.shards[established.shard]
     self.handle = handle
   }
 
@@ -105,7 +109,7 @@ public final class Session: Sendable {
   /// - Throws: ``UDPError/sessionEnded(_:)`` or ``UDPError/closed``.
   public func setMessageHandler(_ handler: any MessageHandler) async throws(UDPError) {
     let id = id
-    guard await handle.ask({ driver in driver.setHandler(handler, for: id) }) == true else {
+    guard await way.ask({ driver in driver.setHandler(handler, for: id) }) == true else {
       throw endReason.map { .sessionEnded($0) } ?? .closed
     }
   }
@@ -114,7 +118,7 @@ public final class Session: Sendable {
     for case .array(let message) in messages { try check(message.count) }
     for case .buffer(let message) in messages { try check(message.readableBytes) }
     if let reason = endReason { throw handle.isClosed ? .closed : .sessionEnded(reason) }
-    if let error = await handle.sendQueue.send(messages.map { SendQueue.Item(session: id, payload: $0) }) {
+    if let error = await way.sendQueue.send(messages.map { SendQueue.Item(session: id, payload: $0) }) {
       throw error
     }
   }
@@ -126,7 +130,7 @@ public final class Session: Sendable {
   /// How the session stands now; nil once it has ended.
   public func snapshot() async -> SessionDescription? {
     let id = id
-    return await handle.ask { driver in driver.endpoint.session(id) } ?? nil
+    return await way.ask { driver in driver.endpoint.session(id) } ?? nil
   }
 
   /// Replaces the session's key now instead of when its time has come (section 7). ``events`` tells when it is done.
@@ -135,10 +139,10 @@ public final class Session: Sendable {
   @discardableResult
   public func rekey() async -> Bool {
     let id = id
-    return await handle.ask { driver in driver.rekey(id) } ?? false
+    return await way.ask { driver in driver.rekey(id) } ?? false
   }
 
   /// Ends the session here, after what was queued before has gone to the system, for which it waits two seconds at most.
   /// The peer is not told. Closing twice does no harm.
-  public func close() async { await handle.close(id) }
+  public func close() async { await way.close(id) }
 }

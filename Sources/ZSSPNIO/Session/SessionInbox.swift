@@ -29,6 +29,7 @@ final class SessionInbox: Sendable {
 
 /// What the event loop hands out when a session is established.
 struct EstablishedSession: Sendable {
+  let shard: Int
   let id: SessionID
   let establishment: Establishment
   let inbox: SessionInbox

@@ -19,15 +19,26 @@
     ///
     /// - Parameter shards: a power of two.
     /// - Throws: `IOError`. Among its reasons is that the port is in use, by another instance of this too.
-    static func bind(to address: Address, shards: Int) throws -> (local: Address, sockets: [SystemSockets]) {
+    static func bind(to address: Address, shards: Int) throws -> Bound {
       let (first, local) = try SystemSocket.bind(to: address, joining: false)
-      guard czssp_udp_share(first.descriptor) == 0 else { return (local, [SystemSockets(data: first, hellos: nil)]) }
+      let error = czssp_udp_share(first.descriptor)
+      guard error == 0 else { throw IOError(errnoCode: -error, reason: "setsockopt") }
       var all = [first]
       while all.count < 2 * shards { all.append(try SystemSocket.bind(to: local, joining: true).socket) }
-      guard czssp_udp_steer(first.descriptor, UInt32(shards)) == 0 else {
-        return (local, [SystemSockets(data: first, hellos: nil)])
-      }
-      return (local, (0..<shards).map { SystemSockets(data: all[$0], hellos: all[shards + $0]) })
+      let isSteered = czssp_udp_steer(first.descriptor, UInt32(shards)) == 0
+      // The sockets that are not used are closed with `all`.
+      return Bound(
+        local: local,
+        sockets: (0..<shards).map { SystemSockets(data: all[$0], hellos: isSteered ? all[shards + $0] : nil) },
+        isSteered: isSteered)
+    }
+
+    /// The sockets of all shards.
+    struct Bound {
+      let local: Address
+      let sockets: [SystemSockets]
+      /// Whether datagrams come to the right ones.
+      let isSteered: Bool
     }
   }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import NIOCore
 
 #if canImport(Glibc)
   import Glibc
@@ -20,4 +21,9 @@ enum Errno {
   /// What a kernel answers that will not segment: no checksum offload (EIO), segments longer than the path's MTU
   /// (EINVAL, newer EMSGSIZE), no such feature.
   static let segmentationRefused: Set<CInt> = [EIO, EINVAL, EMSGSIZE, EOPNOTSUPP, ENOPROTOOPT]
+}
+
+extension NIOBSDSocket.Option {
+  /// SO_REUSEPORT, which NIO does not name.
+  static let reusePort = NIOBSDSocket.Option(rawValue: SO_REUSEPORT)
 }

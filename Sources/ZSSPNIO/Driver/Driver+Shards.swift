@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import ZSSP
+
+/// What the shards of an endpoint have to tell each other. With one shard the endpoint does all of it by itself.
+extension Driver {
+  /// The other shards, once all are there.
+  struct Siblings {
+    let shards: [ShardHandle]
+    let directory: PeerDirectory
+  }
+
+  private var shard: Int { endpoint.configuration.settings.shard.index }
+
+  private func place(_ id: SessionID) -> PeerDirectory.Place { PeerDirectory.Place(shard: shard, session: id) }
+
+  /// This side tries to open a session.
+  func noteAttempt(_ id: SessionID, _ peer: PublicKey) {
+    guard let siblings else { return }
+    peers[id] = peer
+    siblings.directory.begin(place(id), with: peer)
+  }
+
+  /// A session is established: it takes the place of any that another shard has with the peer, and whoever waits for
+  /// one there gets this one.
+  func noteEstablished(_ session: EstablishedSession) {
+    guard let siblings else { return }
+    let peer = session.establishment.peer
+    peers[session.id] = peer
+    for older in siblings.directory.establish(place(session.id), with: peer) where older.shard != shard {
+      siblings.shards[older.shard].tell { driver in driver.replace(older.session, by: session) }
+    }
+  }
+
+  private func replace(_ id: SessionID, by session: EstablishedSession) {
+    guard !isClosed else { return }
+    if let attempt = attempts.removeValue(forKey: id) {
+      attempt.timer?.cancel()
+      attempt.outcome.resolve(.success(session))
+    }
+    endpoint.replace(id)
+    pump()
+  }
+
+  /// A session has ended.
+  func noteEnded(_ id: SessionID) {
+    guard let siblings, let peer = peers.removeValue(forKey: id) else { return }
+    siblings.directory.end(place(id), with: peer)
+  }
+
+  /// When both sides open at once and the peer's handshake comes to another shard than the one that tries, that shard says
+  /// whether this side's own attempt is the one to leave alone (section 14). Calls `offer` unless it is.
+  func judgeRival(_ peer: PublicKey, _ id: RequestID, offer: @escaping @Sendable (Driver) -> Void) {
+    let rivals = siblings?.directory.attempts(peer).filter { $0.shard != shard } ?? []
+    guard let siblings, let rival = rivals.first, endpoint.publicKey < peer else { return offer(self) }
+    let bound = bound
+    siblings.shards[rival.shard].tell { other in
+      let isAhead = !other.isClosed && other.endpoint.session(rival.session)?.state == "A3"
+      bound.value.eventLoop.execute {
+        let driver = bound.value
+        guard !driver.isClosed else { return }
+        guard isAhead, case .offered? = driver.acceptances[id] else { return offer(driver) }
+        driver.acceptances[id] = nil
+        driver.endpoint.answer(id, accept: .reject(silently: true), at: driver.now)
+        driver.pump()
+      }
+    }
+  }
+
+  /// Outcomes of handshakes that a peer has given up are given up in all shards.
+  func shareGivenUp() {
+    guard let siblings, !endpoint.givenUp.isEmpty else { return }
+    let givenUp = endpoint.givenUp
+    endpoint.givenUp = []
+    for sibling in siblings.shards where sibling.index != shard {
+      sibling.tell { driver in
+        for outcome in givenUp { driver.endpoint.giveUp(outcome) }
+      }
+    }
+  }
+}

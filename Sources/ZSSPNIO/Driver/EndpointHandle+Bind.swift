@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import ZSSP
+
+extension EndpointHandle {
+  /// Makes the shards of an endpoint, and binds their sockets.
+  static func bind(
+    to address: SocketAddress, _ configuration: EndpointConfiguration, _ store: any RatchetStore,
+    _ options: UDPOptions, _ group: any EventLoopGroup
+  ) async throws -> EndpointHandle {
+    let (mailboxes, directory) = (EndpointMailboxes(options), PeerDirectory())
+    var drivers: [NIOLoopBound<Driver>] = []
+    var shards: [ShardHandle] = []
+    do {
+      // A number of shards that cannot be is refused with the first.
+      for index in 0..<max(1, options.shards) {
+        var configuration = configuration
+        if options.shards != 1 { configuration.settings.shard = Shard(index, of: options.shards) }
+        let (eventLoop, settled) = (group.next(), configuration)
+        let made = try await eventLoop.submit {
+          let driver = try Driver(
+            settled, store: store, options: options, mailboxes: mailboxes, eventLoop: eventLoop)
+          return (driver.bound, ShardHandle(driver))
+        }.get()
+        drivers.append(made.0)
+        shards.append(made.1)
+      }
+      if shards.count > 1 {
+        let siblings = Driver.Siblings(shards: shards, directory: directory)
+        for shard in shards { await shard.ask { driver in driver.siblings = siblings } }
+      }
+      let localAddress = try await bindSockets(to: address, shards, drivers)
+      return EndpointHandle(shards, mailboxes, directory, localAddress: localAddress)
+    } catch {
+      for shard in shards { shard.tell { driver in driver.close() } }
+      throw error
+    }
+  }
+
+  /// Binds the sockets of all shards to one port: the system's own where the event loops can watch them, else channels of NIO's.
+  private static func bindSockets(
+    to address: SocketAddress, _ shards: [ShardHandle], _ drivers: [NIOLoopBound<Driver>]
+  ) async throws -> SocketAddress {
+    #if os(Linux)
+      let eventLoops = shards.compactMap { $0.eventLoop as? SystemEventLoop }
+      if eventLoops.count == shards.count { return try await bindSystemSockets(to: address, eventLoops, drivers) }
+    #endif
+    // Nothing steers datagrams to the right channel. Each is free to come to any, and is handed over.
+    let isShared = shards.count > 1
+    var local = address
+    for (index, driver) in drivers.enumerated() {
+      let (target, sharing) = (local, isShared ? ChannelPort.Sharing(joins: index > 0) : nil)
+      local = try await shards[index].eventLoop.flatSubmit {
+        driver.value.handsOver = isShared
+        return ChannelPort.bind(to: target, for: driver.value, sharing)
+      }.get()
+    }
+    return local
+  }
+
+  #if os(Linux)
+    private static func bindSystemSockets(
+      to address: SocketAddress, _ eventLoops: [SystemEventLoop], _ drivers: [NIOLoopBound<Driver>]
+    ) async throws -> SocketAddress {
+      guard let wanted = Address(address) else {
+        throw IOError(errnoCode: Errno.addressFamilyNotSupported, reason: "bind")
+      }
+      let bound = try SystemSockets.bind(to: wanted, shards: drivers.count)
+      for ((eventLoop, driver), sockets) in zip(zip(eventLoops, drivers), bound.sockets) {
+        try await eventLoop.submit {
+          driver.value.handsOver = !bound.isSteered
+          try SystemPort.open(sockets, at: bound.local, for: driver.value, on: eventLoop)
+        }.get()
+      }
+      return bound.local.socketAddress
+    }
+  #endif
+
+  /// The shard in which to open a session. Where there is one with the peer already, there; else the one that the peer's
+  /// Hellos would come to, so that one session results when both sides open at once.
+  func shard(for request: ConnectRequest) -> ShardHandle {
+    guard shards.count > 1 else { return shards[0] }
+    return shards[directory.shard(for: request.key) ?? request.address.unmapped.shard(of: shards.count)]
+  }
+}
+
+extension Address {
+  /// The shard that Hellos from this address come to where the kernel steers them; see czssp_udp_steer.
+  func shard(of count: Int) -> Int {
+    let mixed = (UInt32(truncatingIfNeeded: low) ^ UInt32(port)) &* 0x9E37_79B1
+    return Int(mixed >> 16) & (count - 1)
+  }
+}

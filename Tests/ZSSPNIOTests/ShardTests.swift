@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import Testing
+import ZSSP
+
+@testable import ZSSPNIO
+
+/// Endpoints of several shards look like one.
+@Suite(.serialized, .timeLimit(.minutes(1)))
+struct ShardTests {
+  private func endpoint(
+    _ shards: Int, _ transport: Transport, _ configuration: EndpointConfiguration = makeConfiguration()
+  ) async throws -> UDPEndpoint {
+    var options = UDPOptions()
+    options.shards = shards
+    return try await UDPEndpoint.bind(
+      host: "127.0.0.1", port: 0, configuration: configuration, options: options,
+      eventLoopGroup: transport.eventLoopGroup)
+  }
+
+  /// Many clients, whose sessions are spread over the shards. Datagrams come to the right one: those that the system
+  /// steers, and those that are handed over.
+  @Test(arguments: [1, 2, 4], Transport.allCases) func sessionsAreSpread(shards: Int, transport: Transport) async throws
+  {
+    let server = try await endpoint(shards, transport)
+    var used: Set<Int> = []
+    var pairs: [Pair] = []
+    for _ in 0..<16 {
+      let client = try await makeEndpoint(on: transport)
+      async let accepted = acceptFirst(server)
+      let session = try await client.connect(to: server.localAddress, key: server.publicKey)
+      pairs.append(Pair(client: client, server: server, clientSession: session, serverSession: try await accepted))
+      used.insert(pairs.last?.serverSession.shard ?? -1)
+    }
+    // One in 2^15, for two shards, that all come to one.
+    #expect(used.count > 1 || shards == 1)
+    for (number, pair) in pairs.enumerated() {
+      try await exchange(pair, count: 20, largest: 5000, seed: UInt64(number))
+    }
+    let statistics = await server.statistics()
+    #expect(statistics.sessions == 16)
+    #expect(statistics.endpoint.sessionsEstablished == 16)
+    #expect(statistics.endpoint.messagesReceived == 16 * 20)
+    #expect(statistics.endpoint[.unknownKeyID] == 0)
+    for pair in pairs { await pair.client.close() }
+    await server.close()
+    #expect(pairs.allSatisfy { $0.serverSession.endReason == .closed })
+  }
+
+  /// A peer that comes back from another address, to another shard, has one session, the newer.
+  @Test(arguments: Transport.allCases) func aNewerSessionInAnotherShard(transport: Transport) async throws {
+    let server = try await endpoint(4, transport)
+    let configuration = makeConfiguration()
+    var last: Session?
+    var shards: Set<Int> = []
+    // One in 2^18 that all eight come to one shard, and then all but the last are replaced all the same.
+    for _ in 0..<8 {
+      let client = try await endpoint(1, transport, configuration)
+      async let accepted = acceptFirst(server)
+      _ = try await client.connect(to: server.localAddress, key: server.publicKey)
+      let session = try await accepted
+      shards.insert(session.shard)
+      if let last {
+        var events = last.events.makeAsyncIterator()
+        while await events.next() != nil {}
+        #expect(last.endReason == .replaced)
+      }
+      last = session
+      await client.close()
+    }
+    #expect(last?.endReason == nil)
+    try await wait(for: server) { $0.sessions == 1 }
+    await server.close()
+  }
+
+  /// Both sides open at once, and know each other by addresses that come to different shards or to the same.
+  @Test(arguments: 0..<4, Transport.allCases) func bothOpenAtOnce(attempt: Int, transport: Transport) async throws {
+    let (alice, bob) = (try await endpoint(4, transport), try await endpoint(4, transport))
+    // Behind the relay Alice is somebody at another address.
+    let relay = try await LossyRelay.start(to: bob.localAddress, loss: 0, seed: 1)
+    func accepting(_ endpoint: UDPEndpoint) -> Task<Void, Never> {
+      Task {
+        for await handshake in endpoint.incoming { Task { try? await handshake.accept() } }
+      }
+    }
+    let tasks = [accepting(alice), accepting(bob)]
+    async let opened = alice.connect(to: attempt % 2 == 0 ? relay.address : bob.localAddress, key: bob.publicKey)
+    async let answered = bob.connect(to: alice.localAddress, key: alice.publicKey)
+    let (first, second) = (try await opened, try await answered)
+    try await wait(for: alice) { $0.sessions == 1 }
+    try await wait(for: bob) { $0.sessions == 1 }
+    try await exchange(
+      Pair(client: alice, server: bob, clientSession: first, serverSession: second), count: 10, largest: 3000, seed: 4)
+    #expect(first.endReason == nil && second.endReason == nil)
+    await alice.close()
+    await bob.close()
+    for task in tasks { await task.value }
+    await relay.close()
+  }
+
+  @Test(arguments: [0, 3, 512, -1]) func numbersOfShardsThatCannotBe(shards: Int) async throws {
+    await #expect {
+      _ = try await endpoint(shards, .default)
+    } throws: { error in
+      guard case UDPError.configuration(.shardOutOfRange) = error else { return false }
+      return true
+    }
+  }
+}
+
+/// Which shard knows of which peer.
+struct PeerDirectoryTests {
+  private let peers = [makeConfiguration().staticKey.publicKey, makeConfiguration().staticKey.publicKey]
+
+  @Test func theNewestIsKept() throws {
+    let directory = PeerDirectory()
+    let ids = sessionIDs(3)
+    let places = (0..<3).map { PeerDirectory.Place(shard: $0, session: ids[$0]) }
+    #expect(directory.shard(for: peers[0]) == nil)
+    directory.begin(places[0], with: peers[0])
+    #expect(directory.shard(for: peers[0]) == 0)
+    #expect(directory.attempts(peers[0]) == [places[0]])
+    #expect(directory.establish(places[1], with: peers[0]) == [places[0]])
+    #expect(directory.attempts(peers[0]) == [])
+    #expect(directory.shard(for: peers[0]) == 1)
+    #expect(directory.establish(places[2], with: peers[0]) == [places[1]])
+    #expect(directory.establish(places[2], with: peers[1]) == [])
+    // The end of one that was replaced changes nothing.
+    directory.end(places[1], with: peers[0])
+    #expect(directory.shard(for: peers[0]) == 2)
+    directory.end(places[2], with: peers[0])
+    #expect(directory.shard(for: peers[0]) == nil)
+    #expect(directory.shard(for: peers[1]) == 2)
+  }
+
+  /// Names of sessions, which only endpoints make.
+  private func sessionIDs(_ count: Int) -> [SessionID] {
+    guard var endpoint = try? Endpoint(makeConfiguration()) else { return [] }
+    return (0..<count).compactMap { number in
+      try? endpoint.open(
+        to: makeConfiguration().staticKey.publicKey, at: Address(ipv4: 1, port: 1), now: Instant(nanoseconds: 0))
+    }
+  }
+}
