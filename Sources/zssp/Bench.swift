@@ -15,10 +15,10 @@ struct Bench: ParsableCommand {
 
   /// What to measure.
   enum Subject: String, ExpressibleByArgument, CaseIterable {
-    case crypto, path, handshake, sessions, all
+    case crypto, path, handshake, sessions, challenge, shards, all
   }
 
-  @Argument(help: "crypto, path, handshake, sessions, or all.")
+  @Argument(help: "crypto, path, handshake, sessions, challenge, shards, or all.")
   var subject = Subject.all
 
   @Option(help: "How often each thing is measured.")
@@ -58,6 +58,8 @@ struct Bench: ParsableCommand {
       if includes(.crypto) { try show(CryptoBenchmark.run(provider, effort)) }
       if includes(.path) { try show(PathBenchmark.run(provider, effort)) }
       if includes(.handshake) { try show(HandshakeBenchmark.run(provider, effort)) }
+      if includes(.challenge) { try show(ChallengeBenchmark.run(provider, effort)) }
+      if includes(.shards) { try show(ShardsBenchmark.run(provider, effort)) }
       if includes(.sessions) { try show(SessionsBenchmark.run(provider, effort)) }
     } catch let error as EncodingError {
       throw error

@@ -76,8 +76,12 @@ struct AllocationTests {
       receiving += allocations { _ = link.aliceToBob() }
     }
     #expect(sending == 0)
-    // The message itself, and the list of incomplete packets, which is not kept while there are none.
-    #expect(receiving <= 2 * 4 * 50)
+    #if !DEBUG
+      // The message itself, and the list of incomplete packets, which is not kept while there are none. Without optimisation
+      // there are some for each fragment.
+      #expect(receiving <= 2 * 4 * 50)
+    #endif
+    #expect(receiving > 0)
   }
 
   /// Mostly the values of the handshake itself: keys, ciphertexts, packets.

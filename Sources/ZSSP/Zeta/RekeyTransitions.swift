@@ -3,7 +3,8 @@
 /// The re-key: S2 → R1 → S1 for its initiator, S2 → R2 → S2 for its responder (section 7).
 extension Endpoint {
   /// The static keys of both sides, to be completed where the work is done: the peer's is decoded there.
-  private func staticKeys(_ session: Session) -> @Sendable () throws(AuthenticationFailure) -> RekeyHandshake.StaticKeys {
+  private func staticKeys(_ session: Session) -> @Sendable () throws(AuthenticationFailure) -> RekeyHandshake.StaticKeys
+  {
     let (own, peer, provider) = (configuration.staticKey, session.peer, provider)
     return { () throws(AuthenticationFailure) in
       RekeyHandshake.StaticKeys(own: own, peer: try provider.receivedKey(peer.bytes))

@@ -85,7 +85,9 @@ struct PacketStreamTests {
             stream.update(sealed.rawBytes.extracting(start..<end), into: &output)
           }
           var other = [UInt8](repeating: 0, count: 17)
-          other.withMutableBytes { key.seal([1].rawBytes, nonce: Nonce(type: 8, counter: 99), authenticating: RawSpan(), into: &$0) }
+          other.withMutableBytes {
+            key.seal([1].rawBytes, nonce: Nonce(type: 8, counter: 99), authenticating: RawSpan(), into: &$0)
+          }
         }
         isRight = stream.finish(expecting: sealed.rawBytes.extracting(size..<size + 16))
       }
