@@ -74,11 +74,10 @@ struct RawPacketCost {
       }
     }
     var work = sealed
-    let clock = ContinuousClock()
     var (elapsed, opened) = (Duration.zero, 0)
     while elapsed < effort.duration {
       work.withUnsafeMutableBytes { work in sealed.withUnsafeBytes { work.copyMemory(from: $0) } }
-      let start = clock.now
+      let start = ThreadClock.now
       work.withUnsafeMutableBytes { buffer in
         for index in 0..<Self.count {
           let place = UnsafeMutableRawBufferPointer(rebasing: buffer[index * stride..<(index + 1) * stride])
@@ -86,7 +85,7 @@ struct RawPacketCost {
           if key.open(&span, nonce: Nonce(type: 8, counter: UInt64(index)), authenticating: RawSpan()) { opened += 1 }
         }
       }
-      elapsed += clock.now - start
+      elapsed += ThreadClock.now - start
     }
     return elapsed / .nanoseconds(1) / Double(max(1, opened))
   }

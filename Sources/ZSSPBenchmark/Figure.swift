@@ -2,7 +2,7 @@
 
 /// One measured figure, with what bounds it, taken in the same run.
 public struct Figure: Sendable, Codable, Hashable {
-  /// Which benchmark it belongs to: crypto, path, handshake, sessions.
+  /// Which benchmark it belongs to: crypto, path, handshake, sessions, challenge, shards.
   public let benchmark: String
   /// What was measured.
   public let name: String
@@ -50,7 +50,7 @@ extension [Double] {
 public struct BenchmarkEffort: Sendable {
   /// How often each thing is measured; the median counts.
   public var rounds = 5
-  /// How long one measurement takes at least.
+  /// How much processor time one measurement takes at least.
   public var duration = Duration.milliseconds(200)
   /// How many sessions the benchmark of sessions makes.
   public var sessions = 100_000
@@ -58,17 +58,16 @@ public struct BenchmarkEffort: Sendable {
   /// The defaults.
   public init() {}
 
-  /// Nanoseconds for one of what `body` does `count` times per call, after a call that is not counted.
+  /// Nanoseconds of processor time for one of what `body` does `count` times per call, after a call that is not counted.
   func nanoseconds(per count: Int, _ body: () throws -> Void) rethrows -> Double {
-    let clock = ContinuousClock()
     try body()
     var calls = 0
-    let start = clock.now
+    let start = ThreadClock.now
     var elapsed = Duration.zero
     while elapsed < duration {
       try body()
       calls += 1
-      elapsed = clock.now - start
+      elapsed = ThreadClock.now - start
     }
     return elapsed / .nanoseconds(1) / Double(calls * count)
   }

@@ -15,10 +15,10 @@ struct Bench: AsyncParsableCommand {
 
   /// What to measure.
   enum Subject: String, ExpressibleByArgument, CaseIterable {
-    case crypto, path, handshake, sessions, udp, flood, all
+    case crypto, path, handshake, challenge, sessions, shards, udp, flood, all
   }
 
-  @Argument(help: "crypto, path, handshake, sessions, udp, flood, or all.")
+  @Argument(help: "crypto, path, handshake, challenge, sessions, shards, udp, flood, or all.")
   var subject = Subject.all
 
   @Option(help: "How often each thing is measured.")
@@ -58,6 +58,8 @@ struct Bench: AsyncParsableCommand {
       if includes(.crypto) { try show(CryptoBenchmark.run(provider, effort)) }
       if includes(.path) { try show(PathBenchmark.run(provider, effort)) }
       if includes(.handshake) { try show(HandshakeBenchmark.run(provider, effort)) }
+      if includes(.challenge) { try show(ChallengeBenchmark.run(provider, effort)) }
+      if includes(.shards) { try show(ShardsBenchmark.run(provider, effort)) }
       if includes(.sessions) { try show(SessionsBenchmark.run(provider, effort)) }
       #if os(Linux)
         if includes(.udp) { try show(await UDPBenchmark.run(provider, effort)) }

@@ -31,7 +31,7 @@ package struct SessionReassembly {
   /// How many packets are incomplete.
   package var count: Int { packets.count }
   /// When the oldest packet expires.
-  package var nextDeadline: Instant? { packets.first?.startedAt.advanced(by: timeout) }
+  package var nextDeadline: Instant? { packets.isEmpty ? nil : packets[0].startedAt.advanced(by: timeout) }
 
   /// What became of a fragment.
   package enum Outcome {
