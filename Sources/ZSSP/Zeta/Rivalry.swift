@@ -6,7 +6,7 @@
 /// the wire, and it works against a peer that does not know it.
 extension Endpoint {
   /// What to do with a handshake of a peer that this side may be opening a session to.
-  enum RivalVerdict {
+  package enum RivalVerdict: Sendable {
     /// Take it, in the place of our own attempt if there is one.
     case proceed
     /// Not now: our own attempt has got as far as X3, and may be confirmed any moment.
@@ -16,7 +16,7 @@ extension Endpoint {
   }
 
   /// Judges a handshake of `peer` that has come to a complete X3.
-  func judgeRival(_ peer: PublicKey, at now: Instant) -> RivalVerdict {
+  package func judgeRival(_ peer: PublicKey, at now: Instant) -> RivalVerdict {
     guard let own = opening(to: peer), case .a3 = own.state else { return .proceed }
     if publicKey < peer { return .refuse }
     // The preferred peer refuses our X3, so ours will not be confirmed; a peer that does not know the rule takes it, and

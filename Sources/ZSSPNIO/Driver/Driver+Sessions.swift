@@ -4,6 +4,8 @@ import ZSSP
 
 /// A call of ``UDPEndpoint/connect(to:key:identity:flags:timeout:)`` that waits.
 struct ConnectAttempt {
+  let request: ConnectRequest
+  let deadline: Instant?
   let outcome: SessionOutcome
   var timer: Scheduled<Void>?
   var lastRestart: RestartReason?
@@ -23,7 +25,7 @@ struct ConnectRequest: Sendable {
   let key: PublicKey
   let identity: [UInt8]
   let flags: SecurityFlags?
-  let timeout: Duration?
+  var timeout: Duration?
 }
 
 /// Sessions from their beginnings to their ends.
@@ -39,7 +41,8 @@ extension Driver {
       return _ = outcome.resolve(.failure(.open(error)))
     }
     inboxes[id] = SessionInbox(options)
-    var attempt = ConnectAttempt(outcome: outcome)
+    var attempt = ConnectAttempt(
+      request: request, deadline: request.timeout.map { now.advanced(by: $0) }, outcome: outcome)
     if let timeout = request.timeout {
       let bound = bound
       attempt.timer = eventLoop.scheduleTask(in: .nanoseconds(max(0, timeout.nanoseconds))) {
@@ -135,6 +138,9 @@ extension Driver {
     {
       waiting.append(outcome)
     }
+    if let request = establishment.acceptance, let attempt = suspended.removeValue(forKey: request) {
+      waiting.append(attempt.outcome)
+    }
     // When both sides open at once, both calls come to the same session.
     if let attempt = attempts.removeValue(forKey: id) {
       attempt.timer?.cancel()
@@ -162,6 +168,7 @@ extension Driver {
   }
 
   private func withdrawn(_ id: RequestID, _ reason: DropReason) {
+    if let attempt = suspended.removeValue(forKey: id) { resume(attempt) }
     switch acceptances.removeValue(forKey: id) {
     case .offered?:
       counters.incomingExpired += 1

@@ -10,9 +10,9 @@ extension Driver {
     let directory: PeerDirectory
   }
 
-  private var shard: Int { endpoint.configuration.settings.shard.index }
+  var shard: Int { endpoint.configuration.settings.shard.index }
 
-  private func place(_ id: SessionID) -> PeerDirectory.Place { PeerDirectory.Place(shard: shard, session: id) }
+  func place(_ id: SessionID) -> PeerDirectory.Place { PeerDirectory.Place(shard: shard, session: id) }
 
   /// This side tries to open a session.
   func noteAttempt(_ id: SessionID, _ peer: PublicKey) {
@@ -46,25 +46,6 @@ extension Driver {
   func noteEnded(_ id: SessionID) {
     guard let siblings, let peer = peers.removeValue(forKey: id) else { return }
     siblings.directory.end(place(id), with: peer)
-  }
-
-  /// When both sides open at once and the peer's handshake comes to another shard than the one that tries, that shard says
-  /// whether this side's own attempt is the one to leave alone (section 14). Calls `offer` unless it is.
-  func judgeRival(_ peer: PublicKey, _ id: RequestID, offer: @escaping @Sendable (Driver) -> Void) {
-    let rivals = siblings?.directory.attempts(peer).filter { $0.shard != shard } ?? []
-    guard let siblings, let rival = rivals.first, endpoint.publicKey < peer else { return offer(self) }
-    let bound = bound
-    siblings.shards[rival.shard].tell { other in
-      let isAhead = !other.isClosed && other.endpoint.session(rival.session)?.state == "A3"
-      bound.value.eventLoop.execute {
-        let driver = bound.value
-        guard !driver.isClosed else { return }
-        guard isAhead, case .offered? = driver.acceptances[id] else { return offer(driver) }
-        driver.acceptances[id] = nil
-        driver.endpoint.answer(id, accept: .reject(silently: true), at: driver.now)
-        driver.pump()
-      }
-    }
   }
 
   /// Outcomes of handshakes that a peer has given up are given up in all shards.

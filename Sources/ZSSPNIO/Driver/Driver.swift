@@ -41,6 +41,8 @@ final class Driver {
   var peers: [SessionID: PublicKey] = [:]
   var attempts: [SessionID: ConnectAttempt] = [:]
   var acceptances: [RequestID: Acceptance] = [:]
+  /// Attempts of other shards that gave way to handshakes of this one.
+  var suspended: [RequestID: SuspendedAttempt] = [:]
   var storeQueues: [PublicKey: CircularBuffer<PendingStoreRequest>] = [:]
   var storeRequests = 0
   var publicKeyPool: NIOThreadPool?
@@ -135,6 +137,8 @@ final class Driver {
     attempts = [:]
     for case .accepted(let outcome) in acceptances.values { outcome.resolve(.failure(error ?? .closed)) }
     acceptances = [:]
+    for attempt in suspended.values { attempt.outcome.resolve(.failure(error ?? .closed)) }
+    suspended = [:]
     for id in inboxes.keys { endpoint.close(id) }
     deliverBurst()
     pump()
