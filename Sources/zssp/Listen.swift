@@ -21,7 +21,17 @@ struct Listen: AsyncParsableCommand {
     help: ArgumentHelp("Accept only this key, in base64 or 98 hexadecimal digits. May be repeated.", valueName: "key"))
   var peer: [String] = []
 
+  @Option(
+    help: ArgumentHelp("Spread the sessions over this many event loops: 1, 2, 4, … 256.", valueName: "n"))
+  var shards = 1
+
   @OptionGroup var options: SessionOptions
+
+  func validate() throws {
+    guard Shard(0, of: shards).isValid else {
+      throw ValidationError("--shards \(shards): must be 1, 2, 4, … \(Shard.largestCount)")
+    }
+  }
 
   func run() async throws {
     let local = try AddressReader.read(bind, option: "--bind")
@@ -32,7 +42,7 @@ struct Listen: AsyncParsableCommand {
     let conversationOptions = try Conversation.Options(options)
     let ratchets = try await options.security.makeRatchets(peers: peers)
     let endpoint = try await Tool.bind(
-      local, try options.configuration(staticKey, ratchets.flags), store: ratchets.store)
+      local, try options.configuration(staticKey, ratchets.flags), store: ratchets.store, shards: shards)
     let (readsInput, duration) = (options.sendsStandardInput, options.duration)
 
     _ = try await Interruption.cancelling(after: duration) {

@@ -7,11 +7,15 @@ import ZSSPNIO
 enum Tool {
   /// Binds an endpoint, with errors that name the address.
   static func bind(
-    _ address: SocketAddress, _ configuration: EndpointConfiguration, store: any RatchetStore = InMemoryRatchetStore()
+    _ address: SocketAddress, _ configuration: EndpointConfiguration, store: any RatchetStore = InMemoryRatchetStore(),
+    shards: Int = 1
   ) async throws(CommandFailure) -> UDPEndpoint {
+    var options = UDPOptions()
+    options.shards = shards
     do {
       return try await UDPEndpoint.bind(
-        host: address.ipAddress ?? "", port: address.port ?? 0, configuration: configuration, store: store)
+        host: address.ipAddress ?? "", port: address.port ?? 0, configuration: configuration, store: store,
+        options: options)
     } catch {
       throw error.commandFailure
     }

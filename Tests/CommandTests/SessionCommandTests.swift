@@ -28,6 +28,23 @@ struct SessionCommandTests {
     #expect(listener.run.finish().exitCode == 0)
   }
 
+  /// Clients at several ports, whose sessions come to whichever shard.
+  @Test func aListenerOfSeveralShards() throws {
+    let tool = try Tool()
+    let listener = try Listener(tool, "--shards", "4", "--echo")
+    for _ in 0..<4 {
+      let result = try tool.run(
+        "connect", "--to", listener.address, "--peer", listener.key, "--send", "3", "--size", "10,9000")
+      #expect(result.exitCode == 0, "\(result.errors)")
+      for _ in 0..<3 {
+        let data = try #require(try listener.run.nextEvent { $0["event"] as? String == "data" })
+        #expect(data["pattern"] as? String == "ok")
+      }
+    }
+    listener.run.interrupt()
+    #expect(listener.run.finish().exitCode == 0)
+  }
+
   @Test func providersOfBothEndsMayDiffer() throws {
     let tool = try Tool()
     let listener = try Listener(tool, "--crypto", "swift-crypto")
@@ -180,6 +197,8 @@ struct SessionCommandTests {
     (["connect", "--to", "127.0.0.1:1", "--peer", validKey, "--key", "/nonexistent/key.pem"], "/nonexistent/key.pem"),
     (["listen", "--bind", "127.0.0.1:0", "--mtu", "127"], "--mtu 127"),
     (["listen", "--bind", "127.0.0.1:0", "--profile", "none"], "none"),
+    (["listen", "--bind", "127.0.0.1:0", "--shards", "3"], "--shards 3"),
+    (["listen", "--bind", "127.0.0.1:0", "--shards", "0"], "--shards 0"),
     (["listen", "--bind", "127.0.0.1:0", "--send", "1", "--size", "60000", "--mtu", "128"], "--size 60000"),
     (["listen", "--bind", "127.0.0.1:0", "--size", "a"], "'a'"),
     (["listen", "--bind", "127.0.0.1:0", "--peer", "xyz"], "xyz"),

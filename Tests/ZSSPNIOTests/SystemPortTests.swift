@@ -64,6 +64,8 @@
         refused.value = true
         return EPERM
       }
+      // The handshake's last packets are not to be the ones.
+      while await pair.serverSession.snapshot()?.state != "S2" { await Task.yield() }
       isArmed.value = true
       try await pair.clientSession.send([1])
       try await wait(for: pair.client) { $0.transport.sendErrors == 1 }

@@ -24,7 +24,8 @@ public struct Shard: Sendable, Hashable {
   /// How many low bits say which one.
   var bits: Int { count.trailingZeroBitCount }
 
-  var isValid: Bool {
+  /// Whether there can be so many shards, and this one of them.
+  public var isValid: Bool {
     1...Self.largestCount ~= count && count.nonzeroBitCount == 1 && 0..<count ~= index
   }
 }
