@@ -22,7 +22,8 @@ public struct Endpoint: ~Copyable {
   public internal(set) var statistics = Statistics()
 
   var sessions = SessionTable()
-  var keyIDs = KeyIDTable()
+  var keyIDs: KeyIDTable
+  let keyIDPattern: KeyIDPattern
   var timers = TimerQueue()
   /// The oldest first.
   var halfOpen: [HalfOpenHandshake] = []
@@ -43,6 +44,8 @@ public struct Endpoint: ~Copyable {
     try configuration.settings.validate()
     self.configuration = configuration
     let settings = configuration.settings
+    keyIDPattern = KeyIDPattern(settings)
+    keyIDs = KeyIDTable(shardBits: keyIDPattern.shardBits)
     hellos = HelloReassembly(
       limits: .init(packets: settings.helloLimit, fragments: settings.helloFragmentLimit),
       timeout: settings.reassemblyTimeout)
@@ -107,10 +110,14 @@ public struct Endpoint: ~Copyable {
     return RequestID(value: lastRequest)
   }
 
-  /// A random non-zero key id that is not in use (section 4).
+  /// Whether there are key ids for one more session or half-open handshake.
+  var hasRoomForOwner: Bool { sessions.count + halfOpen.count < keyIDPattern.ownerLimit }
+
+  /// A random non-zero key id that is not in use (section 4), with the bits of the shard and the node. At most half of the ids
+  /// are in use.
   mutating func drawKeyID() -> KeyID {
     while true {
-      let keyID = KeyID(value: provider.randomInteger(UInt32.self))
+      let keyID = keyIDPattern.keyID(provider.randomInteger(UInt32.self))
       if keyID != .none, !keyIDs.contains(keyID) { return keyID }
     }
   }

@@ -10,20 +10,35 @@ enum KeyOwner {
 
 /// Finds the owner of a key id: open addressing with linear probing.
 ///
-/// The ids are drawn at random by this endpoint, so they are their own hash, and nobody else can aim at a collision.
+/// The ids are drawn at random by this endpoint, so they are their own hash, and nobody else can aim at a collision. The
+/// bits of the shard are the same in all of them and are left out; those of the node lie higher than the table is large.
 struct KeyIDTable {
   private struct Slot {
     var keyID: UInt32
     var owner: KeyOwner
   }
 
+  private let shardBits: UInt32
   private var slots: [Slot?] = Array(repeating: nil, count: 16)
   private var mask = 15
   /// How many ids are in use.
   private(set) var count = 0
 
+  /// An empty table for ids whose low `shardBits` bits are all the same.
+  init(shardBits: Int = 0) { self.shardBits = UInt32(shardBits) }
+
+  /// Where an id lies if nothing else lies there.
+  private func home(_ keyID: UInt32) -> Int { Int(keyID >> shardBits) & mask }
+
+  /// How many places are looked at to find each id, together; for tests.
+  var probes: Int {
+    slots.indices.reduce(0) { sum, index in
+      slots[index].map { sum + ((index - home($0.keyID)) & mask) + 1 } ?? sum
+    }
+  }
+
   subscript(keyID: KeyID) -> KeyOwner? {
-    var index = Int(keyID.value) & mask
+    var index = home(keyID.value)
     while let slot = slots[index] {
       if slot.keyID == keyID.value { return slot.owner }
       index = (index + 1) & mask
@@ -37,7 +52,7 @@ struct KeyIDTable {
   /// Adds an id, or gives it to another owner.
   mutating func set(_ keyID: KeyID, to owner: KeyOwner) {
     if 2 * (count + 1) > slots.count { grow() }
-    var index = Int(keyID.value) & mask
+    var index = home(keyID.value)
     while let slot = slots[index], slot.keyID != keyID.value { index = (index + 1) & mask }
     if slots[index] == nil { count += 1 }
     slots[index] = Slot(keyID: keyID.value, owner: owner)
@@ -45,14 +60,14 @@ struct KeyIDTable {
 
   /// Removes an id, and closes the gap that it leaves for probing.
   mutating func remove(_ keyID: KeyID) {
-    var gap = Int(keyID.value) & mask
+    var gap = home(keyID.value)
     while let slot = slots[gap], slot.keyID != keyID.value { gap = (gap + 1) & mask }
     guard slots[gap] != nil else { return }
     count -= 1
     slots[gap] = nil
     var index = (gap + 1) & mask
     while let slot = slots[index] {
-      let home = Int(slot.keyID) & mask
+      let home = home(slot.keyID)
       // Move the slot into the gap unless its home lies behind the gap.
       if (index - home) & mask >= (index - gap) & mask {
         slots[gap] = slot

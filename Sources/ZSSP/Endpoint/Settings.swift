@@ -31,7 +31,18 @@ public struct Settings: Sendable, Hashable {
   /// Bytes of incomplete packets held at once for one session. A single packet of the largest size for the MTU always
   /// fits, whatever this says.
   public var reassemblyBytes = 1 << 20
+  /// Which of several endpoints of one host this is: the low bits of its key ids.
+  public var shard = Shard.only
+  /// How many of the highest bits of its key ids name the ``node``, 0…16; together with those of the shard at most
+  /// ``largestFixedBits``. With 8 a load balancer in front of several hosts finds the host in the first byte of each
+  /// datagram but those of strangers, whose first four bytes are 0. Every fixed bit halves the number of sessions that an endpoint can
+  /// hold: `2^(29 - bits)`, which is 8192 with 16 and 536 million with none.
+  public var nodeBits = 0
+  /// The host in the highest bits of the key ids, 0..<`2^nodeBits`.
+  public var node = 0
 
+  /// How many bits of a key id may be fixed; the others are random, for nobody shall guess them.
+  public static let largestFixedBits = 16
   /// The smallest MTU in bytes (section 5).
   public static let smallestMTU = 128
   /// The largest MTU in bytes: the largest UDP payload over IPv4.
@@ -86,6 +97,11 @@ public enum ConfigurationError: Error, Equatable {
   case jitterOutOfRange(rekeyJitter: Duration, rekeyAfter: Duration)
   /// ``Settings/keyUseLimit`` is more than 2^32 − 1.
   case keyUseLimitTooLarge(UInt64)
+  /// ``Settings/shard`` is not one of 1, 2, 4, … 256.
+  case shardOutOfRange(Shard)
+  /// ``Settings/node`` does not fit into ``Settings/nodeBits``, or these and those of the shard are more than
+  /// ``Settings/largestFixedBits``.
+  case nodeOutOfRange(node: Int, nodeBits: Int, shard: Shard)
 }
 
 extension ConfigurationError: CustomStringConvertible {
@@ -98,6 +114,11 @@ extension ConfigurationError: CustomStringConvertible {
     case .jitterOutOfRange(let jitter, let after):
       "re-key jitter \(jitter) is out of range: it must not be negative, and less than the re-key time \(after)"
     case .keyUseLimitTooLarge(let limit): "key use limit \(limit) is more than 2^32 - 1"
+    case .shardOutOfRange(let shard):
+      "there is no shard \(shard.index) of \(shard.count): it must be 0 to count - 1, of 1, 2, 4, ... \(Shard.largestCount)"
+    case .nodeOutOfRange(let node, let bits, let shard):
+      "node \(node) of \(bits) bits is out of range: it must fit into its bits, which are at most "
+        + "\(Settings.largestFixedBits) together with the \(shard.bits) of the shard"
     }
   }
 }
@@ -106,6 +127,10 @@ extension Settings {
   func validate() throws(ConfigurationError) {
     guard (Self.smallestMTU...Self.largestMTU).contains(mtu) else { throw .mtuOutOfRange(mtu) }
     guard keyUseLimit < 1 << 32 else { throw .keyUseLimitTooLarge(keyUseLimit) }
+    guard shard.isValid else { throw .shardOutOfRange(shard) }
+    guard nodeBits >= 0, nodeBits <= Self.largestFixedBits - shard.bits, node >= 0, node >> nodeBits == 0 else {
+      throw .nodeOutOfRange(node: node, nodeBits: nodeBits, shard: shard)
+    }
     let durations: [(String, Duration)] = [
       ("resendInterval", resendInterval), ("handshakeTimeout", handshakeTimeout), ("rekeyTimeout", rekeyTimeout),
       ("rekeyAfter", rekeyAfter), ("reassemblyTimeout", reassemblyTimeout),

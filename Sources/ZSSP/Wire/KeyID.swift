@@ -2,17 +2,35 @@
 
 /// Names a key at its owner: four bytes that the peer writes in the header of what it sends (section 4).
 ///
-/// Zero is no key: the packets of strangers carry it.
-package struct KeyID: Hashable, Sendable {
-  package let value: UInt32
+/// Zero is no key: the packets of strangers carry it. Of any other the owner may fix some bits, so that whoever hands out
+/// datagrams finds the owner without a table: see ``Shard`` and ``Settings/node``.
+public struct KeyID: Hashable, Sendable {
+  /// The first four bytes of a datagram as a big-endian integer.
+  public let value: UInt32
 
-  package static let none = KeyID(value: 0)
-  package static let size = 4
+  /// What the packets of strangers carry.
+  public static let none = KeyID(value: 0)
+  /// The size in bytes.
+  public static let size = 4
 
-  package init(value: UInt32) { self.value = value }
+  /// The id of a value.
+  public init(value: UInt32) { self.value = value }
+
+  /// The key id that a datagram begins with; nil if it is shorter than four bytes.
+  public init?(datagram: RawSpan) {
+    guard datagram.byteCount >= Self.size else { return nil }
+    self.init(datagram)
+  }
 
   /// The key id in the first four bytes of `bytes`.
   package init(_ bytes: RawSpan) { value = bytes.load(UInt32.self, at: 0) }
 
   package var bytes: [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) } }
+
+  /// Which of `count` shards handed out the id: its low bits. `count` is one that ``Shard`` allows, and for ``none`` the
+  /// result says nothing, since strangers do not know any shard.
+  public func shard(of count: Int) -> Int { Int(value) & (count - 1) }
+
+  /// Which node handed out the id: its highest `bits` bits, 0…16.
+  public func node(bits: Int) -> Int { Int(value) >> (32 - bits) }
 }

@@ -6,6 +6,8 @@ public enum OpenError: Error, Hashable {
   case invalidPeerKey
   /// The identity is longer than 4096 bytes.
   case identityTooLong(Int)
+  /// There are so many sessions and half-open handshakes as the key ids of the endpoint allow: see ``Settings/nodeBits``.
+  case tooManySessions(limit: Int)
 }
 
 extension OpenError: CustomStringConvertible {
@@ -14,6 +16,8 @@ extension OpenError: CustomStringConvertible {
     switch self {
     case .invalidPeerKey: "the peer's public key is not a point of P-384"
     case .identityTooLong(let size): "an identity of \(size) bytes is too long: the limit is 4096 bytes"
+    case .tooManySessions(let limit):
+      "there are \(limit) sessions, for more of which the endpoint has no key ids: fewer bits must be fixed"
     }
   }
 }
@@ -32,6 +36,7 @@ extension Endpoint {
     to peer: PublicKey, at address: Address, identity: [UInt8] = [], flags: SecurityFlags? = nil, now: Instant
   ) throws(OpenError) -> SessionID {
     guard identity.count <= PacketSize.largestIdentity else { throw .identityTooLong(identity.count) }
+    guard hasRoomForOwner else { throw .tooManySessions(limit: keyIDPattern.ownerLimit) }
     let decoded: any AgreementPublicKey
     do { decoded = try provider.agreementPublicKey(peer) } catch { throw .invalidPeerKey }
     let (settings, flags) = (settings, flags ?? configuration.flags)

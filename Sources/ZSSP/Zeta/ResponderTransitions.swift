@@ -14,7 +14,7 @@ extension Endpoint {
     case .drop: return .dropped(.overBudget)
     case .challenge: return .dropped(.challenged)
     }
-    guard makeRoomForHandshake() else { return .dropped(.busy) }
+    guard hasRoomForOwner, makeRoomForHandshake() else { return .dropped(.busy) }
 
     let handshake = HalfOpenHandshake(address: source, settings: settings, at: now)
     halfOpen.append(handshake)

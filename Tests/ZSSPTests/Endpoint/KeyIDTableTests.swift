@@ -60,6 +60,25 @@ struct KeyIDTableTests {
     #expect(model.keys.allSatisfy { !table.contains($0) })
   }
 
+  @Test(
+    "ids that share the bits of a shard and a node are found as fast as others",
+    arguments: [(0, 0), (8, 0), (0, 16), (8, 8), (4, 12)])
+  func probes(_ shardBits: Int, _ nodeBits: Int) {
+    var settings = Settings()
+    settings.shard = Shard((1 << shardBits) - 1, of: 1 << shardBits)
+    (settings.nodeBits, settings.node) = (nodeBits, (1 << nodeBits) - 1)
+    let pattern = KeyIDPattern(settings)
+    var table = KeyIDTable(shardBits: shardBits)
+    var random = SplitMix64(seed: 7)
+    let owner = Self.owner()
+    // As many as an endpoint with 16 fixed bits hands out at most, and the table half full.
+    while table.count < 1 << 15 {
+      table.set(pattern.keyID(UInt32(truncatingIfNeeded: random.next() >> 32)), to: .halfOpen(owner))
+    }
+    // With half of the places taken at random it is 1.5 on average.
+    #expect(Double(table.probes) / Double(table.count) < 1.6)
+  }
+
   @Test("an id given to another owner is still one id")
   func replacement() {
     var table = KeyIDTable()

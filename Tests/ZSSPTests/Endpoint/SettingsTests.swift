@@ -146,6 +146,8 @@ struct SettingsTests {
     arguments: [
       (.mtuOutOfRange(5), ["5", "128", "65507"]), (.notPositive("helloLimit"), ["helloLimit", "greater than zero"]),
       (.keyUseLimitTooLarge(1 << 40), ["1099511627776", "2^32 - 1"]),
+      (.shardOutOfRange(Shard(3, of: 7)), ["3 of 7", "256"]),
+      (.nodeOutOfRange(node: 9, nodeBits: 3, shard: Shard(0, of: 4)), ["node 9 of 3 bits", "16", "the 2 of"]),
       (
         .jitterOutOfRange(rekeyJitter: .seconds(7), rekeyAfter: .seconds(5)),
         ["7.0 seconds", "5.0 seconds", "less than"]
