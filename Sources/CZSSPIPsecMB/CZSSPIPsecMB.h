@@ -28,6 +28,12 @@ struct zssp_mb_header_key {
   __m128i decryption[15];
 };
 
+/// A packet that is sealed or opened piece by piece.
+struct zssp_mb_packet_stream {
+  struct gcm_context_data state;
+};
+
+static const size_t zssp_mb_packet_stream_size = sizeof(struct zssp_mb_packet_stream);
 static const size_t zssp_mb_packet_key_size = sizeof(struct zssp_mb_packet_key);
 static const size_t zssp_mb_header_key_size = sizeof(struct zssp_mb_header_key);
 
@@ -63,6 +69,35 @@ static inline void zssp_mb_open(
       manager, &key->key, &key->state, output, input, size, nonce, additional, additionalSize, tag, 16);
 }
 
+// The same in pieces. The key is only read, so that one packet in pieces and others in one piece do not disturb each other.
+
+static inline void zssp_mb_begin(const IMB_MGR *manager, const void *memory, void *stream, const void *nonce) {
+  const struct zssp_mb_packet_key *key = (const struct zssp_mb_packet_key *)memory;
+  IMB_AES256_GCM_INIT(manager, &key->key, &((struct zssp_mb_packet_stream *)stream)->state, nonce, NULL, 0);
+}
+
+/// Encrypts the next `size` bytes. Input and output may be the same.
+static inline void zssp_mb_seal_piece(
+    const IMB_MGR *manager, const void *memory, void *stream, void *output, const void *input, size_t size) {
+  const struct zssp_mb_packet_key *key = (const struct zssp_mb_packet_key *)memory;
+  IMB_AES256_GCM_ENC_UPDATE(
+      manager, &key->key, &((struct zssp_mb_packet_stream *)stream)->state, output, input, size);
+}
+
+/// Decrypts the next `size` bytes. Input and output may be the same.
+static inline void zssp_mb_open_piece(
+    const IMB_MGR *manager, const void *memory, void *stream, void *output, const void *input, size_t size) {
+  const struct zssp_mb_packet_key *key = (const struct zssp_mb_packet_key *)memory;
+  IMB_AES256_GCM_DEC_UPDATE(
+      manager, &key->key, &((struct zssp_mb_packet_stream *)stream)->state, output, input, size);
+}
+
+/// Writes the 16 bytes of the tag of what was encrypted, or that what was decrypted should have.
+static inline void zssp_mb_end(const IMB_MGR *manager, const void *memory, void *stream, void *tag) {
+  const struct zssp_mb_packet_key *key = (const struct zssp_mb_packet_key *)memory;
+  IMB_AES256_GCM_ENC_FINALIZE(manager, &key->key, &((struct zssp_mb_packet_stream *)stream)->state, tag, 16);
+}
+
 static inline void zssp_mb_expand_header_key(const IMB_MGR *manager, void *memory, const void *bytes) {
   struct zssp_mb_header_key *key = (struct zssp_mb_header_key *)memory;
   IMB_AES_KEYEXP_256(manager, bytes, key->encryption, key->decryption);
@@ -71,18 +106,75 @@ static inline void zssp_mb_expand_header_key(const IMB_MGR *manager, void *memor
 // The library has single blocks only as jobs for a queue, which a thread must own and which takes much longer than the
 // block. These are the processor's own instructions for AES on the library's expanded key.
 
-__attribute__((target("aes"))) static inline void zssp_mb_encrypt_block(const void *memory, void *block) {
+#define ZSSP_MB_AES __attribute__((target("aes"))) static inline
+
+ZSSP_MB_AES void zssp_mb_encrypt_block(const void *memory, void *block) {
   const __m128i *keys = ((const struct zssp_mb_header_key *)memory)->encryption;
   __m128i state = _mm_xor_si128(_mm_loadu_si128((const __m128i *)block), keys[0]);
   for (int round = 1; round < 14; round++) state = _mm_aesenc_si128(state, keys[round]);
   _mm_storeu_si128((__m128i *)block, _mm_aesenclast_si128(state, keys[14]));
 }
 
-__attribute__((target("aes"))) static inline void zssp_mb_decrypt_block(const void *memory, void *block) {
+ZSSP_MB_AES void zssp_mb_decrypt_block(const void *memory, void *block) {
   const __m128i *keys = ((const struct zssp_mb_header_key *)memory)->decryption;
   __m128i state = _mm_xor_si128(_mm_loadu_si128((const __m128i *)block), keys[0]);
   for (int round = 1; round < 14; round++) state = _mm_aesdec_si128(state, keys[round]);
   _mm_storeu_si128((__m128i *)block, _mm_aesdeclast_si128(state, keys[14]));
 }
+
+// A round of one block takes several cycles, but another block can begin one in each of them: eight blocks at a time take
+// little longer than one. They are written out, because loops over them are not unrolled for Swift.
+#define ZSSP_MB_LANES(do) do(a, 0) do(b, 1) do(c, 2) do(d, 3) do(e, 4) do(f, 5) do(g, 6) do(h, 7)
+
+/// Encrypts `count` blocks where they lie, the first at `bytes`, each other `stride` bytes after the one before.
+ZSSP_MB_AES void zssp_mb_encrypt_blocks(const void *memory, void *bytes, size_t stride, size_t count) {
+  const __m128i *keys = ((const struct zssp_mb_header_key *)memory)->encryption;
+  unsigned char *block = (unsigned char *)bytes;
+  for (; count >= 8; count -= 8, block += 8 * stride) {
+    __m128i a, b, c, d, e, f, g, h;
+#define ZSSP_MB_LOAD(lane, index) \
+  lane = _mm_xor_si128(_mm_loadu_si128((const __m128i *)(block + index * stride)), keys[0]);
+    ZSSP_MB_LANES(ZSSP_MB_LOAD)
+    for (int round = 1; round < 14; round++) {
+      const __m128i key = keys[round];
+#define ZSSP_MB_ROUND(lane, index) lane = _mm_aesenc_si128(lane, key);
+      ZSSP_MB_LANES(ZSSP_MB_ROUND)
+    }
+#define ZSSP_MB_STORE(lane, index) \
+  _mm_storeu_si128((__m128i *)(block + index * stride), _mm_aesenclast_si128(lane, keys[14]));
+    ZSSP_MB_LANES(ZSSP_MB_STORE)
+#undef ZSSP_MB_LOAD
+#undef ZSSP_MB_ROUND
+#undef ZSSP_MB_STORE
+  }
+  for (; count > 0; count--, block += stride) zssp_mb_encrypt_block(memory, block);
+}
+
+/// Decrypts `count` blocks where they lie, the first at `bytes`, each other `stride` bytes after the one before.
+ZSSP_MB_AES void zssp_mb_decrypt_blocks(const void *memory, void *bytes, size_t stride, size_t count) {
+  const __m128i *keys = ((const struct zssp_mb_header_key *)memory)->decryption;
+  unsigned char *block = (unsigned char *)bytes;
+  for (; count >= 8; count -= 8, block += 8 * stride) {
+    __m128i a, b, c, d, e, f, g, h;
+#define ZSSP_MB_LOAD(lane, index) \
+  lane = _mm_xor_si128(_mm_loadu_si128((const __m128i *)(block + index * stride)), keys[0]);
+    ZSSP_MB_LANES(ZSSP_MB_LOAD)
+    for (int round = 1; round < 14; round++) {
+      const __m128i key = keys[round];
+#define ZSSP_MB_ROUND(lane, index) lane = _mm_aesdec_si128(lane, key);
+      ZSSP_MB_LANES(ZSSP_MB_ROUND)
+    }
+#define ZSSP_MB_STORE(lane, index) \
+  _mm_storeu_si128((__m128i *)(block + index * stride), _mm_aesdeclast_si128(lane, keys[14]));
+    ZSSP_MB_LANES(ZSSP_MB_STORE)
+#undef ZSSP_MB_LOAD
+#undef ZSSP_MB_ROUND
+#undef ZSSP_MB_STORE
+  }
+  for (; count > 0; count--, block += stride) zssp_mb_decrypt_block(memory, block);
+}
+
+#undef ZSSP_MB_LANES
+#undef ZSSP_MB_AES
 
 #endif

@@ -3,27 +3,10 @@
   import CZSSPIPsecMB
   import ZSSP
 
-  /// Memory for an expanded key, aligned as the widest instructions want it, and wiped when it is let go of.
-  private struct KeyMemory: ~Copyable {
-    let address: UnsafeMutableRawPointer
-    private let size: Int
-
-    init(size: Int) {
-      self.size = size
-      address = .allocate(byteCount: size, alignment: 64)
-      address.initializeMemory(as: UInt8.self, repeating: 0, count: size)
-    }
-
-    deinit {
-      imb_clear_mem(address, size)
-      address.deallocate()
-    }
-  }
-
   /// AES-256-GCM under one key (section 1: AEAD), expanded once. A packet allocates nothing.
   final class GCMPacketKey: PacketKey {
-    private let manager: UnsafePointer<IMB_MGR>
-    private let key = KeyMemory(size: zssp_mb_packet_key_size)
+    let manager: UnsafePointer<IMB_MGR>
+    let key = KeyMemory(size: zssp_mb_packet_key_size)
 
     init(_ secret: Secret, _ manager: Manager) {
       precondition(secret.count == 32, "a packet key has 32 bytes")
@@ -70,25 +53,7 @@
       // The library decrypts first and leaves the comparison to us.
       return constantTimeEqual(tag.span.bytes, message.bytes.extracting(size..<size + 16))
     }
-  }
 
-  /// AES-256 on single blocks under one key (section 1: PRP), expanded once for both directions.
-  final class BlockHeaderKey: HeaderKey {
-    private let key = KeyMemory(size: zssp_mb_header_key_size)
-
-    init(_ secret: Secret, _ manager: Manager) {
-      precondition(secret.count == 32, "a header key has 32 bytes")
-      secret.bytes.withUnsafeBytes { zssp_mb_expand_header_key(manager.pointer, key.address, $0.baseAddress) }
-    }
-
-    func encrypt(_ block: inout MutableRawSpan) {
-      precondition(block.byteCount == 16, "a block has 16 bytes")
-      block.withUnsafeMutableBytes { zssp_mb_encrypt_block(key.address, $0.baseAddress) }
-    }
-
-    func decrypt(_ block: inout MutableRawSpan) {
-      precondition(block.byteCount == 16, "a block has 16 bytes")
-      block.withUnsafeMutableBytes { zssp_mb_decrypt_block(key.address, $0.baseAddress) }
-    }
+    func makeStream() -> (any PacketStream)? { GCMPacketStream(self) }
   }
 #endif

@@ -8,7 +8,7 @@
   /// A packet sets the nonce and nothing else, and allocates nothing. One context serves both directions, since GCM
   /// expands its key alike for both. libcrypto wipes it.
   final class GCMPacketKey: PacketKey {
-    private let context: OpaquePointer
+    let context: OpaquePointer
 
     init(_ key: Secret, cipher: OpaquePointer) {
       precondition(key.count == 32, "a packet key has 32 bytes")
@@ -68,52 +68,7 @@
         require(EVP_CipherUpdate(context, nil, &written, $0, Int32(data.byteCount)), "EVP_CipherUpdate")
       }
     }
-  }
 
-  /// AES-256 on single blocks under one key (section 1: PRP).
-  ///
-  /// AES expands its key otherwise for decryption, hence a context for each direction. An endpoint uses a key in one of
-  /// them alone; the other is never made.
-  final class BlockHeaderKey: HeaderKey {
-    private let key: Secret
-    private nonisolated(unsafe) let cipher: OpaquePointer
-    private var encryptor: OpaquePointer?
-    private var decryptor: OpaquePointer?
-
-    init(_ key: Secret, cipher: OpaquePointer) {
-      precondition(key.count == 32, "a header key has 32 bytes")
-      (self.key, self.cipher) = (key, cipher)
-    }
-
-    deinit {
-      EVP_CIPHER_CTX_free(encryptor)
-      EVP_CIPHER_CTX_free(decryptor)
-    }
-
-    func encrypt(_ block: inout MutableRawSpan) {
-      if encryptor == nil { encryptor = makeContext(encrypting: 1) }
-      run(encryptor, &block)
-    }
-
-    func decrypt(_ block: inout MutableRawSpan) {
-      if decryptor == nil { decryptor = makeContext(encrypting: 0) }
-      run(decryptor, &block)
-    }
-
-    private func makeContext(encrypting: Int32) -> OpaquePointer {
-      let (context, key) = (require(EVP_CIPHER_CTX_new(), "EVP_CIPHER_CTX_new"), key)
-      key.bytes.withBytes {
-        require(EVP_CipherInit_ex2(context, cipher, $0, nil, encrypting, nil), "EVP_CipherInit_ex2")
-      }
-      // With padding the last block would be held back.
-      require(EVP_CIPHER_CTX_set_padding(context, 0), "EVP_CIPHER_CTX_set_padding")
-      return context
-    }
-
-    private func run(_ context: OpaquePointer?, _ block: inout MutableRawSpan) {
-      precondition(block.byteCount == 16, "a block has 16 bytes")
-      var written: Int32 = 0
-      block.withBytes { require(EVP_CipherUpdate(context, $0, &written, $0, 16), "EVP_CipherUpdate") }
-    }
+    func makeStream() -> (any PacketStream)? { GCMPacketStream(self) }
   }
 #endif

@@ -111,52 +111,6 @@ public protocol DecapsulationKey: AnyObject, Sendable {
   func decapsulate(_ ciphertext: RawSpan) throws(CryptoFailure) -> Secret
 }
 
-/// AES-256-GCM (SP 800-38D) under one key, with a 12-byte nonce and a 16-byte tag.
-///
-/// The endpoint uses one packet key on one thread at a time. A key that is made for speed allocates nothing for a packet;
-/// none keeps memory in proportion to the packets it has seen, because a server holds several keys per session.
-public protocol PacketKey: AnyObject {
-  /// Writes the ciphertext of `plaintext` and then the tag to `output`, which is 16 bytes longer than `plaintext` and
-  /// does not overlap it.
-  func seal(_ plaintext: RawSpan, nonce: Nonce, authenticating: RawSpan, into output: inout MutableRawSpan)
-
-  /// Decrypts `message` (ciphertext, then tag) where it lies and says whether the tag was right. The plaintext is all
-  /// but the last 16 bytes. When the tag is wrong the content of `message` is unspecified. `message` is at least 16 bytes long.
-  func open(_ message: inout MutableRawSpan, nonce: Nonce, authenticating: RawSpan) -> Bool
-}
-
-/// Raw AES-256 (FIPS 197) on single 16-byte blocks under one key, for fragment headers (section 5).
-public protocol HeaderKey: AnyObject {
-  /// Encrypts the 16 bytes of `block` where they lie.
-  func encrypt(_ block: inout MutableRawSpan)
-  /// Decrypts the 16 bytes of `block` where they lie.
-  func decrypt(_ block: inout MutableRawSpan)
-
-  /// Encrypts `count` blocks where they lie: the first at the start of `bytes`, each other `stride` bytes after the one
-  /// before. Unless a provider can do better, one after another.
-  func encrypt(_ bytes: inout MutableRawSpan, stride: Int, count: Int)
-  /// Decrypts `count` blocks where they lie, `stride` bytes apart.
-  func decrypt(_ bytes: inout MutableRawSpan, stride: Int, count: Int)
-}
-
-extension HeaderKey {
-  /// Encrypts the blocks one after another.
-  public func encrypt(_ bytes: inout MutableRawSpan, stride: Int, count: Int) {
-    for index in 0..<count {
-      var block = bytes.slice(index * stride..<index * stride + 16)
-      encrypt(&block)
-    }
-  }
-
-  /// Decrypts the blocks one after another.
-  public func decrypt(_ bytes: inout MutableRawSpan, stride: Int, count: Int) {
-    for index in 0..<count {
-      var block = bytes.slice(index * stride..<index * stride + 16)
-      decrypt(&block)
-    }
-  }
-}
-
 extension CryptoProvider {
   /// `count` random bytes.
   package func random(_ count: Int) -> Secret {

@@ -29,9 +29,12 @@ public struct Nonce: Sendable, Hashable {
   /// The twelve bytes.
   public var bytes: InlineArray<12, UInt8> {
     var bytes = InlineArray<12, UInt8>(repeating: 0)
-    bytes[2] = reserved
-    bytes[3] = type
-    for index in 0..<8 { bytes[4 + index] = UInt8(truncatingIfNeeded: counter >> (56 - 8 * index)) }
+    do {
+      var elements = bytes.mutableSpan
+      var raw = unsafe elements.mutableBytes
+      raw.store(high, at: 0)
+      raw.store(counter, at: 4)
+    }
     return bytes
   }
 }

@@ -25,6 +25,28 @@ struct HeaderKeyTests {
     }
   }
 
+  @Test("many blocks at once are as they would be one by one", arguments: providers)
+  func batches(_ provider: any CryptoProvider) {
+    var random = SplitMix64(seed: 9)
+    let key = provider.headerKey(random.bytes(32).secret)
+    for count in Array(0...40) + [63, 64, 65, 130, 200] {
+      for stride in [16, 17, 100, 1400] {
+        let clear = random.bytes(max(0, count - 1) * stride + (count == 0 ? 0 : 16))
+        var (single, batch) = (clear, clear)
+        single.withMutableBytes { bytes in
+          for index in 0..<count {
+            var block = bytes.slice(index * stride..<index * stride + 16)
+            key.encrypt(&block)
+          }
+        }
+        batch.withMutableBytes { key.encrypt(&$0, stride: stride, count: count) }
+        #expect(batch == single, "\(count) blocks, \(stride) bytes apart")
+        batch.withMutableBytes { key.decrypt(&$0, stride: stride, count: count) }
+        #expect(batch == clear, "\(count) blocks, \(stride) bytes apart")
+      }
+    }
+  }
+
   @Test("the example of FIPS 197 appendix C.3", arguments: providers)
   func example(_ provider: any CryptoProvider) throws {
     let key = provider.headerKey([UInt8](0..<32).secret)

@@ -191,7 +191,7 @@ private final class FastPacketKey: PacketKey {
 
   init(_ key: Secret) { keyed.mix(key.bytes) }
 
-  private func mixer(_ nonce: Nonce) -> FastMixer {
+  fileprivate func mixer(_ nonce: Nonce) -> FastMixer {
     var mixer = keyed
     mixer.mix(UInt64(nonce.high))
     mixer.mix(nonce.counter)
@@ -215,7 +215,7 @@ private final class FastPacketKey: PacketKey {
     }
   }
 
-  private func tag(_ mixer: FastMixer, _ ciphertext: RawSpan, _ authenticating: RawSpan) -> (UInt64, UInt64) {
+  fileprivate func tag(_ mixer: FastMixer, _ ciphertext: RawSpan, _ authenticating: RawSpan) -> (UInt64, UInt64) {
     var mixer = mixer
     mixer.mix(authenticating)
     mixer.mix(UInt64(authenticating.byteCount))
@@ -240,6 +240,52 @@ private final class FastPacketKey: PacketKey {
     guard isAuthentic else { return false }
     apply(mixer, &message, size)
     return true
+  }
+
+  func makeStream() -> (any PacketStream)? { FastPacketStream(self) }
+}
+
+/// The same byte by byte. It keeps the ciphertext for the tag.
+private final class FastPacketStream: PacketStream {
+  private let key: FastPacketKey
+  private var direction = PacketDirection.sealing
+  private var mixer = FastMixer()
+  private var word: UInt64 = 0
+  private var ciphertext: [UInt8] = []
+
+  init(_ key: FastPacketKey) { self.key = key }
+
+  func begin(_ direction: PacketDirection, nonce: Nonce) {
+    (self.direction, mixer, ciphertext) = (direction, key.mixer(nonce), [])
+    word = mixer.word(0)
+  }
+
+  func update(_ input: RawSpan, into output: inout MutableRawSpan) {
+    output.write(input, at: 0)
+    update(&output)
+  }
+
+  func update(_ bytes: inout MutableRawSpan) {
+    for offset in 0..<bytes.byteCount {
+      let place = ciphertext.count & 7
+      let (old, new) = (bytes[byte: offset], bytes[byte: offset] ^ UInt8(truncatingIfNeeded: word >> UInt64(8 * place)))
+      ciphertext.append(direction == .sealing ? new : old)
+      bytes.store(new, at: offset)
+      if place == 7 { word = word &* 0x9E37_79B9_7F4A_7C15 &+ 1 }
+    }
+  }
+
+  func finish(writingTagTo tag: inout MutableRawSpan) {
+    let written = ciphertext
+    let (high, low) = key.tag(mixer, written.rawBytes, RawSpan())
+    tag.store(high, at: 0)
+    tag.store(low, at: 8)
+  }
+
+  func finish(expecting tag: RawSpan) -> Bool {
+    let written = ciphertext
+    let (high, low) = key.tag(mixer, written.rawBytes, RawSpan())
+    return tag.byteCount == 16 && tag.load(UInt64.self, at: 0) == high && tag.load(UInt64.self, at: 8) == low
   }
 }
 

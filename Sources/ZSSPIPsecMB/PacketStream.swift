@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#if IPsecMB && os(Linux) && arch(x86_64)
+  import CZSSPIPsecMB
+  import ZSSP
+
+  /// Packets under one key, one after another, each piece by piece. A packet allocates nothing.
+  final class GCMPacketStream: PacketStream {
+    private let key: GCMPacketKey
+    private let memory = KeyMemory(size: zssp_mb_packet_stream_size)
+    private var direction = PacketDirection.sealing
+
+    init(_ key: GCMPacketKey) { self.key = key }
+
+    func begin(_ direction: PacketDirection, nonce: Nonce) {
+      self.direction = direction
+      let nonce = nonce.bytes
+      nonce.span.withUnsafeBufferPointer {
+        zssp_mb_begin(key.manager, key.key.address, memory.address, $0.baseAddress)
+      }
+    }
+
+    func update(_ input: RawSpan, into output: inout MutableRawSpan) {
+      // C writes to it, so what a span would check is checked here.
+      precondition(output.byteCount == input.byteCount, "the output is as long as the input")
+      output.withUnsafeMutableBytes { output in input.withUnsafeBytes { update($0.baseAddress, output) } }
+    }
+
+    func update(_ bytes: inout MutableRawSpan) {
+      bytes.withUnsafeMutableBytes { update($0.baseAddress, $0) }
+    }
+
+    private func update(_ input: UnsafeRawPointer?, _ output: UnsafeMutableRawBufferPointer) {
+      guard output.count > 0 else { return }
+      switch direction {
+      case .sealing:
+        zssp_mb_seal_piece(
+          key.manager, key.key.address, memory.address, output.baseAddress, input, output.count)
+      case .opening:
+        zssp_mb_open_piece(
+          key.manager, key.key.address, memory.address, output.baseAddress, input, output.count)
+      }
+    }
+
+    func finish(writingTagTo tag: inout MutableRawSpan) {
+      precondition(tag.byteCount == 16, "a tag has 16 bytes")
+      tag.withUnsafeMutableBytes { zssp_mb_end(key.manager, key.key.address, memory.address, $0.baseAddress) }
+    }
+
+    func finish(expecting tag: RawSpan) -> Bool {
+      var right = InlineArray<16, UInt8>(repeating: 0)
+      do {
+        var elements = right.mutableSpan
+        elements.withUnsafeMutableBufferPointer {
+          zssp_mb_end(key.manager, key.key.address, memory.address, $0.baseAddress)
+        }
+      }
+      return constantTimeEqual(right.span.bytes, tag)
+    }
+  }
+#endif

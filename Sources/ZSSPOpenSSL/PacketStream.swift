@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#if OpenSSL
+  import CZSSPOpenSSL
+  import ZSSP
+
+  /// Packets under one key, one after another, each piece by piece, in a copy of the key's context.
+  final class GCMPacketStream: PacketStream {
+    private let context: OpaquePointer
+
+    init(_ key: GCMPacketKey) {
+      context = require(EVP_CIPHER_CTX_new(), "EVP_CIPHER_CTX_new")
+      require(EVP_CIPHER_CTX_copy(context, key.context), "EVP_CIPHER_CTX_copy")
+    }
+
+    deinit { EVP_CIPHER_CTX_free(context) }
+
+    func begin(_ direction: PacketDirection, nonce: Nonce) {
+      let bytes = nonce.bytes
+      bytes.span.withUnsafeBufferPointer {
+        require(
+          EVP_CipherInit_ex2(context, nil, nil, $0.baseAddress, direction == .sealing ? 1 : 0, nil),
+          "EVP_CipherInit_ex2")
+      }
+    }
+
+    func update(_ input: RawSpan, into output: inout MutableRawSpan) {
+      // C writes to it, so what a span would check is checked here.
+      precondition(output.byteCount == input.byteCount, "the output is as long as the input")
+      output.withBytes { output in input.withBytes { update($0, output, input.byteCount) } }
+    }
+
+    func update(_ bytes: inout MutableRawSpan) {
+      let size = bytes.byteCount
+      bytes.withBytes { update($0, $0, size) }
+    }
+
+    private func update(_ input: UnsafePointer<UInt8>?, _ output: UnsafeMutablePointer<UInt8>?, _ size: Int) {
+      guard size > 0 else { return }
+      var written: Int32 = 0
+      require(EVP_CipherUpdate(context, output, &written, input, Int32(size)), "EVP_CipherUpdate")
+    }
+
+    func finish(writingTagTo tag: inout MutableRawSpan) {
+      precondition(tag.byteCount == 16, "a tag has 16 bytes")
+      var written: Int32 = 0
+      tag.withBytes { tag in
+        // Nothing is left to encrypt: the pointer is not written to.
+        require(EVP_EncryptFinal_ex(context, tag, &written), "EVP_EncryptFinal_ex")
+        require(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, 16, tag), "EVP_CTRL_AEAD_GET_TAG")
+      }
+    }
+
+    func finish(expecting tag: RawSpan) -> Bool {
+      guard tag.byteCount == 16 else { return false }
+      var copy = InlineArray<16, UInt8>(repeating: 0)
+      var elements = copy.mutableSpan
+      var bytes = elements.mutableBytes
+      bytes.write(tag, at: 0)
+      var written: Int32 = 0
+      return bytes.withBytes { tag in
+        require(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, 16, tag), "EVP_CTRL_AEAD_SET_TAG")
+        // The comparison, in constant time. Nothing is left to decrypt: the pointer is not written to.
+        return EVP_DecryptFinal_ex(context, tag, &written) > 0
+      }
+    }
+  }
+#endif
