@@ -74,20 +74,17 @@ struct RawPacketCost {
       }
     }
     var work = sealed
-    let clock = ContinuousClock()
-    var (elapsed, opened) = (Duration.zero, 0)
-    while elapsed < effort.duration {
-      work.withUnsafeMutableBytes { work in sealed.withUnsafeBytes { work.copyMemory(from: $0) } }
-      let start = clock.now
+    func restore() { work.withUnsafeMutableBytes { work in sealed.withUnsafeBytes { work.copyMemory(from: $0) } } }
+    let both = effort.nanoseconds(per: Self.count) {
+      restore()
       work.withUnsafeMutableBytes { buffer in
         for index in 0..<Self.count {
           let place = UnsafeMutableRawBufferPointer(rebasing: buffer[index * stride..<(index + 1) * stride])
           var span = MutableRawSpan(_unsafeBytes: place)
-          if key.open(&span, nonce: Nonce(type: 8, counter: UInt64(index)), authenticating: RawSpan()) { opened += 1 }
+          _ = key.open(&span, nonce: Nonce(type: 8, counter: UInt64(index)), authenticating: RawSpan())
         }
       }
-      elapsed += clock.now - start
     }
-    return elapsed / .nanoseconds(1) / Double(max(1, opened))
+    return both - effort.nanoseconds(per: Self.count, restore)
   }
 }

@@ -21,9 +21,9 @@ struct EndpointLink: ~Copyable {
   private let wire = Wire()
   private(set) var now = Instant(nanoseconds: 1_000_000_000)
 
-  init(_ provider: any CryptoProvider, mtu: Int = 1500) throws {
+  init(_ provider: any CryptoProvider, mtu: Int = 1500, shard: Shard = .only) throws {
     var settings = Settings()
-    settings.mtu = mtu
+    (settings.mtu, settings.shard) = (mtu, shard)
     func configuration(_ provider: some CryptoProvider) -> EndpointConfiguration {
       EndpointConfiguration(
         staticKey: provider.generateAgreementKey(), provider: provider, helloPolicy: .allow, settings: settings)

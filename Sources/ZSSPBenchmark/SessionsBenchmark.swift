@@ -1,33 +1,71 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ZSSP
 
-#if canImport(Glibc)
-  import Glibc
-#endif
-
 /// Many sessions at one endpoint: what each takes of memory, and what their number costs a packet.
 public enum SessionsBenchmark {
-  /// Bytes per established idle session, and the cost of packets to and from random sessions beside that of one.
+  /// Bytes per established idle session, and the cost of packets to random sessions beside that of one.
   public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) throws -> [Figure] {
     var server = try Crowd(provider)
     try server.add(64)
     let before = ResidentMemory.bytes
     try server.add(effort.sessions - 64)
     var figures: [Figure] = []
-    if let before, let after = ResidentMemory.bytes {
+    func noteMemory(_ name: String) {
+      guard let before, let after = ResidentMemory.bytes else { return }
       let each = Double(after - before) / Double(max(1, effort.sessions - 64))
-      figures.append(Figure("sessions", "resident memory per idle session", [each], "bytes"))
+      figures.append(Figure("sessions", name, [each], "bytes"))
     }
-    var (many, one) = ([Double](), [Double]())
+    noteMemory("resident memory per idle session")
+    try server.sendToAll()
+    noteMemory("the same once each was used")
+    let crowd = KeyCrowd(provider, effort.sessions)
+    var (many, one, bound, rest) = ([Double](), [Double](), [Double](), [Double]())
     for _ in 0..<effort.rounds {
       one.append(try server.sendCost(among: 1, effort))
       many.append(try server.sendCost(among: effort.sessions, effort))
+      let misses = crowd.cost(among: effort.sessions, effort) - crowd.cost(among: 1, effort)
+      bound.append(crowd.cost(among: effort.sessions, effort))
+      rest.append((many.last ?? 0) - max(0, misses))
     }
+    figures.append(Figure("sessions", "send 64 bytes to one and the same", one, "ns"))
     figures.append(
       Figure(
         "sessions", "send 64 bytes to one of \(effort.sessions) sessions", many, "ns",
-        bound: ("to one and the same", one)))
+        bound: ("the cipher with as many kept keys", bound)))
+    figures.append(
+      Figure(
+        "sessions", "the same without the keys' cache misses", rest, "ns", bound: ("to one and the same", one)))
     return figures
+  }
+
+  /// As many expanded keys as sessions have, and nothing else: what the memory of the machine allows.
+  private struct KeyCrowd {
+    private let packetKeys: [any PacketKey]
+    private let headerKeys: [any HeaderKey]
+
+    init(_ provider: any CryptoProvider, _ count: Int) {
+      packetKeys = (0..<count).map { _ in provider.packetKey(provider.random(32)) }
+      headerKeys = (0..<count).map { _ in provider.headerKey(provider.random(32)) }
+    }
+
+    /// Nanoseconds to seal 64 bytes and protect a header under a random one of the first `count` keys.
+    func cost(among count: Int, _ effort: BenchmarkEffort) -> Double {
+      let message = [UInt8](repeating: 7, count: 64)
+      var output = [UInt8](repeating: 0, count: 96)
+      let targets = (0..<4096).map { _ in Int.random(in: 0..<count) }
+      return effort.nanoseconds(per: targets.count) {
+        output.withUnsafeMutableBytes { output in
+          for (counter, target) in targets.enumerated() {
+            var body = MutableRawSpan(_unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: output[16..<96]))
+            packetKeys[target].seal(
+              message.span.bytes, nonce: Nonce(type: 8, counter: UInt64(counter)), authenticating: RawSpan(),
+              into: &body)
+            var block = MutableRawSpan(_unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: output[4..<20]))
+            headerKeys[target].encrypt(&block)
+          }
+        }
+      }
+    }
   }
 
   /// One endpoint and the many that have a session with it.
@@ -101,6 +139,15 @@ public enum SessionsBenchmark {
       sender.outbox.removeAll()
     }
 
+    /// Sends a message on each session.
+    mutating func sendToAll() throws {
+      let message = [UInt8](repeating: 7, count: 64)
+      for session in sessions {
+        try server.send(message.span.bytes, on: session, at: now)
+        server.outbox.removeAll()
+      }
+    }
+
     /// Nanoseconds for one packet of 64 bytes to a random one of the first `count` sessions.
     mutating func sendCost(among count: Int, _ effort: BenchmarkEffort) throws -> Double {
       let message = [UInt8](repeating: 7, count: 64)
@@ -112,24 +159,5 @@ public enum SessionsBenchmark {
         }
       }
     }
-  }
-}
-
-/// How much memory the process has.
-enum ResidentMemory {
-  /// Bytes that are resident; nil where the system does not say.
-  static var bytes: Int? {
-    #if os(Linux)
-      guard let file = fopen("/proc/self/statm", "r") else { return nil }
-      defer { fclose(file) }
-      var line = [CChar](repeating: 0, count: 256)
-      guard fgets(&line, 256, file) != nil else { return nil }
-      let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-      let fields = text.split(separator: " ")
-      guard fields.count > 1, let pages = Int(fields[1]) else { return nil }
-      return pages * sysconf(Int32(_SC_PAGESIZE))
-    #else
-      return nil
-    #endif
   }
 }

@@ -15,10 +15,10 @@ struct Bench: ParsableCommand {
 
   /// What to measure.
   enum Subject: String, ExpressibleByArgument, CaseIterable {
-    case crypto, path, handshake, sessions, all
+    case crypto, path, handshake, sessions, challenge, shards, all
   }
 
-  @Argument(help: "crypto, path, handshake, sessions, or all.")
+  @Argument(help: "crypto, path, handshake, sessions, challenge, shards, or all.")
   var subject = Subject.all
 
   @Option(help: "How often each thing is measured.")
@@ -30,6 +30,9 @@ struct Bench: ParsableCommand {
   @Option(help: "How many sessions the benchmark of sessions makes; each takes a handshake.")
   var sessions = 10_000
 
+  @Option(parsing: .upToNextOption, help: "The sizes of the messages of the benchmark of the path, in bytes.")
+  var sizes = BenchmarkEffort().sizes
+
   @OptionGroup var crypto: CryptoOption
 
   @Flag(help: "Print one JSON object per figure and line.")
@@ -40,6 +43,9 @@ struct Bench: ParsableCommand {
     guard (1...600_000).contains(milliseconds) else {
       throw ValidationError("--milliseconds \(milliseconds): must be 1 to 600000")
     }
+    guard sizes.allSatisfy(BenchmarkEffort.allowedSizes.contains) else {
+      throw ValidationError("--sizes: each must be 0 to \(BenchmarkEffort.allowedSizes.upperBound)")
+    }
     guard (128...10_000_000).contains(sessions) else {
       throw ValidationError("--sessions \(sessions): must be 128 to 10000000")
     }
@@ -49,6 +55,7 @@ struct Bench: ParsableCommand {
     let provider = try crypto.provider()
     var effort = BenchmarkEffort()
     (effort.rounds, effort.duration, effort.sessions) = (rounds, .milliseconds(milliseconds), sessions)
+    effort.sizes = sizes
     #if DEBUG
       Terminal.note("this is a debug build: the figures say nothing")
     #endif
@@ -58,6 +65,8 @@ struct Bench: ParsableCommand {
       if includes(.crypto) { try show(CryptoBenchmark.run(provider, effort)) }
       if includes(.path) { try show(PathBenchmark.run(provider, effort)) }
       if includes(.handshake) { try show(HandshakeBenchmark.run(provider, effort)) }
+      if includes(.challenge) { try show(ChallengeBenchmark.run(provider, effort)) }
+      if includes(.shards) { try show(ShardsBenchmark.run(provider, effort)) }
       if includes(.sessions) { try show(SessionsBenchmark.run(provider, effort)) }
     } catch let error as EncodingError {
       throw error

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+public import ZSSP
+
+/// What it costs to have a Hello read where Hellos are challenged, beside what it costs the responder to read and answer it
+/// (section 8). An attacker should pay at least as much.
+public enum ChallengeBenchmark {
+  private static let client = Address(ipv4: 0x0A00_0001, port: 1)
+  private static let server = Address(ipv4: 0x0A00_0002, port: 2)
+  /// Proofs are a matter of luck: so many make a round.
+  private static let perRound = 32
+
+  /// The mean time of proofs, beside that of two ways to use them: a Hello that any stranger can make, of which the responder computes
+  /// one agreement, and one by somebody who knows the responder's key, which is answered.
+  public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) throws -> [Figure] {
+    var (proofs, reads, answers) = ([Double](), [Double](), [Double]())
+    for _ in 0..<effort.rounds {
+      var sum = Costs()
+      for _ in 0..<perRound { sum.add(try measure(provider)) }
+      proofs.append(sum.proof / .nanoseconds(perRound))
+      reads.append(sum.read / .nanoseconds(perRound))
+      answers.append(sum.answer / .nanoseconds(perRound))
+    }
+    return [
+      Figure(
+        "challenge", "prove the work for a Hello", proofs, "ns", bound: ("reading it", reads), higherIsBetter: true),
+      Figure(
+        "challenge", "prove the work for a genuine Hello", proofs, "ns", bound: ("reading and answering it", answers),
+        higherIsBetter: true),
+    ]
+  }
+
+  private struct Costs {
+    var proof = Duration.zero
+    var read = Duration.zero
+    var answer = Duration.zero
+
+    mutating func add(_ other: Costs) {
+      proof += other.proof
+      read += other.read
+      answer += other.answer
+    }
+  }
+
+  /// One Hello, its challenge, the proof, and the Hello again, up to the response.
+  private static func measure(_ provider: any CryptoProvider) throws -> Costs {
+    var now = Instant(nanoseconds: 1_000_000_000)
+    func endpoint(_ provider: some CryptoProvider) throws -> Endpoint {
+      try Endpoint(
+        EndpointConfiguration(
+          staticKey: provider.generateAgreementKey(), provider: provider, helloPolicy: .challenge))
+    }
+    var alice = try endpoint(provider)
+    var bob = try endpoint(provider)
+    var costs = Costs()
+    _ = try alice.open(to: bob.publicKey, at: server, now: now)
+    pumpInitiator(&alice, &costs, at: now)
+    transfer(&alice, &bob, from: client, at: now)
+    transfer(&bob, &alice, from: server, at: now)
+    pumpInitiator(&alice, &costs, at: now)
+    // The proof goes out with the next regular resend.
+    now = now.advanced(by: .seconds(1))
+    alice.advance(to: now)
+    let start = ThreadClock.now
+    transfer(&alice, &bob, from: client, at: now)
+    while let request = bob.nextRequest() {
+      guard case .work(let work) = request else { break }
+      bob.complete(work.run(), at: now)
+      if work.kind == .helloReceived { costs.read = ThreadClock.now - start }
+    }
+    costs.answer = ThreadClock.now - start
+    guard costs.proof > .zero, costs.read > .zero, costs.answer > costs.read, bob.halfOpenCount == 1 else {
+      throw EndpointLink.Broken(description: "a challenged Hello was not answered")
+    }
+    return costs
+  }
+
+  private static func pumpInitiator(_ alice: inout Endpoint, _ costs: inout Costs, at now: Instant) {
+    while let request = alice.nextRequest() {
+      switch request {
+      case .store(let id, _): alice.answer(id, store: .pair(.empty), at: now)
+      case .accept(let id, _): alice.answer(id, accept: .reject(silently: true), at: now)
+      case .work(let work):
+        let start = ThreadClock.now
+        let result = work.run()
+        if work.kind == .proofOfWork { costs.proof += ThreadClock.now - start }
+        alice.complete(result, at: now)
+      }
+    }
+  }
+
+  private static func transfer(
+    _ sender: inout Endpoint, _ receiver: inout Endpoint, from source: Address, at now: Instant
+  ) {
+    for run in sender.outbox.runs {
+      var bytes = sender.outbox.bytes.extracting(run.range).withUnsafeBytes { Array($0) }
+      bytes.withUnsafeMutableBytes { buffer in
+        var burst = MutableRawSpan(_unsafeBytes: buffer)
+        receiver.receive(burst: &burst, segmentSize: run.segmentSize, from: source, at: now)
+      }
+    }
+    sender.outbox.removeAll()
+  }
+}
