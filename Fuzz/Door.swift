@@ -113,16 +113,19 @@ private struct Attack {
   /// A key id of the victim, and the header key that belongs to it.
   private func target(_ input: inout FuzzInput) -> Target? {
     var targets: [Target] = []
+    let provider = victim.endpoint.configuration.provider
     // The order of a dictionary is another in each process.
     for session in victim.allSessions.sorted(by: { $0.id.index < $1.id.index }) {
-      guard let headerKey = session.headerReceivingKey else { continue }
+      guard let headerKey = session.headerKeys?.receivingKey(provider) else { continue }
       let keyIDs = [
         session.currentKey?.localID, session.otherKey?.localID, session.offeredKeyID, session.answeredKeyID,
       ]
       for case .some(let keyID) in keyIDs where keyID != .none { targets.append((keyID, headerKey, session)) }
     }
     for handshake in victim.endpoint.halfOpen {
-      if let headerKey = handshake.headerReceivingKey { targets.append((handshake.keyID, headerKey, nil)) }
+      if let headerKey = handshake.headerKeys?.receivingKey(provider) {
+        targets.append((handshake.keyID, headerKey, nil))
+      }
     }
     return targets.isEmpty ? nil : targets[input.below(targets.count)]
   }
@@ -143,7 +146,10 @@ private struct Attack {
     (header.number, header.count) = (0, 1)
     let plaintext = payload(&input)
     var packet = [UInt8](repeating: 0, count: plaintext.count + PacketSize.tag)
-    let packetKey = header.type == PacketType.data.rawValue ? key.receivingKey : key.makeExchangeReceivingKey()
+    let provider = victim.endpoint.configuration.provider
+    let packetKey =
+      header.type == PacketType.data.rawValue
+      ? key.receivingKey(provider) : key.makeExchangeReceivingKey(provider)
     packet.withMutableBytes {
       packetKey.seal(plaintext.rawBytes, nonce: header.nonce, authenticating: RawSpan(), into: &$0)
     }

@@ -48,6 +48,29 @@ private final class PlainPacketKey: PacketKey {
       message.loadUnaligned(fromByteOffset: message.count - 8, as: UInt64.self) == nonce.counter
     }
   }
+
+  func makeStream() -> (any PacketStream)? { PlainPacketStream() }
+}
+
+private final class PlainPacketStream: PacketStream {
+  private var counter: UInt64 = 0
+
+  func begin(_ direction: PacketDirection, nonce: Nonce) { counter = nonce.counter }
+
+  func update(_ input: RawSpan, into output: inout MutableRawSpan) {
+    output.withUnsafeMutableBytes { output in input.withUnsafeBytes { output.copyMemory(from: $0) } }
+  }
+
+  func update(_ bytes: inout MutableRawSpan) {}
+
+  func finish(writingTagTo tag: inout MutableRawSpan) {
+    tag.storeBytes(of: counter, toByteOffset: 0, as: UInt64.self)
+    tag.storeBytes(of: counter, toByteOffset: 8, as: UInt64.self)
+  }
+
+  func finish(expecting tag: RawSpan) -> Bool {
+    tag.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self) == counter }
+  }
 }
 
 private final class PlainHeaderKey: HeaderKey {

@@ -40,6 +40,22 @@ public struct Secret: Sendable {
   /// The first `count` bytes as a secret of their own.
   public func prefix(_ count: Int) -> Secret { Secret(copying: bytes.extracting(0..<count)) }
 
+  /// One secret of the bytes of several, which is smaller than they are.
+  package init(joining secrets: [Secret]) {
+    self.init(count: secrets.reduce(0) { $0 + $1.count }) { target in
+      var start = 0
+      for secret in secrets {
+        target.write(secret.bytes, at: start)
+        start += secret.count
+      }
+    }
+  }
+
+  /// Part `index` of those of `size` bytes each that were joined.
+  package func part(_ index: Int, of size: Int) -> Secret {
+    Secret(copying: bytes.extracting(index * size..<(index + 1) * size))
+  }
+
   /// Whether two secrets are the same, in time that depends on their sizes alone.
   public static func == (left: Secret, right: Secret) -> Bool { constantTimeEqual(left.bytes, right.bytes) }
 

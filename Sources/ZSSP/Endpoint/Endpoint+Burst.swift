@@ -16,7 +16,7 @@ public struct Delivery: Sendable {
 /// that they fare as they would one by one.
 extension Endpoint {
   /// Where the datagrams of a burst lie.
-  private struct Segments {
+  struct Segments {
     let range: Range<Int>
     let size: Int
 
@@ -66,7 +66,7 @@ extension Endpoint {
     let first = segments.segment(at: segments.range.lowerBound)
     guard FragmentHeader.smallestDatagram...Settings.largestMTU ~= first.count,
       case .session(let session)? = keyIDs[KeyID(burst.bytes.extracting(first))],
-      let headerKey = session.headerReceivingKey
+      let headerKey = session.headerKeys?.receivingKey(provider)
     else {
       receiveOne(&burst, first, from: source, at: now)
       return first.upperBound
@@ -78,7 +78,7 @@ extension Endpoint {
       var covered = burst.slice(run.range.lowerBound + FragmentHeader.protectedBytes.lowerBound..<run.range.upperBound)
       headerKey.decrypt(&covered, stride: run.size, count: run.count)
     }
-    receiveUncovered(&burst, run, for: session, from: source, at: now)
+    receiveUncovered(&burst, run, by: headerKey, for: session, from: source, at: now)
     return run.range.upperBound
   }
 
@@ -100,17 +100,24 @@ extension Endpoint {
   /// Receives datagrams for one session whose headers are uncovered: data quickly, anything else as it comes. What is
   /// not data may change the session, so it is looked at anew after that.
   private mutating func receiveUncovered(
-    _ burst: inout MutableRawSpan, _ run: Segments, for session: Session, from source: Address, at now: Instant
+    _ burst: inout MutableRawSpan, _ run: Segments, by headerKey: any HeaderKey, for session: Session,
+    from source: Address, at now: Instant
   ) {
     let keyID = KeyID(burst.bytes.extracting(run.range))
     var start = run.range.lowerBound
     while start < run.range.upperBound {
       if sessions[session.id] === session, let key = session.key(keyID) {
-        let rest = Segments(range: start..<run.range.upperBound, size: run.size)
-        let tally = openData(
-          &burst, rest, under: key.receivingKey, of: session.id, window: &session.replayWindow)
-        start = tally.end
-        record(tally, for: session, from: source)
+        var rest = Segments(range: start..<run.range.upperBound, size: run.size)
+        if startsWithNewData(burst.bytes, rest, session) {
+          // Not before a header was plausible.
+          keep(headerKey, of: session)
+          let tally = openData(
+            &burst, rest, under: key.receivingKey(configuration.provider), of: session.id,
+            window: &session.replayWindow)
+          record(tally, for: session, from: source)
+          rest = Segments(range: tally.end..<run.range.upperBound, size: run.size)
+        }
+        start = takeFragments(&burst, rest, of: session, under: key, headerKey, from: source, at: now)
       }
       guard start < run.range.upperBound else { break }
       let segment = run.segment(at: start)
@@ -120,9 +127,17 @@ extension Endpoint {
         continue
       }
       var datagram = burst.slice(segment)
-      let reception = receiveUncovered(&datagram, for: session, from: source, at: now)
+      let reception = receiveUncovered(&datagram, by: headerKey, for: session, from: source, at: now)
       deliver(reception, segment)
     }
+  }
+
+  /// Whether the first datagram is a whole data packet whose counter is acceptable.
+  private func startsWithNewData(_ bytes: RawSpan, _ segments: Segments, _ session: Session) -> Bool {
+    guard let header = FragmentHeader(bytes.extracting(segments.segment(at: segments.range.lowerBound))) else {
+      return false
+    }
+    return header.isWholeData && session.replayWindow.accepts(header.counter)
   }
 
   /// Opens data packets of a single fragment, up to the first datagram that is something else.

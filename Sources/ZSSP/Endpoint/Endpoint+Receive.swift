@@ -68,14 +68,15 @@ extension Endpoint {
   private mutating func receive(
     _ datagram: inout MutableRawSpan, for session: Session, from source: Address, at now: Instant
   ) -> Reception {
-    guard let headerKey = session.headerReceivingKey else { return .dropped(.implausible) }
+    guard let headerKey = session.headerKeys?.receivingKey(provider) else { return .dropped(.implausible) }
     uncover(&datagram, headerKey)
-    return receiveUncovered(&datagram, for: session, from: source, at: now)
+    return receiveUncovered(&datagram, by: headerKey, for: session, from: source, at: now)
   }
 
-  /// Takes in a fragment for a session whose header is uncovered.
+  /// Takes in a fragment for a session whose header is uncovered, which `headerKey` did.
   mutating func receiveUncovered(
-    _ datagram: inout MutableRawSpan, for session: Session, from source: Address, at now: Instant
+    _ datagram: inout MutableRawSpan, by headerKey: any HeaderKey, for session: Session, from source: Address,
+    at now: Instant
   ) -> Reception {
     guard let header = FragmentHeader(datagram.bytes), let type = PacketType(rawValue: header.type) else {
       return .dropped(.malformed)
@@ -91,6 +92,7 @@ extension Endpoint {
     case .hello, .completion, .challenge:
       return .dropped(.implausible)
     }
+    keep(headerKey, of: session)
 
     if header.count == 1 {
       var packet = datagram.slice(FragmentHeader.size..<datagram.byteCount)
@@ -99,26 +101,42 @@ extension Endpoint {
       return .message(id, range: range.lowerBound + FragmentHeader.size..<range.upperBound + FragmentHeader.size)
     }
     let payload = datagram.bytes.extracting(FragmentHeader.size..<datagram.byteCount)
-    let outcome = session.reassembly.insert(header, payload, at: now)
-    schedule(session)
+    let deadline = session.reassembly.nextDeadline
+    let outcome = session.reassembly.insert(header, payload, at: now) {
+      type == .data ? session.key(header.keyID)?.takeReceivingStream(configuration.provider) : nil
+    }
+    if session.reassembly.nextDeadline != deadline { schedule(session) }
     switch outcome {
     case .stored: return .handled
     case .refused(let reason): return .dropped(reason)
-    case .complete(var packet):
-      let outcome = packet.withMutableBytes { bytes in
-        packetReceived(&bytes, header, type, for: session, from: source, at: now)
-      }
-      guard case .message(let id, let range) = outcome else { return outcome }
-      packet.removeLast(packet.count - range.upperBound)
-      return .assembled(id, message: packet)
+    case .opened(let message, let stream):
+      session.key(header.keyID)?.giveBack(stream)
+      return messageOpened(message, header, for: session, from: source)
+    case .complete(let packet): return packetCompleted(packet, header, type, for: session, from: source, at: now)
     }
+  }
+
+  /// The last fragment of a packet came, which is not opened yet.
+  mutating func packetCompleted(
+    _ packet: consuming [UInt8], _ header: FragmentHeader, _ type: PacketType, for session: Session,
+    from source: Address, at now: Instant
+  ) -> Reception {
+    let outcome = packet.withMutableBytes { bytes in
+      packetReceived(&bytes, header, type, for: session, from: source, at: now)
+    }
+    guard case .message(let id, let range) = outcome else { return outcome }
+    packet.removeLast(packet.count - range.upperBound)
+    return .assembled(id, message: packet)
   }
 
   /// Uncovers the header of a fragment of X3, and takes it in if it is plausible.
   private mutating func receive(
     _ datagram: inout MutableRawSpan, for handshake: HalfOpenHandshake, at now: Instant
   ) -> Reception {
-    guard handshake.isWaiting, let headerKey = handshake.headerReceivingKey else { return .dropped(.busy) }
+    guard handshake.isWaiting, let headerKey = handshake.headerKeys?.receivingKey(provider) else {
+      return .dropped(.busy)
+    }
+    handshake.headerKeys?.keep(receiving: headerKey)
     uncover(&datagram, headerKey)
     guard let header = FragmentHeader(datagram.bytes) else { return .dropped(.malformed) }
     guard header.type == PacketType.completion.rawValue, header.counter == 0 else { return .dropped(.implausible) }
@@ -130,6 +148,8 @@ extension Endpoint {
     case .stored: return .handled
     case .refused(let reason): return .dropped(reason)
     case .complete(let packet): return completionReceived(handshake, packet)
+    // No stream was given for it.
+    case .opened: return .dropped(.implausible)
     }
   }
 
@@ -147,13 +167,28 @@ extension Endpoint {
     guard let key = session.key(header.keyID) else { return .dropped(.implausible) }
     guard type == .data else { return controlReceived(&packet, header, type, key, for: session, at: now) }
 
-    guard key.receivingKey.open(&packet, nonce: header.nonce, authenticating: RawSpan()) else {
+    guard key.receivingKey(provider).open(&packet, nonce: header.nonce, authenticating: RawSpan()) else {
       return .dropped(.notAuthentic)
     }
+    return dataOpened(packet.byteCount - PacketSize.tag, header, for: session, from: source)
+  }
+
+  /// A data packet of several fragments was authentic.
+  mutating func messageOpened(
+    _ message: [UInt8], _ header: FragmentHeader, for session: Session, from source: Address
+  ) -> Reception {
+    let outcome = dataOpened(message.count, header, for: session, from: source)
+    guard case .message(let id, _) = outcome else { return outcome }
+    return .assembled(id, message: message)
+  }
+
+  /// A data packet was authentic, and its plaintext has `size` bytes.
+  private mutating func dataOpened(
+    _ size: Int, _ header: FragmentHeader, for session: Session, from source: Address
+  ) -> Reception {
     let isNewest = header.counter >= session.replayWindow.next
     guard session.replayWindow.accept(header.counter) else { return .dropped(.replayed) }
     if isNewest, source != session.address { move(session, to: source) }
-    let size = packet.byteCount - PacketSize.tag
     statistics.messagesReceived += 1
     session.statistics.messagesReceived += 1
     session.statistics.bytesReceived += UInt64(size)

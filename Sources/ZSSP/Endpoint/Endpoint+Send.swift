@@ -42,8 +42,8 @@ extension Endpoint {
   ) throws(SendError) {
     guard let session = sessions[id] else { throw .unknownSession }
     // A session has a current key in the states in which data may be sent, S1, S2, R1 and R2, and in no other.
-    guard let key = session.currentKey, let headerKey = session.headerSendingKey else { throw .notEstablished }
-    var run = SendRun(session, key, headerKey, configuration.settings)
+    guard let key = session.currentKey, let headerKey = headerSendingKey(session) else { throw .notEstablished }
+    var run = SendRun(session, key, headerKey, configuration.provider, configuration.settings)
     swap(&run.outbox, &outbox)
     swap(&run.scratch, &scratch)
     let sentBefore = run.outbox.tally
@@ -75,9 +75,9 @@ extension Endpoint {
   mutating func sendControl(
     _ type: PacketType, _ body: [UInt8] = [], on session: Session, under key: SessionKey?
   ) {
-    guard let key, let headerKey = session.headerSendingKey, let counter = takeCounter(session, key) else { return }
+    guard let key, let headerKey = headerSendingKey(session), let counter = takeCounter(session, key) else { return }
     var packet = [UInt8](repeating: 0, count: body.count + PacketSize.tag)
-    let exchangeKey = key.makeExchangeSendingKey()
+    let exchangeKey = key.makeExchangeSendingKey(provider)
     packet.withMutableBytes {
       exchangeKey.seal(body.rawBytes, nonce: Nonce(type, counter), authenticating: RawSpan(), into: &$0)
     }

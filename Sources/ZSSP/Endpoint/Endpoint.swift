@@ -25,6 +25,7 @@ public struct Endpoint: ~Copyable {
   var keyIDs: KeyIDTable
   let keyIDPattern: KeyIDPattern
   var timers = TimerQueue()
+  var expandedKeys: ExpandedKeys
   /// The oldest first.
   var halfOpen: [HalfOpenHandshake] = []
   var hellos: HelloReassembly
@@ -45,6 +46,7 @@ public struct Endpoint: ~Copyable {
     self.configuration = configuration
     let settings = configuration.settings
     keyIDPattern = KeyIDPattern(settings)
+    expandedKeys = ExpandedKeys(limit: settings.expandedKeys)
     keyIDs = KeyIDTable(shardBits: keyIDPattern.shardBits)
     hellos = HelloReassembly(
       limits: .init(packets: settings.helloLimit, fragments: settings.helloFragmentLimit),
@@ -146,7 +148,7 @@ public struct SessionDescription: Sendable, Hashable {
 
   init(_ session: Session) {
     state = session.state.name
-    peer = session.peer.encoded
+    peer = session.peer
     role = session.role
     address = session.address
     isEstablished = session.state.canSend

@@ -26,18 +26,23 @@ public struct SendRun: ~Copyable {
 
   /// The counter at which the key is used up (section 4).
   private let counterLimit: UInt64
-  private let packetKey: any PacketKey
+  let packetKey: any PacketKey
+  private let key: SessionKey
   private let headerKey: any HeaderKey
-  private let keyID: KeyID
-  private let address: Address
-  private let mtu: Int
+  let keyID: KeyID
+  let address: Address
+  let mtu: Int
   private let largestMessage: Int
   private var unprotected = Unprotected()
 
-  init(_ session: Session, _ key: SessionKey, _ headerKey: any HeaderKey, _ settings: borrowing Settings) {
+  init(
+    _ session: Session, _ key: SessionKey, _ headerKey: any HeaderKey, _ provider: any CryptoProvider,
+    _ settings: borrowing Settings
+  ) {
     counter = session.sendCounter
     counterLimit = key.firstCounter + settings.keyUseLimit
-    packetKey = key.sendingKey
+    self.key = key
+    packetKey = key.sendingKey(provider)
     self.headerKey = headerKey
     keyID = key.remoteID
     address = session.address
@@ -62,38 +67,31 @@ public struct SendRun: ~Copyable {
     byteCount += message.byteCount
   }
 
-  /// Seals a message straight into the outbox. Its header is protected later, together with those of its neighbours.
+  /// Seals a message straight into the outbox.
   private mutating func appendWhole(_ message: RawSpan, _ size: Int) {
     let datagramSize = size + FragmentHeader.size
-    if datagramSize != unprotected.size || unprotected.count == Self.protectedAtOnce {
-      protectHeaders()
-      unprotected = Unprotected(start: outbox.byteCount, size: datagramSize)
-    }
     let header = FragmentHeader(keyID: keyID, number: 0, count: 1, type: .data, counter: counter)
     let (packetKey, nonce) = (packetKey, header.nonce)
+    prepareDatagram(size: datagramSize)
     outbox.append(size: datagramSize, to: address) { datagram in
       header.write(to: &datagram)
       var body = datagram.slice(FragmentHeader.size..<datagramSize)
       packetKey.seal(message, nonce: nonce, authenticating: RawSpan(), into: &body)
     }
+  }
+
+  /// The next datagram has `size` bytes, and its header is protected later, together with those of its neighbours.
+  @inline(__always)
+  mutating func prepareDatagram(size: Int) {
+    if size != unprotected.size || unprotected.count == Self.protectedAtOnce {
+      protectHeaders()
+      unprotected = Unprotected(start: outbox.byteCount, size: size)
+    }
     unprotected.count += 1
   }
 
-  /// Seals a message and cuts it into datagrams (section 5).
-  private mutating func appendFragments(_ message: RawSpan, _ size: Int) {
-    protectHeaders()
-    var packet = scratch
-    scratch = []
-    if packet.count < size { packet.append(contentsOf: repeatElement(0, count: size - packet.count)) }
-    let (packetKey, nonce) = (packetKey, Nonce(.data, counter))
-    packet.withMutableBytes { bytes in
-      var body = bytes.slice(0..<size)
-      packetKey.seal(message, nonce: nonce, authenticating: RawSpan(), into: &body)
-    }
-    outbox.append(
-      fragmentsOf: packet.rawBytes.extracting(0..<size), .data, counter, to: address, keyID, under: headerKey, mtu: mtu)
-    scratch = packet
-  }
+  /// What seals messages of several fragments, where the provider can do it piece by piece.
+  mutating func stream() -> (any PacketStream)? { key.sendingStream(packetKey) }
 
   /// Protects the headers that are not protected yet.
   mutating func protectHeaders() {

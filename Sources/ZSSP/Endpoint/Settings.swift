@@ -31,6 +31,9 @@ public struct Settings: Sendable, Hashable {
   /// Bytes of incomplete packets held at once for one session. A single packet of the largest size for the MTU always
   /// fits, whatever this says.
   public var reassemblyBytes = 1 << 20
+  /// Sessions that keep their keys expanded at once; those of others are expanded when they are used, which costs some hundred
+  /// nanoseconds. With a provider that keeps expanded keys such a session takes about 4 KiB more.
+  public var expandedKeys = 4096
   /// Which of several endpoints of one host this is: the low bits of its key ids.
   public var shard = Shard.only
   /// How many of the highest bits of its key ids name the ``node``, 0…16; together with those of the shard at most
@@ -143,7 +146,7 @@ extension Settings {
     let limits = [
       ("halfOpenLimit", halfOpenLimit), ("helloLimit", helloLimit), ("helloFragmentLimit", helloFragmentLimit),
       ("reassemblyPackets", reassemblyPackets), ("reassemblyBytes", reassemblyBytes),
-      ("keyUseLimit", Int(keyUseLimit)), ("rekeyUses", Int(clamping: rekeyUses)),
+      ("expandedKeys", expandedKeys), ("keyUseLimit", Int(keyUseLimit)), ("rekeyUses", Int(clamping: rekeyUses)),
     ]
     for (name, limit) in limits where limit <= 0 { throw .notPositive(name) }
   }

@@ -5,7 +5,7 @@
 ///
 /// Packets share slots by the low bits of their counters, and a newer counter evicts an older one. Nothing is allocated
 /// while no packet is incomplete.
-package struct SessionReassembly: Sendable {
+package struct SessionReassembly {
   /// What is held at most.
   package struct Limits: Sendable, Hashable {
     /// The number of slots.
@@ -31,17 +31,25 @@ package struct SessionReassembly: Sendable {
   /// How many packets are incomplete.
   package var count: Int { packets.count }
   /// When the oldest packet expires.
-  package var nextDeadline: Instant? { packets.first?.startedAt.advanced(by: timeout) }
+  package private(set) var nextDeadline: Instant?
 
   /// What became of a fragment.
   package enum Outcome {
     case stored
     case refused(DropReason)
+    /// The packet, not opened.
     case complete([UInt8])
+    /// The plaintext of a packet whose tag was right, and the stream that opened it.
+    case opened([UInt8], any PacketStream)
   }
 
   /// Takes one fragment of several: `payload` with its header.
-  package mutating func insert(_ header: FragmentHeader, _ payload: RawSpan, at now: Instant) -> Outcome {
+  ///
+  /// - Parameter stream: asked at the first fragment of a packet for what opens it as the fragments come; nil if it shall not
+  ///   be opened.
+  package mutating func insert(
+    _ header: FragmentHeader, _ payload: RawSpan, at now: Instant, openedBy stream: () -> (any PacketStream)? = { nil }
+  ) -> Outcome {
     let slot = header.counter % UInt64(limits.packets)
     let holder = packets.firstIndex { $0.header.counter % UInt64(limits.packets) == slot }
     let index: Int
@@ -49,23 +57,24 @@ package struct SessionReassembly: Sendable {
       index = holder
     } else {
       if let holder, packets[holder].header.counter >= header.counter { return .refused(.reassemblyFull) }
-      let assembly = PacketAssembly(header, first: payload, at: now)
+      let capacity = PacketAssembly.capacity(header, first: payload)
       // The limit of a packet may be Int.max, so nothing is added to it. What is too large disturbs nothing (section 5).
-      guard assembly.capacity - 2 * FragmentHeader.largestCount <= limits.packetBytes,
-        assembly.capacity <= limits.bytes
+      guard capacity - 2 * FragmentHeader.largestCount <= limits.packetBytes, capacity <= limits.bytes
       else { return .refused(.reassemblyFull) }
       if let holder { _ = remove(at: holder) }
-      while bytes + assembly.capacity > limits.bytes { _ = remove(at: 0) }
+      while bytes + capacity > limits.bytes { _ = remove(at: 0) }
       index = packets.count
-      packets.append(assembly)
-      bytes += assembly.capacity
+      packets.append(PacketAssembly(header, first: payload, at: now, stream: stream()))
+      bytes += capacity
+      if index == 0 { noteDeadline() }
     }
     if let reason = packets[index].insert(header, payload) { return .refused(reason) }
     guard packets[index].isComplete else { return .stored }
-    guard let packet = remove(at: index).assembled(), packet.count <= limits.packetBytes else {
-      return .refused(.malformed)
+    switch remove(at: index).finished() {
+    case .packet(let packet): return packet.count <= limits.packetBytes ? .complete(packet) : .refused(.malformed)
+    case .opened(let message, let stream): return .opened(message, stream)
+    case .refused(let reason): return .refused(reason)
     }
-    return .complete(packet)
   }
 
   /// Drops what has been incomplete for too long.
@@ -79,16 +88,27 @@ package struct SessionReassembly: Sendable {
     return expired
   }
 
+  /// Drops what came under a key that is given up, and with it what was to open it.
+  mutating func removeAll(under keyID: KeyID) {
+    for index in packets.indices.reversed() where packets[index].header.keyID == keyID { _ = remove(at: index) }
+  }
+
   /// Drops everything.
   package mutating func removeAll() {
     packets = []
     bytes = 0
+    nextDeadline = nil
   }
 
   private mutating func remove(at index: Int) -> PacketAssembly {
     let packet = packets.remove(at: index)
     bytes -= packet.capacity
     if packets.isEmpty { packets = [] }
+    if index == 0 { noteDeadline() }
     return packet
+  }
+
+  private mutating func noteDeadline() {
+    nextDeadline = packets.isEmpty ? nil : packets[0].startedAt.advanced(by: timeout)
   }
 }

@@ -48,8 +48,7 @@ final class HalfOpenHandshake: Timed {
   var initiatorKeyID = KeyID.none
   /// For whom the store keeps the ratchet state that is used.
   var ratchetPeer: PublicKey?
-  var headerSendingKey: (any HeaderKey)?
-  var headerReceivingKey: (any HeaderKey)?
+  var headerKeys: HeaderKeyPair?
   /// The fragments of X3.
   var reassembly: SessionReassembly
   /// When the handshake is forgotten.

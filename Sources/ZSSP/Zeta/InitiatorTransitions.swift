@@ -42,9 +42,10 @@ extension Endpoint {
     let (settings, flags) = (settings, flags ?? configuration.flags)
     let session = sessions.add { id in
       Session(
-        id: id, role: .initiator, peer: decoded, identity: identity, flags: flags, address: address,
+        id: id, role: .initiator, peer: peer, identity: identity, flags: flags, address: address,
         state: .a1(.loading), settings: settings)
     }
+    session.peerPoint = decoded
     enroll(session)
     enterA1(session, at: now)
     return session.id
@@ -61,7 +62,7 @@ extension Endpoint {
 
   /// X1 offers the states that are stored for the peer, so these come first.
   mutating func loadRatchet(_ session: Session) {
-    ask(.load(peer: session.peer.encoded), then: .loaded(session))
+    ask(.load(peer: session.peer), then: .loaded(session))
   }
 
   mutating func ratchetLoaded(_ session: Session, _ answer: StoreAnswer, at now: Instant) {
@@ -72,17 +73,18 @@ extension Endpoint {
     session.offeredKeyID = drawKeyID()
     keyIDs.set(session.offeredKeyID, to: .session(session))
     session.state = .a1(.computing)
-    let (keyID, peer, profile, provider) = (session.offeredKeyID, session.peer, configuration.profile, provider)
+    let (keyID, peer, point) = (session.offeredKeyID, session.peer, session.peerPoint)
+    let (profile, provider) = (configuration.profile, provider)
     ask(.hello, then: .hello(session)) { () throws(AuthenticationFailure) in
-      .hello(
+      let peer = if let point { point } else { try provider.receivedKey(peer.bytes) }
+      return .hello(
         try InitiatorHandshake.hello(keyID: keyID, to: peer, ratchet: pair, profile: profile, provider: provider))
     }
   }
 
   mutating func helloComputed(_ session: Session, _ hello: InitiatorHandshake.Hello, at now: Instant) {
     guard case .a1(.computing) = session.state else { return }
-    session.headerSendingKey = provider.headerKey(hello.headerKeys.sending(.initiator))
-    session.headerReceivingKey = provider.headerKey(hello.headerKeys.receiving(.initiator))
+    session.headerKeys = HeaderKeyPair(hello.headerKeys, .initiator)
     // Section 8: the first Hello carries zeros and a random proof of work.
     session.challengeResponse = .unchallenged(proof: provider.randomInteger(UInt64.self))
     session.solvedChallenge = nil
@@ -127,7 +129,7 @@ extension Endpoint {
     let kept = completion.isDowngrade ? held.state2 ?? held.state1 : completion.used
     let new = RatchetPair(completion.secrets.ratchet, kept)
     ask(
-      .compareAndSwap(peer: session.peer.encoded, expected: held, new: new),
+      .compareAndSwap(peer: session.peer, expected: held, new: new),
       then: .storedCompletion(session, completion))
   }
 
@@ -138,7 +140,7 @@ extension Endpoint {
     session.ratchet = RatchetPair(completion.secrets.ratchet, kept)
     session.otherKey = SessionKey(
       completion.secrets, role: .initiator, localID: session.offeredKeyID, remoteID: completion.responderKeyID,
-      firstCounter: session.sendCounter, provider: provider)
+      firstCounter: session.sendCounter)
     session.offeredKeyID = .none
     session.reassembly.removeAll()
     session.state = .a3(completion: completion.packet)
@@ -153,7 +155,7 @@ extension Endpoint {
   mutating func sendCompletion(_ session: Session, _ packet: [UInt8]) {
     guard let key = session.otherKey else { return }
     sendFragments(
-      of: packet.rawBytes, .completion, 0, to: session.address, key.remoteID, under: session.headerSendingKey)
+      of: packet.rawBytes, .completion, 0, to: session.address, key.remoteID, under: headerSendingKey(session))
   }
 
   /// An authentication failure in the handshake acts as the state's timeout (section 11), but only the first in a row
@@ -185,8 +187,6 @@ extension Endpoint {
     forgetRequest(of: session)
     releaseKeys(session)
     session.downgradedFrom = nil
-    session.headerSendingKey = nil
-    session.headerReceivingKey = nil
     session.sendCounter = 0
     session.replayWindow = ReplayWindow()
     session.reassembly.removeAll()

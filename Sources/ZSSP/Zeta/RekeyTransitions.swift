@@ -2,8 +2,13 @@
 
 /// The re-key: S2 → R1 → S1 for its initiator, S2 → R2 → S2 for its responder (section 7).
 extension Endpoint {
-  private func staticKeys(_ session: Session) -> RekeyHandshake.StaticKeys {
-    RekeyHandshake.StaticKeys(own: configuration.staticKey, peer: session.peer)
+  /// The static keys of both sides, to be completed where the work is done: the peer's is decoded there.
+  private func staticKeys(_ session: Session) -> @Sendable () throws(AuthenticationFailure) -> RekeyHandshake.StaticKeys
+  {
+    let (own, peer, provider) = (configuration.staticKey, session.peer, provider)
+    return { () throws(AuthenticationFailure) in
+      RekeyHandshake.StaticKeys(own: own, peer: try provider.receivedKey(peer.bytes))
+    }
   }
 
   /// S2's timer, or the use of its key, asks for a new key.
@@ -20,7 +25,7 @@ extension Endpoint {
       session.offeredKeyID, staticKeys(session), session.ratchet.state1, provider
     )
     ask(.rekey, then: .rekey(session)) { () throws(AuthenticationFailure) in
-      .rekey(try RekeyHandshake.initiation(keyID: keyID, keys: keys, ratchet: ratchet, provider: provider))
+      .rekey(try RekeyHandshake.initiation(keyID: keyID, keys: keys(), ratchet: ratchet, provider: provider))
     }
     session.pendingDeadline = session.stateDeadline
   }
@@ -62,7 +67,7 @@ extension Endpoint {
     ask(.rekeyReceived, then: .rekeyReceived(session)) { () throws(AuthenticationFailure) in
       .rekeyReceived(
         try RekeyHandshake.response(
-          to: inner.rawBytes, keys: keys, ratchet: ratchet, profile: profile, provider: provider))
+          to: inner.rawBytes, keys: keys(), ratchet: ratchet, profile: profile, provider: provider))
     }
     // S2 lasts long. A request that is never answered must not keep the next K1 out.
     session.pendingDeadline = now.advanced(by: settings.handshakeTimeout)
@@ -83,7 +88,7 @@ extension Endpoint {
       packet: packet, localID: keyID, remoteID: response.initiatorKeyID, secrets: secrets)
     ask(
       .compareAndSwap(
-        peer: session.peer.encoded, expected: held, new: RatchetPair(secrets.ratchet, held.state1)),
+        peer: session.peer, expected: held, new: RatchetPair(secrets.ratchet, held.state1)),
       then: .storedRekeyAnswer(session, answer))
     session.pendingDeadline = now.advanced(by: settings.handshakeTimeout)
   }
@@ -93,11 +98,11 @@ extension Endpoint {
     session.ratchet = RatchetPair(answer.secrets.ratchet, session.ratchet.state1)
     withdrawKeyID(session)
     // Making room for the new key erases the previous one (section 7).
-    if let previous = session.otherKey { keyIDs.remove(previous.localID) }
+    retire(session.otherKey, of: session)
     session.answeredKeyID = .none
     session.otherKey = SessionKey(
       answer.secrets, role: .responder, localID: answer.localID, remoteID: answer.remoteID,
-      firstCounter: session.sendCounter, provider: provider)
+      firstCounter: session.sendCounter)
     session.state = .r2(answer: answer.packet)
     session.stateDeadline = now.advanced(by: settings.rekeyTimeout)
     session.resendDeadline = now.advanced(by: settings.resendInterval)
@@ -112,7 +117,7 @@ extension Endpoint {
     let (keys, profile, provider) = (staticKeys(session), configuration.profile, provider)
     ask(.rekeyCompleted, then: .rekeyCompleted(session)) { () throws(AuthenticationFailure) in
       let (keyID, secrets) = try RekeyHandshake.completion(
-        of: initiation, inner.rawBytes, keys: keys, profile: profile, provider: provider)
+        of: initiation, inner.rawBytes, keys: keys(), profile: profile, provider: provider)
       return .rekeyCompleted(keyID, secrets)
     }
     return .handled
@@ -127,7 +132,7 @@ extension Endpoint {
     guard !session.givenUp.contains(secrets.ratchet.fingerprint) else { return drop(.superseded) }
     ask(
       .compareAndSwap(
-        peer: session.peer.encoded, expected: session.ratchet, new: RatchetPair(secrets.ratchet)),
+        peer: session.peer, expected: session.ratchet, new: RatchetPair(secrets.ratchet)),
       then: .storedRekeyCompletion(session, keyID, secrets))
     schedule(session)
   }
@@ -136,11 +141,11 @@ extension Endpoint {
   mutating func rekeyStored(_ session: Session, _ keyID: KeyID, _ secrets: SessionSecrets, at now: Instant) {
     guard case .r1 = session.state else { return }
     session.ratchet = RatchetPair(secrets.ratchet)
-    if let previous = session.otherKey { keyIDs.remove(previous.localID) }
+    retire(session.otherKey, of: session)
     session.otherKey = session.currentKey
     session.currentKey = SessionKey(
       secrets, role: .initiator, localID: session.offeredKeyID, remoteID: keyID,
-      firstCounter: session.sendCounter, provider: provider)
+      firstCounter: session.sendCounter)
     session.offeredKeyID = .none
     session.state = .s1
     session.stateDeadline = now.advanced(by: settings.rekeyTimeout)

@@ -182,13 +182,12 @@ extension Endpoint {
     keyIDs.set(handshake.keyID, to: .halfOpen(handshake))
     let packet = response.finish(keyID: handshake.keyID)
     handshake.stage = .waiting(response)
-    handshake.headerSendingKey = provider.headerKey(hello.headerKeys.sending(.responder))
-    handshake.headerReceivingKey = provider.headerKey(hello.headerKeys.receiving(.responder))
+    handshake.headerKeys = HeaderKeyPair(hello.headerKeys, .responder)
     // The packet-nonce counter is the last 3 bytes of the packet (section 4).
     let counter = packet.rawBytes.load(UInt32.self, at: packet.count - 4) & 0xFF_FFFF
     sendFragments(
       of: packet.rawBytes, .response, UInt64(counter), to: handshake.address, handshake.initiatorKeyID,
-      under: handshake.headerSendingKey)
+      under: handshake.headerKeys?.sendingKey(provider))
   }
 
   /// X3 is complete. The handshake takes no other, whatever comes of this one (section 6).
@@ -279,7 +278,7 @@ extension Endpoint {
       }
       sendFragments(
         of: packet.rawBytes, .rejected, 0, to: handshake.address, handshake.initiatorKeyID,
-        under: handshake.headerSendingKey)
+        under: handshake.headerKeys?.sendingKey(provider))
     }
     remove(handshake, .refused)
   }
@@ -296,11 +295,10 @@ extension Endpoint {
     session.acceptance = handshake.acceptance
     session.ratchet = change.new
     session.lastSwap = handshake.lastSwap
-    session.headerSendingKey = handshake.headerSendingKey
-    session.headerReceivingKey = handshake.headerReceivingKey
+    session.headerKeys = handshake.headerKeys
     session.currentKey = SessionKey(
       completion.secrets, role: .responder, localID: handshake.keyID, remoteID: handshake.initiatorKeyID,
-      firstCounter: 0, provider: provider)
+      firstCounter: 0)
     session.statistics.handshakes += 1
     let keyID = handshake.keyID
     remove(handshake)
@@ -327,7 +325,7 @@ extension Endpoint {
     let settings = settings
     let session = sessions.add { id in
       Session(
-        id: id, role: .responder, peer: completion.initiator, identity: completion.identity, flags: flags,
+        id: id, role: .responder, peer: completion.initiator.encoded, identity: completion.identity, flags: flags,
         address: handshake.address, state: .s1, settings: settings)
     }
     enroll(session)

@@ -34,11 +34,11 @@ extension Endpoint {
   }
 
   mutating func enroll(_ session: Session) {
-    peers[session.peer.encoded, default: []].append(session.id)
+    peers[session.peer, default: []].append(session.id)
   }
 
   mutating func withdraw(_ session: Session) {
-    let peer = session.peer.encoded
+    let peer = session.peer
     guard var ids = peers[peer] else { return }
     ids.removeAll { $0 == session.id }
     peers[peer] = ids.isEmpty ? nil : ids
@@ -56,7 +56,7 @@ extension Endpoint {
 
   /// A session has its key: the others with the same peer that had theirs before are over.
   mutating func replaceOthers(with session: Session) {
-    for id in peers[session.peer.encoded] ?? [] where id != session.id {
+    for id in peers[session.peer] ?? [] where id != session.id {
       if let other = sessions[id], other.state.canSend { end(other, .replaced) }
     }
   }

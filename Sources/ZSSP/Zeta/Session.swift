@@ -8,7 +8,9 @@ final class Session: Timed {
   /// The side in the XK handshake.
   private(set) var role: Role
   /// The peer's static key.
-  let peer: any AgreementPublicKey
+  let peer: PublicKey
+  /// The same, decoded, for as long as this side may say Hello with it. Decoded keys are large, and a re-key is rare.
+  var peerPoint: (any AgreementPublicKey)?
   /// What the initiator says of itself.
   private(set) var identity: [UInt8]
   private(set) var flags: SecurityFlags
@@ -28,12 +30,14 @@ final class Session: Timed {
   /// The last request that changed what the store holds for the peer.
   var lastSwap: RequestID?
   /// hk for sending and receiving, from X1 on.
-  var headerSendingKey: (any HeaderKey)?
-  var headerReceivingKey: (any HeaderKey)?
+  var headerKeys: HeaderKeyPair?
   /// The key for sending.
   var currentKey: SessionKey?
   /// The next key in A3 and R2, else the previous one if there was one.
   var otherKey: SessionKey?
+
+  /// Where ``ExpandedKeys`` has the session; -1 if its keys are not expanded.
+  var placeOfExpanded = -1
 
   /// The counter of the next packet of types 3 to 8 (section 4).
   var sendCounter: UInt64 = 0
@@ -64,7 +68,7 @@ final class Session: Timed {
   var statistics = SessionStatistics()
 
   init(
-    id: SessionID, role: Role, peer: any AgreementPublicKey, identity: [UInt8], flags: SecurityFlags,
+    id: SessionID, role: Role, peer: PublicKey, identity: [UInt8], flags: SecurityFlags,
     address: Address, state: ZetaState, settings: Settings
   ) {
     self.id = id
@@ -82,6 +86,7 @@ final class Session: Timed {
   /// The session goes on in a handshake that the peer began.
   func become(_ role: Role, identity: [UInt8], flags: SecurityFlags, address: Address) {
     (self.role, self.identity, self.flags, self.address, state) = (role, identity, flags, address, .s1)
+    peerPoint = nil
   }
 
   /// The earliest of all that the session waits for.

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// One key of a session, seen from one side: what both handshakes produce (section 6).
+///
+/// It keeps 128 bytes of key material. The keyed objects that a provider makes of it are many times as large; they are made at
+/// their first use, and given up while the session is idle: see ``ExpandedKeys``.
 final class SessionKey {
   /// This side's name for the key; the peer writes it in what it sends.
   let localID: KeyID
@@ -12,33 +15,77 @@ final class SessionKey {
   let fingerprint: Fingerprint
   /// The session's send counter when the key was made; uses count from there (section 4).
   let firstCounter: UInt64
-  /// Seals data.
-  let sendingKey: any PacketKey
-  /// Opens data.
-  let receivingKey: any PacketKey
-  /// kek. Control packets are rare, so the keyed objects are made when needed.
-  private let exchangeSend: Secret
-  private let exchangeReceive: Secret
-  private let provider: any CryptoProvider
+
+  /// The transport keys and kek, each for sending and for receiving.
+  private let secrets: Secret
+  private enum Part: Int { case sending, receiving, exchangeSending, exchangeReceiving }
+
+  private var sending: (any PacketKey)?
+  private var receiving: (any PacketKey)?
+  private var sendingStream: (any PacketStream)?
+  private var receivingStream: (any PacketStream)?
 
   init(
-    _ secrets: SessionSecrets, role: Role, localID: KeyID, remoteID: KeyID, firstCounter: UInt64,
-    provider: any CryptoProvider
+    _ secrets: SessionSecrets, role: Role, localID: KeyID, remoteID: KeyID, firstCounter: UInt64
   ) {
     self.localID = localID
     self.remoteID = remoteID
     self.chainLength = secrets.ratchet.chainLength
     self.fingerprint = secrets.ratchet.fingerprint
     self.firstCounter = firstCounter
-    self.provider = provider
-    sendingKey = provider.packetKey(secrets.transportKeys.sending(role))
-    receivingKey = provider.packetKey(secrets.transportKeys.receiving(role))
-    exchangeSend = secrets.exchangeKeys.sending(role)
-    exchangeReceive = secrets.exchangeKeys.receiving(role)
+    let (transport, exchange) = (secrets.transportKeys, secrets.exchangeKeys)
+    self.secrets = Secret(joining: [
+      transport.sending(role), transport.receiving(role), exchange.sending(role), exchange.receiving(role),
+    ])
   }
 
-  /// Seals control packets under kek.
-  func makeExchangeSendingKey() -> any PacketKey { provider.packetKey(exchangeSend) }
+  private func make(_ part: Part, _ provider: any CryptoProvider) -> any PacketKey {
+    provider.packetKey(secrets.part(part.rawValue, of: PacketSize.key))
+  }
+
+  /// Seals data.
+  func sendingKey(_ provider: any CryptoProvider) -> any PacketKey {
+    if let sending { return sending }
+    let key = make(.sending, provider)
+    sending = key
+    return key
+  }
+
+  /// Opens data.
+  func receivingKey(_ provider: any CryptoProvider) -> any PacketKey {
+    if let receiving { return receiving }
+    let key = make(.receiving, provider)
+    receiving = key
+    return key
+  }
+
+  /// Seals data of several fragments, where the provider can do it piece by piece. `key` is the one for sending.
+  func sendingStream(_ key: any PacketKey) -> (any PacketStream)? {
+    if sendingStream == nil { sendingStream = key.makeStream() }
+    return sendingStream
+  }
+
+  /// Opens one packet of several fragments, where the provider can do it piece by piece. It is the caller's alone until it is
+  /// given back: packets whose fragments come in turns have a stream each.
+  func takeReceivingStream(_ provider: any CryptoProvider) -> (any PacketStream)? {
+    receivingStream.take() ?? receivingKey(provider).makeStream()
+  }
+
+  /// Keeps the stream for the next packet, if the key that it was made of is still kept.
+  func giveBack(_ stream: any PacketStream) {
+    if receiving != nil { receivingStream = stream }
+  }
+
+  /// Gives up what can be made again.
+  func giveUpExpanded() {
+    sending = nil
+    receiving = nil
+    sendingStream = nil
+    receivingStream = nil
+  }
+
+  /// Seals control packets under kek. They are rare, so the keyed object is made when needed.
+  func makeExchangeSendingKey(_ provider: any CryptoProvider) -> any PacketKey { make(.exchangeSending, provider) }
   /// Opens control packets under kek.
-  func makeExchangeReceivingKey() -> any PacketKey { provider.packetKey(exchangeReceive) }
+  func makeExchangeReceivingKey(_ provider: any CryptoProvider) -> any PacketKey { make(.exchangeReceiving, provider) }
 }

@@ -9,7 +9,7 @@ extension Endpoint {
   ) -> Reception {
     let size = type == .rekeyInit || type == .rekeyComplete ? PacketSize.rekey : PacketSize.tag
     guard packet.byteCount == size else { return .dropped(.malformed) }
-    guard key.makeExchangeReceivingKey().open(&packet, nonce: header.nonce, authenticating: RawSpan()) else {
+    guard key.makeExchangeReceivingKey(provider).open(&packet, nonce: header.nonce, authenticating: RawSpan()) else {
       return .dropped(.notAuthentic)
     }
     guard session.replayWindow.accept(header.counter) else { return .dropped(.replayed) }
@@ -45,7 +45,7 @@ extension Endpoint {
     guard session.pending == nil else { return .dropped(.busy) }
     let held = session.ratchet
     ask(
-      .compareAndSwap(peer: session.peer.encoded, expected: held, new: RatchetPair(held.state1)),
+      .compareAndSwap(peer: session.peer, expected: held, new: RatchetPair(held.state1)),
       then: continuation)
     return .handled
   }
@@ -53,7 +53,7 @@ extension Endpoint {
   /// A3 → S2.
   mutating func confirmed(_ session: Session, at now: Instant) {
     guard case .a3 = session.state else { return }
-    guard !hasNewerSession(with: session.peer.encoded, than: session.lastSwap) else { return end(session, .replaced) }
+    guard !hasNewerSession(with: session.peer, than: session.lastSwap) else { return end(session, .replaced) }
     session.ratchet = RatchetPair(session.ratchet.state1)
     session.currentKey = session.otherKey
     session.otherKey = nil
@@ -93,6 +93,7 @@ extension Endpoint {
 
   mutating func enterS2(_ session: Session, at now: Instant) {
     session.state = .s2
+    session.peerPoint = nil
     session.isBackingOff = false
     session.resendDeadline = .distantFuture
     let jitter = UInt64(clamping: settings.rekeyJitter.nanoseconds)
@@ -103,7 +104,7 @@ extension Endpoint {
   /// Reports a handshake that went on with the empty ratchet state although another of this chain length was held.
   mutating func reportDowngrade(_ session: Session, from chainLength: UInt64) {
     session.downgradedFrom = chainLength
-    events.push(.downgraded(session.id, peer: session.peer.encoded, heldChainLength: chainLength))
+    events.push(.downgraded(session.id, peer: session.peer, heldChainLength: chainLength))
   }
 
   mutating func announce(_ session: Session) {
@@ -112,12 +113,19 @@ extension Endpoint {
       .established(
         session.id,
         Establishment(
-          peer: session.peer.encoded, role: session.role, identity: session.identity, address: session.address,
+          peer: session.peer, role: session.role, identity: session.identity, address: session.address,
           chainLength: session.ratchet.state1.chainLength, downgradedFrom: session.downgradedFrom,
           acceptance: session.acceptance)))
   }
 
-  /// Takes the session's key ids back and erases its keys.
+  /// Erases a key that has to make room, takes its id back, and drops what of its packets is incomplete.
+  mutating func retire(_ key: SessionKey?, of session: Session) {
+    guard let key else { return }
+    keyIDs.remove(key.localID)
+    session.reassembly.removeAll(under: key.localID)
+  }
+
+  /// Takes the session's key ids back and erases its keys, those of headers too.
   mutating func releaseKeys(_ session: Session) {
     let keyIDs = [
       session.offeredKeyID, session.answeredKeyID, session.currentKey?.localID, session.otherKey?.localID,
@@ -125,16 +133,16 @@ extension Endpoint {
     for case .some(let keyID) in keyIDs where keyID != .none { self.keyIDs.remove(keyID) }
     session.offeredKeyID = .none
     session.answeredKeyID = .none
+    expandedKeys.remove(session)
     session.currentKey = nil
     session.otherKey = nil
+    session.headerKeys = nil
   }
 
   mutating func end(_ session: Session, _ reason: EndReason) {
     guard sessions[session.id] === session else { return }
     forgetRequest(of: session)
     releaseKeys(session)
-    session.headerSendingKey = nil
-    session.headerReceivingKey = nil
     session.reassembly.removeAll()
     timers.cancel(session)
     withdraw(session)

@@ -6,57 +6,7 @@ import Testing
 /// At most two keys are held; making room for a new one erases the older (section 7).
 @Suite("Keys are erased")
 struct KeyErasureTests {
-  /// Keyed objects, by whose they are, for as long as somebody holds them.
-  private final class Watch: @unchecked Sendable {
-    // The endpoints of a test are driven on one thread.
-    private struct Weak {
-      weak var key: AnyObject?
-    }
-    private var packetKeys: [Weak] = []
-    private var headerKeys: [Weak] = []
-
-    func note(packetKey: AnyObject) { packetKeys.append(Weak(key: packetKey)) }
-    func note(headerKey: AnyObject) { headerKeys.append(Weak(key: headerKey)) }
-    var livePacketKeys: Int { packetKeys.count { $0.key != nil } }
-    var liveHeaderKeys: Int { headerKeys.count { $0.key != nil } }
-    var made: Int { packetKeys.count }
-  }
-
-  /// Another provider, but its keyed objects are watched.
-  private struct WatchedProvider: CryptoProvider {
-    let base: any CryptoProvider
-    let watch: Watch
-
-    var name: String { base.name }
-    func fillRandom(_ bytes: inout MutableRawSpan) { base.fillRandom(&bytes) }
-    func hash(_ first: RawSpan, _ second: RawSpan) -> Digest { base.hash(first, second) }
-    func authenticator(key: RawSpan) -> any MessageAuthenticator { base.authenticator(key: key) }
-    func generateAgreementKey() -> any AgreementPrivateKey { base.generateAgreementKey() }
-    func agreementKey(privateBytes: RawSpan) throws(CryptoFailure) -> any AgreementPrivateKey {
-      try base.agreementKey(privateBytes: privateBytes)
-    }
-    func agreementPublicKey(_ key: PublicKey) throws(CryptoFailure) -> any AgreementPublicKey {
-      try base.agreementPublicKey(key)
-    }
-    func generateEncapsulationKey(for algorithm: KEM) -> any DecapsulationKey {
-      base.generateEncapsulationKey(for: algorithm)
-    }
-    func encapsulate(to encapsulationKey: RawSpan, for algorithm: KEM) throws(CryptoFailure) -> Encapsulation {
-      try base.encapsulate(to: encapsulationKey, for: algorithm)
-    }
-    func packetKey(_ key: Secret) -> any PacketKey {
-      let made = base.packetKey(key)
-      watch.note(packetKey: made)
-      return made
-    }
-    func headerKey(_ key: Secret) -> any HeaderKey {
-      let made = base.headerKey(key)
-      watch.note(headerKey: made)
-      return made
-    }
-  }
-
-  private let watch = Watch()
+  private let watch = KeyWatch()
 
   private func pair() throws -> Pair {
     try Pair.persistent(WatchedProvider(base: FastCrypto(seed: 0x1E), watch: watch))
@@ -68,15 +18,25 @@ struct KeyErasureTests {
     #expect(watch.liveHeaderKeys == (count == 0 ? 0 : 2 * 2), sourceLocation: sourceLocation)
   }
 
+  /// Uses the current key in both directions, at both ends: before that it is not expanded.
+  private func use(_ pair: Pair, _ one: SessionID, _ other: SessionID) throws {
+    try pair.alice.send([1], on: one, at: pair.now)
+    try pair.bob.send([1], on: other, at: pair.now)
+    pair.settle()
+  }
+
   @Test func onlyTheKeysThatAreHeldLive() throws {
     let pair = try pair()
     expectKeys(0)
     let (one, other) = try pair.establish()
+    #expect(watch.livePacketKeys == 0 && watch.liveHeaderKeys == 4)
+    try use(pair, one, other)
     expectKeys(1)
     for rekey in 1...4 {
       let (peer, id) = rekey % 2 == 0 ? (pair.alice, one) : (pair.bob, other)
       #expect(peer.rekey(id, at: pair.now))
       pair.settle()
+      try use(pair, one, other)
       // The current key, and the previous one for what comes late.
       expectKeys(2)
       #expect(pair.alice.diagnostics.keyIDs == 2 && pair.bob.diagnostics.keyIDs == 2)
@@ -94,14 +54,17 @@ struct KeyErasureTests {
   func inTheMiddle() throws {
     let pair = try pair()
     let (one, other) = try pair.establish()
+    try use(pair, one, other)
     #expect(pair.bob.rekey(other, at: pair.now))
     pair.settle()
+    try use(pair, one, other)
     var next = pair.beginRekey(other)
     for _ in 0..<4 {
       #expect(watch.livePacketKeys <= 2 * 2 * 2)
       next = pair.round(next)
     }
     #expect(next.isEmpty && pair.alice.state(one) == "S2" && pair.bob.state(other) == "S2")
+    try use(pair, one, other)
     // Everything is lost from here on: R1 comes to its timeout, and takes all keys with it.
     _ = pair.beginRekey(other)
     for _ in 0..<61 {
@@ -118,11 +81,33 @@ struct KeyErasureTests {
     let session = try pair.alice.open(to: pair.bob, at: pair.now)
     // A3, and B2.
     _ = pair.round(pair.round(pair.intercept()))
-    #expect(pair.alice.state(session) == "A3" && watch.livePacketKeys == 2)
+    // Two of Alice, and the one that Bob has protected X2 with.
+    #expect(pair.alice.state(session) == "A3" && watch.liveHeaderKeys == 3)
     pair.alice.close(session)
-    #expect(watch.livePacketKeys == 0)
+    #expect(watch.livePacketKeys == 0 && watch.liveHeaderKeys == 1)
     pair.run(for: .seconds(10))
     #expect(pair.bob.halfOpenCount == 0 && watch.liveHeaderKeys == 0 && pair.bob.diagnostics.keyIDs == 0)
+  }
+
+  /// What opens a message as its fragments come holds the key.
+  @Test("of a key that makes room nothing is kept for an incomplete message")
+  func incompleteMessage() throws {
+    let pair = try pair()
+    let (one, other) = try pair.establish()
+    try use(pair, one, other)
+    try pair.alice.send([UInt8](repeating: 1, count: 5000), on: one, at: pair.now)
+    let fragments = pair.intercept()
+    pair.deliver(fragments[0])
+    pair.deliver(fragments[1])
+    #expect(pair.bob.diagnostics.reassemblyBytes > 0)
+    for _ in 0..<2 {
+      #expect(pair.bob.diagnostics.reassemblyBytes > 0)
+      #expect(pair.bob.rekey(other, at: pair.now))
+      pair.settle()
+      try use(pair, one, other)
+    }
+    expectKeys(2)
+    #expect(pair.bob.diagnostics.reassemblyBytes == 0)
   }
 
   @Test("late data is read under the previous key, and no longer under the one before")

@@ -63,6 +63,7 @@ struct SettingsTests {
     Positive(testDescription: "helloFragmentLimit") { $0.helloFragmentLimit = $1 },
     Positive(testDescription: "reassemblyPackets") { $0.reassemblyPackets = $1 },
     Positive(testDescription: "reassemblyBytes") { $0.reassemblyBytes = $1 },
+    Positive(testDescription: "expandedKeys") { $0.expandedKeys = $1 },
     Positive(testDescription: "rekeyUses") { $0.rekeyUses = UInt64(clamping: $1) },
     Positive(testDescription: "keyUseLimit") { $0.keyUseLimit = UInt64(clamping: $1) },
   ]

@@ -55,6 +55,7 @@ struct SessionReassemblyTests {
       case .stored: break
       case .complete(let packet): complete.append(packet)
       case .refused(let reason): Issue.record("\(reason)")
+      case .opened: Issue.record("opened")
       }
     }
     #expect(Set(complete) == Set(packets))

@@ -26,6 +26,7 @@ enum Reassembled: Equatable {
   case stored
   case refused(DropReason)
   case complete([UInt8])
+  case opened([UInt8])
 }
 
 extension HelloReassembly {
@@ -39,11 +40,14 @@ extension HelloReassembly {
 }
 
 extension SessionReassembly {
-  mutating func insert(_ fragment: Fragment, at now: Instant = .milliseconds(0)) -> Reassembled {
-    switch insert(fragment.header, fragment.payload.rawBytes, at: now) {
+  mutating func insert(
+    _ fragment: Fragment, at now: Instant = .milliseconds(0), openedBy stream: () -> (any PacketStream)? = { nil }
+  ) -> Reassembled {
+    switch insert(fragment.header, fragment.payload.rawBytes, at: now, openedBy: stream) {
     case .stored: .stored
     case .refused(let reason): .refused(reason)
     case .complete(let packet): .complete(packet)
+    case .opened(let message, _): .opened(message)
     }
   }
 }

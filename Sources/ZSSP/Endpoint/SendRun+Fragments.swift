@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension SendRun {
+  /// Seals a message and cuts it into datagrams (section 5).
+  mutating func appendFragments(_ message: RawSpan, _ size: Int) {
+    if let stream = stream() {
+      appendFragments(message, size, stream)
+    } else {
+      appendFragmentsOfWhole(message, size)
+    }
+  }
+
+  /// Seals piece by piece, each straight into its datagram.
+  private mutating func appendFragments(_ message: RawSpan, _ size: Int, _ stream: any PacketStream) {
+    let plan = FragmentPlan(size: size, mtu: mtu)
+    stream.begin(.sealing, nonce: Nonce(.data, counter))
+    for number in 0..<plan.count {
+      let header = FragmentHeader(keyID: keyID, number: number, count: plan.count, type: .data, counter: counter)
+      let range = plan.range(number)
+      // At the smallest MTU a fragment has 56 bytes or more, so that the tag lies whole in the last.
+      let piece = message.extracting(range.lowerBound..<min(range.upperBound, message.byteCount))
+      let (datagramSize, tagStart) = (FragmentHeader.size + range.count, FragmentHeader.size + piece.byteCount)
+      prepareDatagram(size: datagramSize)
+      outbox.append(size: datagramSize, to: address) { datagram in
+        header.write(to: &datagram)
+        do {
+          var body = datagram.slice(FragmentHeader.size..<tagStart)
+          stream.update(piece, into: &body)
+        }
+        guard tagStart < datagramSize else { return }
+        var tag = datagram.slice(tagStart..<datagramSize)
+        stream.finish(writingTagTo: &tag)
+      }
+    }
+  }
+
+  /// Seals in one piece, and copies its parts into the datagrams.
+  private mutating func appendFragmentsOfWhole(_ message: RawSpan, _ size: Int) {
+    var packet = scratch
+    scratch = []
+    if packet.count < size { packet.append(contentsOf: repeatElement(0, count: size - packet.count)) }
+    let (packetKey, nonce) = (packetKey, Nonce(.data, counter))
+    packet.withMutableBytes { bytes in
+      var body = bytes.slice(0..<size)
+      packetKey.seal(message, nonce: nonce, authenticating: RawSpan(), into: &body)
+    }
+    let plan = FragmentPlan(size: size, mtu: mtu)
+    for number in 0..<plan.count {
+      let header = FragmentHeader(keyID: keyID, number: number, count: plan.count, type: .data, counter: counter)
+      let piece = packet.rawBytes.extracting(plan.range(number))
+      let datagramSize = FragmentHeader.size + piece.byteCount
+      prepareDatagram(size: datagramSize)
+      outbox.append(size: datagramSize, to: address) { datagram in
+        header.write(to: &datagram)
+        datagram.write(piece, at: FragmentHeader.size)
+      }
+    }
+    scratch = packet
+  }
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// hk for both directions (section 3): the secrets for good, and the keyed objects while they are used.
+struct HeaderKeyPair {
+  private let secrets: Secret
+  private var sending: (any HeaderKey)?
+  private var receiving: (any HeaderKey)?
+
+  /// The keys as the side in `role` has them.
+  init(_ keys: DirectionalKeys, _ role: Role) {
+    secrets = Secret(joining: [keys.sending(role), keys.receiving(role)])
+  }
+
+  /// Protects headers. It is kept.
+  mutating func sendingKey(_ provider: any CryptoProvider) -> any HeaderKey {
+    if let sending { return sending }
+    let key = provider.headerKey(secrets.part(0, of: PacketSize.key))
+    sending = key
+    return key
+  }
+
+  /// Uncovers headers. One that is made for this is not kept: what is uncovered may be anybody's.
+  func receivingKey(_ provider: any CryptoProvider) -> any HeaderKey {
+    receiving ?? provider.headerKey(secrets.part(1, of: PacketSize.key))
+  }
+
+  /// Keeps the key that has uncovered a header of the peer's.
+  mutating func keep(receiving key: any HeaderKey) {
+    if receiving == nil { receiving = key }
+  }
+
+  /// Gives up what can be made again.
+  mutating func giveUpExpanded() {
+    sending = nil
+    receiving = nil
+  }
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+
+/// Keyed objects, by whose they are, for as long as somebody holds them.
+final class KeyWatch: @unchecked Sendable {
+  // The endpoints of a test are driven on one thread.
+  private struct Weak {
+    weak var key: AnyObject?
+  }
+  private var packetKeys: [Weak] = []
+  private var headerKeys: [Weak] = []
+
+  /// How many packet keys were made.
+  private(set) var made = 0
+  /// How many header keys were made.
+  private(set) var headerKeysMade = 0
+
+  func note(packetKey: AnyObject) {
+    made += 1
+    packetKeys.removeAll { $0.key == nil }
+    packetKeys.append(Weak(key: packetKey))
+  }
+  func note(headerKey: AnyObject) {
+    headerKeysMade += 1
+    headerKeys.removeAll { $0.key == nil }
+    headerKeys.append(Weak(key: headerKey))
+  }
+  var livePacketKeys: Int { packetKeys.count { $0.key != nil } }
+  var liveHeaderKeys: Int { headerKeys.count { $0.key != nil } }
+}
+
+/// Another provider, but its keyed objects are watched.
+struct WatchedProvider: CryptoProvider {
+  let base: any CryptoProvider
+  let watch: KeyWatch
+
+  var name: String { base.name }
+  func fillRandom(_ bytes: inout MutableRawSpan) { base.fillRandom(&bytes) }
+  func hash(_ first: RawSpan, _ second: RawSpan) -> Digest { base.hash(first, second) }
+  func authenticator(key: RawSpan) -> any MessageAuthenticator { base.authenticator(key: key) }
+  func generateAgreementKey() -> any AgreementPrivateKey { base.generateAgreementKey() }
+  func agreementKey(privateBytes: RawSpan) throws(CryptoFailure) -> any AgreementPrivateKey {
+    try base.agreementKey(privateBytes: privateBytes)
+  }
+  func agreementPublicKey(_ key: PublicKey) throws(CryptoFailure) -> any AgreementPublicKey {
+    try base.agreementPublicKey(key)
+  }
+  func generateEncapsulationKey(for algorithm: KEM) -> any DecapsulationKey {
+    base.generateEncapsulationKey(for: algorithm)
+  }
+  func encapsulate(to encapsulationKey: RawSpan, for algorithm: KEM) throws(CryptoFailure) -> Encapsulation {
+    try base.encapsulate(to: encapsulationKey, for: algorithm)
+  }
+  func packetKey(_ key: Secret) -> any PacketKey {
+    let made = base.packetKey(key)
+    watch.note(packetKey: made)
+    return made
+  }
+  func headerKey(_ key: Secret) -> any HeaderKey {
+    let made = base.headerKey(key)
+    watch.note(headerKey: made)
+    return made
+  }
+}
