@@ -87,7 +87,7 @@ let package = Package(
     // Whole networks of endpoints in virtual time, with faults and attackers, from one seed.
     .target(name: "ZSSPSimulator", dependencies: ["ZSSP"], swiftSettings: common),
     // What each part costs, beside what bounds it.
-    .target(name: "ZSSPBenchmark", dependencies: ["ZSSP"], swiftSettings: common),
+    .target(name: "ZSSPBenchmark", dependencies: ["ZSSP", "ZSSPSimulator"], swiftSettings: common),
     // The protocol again, plain and synchronous, straight from the specification: for readers, and to compare with.
     .target(name: "ZSSPReference", dependencies: ["ZSSP"], swiftSettings: common),
     // UDP on SwiftNIO: the async API.

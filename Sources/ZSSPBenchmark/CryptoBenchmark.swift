@@ -85,6 +85,6 @@ struct RawPacketCost {
         }
       }
     }
-    return both - effort.nanoseconds(per: Self.count, restore)
+    return max(1, both - effort.nanoseconds(per: Self.count, restore))
   }
 }

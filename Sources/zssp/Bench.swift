@@ -33,6 +33,9 @@ struct Bench: ParsableCommand {
   @Option(parsing: .upToNextOption, help: "The sizes of the messages of the benchmark of the path, in bytes.")
   var sizes = BenchmarkEffort().sizes
 
+  @Flag(help: "Make the sessions with handshakes that are quick and not secure. What is measured of them is the same.")
+  var quickHandshakes = false
+
   @OptionGroup var crypto: CryptoOption
 
   @Flag(help: "Print one JSON object per figure and line.")
@@ -67,7 +70,10 @@ struct Bench: ParsableCommand {
       if includes(.handshake) { try show(HandshakeBenchmark.run(provider, effort)) }
       if includes(.challenge) { try show(ChallengeBenchmark.run(provider, effort)) }
       if includes(.shards) { try show(ShardsBenchmark.run(provider, effort)) }
-      if includes(.sessions) { try show(SessionsBenchmark.run(provider, effort)) }
+      if includes(.sessions) {
+        let sessionProvider: any CryptoProvider = quickHandshakes ? QuickHandshakes(provider) : provider
+        try show(SessionsBenchmark.run(sessionProvider, effort))
+      }
     } catch let error as EncodingError {
       throw error
     } catch {
