@@ -91,7 +91,7 @@ let package = Package(
     .target(
       name: "ZSSPBenchmark",
       dependencies: [
-        "ZSSP", "ZSSPNIO", "CZSSPSocket",
+        "ZSSP", "ZSSPSimulator", "ZSSPNIO", "CZSSPSocket",
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
       ],

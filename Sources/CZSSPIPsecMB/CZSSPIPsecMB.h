@@ -123,21 +123,29 @@ ZSSP_MB_AES void zssp_mb_decrypt_block(const void *memory, void *block) {
 }
 
 // A round of one block takes several cycles, but another block can begin one in each of them: eight blocks at a time take
-// little longer than one.
-enum { zssp_mb_lanes = 8 };
+// little longer than one. They are written out, because loops over them are not unrolled for Swift.
+#define ZSSP_MB_LANES(do) do(a, 0) do(b, 1) do(c, 2) do(d, 3) do(e, 4) do(f, 5) do(g, 6) do(h, 7)
 
 /// Encrypts `count` blocks where they lie, the first at `bytes`, each other `stride` bytes after the one before.
 ZSSP_MB_AES void zssp_mb_encrypt_blocks(const void *memory, void *bytes, size_t stride, size_t count) {
   const __m128i *keys = ((const struct zssp_mb_header_key *)memory)->encryption;
   unsigned char *block = (unsigned char *)bytes;
-  for (; count >= zssp_mb_lanes; count -= zssp_mb_lanes, block += zssp_mb_lanes * stride) {
-    __m128i state[zssp_mb_lanes];
-    for (int lane = 0; lane < zssp_mb_lanes; lane++)
-      state[lane] = _mm_xor_si128(_mm_loadu_si128((const __m128i *)(block + lane * stride)), keys[0]);
-    for (int round = 1; round < 14; round++)
-      for (int lane = 0; lane < zssp_mb_lanes; lane++) state[lane] = _mm_aesenc_si128(state[lane], keys[round]);
-    for (int lane = 0; lane < zssp_mb_lanes; lane++)
-      _mm_storeu_si128((__m128i *)(block + lane * stride), _mm_aesenclast_si128(state[lane], keys[14]));
+  for (; count >= 8; count -= 8, block += 8 * stride) {
+    __m128i a, b, c, d, e, f, g, h;
+#define ZSSP_MB_LOAD(lane, index) \
+  lane = _mm_xor_si128(_mm_loadu_si128((const __m128i *)(block + index * stride)), keys[0]);
+    ZSSP_MB_LANES(ZSSP_MB_LOAD)
+    for (int round = 1; round < 14; round++) {
+      const __m128i key = keys[round];
+#define ZSSP_MB_ROUND(lane, index) lane = _mm_aesenc_si128(lane, key);
+      ZSSP_MB_LANES(ZSSP_MB_ROUND)
+    }
+#define ZSSP_MB_STORE(lane, index) \
+  _mm_storeu_si128((__m128i *)(block + index * stride), _mm_aesenclast_si128(lane, keys[14]));
+    ZSSP_MB_LANES(ZSSP_MB_STORE)
+#undef ZSSP_MB_LOAD
+#undef ZSSP_MB_ROUND
+#undef ZSSP_MB_STORE
   }
   for (; count > 0; count--, block += stride) zssp_mb_encrypt_block(memory, block);
 }
@@ -146,16 +154,27 @@ ZSSP_MB_AES void zssp_mb_encrypt_blocks(const void *memory, void *bytes, size_t 
 ZSSP_MB_AES void zssp_mb_decrypt_blocks(const void *memory, void *bytes, size_t stride, size_t count) {
   const __m128i *keys = ((const struct zssp_mb_header_key *)memory)->decryption;
   unsigned char *block = (unsigned char *)bytes;
-  for (; count >= zssp_mb_lanes; count -= zssp_mb_lanes, block += zssp_mb_lanes * stride) {
-    __m128i state[zssp_mb_lanes];
-    for (int lane = 0; lane < zssp_mb_lanes; lane++)
-      state[lane] = _mm_xor_si128(_mm_loadu_si128((const __m128i *)(block + lane * stride)), keys[0]);
-    for (int round = 1; round < 14; round++)
-      for (int lane = 0; lane < zssp_mb_lanes; lane++) state[lane] = _mm_aesdec_si128(state[lane], keys[round]);
-    for (int lane = 0; lane < zssp_mb_lanes; lane++)
-      _mm_storeu_si128((__m128i *)(block + lane * stride), _mm_aesdeclast_si128(state[lane], keys[14]));
+  for (; count >= 8; count -= 8, block += 8 * stride) {
+    __m128i a, b, c, d, e, f, g, h;
+#define ZSSP_MB_LOAD(lane, index) \
+  lane = _mm_xor_si128(_mm_loadu_si128((const __m128i *)(block + index * stride)), keys[0]);
+    ZSSP_MB_LANES(ZSSP_MB_LOAD)
+    for (int round = 1; round < 14; round++) {
+      const __m128i key = keys[round];
+#define ZSSP_MB_ROUND(lane, index) lane = _mm_aesdec_si128(lane, key);
+      ZSSP_MB_LANES(ZSSP_MB_ROUND)
+    }
+#define ZSSP_MB_STORE(lane, index) \
+  _mm_storeu_si128((__m128i *)(block + index * stride), _mm_aesdeclast_si128(lane, keys[14]));
+    ZSSP_MB_LANES(ZSSP_MB_STORE)
+#undef ZSSP_MB_LOAD
+#undef ZSSP_MB_ROUND
+#undef ZSSP_MB_STORE
   }
   for (; count > 0; count--, block += stride) zssp_mb_decrypt_block(memory, block);
 }
+
+#undef ZSSP_MB_LANES
+#undef ZSSP_MB_AES
 
 #endif

@@ -74,19 +74,17 @@ struct RawPacketCost {
       }
     }
     var work = sealed
-    var (elapsed, opened) = (Duration.zero, 0)
-    while elapsed < effort.duration {
-      work.withUnsafeMutableBytes { work in sealed.withUnsafeBytes { work.copyMemory(from: $0) } }
-      let start = ThreadClock.now
+    func restore() { work.withUnsafeMutableBytes { work in sealed.withUnsafeBytes { work.copyMemory(from: $0) } } }
+    let both = effort.nanoseconds(per: Self.count) {
+      restore()
       work.withUnsafeMutableBytes { buffer in
         for index in 0..<Self.count {
           let place = UnsafeMutableRawBufferPointer(rebasing: buffer[index * stride..<(index + 1) * stride])
           var span = MutableRawSpan(_unsafeBytes: place)
-          if key.open(&span, nonce: Nonce(type: 8, counter: UInt64(index)), authenticating: RawSpan()) { opened += 1 }
+          _ = key.open(&span, nonce: Nonce(type: 8, counter: UInt64(index)), authenticating: RawSpan())
         }
       }
-      elapsed += ThreadClock.now - start
     }
-    return elapsed / .nanoseconds(1) / Double(max(1, opened))
+    return max(1, both - effort.nanoseconds(per: Self.count, restore))
   }
 }

@@ -52,6 +52,10 @@ public struct BenchmarkEffort: Sendable {
   public var rounds = 5
   /// How much processor time one measurement takes at least.
   public var duration = Duration.milliseconds(200)
+  /// Sizes of the messages of the benchmark of the path, in bytes.
+  public var sizes = [64, 1400, 60_000]
+  /// What these may be: the largest fits into 48 datagrams of 1500 bytes.
+  public static let allowedSizes = 0...71_216
   /// How many sessions the benchmark of sessions makes.
   public var sessions = 100_000
 
@@ -61,14 +65,15 @@ public struct BenchmarkEffort: Sendable {
   /// Nanoseconds of processor time for one of what `body` does `count` times per call, after a call that is not counted.
   func nanoseconds(per count: Int, _ body: () throws -> Void) rethrows -> Double {
     try body()
-    var calls = 0
-    let start = ThreadClock.now
-    var elapsed = Duration.zero
-    while elapsed < duration {
-      try body()
-      calls += 1
-      elapsed = ThreadClock.now - start
+    // To ask for the time takes about as long as a few packets, so it is asked seldom.
+    var calls = 1
+    while true {
+      let start = ThreadClock.now
+      for _ in 0..<calls { try body() }
+      let elapsed = ThreadClock.now - start
+      if elapsed >= duration { return elapsed / .nanoseconds(1) / Double(calls * count) }
+      let missing = elapsed > .zero ? duration / elapsed : 16
+      calls = Int(Double(calls) * min(16, max(1.5, 1.2 * missing))) + 1
     }
-    return elapsed / .nanoseconds(1) / Double(calls * count)
   }
 }

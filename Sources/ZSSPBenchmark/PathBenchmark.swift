@@ -6,9 +6,9 @@ public enum PathBenchmark {
   /// So many packets are sent, and then received, at once.
   private static let batch = 64
 
-  /// Figures for packets of 64 and 1400 bytes, beside the raw cipher, and for messages of 60,000 bytes.
+  /// Figures for messages of each size, beside the raw cipher.
   public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) throws -> [Figure] {
-    try [64, 1400, 60_000].map { size in
+    try effort.sizes.map { size in
       var link = try EndpointLink(provider)
       try link.handshake()
       let session = link.sessions[0]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Dispatch
+import Foundation
 import Synchronization
 public import ZSSP
 
@@ -25,45 +25,52 @@ public enum ShardsBenchmark {
     ]
   }
 
-  /// What threads do until the same moment, and from the same moment on, all together.
+  /// Packets a second of so many threads, each of which begins to count when all are ready.
   private static func rate(_ provider: any CryptoProvider, threads: Int, _ effort: BenchmarkEffort) throws -> Double {
-    let counts = Mutex<[Int?]>([])
+    let shared = Shared()
     let group = DispatchGroup()
-    let clock = ContinuousClock()
-    let start = clock.now + .milliseconds(100)
-    let end = start + effort.duration
     for index in 0..<threads {
-      DispatchQueue.global().async(group: group) {
-        let count = try? packets(provider, Shard(index, of: 2), from: start, until: end)
-        counts.withLock { $0.append(count) }
+      group.enter()
+      Thread.detachNewThread {
+        let rate = try? packets(provider, Shard(index, of: 2), effort.duration) {
+          shared.ready.add(1, ordering: .sequentiallyConsistent)
+          while shared.ready.load(ordering: .sequentiallyConsistent) < threads {}
+        }
+        // Nobody shall wait for a thread that failed.
+        if rate == nil { shared.ready.add(threads, ordering: .sequentiallyConsistent) }
+        shared.rates.withLock { $0.append(rate) }
+        group.leave()
       }
     }
     group.wait()
-    let all = counts.withLock { $0 }
-    guard all.count == threads, all.allSatisfy({ ($0 ?? 0) > 0 }) else {
-      throw EndpointLink.Broken(description: "a shard did not come to send")
-    }
-    return Double(all.reduce(0) { $0 + ($1 ?? 0) }) / (effort.duration / .seconds(1))
+    let rates = shared.rates.withLock { $0.compactMap(\.self) }
+    guard rates.count == threads else { throw EndpointLink.Broken(description: "a shard failed") }
+    return rates.reduce(0, +)
+  }
+
+  private final class Shared: Sendable {
+    let ready = Atomic(0)
+    let rates = Mutex<[Double?]>([])
   }
 
   private static func packets(
-    _ provider: any CryptoProvider, _ shard: Shard, from start: ContinuousClock.Instant,
-    until end: ContinuousClock.Instant
-  ) throws -> Int {
-    let clock = ContinuousClock()
+    _ provider: any CryptoProvider, _ shard: Shard, _ duration: Duration, whenReady wait: () -> Void
+  ) throws -> Double {
     var link = try EndpointLink(provider, shard: shard)
     try link.handshake()
     let session = link.sessions[0]
     let message = [UInt8](repeating: 7, count: size)
-    var (received, now) = (0, clock.now)
-    while now < end {
+    wait()
+    let clock = ContinuousClock()
+    let start = clock.now
+    var (received, elapsed) = (0, Duration.zero)
+    while elapsed < duration {
       try link.alice.send(on: session, at: link.now) { run throws(SendError) in
         for _ in 0..<batch { try run.append(message.span.bytes) }
       }
-      let count = link.aliceToBob()
-      if now >= start { received += count }
-      now = clock.now
+      received += link.aliceToBob()
+      elapsed = clock.now - start
     }
-    return received
+    return Double(received) / (elapsed / .seconds(1))
   }
 }

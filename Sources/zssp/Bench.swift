@@ -30,6 +30,12 @@ struct Bench: AsyncParsableCommand {
   @Option(help: "How many sessions the benchmark of sessions makes; each takes a handshake.")
   var sessions = 10_000
 
+  @Option(parsing: .upToNextOption, help: "The sizes of the messages of the benchmark of the path, in bytes.")
+  var sizes = BenchmarkEffort().sizes
+
+  @Flag(help: "Make the sessions with handshakes that are quick and not secure. What is measured of them is the same.")
+  var quickHandshakes = false
+
   @OptionGroup var crypto: CryptoOption
 
   @Flag(help: "Print one JSON object per figure and line.")
@@ -40,6 +46,9 @@ struct Bench: AsyncParsableCommand {
     guard (1...600_000).contains(milliseconds) else {
       throw ValidationError("--milliseconds \(milliseconds): must be 1 to 600000")
     }
+    guard sizes.allSatisfy(BenchmarkEffort.allowedSizes.contains) else {
+      throw ValidationError("--sizes: each must be 0 to \(BenchmarkEffort.allowedSizes.upperBound)")
+    }
     guard (128...10_000_000).contains(sessions) else {
       throw ValidationError("--sessions \(sessions): must be 128 to 10000000")
     }
@@ -49,6 +58,7 @@ struct Bench: AsyncParsableCommand {
     let provider = try crypto.provider()
     var effort = BenchmarkEffort()
     (effort.rounds, effort.duration, effort.sessions) = (rounds, .milliseconds(milliseconds), sessions)
+    effort.sizes = sizes
     #if DEBUG
       Terminal.note("this is a debug build: the figures say nothing")
     #endif
@@ -60,7 +70,10 @@ struct Bench: AsyncParsableCommand {
       if includes(.handshake) { try show(HandshakeBenchmark.run(provider, effort)) }
       if includes(.challenge) { try show(ChallengeBenchmark.run(provider, effort)) }
       if includes(.shards) { try show(ShardsBenchmark.run(provider, effort)) }
-      if includes(.sessions) { try show(SessionsBenchmark.run(provider, effort)) }
+      if includes(.sessions) {
+        let sessionProvider: any CryptoProvider = quickHandshakes ? QuickHandshakes(provider) : provider
+        try show(SessionsBenchmark.run(sessionProvider, effort))
+      }
       #if os(Linux)
         if includes(.udp) { try show(await UDPBenchmark.run(provider, effort)) }
         if includes(.flood) { try show(await FloodBenchmark.run(provider, effort)) }

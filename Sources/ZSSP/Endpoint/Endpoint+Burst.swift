@@ -16,7 +16,7 @@ public struct Delivery: Sendable {
 /// that they fare as they would one by one.
 extension Endpoint {
   /// Where the datagrams of a burst lie.
-  private struct Segments {
+  struct Segments {
     let range: Range<Int>
     let size: Int
 
@@ -107,10 +107,17 @@ extension Endpoint {
     var start = run.range.lowerBound
     while start < run.range.upperBound {
       if sessions[session.id] === session, let key = session.key(keyID) {
-        let rest = Segments(range: start..<run.range.upperBound, size: run.size)
-        let tally = openData(&burst, rest, under: key, headerKey, of: session, window: &session.replayWindow)
-        start = tally.end
-        record(tally, for: session, from: source)
+        var rest = Segments(range: start..<run.range.upperBound, size: run.size)
+        if startsWithNewData(burst.bytes, rest, session) {
+          // Not before a header was plausible.
+          keep(headerKey, of: session)
+          let tally = openData(
+            &burst, rest, under: key.receivingKey(configuration.provider), of: session.id,
+            window: &session.replayWindow)
+          record(tally, for: session, from: source)
+          rest = Segments(range: tally.end..<run.range.upperBound, size: run.size)
+        }
+        start = takeFragments(&burst, rest, of: session, under: key, headerKey, from: source, at: now)
       }
       guard start < run.range.upperBound else { break }
       let segment = run.segment(at: start)
@@ -125,13 +132,19 @@ extension Endpoint {
     }
   }
 
+  /// Whether the first datagram is a whole data packet whose counter is acceptable.
+  private func startsWithNewData(_ bytes: RawSpan, _ segments: Segments, _ session: Session) -> Bool {
+    guard let header = FragmentHeader(bytes.extracting(segments.segment(at: segments.range.lowerBound))) else {
+      return false
+    }
+    return header.isWholeData && session.replayWindow.accepts(header.counter)
+  }
+
   /// Opens data packets of a single fragment, up to the first datagram that is something else.
   private mutating func openData(
-    _ burst: inout MutableRawSpan, _ segments: Segments, under key: SessionKey, _ headerKey: any HeaderKey,
-    of session: Session, window: inout ReplayWindow
+    _ burst: inout MutableRawSpan, _ segments: Segments, under key: any PacketKey, of session: SessionID,
+    window: inout ReplayWindow
   ) -> Tally {
-    // Not before a header is plausible.
-    var packetKey: (any PacketKey)?
     var tally = Tally(end: segments.range.lowerBound)
     while tally.end < segments.range.upperBound {
       let segment = segments.segment(at: tally.end)
@@ -141,16 +154,8 @@ extension Endpoint {
         drop(.replayed)
         continue
       }
-      let opener: any PacketKey
-      if let packetKey {
-        opener = packetKey
-      } else {
-        keep(headerKey, of: session)
-        opener = key.receivingKey(configuration.provider)
-        packetKey = opener
-      }
       var packet = burst.slice(segment.lowerBound + FragmentHeader.size..<segment.upperBound)
-      guard opener.open(&packet, nonce: header.nonce, authenticating: RawSpan()) else {
+      guard key.open(&packet, nonce: header.nonce, authenticating: RawSpan()) else {
         drop(.notAuthentic)
         continue
       }
@@ -158,7 +163,7 @@ extension Endpoint {
       window.acceptAcceptable(header.counter)
       let start = segment.lowerBound + FragmentHeader.size
       let range = start..<segment.upperBound - PacketSize.tag
-      inbox.append(Delivery(session: session.id, range: range, assembled: nil))
+      inbox.append(Delivery(session: session, range: range, assembled: nil))
       tally.messages += 1
       tally.bytes += UInt64(range.count)
     }

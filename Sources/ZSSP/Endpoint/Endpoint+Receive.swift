@@ -101,25 +101,32 @@ extension Endpoint {
       return .message(id, range: range.lowerBound + FragmentHeader.size..<range.upperBound + FragmentHeader.size)
     }
     let payload = datagram.bytes.extracting(FragmentHeader.size..<datagram.byteCount)
-    let (key, provider) = (type == .data ? session.key(header.keyID) : nil, configuration.provider)
-    let outcome = session.reassembly.insert(header, payload, at: now) { key?.takeReceivingStream(provider) }
-    schedule(session)
+    let deadline = session.reassembly.nextDeadline
+    let outcome = session.reassembly.insert(header, payload, at: now) {
+      type == .data ? session.key(header.keyID)?.takeReceivingStream(configuration.provider) : nil
+    }
+    if session.reassembly.nextDeadline != deadline { schedule(session) }
     switch outcome {
     case .stored: return .handled
     case .refused(let reason): return .dropped(reason)
     case .opened(let message, let stream):
-      key?.giveBack(stream)
-      let outcome = dataOpened(message.count, header, for: session, from: source)
-      guard case .message(let id, _) = outcome else { return outcome }
-      return .assembled(id, message: message)
-    case .complete(var packet):
-      let outcome = packet.withMutableBytes { bytes in
-        packetReceived(&bytes, header, type, for: session, from: source, at: now)
-      }
-      guard case .message(let id, let range) = outcome else { return outcome }
-      packet.removeLast(packet.count - range.upperBound)
-      return .assembled(id, message: packet)
+      session.key(header.keyID)?.giveBack(stream)
+      return messageOpened(message, header, for: session, from: source)
+    case .complete(let packet): return packetCompleted(packet, header, type, for: session, from: source, at: now)
     }
+  }
+
+  /// The last fragment of a packet came, which is not opened yet.
+  mutating func packetCompleted(
+    _ packet: consuming [UInt8], _ header: FragmentHeader, _ type: PacketType, for session: Session,
+    from source: Address, at now: Instant
+  ) -> Reception {
+    let outcome = packet.withMutableBytes { bytes in
+      packetReceived(&bytes, header, type, for: session, from: source, at: now)
+    }
+    guard case .message(let id, let range) = outcome else { return outcome }
+    packet.removeLast(packet.count - range.upperBound)
+    return .assembled(id, message: packet)
   }
 
   /// Uncovers the header of a fragment of X3, and takes it in if it is plausible.
@@ -164,6 +171,15 @@ extension Endpoint {
       return .dropped(.notAuthentic)
     }
     return dataOpened(packet.byteCount - PacketSize.tag, header, for: session, from: source)
+  }
+
+  /// A data packet of several fragments was authentic.
+  mutating func messageOpened(
+    _ message: [UInt8], _ header: FragmentHeader, for session: Session, from source: Address
+  ) -> Reception {
+    let outcome = dataOpened(message.count, header, for: session, from: source)
+    guard case .message(let id, _) = outcome else { return outcome }
+    return .assembled(id, message: message)
   }
 
   /// A data packet was authentic, and its plaintext has `size` bytes.

@@ -37,8 +37,8 @@ public struct Endpoint: ~Copyable {
   var scratch: [UInt8] = []
   var gate: HelloGate
   var challenges: ChallengeIssuer
-  /// What peers have given up, for the other shards of the host. The driver empties it.
-  package var givenUp: [GivenUpState] = []
+  /// Outcomes that peers have given up, where there are several shards: tell the others with ``giveUp(_:)``, and empty it.
+  public var givenUp: [GivenUpState] = []
   /// The sessions with each peer: one, or an older one and those that would replace it.
   var peers: [PublicKey: [SessionID]] = [:]
 
@@ -110,13 +110,13 @@ public struct Endpoint: ~Copyable {
   }
 
   /// Ends a session because a newer one with its peer, in another shard, has taken its place.
-  package mutating func replace(_ id: SessionID) {
+  public mutating func replace(_ id: SessionID) {
     guard let session = sessions[id] else { return }
     end(session, .replaced)
   }
 
   /// Another shard has heard that a peer has given up an outcome: here nothing may come of it either.
-  package mutating func giveUp(_ state: GivenUpState) {
+  public mutating func giveUp(_ state: GivenUpState) {
     for other in halfOpen where other.ratchetPeer == state.peer { other.givenUp.insert(state.fingerprint) }
     for id in peers[state.peer] ?? [] { sessions[id]?.givenUp.insert(state.fingerprint) }
   }

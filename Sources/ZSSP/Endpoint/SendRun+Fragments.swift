@@ -15,17 +15,20 @@ extension SendRun {
     let plan = FragmentPlan(size: size, mtu: mtu)
     stream.begin(.sealing, nonce: Nonce(.data, counter))
     for number in 0..<plan.count {
+      let header = FragmentHeader(keyID: keyID, number: number, count: plan.count, type: .data, counter: counter)
       let range = plan.range(number)
       // At the smallest MTU a fragment has 56 bytes or more, so that the tag lies whole in the last.
       let piece = message.extracting(range.lowerBound..<min(range.upperBound, message.byteCount))
-      appendFragment(number, plan) { payload in
-        let bodySize = piece.byteCount
+      let (datagramSize, tagStart) = (FragmentHeader.size + range.count, FragmentHeader.size + piece.byteCount)
+      prepareDatagram(size: datagramSize)
+      outbox.append(size: datagramSize, to: address) { datagram in
+        header.write(to: &datagram)
         do {
-          var body = payload.slice(0..<bodySize)
+          var body = datagram.slice(FragmentHeader.size..<tagStart)
           stream.update(piece, into: &body)
         }
-        guard bodySize < payload.byteCount else { return }
-        var tag = payload.slice(bodySize..<bodySize + PacketSize.tag)
+        guard tagStart < datagramSize else { return }
+        var tag = datagram.slice(tagStart..<datagramSize)
         stream.finish(writingTagTo: &tag)
       }
     }
@@ -43,20 +46,15 @@ extension SendRun {
     }
     let plan = FragmentPlan(size: size, mtu: mtu)
     for number in 0..<plan.count {
+      let header = FragmentHeader(keyID: keyID, number: number, count: plan.count, type: .data, counter: counter)
       let piece = packet.rawBytes.extracting(plan.range(number))
-      appendFragment(number, plan) { $0.write(piece, at: 0) }
+      let datagramSize = FragmentHeader.size + piece.byteCount
+      prepareDatagram(size: datagramSize)
+      outbox.append(size: datagramSize, to: address) { datagram in
+        header.write(to: &datagram)
+        datagram.write(piece, at: FragmentHeader.size)
+      }
     }
     scratch = packet
-  }
-
-  /// Appends one fragment, whose payload `write` writes.
-  private mutating func appendFragment(_ number: Int, _ plan: FragmentPlan, _ write: (inout MutableRawSpan) -> Void) {
-    let header = FragmentHeader(keyID: keyID, number: number, count: plan.count, type: .data, counter: counter)
-    let size = FragmentHeader.size + plan.range(number).count
-    appendDatagram(size: size) { datagram in
-      header.write(to: &datagram)
-      var payload = datagram.slice(FragmentHeader.size..<size)
-      write(&payload)
-    }
   }
 }

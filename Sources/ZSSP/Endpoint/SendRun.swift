@@ -72,20 +72,21 @@ public struct SendRun: ~Copyable {
     let datagramSize = size + FragmentHeader.size
     let header = FragmentHeader(keyID: keyID, number: 0, count: 1, type: .data, counter: counter)
     let (packetKey, nonce) = (packetKey, header.nonce)
-    appendDatagram(size: datagramSize) { datagram in
+    prepareDatagram(size: datagramSize)
+    outbox.append(size: datagramSize, to: address) { datagram in
       header.write(to: &datagram)
       var body = datagram.slice(FragmentHeader.size..<datagramSize)
       packetKey.seal(message, nonce: nonce, authenticating: RawSpan(), into: &body)
     }
   }
 
-  /// Appends a datagram that `write` writes. Its header is protected later, together with those of its neighbours.
-  mutating func appendDatagram(size: Int, _ write: (inout MutableRawSpan) -> Void) {
+  /// The next datagram has `size` bytes, and its header is protected later, together with those of its neighbours.
+  @inline(__always)
+  mutating func prepareDatagram(size: Int) {
     if size != unprotected.size || unprotected.count == Self.protectedAtOnce {
       protectHeaders()
       unprotected = Unprotected(start: outbox.byteCount, size: size)
     }
-    outbox.append(size: size, to: address, write)
     unprotected.count += 1
   }
 

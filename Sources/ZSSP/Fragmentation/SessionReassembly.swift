@@ -31,7 +31,7 @@ package struct SessionReassembly {
   /// How many packets are incomplete.
   package var count: Int { packets.count }
   /// When the oldest packet expires.
-  package var nextDeadline: Instant? { packets.isEmpty ? nil : packets[0].startedAt.advanced(by: timeout) }
+  package private(set) var nextDeadline: Instant?
 
   /// What became of a fragment.
   package enum Outcome {
@@ -66,6 +66,7 @@ package struct SessionReassembly {
       index = packets.count
       packets.append(PacketAssembly(header, first: payload, at: now, stream: stream()))
       bytes += capacity
+      if index == 0 { noteDeadline() }
     }
     if let reason = packets[index].insert(header, payload) { return .refused(reason) }
     guard packets[index].isComplete else { return .stored }
@@ -96,12 +97,18 @@ package struct SessionReassembly {
   package mutating func removeAll() {
     packets = []
     bytes = 0
+    nextDeadline = nil
   }
 
   private mutating func remove(at index: Int) -> PacketAssembly {
     let packet = packets.remove(at: index)
     bytes -= packet.capacity
     if packets.isEmpty { packets = [] }
+    if index == 0 { noteDeadline() }
     return packet
+  }
+
+  private mutating func noteDeadline() {
+    nextDeadline = packets.isEmpty ? nil : packets[0].startedAt.advanced(by: timeout)
   }
 }

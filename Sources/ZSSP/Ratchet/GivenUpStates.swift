@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The name of a ratchet state that a peer has given up.
-package struct GivenUpState: Sendable {
+/// The name of a ratchet state that a peer has given up, which another endpoint with the same store might still come to;
+/// see ``Endpoint/givenUp``.
+public struct GivenUpState: Sendable, Hashable {
   let fingerprint: Fingerprint
   let peer: PublicKey
 }
@@ -12,6 +13,8 @@ package struct GivenUpState: Sendable {
 /// longer than a few of these.
 struct GivenUpStates: Sendable {
   private static let limit = 8
+  /// So many are kept for other shards while nobody asks for them.
+  static let sharedLimit = 64
 
   private var fingerprints: [Fingerprint] = []
 

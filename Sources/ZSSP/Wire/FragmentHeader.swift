@@ -47,6 +47,9 @@ package struct FragmentHeader: Hashable, Sendable {
   /// Whether the fragment is a whole data packet.
   package var isWholeData: Bool { count == 1 && type == PacketType.data.rawValue }
 
+  /// Whether the fragment is one of several of a data packet.
+  package var isPartOfData: Bool { count > 1 && type == PacketType.data.rawValue }
+
   /// The nonce that the packet was sealed with.
   package var nonce: Nonce { Nonce(type: type, counter: counter, reserved: reserved) }
 

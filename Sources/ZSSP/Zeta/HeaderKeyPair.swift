@@ -25,7 +25,9 @@ struct HeaderKeyPair {
   }
 
   /// Keeps the key that has uncovered a header of the peer's.
-  mutating func keep(receiving key: any HeaderKey) { receiving = key }
+  mutating func keep(receiving key: any HeaderKey) {
+    if receiving == nil { receiving = key }
+  }
 
   /// Gives up what can be made again.
   mutating func giveUpExpanded() {

@@ -156,7 +156,9 @@ extension Endpoint {
     guard let peer else { return }
     for id in peers[peer] ?? [] { sessions[id]?.givenUp.insert(fingerprint) }
     // Another shard may have the session that the outcome would be one of.
-    if settings.shard.count > 1 { givenUp.append(GivenUpState(fingerprint: fingerprint, peer: peer)) }
+    guard settings.shard.count > 1 else { return }
+    if givenUp.count == GivenUpStates.sharedLimit { givenUp.removeFirst() }
+    givenUp.append(GivenUpState(fingerprint: fingerprint, peer: peer))
   }
 
   /// The row of a peer is about to change. What was asked about it before, and is answered later, is no ground for an

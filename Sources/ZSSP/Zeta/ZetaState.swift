@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The states of a session (section 11). B2 is not among them: see ``HalfOpenHandshake``.
+/// The states of a session (section 11). B2 is not among them: see ``HalfOpenHandshake``. What only a handshake needs lies apart, so
+/// that a session in S2 does not carry room for it.
 enum ZetaState {
   /// Alice says Hello.
   case a1(HelloPhase)
@@ -11,7 +12,7 @@ enum ZetaState {
   /// Both sides use the current key.
   case s2
   /// K1 was sent.
-  case r1(RekeyHandshake.Initiation)
+  indirect case r1(RekeyHandshake.Initiation)
   /// K2 was sent.
   case r2(answer: [UInt8])
 
@@ -22,7 +23,7 @@ enum ZetaState {
     /// X1 is being computed.
     case computing
     /// X1 is out. X2 may be here already, and being worked on.
-    case sent(InitiatorHandshake.Hello)
+    indirect case sent(InitiatorHandshake.Hello)
   }
 
   /// The state's name in the specification.

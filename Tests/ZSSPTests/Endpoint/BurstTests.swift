@@ -136,7 +136,9 @@ struct BurstTests {
     var random = SplitMix64(seed: seed)
     var kept: [[UInt8]] = []
     for round in 0..<20 {
-      let size = Int.random(in: 0...200, using: &random)
+      // Whole packets, or three or four fragments of one size.
+      let size = [Int.random(in: 0...200, using: &random), 3 * 1000 - 16, 4 * 1300 - 16][
+        round % 4 == 3 ? 1 + round / 4 % 2 : 0]
       var datagrams: [[UInt8]] = []
       for number in 0..<Int.random(in: 1...100, using: &random) {
         let message = Self.message(round &* 31 &+ number, size: size)
