@@ -19,11 +19,13 @@
     /// Takes the time of each message.
     final class Meter: MessageHandler {
       private let latencies = NIOLockedValueBox<[UInt64]>([])
+      let received = SharedCount()
 
       func receive(_ message: RawSpan) {
         let now = NIODeadline.now().uptimeNanoseconds
         let sent = message.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
         latencies.withLockedValue { $0.append(now &- sent) }
+        received.add(1)
       }
 
       func take() -> [UInt64] {
@@ -58,6 +60,7 @@
         elapsed = clock.now - start
       }
       try await Task.sleep(for: .milliseconds(20))
+      if meter.received.value == 0 { try await meter.received.wait(for: 1) }
       let latencies = meter.take()
       guard !latencies.isEmpty else { throw EndpointLink.Broken(description: "no message arrived") }
       return Result(

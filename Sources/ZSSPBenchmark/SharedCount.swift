@@ -9,12 +9,27 @@ final class SharedCount: Sendable {
 
   func add(_ number: Int) { count.add(number, ordering: .relaxed) }
 
-  /// By how much the number went up a second while `during` ran.
-  func rate(during: () async throws -> Void) async rethrows -> Double {
+  /// How long nothing may come.
+  private static let patience = Duration.seconds(10)
+
+  /// By how much the number goes up a second while `during` runs, from when it goes up at all, and until it has.
+  func rate(during: () async throws -> Void) async throws -> Double {
+    try await wait(for: 1)
     let clock = ContinuousClock()
     let (start, before) = (clock.now, value)
-    try await during()
+    repeat { try await during() } while value == before && clock.now - start < Self.patience
     return Double(value - before) / ((clock.now - start) / .seconds(1))
+  }
+
+  /// Waits until the number is `least` higher.
+  func wait(for least: Int) async throws {
+    let (wanted, start) = (value + least, ContinuousClock.now)
+    while value < wanted {
+      guard ContinuousClock.now - start < Self.patience else {
+        throw EndpointLink.Broken(description: "nothing arrived for \(Self.patience)")
+      }
+      try await Task.sleep(for: .milliseconds(1))
+    }
   }
 }
 
