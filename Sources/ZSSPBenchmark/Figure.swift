@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ZSSP
 
 /// One measured figure, with what bounds it, taken in the same run.
 public struct Figure: Sendable, Codable, Hashable {
@@ -58,6 +59,8 @@ public struct BenchmarkEffort: Sendable {
   public static let allowedSizes = 0...71_216
   /// How many sessions the benchmark of sessions makes.
   public var sessions = 100_000
+  /// ``Settings/expandedKeys`` of the endpoint that has them.
+  public var keptKeys = Settings().expandedKeys
 
   /// The defaults.
   public init() {}

@@ -5,17 +5,22 @@
   /// Memory for an expanded key or a packet in work, aligned as the widest instructions want it, and wiped when it is let go of.
   struct KeyMemory: ~Copyable {
     let address: UnsafeMutableRawPointer
+    private let block: UnsafeMutableRawPointer
+    private static let alignment = 64
     private let size: Int
 
     init(size: Int) {
       self.size = size
-      address = .allocate(byteCount: size, alignment: 64)
+      // Aligned within a larger block: allocators leave holes around blocks of such alignment, which with many sessions came
+      // to a kilobyte for each.
+      block = .allocate(byteCount: size + Self.alignment, alignment: 16)
+      address = block.alignedUp(toMultipleOf: Self.alignment)
       address.initializeMemory(as: UInt8.self, repeating: 0, count: size)
     }
 
     deinit {
       imb_clear_mem(address, size)
-      address.deallocate()
+      block.deallocate()
     }
   }
 #endif
