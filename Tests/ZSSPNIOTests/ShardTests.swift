@@ -98,6 +98,25 @@ struct ShardTests {
     await relay.close()
   }
 
+  /// A challenge has no key id in front, and comes to a shard of the initiator by its source. Attempts stay in the shard that
+  /// has had a session with the peer, wherever the peer is now.
+  @Test(arguments: Transport.allCases) func challengesFindTheirShard(transport: Transport) async throws {
+    let configuration = makeConfiguration(helloPolicy: .challenge)
+    let client = try await endpoint(4, transport)
+    var shards: Set<Int> = []
+    for _ in 0..<6 {
+      let server = try await endpoint(1, transport, configuration)
+      async let accepted = acceptFirst(server)
+      let session = try await client.connect(to: server.localAddress, key: server.publicKey)
+      let pair = Pair(client: client, server: server, clientSession: session, serverSession: try await accepted)
+      try await exchange(pair, count: 5, largest: 3000, seed: 8)
+      shards.insert(session.shard)
+      await server.close()
+    }
+    #expect(shards.count == 1)
+    await client.close()
+  }
+
   @Test(arguments: [0, 3, 512, -1]) func numbersOfShardsThatCannotBe(shards: Int) async throws {
     await #expect {
       _ = try await endpoint(shards, .default)

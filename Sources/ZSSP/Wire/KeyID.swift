@@ -22,6 +22,21 @@ public struct KeyID: Hashable, Sendable {
     self.init(datagram)
   }
 
+  /// The key id that says whom a datagram is for: the one that it begins with, or in a challenge the one behind the header.
+  /// Nil for a Hello, and for what is too short.
+  public init?(addressee datagram: RawSpan) {
+    guard datagram.byteCount >= FragmentHeader.smallestDatagram else { return nil }
+    let keyID = KeyID(datagram)
+    if keyID != .none {
+      self = keyID
+    } else if FragmentHeader(datagram)?.type == PacketType.challenge.rawValue {
+      // Strangers' packets have no header protection (section 8).
+      self.init(value: datagram.load(UInt32.self, at: FragmentHeader.size))
+    } else {
+      return nil
+    }
+  }
+
   /// The key id in the first four bytes of `bytes`.
   package init(_ bytes: RawSpan) { value = bytes.load(UInt32.self, at: 0) }
 

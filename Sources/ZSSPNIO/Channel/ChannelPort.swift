@@ -41,7 +41,7 @@ final class ChannelPort: ChannelInboundHandler, DatagramPort {
       // bytes of this datagram, and this handler is the last in the pipeline, so nobody else does either.
       driver.receive(
         UnsafeMutableRawBufferPointer(mutating: bytes), segmentSize: envelope.metadata?.segmentSize ?? 0,
-        from: Address(envelope.remoteAddress))
+        from: Address(envelope.remoteAddress), isSteered: false)
     }
   }
 

@@ -19,7 +19,10 @@ extension Driver {
   ///   - bytes: the datagrams. They are decrypted where they lie.
   ///   - segmentSize: the size of each but the last, if there are several; else 0.
   ///   - source: where they came from; nil if that is no IP address.
-  func receive(_ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address?) {
+  ///   - isSteered: whether the system has seen to it that they are for this shard, if there are several.
+  func receive(
+    _ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address?, isSteered: Bool
+  ) {
     counters.reads += 1
     guard !isClosed else { return }
     // The system refuses to send to port 0, and NIO closes a socket that fails to send.
@@ -29,10 +32,10 @@ extension Driver {
     }
     let isSuper = segmentSize > 0 && segmentSize < bytes.count
     if isSuper { counters.superDatagramsReceived += 1 }
-    if handsOver {
-      handOver(bytes, segmentSize: isSuper ? segmentSize : bytes.count, from: source)
-    } else {
+    if isSteered || siblings == nil {
       take(bytes, segmentSize: isSuper ? segmentSize : bytes.count, from: source)
+    } else {
+      handOver(bytes, segmentSize: isSuper ? segmentSize : bytes.count, from: source)
     }
   }
 

@@ -35,8 +35,6 @@ final class Driver {
   var handlers: [SessionID: any MessageHandler] = [:]
   /// The other shards; nil if there are none.
   var siblings: Siblings?
-  /// Whether datagrams for the other shards come here too, because the system does not steer them.
-  var handsOver = false
   /// The peers of sessions that the other shards know of.
   var peers: [SessionID: PublicKey] = [:]
   var attempts: [SessionID: ConnectAttempt] = [:]

@@ -51,8 +51,7 @@ extension EndpointHandle {
     for (index, driver) in drivers.enumerated() {
       let (target, sharing) = (local, isShared ? ChannelPort.Sharing(joins: index > 0) : nil)
       local = try await shards[index].eventLoop.flatSubmit {
-        driver.value.handsOver = isShared
-        return ChannelPort.bind(to: target, for: driver.value, sharing)
+        ChannelPort.bind(to: target, for: driver.value, sharing)
       }.get()
     }
     return local
@@ -68,7 +67,6 @@ extension EndpointHandle {
       let bound = try SystemSockets.bind(to: wanted, shards: drivers.count)
       for ((eventLoop, driver), sockets) in zip(zip(eventLoops, drivers), bound.sockets) {
         try await eventLoop.submit {
-          driver.value.handsOver = !bound.isSteered
           try SystemPort.open(sockets, at: bound.local, for: driver.value, on: eventLoop)
         }.get()
       }

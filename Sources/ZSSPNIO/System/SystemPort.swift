@@ -45,21 +45,23 @@
       driver.offersSegmentationOffload(options.segmentationOffload && czssp_udp_can_segment(descriptor))
       driver.counters.isUsingReceiveOffload =
         options.receiveOffload && czssp_udp_enable_receive_offload(descriptor) == 0
-      try port.watch(sockets.data, pieces: options.readBatch, bursts: burstsAtOnce) { $0.becameWritable() }
+      try port.watch(
+        sockets.data, pieces: options.readBatch, bursts: burstsAtOnce, isSteered: sockets.hellos != nil
+      ) { $0.becameWritable() }
       if let hellos = sockets.hellos {
         czssp_udp_set_buffers(hellos.descriptor, helloBuffer, 0)
-        try port.watch(hellos, pieces: hellosAtOnce, bursts: 1)
+        try port.watch(hellos, pieces: hellosAtOnce, bursts: 1, isSteered: false)
       }
       driver.socketOpened(port, localAddress: local.socketAddress)
     }
 
     private func watch(
-      _ socket: SystemSocket, pieces: Int, bursts: Int, whenWritable: ((SystemPort) -> Void)? = nil
+      _ socket: SystemSocket, pieces: Int, bursts: Int, isSteered: Bool, whenWritable: ((SystemPort) -> Void)? = nil
     ) throws {
       guard let received = ReceivedPieces(count: pieces) else { throw IOError(errnoCode: ENOMEM, reason: "bind") }
       let watch = eventLoop.watch(socket) { [self] readiness in
         if readiness.can_write { whenWritable?(self) }
-        if readiness.can_read { read(socket, into: received, bursts: bursts) }
+        if readiness.can_read { read(socket, into: received, bursts: bursts, isSteered: isSteered) }
       }
       guard let watch else { throw IOError(errnoCode: errno, reason: "epoll_ctl") }
       watches.append(watch)
@@ -72,7 +74,7 @@
     }
 
     /// Reads what is there, but not for ever.
-    private func read(_ socket: SystemSocket, into received: ReceivedPieces, bursts: Int) {
+    private func read(_ socket: SystemSocket, into received: ReceivedPieces, bursts: Int, isSteered: Bool) {
       for _ in 0..<bursts where !watches.isEmpty {
         let count = received.fill(from: socket.descriptor)
         guard count >= 0 else {
@@ -81,7 +83,7 @@
         }
         for index in 0..<count {
           let piece = received[index]
-          driver.receive(piece.bytes, segmentSize: piece.segmentSize, from: piece.source)
+          driver.receive(piece.bytes, segmentSize: piece.segmentSize, from: piece.source, isSteered: isSteered)
         }
         driver.readComplete()
         if count < received.count { break }

@@ -77,6 +77,19 @@ struct ShardTests {
     #expect([0xAB, 0xCD, 0].withKeyID { $0 } == nil && [].withKeyID { $0 } == nil)
   }
 
+  @Test("a challenge is for the key id behind its header, a Hello for nobody")
+  func addressees() {
+    func datagram(_ keyID: [UInt8], type: PacketType) -> [UInt8] {
+      keyID + [0, 1, 0, type.rawValue] + [UInt8](repeating: 0, count: 8) + [1, 2, 3, 4]
+        + [UInt8](repeating: 9, count: 12)
+    }
+    func addressee(_ bytes: [UInt8]) -> KeyID? { KeyID(addressee: bytes.rawBytes) }
+    #expect(addressee(datagram([0, 0, 0, 0], type: .challenge)) == KeyID(value: 0x0102_0304))
+    #expect(addressee(datagram([0, 0, 0, 0], type: .hello)) == nil)
+    #expect(addressee(datagram([0, 0, 0, 7], type: .challenge)) == KeyID(value: 7))
+    #expect(addressee(Array(datagram([0, 0, 0, 7], type: .data).dropLast())) == nil)
+  }
+
   @Test("with all fixed bits 0 no key id is 0, and the other bits are random")
   func randomness() throws {
     var settings = Settings()
