@@ -11,6 +11,7 @@
 #include <intel-ipsec-mb.h>
 #include <emmintrin.h>
 #include <stdbool.h>
+#include <string.h>
 #include <wmmintrin.h>
 
 // Keys lie in memory that is aligned for the widest registers. Swift imports no type of such alignment, so it has but
@@ -51,28 +52,42 @@ static inline void zssp_mb_expand_packet_key(const IMB_MGR *manager, void *memor
   IMB_AES256_GCM_PRE(manager, bytes, &key->key);
 }
 
+/// Writes a nonce of two big-endian integers.
+static inline void zssp_mb_write_nonce(uint8_t nonce[12], uint32_t high, uint64_t counter) {
+  high = __builtin_bswap32(high);
+  counter = __builtin_bswap64(counter);
+  memcpy(nonce, &high, sizeof high);
+  memcpy(nonce + 4, &counter, sizeof counter);
+}
+
 /// Encrypts `size` bytes and writes a tag of 16. Input and output may be the same.
 static inline void zssp_mb_seal(
-    const IMB_MGR *manager, void *memory, void *output, const void *input, size_t size, const void *nonce,
+    const IMB_MGR *manager, void *memory, void *output, const void *input, size_t size, uint32_t high, uint64_t counter,
     const void *additional, size_t additionalSize, void *tag) {
   struct zssp_mb_packet_key *key = (struct zssp_mb_packet_key *)memory;
+  uint8_t nonce[12];
+  zssp_mb_write_nonce(nonce, high, counter);
   IMB_AES256_GCM_ENC(
       manager, &key->key, &key->state, output, input, size, nonce, additional, additionalSize, tag, 16);
 }
 
 /// Decrypts `size` bytes and writes the 16 bytes that the tag should be. Input and output may be the same.
 static inline void zssp_mb_open(
-    const IMB_MGR *manager, void *memory, void *output, const void *input, size_t size, const void *nonce,
+    const IMB_MGR *manager, void *memory, void *output, const void *input, size_t size, uint32_t high, uint64_t counter,
     const void *additional, size_t additionalSize, void *tag) {
   struct zssp_mb_packet_key *key = (struct zssp_mb_packet_key *)memory;
+  uint8_t nonce[12];
+  zssp_mb_write_nonce(nonce, high, counter);
   IMB_AES256_GCM_DEC(
       manager, &key->key, &key->state, output, input, size, nonce, additional, additionalSize, tag, 16);
 }
 
 // The same in pieces. The key is only read, so that one packet in pieces and others in one piece do not disturb each other.
 
-static inline void zssp_mb_begin(const IMB_MGR *manager, const void *memory, void *stream, const void *nonce) {
+static inline void zssp_mb_begin(const IMB_MGR *manager, const void *memory, void *stream, uint32_t high, uint64_t counter) {
   const struct zssp_mb_packet_key *key = (const struct zssp_mb_packet_key *)memory;
+  uint8_t nonce[12];
+  zssp_mb_write_nonce(nonce, high, counter);
   IMB_AES256_GCM_INIT(manager, &key->key, &((struct zssp_mb_packet_stream *)stream)->state, nonce, NULL, 0);
 }
 

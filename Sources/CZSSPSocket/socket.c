@@ -8,9 +8,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
-#include <sched.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -58,18 +56,6 @@ bool czssp_udp_can_segment(int socket) {
   int size = 0;
   socklen_t length = sizeof size;
   return getsockopt(socket, IPPROTO_UDP, UDP_SEGMENT, &size, &length) == 0;
-}
-
-int czssp_nice_thread(int value) {
-  // Of a thread, on Linux, when the process is 0.
-  return setpriority(PRIO_PROCESS, 0, value) < 0 ? -errno : 0;
-}
-
-int czssp_pin_thread(int first, int count) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  for (int processor = first; processor < first + count; processor++) CPU_SET(processor, &set);
-  return sched_setaffinity(0, sizeof set, &set) < 0 ? -errno : 0;
 }
 
 #endif

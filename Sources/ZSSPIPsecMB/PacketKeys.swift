@@ -18,16 +18,13 @@
       let size = plaintext.byteCount
       // C writes to it, so what a span would check is checked here.
       precondition(output.byteCount == size + 16, "the output is 16 bytes longer than the plaintext")
-      let nonce = nonce.bytes
       output.withUnsafeMutableBytes { output in
         guard let output = output.baseAddress else { return }
         plaintext.withUnsafeBytes { plaintext in
           authenticating.withUnsafeBytes { additional in
-            nonce.span.withUnsafeBufferPointer { nonce in
-              zssp_mb_seal(
-                manager, key.address, output, plaintext.baseAddress, size, nonce.baseAddress, additional.baseAddress,
-                additional.count, output + size)
-            }
+            zssp_mb_seal(
+              manager, key.address, output, plaintext.baseAddress, size, nonce.high, nonce.counter,
+              additional.baseAddress, additional.count, output + size)
           }
         }
       }
@@ -36,17 +33,14 @@
     func open(_ message: inout MutableRawSpan, nonce: Nonce, authenticating: RawSpan) -> Bool {
       guard message.byteCount >= 16 else { return false }
       let size = message.byteCount - 16
-      let nonce = nonce.bytes
       var tag = InlineArray<16, UInt8>(repeating: 0)
       message.withUnsafeMutableBytes { message in
         authenticating.withUnsafeBytes { additional in
-          nonce.span.withUnsafeBufferPointer { nonce in
-            var tag = tag.mutableSpan
-            tag.withUnsafeMutableBufferPointer { tag in
-              zssp_mb_open(
-                manager, key.address, message.baseAddress, message.baseAddress, size, nonce.baseAddress,
-                additional.baseAddress, additional.count, tag.baseAddress)
-            }
+          var tag = tag.mutableSpan
+          tag.withUnsafeMutableBufferPointer { tag in
+            zssp_mb_open(
+              manager, key.address, message.baseAddress, message.baseAddress, size, nonce.high, nonce.counter,
+              additional.baseAddress, additional.count, tag.baseAddress)
           }
         }
       }

@@ -13,10 +13,7 @@
 
     func begin(_ direction: PacketDirection, nonce: Nonce) {
       self.direction = direction
-      let nonce = nonce.bytes
-      nonce.span.withUnsafeBufferPointer {
-        zssp_mb_begin(key.manager, key.key.address, memory.address, $0.baseAddress)
-      }
+      zssp_mb_begin(key.manager, key.key.address, memory.address, nonce.high, nonce.counter)
     }
 
     func update(_ input: RawSpan, into output: inout MutableRawSpan) {

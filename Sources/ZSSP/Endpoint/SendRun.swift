@@ -71,12 +71,20 @@ public struct SendRun: ~Copyable {
   private mutating func appendWhole(_ message: RawSpan, _ size: Int) {
     let datagramSize = size + FragmentHeader.size
     let header = FragmentHeader(keyID: keyID, number: 0, count: 1, type: .data, counter: counter)
-    let (packetKey, nonce) = (packetKey, header.nonce)
     prepareDatagram(size: datagramSize)
-    outbox.append(size: datagramSize, to: address) { datagram in
+    Self.seal(message, header, under: packetKey, into: &outbox, size: datagramSize, to: address)
+  }
+
+  /// A function of its own to which the key is lent: that costs no reference count.
+  @inline(never)
+  private static func seal(
+    _ message: RawSpan, _ header: FragmentHeader, under key: any PacketKey, into outbox: inout DatagramBatch,
+    size: Int, to address: Address
+  ) {
+    outbox.append(size: size, to: address) { datagram in
       header.write(to: &datagram)
-      var body = datagram.slice(FragmentHeader.size..<datagramSize)
-      packetKey.seal(message, nonce: nonce, authenticating: RawSpan(), into: &body)
+      var body = datagram.slice(FragmentHeader.size..<size)
+      key.seal(message, nonce: header.nonce, authenticating: RawSpan(), into: &body)
     }
   }
 

@@ -24,7 +24,7 @@ public struct Nonce: Sendable, Hashable {
   init(_ type: PacketType, _ counter: UInt64) { self.init(type: type.rawValue, counter: counter) }
 
   /// The first four bytes as a big-endian integer.
-  public var high: UInt32 { UInt32(reserved) << 8 | UInt32(type) }
+  @inlinable public var high: UInt32 { UInt32(reserved) << 8 | UInt32(type) }
 
   /// The twelve bytes.
   public var bytes: InlineArray<12, UInt8> {

@@ -120,13 +120,15 @@ final class SendQueue: Sendable {
     var admitted: [Waiter] = []
     let taken = state.withLockedValue { state in
       var taken: [Item] = []
-      var sum = 0
+      var (sum, isEmptying) = (0, false)
       while sum < weight, let item = state.items.popFirst() {
         sum += item.weight
         taken.append(item)
       }
       state.weight -= sum
-      while state.weight < limit, !state.waiters.isEmpty {
+      // Those who wait are let in together, when there is room for many: to wake them costs as much as to send.
+      while state.weight < limit, isEmptying || state.weight <= limit / 2, !state.waiters.isEmpty {
+        isEmptying = true
         let waiter = state.waiters.removeFirst()
         for item in waiter.items { state.append(item) }
         admitted.append(waiter)

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#if defined(__linux__)
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sched.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "CZSSPSocket.h"
+
+/// The first version of the kernel's structure, which older C libraries do not declare.
+struct attributes {
+  uint32_t size;
+  uint32_t policy;
+  uint64_t flags;
+  int32_t nice;
+  uint32_t priority;
+  uint64_t runtime;
+  uint64_t deadline;
+  uint64_t period;
+};
+
+int czssp_nice_thread(int value) {
+  // A thread that runs is left alone until its slice is over, some milliseconds, whoever wakes up meanwhile. Since
+  // Linux 6.12 the slice can be shorter.
+  const struct attributes attributes = {
+      .size = sizeof attributes, .policy = SCHED_OTHER, .nice = value, .runtime = 100 * 1000};
+  if (syscall(SYS_sched_setattr, 0, &attributes, 0) == 0) return 0;
+  // Of a thread, on Linux, when the process is 0.
+  return setpriority(PRIO_PROCESS, 0, value) < 0 ? -errno : 0;
+}
+
+int czssp_pin_thread(int first, int count) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (int processor = first; processor < first + count; processor++) CPU_SET(processor, &set);
+  return sched_setaffinity(0, sizeof set, &set) < 0 ? -errno : 0;
+}
+
+#endif
