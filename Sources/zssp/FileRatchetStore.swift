@@ -8,7 +8,7 @@ import ZSSPNIO
 /// Good for a few peers. The file is created 0600, and locked against a second process by a file beside it.
 actor FileRatchetStore: RatchetStore {
   private let path: String
-  private let lock: Int32
+  private var lock: Int32
   private var memory: MemoryRatchetStore
 
   /// Opens the file, or begins with nothing if there is none.
@@ -19,20 +19,28 @@ actor FileRatchetStore: RatchetStore {
       throw .usage("--store \(path): cannot create the lock beside it: \(String(cString: strerror(errno)))")
     }
     guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-      close(lock)
+      Foundation.close(lock)
       throw .usage("--store \(path): in use by another process")
     }
     do {
       memory = try Self.load(path)
     } catch {
-      close(lock)
+      Foundation.close(lock)
       throw error
     }
   }
 
-  deinit { close(lock) }
+  deinit { if lock >= 0 { Foundation.close(lock) } }
+
+  /// Gives the file back. Nothing can be asked afterwards.
+  func close() {
+    guard lock >= 0 else { return }
+    Foundation.close(lock)
+    lock = -1
+  }
 
   func answer(_ request: StoreRequest) -> StoreAnswer {
+    guard lock >= 0 else { return .failed }
     var next = memory
     let answer = next.answer(request)
     guard case .swapped = answer else { return answer }

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// Runs the `zssp` that was built beside the tests.
-final class Tool {
+final class Tool: Sendable {
   /// What a finished run left.
   struct Result {
     let exitCode: Int32
