@@ -34,7 +34,7 @@
           return try Self.codec(of: database, path, provider, options)
         }
         try check.close()
-        writer = try DatabaseQueue(path: name, configuration: Self.writerConfiguration())
+        writer = try DatabaseQueue(path: name, configuration: Self.writerConfiguration(options))
         try writer.writeWithoutTransaction { database in
           try options.schema.migrate(database)
           try Self.erase(database)
@@ -73,7 +73,8 @@
       return configuration
     }
 
-    private static func writerConfiguration() -> Configuration {
+    private static func writerConfiguration(_ options: SQLiteStoreOptions) -> Configuration {
+      let level = options.syncsCommits ? 2 : 0
       var configuration = Configuration()
       configuration.busyMode = .timeout(1)
       configuration.label = "zssp ratchets, writing"
@@ -81,11 +82,11 @@
         // Of the log each commit is synced, on Apple's systems down to the medium; what is deleted is overwritten.
         try database.execute(
           sql: """
-            PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;
+            PRAGMA journal_mode = WAL; PRAGMA synchronous = \(level); PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;
             PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;
             """)
         guard try String.fetchOne(database, sql: "PRAGMA journal_mode") == "wal",
-          try Int.fetchOne(database, sql: "PRAGMA synchronous") == 2
+          try Int.fetchOne(database, sql: "PRAGMA synchronous") == level
         else { throw DatabaseError(resultCode: .SQLITE_ERROR, message: "the file system has no write-ahead log") }
       }
       return configuration

@@ -23,6 +23,8 @@
     /// For tests: called on the writing thread before a commit, with the number of swaps that share it. What it throws
     /// the commit fails with.
     package var willCommit: (@Sendable (Int) throws -> Void)?
+    /// For tests: whether commits are synced, without which they do not survive a loss of power.
+    package var syncsCommits = true
     /// For tests: the versions of the database's layout that are known.
     var schema = Schema.current
 

@@ -90,6 +90,10 @@
     }
   }
 
+  extension RatchetState {
+    var keyBytes: [UInt8] { key.bytes.array }
+  }
+
   extension StoreAnswer {
     var isSwapped: Bool { if case .swapped = self { true } else { false } }
     var isFailed: Bool { if case .failed = self { true } else { false } }
