@@ -134,28 +134,12 @@
           try connection.rows.forEach(in: database) { row in
             switch row {
             case .failure(let damaged): problems.append(damaged.description)
-            case .success((let peer, let pair)): problems += Self.problems(of: pair, peer, &owners)
+            case .success((let peer, let pair)): problems += pair.problems(of: peer, &owners)
             }
           }
           return problems
         }
       }
-    }
-
-    private static func problems(
-      of pair: RatchetPair, _ peer: PublicKey, _ owners: inout [Fingerprint: PublicKey]
-    ) -> [String] {
-      var problems: [String] = []
-      for state in [pair.state1, pair.state2].compactMap(\.self) {
-        if state.isEmpty != (state.chainLength == 0) {
-          problems.append("the row of \(peer) has a state with a chain length that it cannot have")
-        }
-        guard !state.isEmpty else { continue }
-        if let other = owners.updateValue(peer, forKey: state.fingerprint) {
-          problems.append("the rows of \(other) and \(peer) have a state in common")
-        }
-      }
-      return problems
     }
   }
 #endif

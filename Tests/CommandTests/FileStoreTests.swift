@@ -16,7 +16,7 @@ struct FileStoreTests {
     private var path: String { tool.path("store") }
 
     func open() throws -> any RatchetStore { try FileRatchetStore(path: path) }
-    func close(_ store: any RatchetStore) async throws { await (store as? FileRatchetStore)?.close() }
+    func close(_ store: any RatchetStore) async throws { await (store as? FileRatchetStore)?.finish() }
     func contents(of store: any RatchetStore) throws -> [UInt8]? { Array(try Data(contentsOf: URL(filePath: path))) }
   }
 
