@@ -2,7 +2,7 @@
 
 /// One measured figure, with what bounds it, taken in the same run.
 public struct Figure: Sendable, Codable, Hashable {
-  /// Which benchmark it belongs to: crypto, path, handshake, sessions.
+  /// Which benchmark it belongs to: crypto, path, handshake, sessions, store.
   public let benchmark: String
   /// What was measured.
   public let name: String
@@ -20,7 +20,7 @@ public struct Figure: Sendable, Codable, Hashable {
   public let ratio: Double?
 
   /// The figure of some rounds.
-  init(
+  package init(
     _ benchmark: String, _ name: String, _ rounds: [Double], _ unit: String, bound: (String, [Double])? = nil,
     higherIsBetter: Bool = false
   ) {

@@ -4,7 +4,7 @@ import Foundation
 import ZSSP
 import ZSSPBenchmark
 
-struct Bench: ParsableCommand {
+struct Bench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measure how fast this build is on this machine, beside what bounds it.",
     discussion: """
@@ -15,10 +15,10 @@ struct Bench: ParsableCommand {
 
   /// What to measure.
   enum Subject: String, ExpressibleByArgument, CaseIterable {
-    case crypto, path, handshake, sessions, all
+    case crypto, path, handshake, sessions, store, all
   }
 
-  @Argument(help: "crypto, path, handshake, sessions, or all.")
+  @Argument(help: "crypto, path, handshake, sessions, store, or all.")
   var subject = Subject.all
 
   @Option(help: "How often each thing is measured.")
@@ -29,6 +29,15 @@ struct Bench: ParsableCommand {
 
   @Option(help: "How many sessions the benchmark of sessions makes; each takes a handshake.")
   var sessions = 10_000
+
+  @Option(help: ArgumentHelp("How many initiators come at once in the benchmark of stores.", valueName: "a,b,c"))
+  var initiators = "1,16,256"
+
+  @Option(
+    help: ArgumentHelp(
+      "Where the benchmark of stores has its databases: a folder on the disk to be measured. The folder for temporary files by default.",
+      valueName: "folder"))
+  var folder: String?
 
   @OptionGroup var crypto: CryptoOption
 
@@ -43,9 +52,20 @@ struct Bench: ParsableCommand {
     guard (128...10_000_000).contains(sessions) else {
       throw ValidationError("--sessions \(sessions): must be 128 to 10000000")
     }
+    _ = try crowds()
   }
 
-  func run() throws {
+  /// The numbers of initiators.
+  private func crowds() throws -> [Int] {
+    try initiators.split(separator: ",", omittingEmptySubsequences: false).map { text in
+      guard let count = Int(text), (1...10_000).contains(count) else {
+        throw ValidationError("--initiators \(initiators): '\(text)' is not a number from 1 to 10000")
+      }
+      return count
+    }
+  }
+
+  func run() async throws {
     let provider = try crypto.provider()
     var effort = BenchmarkEffort()
     (effort.rounds, effort.duration, effort.sessions) = (rounds, .milliseconds(milliseconds), sessions)
@@ -59,7 +79,14 @@ struct Bench: ParsableCommand {
       if includes(.path) { try show(PathBenchmark.run(provider, effort)) }
       if includes(.handshake) { try show(HandshakeBenchmark.run(provider, effort)) }
       if includes(.sessions) { try show(SessionsBenchmark.run(provider, effort)) }
+      if includes(.store) {
+        let benchmark = StoreComparison(
+          provider: provider, effort: effort, folder: folder ?? FileManager.default.temporaryDirectory.path)
+        try await benchmark.run(crowds()) { try show($0) }
+      }
     } catch let error as EncodingError {
+      throw error
+    } catch let error as CommandFailure {
       throw error
     } catch {
       throw CommandFailure.failed("a benchmark failed: \(error)")
@@ -81,8 +108,8 @@ struct Bench: ParsableCommand {
   private func line(_ figure: Figure) -> String {
     var text =
       figure.benchmark.padding(toLength: 10, withPad: " ", startingAt: 0)
-      + figure.name.padding(toLength: 42, withPad: " ", startingAt: 0)
-      + String(format: "%10.1f %@", figure.value, figure.unit)
+      + figure.name.padding(toLength: 50, withPad: " ", startingAt: 0)
+      + String(format: figure.unit.isEmpty ? "%12.3f" : "%10.1f %@", figure.value, figure.unit)
     if let bound = figure.bound, let value = figure.boundValue, let ratio = figure.ratio {
       text += String(format: "   %.0f %% of %@ (%.1f %@)", 100 * ratio, bound, value, figure.unit)
     }
