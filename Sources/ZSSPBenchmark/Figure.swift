@@ -38,7 +38,7 @@ public struct Figure: Sendable, Codable, Hashable {
 
 extension [Double] {
   /// The median; 0 of nothing.
-  var median: Double {
+  package var median: Double {
     guard !isEmpty else { return 0 }
     let sorted = sorted()
     let middle = count / 2

@@ -15,9 +15,11 @@
     /// Opens a database, or first makes one where there is none. What is not ours, newer, damaged or encrypted under another
     /// key is refused before anything is written.
     ///
-    /// - Parameter creates: whether one is made. A store that was open and is gone is not replaced by an empty one.
+    /// - Parameters:
+    ///   - isFirst: whether the store has not been open before.
+    ///   - creates: whether one is made. A store that was open and is gone is not replaced by an empty one.
     init(
-      _ file: StoreFile, _ provider: any CryptoProvider, _ options: SQLiteStoreOptions, creates: Bool
+      _ file: StoreFile, _ provider: any CryptoProvider, _ options: SQLiteStoreOptions, isFirst: Bool, creates: Bool
     ) throws(SQLiteStoreError) {
       let path = file.path
       do {
@@ -30,7 +32,8 @@
         let name = Self.name(path, options)
         let check = try DatabaseQueue(path: name, configuration: Self.readerConfiguration())
         let codec = try check.unsafeRead { database in
-          try options.schema.check(database, path: path)
+          // All pages once; an outage of a large store would take long if they were read again for each attempt.
+          try options.schema.check(database, path: path, readsAll: isFirst)
           return try Self.codec(of: database, path, provider, options)
         }
         try check.close()

@@ -13,7 +13,7 @@
     /// The most swaps that share one commit.
     public var commitLimit = 1024
     /// How long after a swap the key that it replaced may still be found in the file: the replaced pages of the
-    /// database's log are erased when this has passed.
+    /// database's log are erased when this has passed, at most a day.
     public var eraseAfter = Duration.seconds(2)
     /// Is told when the disk or the database begins to fail: once, until it has worked again. Called on a thread of the store.
     public var onFailure: (@Sendable (SQLiteStoreError) -> Void)?

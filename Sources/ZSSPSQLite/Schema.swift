@@ -43,7 +43,7 @@
     }
 
     /// Checks that a database is one of ours that this version can use. Writes nothing.
-    func check(_ database: Database, path: String) throws {
+    func check(_ database: Database, path: String, readsAll: Bool) throws {
       guard try Int32.fetchOne(database, sql: "PRAGMA application_id") == Self.applicationID else {
         throw SQLiteStoreError.notOurs(path: path)
       }
@@ -52,14 +52,16 @@
       guard found > 0, try database.tableExists("meta"), try database.tableExists("peers") else {
         throw SQLiteStoreError.damaged(path: path, reason: "tables are missing")
       }
-      if let problem = try Self.problems(database, limit: 1).first {
+      if readsAll, let problem = try Self.problems(database, "quick_check", limit: 1).first {
         throw SQLiteStoreError.damaged(path: path, reason: problem)
       }
     }
 
-    /// What SQLite finds wrong with the pages and the indexes, at most so many things.
-    static func problems(_ database: Database, limit: Int) throws -> [String] {
-      try String.fetchAll(database, sql: "PRAGMA integrity_check(\(limit))").filter { $0 != "ok" }
+    /// What SQLite finds wrong with the pages and, unless it is a `quick_check`, the indexes; at most so many things.
+    static func problems(
+      _ database: Database, _ check: String = "integrity_check", limit: Int
+    ) throws -> [String] {
+      try String.fetchAll(database, sql: "PRAGMA \(check)(\(limit))").filter { $0 != "ok" }
     }
 
     private static func version(of database: Database) throws -> Int {

@@ -33,7 +33,8 @@
     init(_ path: String, _ provider: any CryptoProvider, _ options: SQLiteStoreOptions) throws(SQLiteStoreError) {
       let file = try StoreFile(path)
       (self.path, self.provider, self.options) = (file.path, provider, options)
-      state = Mutex(State(file: file, connection: try Connection(file, provider, options, creates: !file.exists)))
+      state = Mutex(
+        State(file: file, connection: try Connection(file, provider, options, isFirst: true, creates: !file.exists)))
     }
 
     /// The connection, after another attempt to open it if there is none. To be called on `queue`.
@@ -48,7 +49,7 @@
         // What it cannot do on a disk that fails does not matter: the next connection reads what is there.
         do { try discarded.close() } catch { report(SQLiteStoreError(error, path: path)) }
       }
-      let new = try Connection(file, provider, options, creates: false)
+      let new = try Connection(file, provider, options, isFirst: false, creates: false)
       state.withLock { $0.connection = new }
       return new
     }
@@ -96,7 +97,7 @@
         let current = state.withLock { $0.connection }
         let connection =
           if let current { current } else { try await onQueue { $0 } }
-        let answer = try await connection.reader.read { try body(connection.rows, $0) }
+        let answer = try await read(connection, body)
         let isCurrent = state.withLock { state in
           state.statistics.reads += 1
           return state.connection === connection
@@ -107,6 +108,17 @@
       } catch {
         report(SQLiteStoreError(error, path: path))
         return fail()
+      }
+    }
+
+    /// Reads, whether the task that asks is cancelled or not. What `body` reads is one statement, hence of one moment.
+    private func read(
+      _ connection: Connection, _ body: @escaping @Sendable (Rows, Database) throws -> StoreAnswer
+    ) async throws -> StoreAnswer {
+      try await withCheckedThrowingContinuation { continuation in
+        connection.reader.asyncUnsafeRead { database in
+          continuation.resume(with: Result { try body(connection.rows, database.get()) })
+        }
       }
     }
 
@@ -123,8 +135,8 @@
         return !state.isErasureDue
       }
       guard isNew else { return }
-      let delay = DispatchTimeInterval.nanoseconds(Int(clamping: Int64(options.eraseAfter / .nanoseconds(1))))
-      queue.asyncAfter(deadline: .now() + delay) { [weak self] in
+      let delay = min(max(options.eraseAfter, .zero), .seconds(86_400))
+      queue.asyncAfter(deadline: .now() + .milliseconds(Int(delay / .milliseconds(1)))) { [weak self] in
         guard let self, let connection = state.withLock({ $0.connection }) else { return }
         do throws(SQLiteStoreError) {
           try erase(connection)

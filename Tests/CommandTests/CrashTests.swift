@@ -5,7 +5,7 @@
   import ZSSPStoreTesting
 
   /// Two processes in persistent mode over databases, killed at random moments of handshakes and re-keys. `ZSSP_CRASHES` says
-  /// how often, `ZSSP_CRASH_SEED` from which seed.
+  /// how often, `ZSSP_CRASH_SEED` from which seed. Files are changed by nobody else, but when the operators restore a backup.
   @Suite("Processes that are killed", .timeLimit(.minutes(60)))
   struct CrashTests {
     private static let crashes = Int(ProcessInfo.processInfo.environment["ZSSP_CRASHES"] ?? "") ?? 10
@@ -69,6 +69,8 @@
         expectNoDowngrade(kill(listener, connect, &random))
         crashes += 1
         try check()
+        if crashes % 8 == 1 { try backUp() }
+        if crashes % 8 == 5 { try restore() }
         guard crashes < Self.crashes else { break }
         // Killed on the way to a session, from the first packet to the first re-keys.
         let second = try listen()
@@ -81,6 +83,31 @@
       connect.interrupt()
       listener.run.interrupt()
       expectNoDowngrade([connect.finish(), listener.run.finish()])
+      try check()
+    }
+
+    private static let files = ["alice.db", "bob.db"].flatMap { name in ["", "-wal"].map { name + $0 } }
+
+    /// What the killed processes have left, of both sides at one time.
+    private func backUp() throws {
+      let folder = peers.tool.path("backup")
+      if FileManager.default.fileExists(atPath: folder) { try FileManager.default.removeItem(atPath: folder) }
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+      for file in Self.files where FileManager.default.fileExists(atPath: peers.tool.path(file)) {
+        try FileManager.default.copyItem(atPath: peers.tool.path(file), toPath: "\(folder)/\(file)")
+      }
+    }
+
+    /// The operators restored a backup: on both sides, for one side alone loses its ratchet by that.
+    private func restore() throws {
+      for name in Self.files + ["alice.db-shm", "bob.db-shm"] {
+        let path = peers.tool.path(name)
+        if FileManager.default.fileExists(atPath: path) { try FileManager.default.removeItem(atPath: path) }
+        let backup = peers.tool.path("backup/\(name)")
+        if FileManager.default.fileExists(atPath: backup) {
+          try FileManager.default.copyItem(atPath: backup, toPath: path)
+        }
+      }
       try check()
     }
 

@@ -24,6 +24,7 @@ struct StoreComparison {
   private struct Rounds {
     var requests: [Double] = []
     var handshakes: [Double] = []
+    var roundTrips: [Double] = []
     var requestCommits: [Double] = []
     var handshakeCommits: [Double] = []
   }
@@ -61,6 +62,10 @@ struct StoreComparison {
           "store", "handshakes, \(count) at once, \(kind.rawValue)", found.handshakes, "1/s",
           bound: kind == .memory ? nil : ("those in memory", memory.handshakes), higherIsBetter: true))
       if kind != .memory { figures.append(Figure("store", "  commits per handshake", found.handshakeCommits, "")) }
+      figures.append(
+        Figure(
+          "store", "  round trip of another session meanwhile", found.roundTrips, "µs",
+          bound: kind == .memory ? nil : ("that in memory", memory.roundTrips)))
     }
     return figures
   }
@@ -71,18 +76,21 @@ struct StoreComparison {
       rounds.requests.append(
         try await StoreBenchmark.handshakes(InMemoryRatchetStore(), initiators: count, for: effort.duration))
       let load = HandshakeLoad(provider: provider, initiators: count)
-      rounds.handshakes.append(try await load.rate(InMemoryRatchetStore(), for: effort.duration))
+      let result = try await load.run(InMemoryRatchetStore(), for: effort.duration)
+      rounds.handshakes.append(result.rate)
+      rounds.roundTrips.append(result.roundTrip)
     #if SQLite
       case .single, .group:
         let requests = try await inDatabase(kind) { store in
           try await StoreBenchmark.handshakes(store, initiators: count, for: effort.duration)
         }
-        rounds.requests.append(requests.rate)
+        rounds.requests.append(requests.result)
         rounds.requestCommits.append(requests.commits)
         let handshakes = try await inDatabase(kind) { store in
-          try await HandshakeLoad(provider: provider, initiators: count).rate(store, for: effort.duration)
+          try await HandshakeLoad(provider: provider, initiators: count).run(store, for: effort.duration)
         }
-        rounds.handshakes.append(handshakes.rate)
+        rounds.handshakes.append(handshakes.result.rate)
+        rounds.roundTrips.append(handshakes.result.roundTrip)
         rounds.handshakeCommits.append(handshakes.commits)
     #endif
     }
@@ -90,9 +98,9 @@ struct StoreComparison {
 
   #if SQLite
     /// What `body` measures with a new database, and the commits per swap.
-    private func inDatabase(
-      _ kind: Kind, _ body: (SQLiteRatchetStore) async throws -> Double
-    ) async throws -> (rate: Double, commits: Double) {
+    private func inDatabase<Result>(
+      _ kind: Kind, _ body: (SQLiteRatchetStore) async throws -> Result
+    ) async throws -> (result: Result, commits: Double) {
       let path = temporaryPath()
       defer { for suffix in ["", "-wal", "-shm", ".lock"] { unlink(path + suffix) } }
       var options = SQLiteStoreOptions()
@@ -104,9 +112,9 @@ struct StoreComparison {
         throw CommandFailure.usage("--folder: \(error)")
       }
       return try await store.whileOpen {
-        let rate = try await body(store)
+        let result = try await body(store)
         let statistics = store.statistics
-        return (rate, Double(statistics.commits) / Double(max(1, statistics.swaps)))
+        return (result, Double(statistics.commits) / Double(max(1, statistics.swaps)))
       }
     }
   #endif
