@@ -156,8 +156,11 @@ let package = Package(
         .product(name: "NIOPosix", package: "swift-nio"),
       ],
       swiftSettings: common),
-    // A file system for SQLite that can lose power, for tests. Without the library's header there is nothing in it.
-    .target(name: "CPowerCut", path: "Tests/CPowerCut"),
+    // A file system for SQLite that can lose power, for tests. Without the trait there is nothing in it.
+    .target(
+      name: "CPowerCut", path: "Tests/CPowerCut",
+      cSettings: [.define("ZSSP_SQLITE", .when(traits: ["SQLite"]))],
+      linkerSettings: [.linkedLibrary("sqlite3", .when(traits: ["SQLite"]))]),
     .testTarget(
       name: "ZSSPSQLiteTests",
       dependencies: [

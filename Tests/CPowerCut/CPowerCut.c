@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "CPowerCut.h"
 
-#if __has_include(<sqlite3.h>)
+#ifdef ZSSP_SQLITE
 
 #include <fcntl.h>
 #include <pthread.h>

@@ -2,7 +2,7 @@
 
 // A file system for SQLite, by the name "powercut", over that of the system. It remembers which writes were synced, and can fail,
 // or lose power: then what was not synced is lost, torn or kept, as a seed says. One for the whole process; without
-// SQLite's header there is none.
+// the package trait SQLite there is none.
 #ifndef CPOWERCUT_H
 #define CPOWERCUT_H
 
