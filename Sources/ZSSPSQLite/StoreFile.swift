@@ -91,6 +91,10 @@
 
     /// Makes a database: `fill` writes it to a file of another name, which then takes its place, whole and durable.
     func create(_ fill: (String) throws(SQLiteStoreError) -> Void) throws(SQLiteStoreError) {
+      // SQLite would take what is in it for the last commits of the new database.
+      for log in ["-wal", "-journal"].map({ path + $0 }) where access(log, F_OK) == 0 {
+        throw .noAccess(path: path, reason: "cannot be made: \(log) is the log of a database that is gone; remove it")
+      }
       let temporary = "\(path).\(UInt64.random(in: .min ... .max)).tmp"
       let descriptor = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
       guard descriptor >= 0 else { throw failure() }

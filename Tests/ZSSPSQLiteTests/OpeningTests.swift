@@ -198,6 +198,20 @@
       try await store.close()
     }
 
+    @Test("bug: the log of a database that was removed was taken for the last commits of a new one")
+    func aLogWithoutItsDatabaseIsNotTaken() async throws {
+      let (database, copy) = (try await filled(), try Database())
+      let store = try database.open { $0.eraseAfter = .seconds(1000) }
+      #expect(await store.swap(try Sample.peer(9), .empty, RatchetPair(Sample.state(9))).isSwapped)
+      try FileManager.default.copyItem(atPath: database.path + "-wal", toPath: copy.path + "-wal")
+      try await store.close()
+      let log = try Data(contentsOf: URL(filePath: copy.path + "-wal"))
+      let error = try copy.refusal()
+      #expect(error.description.contains("\(copy.path)-wal is the log of a database that is gone"), "\(error)")
+      #expect(try Data(contentsOf: URL(filePath: copy.path + "-wal")) == log)
+      #expect(!FileManager.default.fileExists(atPath: copy.path))
+    }
+
     /// SQLite takes a name that begins with file: for more than a name.
     @Test func aNameThatLooksLikeAnAddressIsAName() async throws {
       let database = try Database()
