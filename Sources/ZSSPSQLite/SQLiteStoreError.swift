@@ -79,7 +79,9 @@
     private static func cause(of error: DatabaseError, path: String) -> SQLiteStoreError {
       let reason = "\(error.message ?? "unknown error") (SQLite \(error.extendedResultCode.rawValue))"
       return switch error.resultCode {
+      // The index of the log is a file of 32 kB, which is made when a database is opened.
       case .SQLITE_FULL: .full(path: path)
+      case .SQLITE_IOERR where error.extendedResultCode == .SQLITE_IOERR_SHMSIZE: .full(path: path)
       case .SQLITE_READONLY: .readOnly(path: path)
       case .SQLITE_CORRUPT, .SQLITE_NOTADB: .damaged(path: path, reason: reason)
       case .SQLITE_BUSY, .SQLITE_LOCKED: .inUse(path: path)

@@ -172,6 +172,12 @@
       try await opened.close()
     }
 
+    @Test("bug: a disk without room for the index of the log was reported as an I/O error with a number")
+    func aDiskWithoutRoomForTheIndexIsFull() {
+      let error = DatabaseError(resultCode: .SQLITE_IOERR_SHMSIZE)
+      #expect(SQLiteStoreError(error, path: "store") == .full(path: "store"))
+    }
+
     @Test func anOlderStoreIsMigratedOrLeft() async throws {
       let database = try await filled()
       var next = Schema.current
