@@ -23,14 +23,17 @@ let package = Package(
     .library(name: "ZSSPIPsecMB", targets: ["ZSSPIPsecMB"]),
     .library(name: "ZSSPProviders", targets: ["ZSSPProviders"]),
     .library(name: "ZSSPNIO", targets: ["ZSSPNIO"]),
+    .library(name: "ZSSPSQLite", targets: ["ZSSPSQLite"]),
+    .library(name: "ZSSPStoreTesting", targets: ["ZSSPStoreTesting"]),
     .library(name: "ZSSPSimulator", targets: ["ZSSPSimulator"]),
     .library(name: "ZSSPBenchmark", targets: ["ZSSPBenchmark"]),
     .library(name: "ZSSPReference", targets: ["ZSSPReference"]),
     .executable(name: "zssp", targets: ["zssp"]),
   ],
   traits: [
-    .default(enabledTraits: ["SwiftCrypto"]),
+    .default(enabledTraits: ["SwiftCrypto", "SQLite"]),
     .trait(name: "SwiftCrypto", description: "The default crypto provider, ZSSPSwiftCrypto."),
+    .trait(name: "SQLite", description: "The ratchet store ZSSPSQLite. On Linux it needs libsqlite3-dev."),
     .trait(
       name: "OpenSSL", description: "The crypto provider ZSSPOpenSSL. Needs libcrypto 3 (libssl-dev) and pkg-config.",
       // Before OpenSSL 3.5 key encapsulation comes from swift-crypto.
@@ -43,6 +46,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
   ],
   targets: [
     // The protocol: no I/O, no clock, no threads, nothing imported but the standard library.
@@ -111,10 +115,17 @@ let package = Package(
         .product(name: "NIOPosix", package: "swift-nio"),
       ],
       swiftSettings: common),
+    // Ratchet states in an SQLite database. Without its trait there is nothing in it.
+    .target(
+      name: "ZSSPSQLite",
+      dependencies: ["ZSSP", .product(name: "GRDB", package: "GRDB.swift", condition: .when(traits: ["SQLite"]))],
+      swiftSettings: common),
+    // What a ratchet store must do, as cases for the tests of whoever writes one.
+    .target(name: "ZSSPStoreTesting", dependencies: ["ZSSP"], swiftSettings: common),
     .executableTarget(
       name: "zssp",
       dependencies: [
-        "ZSSP", "ZSSPSwiftCrypto", "ZSSPProviders", "ZSSPNIO", "ZSSPSimulator", "ZSSPBenchmark",
+        "ZSSP", "ZSSPSwiftCrypto", "ZSSPProviders", "ZSSPNIO", "ZSSPSQLite", "ZSSPSimulator", "ZSSPBenchmark",
         .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
@@ -150,16 +161,29 @@ let package = Package(
     .testTarget(
       name: "ZSSPNIOTests",
       dependencies: [
-        "ZSSP", "ZSSPSwiftCrypto", "ZSSPProviders", "ZSSPNIO", "CZSSPSocket",
+        "ZSSP", "ZSSPSwiftCrypto", "ZSSPProviders", "ZSSPNIO", "ZSSPStoreTesting", "CZSSPSocket",
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
       ],
       swiftSettings: common),
+    // A file system for SQLite that can lose power, for tests. Without the trait there is nothing in it.
+    .target(
+      name: "CPowerCut", path: "Tests/CPowerCut",
+      cSettings: [.define("ZSSP_SQLITE", .when(traits: ["SQLite"]))],
+      linkerSettings: [.linkedLibrary("sqlite3", .when(traits: ["SQLite"]))]),
+    .testTarget(
+      name: "ZSSPSQLiteTests",
+      dependencies: [
+        "ZSSP", "ZSSPSwiftCrypto", "ZSSPSQLite", "ZSSPStoreTesting", "CPowerCut",
+        .product(name: "GRDB", package: "GRDB.swift", condition: .when(traits: ["SQLite"])),
+      ],
+      swiftSettings: common),
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "zssp", .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
+        "zssp", "ZSSP", "ZSSPStoreTesting",
+        .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
       ],
       swiftSettings: common),
   ]

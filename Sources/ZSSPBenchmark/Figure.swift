@@ -3,7 +3,7 @@ import ZSSP
 
 /// One measured figure, with what bounds it, taken in the same run.
 public struct Figure: Sendable, Codable, Hashable {
-  /// Which benchmark it belongs to: crypto, path, handshake, sessions, challenge, shards.
+  /// Which benchmark it belongs to: crypto, path, handshake and so on.
   public let benchmark: String
   /// What was measured.
   public let name: String
@@ -21,7 +21,7 @@ public struct Figure: Sendable, Codable, Hashable {
   public let ratio: Double?
 
   /// The figure of some rounds.
-  init(
+  package init(
     _ benchmark: String, _ name: String, _ rounds: [Double], _ unit: String, bound: (String, [Double])? = nil,
     higherIsBetter: Bool = false
   ) {
@@ -39,7 +39,7 @@ public struct Figure: Sendable, Codable, Hashable {
 
 extension [Double] {
   /// The median; 0 of nothing.
-  var median: Double {
+  package var median: Double {
     guard !isEmpty else { return 0 }
     let sorted = sorted()
     let middle = count / 2

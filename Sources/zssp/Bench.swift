@@ -15,10 +15,10 @@ struct Bench: AsyncParsableCommand {
 
   /// What to measure.
   enum Subject: String, ExpressibleByArgument, CaseIterable {
-    case crypto, path, handshake, challenge, sessions, shards, udp, flood, all
+    case crypto, path, handshake, challenge, sessions, shards, udp, flood, store, all
   }
 
-  @Argument(help: "crypto, path, handshake, challenge, sessions, shards, udp, flood, or all.")
+  @Argument(help: "crypto, path, handshake, challenge, sessions, shards, udp, flood, store, or all.")
   var subject = Subject.all
 
   @Option(help: "How often each thing is measured.")
@@ -39,6 +39,15 @@ struct Bench: AsyncParsableCommand {
   @Flag(help: "Make the sessions with handshakes that are quick and not secure. What is measured of them is the same.")
   var quickHandshakes = false
 
+  @Option(help: ArgumentHelp("How many initiators come at once in the benchmark of stores.", valueName: "a,b,c"))
+  var initiators = "1,16,256"
+
+  @Option(
+    help: ArgumentHelp(
+      "Where the benchmark of stores has its databases: a folder on the disk to be measured. The folder for temporary files by default.",
+      valueName: "folder"))
+  var folder: String?
+
   @OptionGroup var crypto: CryptoOption
 
   @Flag(help: "Print one JSON object per figure and line.")
@@ -55,6 +64,17 @@ struct Bench: AsyncParsableCommand {
     guard keptKeys > 0 else { throw ValidationError("--kept-keys \(keptKeys): must be greater than 0") }
     guard (128...10_000_000).contains(sessions) else {
       throw ValidationError("--sessions \(sessions): must be 128 to 10000000")
+    }
+    _ = try crowds()
+  }
+
+  /// The numbers of initiators.
+  private func crowds() throws -> [Int] {
+    try initiators.split(separator: ",", omittingEmptySubsequences: false).map { text in
+      guard let count = Int(text), (1...10_000).contains(count) else {
+        throw ValidationError("--initiators \(initiators): '\(text)' is not a number from 1 to 10000")
+      }
+      return count
     }
   }
 
@@ -82,7 +102,14 @@ struct Bench: AsyncParsableCommand {
         if includes(.udp) { try show(await UDPBenchmark.run(provider, effort)) }
         if includes(.flood) { try show(await FloodBenchmark.run(provider, effort)) }
       #endif
+      if includes(.store) {
+        let benchmark = StoreComparison(
+          provider: provider, effort: effort, folder: folder ?? FileManager.default.temporaryDirectory.path)
+        try await benchmark.run(crowds()) { try show($0) }
+      }
     } catch let error as EncodingError {
+      throw error
+    } catch let error as CommandFailure {
       throw error
     } catch {
       throw CommandFailure.failed("a benchmark failed: \(error)")
@@ -104,8 +131,8 @@ struct Bench: AsyncParsableCommand {
   private func line(_ figure: Figure) -> String {
     var text =
       figure.benchmark.padding(toLength: 10, withPad: " ", startingAt: 0)
-      + figure.name.padding(toLength: 42, withPad: " ", startingAt: 0)
-      + String(format: "%10.1f %@", figure.value, figure.unit)
+      + figure.name.padding(toLength: 50, withPad: " ", startingAt: 0)
+      + String(format: figure.unit.isEmpty ? "%12.3f" : "%10.1f %@", figure.value, figure.unit)
     if let bound = figure.bound, let value = figure.boundValue, let ratio = figure.ratio {
       text += String(format: "   %.0f %% of %@ (%.1f %@)", 100 * ratio, bound, value, figure.unit)
     }

@@ -37,33 +37,35 @@ struct Connect: AsyncParsableCommand {
     let reporter = Reporter(json: options.json)
     let conversationOptions = try Conversation.Options(options)
     let ratchets = try await options.security.makeRatchets(peers: [peerKey])
-    let endpoint = try await Tool.bind(
-      local, try options.configuration(staticKey, ratchets.flags), store: ratchets.store)
-    let (identity, duration, limit) = (Array(options.identity.utf8), options.duration, timeout)
-    let readsInput = options.sendsStandardInput
+    try await ratchets.store.whileOpen {
+      let endpoint = try await Tool.bind(
+        local, try options.configuration(staticKey, ratchets.flags), store: ratchets.store)
+      let (identity, duration, limit) = (Array(options.identity.utf8), options.duration, timeout)
+      let readsInput = options.sendsStandardInput
 
-    let result: Void? = try await Interruption.cancelling(after: nil) {
-      let warning = Task { await DowngradeWarning.report(endpoint, reporter) }
-      defer { warning.cancel() }
-      let clock = ContinuousClock()
-      let start = clock.now
-      let session: Session
-      do throws(UDPError) {
-        session = try await endpoint.connect(
-          to: remote, key: peerKey, identity: identity, timeout: .seconds(min(limit, duration ?? limit)))
-      } catch {
-        var report = Report(error.isRejection ? "rejected" : "error")
-        (report.peer, report.reason) = (peerKey.text, "\(error)")
-        if !Task.isCancelled { reporter.report(report, "no session with \(peerKey.text)") }
-        throw error.commandFailure
+      let result: Void? = try await Interruption.cancelling(after: nil) {
+        let warning = Task { await DowngradeWarning.report(endpoint, reporter) }
+        defer { warning.cancel() }
+        let clock = ContinuousClock()
+        let start = clock.now
+        let session: Session
+        do throws(UDPError) {
+          session = try await endpoint.connect(
+            to: remote, key: peerKey, identity: identity, timeout: .seconds(min(limit, duration ?? limit)))
+        } catch {
+          var report = Report(error.isRejection ? "rejected" : "error")
+          (report.peer, report.reason) = (peerKey.text, "\(error)")
+          if !Task.isCancelled { reporter.report(report, "no session with \(peerKey.text)") }
+          throw error.commandFailure
+        }
+        let conversation = Conversation(
+          session: session, number: 1, options: conversationOptions, reporter: reporter)
+        conversation.reportUp(as: "up", after: clock.now - start)
+        try await Self.converse(conversation, readsInput: readsInput, duration: duration)
       }
-      let conversation = Conversation(
-        session: session, number: 1, options: conversationOptions, reporter: reporter)
-      conversation.reportUp(as: "up", after: clock.now - start)
-      try await Self.converse(conversation, readsInput: readsInput, duration: duration)
+      await endpoint.close()
+      if result == nil { Terminal.note("interrupted") }
     }
-    await endpoint.close()
-    if result == nil { Terminal.note("interrupted") }
   }
 
   /// Talks until there is nothing left to say, the time is over, or the session ends.

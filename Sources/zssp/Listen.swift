@@ -41,19 +41,21 @@ struct Listen: AsyncParsableCommand {
     let reporter = Reporter(json: options.json)
     let conversationOptions = try Conversation.Options(options)
     let ratchets = try await options.security.makeRatchets(peers: peers)
-    let endpoint = try await Tool.bind(
-      local, try options.configuration(staticKey, ratchets.flags), store: ratchets.store, shards: shards)
-    let (readsInput, duration) = (options.sendsStandardInput, options.duration)
+    try await ratchets.store.whileOpen {
+      let endpoint = try await Tool.bind(
+        local, try options.configuration(staticKey, ratchets.flags), store: ratchets.store, shards: shards)
+      let (readsInput, duration) = (options.sendsStandardInput, options.duration)
 
-    _ = try await Interruption.cancelling(after: duration) {
-      Self.report(endpoint, acceptsAnyone: allowed.isEmpty, reporter)
-      let warning = Task { await DowngradeWarning.report(endpoint, reporter) }
-      defer { warning.cancel() }
-      await Self.serve(endpoint, allowed, conversationOptions, reporter, readsInput: readsInput)
-      // Nobody has closed the endpoint: if it is, its socket failed, and this says how.
-      do { try await endpoint.run() } catch { throw CommandFailure.failed("\(error)") }
+      _ = try await Interruption.cancelling(after: duration) {
+        Self.report(endpoint, acceptsAnyone: allowed.isEmpty, reporter)
+        let warning = Task { await DowngradeWarning.report(endpoint, reporter) }
+        defer { warning.cancel() }
+        await Self.serve(endpoint, allowed, conversationOptions, reporter, readsInput: readsInput)
+        // Nobody has closed the endpoint: if it is, its socket failed, and this says how.
+        do { try await endpoint.run() } catch { throw CommandFailure.failed("\(error)") }
+      }
+      await endpoint.close()
     }
-    await endpoint.close()
   }
 
   private static func report(_ endpoint: UDPEndpoint, acceptsAnyone: Bool, _ reporter: Reporter) {

@@ -49,8 +49,13 @@ struct SecurityOptions: ParsableArguments {
     help: ArgumentHelp("A one-time password for the first contact with --peer; see 'zssp otp'.", valueName: "file"))
   var otpFile: String?
 
-  @Option(help: ArgumentHelp("Where to keep ratchets. Without it they are lost at the end.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp(
+      "Where to keep ratchets: sqlite:PATH, file:PATH, or a path alone. memory, as without it: they are lost at the end.",
+      valueName: "store"))
   var store: String?
+
+  @OptionGroup var storeKey: StoreKeyOption
 
   @Option(help: "Ask Hellos for a proof of work: off, auto (beyond a budget), always.")
   var challenge = Challenge.auto
@@ -97,40 +102,60 @@ struct SecurityOptions: ParsableArguments {
 
   /// A store, and the flags that fit what it holds.
   struct Ratchets {
-    let store: any RatchetStore
+    let store: any KeptRatchets
     let flags: SecurityFlags
   }
 
   /// The store, with the state that the one-time password stands for if there is none yet.
   func makeRatchets(peers: [PublicKey]) async throws(CommandFailure) -> Ratchets {
-    if store == nil {
+    // Before a store is made.
+    let password = if let otpFile { try Self.password(otpFile, peers) } else { nil as Password? }
+    let location = if let store { try StoreLocation(store) } else { StoreLocation.memory }
+    if location == .memory {
       if mode == .persistent {
-        Terminal.note("no --store given: when this ends, peers in persistent mode cannot come back")
+        Terminal.note("no --store to keep ratchets: when this ends, peers in persistent mode cannot come back")
       } else if otpFile != nil {
-        Terminal.note("no --store given: when this ends, the one-time password is used up and nothing is left of it")
+        Terminal.note(
+          "no --store to keep ratchets: when this ends, the one-time password is used up and nothing is left")
       }
     }
-    let ratchets: any RatchetStore = if let store { try FileRatchetStore(path: store) } else { InMemoryRatchetStore() }
+    // The environment may have a key for another run.
+    let isKeyMeant = location != .memory || storeKey.storeKeyFile != nil
+    let ratchets = try location.open(key: isKeyMeant ? try storeKey.key() : nil)
     var flags = flags
     // Until the first contact whoever opens insists on the password (section 9).
-    if let otpFile, try await enroll(otpFile, peers, ratchets) { flags.insert(.initiatorDisallowsDowngrade) }
+    do {
+      if let password, try await enroll(password, ratchets) { flags.insert(.initiatorDisallowsDowngrade) }
+    } catch {
+      await ratchets.finish()
+      throw error
+    }
     return Ratchets(store: ratchets, flags: flags)
   }
 
-  /// Stores the state of a one-time password unless there is a ratchet. Says whether that state is what is stored now.
-  private func enroll(
-    _ file: String, _ peers: [PublicKey], _ ratchets: any RatchetStore
-  ) async throws(CommandFailure) -> Bool {
+  /// The state that a one-time password stands for, and with whom it is shared.
+  private struct Password {
+    let file: String
+    let peer: PublicKey
+    let state: RatchetState
+  }
+
+  private static func password(_ file: String, _ peers: [PublicKey]) throws(CommandFailure) -> Password {
     guard let peer = peers.first, peers.count == 1 else {
       throw .usage("--otp-file \(file): exactly one --peer is needed to say whom the password is shared with")
     }
-    let state = try OneTimePassword.read(file)
+    return Password(file: file, peer: peer, state: try OneTimePassword.read(file))
+  }
+
+  /// Stores the state of a one-time password unless there is a ratchet. Says whether that state is what is stored now.
+  private func enroll(_ password: Password, _ ratchets: any RatchetStore) async throws(CommandFailure) -> Bool {
+    let (peer, state) = (password.peer, password.state)
     // A peer that was met before has a newer ratchet; the password has done its work.
     switch await ratchets.answer(.compareAndSwap(peer: peer, expected: .empty, new: RatchetPair(state))) {
     case .swapped: return true
     case .notSwapped:
       if case .pair(let held) = await ratchets.answer(.load(peer: peer)), held.state1 == state { return true }
-      Terminal.note("--otp-file \(file): not used, there is a ratchet for this peer")
+      Terminal.note("--otp-file \(password.file): not used, there is a ratchet for this peer")
       return false
     default: throw .usage("--store \(store ?? ""): the one-time password could not be stored")
     }

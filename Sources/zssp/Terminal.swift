@@ -13,6 +13,13 @@ enum Terminal {
   /// Writes a line of results.
   static func output(_ line: String) { write(line, to: .standardOutput) }
 
+  /// Writes a result as one line of JSON.
+  static func output(json value: some Encodable) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    output(String(decoding: try encoder.encode(value), as: UTF8.self))
+  }
+
   private static func write(_ line: String, to handle: FileHandle) {
     // A closed pipe is no reason to fail: whoever wanted to read has left.
     try? handle.write(contentsOf: Data((line + "\n").utf8))

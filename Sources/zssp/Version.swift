@@ -16,6 +16,11 @@ struct Version: ParsableCommand {
       do { return "\(choice.rawValue) (\(try choice.makeProvider().name))" } catch { return "\(error)" }
     }
     Terminal.output("providers: \(providers.joined(separator: ", "))")
+    #if SQLite
+      Terminal.output("stores: sqlite, file, memory")
+    #else
+      Terminal.output("stores: file, memory")
+    #endif
     Terminal.output("profiles: \(Profile.allCases.map(\.rawValue).joined(separator: ", "))")
   }
 }

@@ -11,7 +11,8 @@ struct Zssp: AsyncParsableCommand {
       Exit codes: 0 done, 1 the protocol failed (no answer in time, rejected), 2 usage or configuration.
       """,
     subcommands: [
-      Keygen.self, Pubkey.self, Otp.self, Listen.self, Connect.self, Demo.self, Simulate.self, Bench.self, Version.self,
+      Keygen.self, Pubkey.self, Otp.self, Listen.self, Connect.self, StoreCommand.self, Demo.self, Simulate.self,
+      Bench.self, Version.self,
     ])
 
   /// Runs the command and turns errors into the exit codes above.

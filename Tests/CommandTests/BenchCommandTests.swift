@@ -7,12 +7,12 @@ struct BenchCommandTests {
   /// The figures themselves say nothing here; that they are there, with their bounds, does.
   @Test func everyFigureIsAnObjectOfJSON() throws {
     let result = try Tool().run(
-      "bench", "--rounds", "1", "--milliseconds", "1", "--sessions", "128", "--json")
+      "bench", "--rounds", "1", "--milliseconds", "1", "--sessions", "128", "--initiators", "1,3", "--json")
     #expect(result.exitCode == 0, "\(result.errors)")
     let figures = try result.output.split(separator: "\n").map { line in
       try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
     }
-    var benchmarks = ["crypto", "path", "handshake", "sessions", "challenge", "shards"]
+    var benchmarks = ["crypto", "path", "handshake", "sessions", "challenge", "shards", "store"]
     #if os(Linux)
       benchmarks += ["udp", "flood"]
     #endif
@@ -29,6 +29,7 @@ struct BenchCommandTests {
   @Test(arguments: [
     (["bench", "speed"], "speed"), (["bench", "--rounds", "0"], "--rounds 0"),
     (["bench", "--sessions", "1"], "--sessions 1"), (["bench", "--milliseconds", "0"], "--milliseconds 0"),
+    (["bench", "--initiators", "1,x"], "'x'"), (["bench", "store", "--folder", "/nonexistent"], "/nonexistent"),
   ])
   func usageErrorsNameTheThing(arguments: [String], mentions: String) throws {
     let result = try Tool().start(arguments).finish()

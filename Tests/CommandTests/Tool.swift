@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// Runs the `zssp` that was built beside the tests.
-final class Tool {
+final class Tool: Sendable {
   /// What a finished run left.
   struct Result {
     let exitCode: Int32
@@ -30,8 +30,10 @@ final class Tool {
   func path(_ name: String) -> String { folder.appending(path: name).path }
 
   /// Starts a run and returns at once.
-  func start(_ arguments: [String], input: FileHandle? = .nullDevice) throws -> Run {
-    try Run(executable: Self.executable(), arguments: arguments, input: input)
+  func start(
+    _ arguments: [String], input: FileHandle? = .nullDevice, environment: [String: String] = [:]
+  ) throws -> Run {
+    try Run(executable: Self.executable(), arguments: arguments, input: input, environment: environment)
   }
 
   /// Runs to the end.
@@ -62,9 +64,10 @@ final class Run {
   private let watchdog = DispatchSource.makeTimerSource()
   private var pending = Data()
 
-  init(executable: URL, arguments: [String], input: FileHandle?) throws {
+  init(executable: URL, arguments: [String], input: FileHandle?, environment: [String: String]) throws {
     process.executableURL = executable
     process.arguments = arguments
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     process.standardInput = input
     process.standardOutput = output
     process.standardError = errors

@@ -30,34 +30,31 @@ public enum StoreAnswer: Sendable {
   case failed
 }
 
-/// Ratchet states in memory, gone when the process ends.
-public struct MemoryRatchetStore: Sendable {
-  /// What is stored for each peer.
-  public private(set) var pairs: [PublicKey: RatchetPair]
-
-  /// A store that holds `pairs` to begin with.
-  public init(pairs: [PublicKey: RatchetPair] = [:]) { self.pairs = pairs }
-
-  /// Does what is asked, at once.
-  public mutating func answer(_ request: StoreRequest) -> StoreAnswer {
-    switch request {
-    case .lookUp(let fingerprint):
-      return lookUp(fingerprint)
-    case .load(let peer):
-      return .pair(pairs[peer] ?? .empty)
-    case .compareAndSwap(let peer, let expected, let new):
-      guard pairs[peer] ?? .empty == expected else { return .notSwapped }
-      pairs[peer] = new
-      return .swapped
-    }
-  }
-
-  private func lookUp(_ fingerprint: Fingerprint) -> StoreAnswer {
-    guard !fingerprint.isEmpty else { return .unknown }
-    for (peer, pair) in pairs {
-      if pair.state1.fingerprint == fingerprint { return .found(pair.state1, peer: peer) }
-      if let state2 = pair.state2, state2.fingerprint == fingerprint { return .found(state2, peer: peer) }
-    }
-    return .unknown
-  }
+/// Where ratchet states are kept (section 9 of the specification): a file, a database, a cluster.
+///
+/// # The contract
+///
+/// For each peer a store holds one ``RatchetPair``, and ``RatchetPair/empty`` for each that it knows nothing of.
+///
+/// * A **swap** compares what is held with what is expected, by fingerprints and chain lengths and never by key, and
+///   replaces it by the new pair: both or nothing. Whether the second state is missing or the empty one makes a
+///   difference. Of several swaps that expect the same pair exactly one is ``StoreAnswer/swapped``. What was swapped is
+///   durable before the answer: no crash and no loss of power after it brings the old pair back.
+/// * A **load** or **look-up** that is asked after a swap was answered sees that swap, and a pair is always seen whole.
+/// * A **look-up** finds the states that are held now, in either place, and neither one that was replaced nor the empty one.
+/// * **Replaced keys** are erased, as well as the medium can. A swap to ``RatchetPair/empty`` leaves nothing of the peer.
+/// * When the **medium fails**, the answer is ``StoreAnswer/failed``, never one that says something about what is
+///   held. A swap that failed may have taken effect or not; what the store says about the pair later must stay true,
+///   also after a crash. A store whose medium works again works again.
+///
+/// Requests may come from several tasks at once, also about one peer; an endpoint asks about one peer only when it has
+/// the answer to its question before. A store may be shared between endpoints, for several peers or for the same.
+///
+/// Keys stay in `Secret`s as far as the medium allows, and never serve as an index. A look-up by fingerprint is caused by
+/// datagrams that anybody can have recorded and sent again, so its time must not tell more than found or not found.
+///
+/// `ZSSPStoreTesting` has these rules as cases to run against a store.
+public protocol RatchetStore: Sendable {
+  /// Does what is asked, and answers when it is done. ``StoreAnswer/failed`` if that is not possible.
+  func answer(_ request: StoreRequest) async -> StoreAnswer
 }

@@ -6,9 +6,9 @@ import ZSSPNIO
 /// Ratchet states in one file of JSON, which is written anew, synced, and moved into place for every change.
 ///
 /// Good for a few peers. The file is created 0600, and locked against a second process by a file beside it.
-actor FileRatchetStore: RatchetStore {
+actor FileRatchetStore: KeptRatchets {
   private let path: String
-  private let lock: Int32
+  private var lock: Int32
   private var memory: MemoryRatchetStore
 
   /// Opens the file, or begins with nothing if there is none.
@@ -19,31 +19,62 @@ actor FileRatchetStore: RatchetStore {
       throw .usage("--store \(path): cannot create the lock beside it: \(String(cString: strerror(errno)))")
     }
     guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-      close(lock)
+      Foundation.close(lock)
       throw .usage("--store \(path): in use by another process")
     }
     do {
       memory = try Self.load(path)
     } catch {
-      close(lock)
+      Foundation.close(lock)
       throw error
     }
   }
 
-  deinit { close(lock) }
+  deinit { if lock >= 0 { Foundation.close(lock) } }
+
+  /// Gives the file back.
+  func finish() {
+    guard lock >= 0 else { return }
+    Foundation.close(lock)
+    lock = -1
+  }
 
   func answer(_ request: StoreRequest) -> StoreAnswer {
+    guard lock >= 0 else { return .failed }
     var next = memory
     let answer = next.answer(request)
     guard case .swapped = answer else { return answer }
     do {
-      try Self.save(next, path)
+      try keep(next)
     } catch {
       Terminal.error("--store \(path): \(error)")
       return .failed
     }
-    memory = next
     return answer
+  }
+
+  func everything() -> [PublicKey: RatchetPair] { memory.pairs }
+
+  func put(_ pairs: [PublicKey: RatchetPair], replaces: Bool) throws(CommandFailure) {
+    var all = memory.pairs
+    for (peer, pair) in pairs {
+      guard replaces || all[peer] ?? pair == pair else {
+        throw .usage("\(path): there is another ratchet for \(peer.text)")
+      }
+      all[peer] = pair == .empty ? nil : pair
+    }
+    do { try keep(MemoryRatchetStore(pairs: all)) } catch { throw .usage("\(path): \(error)") }
+  }
+
+  /// A file that has been read has nothing wrong with it but what its states say.
+  func problems() -> [String] {
+    var owners: [Fingerprint: PublicKey] = [:]
+    return memory.pairs.sorted { $0.key < $1.key }.flatMap { peer, pair in pair.problems(of: peer, &owners) }
+  }
+
+  private func keep(_ next: MemoryRatchetStore) throws {
+    try PrivateFile.write(RatchetFile.text(next.pairs), to: path, replaces: true)
+    memory = next
   }
 
   private static func load(_ path: String) throws(CommandFailure) -> MemoryRatchetStore {
@@ -54,9 +85,5 @@ actor FileRatchetStore: RatchetStore {
     } catch {
       throw .usage("--store \(path): \(error)")
     }
-  }
-
-  private static func save(_ store: MemoryRatchetStore, _ path: String) throws {
-    try PrivateFile.write(RatchetFile.text(store.pairs), to: path, replaces: true)
   }
 }

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+public import ZSSP
+
+/// What a ratchet store does in a second of the responder's part of handshakes: for each a look-up by fingerprint, two loads
+/// and a swap, one after another, for many initiators at once.
+public enum StoreBenchmark {
+  /// A store that did not do what it was asked.
+  public struct Refused: Error, CustomStringConvertible {
+    /// Which request it was.
+    public let description: String
+  }
+
+  /// How many handshakes per second the store can do its part of.
+  public static func handshakes(
+    _ store: any RatchetStore, initiators: Int, for duration: Duration
+  ) async throws -> Double {
+    let clock = ContinuousClock()
+    let start = clock.now
+    let end = start + duration
+    let count = try await withThrowingTaskGroup(of: Int.self) { group in
+      for initiator in 0..<initiators {
+        group.addTask {
+          var (count, held) = (0, RatchetPair.empty)
+          repeat {
+            held = try await handshake(store, initiator, from: held)
+            count += 1
+          } while clock.now < end
+          return count
+        }
+      }
+      return try await group.reduce(0, +)
+    }
+    return Double(count) / ((clock.now - start) / .seconds(1))
+  }
+
+  /// One handshake: what is held becomes the next state.
+  private static func handshake(
+    _ store: any RatchetStore, _ initiator: Int, from held: RatchetPair
+  ) async throws -> RatchetPair {
+    guard let peer = PublicKey([2] + number(initiator, count: 48)) else { throw Refused(description: "a made key") }
+    if !held.state1.isEmpty {
+      guard case .found = await store.answer(.lookUp(held.state1.fingerprint)) else {
+        throw Refused(description: "a look-up")
+      }
+    }
+    guard case .pair = await store.answer(.load(peer: peer)) else { throw Refused(description: "a load") }
+    // Initiators that come again after another round find what it has left.
+    guard case .pair(let current) = await store.answer(.load(peer: peer)) else { throw Refused(description: "a load") }
+    let length = current.state1.chainLength + 1
+    let name = number(initiator, count: 16) + number(Int(clamping: length), count: 16)
+    let new = RatchetPair(
+      RatchetState(
+        key: Secret(copying: name.rawBytes), fingerprint: Fingerprint(name.rawBytes), chainLength: length))
+    guard case .swapped = await store.answer(.compareAndSwap(peer: peer, expected: current, new: new)) else {
+      throw Refused(description: "a swap")
+    }
+    return new
+  }
+
+  private static func number(_ value: Int, count: Int) -> [UInt8] {
+    (0..<count).map { $0 < count - 8 ? 0x77 : UInt8(truncatingIfNeeded: value >> (8 * (count - 1 - $0))) }
+  }
+}

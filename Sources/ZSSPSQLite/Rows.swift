@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#if SQLite
+  import Foundation
+  import GRDB
+  import ZSSP
+
+  /// The rows of `peers`: reading and writing what is stored, within whatever transaction is open.
+  struct Rows: Sendable {
+    let codec: SecretsCodec
+
+    /// What is stored for a peer; the empty pair without a row.
+    func pair(of peer: PublicKey, in database: Database) throws -> RatchetPair {
+      let statement = try database.cachedStatement(
+        sql: "SELECT secrets1, chain1, secrets2, chain2 FROM peers WHERE peer = ?")
+      guard let row = try Row.fetchOne(statement, arguments: [Data(peer.array)]) else { return .empty }
+      return try pair(row, peer)
+    }
+
+    /// The state with this fingerprint, and whose it is.
+    func find(_ fingerprint: Fingerprint, in database: Database) throws -> StoreAnswer {
+      guard let tag = codec.tag(fingerprint) else { return .unknown }
+      let statement = try database.cachedStatement(
+        sql: """
+          SELECT secrets1, chain1, secrets2, chain2, peer FROM peers WHERE tag1 = ?1
+          UNION ALL SELECT secrets1, chain1, secrets2, chain2, peer FROM peers WHERE tag2 = ?1 LIMIT 1
+          """)
+      guard let row = try Row.fetchOne(statement, arguments: [Data(tag)]) else { return .unknown }
+      let peer = try Self.peer(row["peer"])
+      let pair = try pair(row, peer)
+      for state in [pair.state1, pair.state2].compactMap(\.self) where state.fingerprint == fingerprint {
+        return .found(state, peer: peer)
+      }
+      throw DamagedRow(peer: peer, reason: "its tag is that of another state")
+    }
+
+    /// Stores a pair in the place of what is there. Of the empty pair there is no row.
+    func store(_ pair: RatchetPair, for peer: PublicKey, in database: Database) throws {
+      guard pair != .empty else {
+        return try database.cachedStatement(sql: "DELETE FROM peers WHERE peer = ?")
+          .execute(arguments: [Data(peer.array)])
+      }
+      let (state1, state2) = (pair.state1, pair.state2)
+      let arguments: StatementArguments = [
+        Self.value(peer.array), Self.value(codec.encode(state1, peer: peer, place: 1)),
+        Int64(bitPattern: state1.chainLength), Self.value(codec.tag(state1.fingerprint)),
+        Self.value(state2.map { codec.encode($0, peer: peer, place: 2) }),
+        state2.map { Int64(bitPattern: $0.chainLength) },
+        Self.value(state2.flatMap { codec.tag($0.fingerprint) }),
+      ]
+      try database.cachedStatement(
+        sql: """
+          INSERT INTO peers (peer, secrets1, chain1, tag1, secrets2, chain2, tag2) VALUES (?, ?, ?, ?, ?, ?, ?)
+          ON CONFLICT (peer) DO UPDATE SET secrets1 = excluded.secrets1, chain1 = excluded.chain1,
+          tag1 = excluded.tag1, secrets2 = excluded.secrets2, chain2 = excluded.chain2, tag2 = excluded.tag2
+          """
+      ).execute(arguments: arguments)
+    }
+
+    /// Calls `body` for each row with its peer and its pair, or with the reason why it cannot be read.
+    func forEach(in database: Database, _ body: (Result<(PublicKey, RatchetPair), DamagedRow>) throws -> Void) throws {
+      let rows = try Row.fetchCursor(
+        database, sql: "SELECT secrets1, chain1, secrets2, chain2, peer, tag1, tag2 FROM peers ORDER BY peer")
+      while let row = try rows.next() {
+        do {
+          let peer = try Self.peer(row["peer"])
+          let pair = try pair(row, peer)
+          guard row["tag1"] == Self.value(codec.tag(pair.state1.fingerprint)),
+            row["tag2"] == Self.value(pair.state2.flatMap { codec.tag($0.fingerprint) })
+          else { throw DamagedRow(peer: peer, reason: "a tag is not that of its state") }
+          try body(.success((peer, pair)))
+        } catch let damaged as DamagedRow {
+          try body(.failure(damaged))
+        }
+      }
+    }
+
+    private static func value(_ bytes: [UInt8]?) -> DatabaseValue { bytes.map { Data($0).databaseValue } ?? .null }
+
+    // Every value is taken as what the database says it is: a damaged row must not end the process.
+
+    private static func peer(_ value: DatabaseValue) throws -> PublicKey {
+      guard let bytes = Data.fromDatabaseValue(value), let peer = PublicKey(Array(bytes)) else {
+        throw DamagedRow(peer: nil, reason: "its peer is no public key")
+      }
+      return peer
+    }
+
+    private func pair(_ row: Row, _ peer: PublicKey) throws -> RatchetPair {
+      guard let state1 = try state(row["secrets1"], row["chain1"], peer, place: 1) else {
+        throw DamagedRow(peer: peer, reason: "its first state is missing")
+      }
+      return RatchetPair(state1, try state(row["secrets2"], row["chain2"], peer, place: 2))
+    }
+
+    private func state(
+      _ record: DatabaseValue, _ chain: DatabaseValue, _ peer: PublicKey, place: UInt8
+    ) throws -> RatchetState? {
+      if record.isNull, chain.isNull { return nil }
+      guard let record = Data.fromDatabaseValue(record), let chain = Int64.fromDatabaseValue(chain),
+        let state = codec.decode(Array(record), chainLength: UInt64(bitPattern: chain), peer: peer, place: place)
+      else { throw DamagedRow(peer: peer, reason: "state \(place) cannot be read") }
+      return state
+    }
+  }
+
+  /// A row that cannot be read. Others can.
+  struct DamagedRow: Error, CustomStringConvertible {
+    let peer: PublicKey?
+    let reason: String
+
+    var description: String { "the row of \(peer.map(\.description) ?? "an unknown peer") is damaged: \(reason)" }
+  }
+#endif

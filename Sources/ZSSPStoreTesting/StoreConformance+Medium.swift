@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+
+extension StoreConformance {
+  /// What outlasts the store, what must not, and a medium that fails.
+  static let mediumCases: [StoreConformance] = [
+    StoreConformance("what was swapped is there when the store is opened again") { trial in
+      var pairs: [PublicKey: RatchetPair] = [:]
+      for round in UInt64(0)..<3 {
+        for number in 0..<4 {
+          let peer = Samples.peer(number)
+          let held = pairs[peer] ?? .empty
+          let new = RatchetPair(Samples.state(1 + round * 4 + UInt64(number)), held.state1.isEmpty ? nil : held.state1)
+          try await trial.swap(peer, held, new)
+          pairs[peer] = new
+        }
+        try await trial.reopen()
+        for (peer, pair) in pairs { try await trial.expect(pair, for: peer, "opened again") }
+      }
+      let forgotten = Samples.peer(0)
+      try await trial.swap(forgotten, pairs[forgotten] ?? .empty, .empty)
+      try await trial.reopen()
+      try await trial.expect(.empty, for: forgotten, "opened again after the peer was forgotten")
+      for number in UInt64(1)...4 {
+        try await trial.expectUnknown(Samples.state(number).fingerprint, "a state that was replaced, opened again")
+      }
+    },
+    StoreConformance("replaced keys are erased") { trial in
+      let peer = Samples.peer(0)
+      var held = RatchetPair.empty
+      for number in UInt64(1)...8 {
+        let new = RatchetPair(Samples.state(number), held.state1.isEmpty ? nil : held.state1)
+        try await trial.swap(peer, held, new)
+        held = new
+      }
+      try await trial.expectErased(1...6, "after they were replaced")
+      try await trial.swap(peer, held, .empty)
+      try await trial.expectErased(1...8, "after the peer was forgotten")
+    },
+    StoreConformance("while the medium fails nothing is said about what it holds") { trial in
+      let (peer, other) = (Samples.peer(0), Samples.peer(1))
+      let (held, new) = (RatchetPair(Samples.state(1)), RatchetPair(Samples.state(2), Samples.state(1)))
+      try await trial.swap(peer, .empty, held)
+      guard try await trial.medium.setFailing(true) else { throw Unfit(reason: "the medium cannot be made to fail") }
+      let otherNew = RatchetPair(Samples.state(3))
+      for (peer, expected, new) in [(peer, held, new), (other, .empty, otherNew)] {
+        let swap = await trial.answer(.compareAndSwap(peer: peer, expected: expected, new: new))
+        guard case .failed = swap else { throw Broken(reason: "a swap on a failing medium was answered \(swap.kind)") }
+      }
+      // What is in memory may be known, but it must be right.
+      switch await trial.answer(.load(peer: peer)) {
+      case .failed: break
+      case .pair(let pair) where pair == held || pair == new: break
+      case let answer: throw Broken(reason: "a load on a failing medium was answered \(answer.kind), and is wrong")
+      }
+      switch await trial.answer(.lookUp(Samples.state(1).fingerprint)) {
+      case .failed: break
+      case .found(let state, peer: peer) where state == Samples.state(1): break
+      case let answer: throw Broken(reason: "a look-up on a failing medium was answered \(answer.kind), and is wrong")
+      }
+      guard try await trial.medium.setFailing(false) else { throw Broken(reason: "the medium still fails") }
+      try await trial.goOn(peer, from: [held, new])
+      try await trial.goOn(other, from: [.empty, otherNew])
+    },
+  ]
+}
+
+extension Trial {
+  /// Expects that the keys of the states of these numbers are nowhere on the medium.
+  fileprivate func expectErased(_ numbers: ClosedRange<UInt64>, _ when: String) async throws {
+    guard let contents = try await medium.contents(of: store) else { throw Unfit(reason: "nobody can see the medium") }
+    for number in numbers where contents.containsKey(of: Samples.state(number)) {
+      throw Broken(reason: "key \(number) is still on the medium \(when)")
+    }
+  }
+
+  /// Expects that one of `pairs` is held, that it stays so when the store is opened again, and that swaps work.
+  fileprivate func goOn(_ peer: PublicKey, from pairs: [RatchetPair]) async throws {
+    let held = try await load(peer)
+    guard pairs.contains(held) else { throw Broken(reason: "after the medium failed, a third pair is held") }
+    try await expect(held, for: peer, "after the medium failed")
+    if medium.isDurable { try await reopen() }
+    try await expect(held, for: peer, "opened again after the medium failed")
+    let next = RatchetPair(Samples.state(50 + UInt64(peer.array[0])), held.state1.isEmpty ? nil : held.state1)
+    try await swap(peer, held, next, "a swap after the medium failed and works again")
+    try await expect(next, for: peer, "after a swap on the medium that works again")
+  }
+}
+
+extension [UInt8] {
+  /// Whether the key is in these bytes, as it is, in base64 or in hexadecimal digits.
+  fileprivate func containsKey(of state: RatchetState) -> Bool {
+    let key = state.key.bytes.array
+    return [key, Array(key.rawBytes.hexadecimal.utf8), key.base64].contains { contains($0) }
+  }
+
+  private var base64: [UInt8] {
+    let digits = Array<UInt8>("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+    // Whole groups of three bytes only: enough to find the key by.
+    return stride(from: 0, to: count - 2, by: 3).flatMap { index in
+      let group = Int(self[index]) << 16 | Int(self[index + 1]) << 8 | Int(self[index + 2])
+      return [18, 12, 6, 0].map { digits[group >> $0 & 63] }
+    }
+  }
+}

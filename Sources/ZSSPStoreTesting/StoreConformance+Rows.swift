@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+
+extension StoreConformance {
+  /// Loads and look-ups: what is there, and what is not.
+  static let rowCases: [StoreConformance] = [
+    StoreConformance("a peer without a row has the empty pair") { trial in
+      for number in 0..<3 { try await trial.expect(.empty, for: Samples.peer(number), "in a new store") }
+    },
+    StoreConformance("a fingerprint that nobody has is unknown, and so is the empty one") { trial in
+      try await trial.expectUnknown(Samples.state(1).fingerprint, "a fingerprint in a new store")
+      try await trial.expectUnknown(.empty, "the empty fingerprint")
+      try await trial.swap(Samples.peer(0), .empty, RatchetPair(Samples.state(1), .empty))
+      try await trial.expectUnknown(.empty, "the empty fingerprint, while a pair holds the empty state")
+      try await trial.expectUnknown(Samples.state(2).fingerprint, "a fingerprint beside one that is held")
+    },
+    StoreConformance("what was stored is loaded and found, in both places") { trial in
+      let peer = Samples.peer(0)
+      let one = RatchetPair(Samples.state(1))
+      try await trial.swap(peer, .empty, one)
+      try await trial.expect(one, for: peer, "after the first swap")
+      let two = RatchetPair(Samples.state(2), Samples.state(1))
+      try await trial.swap(peer, one, two)
+      try await trial.expect(two, for: peer, "after the second swap")
+    },
+    StoreConformance("each peer has a row of its own") { trial in
+      for number in 0..<Samples.peerCount {
+        let state = Samples.state(UInt64(number + 1))
+        try await trial.swap(Samples.peer(number), .empty, RatchetPair(state))
+      }
+      for number in 0..<Samples.peerCount {
+        let pair = RatchetPair(Samples.state(UInt64(number + 1)))
+        try await trial.expect(pair, for: Samples.peer(number), "with \(Samples.peerCount) rows")
+      }
+    },
+    StoreConformance("replaced states are no longer found, and those that moved are") { trial in
+      let peer = Samples.peer(0)
+      var held = RatchetPair.empty
+      for number in UInt64(1)...5 {
+        let next = RatchetPair(Samples.state(number), number > 1 ? Samples.state(number - 1) : nil)
+        try await trial.swap(peer, held, next)
+        try await trial.expect(next, for: peer, "after \(number) swaps")
+        for older in 1..<number where older + 1 < number {
+          try await trial.expectUnknown(Samples.state(older).fingerprint, "a state that was replaced")
+        }
+        held = next
+      }
+      let last = RatchetPair(Samples.state(5))
+      try await trial.swap(peer, held, last)
+      try await trial.expect(last, for: peer, "after the second state was dropped")
+      try await trial.expectUnknown(Samples.state(4).fingerprint, "a second state that was dropped")
+    },
+    StoreConformance("the largest values are kept, and none and the empty state are told apart") { trial in
+      let peer = Samples.peer(1)
+      let ones = [UInt8](repeating: 0xff, count: 32)
+      let largest = RatchetState(
+        key: Secret(copying: ones.rawBytes), fingerprint: Fingerprint(ones.rawBytes), chainLength: .max)
+      let pairs = [RatchetPair(largest), RatchetPair(largest, .empty), RatchetPair(.empty, largest)]
+      var held = RatchetPair.empty
+      for pair in pairs {
+        try await trial.swap(peer, held, pair)
+        try await trial.expect(pair, for: peer, "with the largest values")
+        held = pair
+      }
+    },
+    StoreConformance("a swap to the empty pair forgets the peer, who may come back") { trial in
+      let peer = Samples.peer(2)
+      let pair = RatchetPair(Samples.state(2), Samples.state(1))
+      for _ in 0..<2 {
+        try await trial.swap(peer, .empty, pair)
+        try await trial.swap(peer, pair, .empty)
+        try await trial.expect(.empty, for: peer, "after the peer was forgotten")
+        for number in UInt64(1)...2 {
+          try await trial.expectUnknown(Samples.state(number).fingerprint, "a state of a peer that was forgotten")
+        }
+      }
+    },
+  ]
+}

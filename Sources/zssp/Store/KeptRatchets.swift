@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+import ZSSPNIO
+import ZSSPSQLite
+
+/// A store as the tool uses it: an operator sees all of it, and it is closed at the end.
+protocol KeptRatchets: RatchetStore {
+  /// What is stored for each peer.
+  func everything() async throws(CommandFailure) -> [PublicKey: RatchetPair]
+  /// Stores all of the pairs or none; with `replaces` also in the place of others.
+  func put(_ pairs: [PublicKey: RatchetPair], replaces: Bool) async throws(CommandFailure)
+  /// What is wrong with it.
+  func problems() async throws(CommandFailure) -> [String]
+  /// Closes it. A later request fails.
+  func finish() async
+}
+
+extension InMemoryRatchetStore: KeptRatchets {
+  func everything() -> [PublicKey: RatchetPair] { pairs }
+
+  func put(_ pairs: [PublicKey: RatchetPair], replaces: Bool) async throws(CommandFailure) {
+    throw .usage("--store memory: is empty when this ends; name a file")
+  }
+
+  func problems() -> [String] { [] }
+  func finish() {}
+}
+
+#if SQLite
+  extension SQLiteRatchetStore: KeptRatchets {
+    func everything() async throws(CommandFailure) -> [PublicKey: RatchetPair] {
+      do { return try await pairs() } catch { throw .usage("\(error)") }
+    }
+
+    func put(_ pairs: [PublicKey: RatchetPair], replaces: Bool) async throws(CommandFailure) {
+      do { try await store(pairs, replaces: replaces) } catch { throw .usage("\(error)") }
+    }
+
+    func problems() async throws(CommandFailure) -> [String] {
+      do { return try await check() } catch { throw .usage("\(error)") }
+    }
+
+    func finish() async {
+      do throws(SQLiteStoreError) { try await close() } catch { Terminal.error("\(error)") }
+    }
+  }
+#endif
+
+extension KeptRatchets {
+  /// Runs `body`, and closes the store whatever comes of it.
+  func whileOpen<Result>(_ body: () async throws -> Result) async throws -> Result {
+    let result: Result
+    do {
+      result = try await body()
+    } catch {
+      await finish()
+      throw error
+    }
+    await finish()
+    return result
+  }
+}

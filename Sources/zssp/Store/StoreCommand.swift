@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import ZSSP
+
+struct StoreCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "store",
+    abstract: "Look at a store of ratchets and change it, while nothing else has it open.",
+    discussion: """
+      A store is sqlite:PATH, file:PATH, or a path alone, which is what lies there. Keys are not printed unless asked for with \
+      --reveal.
+      """,
+    subcommands: [
+      StoreList.self, StoreShow.self, StoreImportOTP.self, StoreForget.self, StoreCheck.self, StoreExport.self,
+      StoreImport.self, StoreKey.self,
+    ])
+}
+
+/// What the commands about stores share.
+struct StoreArguments: ParsableArguments {
+  @Argument(help: "The store: sqlite:PATH, file:PATH, or PATH.")
+  var store: String
+
+  @OptionGroup var keyOption: StoreKeyOption
+
+  /// Opens the store for `body`, and makes it first if it may.
+  func use<Result>(creates: Bool, _ body: (any KeptRatchets) async throws -> Result) async throws -> Result {
+    let location = try StoreLocation(store)
+    guard let path = location.path else { throw CommandFailure.usage("\(store): is empty when this ends; name a file") }
+    guard creates || location.exists else { throw CommandFailure.usage("\(path): no such store") }
+    let ratchets = try location.open(key: try keyOption.key())
+    return try await ratchets.whileOpen { try await body(ratchets) }
+  }
+}
+
+struct StoreCheck: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "check", abstract: "Say whether a store is whole. Exit code 1 if not.")
+
+  @OptionGroup var arguments: StoreArguments
+
+  @Flag(help: "Print one JSON object.")
+  var json = false
+
+  private struct Result: Encodable {
+    var problems: [String]
+  }
+
+  func run() async throws {
+    let problems = try await arguments.use(creates: false) { store in try await store.problems() }
+    if json {
+      try Terminal.output(json: Result(problems: problems))
+    } else {
+      for problem in problems { Terminal.output(problem) }
+      if problems.isEmpty { Terminal.output("no problems") }
+    }
+    guard problems.isEmpty else { throw CommandFailure.failed("\(arguments.store): \(problems.count) problems") }
+  }
+}
+
+struct StoreKey: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "key", abstract: "Make a key for an encrypted store, in a file that only you can read.",
+    discussion: "Without the key nothing in the store can be read again. Keep it where the store's backups are not.")
+
+  @Argument(help: "The file to write.")
+  var file: String
+
+  @Flag(help: "Replace the file if it exists.")
+  var force = false
+
+  func run() throws { try PrivateFile.write(OneTimePassword.make() + "\n", to: file, replaces: force) }
+}

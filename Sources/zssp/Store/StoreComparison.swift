@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import ZSSP
+import ZSSPBenchmark
+import ZSSPNIO
+import ZSSPSQLite
+
+/// Durable handshakes beside those whose ratchets are in memory: the store by itself, and whole handshakes over loopback UDP.
+struct StoreComparison {
+  let provider: any CryptoProvider
+  let effort: BenchmarkEffort
+  let folder: String
+
+  /// Where the states are.
+  private enum Kind: String, CaseIterable {
+    case memory = "in memory"
+    #if SQLite
+      case single = "SQLite, commit per swap"
+      case group = "SQLite, group commit"
+    #endif
+  }
+
+  /// What the rounds of one kind of store gave.
+  private struct Rounds {
+    var requests: [Double] = []
+    var handshakes: [Double] = []
+    var roundTrips: [Double] = []
+    var requestCommits: [Double] = []
+    var handshakeCommits: [Double] = []
+  }
+
+  /// Measures, and hands the figures to `show` as they come.
+  func run(_ crowds: [Int], _ show: ([Figure]) throws -> Void) async throws {
+    var syncs: [Double] = []
+    for _ in 0..<effort.rounds { syncs.append(try syncedWrites()) }
+    try show([Figure("store", "synced writes of 4096 bytes", syncs, "1/s")])
+    for count in crowds {
+      var rounds: [Kind: Rounds] = [:]
+      for _ in 0..<effort.rounds {
+        for kind in Kind.allCases { try await measure(kind, count, &rounds[kind, default: Rounds()]) }
+      }
+      try show(figures(rounds, count, syncs))
+    }
+  }
+
+  private func figures(_ rounds: [Kind: Rounds], _ count: Int, _ syncs: [Double]) -> [Figure] {
+    let memory = rounds[.memory] ?? Rounds()
+    var figures: [Figure] = []
+    for kind in Kind.allCases {
+      guard let found = rounds[kind] else { continue }
+      let bound = kind == .memory ? nil : ("the disk's synced writes", syncs)
+      figures.append(
+        Figure(
+          "store", "swaps, \(count) at once, \(kind.rawValue)", found.requests, "1/s", bound: bound,
+          higherIsBetter: true))
+      if kind != .memory { figures.append(Figure("store", "  commits per swap", found.requestCommits, "")) }
+    }
+    for kind in Kind.allCases {
+      guard let found = rounds[kind] else { continue }
+      figures.append(
+        Figure(
+          "store", "handshakes, \(count) at once, \(kind.rawValue)", found.handshakes, "1/s",
+          bound: kind == .memory ? nil : ("those in memory", memory.handshakes), higherIsBetter: true))
+      if kind != .memory { figures.append(Figure("store", "  commits per handshake", found.handshakeCommits, "")) }
+      figures.append(
+        Figure(
+          "store", "  round trip of another session meanwhile", found.roundTrips, "µs",
+          bound: kind == .memory ? nil : ("that in memory", memory.roundTrips)))
+    }
+    return figures
+  }
+
+  private func measure(_ kind: Kind, _ count: Int, _ rounds: inout Rounds) async throws {
+    switch kind {
+    case .memory:
+      rounds.requests.append(
+        try await StoreBenchmark.handshakes(InMemoryRatchetStore(), initiators: count, for: effort.duration))
+      let load = HandshakeLoad(provider: provider, initiators: count)
+      let result = try await load.run(InMemoryRatchetStore(), for: effort.duration)
+      rounds.handshakes.append(result.rate)
+      rounds.roundTrips.append(result.roundTrip)
+    #if SQLite
+      case .single, .group:
+        let requests = try await inDatabase(kind) { store in
+          try await StoreBenchmark.handshakes(store, initiators: count, for: effort.duration)
+        }
+        rounds.requests.append(requests.result)
+        rounds.requestCommits.append(requests.commits)
+        let handshakes = try await inDatabase(kind) { store in
+          try await HandshakeLoad(provider: provider, initiators: count).run(store, for: effort.duration)
+        }
+        rounds.handshakes.append(handshakes.result.rate)
+        rounds.roundTrips.append(handshakes.result.roundTrip)
+        rounds.handshakeCommits.append(handshakes.commits)
+    #endif
+    }
+  }
+
+  #if SQLite
+    /// What `body` measures with a new database, and the commits per swap.
+    private func inDatabase<Result>(
+      _ kind: Kind, _ body: (SQLiteRatchetStore) async throws -> Result
+    ) async throws -> (result: Result, commits: Double) {
+      let path = temporaryPath()
+      defer { for suffix in ["", "-wal", "-shm", ".lock"] { unlink(path + suffix) } }
+      var options = SQLiteStoreOptions()
+      options.groupCommit = kind == .group
+      let store: SQLiteRatchetStore
+      do {
+        store = try SQLiteRatchetStore(path: path, provider: provider, options: options)
+      } catch {
+        throw CommandFailure.usage("--folder: \(error)")
+      }
+      return try await store.whileOpen {
+        let result = try await body(store)
+        let statistics = store.statistics
+        return (result, Double(statistics.commits) / Double(max(1, statistics.swaps)))
+      }
+    }
+  #endif
+
+  private func temporaryPath() -> String { "\(folder)/zssp-bench-\(UInt64.random(in: .min ... .max)).db" }
+
+  /// How often a second a page can be written at the end of a file and synced.
+  private func syncedWrites() throws -> Double {
+    let path = temporaryPath()
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw CommandFailure.usage("--folder \(folder): \(String(cString: strerror(errno)))") }
+    defer {
+      close(descriptor)
+      unlink(path)
+    }
+    let page = [UInt8](repeating: 1, count: 4096)
+    let clock = ContinuousClock()
+    let start = clock.now
+    var (count, elapsed) = (0, Duration.zero)
+    while elapsed < effort.duration {
+      guard write(descriptor, page, page.count) == page.count, fsync(descriptor) == 0 else {
+        throw CommandFailure.failed("--folder \(folder): \(String(cString: strerror(errno)))")
+      }
+      count += 1
+      elapsed = clock.now - start
+    }
+    return Double(count) / (elapsed / .seconds(1))
+  }
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Foundation
+import ZSSP
+
+/// The key under which a database keeps its states.
+struct StoreKeyOption: ParsableArguments {
+  /// The variable of the environment that may have it.
+  static let variable = "ZSSP_STORE_KEY"
+
+  @Option(
+    help: ArgumentHelp(
+      "The key of an encrypted sqlite: store, as 'zssp store key' makes it. Or set \(variable) to what is in the file.",
+      valueName: "file"))
+  var storeKeyFile: String?
+
+  /// The key, if there is one: of the file, or else of the environment.
+  func key() throws(CommandFailure) -> Secret? {
+    if let storeKeyFile { return try Self.read(try PrivateFile.read(storeKeyFile), "--store-key-file \(storeKeyFile)") }
+    guard let text = ProcessInfo.processInfo.environment[Self.variable] else { return nil }
+    return try Self.read(text, Self.variable)
+  }
+
+  /// 32 bytes in base64, with white space around them.
+  private static func read(_ text: String, _ place: String) throws(CommandFailure) -> Secret {
+    guard let bytes = Data(base64Encoded: text.trimmingCharacters(in: .whitespacesAndNewlines)), bytes.count == 32
+    else {
+      throw .usage("\(place): not a key of 32 bytes in base64; 'zssp store key' makes one")
+    }
+    return Secret(copying: Array(bytes).rawBytes)
+  }
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Foundation
+import ZSSP
+import ZSSPSwiftCrypto
+
+/// What is stored for one peer, for people and as JSON.
+struct StoredPeer: Encodable {
+  /// One state. Keys and whole fingerprints are there only if they are to be revealed.
+  struct State: Encodable {
+    var chainLength: UInt64
+    /// The first four bytes, as in logs.
+    var name: String
+    var fingerprint: Data?
+    var key: Data?
+
+    init(_ state: RatchetState, reveals: Bool) {
+      (chainLength, name) = (state.chainLength, state.isEmpty ? "none" : state.fingerprint.description)
+      guard reveals else { return }
+      (fingerprint, key) = (Data(state.fingerprint.bytes), Data(state.key.bytes.array))
+    }
+
+    fileprivate var text: String {
+      var text = "\(name), chain length \(chainLength)"
+      if let fingerprint { text += "\n    fingerprint \(fingerprint.base64EncodedString())" }
+      if let key { text += "\n    key         \(key.base64EncodedString())" }
+      return text
+    }
+  }
+
+  var peer: String
+  var state1: State
+  var state2: State?
+
+  init(_ peer: PublicKey, _ pair: RatchetPair, reveals: Bool) {
+    self.peer = peer.text
+    state1 = State(pair.state1, reveals: reveals)
+    state2 = pair.state2.map { State($0, reveals: reveals) }
+  }
+
+  /// One line.
+  var line: String { "\(peer)  chain length \(state1.chainLength)\(state2 == nil ? "" : ", and one state before it")" }
+
+  /// Several lines.
+  var text: String {
+    "peer \(peer)\n  state 1: \(state1.text)" + (state2.map { "\n  state 2: \($0.text)" } ?? "")
+  }
+}
+
+struct StoreList: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list", abstract: "List the peers that a store has ratchets for.")
+
+  @OptionGroup var arguments: StoreArguments
+
+  @Flag(help: "Print one JSON object per peer and line.")
+  var json = false
+
+  func run() async throws {
+    let pairs = try await arguments.use(creates: false) { store in try await store.everything() }
+    for (peer, pair) in pairs.sorted(by: { $0.key < $1.key }) {
+      let stored = StoredPeer(peer, pair, reveals: false)
+      if json { try Terminal.output(json: stored) } else { Terminal.output(stored.line) }
+    }
+  }
+}
+
+struct StoreShow: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "show", abstract: "Show what a store has for one peer.")
+
+  @OptionGroup var arguments: StoreArguments
+
+  @Argument(help: "The peer's public key, in base64 or 98 hexadecimal digits.")
+  var peer: String
+
+  @Flag(help: "Print the keys and whole fingerprints too. Whoever sees them can pose as the peer.")
+  var reveal = false
+
+  @Flag(help: "Print one JSON object.")
+  var json = false
+
+  func run() async throws {
+    let key = try KeyReader.publicKey(peer, option: "peer")
+    let pair = try await arguments.use(creates: false) { store in try await store.everything()[key] }
+    guard let pair else { throw CommandFailure.usage("\(arguments.store): no ratchet for the peer \(peer)") }
+    let stored = StoredPeer(key, pair, reveals: reveal)
+    if json { try Terminal.output(json: stored) } else { Terminal.output(stored.text) }
+  }
+}

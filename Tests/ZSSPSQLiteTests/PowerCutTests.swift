@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#if SQLite
+  import CPowerCut
+  import Foundation
+  import Testing
+  import ZSSP
+
+  @testable import ZSSPSQLite
+
+  /// Swaps on a file system that loses what was not synced, and tears and reorders what it keeps of it.
+  @Suite("Loss of power", .timeLimit(.minutes(5)))
+  struct PowerCutTests {
+    private static let peers = UInt8(4)
+    private static let cuts = Int(ProcessInfo.processInfo.environment["ZSSP_CRASHES"] ?? "") ?? 40
+
+    /// What a peer's row may hold: what the last answered swap has left, or what a swap without an answer may have.
+    private struct Expected: Sendable {
+      var answered = RatchetPair.empty
+      var unanswered: RatchetPair?
+    }
+
+    /// Swaps until the power is cut.
+    private func work(
+      _ store: SQLiteRatchetStore, _ peer: PublicKey, _ from: RatchetPair, _ number: UInt64
+    ) async -> Expected {
+      var (expected, number) = (Expected(answered: from), number)
+      while true {
+        number += 1
+        let new = RatchetPair(Sample.state(number), expected.answered.state1.isEmpty ? nil : expected.answered.state1)
+        guard await store.swap(peer, expected.answered, new).isSwapped else {
+          expected.unanswered = new
+          return expected
+        }
+        expected.answered = new
+      }
+    }
+
+    /// Gives how many answered swaps were lost in so many cuts.
+    private func lostSwaps(cuts: Int, _ change: @escaping (inout SQLiteStoreOptions) -> Void) async throws -> Int {
+      #expect(powercut_register() == 1)
+      let database = try Database()
+      var (held, lost) = ([UInt8: RatchetPair](), 0)
+      for cut in 0..<cuts {
+        let store = try database.open { options in
+          options.fileSystem = "powercut"
+          change(&options)
+        }
+        // Of a fixed sequence, so that a failure can be looked at.
+        powercut_after(database.folder, Int64((cut * 37) % 101 + 1))
+        let outcomes = try await withThrowingTaskGroup(of: (UInt8, Expected).self) { group in
+          for peer in 0..<Self.peers {
+            let (from, number) = (held[peer] ?? .empty, UInt64(peer) << 32 | UInt64(cut) << 16)
+            let key = try Sample.peer(peer)
+            group.addTask { (peer, await work(store, key, from, number)) }
+          }
+          return try await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
+        }
+        #expect(powercut_is_cut(database.folder) == 1)
+        // Without power it has nothing to say.
+        do throws(SQLiteStoreError) { try await store.close() } catch {}
+        #expect(powercut_restore(database.folder, UInt64(cut)) == 1)
+        do {
+          let opened = try database.open { change(&$0) }
+          #expect(try await opened.check() == [], "cut \(cut)")
+          for (peer, expected) in outcomes {
+            let found = try #require(await opened.load(try Sample.peer(peer)))
+            if found != expected.answered, found != expected.unanswered { lost += 1 }
+            held[peer] = found
+          }
+          try await opened.close()
+        } catch  where lost > 0 {
+          // A database that cannot be opened at all has lost everything.
+          return lost
+        }
+      }
+      return lost
+    }
+
+    @Test func answeredSwapsSurvive() async throws {
+      #expect(try await lostSwaps(cuts: Self.cuts) { _ in } == 0)
+      #expect(
+        try await lostSwaps(cuts: Self.cuts / 2) {
+          $0.key = Sample.key; $0.groupCommit = false
+        } == 0)
+    }
+
+    /// That the file system loses something is seen with a store that does not sync.
+    @Test func withoutSyncingTheyDoNot() async throws {
+      var lost = 0
+      for _ in 0..<3 where lost == 0 {
+        do { lost = try await lostSwaps(cuts: 20) { $0.syncsCommits = false } } catch is SQLiteStoreError { lost += 1 }
+      }
+      #expect(lost > 0)
+    }
+  }
+#endif
