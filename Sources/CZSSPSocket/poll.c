@@ -45,8 +45,8 @@ int czssp_poller_add(czssp_poller *poller, int descriptor, uint64_t tag) {
   return control(poller, EPOLL_CTL_ADD, descriptor, tag, EPOLLIN);
 }
 
-int czssp_poller_watch_writing(czssp_poller *poller, int descriptor, uint64_t tag, bool writing) {
-  return control(poller, EPOLL_CTL_MOD, descriptor, tag, EPOLLIN | (writing ? EPOLLOUT : 0));
+int czssp_poller_change(czssp_poller *poller, int descriptor, uint64_t tag, bool reading, bool writing) {
+  return control(poller, EPOLL_CTL_MOD, descriptor, tag, (reading ? EPOLLIN : 0) | (writing ? EPOLLOUT : 0));
 }
 
 int czssp_poller_remove(czssp_poller *poller, int descriptor) {

@@ -3,6 +3,7 @@
 
 #define _GNU_SOURCE
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
 #include <sys/resource.h>
@@ -24,13 +25,16 @@ struct attributes {
 };
 
 int czssp_nice_thread(int value) {
-  // A thread that runs is left alone until its slice is over, some milliseconds, whoever wakes up meanwhile. Since
-  // Linux 6.12 the slice can be shorter.
-  const struct attributes attributes = {
-      .size = sizeof attributes, .policy = SCHED_OTHER, .nice = value, .runtime = 100 * 1000};
-  if (syscall(SYS_sched_setattr, 0, &attributes, 0) == 0) return 0;
   // Of a thread, on Linux, when the process is 0.
   return setpriority(PRIO_PROCESS, 0, value) < 0 ? -errno : 0;
+}
+
+int czssp_prompt_thread(const char *name) {
+  pthread_setname_np(pthread_self(), name);
+  // Whoever runs is left alone until its slice is over, some milliseconds, unless one with a shorter slice wakes up. Linux before
+  // 6.12 does not know slices of threads, and refuses.
+  const struct attributes attributes = {.size = sizeof attributes, .policy = SCHED_OTHER, .runtime = 100 * 1000};
+  return syscall(SYS_sched_setattr, 0, &attributes, 0) < 0 ? -errno : 0;
 }
 
 int czssp_pin_thread(int first, int count) {

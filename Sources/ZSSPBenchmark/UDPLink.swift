@@ -18,6 +18,7 @@
     let receiver: UDPEndpoint
     let session: Session
     let receivingSession: Session
+    let sendingLoop: any EventLoop
     private let counter = Counter()
 
     /// Endpoints on two event loops of a group, or on its only one.
@@ -32,8 +33,11 @@
         settings.mtu = 1500
         let configuration = EndpointConfiguration(
           staticKey: provider.generateAgreementKey(), provider: provider, settings: settings)
+        // So much that the sender is woken seldom.
+        var options = UDPOptions()
+        options.sendBuffer = 8 << 20
         return try await UDPEndpoint.bind(
-          host: "127.0.0.1", port: 0, configuration: configuration, eventLoopGroup: eventLoop)
+          host: "127.0.0.1", port: 0, configuration: configuration, options: options, eventLoopGroup: eventLoop)
       }
       let (sender, receiver) = (try await bind(sending), try await bind(receiving))
       async let accepted: Session? = {
@@ -43,6 +47,7 @@
       session = try await sender.connect(to: receiver.localAddress, key: receiver.publicKey, timeout: .seconds(10))
       guard let other = try await accepted else { throw EndpointLink.Broken(description: "no session over UDP") }
       receivingSession = other
+      sendingLoop = sending
       (self.sender, self.receiver) = (sender, receiver)
     }
 

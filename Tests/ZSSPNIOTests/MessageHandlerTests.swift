@@ -71,6 +71,31 @@ struct MessageHandlerTests {
     await pair.close()
   }
 
+  /// A handler that answers where it stands, and a sender that is told that there is no room.
+  @Test func answeringFromAHandler() async throws {
+    final class Echo: MessageHandler {
+      let session: Session
+      init(_ session: Session) { self.session = session }
+
+      func receive(_ message: RawSpan) {
+        let bytes = message.withUnsafeBytes { Array($0) }
+        let hadRoom = try? session.sendMessagesIfRoom(ofBytes: bytes.count) { run throws(SendError) in
+          try run.append(bytes.span.bytes)
+        }
+        #expect(hadRoom == true)
+      }
+    }
+    let pair = try await Pair.connected()
+    try await pair.serverSession.setMessageHandler(Echo(pair.serverSession))
+    var replies = pair.clientSession.messages.makeAsyncIterator()
+    for number in 0..<20 {
+      try await pair.clientSession.send([UInt8(number)])
+      #expect(await replies.next() == [UInt8(number)])
+    }
+    await pair.close()
+    #expect(throws: UDPError.self) { try pair.serverSession.sendMessagesIfRoom(ofBytes: 1) { _ in } }
+  }
+
   @Test func anEndedSessionTakesNoHandler() async throws {
     let pair = try await Pair.connected()
     await pair.serverSession.close()

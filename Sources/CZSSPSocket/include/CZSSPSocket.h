@@ -104,8 +104,8 @@ void czssp_poller_destroy(czssp_poller *poller);
 /// Watches a descriptor for reading, under a tag other than 0.
 int czssp_poller_add(czssp_poller *poller, int descriptor, uint64_t tag);
 
-/// Watches for writing as well, or not.
-int czssp_poller_watch_writing(czssp_poller *poller, int descriptor, uint64_t tag, bool writing);
+/// Watches for these from now on.
+int czssp_poller_change(czssp_poller *poller, int descriptor, uint64_t tag, bool reading, bool writing);
 int czssp_poller_remove(czssp_poller *poller, int descriptor);
 
 /// Has czssp_poller_wait return, now or when it is called next. For any thread.
@@ -119,9 +119,12 @@ int czssp_poller_wait(czssp_poller *poller, czssp_readiness *ready, int capacity
 /// Lets the calling thread run on `count` processors from `first` on, for measurements.
 int czssp_pin_thread(int first, int count);
 
-/// Has the calling thread give way to others, 0 not at all, 19 most, and soon after they want to run. Without privileges that
-/// cannot be undone.
+/// Has the calling thread give way to others, 0 not at all, 19 most. Without privileges that cannot be undone.
 int czssp_nice_thread(int value);
+
+/// Has the calling thread run as soon as it wakes up, for it never runs long. It gets no larger share of the processor for it. For
+/// people, it is called `name`, at most 15 characters.
+int czssp_prompt_thread(const char *name);
 
 #endif
 #endif

@@ -82,6 +82,9 @@ final class SendQueue: Sendable {
     }
   }
 
+  /// Queues messages, all or none, if there is room and nobody waits for it. Says whether there was.
+  func sendIfRoom(_ items: [Item]) -> Bool { state.withLockedValue { isAdmitted(items, &$0) } }
+
   /// Queues messages, all or none, and waits for room first if there is none.
   func send(_ items: [Item]) async -> UDPError? {
     guard !Task.isCancelled else { return .cancelled }

@@ -103,6 +103,17 @@ public final class Session: Sendable {
     try await queue(CollectionOfOne(.writer(bytes: max(0, bytes), body)))
   }
 
+  /// The same as ``sendMessages(ofBytes:_:)`` for those who cannot wait: on event loops, and in ``MessageHandler``s.
+  ///
+  /// - Returns: whether there was room in ``UDPOptions/sendBuffer``. If not, `body` is not called.
+  /// - Throws: ``UDPError/sessionEnded(_:)`` or ``UDPError/closed``.
+  public func sendMessagesIfRoom(
+    ofBytes bytes: Int, _ body: @escaping @Sendable (inout SendRun) throws(SendError) -> Void
+  ) throws(UDPError) -> Bool {
+    if let reason = endReason { throw handle.isClosed ? .closed : .sessionEnded(reason) }
+    return way.sendQueue.sendIfRoom([SendQueue.Item(session: id, payload: .writer(bytes: max(0, bytes), body))])
+  }
+
   /// From now on `handler` takes the messages of the peer, those first that wait to be read; ``messages`` brings no more.
   /// It is let go of when the session ends.
   ///

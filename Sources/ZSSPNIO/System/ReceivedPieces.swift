@@ -2,6 +2,7 @@
 
 #if os(Linux)
   import CZSSPSocket
+  import Glibc
   import ZSSP
 
   /// Buffers that a socket reads into, used again for every burst.
@@ -29,6 +30,21 @@
 
     /// Reads what there is. Returns how many pieces there are, or a negative error number.
     func fill(from socket: CInt) -> Int { Int(czssp_receiver_fill(receiver, socket)) }
+
+    /// Reads what there is and gives it to a driver. Returns how many pieces there were.
+    func read(_ socket: SystemSocket, into driver: Driver, isSteered: Bool) -> Int {
+      let count = fill(from: socket.descriptor)
+      guard count >= 0 else {
+        if count != -Int(EAGAIN) { driver.socketFailed() }
+        return 0
+      }
+      for index in 0..<count {
+        let piece = self[index]
+        driver.receive(piece.bytes, segmentSize: piece.segmentSize, from: piece.source, isSteered: isSteered)
+      }
+      driver.readComplete()
+      return count
+    }
 
     /// A piece of the last read, until the next.
     subscript(index: Int) -> Piece {

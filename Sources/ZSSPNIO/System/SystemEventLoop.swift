@@ -35,6 +35,8 @@
 
     private func run() {
       thread.store(pthread_self(), ordering: .relaxed)
+      // A system that does not have this is as good as it was.
+      czssp_prompt_thread("zssp-loop")
       var ready = [czssp_readiness](repeating: czssp_readiness(), count: Self.readinessAtOnce)
       while true {
         let timeout = tasks.withLockedValue { $0.prepareToWait(at: .now()) }
@@ -70,9 +72,9 @@
       return watch
     }
 
-    /// Says whether to tell when the socket can be written to.
-    func change(_ watch: Watch, forWriting: Bool) {
-      czssp_poller_watch_writing(poller, watch.socket.descriptor, watch.tag, forWriting)
+    /// Says whether to tell when the socket can be read, and when it can be written to.
+    func change(_ watch: Watch, reading: Bool = true, writing: Bool = false) {
+      czssp_poller_change(poller, watch.socket.descriptor, watch.tag, reading, writing)
     }
 
     /// Does not watch the socket any more.

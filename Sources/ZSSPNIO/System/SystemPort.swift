@@ -12,17 +12,14 @@
   final class SystemPort: DatagramPort {
     /// Bursts that are read before other sockets, timers and tasks get their turn.
     private static let burstsAtOnce = 4
-    /// Hellos that are read before everything else gets its turn…
-    private static let hellosAtOnce = 16
-    /// …and the bytes of them that the kernel keeps. Under a flood, what waits longer is too old to be answered.
-    private static let helloBuffer: CInt = 256 << 10
     /// Bytes that are kept while the system takes none. What comes on top is dropped, as the network would.
     private static let backlogLimit = 4 << 20
 
     private let driver: Driver
     private let eventLoop: SystemEventLoop
     private let socket: SystemSocket
-    private var watches: [SystemEventLoop.Watch] = []
+    private var watch: SystemEventLoop.Watch?
+    private var hellos: HelloSocket?
     /// What is being given to the system. The array is kept, and its memory with it.
     private var pieces: [czssp_outgoing] = []
     private var backlog = SendBacklog()
@@ -45,54 +42,39 @@
       driver.offersSegmentationOffload(options.segmentationOffload && czssp_udp_can_segment(descriptor))
       driver.counters.isUsingReceiveOffload =
         options.receiveOffload && czssp_udp_enable_receive_offload(descriptor) == 0
-      try port.watch(
-        sockets.data, pieces: options.readBatch, bursts: burstsAtOnce, isSteered: sockets.hellos != nil
-      ) { $0.becameWritable() }
-      if let hellos = sockets.hellos {
-        czssp_udp_set_buffers(hellos.descriptor, helloBuffer, 0)
-        try port.watch(hellos, pieces: hellosAtOnce, bursts: 1, isSteered: false)
-      }
+      try port.watchData(isSteered: sockets.hellos != nil)
+      if let hellos = sockets.hellos { port.hellos = try HelloSocket(hellos, driver, eventLoop) }
       driver.socketOpened(port, localAddress: local.socketAddress)
     }
 
-    private func watch(
-      _ socket: SystemSocket, pieces: Int, bursts: Int, isSteered: Bool, whenWritable: ((SystemPort) -> Void)? = nil
-    ) throws {
-      guard let received = ReceivedPieces(count: pieces) else { throw IOError(errnoCode: ENOMEM, reason: "bind") }
-      let watch = eventLoop.watch(socket) { [self] readiness in
-        if readiness.can_write { whenWritable?(self) }
-        if readiness.can_read { read(socket, into: received, bursts: bursts, isSteered: isSteered) }
+    private func watchData(isSteered: Bool) throws {
+      guard let received = ReceivedPieces(count: driver.options.readBatch) else {
+        throw IOError(errnoCode: ENOMEM, reason: "bind")
       }
-      guard let watch else { throw IOError(errnoCode: errno, reason: "epoll_ctl") }
-      watches.append(watch)
+      watch = eventLoop.watch(socket) { [self] readiness in
+        if readiness.can_write { becameWritable() }
+        if readiness.can_read { read(into: received, isSteered: isSteered) }
+      }
+      guard watch != nil else { throw IOError(errnoCode: errno, reason: "epoll_ctl") }
     }
 
     func close(_ completion: @escaping @Sendable () -> Void) {
-      for watch in watches { eventLoop.end(watch) }
-      watches = []
+      if let watch = watch.take() { eventLoop.end(watch) }
+      hellos?.close()
+      hellos = nil
       completion()
     }
 
     /// Reads what is there, but not for ever.
-    private func read(_ socket: SystemSocket, into received: ReceivedPieces, bursts: Int, isSteered: Bool) {
-      for _ in 0..<bursts where !watches.isEmpty {
-        let count = received.fill(from: socket.descriptor)
-        guard count >= 0 else {
-          if count != -EAGAIN { driver.socketFailed() }
-          break
-        }
-        for index in 0..<count {
-          let piece = received[index]
-          driver.receive(piece.bytes, segmentSize: piece.segmentSize, from: piece.source, isSteered: isSteered)
-        }
-        driver.readComplete()
-        if count < received.count { break }
+    private func read(into received: ReceivedPieces, isSteered: Bool) {
+      for _ in 0..<Self.burstsAtOnce where watch != nil {
+        guard received.read(socket, into: driver, isSteered: isSteered) == received.count else { break }
       }
     }
 
     // MARK: Sending
 
-    var isWritable: Bool { !watches.isEmpty && backlog.isEmpty }
+    var isWritable: Bool { watch != nil && backlog.isEmpty }
     var hasUnsent: Bool { !backlog.isEmpty }
 
     func send(_ batch: borrowing DatagramBatch) {
@@ -121,7 +103,7 @@
     }
 
     private func watchForWriting(_ isWanted: Bool) {
-      if let watch = watches.first { eventLoop.change(watch, forWriting: isWanted) }
+      if let watch { eventLoop.change(watch, writing: isWanted) }
     }
 
     /// Gives ``pieces`` to the system, and keeps what it does not take.
