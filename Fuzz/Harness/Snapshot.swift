@@ -74,7 +74,7 @@ extension FuzzPeer {
         guard case .session(let owner)? = endpoint.keyIDs[keyID] else { fatalError("broken: a key id without owner") }
         expect(owner === session, "a key id leads to its session")
       }
-      expect(session.reassembly.bytes <= limits.reassemblyBytes, "bytes of incomplete packets")
+      expect(session.reassembly.bytes <= limits.reassemblyLimit, "bytes of incomplete packets")
       expect(session.reassembly.count <= limits.reassemblyPackets, "incomplete packets")
     }
     for handshake in endpoint.halfOpen {
