@@ -25,6 +25,9 @@ struct attributes {
 };
 
 int czssp_nice_thread(int value) {
+  // A slice of the system's choice, not the short one that the thread may have from the one that started it.
+  const struct attributes attributes = {.size = sizeof attributes, .policy = SCHED_OTHER, .nice = value};
+  if (syscall(SYS_sched_setattr, 0, &attributes, 0) == 0) return 0;
   // Of a thread, on Linux, when the process is 0.
   return setpriority(PRIO_PROCESS, 0, value) < 0 ? -errno : 0;
 }
