@@ -31,6 +31,10 @@ public struct TransportStatistics: Sendable, Hashable {
   public internal(set) var readBursts: UInt64 = 0
   /// Of the reads, those in which the kernel had put several datagrams together.
   public internal(set) var superDatagramsReceived: UInt64 = 0
+  /// Datagrams that came to another shard than theirs, and were handed over.
+  public internal(set) var handedOver: UInt64 = 0
+  /// Datagrams that could not be handed over, because too many were on their way.
+  public internal(set) var handOversDropped: UInt64 = 0
   /// Datagrams from addresses that nothing can be sent to.
   public internal(set) var unusableSources: UInt64 = 0
   /// Datagrams that were given to the socket; a super-datagram counts as one.
@@ -68,6 +72,8 @@ public struct TransportStatistics: Sendable, Hashable {
     sum.reads += other.reads
     sum.readBursts += other.readBursts
     sum.superDatagramsReceived += other.superDatagramsReceived
+    sum.handedOver += other.handedOver
+    sum.handOversDropped += other.handOversDropped
     sum.unusableSources += other.unusableSources
     sum.writes += other.writes
     sum.superDatagramsSent += other.superDatagramsSent

@@ -20,6 +20,19 @@ struct QueueTests {
     #expect(mailbox.dropped == 2)
   }
 
+  /// What strangers can fill has an end, and its owner is told once.
+  @Test func handOversAreBounded() {
+    let queue = HandOverQueue(limit: 2)
+    let source = Address(ipv4: 1, port: 2)
+    var bytes: [UInt8] = [1, 2, 3]
+    let outcomes = bytes.withUnsafeMutableBytes { bytes in (0..<3).map { _ in queue.append(bytes, from: source) } }
+    #expect(outcomes == [.queuedFirst, .queued, .dropped])
+    let taken = queue.take()
+    #expect(taken.map(\.bytes) == [[1, 2, 3], [1, 2, 3]] && taken.allSatisfy { $0.source == source })
+    #expect(queue.take().isEmpty)
+    #expect(bytes.withUnsafeMutableBytes { queue.append($0, from: source) } == .queuedFirst)
+  }
+
   @Test func theNewestIsRefused() async {
     let mailbox = Mailbox<Int>(.refuseNewest, countLimit: 2)
     #expect(mailbox.append(contentsOf: 1...4) == 2)

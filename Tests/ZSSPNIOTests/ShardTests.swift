@@ -42,6 +42,9 @@ struct ShardTests {
     #expect(statistics.endpoint.sessionsEstablished == 16)
     #expect(statistics.endpoint.messagesReceived == 16 * 20)
     #expect(statistics.endpoint[.unknownKeyID] == 0)
+    #expect(statistics.transport.handOversDropped == 0)
+    // Nothing steers to channels.
+    if transport != .channels || shards == 1 { #expect(statistics.transport.handedOver == 0) }
     for pair in pairs { await pair.client.close() }
     await server.close()
     #expect(pairs.allSatisfy { $0.serverSession.endReason == .closed })

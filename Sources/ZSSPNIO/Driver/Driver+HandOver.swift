@@ -19,15 +19,26 @@ extension Driver {
         take(datagram, segmentSize: datagram.count, from: source)
         continue
       }
-      let copy = Array(datagram)
-      siblings.shards[shard].tell { driver in driver.takeHandedOver(copy, from: source) }
+      give(datagram, from: source, to: siblings.shards[shard])
     }
   }
 
-  private func takeHandedOver(_ datagram: [UInt8], from source: Address) {
+  private func give(_ datagram: UnsafeMutableRawBufferPointer, from source: Address, to shard: ShardHandle) {
+    switch shard.handOvers.append(datagram, from: source) {
+    case .queued: counters.handedOver += 1
+    case .queuedFirst:
+      counters.handedOver += 1
+      shard.tell { driver in driver.take(shard.handOvers.take()) }
+    case .dropped: counters.handOversDropped += 1
+    }
+  }
+
+  private func take(_ datagrams: [HandOverQueue.Datagram]) {
     guard !isClosed else { return }
-    var datagram = datagram
-    datagram.withUnsafeMutableBytes { take($0, segmentSize: $0.count, from: source) }
+    for datagram in datagrams {
+      var bytes = datagram.bytes
+      bytes.withUnsafeMutableBytes { take($0, segmentSize: $0.count, from: datagram.source) }
+    }
     deliverBurst()
     pump()
   }

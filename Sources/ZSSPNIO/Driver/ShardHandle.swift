@@ -9,6 +9,8 @@ struct ShardHandle: Sendable {
   let publicKey: PublicKey
   let largestMessage: Int
   let sendQueue: SendQueue
+  /// Datagrams for this shard that came to others.
+  let handOvers = HandOverQueue()
   /// Succeeds when the shard is closed; fails when its socket failed for good.
   let closed: EventLoopFuture<Void>
   private let driver: NIOLoopBound<Driver>

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOConcurrencyHelpers
+import ZSSP
+
+/// Datagrams on their way from one shard to another. There are never many: anyone can send some that have to take it.
+final class HandOverQueue: Sendable {
+  /// A copy of a datagram.
+  struct Datagram: Sendable {
+    let bytes: [UInt8]
+    let source: Address
+  }
+
+  /// What became of a datagram.
+  enum Outcome {
+    /// It waits, and the shard knows that something does.
+    case queued
+    /// It waits, and the shard is to be told.
+    case queuedFirst
+    /// There was no room.
+    case dropped
+  }
+
+  private struct State {
+    var datagrams: [Datagram] = []
+    var isAnnounced = false
+  }
+
+  private let state = NIOLockedValueBox(State())
+  private let limit: Int
+
+  /// An empty queue for so many datagrams.
+  init(limit: Int = 1024) { self.limit = limit }
+
+  /// Puts a datagram in if there is room.
+  func append(_ bytes: UnsafeMutableRawBufferPointer, from source: Address) -> Outcome {
+    state.withLockedValue { state in
+      guard state.datagrams.count < limit else { return .dropped }
+      state.datagrams.append(Datagram(bytes: Array(bytes), source: source))
+      defer { state.isAnnounced = true }
+      return state.isAnnounced ? .queued : .queuedFirst
+    }
+  }
+
+  /// Takes out everything.
+  func take() -> [Datagram] {
+    state.withLockedValue { state in
+      defer { state = State() }
+      return state.datagrams
+    }
+  }
+}
