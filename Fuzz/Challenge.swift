@@ -14,33 +14,14 @@ func fuzz(_ input: inout FuzzInput) {
 }
 
 /// Stand-in cryptography under which a proof of work is an even number, so that the fuzzer can do the work.
-private struct FreeWork: CryptoProvider {
-  private let base = SeededProvider(StandInCrypto(), seed: 2, stream: 0)
+private struct FreeWork: DerivedProvider {
+  let base: any CryptoProvider = SeededProvider(StandInCrypto(), seed: 2, stream: 0)
 
   func hash(_ first: RawSpan, _ second: RawSpan) -> Digest {
     let digest = base.hash(first, second)
     guard first.byteCount == PacketSize.challenge, second.byteCount == 0 else { return digest }
     return Digest { $0.store(first[byte: PacketSize.challenge - 1] & 1, at: 0) }
   }
-
-  var name: String { base.name }
-  func fillRandom(_ bytes: inout MutableRawSpan) { base.fillRandom(&bytes) }
-  func authenticator(key: RawSpan) -> any MessageAuthenticator { base.authenticator(key: key) }
-  func generateAgreementKey() -> any AgreementPrivateKey { base.generateAgreementKey() }
-  func agreementKey(privateBytes: RawSpan) throws(CryptoFailure) -> any AgreementPrivateKey {
-    try base.agreementKey(privateBytes: privateBytes)
-  }
-  func agreementPublicKey(_ key: PublicKey) throws(CryptoFailure) -> any AgreementPublicKey {
-    try base.agreementPublicKey(key)
-  }
-  func generateEncapsulationKey(for algorithm: KEM) -> any DecapsulationKey {
-    base.generateEncapsulationKey(for: algorithm)
-  }
-  func encapsulate(to encapsulationKey: RawSpan, for algorithm: KEM) throws(CryptoFailure) -> Encapsulation {
-    try base.encapsulate(to: encapsulationKey, for: algorithm)
-  }
-  func packetKey(_ key: Secret) -> any PacketKey { base.packetKey(key) }
-  func headerKey(_ key: Secret) -> any HeaderKey { base.headerKey(key) }
 }
 
 private struct ChallengeWorld {

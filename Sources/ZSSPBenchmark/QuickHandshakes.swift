@@ -6,8 +6,9 @@ import ZSSPSimulator
 ///
 /// A benchmark of what sessions cost once they are there can have a hundred thousand of them in seconds. No session keeps
 /// anything of a handshake but secrets of the same size, so that the memory it takes is the same.
-public struct QuickHandshakes: CryptoProvider {
-  private let base: any CryptoProvider
+public struct QuickHandshakes: DerivedProvider {
+  /// Where packets, headers, hashes and randomness come from.
+  public let base: any CryptoProvider
   private let quick = StandInCrypto()
 
   /// Packets, headers, hashes and randomness of `base`.
@@ -15,16 +16,6 @@ public struct QuickHandshakes: CryptoProvider {
 
   /// Says what it is.
   public var name: String { "\(base.name), handshakes not secure" }
-  /// As the base does it.
-  public func fillRandom(_ bytes: inout MutableRawSpan) { base.fillRandom(&bytes) }
-  /// As the base does it.
-  public func hash(_ first: RawSpan, _ second: RawSpan) -> Digest { base.hash(first, second) }
-  /// As the base does it.
-  public func authenticator(key: RawSpan) -> any MessageAuthenticator { base.authenticator(key: key) }
-  /// As the base does it.
-  public func packetKey(_ key: Secret) -> any PacketKey { base.packetKey(key) }
-  /// As the base does it.
-  public func headerKey(_ key: Secret) -> any HeaderKey { base.headerKey(key) }
 
   /// A stand-in key of the base's randomness.
   public func generateAgreementKey() -> any AgreementPrivateKey {

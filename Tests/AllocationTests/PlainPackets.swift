@@ -3,8 +3,8 @@ import ZSSP
 import ZSSPSimulator
 
 /// Stand-in cryptography whose packet and header keys do nothing but copy, and allocate nothing.
-struct PlainPackets: CryptoProvider {
-  private let base = StandInCrypto()
+struct PlainPackets: DerivedProvider {
+  let base: any CryptoProvider = StandInCrypto()
 
   var name: String { "plain packets" }
   func fillRandom(_ bytes: inout MutableRawSpan) {
@@ -12,21 +12,6 @@ struct PlainPackets: CryptoProvider {
     for offset in 0..<bytes.byteCount {
       bytes.storeBytes(of: UInt8.random(in: 0...255, using: &generator), toByteOffset: offset, as: UInt8.self)
     }
-  }
-  func hash(_ first: RawSpan, _ second: RawSpan) -> Digest { base.hash(first, second) }
-  func authenticator(key: RawSpan) -> any MessageAuthenticator { base.authenticator(key: key) }
-  func generateAgreementKey() -> any AgreementPrivateKey { base.generateAgreementKey() }
-  func agreementKey(privateBytes: RawSpan) throws(CryptoFailure) -> any AgreementPrivateKey {
-    try base.agreementKey(privateBytes: privateBytes)
-  }
-  func agreementPublicKey(_ key: PublicKey) throws(CryptoFailure) -> any AgreementPublicKey {
-    try base.agreementPublicKey(key)
-  }
-  func generateEncapsulationKey(for algorithm: KEM) -> any DecapsulationKey {
-    base.generateEncapsulationKey(for: algorithm)
-  }
-  func encapsulate(to encapsulationKey: RawSpan, for algorithm: KEM) throws(CryptoFailure) -> Encapsulation {
-    try base.encapsulate(to: encapsulationKey, for: algorithm)
   }
   func packetKey(_ key: Secret) -> any PacketKey { PlainPacketKey() }
   func headerKey(_ key: Secret) -> any HeaderKey { PlainHeaderKey() }

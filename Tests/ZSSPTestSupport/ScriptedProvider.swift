@@ -7,7 +7,7 @@ package import ZSSP
 /// A key pair of round-3 Kyber cannot be made again from a FIPS 203 seed (section 1), so the KEM is played back too.
 /// The bytes of an address in a challenge are each side's own business (section 8), so those of the record are hashed
 /// in the place of ours.
-package struct ScriptedProvider: CryptoProvider {
+package struct ScriptedProvider: DerivedProvider {
   package let base: any CryptoProvider
   package let tape: Tape
   package let peerAddress: Address
@@ -56,14 +56,6 @@ package struct ScriptedProvider: CryptoProvider {
     return key
   }
 
-  package func agreementKey(privateBytes: RawSpan) throws(CryptoFailure) -> any AgreementPrivateKey {
-    try base.agreementKey(privateBytes: privateBytes)
-  }
-
-  package func agreementPublicKey(_ key: PublicKey) throws(CryptoFailure) -> any AgreementPublicKey {
-    try base.agreementPublicKey(key)
-  }
-
   package func generateEncapsulationKey(for algorithm: KEM) -> any DecapsulationKey {
     let key = tape.next("a KEM key") { entry in
       if case .encapsulationKey(let key) = entry { key } else { nil }
@@ -83,9 +75,6 @@ package struct ScriptedProvider: CryptoProvider {
     }
     return if let found { found } else { try base.encapsulate(to: encapsulationKey, for: algorithm) }
   }
-
-  package func packetKey(_ key: Secret) -> any PacketKey { base.packetKey(key) }
-  package func headerKey(_ key: Secret) -> any HeaderKey { base.headerKey(key) }
 }
 
 /// HMAC whose values are noted.

@@ -44,8 +44,9 @@ public final class NonceLedger: Sendable {
 }
 
 /// A provider that enters each use of a nonce into a ledger, which all endpoints of a simulation share.
-public struct NonceGuard: CryptoProvider {
-  private let base: any CryptoProvider
+public struct NonceGuard: DerivedProvider {
+  /// Whose keys are watched.
+  public let base: any CryptoProvider
   private let ledger: NonceLedger
 
   /// Watches what is sealed with keys of `base`.
@@ -54,38 +55,10 @@ public struct NonceGuard: CryptoProvider {
     self.ledger = ledger
   }
 
-  /// The base's name.
-  public var name: String { base.name }
-  /// As the base does it.
-  public func fillRandom(_ bytes: inout MutableRawSpan) { base.fillRandom(&bytes) }
-  /// As the base does it.
-  public func hash(_ first: RawSpan, _ second: RawSpan) -> Digest { base.hash(first, second) }
-  /// As the base does it.
-  public func authenticator(key: RawSpan) -> any MessageAuthenticator { base.authenticator(key: key) }
-  /// As the base does it.
-  public func generateAgreementKey() -> any AgreementPrivateKey { base.generateAgreementKey() }
-  /// As the base does it.
-  public func agreementKey(privateBytes: RawSpan) throws(CryptoFailure) -> any AgreementPrivateKey {
-    try base.agreementKey(privateBytes: privateBytes)
-  }
-  /// As the base does it.
-  public func agreementPublicKey(_ key: PublicKey) throws(CryptoFailure) -> any AgreementPublicKey {
-    try base.agreementPublicKey(key)
-  }
-  /// As the base does it.
-  public func generateEncapsulationKey(for algorithm: KEM) -> any DecapsulationKey {
-    base.generateEncapsulationKey(for: algorithm)
-  }
-  /// As the base does it.
-  public func encapsulate(to encapsulationKey: RawSpan, for algorithm: KEM) throws(CryptoFailure) -> Encapsulation {
-    try base.encapsulate(to: encapsulationKey, for: algorithm)
-  }
   /// The base's key, watched.
   public func packetKey(_ key: Secret) -> any PacketKey {
     GuardedPacketKey(base.packetKey(key), bytes: key, ledger: ledger)
   }
-  /// As the base does it.
-  public func headerKey(_ key: Secret) -> any HeaderKey { base.headerKey(key) }
 }
 
 private final class GuardedPacketKey: PacketKey {

@@ -6,16 +6,14 @@ package import ZSSP
 ///
 /// What a base provider draws in its own depths, the randomness of a real KEM, stays its own. It changes bytes, and
 /// nothing that an endpoint does, so a run is the same again in every step.
-package final class SeededProvider: CryptoProvider {
-  private let base: any CryptoProvider
+package final class SeededProvider: DerivedProvider {
+  package let base: any CryptoProvider
   private let random: Mutex<SimulationRandom>
 
   package init(_ base: any CryptoProvider, seed: UInt64, stream: UInt64) {
     self.base = base
     random = Mutex(SimulationRandom(seed: seed, stream: stream))
   }
-
-  package var name: String { base.name }
 
   package func fillRandom(_ bytes: inout MutableRawSpan) {
     for offset in stride(from: 0, to: bytes.byteCount, by: 8) {
@@ -45,15 +43,4 @@ package final class SeededProvider: CryptoProvider {
     let secret = standInSharedSecret(encapsulationKey, ciphertext.rawBytes)
     return Encapsulation(ciphertext: ciphertext, sharedSecret: secret)
   }
-
-  package func hash(_ first: RawSpan, _ second: RawSpan) -> Digest { base.hash(first, second) }
-  package func authenticator(key: RawSpan) -> any MessageAuthenticator { base.authenticator(key: key) }
-  package func agreementKey(privateBytes: RawSpan) throws(CryptoFailure) -> any AgreementPrivateKey {
-    try base.agreementKey(privateBytes: privateBytes)
-  }
-  package func agreementPublicKey(_ key: PublicKey) throws(CryptoFailure) -> any AgreementPublicKey {
-    try base.agreementPublicKey(key)
-  }
-  package func packetKey(_ key: Secret) -> any PacketKey { base.packetKey(key) }
-  package func headerKey(_ key: Secret) -> any HeaderKey { base.headerKey(key) }
 }

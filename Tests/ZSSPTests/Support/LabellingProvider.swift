@@ -24,28 +24,10 @@ final class LabelLog: @unchecked Sendable {
 }
 
 /// Another provider, but header keys tell a log what they protect.
-struct LabellingProvider: CryptoProvider {
+struct LabellingProvider: DerivedProvider {
   let base: any CryptoProvider
   let log: LabelLog
 
-  var name: String { base.name }
-  func fillRandom(_ bytes: inout MutableRawSpan) { base.fillRandom(&bytes) }
-  func hash(_ first: RawSpan, _ second: RawSpan) -> Digest { base.hash(first, second) }
-  func authenticator(key: RawSpan) -> any MessageAuthenticator { base.authenticator(key: key) }
-  func generateAgreementKey() -> any AgreementPrivateKey { base.generateAgreementKey() }
-  func agreementKey(privateBytes: RawSpan) throws(CryptoFailure) -> any AgreementPrivateKey {
-    try base.agreementKey(privateBytes: privateBytes)
-  }
-  func agreementPublicKey(_ key: PublicKey) throws(CryptoFailure) -> any AgreementPublicKey {
-    try base.agreementPublicKey(key)
-  }
-  func generateEncapsulationKey(for algorithm: KEM) -> any DecapsulationKey {
-    base.generateEncapsulationKey(for: algorithm)
-  }
-  func encapsulate(to encapsulationKey: RawSpan, for algorithm: KEM) throws(CryptoFailure) -> Encapsulation {
-    try base.encapsulate(to: encapsulationKey, for: algorithm)
-  }
-  func packetKey(_ key: Secret) -> any PacketKey { base.packetKey(key) }
   func headerKey(_ key: Secret) -> any HeaderKey { LabellingHeaderKey(base: base.headerKey(key), log: log) }
 }
 
