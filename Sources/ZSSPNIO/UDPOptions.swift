@@ -17,9 +17,9 @@ public struct UDPOptions: Sendable {
   public var incomingBuffer = 64
   /// Bytes of messages that may wait to be sealed and sent; senders are suspended while there are more.
   public var sendBuffer = 1 << 20
-  /// How many shards the endpoint has: 1, 2, 4, … 256. Each is an endpoint of its own on an event loop of its own, with sockets of its
-  /// own on the same port, so that sessions are spread over the processors; a session stays in its shard. Where the
-  /// system does not steer datagrams to the right shard, one socket serves all, and little is gained.
+  /// How many shards the endpoint has: 1, 2, 4, … 256. Each is an endpoint of its own with sockets of its own on the same
+  /// port, on the event loops of the group in turn, so that sessions are spread over the processors; a session stays in its
+  /// shard. Where the system does not steer datagrams to the right shard they are handed over, and less is gained.
   public var shards = 1
   /// Items of public-key work that may wait or run at once. What strangers cause beyond that is dropped and counted.
   public var publicKeyQueue = 64

@@ -120,6 +120,54 @@ struct ShardTests {
     await client.close()
   }
 
+  /// An application that steers by itself has one endpoint for each shard, which is not the first.
+  @Test func oneOfTheApplicationsOwnShards() async throws {
+    var configuration = makeConfiguration()
+    configuration.settings.shard = Shard(3, of: 4)
+    let server = try await endpoint(1, .default, configuration)
+    let client = try await endpoint(1, .default, configuration)
+    async let accepted = acceptFirst(server)
+    let session = try await client.connect(to: server.localAddress, key: server.publicKey)
+    let pair = Pair(client: client, server: server, clientSession: session, serverSession: try await accepted)
+    try await exchange(pair, count: 5, largest: 3000, seed: 9)
+    await pair.close()
+  }
+
+  /// The shards that have nothing to send do not end those that have.
+  @Test(arguments: Transport.allCases) func closingLosesNothingInAnyShard(transport: Transport) async throws {
+    let server = try await endpoint(1, transport)
+    let client = try await endpoint(4, transport)
+    async let accepted = acceptFirst(server)
+    let session = try await client.connect(to: server.localAddress, key: server.publicKey)
+    let other = try await accepted
+    try await session.send((0..<50).map { [UInt8]($0..<$0 + 1) })
+    await client.close()
+    var messages = other.messages.makeAsyncIterator()
+    for number in 0..<50 { #expect(await messages.next() == [UInt8(number)]) }
+    await server.close()
+  }
+
+  /// Nothing is left of a closed endpoint that nobody refers to.
+  @Test(arguments: [1, 4], Transport.allCases) func aClosedEndpointIsFreed(shards: Int, transport: Transport)
+    async throws
+  {
+    final class Store: RatchetStore {
+      func answer(_ request: StoreRequest) async -> StoreAnswer { .failed }
+    }
+    weak var reference: Store?
+    do {
+      let store = Store()
+      reference = store
+      var options = UDPOptions()
+      options.shards = shards
+      let endpoint = try await UDPEndpoint.bind(
+        host: "127.0.0.1", port: 0, configuration: makeConfiguration(), store: store, options: options,
+        eventLoopGroup: transport.eventLoopGroup)
+      await endpoint.close()
+    }
+    while reference != nil { await Task.yield() }
+  }
+
   @Test(arguments: [0, 3, 512, -1]) func numbersOfShardsThatCannotBe(shards: Int) async throws {
     await #expect {
       _ = try await endpoint(shards, .default)

@@ -34,7 +34,8 @@
       let pair = try await connected { isSegmented in isSegmented ? error : 0 }
       try await sendAndReceive(pair)
       let statistics = await pair.client.statistics().transport
-      #expect(!statistics.isUsingSegmentationOffload)
+      // Too large for one destination says nothing of others: a peer must not slow them down.
+      #expect(statistics.isUsingSegmentationOffload == (error != EIO))
       #expect(statistics.superDatagramsSent == 0)
       #expect(statistics.socketsReplaced == 0)
       await pair.close()
@@ -73,6 +74,36 @@
       var received = pair.serverSession.messages.makeAsyncIterator()
       #expect(await received.next() == [2])
       await pair.close()
+    }
+
+    /// The next in line may bind the port as soon as it is closed.
+    @Test func aClosedPortIsFree() async throws {
+      var port = 0
+      for _ in 0..<20 {
+        let endpoint = try await UDPEndpoint.bind(
+          host: "127.0.0.1", port: port, configuration: makeConfiguration(),
+          eventLoopGroup: Transport.system.eventLoopGroup)
+        port = try #require(endpoint.localAddress.port)
+        await endpoint.close()
+      }
+    }
+
+    /// A sender that always has more leaves the event loop to others, and does not keep it from closing.
+    @Test func aSenderThatNeverStopsDoesNotHoldTheEventLoop() async throws {
+      let pair = try await connected { _ in 0 }
+      sendForEver(pair.clientSession)
+      try await wait(for: pair.client) { $0.endpoint.messagesSent > 1000 }
+      await pair.close()
+      #expect(pair.clientSession.endReason == .closed)
+    }
+
+    private func sendForEver(_ session: Session) {
+      // It ends with the session.
+      _ = try? session.sendMessagesIfRoom(ofBytes: 100_000) { run throws(SendError) in
+        let message = [UInt8](repeating: 1, count: 1000)
+        for _ in 0..<100 { try run.append(message.span.bytes) }
+        sendForEver(session)
+      }
     }
 
     /// Closing while the system takes nothing gives up after a while, and lets the socket go.

@@ -5,22 +5,26 @@ import ZSSP
 /// Datagrams that come to another shard than theirs: where the system does not steer, and challenges, which it takes for
 /// Hellos.
 extension Driver {
-  /// Takes the datagrams that are for this shard, and gives copies of the others to theirs.
+  /// Takes the datagrams that are for this shard, neighbours together, and gives copies of the others to theirs.
   func handOver(_ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address) {
     guard let siblings, !bytes.isEmpty else { return take(bytes, segmentSize: segmentSize, from: source) }
-    let own = endpoint.configuration.settings.shard.index
-    var start = 0
+    var (own, start) = (0, 0)
+    func takeOwn() {
+      guard own < start else { return }
+      take(UnsafeMutableRawBufferPointer(rebasing: bytes[own..<start]), segmentSize: segmentSize, from: source)
+    }
     while start < bytes.count {
       let end = min(start + segmentSize, bytes.count)
-      defer { start = end }
       let datagram = UnsafeMutableRawBufferPointer(rebasing: bytes[start..<end])
       let keyID = KeyID(addressee: RawSpan(_unsafeBytes: UnsafeRawBufferPointer(datagram)))
-      guard let shard = keyID?.shard(of: siblings.shards.count), shard != own else {
-        take(datagram, segmentSize: datagram.count, from: source)
-        continue
+      if let other = keyID?.shard(of: siblings.shards.count), other != shard {
+        takeOwn()
+        own = end
+        give(datagram, from: source, to: siblings.shards[other])
       }
-      give(datagram, from: source, to: siblings.shards[shard])
+      start = end
     }
+    takeOwn()
   }
 
   private func give(_ datagram: UnsafeMutableRawBufferPointer, from source: Address, to shard: ShardHandle) {

@@ -32,7 +32,8 @@ extension Driver {
     }
     let isSuper = segmentSize > 0 && segmentSize < bytes.count
     if isSuper { counters.superDatagramsReceived += 1 }
-    if isSteered || siblings == nil {
+    // What the kernel put together it steered by the first.
+    if siblings == nil || isSteered && !isSuper {
       take(bytes, segmentSize: isSuper ? segmentSize : bytes.count, from: source)
     } else {
       handOver(bytes, segmentSize: isSuper ? segmentSize : bytes.count, from: source)

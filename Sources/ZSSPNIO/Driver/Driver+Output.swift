@@ -8,12 +8,19 @@ extension Driver {
   /// the processor's cache when the system copies it.
   private static let sendChunk = 256 << 10
 
-  /// Seals and sends what tasks have queued, as long as the socket takes it.
+  /// How often that is done before the event loop gets to do something else.
+  private static let chunksAtOnce = 4
+
+  /// Seals and sends what tasks have queued, as long as the socket takes it. Whoever sends as fast as it is sealed must not have
+  /// the event loop for itself: after some chunks everything else gets its turn.
   func drainSends() {
     guard !isDraining, !isClosed else { return }
     isDraining = true
     defer { isDraining = false }
+    var chunks = 0
     while port?.isWritable == true {
+      guard chunks < Self.chunksAtOnce else { return drainLater() }
+      chunks += 1
       let items = sendQueue.take(weight: Self.sendChunk)
       if items.isEmpty { break }
       let now = now
@@ -25,6 +32,11 @@ extension Driver {
       }
       pump()
     }
+  }
+
+  private func drainLater() {
+    let bound = bound
+    eventLoop.execute { bound.value.drainSends() }
   }
 
   /// Sends neighbours of the queue that are for one session.

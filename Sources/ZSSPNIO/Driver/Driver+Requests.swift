@@ -29,7 +29,7 @@ extension Driver {
     acceptances[id] = .offered
     judgeRival(request.peer, id) { driver in
       guard case .offered? = driver.acceptances[id] else { return }
-      let offer = IncomingOffer(shard: driver.endpoint.configuration.settings.shard.index, id: id, request: request)
+      let offer = IncomingOffer(shard: driver.shard, id: id, request: request)
       guard driver.mailboxes.incoming.append(offer) > 0 else { return }
       driver.acceptances[id] = nil
       driver.counters.incomingRefused += 1

@@ -72,7 +72,8 @@ extension Driver {
 
   /// Nothing came of the handshake that an attempt gave way to.
   func resume(_ attempt: SuspendedAttempt) {
-    guard let siblings, !attempt.outcome.isResolved else { return }
+    guard let siblings else { return _ = attempt.outcome.resolve(.failure(.closed)) }
+    guard !attempt.outcome.isResolved else { return }
     siblings.shards[attempt.shard].tell { driver in driver.connect(attempt.request, attempt.outcome) }
   }
 }

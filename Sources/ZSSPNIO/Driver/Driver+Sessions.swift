@@ -147,7 +147,7 @@ extension Driver {
       waiting.append(attempt.outcome)
     }
     let session = EstablishedSession(
-      shard: endpoint.configuration.settings.shard.index, id: id, establishment: establishment, inbox: inbox(id))
+      shard: shard, id: id, establishment: establishment, inbox: inbox(id))
     noteEstablished(session)
     let isWanted = waiting.map { $0.resolve(.success(session)) }.contains(true)
     // If not: the task was cancelled, or the endpoint is being closed.
@@ -172,7 +172,6 @@ extension Driver {
     switch acceptances.removeValue(forKey: id) {
     case .offered?:
       counters.incomingExpired += 1
-      let shard = endpoint.configuration.settings.shard.index
       mailboxes.incoming.removeAll { $0.shard == shard && $0.id == id }
     case .accepted(let outcome)?:
       outcome.resolve(.failure(.handshakeFailed(reason)))

@@ -10,8 +10,6 @@ extension Driver {
     let directory: PeerDirectory
   }
 
-  var shard: Int { endpoint.configuration.settings.shard.index }
-
   func place(_ id: SessionID) -> PeerDirectory.Place { PeerDirectory.Place(shard: shard, session: id) }
 
   /// This side tries to open a session.

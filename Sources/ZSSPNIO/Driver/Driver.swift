@@ -9,6 +9,8 @@ import ZSSP
 /// socket is a ``DatagramPort``, which may be replaced by another when it fails.
 final class Driver {
   let eventLoop: any EventLoop
+  /// Which of the endpoint's shards this is, 0… The first if there is one.
+  let shard: Int
   let options: UDPOptions
   let store: any RatchetStore
   var endpoint: Endpoint
@@ -52,9 +54,10 @@ final class Driver {
   /// To be made on `eventLoop`.
   init(
     _ configuration: EndpointConfiguration, store: any RatchetStore, options: UDPOptions,
-    mailboxes: EndpointMailboxes, eventLoop: any EventLoop
+    mailboxes: EndpointMailboxes, shard: Int = 0, eventLoop: any EventLoop
   ) throws(ConfigurationError) {
     self.eventLoop = eventLoop
+    self.shard = shard
     self.options = options
     self.store = store
     endpoint = try Endpoint(configuration)
@@ -145,6 +148,7 @@ final class Driver {
     mailboxes.finish()
     publicKeyPool?.shutdownGracefully { _ in }
     wakeBox.value = nil
+    siblings = nil
     finishClosing(error)
   }
 

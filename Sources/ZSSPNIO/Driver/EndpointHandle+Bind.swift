@@ -19,7 +19,8 @@ extension EndpointHandle {
         let (eventLoop, settled) = (group.next(), configuration)
         let made = try await eventLoop.submit {
           let driver = try Driver(
-            settled, store: store, options: options, mailboxes: mailboxes, eventLoop: eventLoop)
+            settled, store: store, options: options, mailboxes: mailboxes, shard: index,
+            eventLoop: eventLoop)
           return (driver.bound, ShardHandle(driver))
         }.get()
         drivers.append(made.0)

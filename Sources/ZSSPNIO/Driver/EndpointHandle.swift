@@ -27,8 +27,8 @@ final class EndpointHandle: Sendable {
     largestMessage = shards[0].largestMessage
     closed = EventLoopFuture.andAllSucceed(shards.map(\.closed), on: shards[0].eventLoop)
     for shard in shards {
-      // What ends one ends all.
-      shard.closed.whenComplete { [shards] _ in
+      // A failure of one ends all. They are told to close together otherwise.
+      shard.closed.whenFailure { [shards] _ in
         for other in shards { other.tell { driver in driver.close() } }
       }
     }

@@ -17,7 +17,7 @@ struct ShardHandle: Sendable {
 
   /// To be made on the event loop.
   init(_ driver: Driver) {
-    index = driver.endpoint.configuration.settings.shard.index
+    index = driver.shard
     eventLoop = driver.eventLoop
     publicKey = driver.endpoint.publicKey
     largestMessage = driver.endpoint.configuration.settings.largestMessage

@@ -22,19 +22,22 @@ final class HandOverQueue: Sendable {
 
   private struct State {
     var datagrams: [Datagram] = []
+    var byteCount = 0
     var isAnnounced = false
   }
 
   private let state = NIOLockedValueBox(State())
   private let limit: Int
+  private let byteLimit: Int
 
-  /// An empty queue for so many datagrams.
-  init(limit: Int = 1024) { self.limit = limit }
+  /// An empty queue for so many datagrams of so many bytes together.
+  init(limit: Int = 1024, byteLimit: Int = 1 << 20) { (self.limit, self.byteLimit) = (limit, byteLimit) }
 
   /// Puts a datagram in if there is room.
   func append(_ bytes: UnsafeMutableRawBufferPointer, from source: Address) -> Outcome {
     state.withLockedValue { state in
-      guard state.datagrams.count < limit else { return .dropped }
+      guard state.datagrams.count < limit, state.byteCount + bytes.count <= byteLimit else { return .dropped }
+      state.byteCount += bytes.count
       state.datagrams.append(Datagram(bytes: Array(bytes), source: source))
       defer { state.isAnnounced = true }
       return state.isAnnounced ? .queued : .queuedFirst

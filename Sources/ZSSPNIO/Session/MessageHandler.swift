@@ -3,7 +3,7 @@
 /// Takes the messages of a session where they lie, instead of through ``Session/messages``: nothing is copied, queued or
 /// allocated for them. See ``Session/setMessageHandler(_:)``.
 ///
-/// It is called on the endpoint's event loop, which does nothing else meanwhile: it must not block, and should be
+/// A handler that holds its session keeps the endpoint open until the session ends. It is called on the endpoint's event loop, which does nothing else meanwhile: it must not block, and should be
 /// done in less than a microsecond per message.
 public protocol MessageHandler: AnyObject, Sendable {
   /// A message of the peer, 0…``Session/largestMessage`` bytes of the peer's MTU. The bytes are there during the call only.

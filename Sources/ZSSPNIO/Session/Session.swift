@@ -14,6 +14,8 @@ public final class Session: Sendable {
   public var shard: Int { way.index }
   /// What was known of the session when it was established.
   public let establishment: Establishment
+  /// What a writer counts at most. The queue is full with it in any case.
+  private static let largestWriter = 1 << 40
   private let handle: EndpointHandle
   private let way: ShardHandle
   private let inbox: SessionInbox
@@ -100,7 +102,7 @@ public final class Session: Sendable {
   public func sendMessages(
     ofBytes bytes: Int, _ body: @escaping @Sendable (inout SendRun) throws(SendError) -> Void
   ) async throws(UDPError) {
-    try await queue(CollectionOfOne(.writer(bytes: max(0, bytes), body)))
+    try await queue(CollectionOfOne(.writer(bytes: min(max(0, bytes), Self.largestWriter), body)))
   }
 
   /// The same as ``sendMessages(ofBytes:_:)`` for those who cannot wait: on event loops, and in ``MessageHandler``s.
@@ -111,7 +113,9 @@ public final class Session: Sendable {
     ofBytes bytes: Int, _ body: @escaping @Sendable (inout SendRun) throws(SendError) -> Void
   ) throws(UDPError) -> Bool {
     if let reason = endReason { throw handle.isClosed ? .closed : .sessionEnded(reason) }
-    return way.sendQueue.sendIfRoom([SendQueue.Item(session: id, payload: .writer(bytes: max(0, bytes), body))])
+    return way.sendQueue.sendIfRoom([
+      SendQueue.Item(session: id, payload: .writer(bytes: min(max(0, bytes), Self.largestWriter), body))
+    ])
   }
 
   /// From now on `handler` takes the messages of the peer, those first that wait to be read; ``messages`` brings no more.

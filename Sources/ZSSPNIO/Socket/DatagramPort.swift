@@ -3,7 +3,7 @@ import ZSSP
 
 /// A UDP socket as the driver uses it: a channel of NIO's, or a socket of the system's own.
 ///
-/// What comes is given to ``Driver/receive(_:segmentSize:from:)``, and then ``Driver/readComplete()`` is called; when there is
+/// What comes is given to ``Driver/receive(_:segmentSize:from:isSteered:)``, and then ``Driver/readComplete()`` is called; when there is
 /// room again, ``Driver/drainSends()``. Everything happens on the driver's event loop.
 protocol DatagramPort: AnyObject {
   /// Whether more should be given to it. What is given nevertheless is kept within bounds.

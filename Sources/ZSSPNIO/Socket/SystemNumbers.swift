@@ -21,6 +21,8 @@ enum Errno {
   /// What a kernel answers that will not segment: no checksum offload (EIO), segments longer than the path's MTU
   /// (EINVAL, newer EMSGSIZE), no such feature.
   static let segmentationRefused: Set<CInt> = [EIO, EINVAL, EMSGSIZE, EOPNOTSUPP, ENOPROTOOPT]
+  /// Those of them that mean this destination, to which the path is too narrow, and none that anyone else is sent to.
+  static let segmentationRefusedForOne: Set<CInt> = [EINVAL, EMSGSIZE]
 }
 
 extension NIOBSDSocket.Option {

@@ -39,8 +39,8 @@
       return (lastID, isFirst && stopWaiting())
     }
 
-    /// Forgets a task.
-    mutating func cancel(_ id: UInt64) { scheduled[id] = nil }
+    /// Takes a task out, for the caller to let go of.
+    mutating func cancel(_ id: UInt64) -> Task? { scheduled.removeValue(forKey: id) }
 
     private mutating func stopWaiting() -> Bool {
       defer { isWaiting = false }

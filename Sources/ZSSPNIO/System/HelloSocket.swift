@@ -2,15 +2,20 @@
 
 #if os(Linux)
   import CZSSPSocket
-  import Glibc
   import NIOCore
   import ZSSP
+
+  #if canImport(Glibc)
+    import Glibc
+  #elseif canImport(Musl)
+    import Musl
+  #endif
 
   /// The socket that Hellos come to. A flood of them gets part of the event loop's time and no more: data waits for a few of them
   /// at most, and the loop comes to rest, so that the system lets it run at once when data comes.
   final class HelloSocket {
-    /// Hellos that are read before everything else gets its turn…
-    private static let atOnce = 16
+    /// Pieces that are read before everything else gets its turn, a Hello each or several that came together…
+    private static let atOnce = 4
     /// …and the bytes of them that the kernel keeps. Under a flood, what waits longer is too old to be answered.
     private static let bufferSize: CInt = 256 << 10
     /// The time in which no more than ``share`` is spent on them.
@@ -24,6 +29,7 @@
     private var watch: SystemEventLoop.Watch?
     private var windowEnd = Instant(nanoseconds: .min)
     private var spent = Duration.zero
+    private var resting: Scheduled<Void>?
 
     /// Reads from a socket for a driver, on its event loop.
     init(_ socket: SystemSocket, _ driver: Driver, _ eventLoop: SystemEventLoop) throws {
@@ -32,12 +38,14 @@
       }
       (self.socket, self.driver, self.eventLoop, self.received) = (socket, driver, eventLoop, received)
       czssp_udp_set_buffers(socket.descriptor, Self.bufferSize, 0)
-      watch = eventLoop.watch(socket) { [self] _ in read() }
-      guard watch != nil else { throw IOError(errnoCode: errno, reason: "epoll_ctl") }
+      // The kernel puts datagrams together before it steers them, and asks any socket of the port whether it may.
+      if driver.options.receiveOffload { czssp_udp_enable_receive_offload(socket.descriptor) }
+      watch = try eventLoop.watch(socket) { [self] _ in read() }
     }
 
     func close() {
       if let watch = watch.take() { eventLoop.end(watch) }
+      resting?.cancel()
     }
 
     private func read() {
@@ -53,7 +61,7 @@
       guard let watch else { return }
       eventLoop.change(watch, reading: false)
       let bound = NIOLoopBound(self, eventLoop: eventLoop)
-      _ = eventLoop.scheduleTask(deadline: .uptimeNanoseconds(UInt64(clamping: windowEnd.nanoseconds))) {
+      resting = eventLoop.scheduleTask(deadline: .uptimeNanoseconds(UInt64(clamping: windowEnd.nanoseconds))) {
         let socket = bound.value
         if let watch = socket.watch { socket.eventLoop.change(watch) }
       }

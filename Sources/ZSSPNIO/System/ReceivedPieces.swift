@@ -2,8 +2,13 @@
 
 #if os(Linux)
   import CZSSPSocket
-  import Glibc
   import ZSSP
+
+  #if canImport(Glibc)
+    import Glibc
+  #elseif canImport(Musl)
+    import Musl
+  #endif
 
   /// Buffers that a socket reads into, used again for every burst.
   final class ReceivedPieces {

@@ -3,11 +3,16 @@
 #if os(Linux)
   import CZSSPSocket
   import Dispatch
-  import Glibc
   import NIOCore
   import NIOConcurrencyHelpers
   import NIOPosix
   import Synchronization
+
+  #if canImport(Glibc)
+    import Glibc
+  #elseif canImport(Musl)
+    import Musl
+  #endif
 
   /// One thread that waits for its sockets, its timers and its tasks (epoll).
   final class SystemEventLoop: EventLoop {
@@ -60,14 +65,15 @@
       fileprivate let tag: UInt64
     }
 
-    /// Calls `handler` on this event loop when the socket can be read, and on demand when it can be written to. Nil if
-    /// the system does not want to watch it. To be called on this event loop.
-    func watch(_ socket: SystemSocket, _ handler: @escaping (czssp_readiness) -> Void) -> Watch? {
+    /// Calls `handler` on this event loop when the socket can be read, and on demand when it can be written to. To be called
+    /// on this event loop.
+    func watch(_ socket: SystemSocket, _ handler: @escaping (czssp_readiness) -> Void) throws -> Watch {
       let tag = watched.withLockedValue { $0.add(NIOLoopBound(handler, eventLoop: self)) }
       let watch = Watch(socket: socket, tag: tag)
-      guard czssp_poller_add(poller, socket.descriptor, tag) == 0 else {
-        watched.withLockedValue { $0.remove(tag) }
-        return nil
+      let error = czssp_poller_add(poller, socket.descriptor, tag)
+      guard error == 0 else {
+        _ = watched.withLockedValue { $0.remove(tag) }
+        throw IOError(errnoCode: -error, reason: "epoll_ctl")
       }
       return watch
     }
@@ -79,7 +85,9 @@
 
     /// Does not watch the socket any more.
     func end(_ watch: Watch) {
-      watched.withLockedValue { $0.remove(watch.tag) }
+      // As with tasks, what the handler holds is let go of when the lock is free.
+      let handler = watched.withLockedValue { $0.remove(watch.tag) }
+      withExtendedLifetime(handler) {}
       czssp_poller_remove(poller, watch.socket.descriptor)
     }
 
@@ -105,7 +113,10 @@
         $0.schedule(at: deadline) { promise.assumeIsolated().completeWith(Result { try task() }) }
       }
       if needsWaking { wake() }
-      return Scheduled(promise: promise) { [tasks] in tasks.withLockedValue { $0.cancel(id) } }
+      return Scheduled(promise: promise) { [tasks] in
+        // What the task holds is let go of when the lock is free: it may be the last reference to something that asks for it.
+        withExtendedLifetime(tasks.withLockedValue { $0.cancel(id) }) {}
+      }
     }
 
     func scheduleTask<Value>(
@@ -136,6 +147,7 @@
       return lastTag
     }
 
-    mutating func remove(_ tag: UInt64) { handlers[tag] = nil }
+    @discardableResult
+    mutating func remove(_ tag: UInt64) -> Handler? { handlers.removeValue(forKey: tag) }
   }
 #endif

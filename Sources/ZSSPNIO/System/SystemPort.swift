@@ -2,9 +2,14 @@
 
 #if os(Linux)
   import CZSSPSocket
-  import Glibc
   import NIOCore
   import ZSSP
+
+  #if canImport(Glibc)
+    import Glibc
+  #elseif canImport(Musl)
+    import Musl
+  #endif
 
   /// UDP sockets of Linux as the driver's: system calls and nothing between.
   ///
@@ -42,8 +47,13 @@
       driver.offersSegmentationOffload(options.segmentationOffload && czssp_udp_can_segment(descriptor))
       driver.counters.isUsingReceiveOffload =
         options.receiveOffload && czssp_udp_enable_receive_offload(descriptor) == 0
-      try port.watchData(isSteered: sockets.hellos != nil)
       if let hellos = sockets.hellos { port.hellos = try HelloSocket(hellos, driver, eventLoop) }
+      do {
+        try port.watchData(isSteered: sockets.hellos != nil)
+      } catch {
+        port.close {}
+        throw error
+      }
       driver.socketOpened(port, localAddress: local.socketAddress)
     }
 
@@ -51,18 +61,18 @@
       guard let received = ReceivedPieces(count: driver.options.readBatch) else {
         throw IOError(errnoCode: ENOMEM, reason: "bind")
       }
-      watch = eventLoop.watch(socket) { [self] readiness in
+      watch = try eventLoop.watch(socket) { [self] readiness in
         if readiness.can_write { becameWritable() }
         if readiness.can_read { read(into: received, isSteered: isSteered) }
       }
-      guard watch != nil else { throw IOError(errnoCode: errno, reason: "epoll_ctl") }
     }
 
     func close(_ completion: @escaping @Sendable () -> Void) {
       if let watch = watch.take() { eventLoop.end(watch) }
       hellos?.close()
       hellos = nil
-      completion()
+      // Whoever closes may have been called by the socket. When the stack is unwound nobody holds the descriptors any more.
+      eventLoop.execute(completion)
     }
 
     /// Reads what is there, but not for ever.
@@ -117,14 +127,18 @@
         if error == EAGAIN || error == ENOBUFS { return keep(rest) }
         driver.socketFailed()
         rest = rest.dropFirst()
-        if refused.segment_size > 0, Errno.segmentationRefused.contains(error) { rest = unsegmented(refused) + rest }
+        if refused.segment_size > 0, Errno.segmentationRefused.contains(error) {
+          rest = unsegmented(refused, error) + rest
+        }
       }
     }
 
     private func give(_ pieces: ArraySlice<czssp_outgoing>) -> (taken: Int, error: CInt) {
+      var pieces = pieces
       if let refusePiece = driver.options.refusePiece, let first = pieces.first {
         let error = refusePiece(first.segment_size > 0)
         if error != 0 { return (0, error) }
+        pieces = pieces.prefix(1)
       }
       var taken: CInt = 0
       let error = pieces.withUnsafeBufferPointer {
@@ -138,9 +152,10 @@
       for piece in sent where piece.segment_size > 0 { driver.counters.superDatagramsSent += 1 }
     }
 
-    /// The kernel cannot segment, or not for this network device: from now on everything goes in single datagrams.
-    private func unsegmented(_ piece: czssp_outgoing) -> ArraySlice<czssp_outgoing> {
-      driver.counters.isUsingSegmentationOffload = false
+    /// The kernel cannot segment, or not for this network device: from now on everything goes in single datagrams. Or it cannot for
+    /// one destination: then that is all. A peer must not be able to slow down all others.
+    private func unsegmented(_ piece: czssp_outgoing, _ error: CInt) -> ArraySlice<czssp_outgoing> {
+      if !Errno.segmentationRefusedForOne.contains(error) { driver.counters.isUsingSegmentationOffload = false }
       return piece.datagrams[...]
     }
 

@@ -2,9 +2,14 @@
 
 #if os(Linux)
   import CZSSPSocket
-  import Glibc
   import NIOCore
   import ZSSP
+
+  #if canImport(Glibc)
+    import Glibc
+  #elseif canImport(Musl)
+    import Musl
+  #endif
 
   /// The sockets of one shard.
   struct SystemSockets {
