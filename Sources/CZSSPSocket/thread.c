@@ -24,20 +24,28 @@ struct attributes {
   uint64_t period;
 };
 
+/// Sets the slice in nanoseconds, 0 for the system's choice, and how much the thread gives way, never less than it does. A thread that
+/// somebody has given another policy is left alone.
+static int schedule(int nice, uint64_t slice) {
+  if (sched_getscheduler(0) != SCHED_OTHER) return 0;
+  // Of a thread, on Linux, when the process is 0; of itself it cannot fail.
+  const int current = getpriority(PRIO_PROCESS, 0);
+  const struct attributes attributes = {
+      .size = sizeof attributes, .policy = SCHED_OTHER, .nice = current > nice ? current : nice, .runtime = slice};
+  if (syscall(SYS_sched_setattr, 0, &attributes, 0) == 0) return 0;
+  return setpriority(PRIO_PROCESS, 0, attributes.nice) < 0 ? -errno : 0;
+}
+
 int czssp_nice_thread(int value) {
   // A slice of the system's choice, not the short one that the thread may have from the one that started it.
-  const struct attributes attributes = {.size = sizeof attributes, .policy = SCHED_OTHER, .nice = value};
-  if (syscall(SYS_sched_setattr, 0, &attributes, 0) == 0) return 0;
-  // Of a thread, on Linux, when the process is 0.
-  return setpriority(PRIO_PROCESS, 0, value) < 0 ? -errno : 0;
+  return schedule(value, 0);
 }
 
 int czssp_prompt_thread(const char *name) {
   pthread_setname_np(pthread_self(), name);
   // Whoever runs is left alone until its slice is over, some milliseconds, unless one with a shorter slice wakes up. Linux before
-  // 6.12 does not know slices of threads, and refuses.
-  const struct attributes attributes = {.size = sizeof attributes, .policy = SCHED_OTHER, .runtime = 100 * 1000};
-  return syscall(SYS_sched_setattr, 0, &attributes, 0) < 0 ? -errno : 0;
+  // 6.12 does not know slices of threads.
+  return schedule(-20, 100 * 1000);
 }
 
 int czssp_pin_thread(int first, int count) {

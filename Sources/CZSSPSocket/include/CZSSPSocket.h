@@ -119,7 +119,8 @@ int czssp_poller_wait(czssp_poller *poller, czssp_readiness *ready, int capacity
 /// Lets the calling thread run on `count` processors from `first` on, for measurements.
 int czssp_pin_thread(int first, int count);
 
-/// Has the calling thread give way to others, 0 not at all, 19 most. Without privileges that cannot be undone.
+/// Has the calling thread give way to others, 0 not at all, 19 most, and never less than it does. Without privileges that cannot be
+/// undone.
 int czssp_nice_thread(int value);
 
 /// Has the calling thread run as soon as it wakes up, for it never runs long. It gets no larger share of the processor for it. For
