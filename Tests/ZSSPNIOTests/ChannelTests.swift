@@ -5,7 +5,7 @@ import ZSSP
 import ZSSPNIO
 
 /// What the system does to NIO's channels does not end sessions.
-@Suite(.serialized, .timeLimit(.minutes(1)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct ChannelTests {
   /// Fails super-datagrams as a kernel without checksum offload does, and closes the channel as NIO then does.
   private final class RefusingHandler: ChannelOutboundHandler {

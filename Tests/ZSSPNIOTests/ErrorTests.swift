@@ -16,7 +16,7 @@ private func error<Value>(of body: () async throws(UDPError) -> Value) async -> 
 }
 
 /// What goes wrong has a name, and the name says what is right.
-@Suite(.serialized, .timeLimit(.minutes(1)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct ErrorTests {
   @Test func messageTooLarge() async throws {
     let pair = try await Pair.connected(quickSettings(mtu: 128))

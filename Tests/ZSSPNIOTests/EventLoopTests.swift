@@ -64,7 +64,7 @@
     }
   }
 
-  @Suite(.timeLimit(.minutes(1)))
+  @Suite(.timeLimit(.minutes(5)))
   struct SystemEventLoopTests {
     private struct Failure: Error {}
 

@@ -7,7 +7,7 @@ import ZSSP
 @testable import ZSSPNIO
 
 /// The queues between tasks and the event loop, on their own.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct QueueTests {
   @Test func theOldestIsDropped() async {
     let mailbox = Mailbox<Int>(.dropOldest, countLimit: 3)

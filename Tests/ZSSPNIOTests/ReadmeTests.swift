@@ -5,7 +5,7 @@ import ZSSP
 import ZSSPNIO
 import ZSSPSwiftCrypto
 
-@Suite("README", .timeLimit(.minutes(1)))
+@Suite("README", .timeLimit(.minutes(5)))
 struct ReadmeTests {
   @Test func theLibraryExampleWorks() async throws {
     #expect(try await greet() == "hello")

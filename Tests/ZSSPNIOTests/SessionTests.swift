@@ -6,7 +6,7 @@ import ZSSP
 import ZSSPNIO
 
 /// Many sessions, slow readers, events, and the ends of things.
-@Suite(.serialized, .timeLimit(.minutes(1)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct SessionTests {
   @Test func fiftySessionsWithOneResponder() async throws {
     let count = 50

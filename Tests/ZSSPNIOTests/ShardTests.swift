@@ -6,7 +6,7 @@ import ZSSP
 @testable import ZSSPNIO
 
 /// Endpoints of several shards look like one.
-@Suite(.serialized, .timeLimit(.minutes(1)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct ShardTests {
   private func endpoint(
     _ shards: Int, _ transport: Transport, _ configuration: EndpointConfiguration = makeConfiguration()

@@ -4,7 +4,7 @@ import ZSSP
 import ZSSPNIO
 import ZSSPStoreTesting
 
-@Suite("The contract of ratchet stores, in memory", .timeLimit(.minutes(1)))
+@Suite("The contract of ratchet stores, in memory", .timeLimit(.minutes(5)))
 struct StoreTests {
   private struct Memory: StoreMedium {
     let isDurable = false

@@ -8,7 +8,7 @@
   import ZSSPNIO
 
   /// What Linux does to the endpoint's own sockets does not end sessions.
-  @Suite(.serialized, .timeLimit(.minutes(1)))
+  @Suite(.serialized, .timeLimit(.minutes(5)))
   struct SystemPortTests {
     private let messages = (0..<100).map { number in [UInt8](repeating: UInt8(number), count: 1000) }
 

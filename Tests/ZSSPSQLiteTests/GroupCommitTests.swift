@@ -7,7 +7,7 @@
 
   @testable import ZSSPSQLite
 
-  @Suite("Group commit, and commits that fail", .timeLimit(.minutes(1)))
+  @Suite("Group commit, and commits that fail", .timeLimit(.minutes(5)))
   struct GroupCommitTests {
     /// Holds the first commit back until it is let go.
     private final class Gate: Sendable {

@@ -8,7 +8,7 @@
 
   @testable import ZSSPSQLite
 
-  @Suite("Opening a database: what is refused, and left as it was", .timeLimit(.minutes(1)))
+  @Suite("Opening a database: what is refused, and left as it was", .timeLimit(.minutes(5)))
   struct OpeningTests {
     /// Expects that opening fails, and changes no byte of the file.
     private func expectRefused(

@@ -7,7 +7,7 @@
 
   @testable import ZSSPSQLite
 
-  @Suite("What a database gives away, and damaged rows", .timeLimit(.minutes(1)))
+  @Suite("What a database gives away, and damaged rows", .timeLimit(.minutes(5)))
   struct SecrecyTests {
     private func filled(_ database: Database, key: Secret? = nil) async throws -> SQLiteRatchetStore {
       let store = try database.open { options in
