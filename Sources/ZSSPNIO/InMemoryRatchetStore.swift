@@ -13,6 +13,9 @@ public final class InMemoryRatchetStore: RatchetStore {
   /// What is stored for each peer.
   public var pairs: [PublicKey: RatchetPair] { store.withLockedValue { $0.pairs } }
 
+  /// What is kept for each peer.
+  public var rows: [PublicKey: RatchetRow] { store.withLockedValue { $0.rows } }
+
   /// Does what is asked, at once.
   public func answer(_ request: StoreRequest) async -> StoreAnswer { store.withLockedValue { $0.answer(request) } }
 }

@@ -22,7 +22,7 @@ extension ReferencePeer {
     // "Neither known: with flag π1 he stays silent, else he continues with the empty state."
     if found == nil, flags.helloRequiresRatchet { throw .unknownRatchet }
     let first = Fingerprint(x1.rf1.span.bytes)
-    if found?.state.fingerprint != first { giveUp(first, with: found?.peer) }
+    if found?.state.fingerprint != first { forget(first, of: found?.peer) }
     try sendX2(to: x1, using: found?.state ?? .empty, of: found?.peer, source, at: now)
   }
 
@@ -51,22 +51,27 @@ extension ReferencePeer {
       let offered = [x1.rf1, x1.rf2].map { Fingerprint($0.span.bytes) }
       for fingerprint in offered where !fingerprint.isEmpty {
         guard let peer = try store.state(fingerprint)?.peer else { continue }
-        let pair = try store.pair(peer)
+        var common = common(try store.pair(peer), offered)
+        // Section 14, "Attempts that are given up": "When Bob answers a Hello under its second fingerprint, his store
+        // remembers the first, durably before X2 leaves, unless it is held."
+        if !common.isEmpty, !offered[0].isEmpty, !common.contains(where: { $0.fingerprint == offered[0] }) {
+          common = self.common(try store.giveUp(peer, offered[0]), offered)
+        }
         // Section 14, "Attempts in both directions": "Where a Hello names both states that he holds, he answers under the
         // one with the smaller fingerprint."
-        return [pair.state1, pair.state2].compactMap(\.self)
-          .filter { !$0.isEmpty && offered.contains($0.fingerprint) }
-          .min { $0.fingerprint.bytes.lexicographicallyPrecedes($1.fingerprint.bytes) }
-          .map { ($0, peer) }
+        return common.min { $0.fingerprint.bytes.lexicographicallyPrecedes($1.fingerprint.bytes) }.map { ($0, peer) }
       }
       return nil
     } catch { throw .storeFailed }
   }
 
-  /// Section 14, "Attempts that are given up": "When Bob answers a Hello under its second fingerprint, or under the empty
-  /// state, he takes no X3 and no K2 any more that leads to the state of its first fingerprint. For each handshake and
-  /// session he remembers the latest eight."
-  private func giveUp(_ fingerprint: Fingerprint, with peer: PublicKey?) {
+  private func common(_ pair: RatchetPair, _ offered: [Fingerprint]) -> [RatchetState] {
+    [pair.state1, pair.state2].compactMap(\.self).filter { !$0.isEmpty && offered.contains($0.fingerprint) }
+  }
+
+  /// Section 14, "Attempts that are given up": "He takes no X3 and no K2 any more that leads to the state of its first
+  /// fingerprint. For each handshake and session he remembers the latest eight."
+  private func forget(_ fingerprint: Fingerprint, of peer: PublicKey?) {
     guard !fingerprint.isEmpty else { return }
     func remember(_ list: [Fingerprint]) -> [Fingerprint] {
       list.contains(fingerprint) ? list : (list + [fingerprint]).suffix(8)

@@ -33,12 +33,15 @@ public protocol ReferenceStore: AnyObject {
   func pair(_ peer: PublicKey) throws(StoreFailure) -> RatchetPair
   /// *Compare-and-swap*: "swapped or not. Pairs are compared by fingerprint and chain length, never by key."
   func swap(_ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair) throws(StoreFailure) -> Bool
+  /// *Give up* (section 14): "from then on no swap brings the state of that name into the peer's row"; the pair that is held.
+  func giveUp(_ peer: PublicKey, _ name: Fingerprint) throws(StoreFailure) -> RatchetPair
 }
 
 /// A store that is as durable as the process.
 public final class ReferenceMemoryStore: ReferenceStore {
   /// What is stored for each peer.
   public var pairs: [PublicKey: RatchetPair]
+  private var givenUp: [PublicKey: [Fingerprint]] = [:]
 
   /// A store that holds `pairs` to begin with.
   public init(_ pairs: [PublicKey: RatchetPair] = [:]) { self.pairs = pairs }
@@ -59,8 +62,18 @@ public final class ReferenceMemoryStore: ReferenceStore {
   /// Compares and swaps.
   public func swap(_ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair) throws(StoreFailure) -> Bool {
     guard (pairs[peer] ?? .empty) == expected else { return false }
+    guard !(givenUp[peer] ?? []).contains(new.state1.fingerprint) else { return false }
     pairs[peer] = new
     return true
+  }
+
+  /// Remembers the name, "the latest eight of each peer".
+  public func giveUp(_ peer: PublicKey, _ name: Fingerprint) throws(StoreFailure) -> RatchetPair {
+    let held = pairs[peer] ?? .empty
+    if held.state1.fingerprint != name, held.state2?.fingerprint != name, givenUp[peer]?.contains(name) != true {
+      givenUp[peer] = ((givenUp[peer] ?? []) + [name]).suffix(8)
+    }
+    return held
   }
 }
 

@@ -3,23 +3,39 @@
   import GRDB
   import ZSSP
 
-  /// A swap that waits for its commit.
-  struct PendingSwap: Sendable {
+  /// A change that waits for its commit.
+  struct PendingChange: Sendable {
     let peer: PublicKey
-    let expected: RatchetPair
-    let new: RatchetPair
+    let kind: Kind
     let answer: CheckedContinuation<StoreAnswer, Never>
+
+    enum Kind: Sendable {
+      case swap(expected: RatchetPair, new: RatchetPair)
+      case giveUp(Fingerprint)
+    }
+
+    /// Does it in the peer's row; with its answer, and whether there is something to write.
+    func make(in row: inout RatchetRow) -> (answer: StoreAnswer, isChange: Bool) {
+      switch kind {
+      case .swap(let expected, let new):
+        let isSwapped = row.swap(expected: expected, new: new)
+        return (isSwapped ? .swapped : .notSwapped, isSwapped)
+      case .giveUp(let name):
+        let isChange = row.giveUp(name)
+        return (.pair(row.pair), isChange)
+      }
+    }
   }
 
-  // Swaps are queued, and one commit takes all that have come while the one before was under way. They are done in the
+  // Changes are queued, and one commit takes all that have come while the one before was under way. They are done in the
   // order in which they came, each on what those before it have left, and are answered when the commit has returned.
   extension StoreCore {
-    /// Answers when the swap is durable, or is known to do nothing.
-    func swap(_ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair) async -> StoreAnswer {
+    /// Answers when the change is durable, or is known to be none.
+    func change(_ peer: PublicKey, _ kind: PendingChange.Kind) async -> StoreAnswer {
       await withCheckedContinuation { continuation in
         let isFirst = state.withLock { state in
-          state.swaps.append(PendingSwap(peer: peer, expected: expected, new: new, answer: continuation))
-          state.statistics.waiting = state.swaps.count
+          state.changes.append(PendingChange(peer: peer, kind: kind, answer: continuation))
+          state.statistics.waiting = state.changes.count
           defer { state.isWriting = true }
           return !state.isWriting
         }
@@ -27,37 +43,37 @@
       }
     }
 
-    /// One commit, and then the next if swaps have come. Between two, others have their turn on the queue.
+    /// One commit, and then the next if changes have come. Between two, others have their turn on the queue.
     private func drain() {
       let limit = options.groupCommit ? max(1, options.commitLimit) : 1
-      let swaps = state.withLock { state in
-        let swaps = Array(state.swaps.prefix(limit))
-        state.swaps.removeFirst(swaps.count)
-        state.statistics.waiting = state.swaps.count
-        return swaps
+      let changes = state.withLock { state in
+        let changes = Array(state.changes.prefix(limit))
+        state.changes.removeFirst(changes.count)
+        state.statistics.waiting = state.changes.count
+        return changes
       }
-      let answers = commit(swaps)
+      let answers = commit(changes)
       let isMore = state.withLock { state in
-        state.statistics.swaps += swaps.count
-        state.isWriting = !state.swaps.isEmpty
+        state.statistics.swaps += changes.count
+        state.isWriting = !state.changes.isEmpty
         return state.isWriting
       }
-      for (swap, answer) in zip(swaps, answers) { swap.answer.resume(returning: answer) }
+      for (change, answer) in zip(changes, answers) { change.answer.resume(returning: answer) }
       if isMore { queue.async { self.drain() } }
     }
 
-    private func commit(_ swaps: [PendingSwap]) -> [StoreAnswer] {
+    private func commit(_ changes: [PendingChange]) -> [StoreAnswer] {
       let connection: Connection
-      do { connection = try connected() } catch { return failAll(swaps, error) }
+      do { connection = try connected() } catch { return failAll(changes, error) }
       do {
         let outcome = try connection.writer.writeWithoutTransaction { database in
-          try run(swaps, connection.rows, database)
+          try run(changes, connection.rows, database)
         }
         state.withLock { state in
           state.statistics.failures += outcome.damage == nil ? 0 : 1
           guard outcome.isCommitted else { return }
           state.statistics.commits += 1
-          state.statistics.largestCommit = max(state.statistics.largestCommit, swaps.count)
+          state.statistics.largestCommit = max(state.statistics.largestCommit, changes.count)
         }
         if let damage = outcome.damage {
           report(.damaged(path: path, reason: damage.description))
@@ -69,7 +85,7 @@
       } catch {
         // Whether it took effect is unknown.
         discard(connection)
-        return failAll(swaps, SQLiteStoreError(error, path: path))
+        return failAll(changes, SQLiteStoreError(error, path: path))
       }
     }
 
@@ -79,36 +95,36 @@
       var damage: DamagedRow?
     }
 
-    /// The swaps in one transaction, each with an answer of its own.
-    private func run(_ swaps: [PendingSwap], _ rows: Rows, _ database: Database) throws -> Outcome {
+    /// The changes in one transaction, each with an answer of its own.
+    private func run(_ changes: [PendingChange], _ rows: Rows, _ database: Database) throws -> Outcome {
       var outcome = Outcome()
       try database.inTransaction(.immediate) {
-        for swap in swaps {
+        for change in changes {
           do {
-            guard try rows.pair(of: swap.peer, in: database) == swap.expected else {
-              outcome.answers.append(.notSwapped)
-              continue
+            var row = try rows.row(of: change.peer, in: database)
+            let (answer, isChange) = change.make(in: &row)
+            if isChange {
+              try rows.store(row, for: change.peer, in: database)
+              outcome.isCommitted = true
             }
-            try rows.store(swap.new, for: swap.peer, in: database)
-            outcome.answers.append(.swapped)
-            outcome.isCommitted = true
+            outcome.answers.append(answer)
           } catch let damage as DamagedRow {
-            // The swaps of other peers are none the worse for it.
+            // The changes of other peers are none the worse for it.
             outcome.damage = damage
             outcome.answers.append(.failed)
           }
         }
         guard outcome.isCommitted else { return .rollback }
-        try options.willCommit?(swaps.count)
+        try options.willCommit?(changes.count)
         return .commit
       }
       return outcome
     }
 
-    private func failAll(_ swaps: [PendingSwap], _ error: SQLiteStoreError) -> [StoreAnswer] {
+    private func failAll(_ changes: [PendingChange], _ error: SQLiteStoreError) -> [StoreAnswer] {
       report(error)
-      state.withLock { $0.statistics.failures += swaps.count }
-      return swaps.map { _ in .failed }
+      state.withLock { $0.statistics.failures += changes.count }
+      return changes.map { _ in .failed }
     }
   }
 #endif

@@ -8,12 +8,12 @@
   struct Rows: Sendable {
     let codec: SecretsCodec
 
-    /// What is stored for a peer; the empty pair without a row.
-    func pair(of peer: PublicKey, in database: Database) throws -> RatchetPair {
+    /// What is kept for a peer; nothing without a row.
+    func row(of peer: PublicKey, in database: Database) throws -> RatchetRow {
       let statement = try database.cachedStatement(
-        sql: "SELECT secrets1, chain1, secrets2, chain2 FROM peers WHERE peer = ?")
-      guard let row = try Row.fetchOne(statement, arguments: [Data(peer.array)]) else { return .empty }
-      return try pair(row, peer)
+        sql: "SELECT secrets1, chain1, secrets2, chain2, given_up FROM peers WHERE peer = ?")
+      guard let row = try Row.fetchOne(statement, arguments: [Data(peer.array)]) else { return RatchetRow() }
+      return try ratchetRow(row, peer)
     }
 
     /// The state with this fingerprint, and whose it is.
@@ -33,41 +33,43 @@
       throw DamagedRow(peer: peer, reason: "its tag is that of another state")
     }
 
-    /// Stores a pair in the place of what is there. Of the empty pair there is no row.
-    func store(_ pair: RatchetPair, for peer: PublicKey, in database: Database) throws {
-      guard pair != .empty else {
+    /// Stores a row in the place of what is there, or deletes that.
+    func store(_ row: RatchetRow, for peer: PublicKey, in database: Database) throws {
+      guard !row.isEmpty else {
         return try database.cachedStatement(sql: "DELETE FROM peers WHERE peer = ?")
           .execute(arguments: [Data(peer.array)])
       }
-      let (state1, state2) = (pair.state1, pair.state2)
+      let (state1, state2) = (row.pair.state1, row.pair.state2)
       let arguments: StatementArguments = [
         Self.value(peer.array), Self.value(codec.encode(state1, peer: peer, place: 1)),
         Int64(bitPattern: state1.chainLength), Self.value(codec.tag(state1.fingerprint)),
         Self.value(state2.map { codec.encode($0, peer: peer, place: 2) }),
         state2.map { Int64(bitPattern: $0.chainLength) },
         Self.value(state2.flatMap { codec.tag($0.fingerprint) }),
+        Self.value(codec.encode(row.givenUp, peer: peer)),
       ]
       try database.cachedStatement(
         sql: """
-          INSERT INTO peers (peer, secrets1, chain1, tag1, secrets2, chain2, tag2) VALUES (?, ?, ?, ?, ?, ?, ?)
-          ON CONFLICT (peer) DO UPDATE SET secrets1 = excluded.secrets1, chain1 = excluded.chain1,
-          tag1 = excluded.tag1, secrets2 = excluded.secrets2, chain2 = excluded.chain2, tag2 = excluded.tag2
+          INSERT INTO peers (peer, secrets1, chain1, tag1, secrets2, chain2, tag2, given_up)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (peer) DO UPDATE SET secrets1 = excluded.secrets1,
+          chain1 = excluded.chain1, tag1 = excluded.tag1, secrets2 = excluded.secrets2, chain2 = excluded.chain2,
+          tag2 = excluded.tag2, given_up = excluded.given_up
           """
       ).execute(arguments: arguments)
     }
 
-    /// Calls `body` for each row with its peer and its pair, or with the reason why it cannot be read.
-    func forEach(in database: Database, _ body: (Result<(PublicKey, RatchetPair), DamagedRow>) throws -> Void) throws {
+    /// Calls `body` for each row with its peer, or with the reason why it cannot be read.
+    func forEach(in database: Database, _ body: (Result<(PublicKey, RatchetRow), DamagedRow>) throws -> Void) throws {
       let rows = try Row.fetchCursor(
-        database, sql: "SELECT secrets1, chain1, secrets2, chain2, peer, tag1, tag2 FROM peers ORDER BY peer")
+        database, sql: "SELECT secrets1, chain1, secrets2, chain2, given_up, peer, tag1, tag2 FROM peers ORDER BY peer")
       while let row = try rows.next() {
         do {
           let peer = try Self.peer(row["peer"])
-          let pair = try pair(row, peer)
-          guard row["tag1"] == Self.value(codec.tag(pair.state1.fingerprint)),
-            row["tag2"] == Self.value(pair.state2.flatMap { codec.tag($0.fingerprint) })
+          let ratchetRow = try ratchetRow(row, peer)
+          guard row["tag1"] == Self.value(codec.tag(ratchetRow.pair.state1.fingerprint)),
+            row["tag2"] == Self.value(ratchetRow.pair.state2.flatMap { codec.tag($0.fingerprint) })
           else { throw DamagedRow(peer: peer, reason: "a tag is not that of its state") }
-          try body(.success((peer, pair)))
+          try body(.success((peer, ratchetRow)))
         } catch let damaged as DamagedRow {
           try body(.failure(damaged))
         }
@@ -83,6 +85,15 @@
         throw DamagedRow(peer: nil, reason: "its peer is no public key")
       }
       return peer
+    }
+
+    private func ratchetRow(_ row: Row, _ peer: PublicKey) throws -> RatchetRow {
+      let record: DatabaseValue = row["given_up"]
+      if record.isNull { return RatchetRow(try pair(row, peer)) }
+      guard let record = Data.fromDatabaseValue(record),
+        let givenUp = codec.decode(givenUp: Array(record), peer: peer)
+      else { throw DamagedRow(peer: peer, reason: "the names that were given up cannot be read") }
+      return RatchetRow(try pair(row, peer), givenUp: givenUp)
     }
 
     private func pair(_ row: Row, _ peer: PublicKey) throws -> RatchetPair {

@@ -41,8 +41,10 @@
     public func answer(_ request: StoreRequest) async -> StoreAnswer {
       switch request {
       case .lookUp(let fingerprint): await core.read { rows, database in try rows.find(fingerprint, in: database) }
-      case .load(let peer): await core.read { rows, database in .pair(try rows.pair(of: peer, in: database)) }
-      case .compareAndSwap(let peer, let expected, let new): await core.swap(peer, expected, new)
+      case .load(let peer): await core.read { rows, database in .pair(try rows.row(of: peer, in: database).pair) }
+      case .compareAndSwap(let peer, let expected, let new):
+        await core.change(peer, .swap(expected: expected, new: new))
+      case .giveUp(let name, let peer): await core.change(peer, .giveUp(name))
       }
     }
 
@@ -75,40 +77,40 @@
       try result.get()
     }
 
-    /// What is stored for each peer, at one moment.
+    /// What is kept for each peer, at one moment.
     ///
     /// - Throws: ``SQLiteStoreError/damaged(path:reason:)`` if a row cannot be read, or what the disk says.
-    public func pairs() async throws(SQLiteStoreError) -> [PublicKey: RatchetPair] {
+    public func rows() async throws(SQLiteStoreError) -> [PublicKey: RatchetRow] {
       try await core.onQueue { connection in
         try connection.writer.writeWithoutTransaction { database in
-          var pairs: [PublicKey: RatchetPair] = [:]
-          try connection.rows.forEach(in: database) { row in
-            let (peer, pair) = try row.get()
-            pairs[peer] = pair
+          var rows: [PublicKey: RatchetRow] = [:]
+          try connection.rows.forEach(in: database) { result in
+            let (peer, row) = try result.get()
+            rows[peer] = row
           }
-          return pairs
+          return rows
         }
       }
     }
 
-    /// Stores pairs of several peers at once: all of them, durably, or none.
+    /// Stores rows of several peers at once: all of them, durably, or none.
     ///
     /// - Parameter replaces: whether they take the place of others that are stored for these peers.
     /// - Throws: ``SQLiteStoreError/conflict(path:peers:)`` if not and there are any, or what the disk says.
-    public func store(_ pairs: [PublicKey: RatchetPair], replaces: Bool) async throws(SQLiteStoreError) {
+    public func store(_ rows: [PublicKey: RatchetRow], replaces: Bool) async throws(SQLiteStoreError) {
       let core = core
       try await core.onQueue { connection in
         do {
           try connection.writer.writeWithoutTransaction { database in
             try database.inTransaction(.immediate) {
-              let others = try pairs.filter { peer, pair in
-                let held = try connection.rows.pair(of: peer, in: database)
-                return held != .empty && held != pair
+              let others = try rows.filter { peer, row in
+                let held = try connection.rows.row(of: peer, in: database)
+                return !held.isEmpty && held.pair != row.pair
               }
               guard replaces || others.isEmpty else {
                 throw SQLiteStoreError.conflict(path: core.path, peers: others.count)
               }
-              for (peer, pair) in pairs { try connection.rows.store(pair, for: peer, in: database) }
+              for (peer, row) in rows { try connection.rows.store(row, for: peer, in: database) }
               return .commit
             }
           }
@@ -134,7 +136,7 @@
           try connection.rows.forEach(in: database) { row in
             switch row {
             case .failure(let damaged): problems.append(damaged.description)
-            case .success((let peer, let pair)): problems += pair.problems(of: peer, &owners)
+            case .success((let peer, let row)): problems += row.pair.problems(of: peer, &owners)
             }
           }
           return problems

@@ -14,7 +14,7 @@
     var version: Int { steps.count }
 
     /// The layout that this version of the package writes.
-    static let current = Schema(steps: [createTables])
+    static let current = Schema(steps: [createTables, addGivenUp])
 
     /// A row of `peers` is what is stored for one peer: for each state its secrets (key and fingerprint, maybe
     /// encrypted), its chain length, and a tag by which it is found. An index holds tags and nothing else that is secret.
@@ -30,6 +30,11 @@
           CREATE INDEX peers_tag1 ON peers (tag1) WHERE tag1 IS NOT NULL;
           CREATE INDEX peers_tag2 ON peers (tag2) WHERE tag2 IS NOT NULL;
           """)
+    }
+
+    /// The names of states that the peer has given up, 32 bytes each, maybe encrypted together.
+    private static let addGivenUp: @Sendable (Database) throws -> Void = { database in
+      try database.execute(sql: "ALTER TABLE peers ADD COLUMN given_up BLOB")
     }
 
     /// Makes the newest version of a database of an older one: all steps or none.

@@ -66,6 +66,25 @@
         key: secrets.prefix(32), fingerprint: Fingerprint(secrets.bytes.extracting(32..<64)), chainLength: chainLength)
     }
 
+    /// The names of states that this peer has given up, as they are stored; nil of none.
+    func encode(_ givenUp: GivenUpStates, peer: PublicKey) -> [UInt8]? {
+      guard !givenUp.isEmpty else { return nil }
+      let names = givenUp.names.flatMap(\.bytes)
+      return record(of: Secret(copying: names.rawBytes), context: Array("given up".utf8) + peer.array)
+    }
+
+    /// The names that these are; nil if they are damaged, or belong to another peer.
+    func decode(givenUp record: [UInt8], peer: PublicKey) -> GivenUpStates? {
+      let size = key == nil ? record.count : record.count - Self.saltSize - Self.tagSize
+      guard size > 0, size % Fingerprint.size == 0, size <= GivenUpStates.limit * Fingerprint.size,
+        let names = secret(in: record, size: size, context: Array("given up".utf8) + peer.array)
+      else { return nil }
+      return GivenUpStates(
+        stride(from: 0, to: size, by: Fingerprint.size).map { offset in
+          Fingerprint(names.bytes.extracting(offset..<offset + Fingerprint.size))
+        })
+    }
+
     private static func context(_ peer: PublicKey, _ place: UInt8, _ chainLength: UInt64) -> [UInt8] {
       Array("state".utf8) + peer.array + [place]
         + (0..<8).map { UInt8(truncatingIfNeeded: chainLength >> (56 - 8 * $0)) }

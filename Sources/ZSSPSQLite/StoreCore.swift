@@ -23,7 +23,7 @@
       var connection: Connection?
       /// One that saw a failure, to be closed before another is opened.
       var discarded: Connection?
-      var swaps: [PendingSwap] = []
+      var changes: [PendingChange] = []
       var isWriting = false
       var isErasureDue = false
       var isFailureReported = false

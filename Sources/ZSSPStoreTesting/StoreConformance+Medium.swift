@@ -47,6 +47,10 @@ extension StoreConformance {
         let swap = await trial.answer(.compareAndSwap(peer: peer, expected: expected, new: new))
         guard case .failed = swap else { throw Broken(reason: "a swap on a failing medium was answered \(swap.kind)") }
       }
+      let gaveUp = await trial.answer(.giveUp(Samples.state(4).fingerprint, peer: peer))
+      guard case .failed = gaveUp else {
+        throw Broken(reason: "giving up a state on a failing medium was answered \(gaveUp.kind)")
+      }
       // What is in memory may be known, but it must be right.
       switch await trial.answer(.load(peer: peer)) {
       case .failed: break

@@ -60,10 +60,13 @@ extension StoreConformance {
         let expected = Int.random(in: 0...2, using: &random) > 0 ? held : pair()
         // A fingerprint belongs to one peer, as those of real states do.
         let new = pair().distinct(of: peer)
-        let request = StoreRequest.compareAndSwap(peer: peer, expected: expected, new: new)
+        let request =
+          Int.random(in: 0...3, using: &random) == 0
+          ? StoreRequest.giveUp(new.state1.fingerprint, peer: peer)
+          : .compareAndSwap(peer: peer, expected: expected, new: new)
         let (found, wanted) = (await trial.answer(request), model.answer(request))
         guard found.kind == wanted.kind else {
-          throw Broken(reason: "step \(step): a swap was answered \(found.kind) instead of \(wanted.kind)")
+          throw Broken(reason: "step \(step): a request was answered \(found.kind) instead of \(wanted.kind)")
         }
         if step % 10 == 0 {
           for number in 0..<3 {

@@ -201,7 +201,7 @@ struct ErrorTests {
       func answer(_ request: StoreRequest) async -> StoreAnswer {
         switch request {
         case .lookUp: .unknown
-        case .load: .pair(.empty)
+        case .load, .giveUp: .pair(.empty)
         case .compareAndSwap: .notSwapped
         }
       }

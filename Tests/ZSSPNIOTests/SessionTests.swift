@@ -240,11 +240,7 @@ struct SessionTests {
       let requests = NIOLockedValueBox(0)
 
       func answer(_ request: StoreRequest) async -> StoreAnswer {
-        let peer: PublicKey
-        switch request {
-        case .lookUp: return await store.answer(request)
-        case .load(let about), .compareAndSwap(let about, _, _): peer = about
-        }
+        guard let peer = request.peer else { return await store.answer(request) }
         requests.withLockedValue { $0 += 1 }
         if active.withLockedValue({
           $0[peer, default: 0] += 1; return $0[peer, default: 0]

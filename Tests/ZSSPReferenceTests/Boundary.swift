@@ -66,4 +66,8 @@ final class RecordingStore: ReferenceStore {
     swaps.append((expected, new))
     return try memory.swap(peer, expected, new)
   }
+
+  func giveUp(_ peer: PublicKey, _ name: Fingerprint) throws(StoreFailure) -> RatchetPair {
+    try memory.giveUp(peer, name)
+  }
 }

@@ -55,7 +55,7 @@
     @Test func aNewerStore() async throws {
       let database = try await filled()
       try database.edit("PRAGMA user_version = 99")
-      try expectRefused(database, .newer(path: "", version: 99, known: 1))
+      try expectRefused(database, .newer(path: "", version: 99, known: Schema.current.version))
     }
 
     /// A process that ended at once has left its last commits in the log only.
@@ -69,7 +69,7 @@
       try queue.close()
       let log = try Data(contentsOf: URL(filePath: copy.path + "-wal"))
       #expect(!log.isEmpty)
-      try expectRefused(copy, .newer(path: "", version: 99, known: 1))
+      try expectRefused(copy, .newer(path: "", version: 99, known: Schema.current.version))
       #expect(try Data(contentsOf: URL(filePath: copy.path + "-wal")) == log)
     }
 
@@ -188,7 +188,18 @@
       let store = try database.open { $0.schema = next }
       #expect(await store.load(try Sample.peer(1)) == RatchetPair(Sample.state(2)))
       try await store.close()
-      try expectRefused(database, .newer(path: "", version: 2, known: 1))
+      try expectRefused(database, .newer(path: "", version: next.version, known: Schema.current.version))
+    }
+
+    @Test func aDatabaseOfTheFirstVersionIsMigrated() async throws {
+      let database = try await filled()
+      try database.edit("ALTER TABLE peers DROP COLUMN given_up; PRAGMA user_version = 1")
+      let (peer, pair) = (try Sample.peer(1), RatchetPair(Sample.state(2)))
+      let store = try database.open()
+      #expect(await store.load(peer) == pair)
+      _ = await store.answer(.giveUp(Sample.state(3).fingerprint, peer: peer))
+      #expect(await store.swap(peer, pair, RatchetPair(Sample.state(3))).isSwapped == false)
+      try await store.close()
     }
 
     @Test func everyFileIsForItsOwnerOnly() async throws {

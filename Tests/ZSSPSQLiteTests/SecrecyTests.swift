@@ -124,26 +124,28 @@
       let problems = try await store.check()
       #expect(
         problems.contains { $0.contains(damaged.description) } && !problems.contains { $0.contains(good.description) })
-      await #expect(throws: SQLiteStoreError.self) { try await store.pairs() }
+      await #expect(throws: SQLiteStoreError.self) { try await store.rows() }
       try await store.close()
     }
 
     @Test func pairsAreStoredTogetherOrNotAtAll() async throws {
       let database = try Database()
       let store = try await filled(database)
-      let pairs = [
-        try Sample.peer(1): RatchetPair(Sample.state(20)), try Sample.peer(8): RatchetPair(Sample.state(21)),
+      let rows = [
+        try Sample.peer(1): RatchetRow(RatchetPair(Sample.state(20))),
+        try Sample.peer(8): RatchetRow(
+          RatchetPair(Sample.state(21)), givenUp: GivenUpStates([Sample.state(22).fingerprint])),
       ]
       await #expect(throws: SQLiteStoreError.conflict(path: database.path, peers: 1)) {
-        try await store.store(pairs, replaces: false)
+        try await store.store(rows, replaces: false)
       }
       #expect(await store.load(try Sample.peer(8)) == .empty)
-      try await store.store(pairs, replaces: true)
-      for (peer, pair) in pairs { #expect(try await store.pairs()[peer] == pair) }
-      #expect(try await store.pairs().count == 4)
+      try await store.store(rows, replaces: true)
+      for (peer, row) in rows { #expect(try await store.rows()[peer] == row) }
+      #expect(try await store.rows().count == 4)
       #expect(try await store.check() == [])
       // The same state for two peers is what a check is for.
-      try await store.store([try Sample.peer(9): RatchetPair(Sample.state(20))], replaces: false)
+      try await store.store([try Sample.peer(9): RatchetRow(RatchetPair(Sample.state(20)))], replaces: false)
       #expect(try await store.check().count == 1)
       try await store.close()
     }

@@ -37,8 +37,6 @@ public struct Endpoint: ~Copyable {
   var scratch: [UInt8] = []
   var gate: HelloGate
   var challenges: ChallengeIssuer
-  /// Outcomes that peers have given up, where there are several shards: tell the others with ``giveUp(_:)``, and empty it.
-  public var givenUp: [GivenUpState] = []
   /// The sessions with each peer: one, or an older one and those that would replace it.
   var peers: [PublicKey: [SessionID]] = [:]
 
@@ -113,12 +111,6 @@ public struct Endpoint: ~Copyable {
   public mutating func replace(_ id: SessionID) {
     guard let session = sessions[id] else { return }
     end(session, .replaced)
-  }
-
-  /// Another shard has heard that a peer has given up an outcome: here nothing may come of it either.
-  public mutating func giveUp(_ state: GivenUpState) {
-    for other in halfOpen where other.ratchetPeer == state.peer { other.givenUp.insert(state.fingerprint) }
-    for id in peers[state.peer] ?? [] { sessions[id]?.givenUp.insert(state.fingerprint) }
   }
 
   mutating func makeRequestID() -> RequestID {

@@ -10,6 +10,8 @@ final class HalfOpenHandshake: Timed {
     case lookingUp(ResponderHandshake.Hello, second: Bool)
     /// The store is asked what it holds for the peer whose fingerprint was found.
     case verifying(ResponderHandshake.Hello)
+    /// The store is asked to remember that the peer has given up the state of the first fingerprint.
+    case givingUp(ResponderHandshake.Hello)
     /// X2 is being computed.
     case responding(ResponderHandshake.Hello)
     /// B2: X2 is out, X3 is awaited.
@@ -67,9 +69,12 @@ final class HalfOpenHandshake: Timed {
 
   var nextDeadline: Instant { min(expiry, reassembly.nextDeadline ?? .distantFuture) }
 
-  /// Whether the store has been asked what it holds for the peer.
+  /// Whether the store has been asked what it holds for the peer, for an X2.
   var isVerifying: Bool {
-    if case .verifying = stage { true } else { false }
+    switch stage {
+    case .verifying, .givingUp: true
+    default: false
+    }
   }
 
   /// Whether the store may be changing on behalf of the handshake.

@@ -45,16 +45,12 @@ extension Driver {
       return endpoint.answer(id, store: .failed, at: now)
     }
     storeRequests += 1
-    switch request {
-    case .lookUp:
-      run(id, request, about: nil)
-    case .load(let peer), .compareAndSwap(let peer, _, _):
-      if storeQueues[peer] == nil {
-        storeQueues[peer] = []
-        run(id, request, about: peer)
-      } else {
-        storeQueues[peer]?.append(PendingStoreRequest(id: id, request: request))
-      }
+    guard let peer = request.peer else { return run(id, request, about: nil) }
+    if storeQueues[peer] == nil {
+      storeQueues[peer] = []
+      run(id, request, about: peer)
+    } else {
+      storeQueues[peer]?.append(PendingStoreRequest(id: id, request: request))
     }
   }
 

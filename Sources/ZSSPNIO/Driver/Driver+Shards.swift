@@ -45,16 +45,4 @@ extension Driver {
     guard let siblings, let peer = peers.removeValue(forKey: id) else { return }
     siblings.directory.end(place(id), with: peer)
   }
-
-  /// Outcomes of handshakes that a peer has given up are given up in all shards.
-  func shareGivenUp() {
-    guard let siblings, !endpoint.givenUp.isEmpty else { return }
-    let givenUp = endpoint.givenUp
-    endpoint.givenUp = []
-    for sibling in siblings.shards where sibling.index != shard {
-      sibling.tell { driver in
-        for outcome in givenUp { driver.endpoint.giveUp(outcome) }
-      }
-    }
-  }
 }

@@ -101,7 +101,6 @@ final class Driver {
         break
       }
     }
-    shareGivenUp()
     writeOutbox()
     scheduleTimer()
   }

@@ -10,19 +10,13 @@ struct SimulatedStore: Sendable {
     let to: UInt64
   }
 
-  private(set) var rows: [(peer: PublicKey, pair: RatchetPair)] = []
+  private(set) var rows: [(peer: PublicKey, row: RatchetRow)] = []
   /// Set by the last swap if it made a chain shorter.
   private(set) var regress: Regress?
 
-  func pair(_ peer: PublicKey) -> RatchetPair { rows.first { $0.peer == peer }?.pair ?? .empty }
+  func pair(_ peer: PublicKey) -> RatchetPair { row(peer).pair }
 
-  mutating func set(_ peer: PublicKey, _ pair: RatchetPair) {
-    if let index = rows.firstIndex(where: { $0.peer == peer }) {
-      rows[index].pair = pair
-    } else {
-      rows.append((peer, pair))
-    }
-  }
+  mutating func set(_ peer: PublicKey, _ pair: RatchetPair) { set(peer, RatchetRow(pair)) }
 
   /// Forgets a peer.
   mutating func remove(_ peer: PublicKey) { rows.removeAll { $0.peer == peer } }
@@ -31,31 +25,37 @@ struct SimulatedStore: Sendable {
     regress = nil
     switch request {
     case .lookUp(let fingerprint):
-      for row in rows {
-        if row.pair.state1.fingerprint == fingerprint { return .found(row.pair.state1, peer: row.peer) }
-        if let older = row.pair.state2, older.fingerprint == fingerprint { return .found(older, peer: row.peer) }
+      for (peer, row) in rows {
+        for state in [row.pair.state1, row.pair.state2].compactMap(\.self) where state.fingerprint == fingerprint {
+          return .found(state, peer: peer)
+        }
       }
       return .unknown
     case .load(let peer):
       return .pair(pair(peer))
     case .compareAndSwap(let peer, let expected, let new):
-      let held = pair(peer)
-      guard held == expected else { return .notSwapped }
+      var row = row(peer)
+      let held = row.pair
+      guard row.swap(expected: expected, new: new) else { return .notSwapped }
       if new.state1.chainLength < held.state1.chainLength {
         regress = Regress(peer: peer, from: held.state1.chainLength, to: new.state1.chainLength)
       }
-      set(peer, new)
+      set(peer, row)
       return .swapped
+    case .giveUp(let name, let peer):
+      var row = row(peer)
+      if row.giveUp(name) { set(peer, row) }
+      return .pair(row.pair)
     }
   }
-}
 
-extension StoreRequest {
-  /// Whom the request is about; nil for a look-up.
-  var peer: PublicKey? {
-    switch self {
-    case .lookUp: nil
-    case .load(let peer), .compareAndSwap(let peer, _, _): peer
+  private func row(_ peer: PublicKey) -> RatchetRow { rows.first { $0.peer == peer }?.row ?? RatchetRow() }
+
+  private mutating func set(_ peer: PublicKey, _ row: RatchetRow) {
+    if let index = rows.firstIndex(where: { $0.peer == peer }) {
+      rows[index].row = row
+    } else {
+      rows.append((peer, row))
     }
   }
 }

@@ -139,6 +139,7 @@ extension StoreRequest {
     switch self {
     case .lookUp(let fingerprint): "lookUp \(fingerprint)"
     case .load: "load"
+    case .giveUp(let name, _): "give up \(name)"
     case .compareAndSwap(_, let expected, let new): "swap \(expected.name) → \(new.name)"
     }
   }

@@ -43,7 +43,7 @@ actor FileRatchetStore: KeptRatchets {
     guard lock >= 0 else { return .failed }
     var next = memory
     let answer = next.answer(request)
-    guard case .swapped = answer else { return answer }
+    guard let peer = request.peer, next.rows[peer] != memory.rows[peer] else { return answer }
     do {
       try keep(next)
     } catch {
@@ -53,17 +53,17 @@ actor FileRatchetStore: KeptRatchets {
     return answer
   }
 
-  func everything() -> [PublicKey: RatchetPair] { memory.pairs }
+  func everything() -> [PublicKey: RatchetRow] { memory.rows }
 
-  func put(_ pairs: [PublicKey: RatchetPair], replaces: Bool) throws(CommandFailure) {
-    var all = memory.pairs
-    for (peer, pair) in pairs {
-      guard replaces || all[peer] ?? pair == pair else {
+  func put(_ rows: [PublicKey: RatchetRow], replaces: Bool) throws(CommandFailure) {
+    var all = memory.rows
+    for (peer, row) in rows {
+      guard replaces || all[peer]?.pair ?? row.pair == row.pair else {
         throw .usage("\(path): there is another ratchet for \(peer.text)")
       }
-      all[peer] = pair == .empty ? nil : pair
+      all[peer] = row
     }
-    do { try keep(MemoryRatchetStore(pairs: all)) } catch { throw .usage("\(path): \(error)") }
+    do { try keep(MemoryRatchetStore(rows: all)) } catch { throw .usage("\(path): \(error)") }
   }
 
   /// A file that has been read has nothing wrong with it but what its states say.
@@ -73,7 +73,7 @@ actor FileRatchetStore: KeptRatchets {
   }
 
   private func keep(_ next: MemoryRatchetStore) throws {
-    try PrivateFile.write(RatchetFile.text(next.pairs), to: path, replaces: true)
+    try PrivateFile.write(RatchetFile.text(next.rows), to: path, replaces: true)
     memory = next
   }
 
@@ -81,7 +81,7 @@ actor FileRatchetStore: KeptRatchets {
     guard FileManager.default.fileExists(atPath: path) else { return MemoryRatchetStore() }
     let text = try PrivateFile.read(path)
     do {
-      return MemoryRatchetStore(pairs: try RatchetFile.pairs(in: text))
+      return MemoryRatchetStore(rows: try RatchetFile.rows(in: text))
     } catch {
       throw .usage("--store \(path): \(error)")
     }

@@ -5,10 +5,10 @@ import ZSSPSQLite
 
 /// A store as the tool uses it: an operator sees all of it, and it is closed at the end.
 protocol KeptRatchets: RatchetStore {
-  /// What is stored for each peer.
-  func everything() async throws(CommandFailure) -> [PublicKey: RatchetPair]
-  /// Stores all of the pairs or none; with `replaces` also in the place of others.
-  func put(_ pairs: [PublicKey: RatchetPair], replaces: Bool) async throws(CommandFailure)
+  /// What is kept for each peer.
+  func everything() async throws(CommandFailure) -> [PublicKey: RatchetRow]
+  /// Stores all of the rows or none; with `replaces` also in the place of others.
+  func put(_ rows: [PublicKey: RatchetRow], replaces: Bool) async throws(CommandFailure)
   /// What is wrong with it.
   func problems() async throws(CommandFailure) -> [String]
   /// Closes it. A later request fails.
@@ -16,9 +16,9 @@ protocol KeptRatchets: RatchetStore {
 }
 
 extension InMemoryRatchetStore: KeptRatchets {
-  func everything() -> [PublicKey: RatchetPair] { pairs }
+  func everything() -> [PublicKey: RatchetRow] { rows }
 
-  func put(_ pairs: [PublicKey: RatchetPair], replaces: Bool) async throws(CommandFailure) {
+  func put(_ rows: [PublicKey: RatchetRow], replaces: Bool) async throws(CommandFailure) {
     throw .usage("--store memory: is empty when this ends; name a file")
   }
 
@@ -28,12 +28,12 @@ extension InMemoryRatchetStore: KeptRatchets {
 
 #if SQLite
   extension SQLiteRatchetStore: KeptRatchets {
-    func everything() async throws(CommandFailure) -> [PublicKey: RatchetPair] {
-      do { return try await pairs() } catch { throw .usage("\(error)") }
+    func everything() async throws(CommandFailure) -> [PublicKey: RatchetRow] {
+      do { return try await rows() } catch { throw .usage("\(error)") }
     }
 
-    func put(_ pairs: [PublicKey: RatchetPair], replaces: Bool) async throws(CommandFailure) {
-      do { try await store(pairs, replaces: replaces) } catch { throw .usage("\(error)") }
+    func put(_ rows: [PublicKey: RatchetRow], replaces: Bool) async throws(CommandFailure) {
+      do { try await store(rows, replaces: replaces) } catch { throw .usage("\(error)") }
     }
 
     func problems() async throws(CommandFailure) -> [String] {

@@ -27,15 +27,34 @@ enum RatchetFile {
 
   private struct Content: Codable {
     static let format = "zssp ratchet store"
-    static let version = 1
+    static let version = 2
     var format = Self.format
     var version = Self.version
-    var peers: [String: Pair] = [:]
+    var peers: [String: Row] = [:]
   }
 
-  private struct Pair: Codable {
+  private struct Row: Codable {
     var state1: State
     var state2: State?
+    /// Names of states that the peer has given up; since version 2.
+    var givenUp: [Data]?
+
+    init(_ row: RatchetRow) {
+      state1 = State(row.pair.state1)
+      state2 = row.pair.state2.map(State.init)
+      givenUp = row.givenUp.isEmpty ? nil : row.givenUp.names.map { Data($0.bytes) }
+    }
+
+    /// The row; nil if its parts do not have their sizes.
+    var ratchet: RatchetRow? {
+      guard let state1 = state1.ratchet else { return nil }
+      let state2 = state2?.ratchet
+      guard self.state2 == nil || state2 != nil else { return nil }
+      let names = givenUp ?? []
+      guard names.count <= GivenUpStates.limit, names.allSatisfy({ $0.count == Fingerprint.size }) else { return nil }
+      return RatchetRow(
+        RatchetPair(state1, state2), givenUp: GivenUpStates(names.map { Fingerprint(Array($0).rawBytes) }))
+    }
   }
 
   private struct State: Codable {
@@ -58,30 +77,26 @@ enum RatchetFile {
     }
   }
 
-  /// What is stored for each peer.
-  static func pairs(in text: String) throws(Failure) -> [PublicKey: RatchetPair] {
+  /// What is kept for each peer.
+  static func rows(in text: String) throws(Failure) -> [PublicKey: RatchetRow] {
     let content: Content
     do { content = try JSONDecoder().decode(Content.self, from: Data(text.utf8)) } catch { throw .damaged }
     guard content.format == Content.format else { throw .otherFormat }
     guard content.version <= Content.version else { throw .newerVersion(content.version) }
-    var pairs: [PublicKey: RatchetPair] = [:]
-    for (key, pair) in content.peers {
-      guard let peer = try? PublicKey(text: key), let state1 = pair.state1.ratchet else { throw .damagedEntry(key) }
-      let state2 = pair.state2?.ratchet
-      guard pair.state2 == nil || state2 != nil else { throw .damagedEntry(key) }
+    var rows: [PublicKey: RatchetRow] = [:]
+    for (key, row) in content.peers {
+      guard let peer = try? PublicKey(text: key), let row = row.ratchet else { throw .damagedEntry(key) }
       // A key can be written in two ways; of two entries nobody knows which is the newer.
-      guard pairs[peer] == nil else { throw .repeatedEntry(key) }
-      pairs[peer] = RatchetPair(state1, state2)
+      guard rows[peer] == nil else { throw .repeatedEntry(key) }
+      rows[peer] = row
     }
-    return pairs
+    return rows
   }
 
-  /// The text that ``pairs(in:)`` reads.
-  static func text(_ pairs: [PublicKey: RatchetPair]) throws -> String {
+  /// The text that ``rows(in:)`` reads.
+  static func text(_ rows: [PublicKey: RatchetRow]) throws -> String {
     var content = Content()
-    for (peer, pair) in pairs {
-      content.peers[peer.text] = Pair(state1: State(pair.state1), state2: pair.state2.map(State.init))
-    }
+    for (peer, row) in rows { content.peers[peer.text] = Row(row) }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     return String(decoding: try encoder.encode(content), as: UTF8.self) + "\n"

@@ -23,11 +23,11 @@ struct StoreImportOTP: AsyncParsableCommand {
     let key = try KeyReader.publicKey(peer, option: "--peer")
     let state = try OneTimePassword.read(otpFile)
     try await arguments.use(creates: true) { store in
-      let held = try await store.everything()[key] ?? .empty
+      let held = try await store.everything()[key]?.pair ?? .empty
       guard force || held == .empty else {
         throw CommandFailure.usage("\(arguments.store): there is a ratchet for this peer; --force replaces it")
       }
-      try await store.put([key: RatchetPair(state)], replaces: true)
+      try await store.put([key: RatchetRow(RatchetPair(state))], replaces: true)
     }
   }
 }
@@ -50,7 +50,7 @@ struct StoreForget: AsyncParsableCommand {
       for (key, text) in zip(keys, peers) where held[key] == nil {
         throw CommandFailure.usage("\(arguments.store): no ratchet for the peer \(text); nothing was changed")
       }
-      try await store.put(Dictionary(keys.map { ($0, .empty) }) { first, _ in first }, replaces: true)
+      try await store.put(Dictionary(keys.map { ($0, RatchetRow()) }) { first, _ in first }, replaces: true)
     }
   }
 }
@@ -101,18 +101,18 @@ struct StoreImport: AsyncParsableCommand {
 
   func run() async throws {
     let text = try PrivateFile.read(file)
-    let pairs: [PublicKey: RatchetPair]
-    do { pairs = try RatchetFile.pairs(in: text) } catch { throw CommandFailure.usage("\(file): \(error)") }
+    let rows: [PublicKey: RatchetRow]
+    do { rows = try RatchetFile.rows(in: text) } catch { throw CommandFailure.usage("\(file): \(error)") }
     try await arguments.use(creates: true) { store in
       let held = try await store.everything()
-      let others = pairs.filter { peer, pair in held[peer].map { $0 != pair } ?? false }
+      let others = rows.filter { peer, row in held[peer].map { $0.pair != row.pair } ?? false }
       if !force, let (peer, _) = others.first {
         throw CommandFailure.usage(
           "\(arguments.store): has other ratchets for \(others.count) of the peers in \(file), among them \(peer.text); --force replaces them, nothing was changed"
         )
       }
-      try await store.put(pairs, replaces: true)
+      try await store.put(rows, replaces: true)
     }
-    Terminal.note("imported the ratchets of \(pairs.count) peers")
+    Terminal.note("imported the ratchets of \(rows.count) peers")
   }
 }

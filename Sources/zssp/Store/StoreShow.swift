@@ -57,9 +57,9 @@ struct StoreList: AsyncParsableCommand {
   var json = false
 
   func run() async throws {
-    let pairs = try await arguments.use(creates: false) { store in try await store.everything() }
-    for (peer, pair) in pairs.sorted(by: { $0.key < $1.key }) {
-      let stored = StoredPeer(peer, pair, reveals: false)
+    let rows = try await arguments.use(creates: false) { store in try await store.everything() }
+    for (peer, row) in rows.sorted(by: { $0.key < $1.key }) {
+      let stored = StoredPeer(peer, row.pair, reveals: false)
       if json { try Terminal.output(json: stored) } else { Terminal.output(stored.line) }
     }
   }
@@ -82,9 +82,9 @@ struct StoreShow: AsyncParsableCommand {
 
   func run() async throws {
     let key = try KeyReader.publicKey(peer, option: "peer")
-    let pair = try await arguments.use(creates: false) { store in try await store.everything()[key] }
-    guard let pair else { throw CommandFailure.usage("\(arguments.store): no ratchet for the peer \(peer)") }
-    let stored = StoredPeer(key, pair, reveals: reveal)
+    let row = try await arguments.use(creates: false) { store in try await store.everything()[key] }
+    guard let row else { throw CommandFailure.usage("\(arguments.store): no ratchet for the peer \(peer)") }
+    let stored = StoredPeer(key, row.pair, reveals: reveal)
     if json { try Terminal.output(json: stored) } else { Terminal.output(stored.text) }
   }
 }

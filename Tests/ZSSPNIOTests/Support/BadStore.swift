@@ -6,12 +6,15 @@ actor BadStore: RatchetStore {
   enum Fault: Sendable, CaseIterable {
     case none, loses, swapsAlways, comparesKeys, confusesNoneAndEmpty, findsReplaced, findsEmpty, findsForgotten
     case comparesBeforeAwait, keepsKeys, answersWhileFailing, ignoresChainLength, swapsWhileFailing
+    case forgetsGivenUp, forgetsGivenUpAtSwap, keepsOneGivenUp, givesUpHeld, givesUpOfNobody, remembersForgotten
   }
 
   private let fault: Fault
   private var memory = MemoryRatchetStore()
   private var everything: [(PublicKey, RatchetState)] = []
   private var isFailing = false
+  /// Names that are given up by mistake.
+  private var refused: Set<Fingerprint> = []
 
   init(_ fault: Fault) { self.fault = fault }
 
@@ -37,6 +40,7 @@ actor BadStore: RatchetStore {
     case .load: return memory.answer(request)
     case .lookUp(let fingerprint): return lookUp(fingerprint)
     case .compareAndSwap(let peer, let expected, let new): return await swap(peer, expected, new)
+    case .giveUp(let name, let peer): return giveUp(name, peer)
     }
   }
 
@@ -73,8 +77,31 @@ actor BadStore: RatchetStore {
     return isEqual ? put(peer, new) : .notSwapped
   }
 
-  private func put(_ peer: PublicKey, _ new: RatchetPair) -> StoreAnswer {
-    everything += [new.state1, new.state2].compactMap(\.self).map { (peer, $0) }
-    return memory.answer(.compareAndSwap(peer: peer, expected: memory.pairs[peer] ?? .empty, new: new))
+  private func giveUp(_ name: Fingerprint, _ peer: PublicKey) -> StoreAnswer {
+    let held = memory.pairs[peer]
+    switch fault {
+    case .forgetsGivenUp: return memory.answer(.load(peer: peer))
+    case .keepsOneGivenUp: memory = memory.withoutGivenUp
+    case .givesUpHeld where held?.state1.fingerprint == name: refused.insert(name)
+    case .givesUpOfNobody where held == nil: refused.insert(name)
+    case .remembersForgotten: refused.insert(name)
+    default: break
+    }
+    return memory.answer(.giveUp(name, peer: peer))
   }
+
+  private func put(_ peer: PublicKey, _ new: RatchetPair) -> StoreAnswer {
+    let held = memory.pairs[peer] ?? .empty
+    let states = [new.state1, new.state2].compactMap(\.self)
+    guard !states.contains(where: { refused.contains($0.fingerprint) && !held.contains($0) }) else {
+      return .notSwapped
+    }
+    everything += states.map { (peer, $0) }
+    if fault == .forgetsGivenUpAtSwap { memory = memory.withoutGivenUp }
+    return memory.answer(.compareAndSwap(peer: peer, expected: held, new: new))
+  }
+}
+
+extension MemoryRatchetStore {
+  fileprivate var withoutGivenUp: MemoryRatchetStore { MemoryRatchetStore(pairs: pairs) }
 }

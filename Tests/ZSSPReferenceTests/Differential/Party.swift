@@ -48,7 +48,7 @@ struct PartyConfiguration {
 /// A store in memory, some of whose requests fail: which ones is a matter of their number, so that two parties that ask
 /// the same see the same.
 final class FailingStore: ReferenceStore {
-  private(set) var pairs: [PublicKey: RatchetPair]
+  private var rows: [PublicKey: RatchetRow]
   /// What request number `n` meets.
   private let fate: (Int) -> Fate
   private var count = 0
@@ -61,7 +61,11 @@ final class FailingStore: ReferenceStore {
     case failsAfterwards
   }
 
-  init(_ pairs: [PublicKey: RatchetPair], fate: @escaping (Int) -> Fate) { (self.pairs, self.fate) = (pairs, fate) }
+  init(_ pairs: [PublicKey: RatchetPair], fate: @escaping (Int) -> Fate) {
+    (rows, self.fate) = (pairs.mapValues { RatchetRow($0) }, fate)
+  }
+
+  var pairs: [PublicKey: RatchetPair] { rows.mapValues(\.pair) }
 
   func takeLog() -> [String] {
     defer { log = [] }
@@ -69,7 +73,7 @@ final class FailingStore: ReferenceStore {
   }
 
   /// All is lost.
-  func forget() { pairs = [:] }
+  func forget() { rows = [:] }
 
   private func perform<Result>(_ name: String, _ body: () -> Result) throws(StoreFailure) -> Result {
     count += 1
@@ -93,14 +97,19 @@ final class FailingStore: ReferenceStore {
   }
 
   func pair(_ peer: PublicKey) throws(StoreFailure) -> RatchetPair {
-    try perform("load") { pairs[peer] ?? .empty }
+    try perform("load") { rows[peer]?.pair ?? .empty }
   }
 
   func swap(_ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair) throws(StoreFailure) -> Bool {
     try perform("swap \(expected.summary) \(new.summary)") {
-      guard pairs[peer] ?? .empty == expected else { return false }
-      pairs[peer] = new
-      return true
+      rows[peer, default: RatchetRow()].swap(expected: expected, new: new)
+    }
+  }
+
+  func giveUp(_ peer: PublicKey, _ name: Fingerprint) throws(StoreFailure) -> RatchetPair {
+    try perform("give up \(name)") {
+      _ = rows[peer]?.giveUp(name)
+      return rows[peer]?.pair ?? .empty
     }
   }
 
@@ -113,6 +122,7 @@ final class FailingStore: ReferenceStore {
       case .load(let peer): return .pair(try pair(peer))
       case .compareAndSwap(let peer, let expected, let new):
         return try swap(peer, expected, new) ? .swapped : .notSwapped
+      case .giveUp(let name, let peer): return .pair(try giveUp(peer, name))
       }
     } catch { return .failed }
   }

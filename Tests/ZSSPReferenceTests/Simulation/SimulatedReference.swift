@@ -115,4 +115,9 @@ private final class SimulatedStoreAtOnce: ReferenceStore {
     default: throw StoreFailure()
     }
   }
+
+  func giveUp(_ peer: PublicKey, _ name: Fingerprint) throws(StoreFailure) -> RatchetPair {
+    guard case .pair(let pair) = ask(.giveUp(name, peer: peer)) else { throw StoreFailure() }
+    return pair
+  }
 }

@@ -10,10 +10,10 @@ struct StoreAnswerTests {
   /// The questions of a handshake, and of a re-key that Bob begins, in the order in which each side asks them.
   ///
   /// Both sides hold a newest state that the other does not know, and one in common, as after attempts that came to
-  /// nothing. So Bob looks up two fingerprints, and has a state to drop when C2 comes.
+  /// nothing. So Bob looks up two fingerprints, learns that Alice gives the first up, and has a state to drop when C2 comes.
   enum Question: String, CaseIterable {
     case aliceLoads, aliceStoresCompletion, aliceStoresConfirmation
-    case bobLooksUpFirst, bobLooksUpSecond, bobVerifies, bobLoads, bobStores, bobStoresAcknowledgement
+    case bobLooksUpFirst, bobLooksUpSecond, bobVerifies, bobGivesUp, bobLoads, bobStores, bobStoresAcknowledgement
     case aliceStoresRekeyAnswer, bobStoresRekeyCompletion, aliceStoresRekeyConfirmation
 
     var isAlices: Bool { rawValue.hasPrefix("alice") }
@@ -23,10 +23,11 @@ struct StoreAnswerTests {
       case .aliceLoads, .bobLooksUpFirst: 0
       case .aliceStoresCompletion, .bobLooksUpSecond: 1
       case .aliceStoresConfirmation, .bobVerifies: 2
-      case .aliceStoresRekeyAnswer, .bobLoads: 3
-      case .aliceStoresRekeyConfirmation, .bobStores: 4
-      case .bobStoresAcknowledgement: 5
-      case .bobStoresRekeyCompletion: 6
+      case .aliceStoresRekeyAnswer, .bobGivesUp: 3
+      case .aliceStoresRekeyConfirmation, .bobLoads: 4
+      case .bobStores: 5
+      case .bobStoresAcknowledgement: 6
+      case .bobStoresRekeyCompletion: 7
       }
     }
     var isOfTheRekey: Bool { rawValue.contains("Rekey") }
@@ -35,7 +36,7 @@ struct StoreAnswerTests {
     func isAsked(by request: StoreRequest) -> Bool {
       switch (request, self) {
       case (.lookUp, .bobLooksUpFirst), (.lookUp, .bobLooksUpSecond): true
-      case (.load, .aliceLoads), (.load, .bobVerifies), (.load, .bobLoads): true
+      case (.load, .aliceLoads), (.load, .bobVerifies), (.load, .bobLoads), (.giveUp, .bobGivesUp): true
       case (.compareAndSwap, _): rawValue.contains("Stores")
       default: false
       }
