@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import ZSSP
-import ZSSPNIO
-import ZSSPSQLite
+public import ZSSP
+public import ZSSPNIO
+public import ZSSPSQLite
 
 /// A store as the tool uses it: an operator sees all of it, and it is closed at the end.
-protocol KeptRatchets: RatchetStore {
+public protocol KeptRatchets: RatchetStore {
   /// What is kept for each peer.
   func everything() async throws(CommandFailure) -> [PublicKey: RatchetRow]
   /// Stores all of the rows or none; with `replaces` also in the place of others.
@@ -16,31 +16,31 @@ protocol KeptRatchets: RatchetStore {
 }
 
 extension InMemoryRatchetStore: KeptRatchets {
-  func everything() -> [PublicKey: RatchetRow] { rows }
+  public func everything() -> [PublicKey: RatchetRow] { rows }
 
-  func put(_ rows: [PublicKey: RatchetRow], replaces: Bool) async throws(CommandFailure) {
+  public func put(_ rows: [PublicKey: RatchetRow], replaces: Bool) async throws(CommandFailure) {
     throw .usage("--store memory: is empty when this ends; name a file")
   }
 
-  func problems() -> [String] { [] }
-  func finish() {}
+  public func problems() -> [String] { [] }
+  public func finish() {}
 }
 
 #if SQLite
   extension SQLiteRatchetStore: KeptRatchets {
-    func everything() async throws(CommandFailure) -> [PublicKey: RatchetRow] {
+    public func everything() async throws(CommandFailure) -> [PublicKey: RatchetRow] {
       do { return try await rows() } catch { throw .usage("\(error)") }
     }
 
-    func put(_ rows: [PublicKey: RatchetRow], replaces: Bool) async throws(CommandFailure) {
+    public func put(_ rows: [PublicKey: RatchetRow], replaces: Bool) async throws(CommandFailure) {
       do { try await store(rows, replaces: replaces) } catch { throw .usage("\(error)") }
     }
 
-    func problems() async throws(CommandFailure) -> [String] {
+    public func problems() async throws(CommandFailure) -> [String] {
       do { return try await check() } catch { throw .usage("\(error)") }
     }
 
-    func finish() async {
+    public func finish() async {
       do throws(SQLiteStoreError) { try await close() } catch { Terminal.error("\(error)") }
     }
   }

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+import ZSSP
+import ZSSPStoreTesting
+
+@testable import ZSSPEtcd
+
+/// A prefix of its own in an etcd that can be stopped.
+private struct EtcdMedium: StoreMedium {
+  let nodes: EtcdNodes
+  let options: EtcdStoreOptions
+
+  init(_ nodes: EtcdNodes, _ change: (inout EtcdStoreOptions) -> Void = { _ in }) {
+    var options = nodes.options()
+    change(&options)
+    (self.nodes, self.options) = (nodes, options)
+  }
+
+  func open() async throws -> any RatchetStore { try await nodes.open(options) }
+  func close(_ store: any RatchetStore) async throws { try await (store as? EtcdRatchetStore)?.close() }
+
+  /// etcd keeps what was replaced until it is compacted. Where states are encrypted, nobody can read it.
+  func contents(of store: any RatchetStore) throws -> [UInt8]? {
+    guard options.key != nil else { return nil }
+    let files = FileManager.default.enumerator(at: nodes.folder.url, includingPropertiesForKeys: nil)
+    var bytes: [UInt8] = []
+    while let file = files?.nextObject() as? URL {
+      if !file.hasDirectoryPath { bytes += try Data(contentsOf: file) }
+    }
+    return bytes
+  }
+
+  func setFailing(_ isFailing: Bool) -> Bool {
+    nodes.nodes[0].setStopped(isFailing)
+    return true
+  }
+}
+
+@Suite(
+  "The contract of ratchet stores, over etcd", .serialized, .enabled(if: Etcd.isTested, Etcd.missing),
+  .timeLimit(.minutes(10)))
+struct ConformanceTests {
+  /// One etcd for all rules: each has a prefix of its own, and one after another stops it.
+  private static let shared = Result { try EtcdNodes() }
+
+  /// A medium that fails has a store wait for its whole patience at each request.
+  private static func patience(_ rule: StoreConformance) -> Duration {
+    rule.name.contains("fails") ? .seconds(1) : .seconds(60)
+  }
+
+  @Test(arguments: StoreConformance.cases)
+  func plain(_ rule: StoreConformance) async throws {
+    let medium = EtcdMedium(try Self.shared.get()) { options in
+      options.timeout = Self.patience(rule)
+      options.callTimeout = min(.seconds(2), options.timeout)
+    }
+    let outcome = try await rule.run(on: medium)
+    // Only who sees the disks of etcd can tell what is erased.
+    #expect(outcome == .passed || rule.name == "replaced keys are erased", "\(rule): \(outcome)")
+  }
+
+  @Test(arguments: StoreConformance.cases)
+  func encrypted(_ rule: StoreConformance) async throws {
+    let medium = EtcdMedium(try Self.shared.get()) { options in
+      options.key = Sample.key
+      options.timeout = Self.patience(rule)
+      options.callTimeout = min(.seconds(2), options.timeout)
+    }
+    #expect(try await rule.run(on: medium) == .passed)
+  }
+}
