@@ -62,7 +62,6 @@ final class Connection: Sendable {
     if let token { metadata.addString(token, forKey: "token") }
     var options = CallOptions.defaults
     options.timeout = timeout
-    options.waitForReady = true
     do {
       return try await client.unary(
         request: ClientRequest(message: request, metadata: metadata),

@@ -43,6 +43,8 @@ private struct EtcdMedium: StoreMedium {
 struct ConformanceTests {
   /// One etcd for all rules: each has a prefix of its own, and one after another stops it.
   private static let shared = Result { try EtcdNodes() }
+  /// One that never saw a key which is not encrypted.
+  private static let sharedByEncrypted = Result { try EtcdNodes() }
 
   /// A medium that fails has a store wait for its whole patience at each request.
   private static func patience(_ rule: StoreConformance) -> Duration {
@@ -62,7 +64,7 @@ struct ConformanceTests {
 
   @Test(arguments: StoreConformance.cases)
   func encrypted(_ rule: StoreConformance) async throws {
-    let medium = EtcdMedium(try Self.shared.get()) { options in
+    let medium = EtcdMedium(try Self.sharedByEncrypted.get()) { options in
       options.key = Sample.key
       options.timeout = Self.patience(rule)
       options.callTimeout = min(.seconds(2), options.timeout)

@@ -17,7 +17,7 @@ struct SecurityTests {
       for authority in ["ca", "other"] {
         try openssl("req", "-x509", "-nodes", "-subj", "/CN=\(authority)", "-days", "2", "-keyout", path("\(authority).key"), "-out", path("\(authority).pem"))
       }
-      try make("node", by: "ca", extensions: "subjectAltName=IP:127.0.0.1,DNS:localhost")
+      try make("node", by: "ca", extensions: "subjectAltName=DNS:localhost,DNS:etcd.fleet")
       try make("client", by: "ca", extensions: "extendedKeyUsage=clientAuth")
       try make("stranger", by: "other", extensions: "extendedKeyUsage=clientAuth")
     }
@@ -81,18 +81,21 @@ struct SecurityTests {
       certificates.path("ca.pem"), certificates.path("client.pem"), certificates.path("client.key")
     )
     options.tls = tls
-    try await works(options)
-    // By name, and by a name that is not that of the host.
+    // By the name of the host, and by a name that is not that of the host.
     options.nodes[0].host = "localhost"
+    try await works(options)
+    options.nodes[0].host = "127.0.0.1"
+    guard case .unreachable = try await fails(options) else { return problem("an address was taken for a name") }
+    options.tls?.serverName = "etcd.fleet"
     try await works(options)
 
     options.tls?.serverName = "somewhere.else"
     guard case .unreachable = try await fails(options) else { return problem("a wrong name was taken") }
-    options.tls?.serverName = nil
+    options.tls?.serverName = "etcd.fleet"
     // A node that nobody vouches for.
     options.tls?.authority = certificates.path("other.pem")
     guard case .unreachable = try await fails(options) else { return problem("a wrong authority was taken") }
-    options.tls = tls
+    options.tls?.authority = tls.authority
     // We ourselves.
     options.tls?.certificate = nil
     options.tls?.privateKey = nil
@@ -120,12 +123,14 @@ struct SecurityTests {
       process.arguments = ["--endpoints", "127.0.0.1:\(nodes.nodes[0].port)"] + arguments
       process.environment = ["ETCDCTL_API": "3", "PATH": "/usr/bin"]
       process.standardOutput = FileHandle.nullDevice
+      process.standardError = FileHandle.nullDevice
       try process.run()
       process.waitUntilExit()
       try #require(process.terminationStatus == 0, "etcdctl \(arguments)")
     }
     var options = nodes.options(prefix: "/fleet")
     try etcdctl("user", "add", "root:rootpassword")
+    try etcdctl("user", "grant-role", "root", "root")
     try etcdctl("user", "add", "zssp:open sesame")
     try etcdctl("role", "add", "zssp")
     try etcdctl("role", "grant-permission", "zssp", "--prefix=true", "readwrite", "/fleet/")

@@ -50,7 +50,11 @@ final class Load: Sendable {
         let store = stores[task % stores.count]
         group.addTask {
           var random = Dice(seed: seed &* 1000 &+ UInt64(task))
-          for _ in 0..<steps where !isOver.isRaised { await self.step(store, &random) }
+          var left = steps
+          while left > 0, !isOver.isRaised {
+            await self.step(store, &random)
+            left -= 1
+          }
         }
       }
       if steps == .max {
