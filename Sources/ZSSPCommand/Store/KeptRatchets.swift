@@ -16,30 +16,38 @@ public protocol KeptRatchets: RatchetStore {
 }
 
 extension InMemoryRatchetStore: KeptRatchets {
+  /// What is kept for each peer, for operators.
   public func everything() -> [PublicKey: RatchetRow] { rows }
 
+  /// Stores all of the rows or none, for operators.
   public func put(_ rows: [PublicKey: RatchetRow], replaces: Bool) async throws(CommandFailure) {
     throw .usage("--store memory: is empty when this ends; name a file")
   }
 
+  /// What is wrong with it.
   public func problems() -> [String] { [] }
+  /// Closes it.
   public func finish() {}
 }
 
 #if SQLite
   extension SQLiteRatchetStore: KeptRatchets {
+    /// What is kept for each peer, for operators.
     public func everything() async throws(CommandFailure) -> [PublicKey: RatchetRow] {
       do { return try await rows() } catch { throw .usage("\(error)") }
     }
 
+    /// Stores all of the rows or none, for operators.
     public func put(_ rows: [PublicKey: RatchetRow], replaces: Bool) async throws(CommandFailure) {
       do { try await store(rows, replaces: replaces) } catch { throw .usage("\(error)") }
     }
 
+    /// What is wrong with it.
     public func problems() async throws(CommandFailure) -> [String] {
       do { return try await check() } catch { throw .usage("\(error)") }
     }
 
+    /// Closes it.
     public func finish() async {
       do throws(SQLiteStoreError) { try await close() } catch { Terminal.error("\(error)") }
     }

@@ -125,7 +125,9 @@ actor Credentials {
     let task =
       current
       ?? Task {
-        do throws(CallFailure) { return .success(try await cluster.authenticate(user)) } catch { return .failure(error) }
+        do throws(CallFailure) { return .success(try await cluster.authenticate(user)) } catch {
+          return .failure(error)
+        }
       }
     current = task
     let result = await task.value

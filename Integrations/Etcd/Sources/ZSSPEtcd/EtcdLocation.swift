@@ -77,7 +77,8 @@ private struct LocationParts {
     // The text is not repeated: it has a password.
     guard name?.contains(":") != true else {
       throw .badLocation(
-        "etcd://…", reason: "a password must not be written here; use password-file=FILE or \(EtcdStoreOptions.passwordVariable)")
+        "etcd://…",
+        reason: "a password must not be written here; use password-file=FILE or \(EtcdStoreOptions.passwordVariable)")
     }
     guard let name else {
       user = nil
@@ -151,7 +152,8 @@ private struct LocationParts {
     // A user whom etcd knows by the name in a certificate needs no password; then nobody is to be named here.
     guard let password, !password.isEmpty else {
       throw failure(
-        "the user \(user) needs a password, in \(EtcdStoreOptions.passwordVariable) or in a file that password-file=FILE names")
+        "the user \(user) needs a password, in \(EtcdStoreOptions.passwordVariable) or in a file that password-file=FILE names"
+      )
     }
     return EtcdStoreOptions.Credentials(user: user, password: password)
   }

@@ -61,7 +61,9 @@ struct HistoryTests {
     for index in 0..<60 {
       moment += .random(in: 1...3, using: &random)
       // Each happens at `moment`, and overlaps others.
-      let (began, ended) = (moment * 10 - .random(in: 0...40, using: &random), moment * 10 + .random(in: 0...40, using: &random))
+      let (began, ended) = (
+        moment * 10 - .random(in: 0...40, using: &random), moment * 10 + .random(in: 0...40, using: &random)
+      )
       let kind: History.Operation.Kind
       if Bool.random(using: &random) {
         kind = .load(value)

@@ -156,7 +156,8 @@ struct ReconnectTests {
     let responders = [try await Responder(nodes, options, key), try await Responder(nodes, options, key)]
     let share = max(1, Self.reconnects / Self.clients)
     let isOver = Flag()
-    let results = try await withThrowingTaskGroup(of: (times: [Duration], chainLength: UInt64, abandoned: Int).self) { group in
+    let results = try await withThrowingTaskGroup(of: (times: [Duration], chainLength: UInt64, abandoned: Int).self) {
+      group in
       for (index, client) in clients.enumerated() {
         let publicKey = key.publicKey
         group.addTask {
@@ -182,7 +183,8 @@ struct ReconnectTests {
     }
     let times = results.flatMap(\.times).sorted()
     print(
-      "\(times.count) reconnects, \(results.reduce(0) { $0 + $1.abandoned }) abandoned attempts; median \(times[times.count / 2]), longest \(times.last ?? .zero)")
+      "\(times.count) reconnects, \(results.reduce(0) { $0 + $1.abandoned }) abandoned attempts; median \(times[times.count / 2]), longest \(times.last ?? .zero)"
+    )
     #expect(try await setup.check() == [])
     for client in clients { await client.close() }
     for responder in responders { await responder.finish() }

@@ -15,7 +15,9 @@ struct SecurityTests {
     init() throws {
       folder = try Folder()
       for authority in ["ca", "other"] {
-        try openssl("req", "-x509", "-nodes", "-subj", "/CN=\(authority)", "-days", "2", "-keyout", path("\(authority).key"), "-out", path("\(authority).pem"))
+        try openssl(
+          "req", "-x509", "-nodes", "-subj", "/CN=\(authority)", "-days", "2", "-keyout", path("\(authority).key"),
+          "-out", path("\(authority).pem"))
       }
       try make("node", by: "ca", extensions: "subjectAltName=DNS:localhost,DNS:etcd.fleet")
       try make("client", by: "ca", extensions: "extendedKeyUsage=clientAuth")
@@ -26,9 +28,11 @@ struct SecurityTests {
 
     private func make(_ name: String, by authority: String, extensions: String) throws {
       try Data(extensions.utf8).write(to: URL(filePath: path("\(name).ext")))
-      try openssl("req", "-new", "-nodes", "-subj", "/CN=\(name)", "-keyout", path("\(name).key"), "-out", path("\(name).csr"))
       try openssl(
-        "x509", "-req", "-in", path("\(name).csr"), "-CA", path("\(authority).pem"), "-CAkey", path("\(authority).key"), "-CAcreateserial",
+        "req", "-new", "-nodes", "-subj", "/CN=\(name)", "-keyout", path("\(name).key"), "-out", path("\(name).csr"))
+      try openssl(
+        "x509", "-req", "-in", path("\(name).csr"), "-CA", path("\(authority).pem"), "-CAkey", path("\(authority).key"),
+        "-CAcreateserial",
         "-days", "2", "-extfile", path("\(name).ext"), "-out", path("\(name).pem"))
     }
 

@@ -72,7 +72,8 @@ final class EtcdNode {
     leash = Pipe()
     process.executableURL = URL(filePath: "/bin/bash")
     // Ends with whoever holds the other end of the pipe, however that ends, and leaves the folder only to one who says so.
-    let script = #"folder=$1; shift; "$@" > /dev/null 2>&1 & echo $!; read -r word; kill -9 $!; wait; [ "$word" ] || rm -rf "$folder""#
+    let script =
+      #"folder=$1; shift; "$@" > /dev/null 2>&1 & echo $!; read -r word; kill -9 $!; wait; [ "$word" ] || rm -rf "$folder""#
     process.arguments = ["-c", script, "etcd", folder, program] + arguments
     process.standardInput = leash
     process.standardOutput = output

@@ -42,7 +42,8 @@ final class Load: Sendable {
 
   /// Each of `tasks` asks until `body` returns, or `steps` times.
   func run(
-    _ stores: [EtcdRatchetStore], tasks: Int, steps: Int = .max, seed: UInt64, while body: @escaping @Sendable () async throws -> Void
+    _ stores: [EtcdRatchetStore], tasks: Int, steps: Int = .max, seed: UInt64,
+    while body: @escaping @Sendable () async throws -> Void
   ) async throws -> Outcome {
     let isOver = Flag()
     try await withThrowingTaskGroup(of: Void.self) { group in
@@ -86,10 +87,13 @@ final class Load: Sendable {
     if Int.random(in: 0...3, using: &random) == 0 { await Task.yield() }
     // Now and then the peer is forgotten, and comes anew: then rows are missing.
     let isForgotten = held > 0 && Int.random(in: 0...7, using: &random) == 0
-    let number: UInt64 = isForgotten ? 0 : state.withLock { state in
-      state.numbers[index] += 1
-      return state.numbers[index]
-    }
+    let number: UInt64 =
+      isForgotten
+      ? 0
+      : state.withLock { state in
+        state.numbers[index] += 1
+        return state.numbers[index]
+      }
     began = tick()
     let answer = await store.swap(peer, Sample.pair(held, of: index), Sample.pair(number, of: index))
     note(answer, index, from: held, to: number, began, tick())
