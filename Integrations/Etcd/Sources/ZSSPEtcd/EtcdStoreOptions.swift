@@ -85,3 +85,10 @@ public struct EtcdStoreOptions: Sendable {
     }
   }
 }
+
+extension EtcdStoreOptions.Credentials: CustomStringConvertible, CustomReflectable {
+  /// The user alone.
+  public var description: String { user }
+  /// Has no children, so `dump` shows no more than the description.
+  public var customMirror: Mirror { Mirror(self, children: [:]) }
+}

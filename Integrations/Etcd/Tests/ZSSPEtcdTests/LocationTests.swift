@@ -19,6 +19,9 @@ struct LocationTests {
       ])
     #expect(options.prefix == "/fleets/a")
     #expect(options.credentials == .init(user: "zs@sp", password: "from the environment"))
+    var dumped = ""
+    dump(options, to: &dumped)
+    #expect(!dumped.contains("environment") && !"\(options)".contains("environment"))
     #expect(options.tls?.authority == "/a b.pem" && options.tls?.certificate == "c" && options.tls?.privateKey == "k")
     #expect(options.tls?.serverName == "etcd")
     #expect(options.timeout == .seconds(5) && options.callTimeout == .milliseconds(500))

@@ -113,8 +113,14 @@ struct ReconnectTests {
       chainLength = max(chainLength, session.establishment.chainLength)
       if Bool.random(using: &random) {
         try await session.send([UInt8](repeating: 5, count: 32))
+        // The responder may be gone by now, and nobody tells.
+        let patience = Task {
+          try await Task.sleep(for: .seconds(1))
+          await session.close()
+        }
         var echoes = session.messages.makeAsyncIterator()
         _ = await echoes.next()
+        patience.cancel()
       }
       if Bool.random(using: &random) { await session.close() }
     }
@@ -126,9 +132,9 @@ struct ReconnectTests {
     _ client: UDPEndpoint, _ key: PublicKey, _ address: SocketAddress, _ responder: Responder
   ) async throws -> Session {
     var address = address
-    for _ in 0..<30 {
+    for _ in 0..<60 {
       do throws(UDPError) {
-        return try await client.connect(to: address, key: key, timeout: .seconds(4))
+        return try await client.connect(to: address, key: key, timeout: .seconds(2))
       } catch .timeout, .sessionEnded, .unreachable {
         address = try await responder.address()
       }
@@ -169,7 +175,7 @@ struct ReconnectTests {
         var random = Dice(seed: 99)
         var count = 0
         while !isOver.isRaised {
-          try await Task.sleep(for: .milliseconds(.random(in: 300...900, using: &random)))
+          try await Task.sleep(for: .milliseconds(.random(in: 500...1500, using: &random)))
           try await responders[.random(in: 0...1, using: &random)].replace()
           count += 1
         }
