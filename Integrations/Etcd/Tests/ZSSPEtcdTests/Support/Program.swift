@@ -15,7 +15,8 @@ final class Program {
     let found = candidates.map { $0.appending(path: "zssp-etcd") }.first {
       FileManager.default.isExecutableFile(atPath: $0.path)
     }
-    process.executableURL = try #require(found, "zssp-etcd was not built beside the tests")
+    let executable: URL = try #require(found, "zssp-etcd was not built beside the tests")
+    process.executableURL = executable
     process.arguments = arguments
     process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     process.standardInput = FileHandle.nullDevice
