@@ -11,11 +11,11 @@ import ZSSPStoreTesting
 @testable import ZSSPEtcd
 
 /// Peers in persistent mode, and two responders with one static key and one etcd. `ZSSP_ETCD_RECONNECTS` says how often the peers change
-/// (60).
+/// (500).
 @Suite(
   "A fleet of two responders", .serialized, .enabled(if: Etcd.isTested, Etcd.missing), .timeLimit(.minutes(60)))
 struct ReconnectTests {
-  private static let reconnects = Int(ProcessInfo.processInfo.environment["ZSSP_ETCD_RECONNECTS"] ?? "") ?? 60
+  private static let reconnects = Int(ProcessInfo.processInfo.environment["ZSSP_ETCD_RECONNECTS"] ?? "") ?? 500
   private static let clients = 4
 
   private static func configuration(_ key: any AgreementPrivateKey) -> EndpointConfiguration {
