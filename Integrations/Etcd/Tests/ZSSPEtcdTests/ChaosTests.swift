@@ -35,7 +35,8 @@ struct ChaosTests {
       chaoses.append(chaos)
     }
     let outcome = try await Load(peers: 3).run(stores, tasks: 6, steps: 40, seed: seed) {}
-    for history in outcome.histories { #expect(history.isLinearizable(), "seed \(seed), plan \(plan)") }
+    let bad = outcome.histories.filter { !$0.isLinearizable() }.count
+    #expect(bad == 0, "seed \(seed), plan \(plan)")
     for chaos in chaoses { faults += chaos.faults }
     #expect(faults > 0 && outcome.done > 0)
     // Nearly everything is found out, but for swaps whose row was removed or written often since.

@@ -11,24 +11,30 @@ final class EtcdNodes: @unchecked Sendable {
   let folder: Folder
   private let scheme: String
 
-  /// Starts so many nodes; `arguments` are those of all.
-  init(_ count: Int = 1, scheme: String = "http", folder: Folder? = nil, arguments: [String] = []) throws {
+  /// The user of the first node, where each has one of its own. Nobody else is.
+  static let firstUser = 70_101
+
+  /// Starts so many nodes; `arguments` are those of all. With `users` each is a user of its own, which needs the rights of root.
+  init(_ count: Int = 1, scheme: String = "http", arguments: [String] = [], users: Bool = false) throws {
     let program = try #require(Etcd.path, "etcd is not installed, and ZSSP_ETCD_REQUIRED is set")
-    self.folder = try folder ?? Folder()
+    folder = try Folder()
     self.scheme = scheme
     let ports = try freePorts(2 * count)
     let cluster = (0..<count).map { "n\($0)=http://127.0.0.1:\(ports[2 * $0 + 1])" }.joined(separator: ",")
     for index in 0..<count {
       let (client, peer) = ("\(scheme)://127.0.0.1:\(ports[2 * index])", "http://127.0.0.1:\(ports[2 * index + 1])")
+      let (own, user) = (folder.path("n\(index)"), users ? Self.firstUser + index : nil)
+      try FileManager.default.createDirectory(atPath: own, withIntermediateDirectories: false)
+      if let user { try #require(chown(own, uid_t(user), gid_t(user)) == 0, "cannot give \(own) away") }
       nodes.append(
         EtcdNode(
           program,
           [
-            "--name", "n\(index)", "--data-dir", self.folder.path("n\(index)"), "--listen-client-urls", client,
+            "--name", "n\(index)", "--data-dir", "\(own)/data", "--listen-client-urls", client,
             "--advertise-client-urls", client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
             "--initial-cluster", cluster, "--initial-cluster-state", "new", "--logger", "zap", "--log-level", "error",
-            "--log-outputs", self.folder.path("n\(index).log"),
-          ] + arguments, folder: self.folder.url.path, port: ports[2 * index]))
+            "--log-outputs", "\(own)/log",
+          ] + arguments, folder: folder.url.path, ports: (ports[2 * index], ports[2 * index + 1]), user: user))
     }
     for node in nodes { try node.start() }
   }
@@ -54,7 +60,11 @@ final class EtcdNodes: @unchecked Sendable {
 
 /// One process of etcd.
 final class EtcdNode {
+  /// For clients.
   let port: Int
+  /// For other nodes.
+  let peerPort: Int
+  let user: Int?
   private let program: String
   private let arguments: [String]
   private let folder: String
@@ -62,19 +72,21 @@ final class EtcdNode {
   private var leash = Pipe()
   private var pid: pid_t = 0
 
-  init(_ program: String, _ arguments: [String], folder: String, port: Int) {
-    (self.program, self.arguments, self.folder, self.port) = (program, arguments, folder, port)
+  init(_ program: String, _ arguments: [String], folder: String, ports: (client: Int, peer: Int), user: Int?) {
+    (self.program, self.arguments, self.folder, self.user) = (program, arguments, folder, user)
+    (port, peerPort) = ports
   }
 
   /// Starts it, with what it has left.
   func start() throws {
     let (process, output) = (Process(), Pipe())
     leash = Pipe()
+    let prefix = user.map { ["setpriv", "--reuid", "\($0)", "--regid", "\($0)", "--clear-groups"] } ?? []
     process.executableURL = URL(filePath: "/bin/bash")
     // Ends with whoever holds the other end of the pipe, however that ends, and leaves the folder only to one who says so.
     let script =
       #"folder=$1; shift; "$@" > /dev/null 2>&1 & echo $!; read -r word; kill -9 $!; wait; [ "$word" ] || rm -rf "$folder""#
-    process.arguments = ["-c", script, "etcd", folder, program] + arguments
+    process.arguments = ["-c", script, "etcd", folder] + prefix + [program] + arguments
     process.standardInput = leash
     process.standardOutput = output
     process.standardError = FileHandle.nullDevice
