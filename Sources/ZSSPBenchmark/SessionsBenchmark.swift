@@ -159,6 +159,9 @@ public enum SessionsBenchmark {
       let targets = (0..<max(4096, count)).map { _ in sessions[Int.random(in: 0..<count, using: &random)] }
       return try effort.nanoseconds(per: targets.count) {
         for (index, target) in targets.enumerated() {
+          if index % Endpoint.prefetchLimit == 0 {
+            server.prefetch(targets.span.extracting(index..<min(index + Endpoint.prefetchLimit, targets.count)))
+          }
           try server.send(message.span.bytes, on: target, at: now)
           if index & 63 == 63 { server.outbox.removeAll() }
         }

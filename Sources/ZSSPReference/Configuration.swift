@@ -75,7 +75,7 @@ extension ReferencePeer {
     /// Section 4: "A key MUST NOT encrypt more than 2^32 − 1 packets."
     public var keyUseLimit: UInt64 = (1 << 32) - 1
     /// "At most 32 half-open handshakes."
-    public var halfOpenLimit = 32
+    public var halfOpenLimit = 2048
     /// "32 packets": incomplete Hellos.
     public var helloLimit = 32
     /// "1024 fragments" of incomplete Hellos.

@@ -56,6 +56,15 @@ struct AllocationTests {
     #expect(count == 0)
   }
 
+  @Test("neither does fetching sessions before they are sent on")
+  func prefetch() throws {
+    var link = try EndpointLink(PlainPackets())
+    try link.handshake()
+    let sessions = [SessionID](repeating: link.sessions[0], count: Endpoint.prefetchLimit)
+    link.alice.prefetch(sessions.span)
+    #expect(allocations { for _ in 0..<100 { link.alice.prefetch(sessions.span) } } == 0)
+  }
+
   @Test("a message of several fragments costs none to send, and to receive what it lies in", arguments: [3000, 60_000])
   func fragments(size: Int) throws {
     var link = try EndpointLink(PlainPackets())

@@ -5,15 +5,15 @@
 /// A `Secret` is immutable and may be shared between threads. It has no readable description, is not `Codable`, and
 /// compares in constant time. Its bytes never move: copies of a `Secret` refer to the same storage.
 public struct Secret: Sendable {
-  private let storage: Storage
+  // Written only before the initializer returns, hence safe to share; managed buffers cannot say so themselves.
+  @safe nonisolated(unsafe) private let storage: Storage
 
   /// Makes a secret of `count` bytes that `fill` writes; they are zero before.
   public init<Failure: Error>(count: Int, filledBy fill: (inout MutableRawSpan) throws(Failure) -> Void)
     throws(Failure)
   {
-    storage = Storage(count: count)
-    let base = unsafe storage.base
-    var bytes = unsafe MutableRawSpan(_unsafeBytes: base)
+    storage = Storage.make(count: count)
+    var bytes = unsafe MutableRawSpan(_unsafeBytes: storage.base)
     try fill(&bytes)
   }
 
@@ -26,7 +26,7 @@ public struct Secret: Sendable {
   public static func zeros(_ count: Int) -> Secret { Secret(count: count) { _ in } }
 
   /// The size in bytes.
-  public var count: Int { unsafe storage.base.count }
+  public var count: Int { storage.count }
 
   /// The bytes themselves, for a cryptographic operation. Copies made of them are the caller's to wipe.
   public var bytes: RawSpan {
@@ -56,22 +56,44 @@ public struct Secret: Sendable {
     Secret(copying: bytes.extracting(index * size..<(index + 1) * size))
   }
 
+  /// Reads from the lines of memory that have the first 64 bytes, so that they are in the cache soon. What it returns is
+  /// worthless, but has been read.
+  @inline(__always)
+  func prefetch() -> UInt64 {
+    let bytes = bytes
+    guard !bytes.isEmpty else { return 0 }
+    return UInt64(bytes[byte: 0]) &+ UInt64(bytes[byte: min(bytes.byteCount, 64) - 1])
+  }
+
   /// Whether two secrets are the same, in time that depends on their sizes alone.
   public static func == (left: Secret, right: Secret) -> Bool { constantTimeEqual(left.bytes, right.bytes) }
 
-  @safe private final class Storage: @unchecked Sendable {
-    // Written only before the initializer of `Secret` returns, hence safe to share.
-    let base: UnsafeMutableRawBufferPointer
+  /// How many bytes there are. The other word has the bytes begin at a multiple of 16.
+  private struct Header {
+    let count: Int
+    let padding = 0
+  }
 
-    init(count: Int) {
-      unsafe base = .allocate(byteCount: count, alignment: 16)
-      unsafe base.initializeMemory(as: UInt8.self, repeating: 0)
+  /// The bytes lie in the object itself: where many secrets are fetched from memory, each is one place to go to.
+  @safe private final class Storage: ManagedBuffer<Header, UInt8> {
+    static func make(count: Int) -> Storage {
+      let storage = unsafe unsafeDowncast(
+        Storage.create(minimumCapacity: count) { _ in Header(count: count) }, to: Storage.self)
+      unsafe storage.base.initializeMemory(as: UInt8.self, repeating: 0)
+      return storage
+    }
+
+    var count: Int { header.count }
+
+    var base: UnsafeMutableRawBufferPointer {
+      unsafe withUnsafeMutablePointers { header, bytes in
+        unsafe UnsafeMutableRawBufferPointer(start: bytes, count: header.pointee.count)
+      }
     }
 
     deinit {
       // The pointer goes to the allocator next, which the compiler must take for a reader of these zeros.
       unsafe base.initializeMemory(as: UInt8.self, repeating: 0)
-      unsafe base.deallocate()
     }
   }
 }

@@ -35,6 +35,8 @@ public struct Endpoint: ~Copyable {
   private var lastRequest: UInt64 = 0
   /// Where a message is sealed that does not fit into one fragment.
   var scratch: [UInt8] = []
+  /// What ``prefetch(_:)`` has read. Nobody looks at it.
+  var prefetched: UInt64 = 0
   var gate: HelloGate
   var challenges: ChallengeIssuer
   /// The sessions with each peer: one, or an older one and those that would replace it.

@@ -13,6 +13,13 @@ struct SessionTable {
   /// How many sessions there are.
   var count: Int { places.count - free.count }
 
+  /// The session in the place of an id, or its successor there, without a counted reference: good until the table changes.
+  @inline(__always)
+  func place(_ id: SessionID) -> Unmanaged<Session>? {
+    guard Int(id.index) < places.count, let session = places[Int(id.index)].session else { return nil }
+    return unsafe Unmanaged.passUnretained(session)
+  }
+
   /// All sessions, in no order.
   var all: some Sequence<Session> { places.lazy.compactMap(\.session) }
 

@@ -20,8 +20,10 @@ public struct Settings: Sendable, Hashable {
   public var rekeyUses: UInt64 = 1 << 30
   /// Uses of a key at which the session ends; at most 2^32 − 1 (section 4).
   public var keyUseLimit: UInt64 = (1 << 32) - 1
-  /// Half-open handshakes held at once; the oldest that waits for X3 makes room (section 5).
-  public var halfOpenLimit = 32
+  /// Half-open handshakes held at once; the oldest that waits for X3 makes room (section 5). As many as the default
+  /// ``HelloPolicy`` lets through within ``handshakeTimeout``, and more: a flood within that budget pushes nobody out whose
+  /// X3 is still on its way.
+  public var halfOpenLimit = 2048
   /// Incomplete Hellos held at once, of all strangers together; the oldest makes room (section 5).
   public var helloLimit = 32
   /// Fragments of incomplete Hellos held at once (section 5).

@@ -46,6 +46,15 @@ struct ExpandedKeys {
 
   private mutating func advance() { hand = hand + 1 < holders.count ? hand + 1 : 0 }
 
+  /// The places that the hand comes to first when `count` sessions need one; none while there are free ones.
+  func next(_ count: Int) -> Range<Int> {
+    holders.count < limit ? 0..<0 : hand..<min(hand + count, holders.count)
+  }
+
+  /// The session in a place, without a counted reference: good until the next use.
+  @inline(__always)
+  func holder(_ place: Int) -> Unmanaged<Session> { unsafe Unmanaged.passUnretained(holders[place]) }
+
   /// Gives up the keys of a session, and its place.
   mutating func remove(_ session: Session) {
     let place = session.placeOfExpanded

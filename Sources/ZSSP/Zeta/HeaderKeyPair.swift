@@ -11,6 +11,10 @@ struct HeaderKeyPair {
     secrets = Secret(joining: [keys.sending(role), keys.receiving(role)])
   }
 
+  /// Reads from the secrets; see ``Endpoint/prefetch(_:)``.
+  @inline(__always)
+  func prefetch() -> UInt64 { secrets.prefetch() }
+
   /// Protects headers. It is kept.
   mutating func sendingKey(_ provider: any CryptoProvider) -> any HeaderKey {
     if let sending { return sending }

@@ -5,6 +5,23 @@
 /// A session holds what its state needs; the transitions are methods of ``Endpoint``, which has the queues.
 final class Session: Timed {
   let id: SessionID
+
+  // What a data packet needs comes first, in a few lines of memory: see ``Endpoint/prefetch(_:)``.
+
+  /// Where ``ExpandedKeys`` has the session; -1 if its keys are not expanded.
+  var placeOfExpanded = -1
+  /// The counter of the next packet of types 3 to 8 (section 4).
+  var sendCounter: UInt64 = 0
+  /// The key for sending.
+  var currentKey: SessionKey?
+  /// The next key in A3 and R2, else the previous one if there was one.
+  var otherKey: SessionKey?
+  /// Where to send.
+  var address: Address
+  /// hk for sending and receiving, from X1 on.
+  var headerKeys: HeaderKeyPair?
+  var statistics = SessionStatistics()
+
   /// The side in the XK handshake.
   private(set) var role: Role
   /// The peer's static key.
@@ -17,8 +34,6 @@ final class Session: Timed {
 
   /// The request by which the application accepted the peer, on the responder's side.
   var acceptance: RequestID?
-  /// Where to send.
-  var address: Address
   var state: ZetaState
 
   /// The id that a Hello or a K1 of ours names, until there is a key of that id.
@@ -29,18 +44,6 @@ final class Session: Timed {
   var ratchet = RatchetPair.empty
   /// The last request that changed what the store holds for the peer.
   var lastSwap: RequestID?
-  /// hk for sending and receiving, from X1 on.
-  var headerKeys: HeaderKeyPair?
-  /// The key for sending.
-  var currentKey: SessionKey?
-  /// The next key in A3 and R2, else the previous one if there was one.
-  var otherKey: SessionKey?
-
-  /// Where ``ExpandedKeys`` has the session; -1 if its keys are not expanded.
-  var placeOfExpanded = -1
-
-  /// The counter of the next packet of types 3 to 8 (section 4).
-  var sendCounter: UInt64 = 0
   var replayWindow = ReplayWindow()
   var reassembly: SessionReassembly
 
@@ -65,7 +68,6 @@ final class Session: Timed {
   var downgradedFrom: UInt64?
   /// Why the handshake started anew the last time.
   var lastRestart: RestartReason?
-  var statistics = SessionStatistics()
 
   init(
     id: SessionID, role: Role, peer: PublicKey, identity: [UInt8], flags: SecurityFlags,

@@ -9,13 +9,8 @@ final class SessionKey {
   let localID: KeyID
   /// The peer's name for the key.
   let remoteID: KeyID
-  /// The chain length of the ratchet state that was derived with the key.
-  let chainLength: UInt64
-  /// The fingerprint of that state, which two keys share only if they came of one handshake.
-  let fingerprint: Fingerprint
   /// The session's send counter when the key was made; uses count from there (section 4).
   let firstCounter: UInt64
-
   /// The transport keys and kek, each for sending and for receiving.
   private let secrets: Secret
   private enum Part: Int { case sending, receiving, exchangeSending, exchangeReceiving }
@@ -24,6 +19,11 @@ final class SessionKey {
   private var receiving: (any PacketKey)?
   private var sendingStream: (any PacketStream)?
   private var receivingStream: (any PacketStream)?
+
+  /// The chain length of the ratchet state that was derived with the key.
+  let chainLength: UInt64
+  /// The fingerprint of that state, which two keys share only if they came of one handshake.
+  let fingerprint: Fingerprint
 
   init(
     _ secrets: SessionSecrets, role: Role, localID: KeyID, remoteID: KeyID, firstCounter: UInt64
@@ -38,6 +38,14 @@ final class SessionKey {
       transport.sending(role), transport.receiving(role), exchange.sending(role), exchange.receiving(role),
     ])
   }
+
+  /// Reads from the lines that sealing needs; see ``Endpoint/prefetch(_:)``.
+  @inline(__always)
+  func prefetch() -> UInt64 { firstCounter &+ (sending == nil ? 0 : 1) }
+
+  /// Reads from the secrets; see ``Endpoint/prefetch(_:)``.
+  @inline(__always)
+  func prefetchSecrets() -> UInt64 { secrets.prefetch() }
 
   private func make(_ part: Part, _ provider: any CryptoProvider) -> any PacketKey {
     provider.packetKey(secrets.part(part.rawValue, of: PacketSize.key))

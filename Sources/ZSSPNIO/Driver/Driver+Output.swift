@@ -23,14 +23,29 @@ extension Driver {
       chunks += 1
       let items = sendQueue.take(weight: Self.sendChunk)
       if items.isEmpty { break }
-      let now = now
-      var rest = items[...]
-      while let session = rest.first?.session {
+      send(items)
+      pump()
+    }
+  }
+
+  /// Sends what was taken from the queue, neighbours for one session together, and what many sessions need is fetched from
+  /// memory before it is used.
+  private func send(_ items: [SendQueue.Item]) {
+    let now = now
+    var rest = items[...]
+    while !rest.isEmpty {
+      var ahead = rest
+      var sessions: [SessionID] = []
+      while sessions.count < Endpoint.prefetchLimit, let session = ahead.first?.session {
+        sessions.append(session)
+        ahead = ahead.drop { $0.session == session }
+      }
+      if sessions.count > 1 { endpoint.prefetch(sessions.span) }
+      for session in sessions {
         let run = rest.prefix { $0.session == session }
         send(run, on: session, at: now)
         rest = rest.dropFirst(run.count)
       }
-      pump()
     }
   }
 

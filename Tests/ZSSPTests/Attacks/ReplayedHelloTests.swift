@@ -50,7 +50,9 @@ struct ReplayedHelloTests {
 
   @Test(arguments: [SecurityFlags.persistent, .opportunistic])
   func withARecognisedFingerprintNothingIsLost(flags: SecurityFlags) throws {
-    let pair = try Pair.of(flags, provider)
+    var settings = Settings()
+    settings.halfOpenLimit = 32
+    let pair = try Pair.of(flags, provider, settings: settings)
     let (one, other) = try pair.establish()
     let known = try unansweredHello(pair)
     let before = (Footing(pair.alice, [one]), Footing(pair.bob, [other]))

@@ -19,7 +19,7 @@ struct SettingsTests {
     #expect(settings.reassemblyTimeout == .seconds(5))
     #expect(settings.rekeyUses == 1 << 30)
     #expect(settings.keyUseLimit == UInt64(UInt32.max))
-    #expect((settings.halfOpenLimit, settings.helloLimit) == (32, 32))
+    #expect((settings.halfOpenLimit, settings.helloLimit) == (2048, 32))
     #expect(settings.helloFragmentLimit == 1024)
     #expect(settings.reassemblyPackets == 64)
     #expect(Settings.smallestMTU == 128)

@@ -118,7 +118,9 @@ struct HostileDatagramTests {
 
   @Test("Half-open handshakes are bounded, and the oldest makes room", arguments: providers)
   func halfOpenBound(provider: any CryptoProvider) throws {
-    let pair = try Pair(provider: provider)
+    var settings = Settings()
+    settings.halfOpenLimit = 32
+    let pair = try Pair(provider: provider, settings: settings)
     for _ in 0..<40 {
       let session = try pair.alice.open(to: pair.bob, at: pair.now)
       for datagram in pair.intercept() { pair.deliver(datagram) }

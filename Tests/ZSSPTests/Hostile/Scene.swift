@@ -137,7 +137,9 @@ struct Scene {
         statistics.dropped == UInt64(fates.dropped) + fates.evicted + fates.droppedLater, sourceLocation: sourceLocation
       )
       #expect(fates.miscounted == 0, sourceLocation: sourceLocation)
-      #expect(held.sessions <= 1 && held.halfOpen <= 32 && held.incompleteHellos <= 32, sourceLocation: sourceLocation)
+      #expect(
+        held.sessions <= 1 && held.halfOpen <= Settings().halfOpenLimit && held.incompleteHellos <= 32,
+        sourceLocation: sourceLocation)
       #expect(held.keyIDs <= 3 * held.sessions + held.halfOpen, sourceLocation: sourceLocation)
       #expect(
         held.timers <= held.sessions + held.halfOpen && held.requests <= held.sessions, sourceLocation: sourceLocation)

@@ -63,6 +63,8 @@ final class TestPeer {
 
   func close(_ session: SessionID) { endpoint.close(session) }
 
+  func prefetch(_ sessions: [SessionID]) { endpoint.prefetch(sessions.span) }
+
   /// Answers a store request after all.
   func answer(_ id: RequestID, _ answer: StoreAnswer, at now: Instant) { endpoint.answer(id, store: answer, at: now) }
 

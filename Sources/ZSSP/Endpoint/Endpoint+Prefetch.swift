@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Where sessions fit in no cache, a packet waits for memory a dozen times: for the session, then for the key that it names, then
+// for the secrets of that key, each of which is only known when the one before has come. Processors fetch many places at once
+// if they know of them. So the same steps are taken for many sessions together, each step for all of them: a read of one word
+// from each line of memory that sending will need. Reads by references that are counted would wait for each other, hence
+// `Unmanaged`: nothing is removed or released between taking such a reference and reading through it.
+
+extension Endpoint {
+  /// So many sessions are fetched at once. What they need fits in the cache nearest to the processor, with room to spare.
+  private static let prefetchedAtOnce = 16
+
+  /// How many sessions it makes sense to name in one call of ``prefetch(_:)``.
+  public static var prefetchLimit: Int { prefetchedAtOnce }
+
+  /// Has the memory of these sessions fetched, because messages to them are sent next.
+  ///
+  /// Nothing changes but time: with 100,000 sessions, and messages to one after another at random, a message takes about half of
+  /// what it takes otherwise. For sessions that were used just before it is lost effort, a few nanoseconds each.
+  ///
+  /// - Parameter ids: ``prefetchLimit`` sessions at most; of more the first are fetched. Sessions that have ended do no harm.
+  public mutating func prefetch(_ ids: Span<SessionID>) {
+    let count = min(ids.count, Self.prefetchedAtOnce)
+    var read: UInt64 = 0
+    for index in 0..<count { read &+= sessions.peek(ids[index]) { $0.prefetch() } }
+    read &+= expandedKeys.prefetchNext(count) { $0.prefetch() }
+    for index in 0..<count { read &+= sessions.peek(ids[index]) { $0.prefetchKeys() } }
+    read &+= expandedKeys.prefetchNext(count) { $0.prefetchKeys() }
+    for index in 0..<count { read &+= sessions.peek(ids[index]) { $0.prefetchSecrets() } }
+    // A read whose result goes nowhere would not be done.
+    prefetched &+= read
+  }
+}
+
+extension SessionTable {
+  /// What `body` reads of a session, without counting a reference to it; 0 of one that is gone.
+  @inline(__always)
+  fileprivate func peek(_ id: SessionID, _ body: (Session) -> UInt64) -> UInt64 {
+    guard let session = unsafe place(id) else { return 0 }
+    return unsafe session._withUnsafeGuaranteedRef(body)
+  }
+}
+
+extension ExpandedKeys {
+  /// What `body` reads of the sessions that will lose their expanded keys next, if as many new ones come.
+  @inline(__always)
+  fileprivate func prefetchNext(_ count: Int, _ body: (Session) -> UInt64) -> UInt64 {
+    var read: UInt64 = 0
+    for place in next(count) { read &+= unsafe holder(place)._withUnsafeGuaranteedRef(body) }
+    return read
+  }
+}
+
+extension Session {
+  /// Reads from the lines that have what a data packet needs.
+  @inline(__always)
+  fileprivate func prefetch() -> UInt64 {
+    sendCounter &+ UInt64(address.port) &+ statistics.messagesReceived &+ statistics.rekeys
+  }
+
+  /// Reads from the key for sending, and from the secrets of the header keys.
+  @inline(__always)
+  fileprivate func prefetchKeys() -> UInt64 {
+    let headers = headerKeys?.prefetch() ?? 0
+    guard let currentKey else { return headers }
+    return unsafe headers &+ Unmanaged.passUnretained(currentKey)._withUnsafeGuaranteedRef { $0.prefetch() }
+  }
+
+  /// Reads from the secrets of the key for sending.
+  @inline(__always)
+  fileprivate func prefetchSecrets() -> UInt64 {
+    guard let currentKey else { return 0 }
+    return unsafe Unmanaged.passUnretained(currentKey)._withUnsafeGuaranteedRef { $0.prefetchSecrets() }
+  }
+}
