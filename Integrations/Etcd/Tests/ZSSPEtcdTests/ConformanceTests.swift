@@ -37,38 +37,39 @@ private struct EtcdMedium: StoreMedium {
   }
 }
 
-@Suite(
-  "The contract of ratchet stores, over etcd", .serialized, .enabled(if: Etcd.isTested, Etcd.missing),
-  .timeLimit(.minutes(10)))
-struct ConformanceTests {
-  /// One etcd for all rules: each has a prefix of its own, and one after another stops it.
-  private static let shared = Result { try EtcdNodes() }
-  /// One that never saw a key which is not encrypted.
-  private static let sharedByEncrypted = Result { try EtcdNodes() }
+extension OverEtcd {
+  @Suite(
+    "The contract of ratchet stores, over etcd", .timeLimit(.minutes(10)))
+  struct ConformanceTests {
+    /// One etcd for all rules: each has a prefix of its own, and one after another stops it.
+    private static let shared = Result { try EtcdNodes() }
+    /// One that never saw a key which is not encrypted.
+    private static let sharedByEncrypted = Result { try EtcdNodes() }
 
-  /// A medium that fails has a store wait for its whole patience at each request.
-  private static func patience(_ rule: StoreConformance) -> Duration {
-    rule.name.contains("fails") ? .seconds(1) : .seconds(60)
-  }
-
-  @Test(arguments: StoreConformance.cases)
-  func plain(_ rule: StoreConformance) async throws {
-    let medium = EtcdMedium(try Self.shared.get()) { options in
-      options.timeout = Self.patience(rule)
-      options.callTimeout = min(.seconds(2), options.timeout)
+    /// A medium that fails has a store wait for its whole patience at each request.
+    private static func patience(_ rule: StoreConformance) -> Duration {
+      rule.name.contains("fails") ? .seconds(1) : .seconds(60)
     }
-    let outcome = try await rule.run(on: medium)
-    // Only who sees the disks of etcd can tell what is erased.
-    #expect(outcome == .passed || rule.name == "replaced keys are erased", "\(rule): \(outcome)")
-  }
 
-  @Test(arguments: StoreConformance.cases)
-  func encrypted(_ rule: StoreConformance) async throws {
-    let medium = EtcdMedium(try Self.sharedByEncrypted.get()) { options in
-      options.key = Sample.key
-      options.timeout = Self.patience(rule)
-      options.callTimeout = min(.seconds(2), options.timeout)
+    @Test(arguments: StoreConformance.cases)
+    func plain(_ rule: StoreConformance) async throws {
+      let medium = EtcdMedium(try Self.shared.get()) { options in
+        options.timeout = Self.patience(rule)
+        options.callTimeout = min(.seconds(2), options.timeout)
+      }
+      let outcome = try await rule.run(on: medium)
+      // Only who sees the disks of etcd can tell what is erased.
+      #expect(outcome == .passed || rule.name == "replaced keys are erased", "\(rule): \(outcome)")
     }
-    #expect(try await rule.run(on: medium) == .passed)
+
+    @Test(arguments: StoreConformance.cases)
+    func encrypted(_ rule: StoreConformance) async throws {
+      let medium = EtcdMedium(try Self.sharedByEncrypted.get()) { options in
+        options.key = Sample.key
+        options.timeout = Self.patience(rule)
+        options.callTimeout = min(.seconds(2), options.timeout)
+      }
+      #expect(try await rule.run(on: medium) == .passed)
+    }
   }
 }
