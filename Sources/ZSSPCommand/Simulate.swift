@@ -31,6 +31,9 @@ struct Simulate: ParsableCommand {
   @Option(help: "How many peers, 2 to 64.")
   var peers = 4
 
+  @Option(help: "How many endpoints the first peer is, 1 to 16, with one key and one store behind a load balancer.")
+  var responders = 1
+
   @Option(help: "Virtual hours for each seed.")
   var hours = 3.0
 
@@ -84,6 +87,7 @@ struct Simulate: ParsableCommand {
 
   func validate() throws {
     guard (2...64).contains(peers) else { throw ValidationError("--peers \(peers): must be 2 to 64") }
+    guard (1...16).contains(responders) else { throw ValidationError("--responders \(responders): must be 1 to 16") }
     guard hours > 0, hours <= 100_000 else { throw ValidationError("--hours \(hours): must be more than 0") }
     guard turbulence > 0, turbulence <= 1e6 else {
       throw ValidationError("--turbulence \(turbulence): must be more than 0 and at most 1000000")
@@ -110,6 +114,7 @@ struct Simulate: ParsableCommand {
   private var plan: SimulationPlan {
     var plan = SimulationPlan()
     (plan.mode, plan.peers, plan.duration) = (mode, peers, .seconds(hours * 3600))
+    plan.responders = responders
     (plan.turbulence, plan.calm) = (.seconds(turbulence * 60), .seconds(calm * 60))
     (plan.network.loss, plan.network.duplication, plan.network.reordering) = (loss, duplicate, reorder)
     plan.network.corruption = corrupt
@@ -173,6 +178,7 @@ struct Simulate: ParsableCommand {
       ("--store-failure", storeFailure, standard.faults.storeFailure), ("--attack", attack, standard.attacksPerSecond),
     ]
     for (name, value, usual) in options where value != usual { words += " \(name) \(value)" }
+    if responders != 1 { words += " --responders \(responders)" }
     if mtu != standard.settings.mtu { words += " --mtu \(mtu)" }
     return words + " --crypto \(crypto.rawValue)"
   }

@@ -22,6 +22,17 @@ struct SimulationTests {
     #expect(mode != .persistent || report.downgrades == 0)
   }
 
+  @Test("a fleet behind one address, which share a store", arguments: SimulationPlan.Mode.allCases, [2, 3])
+  func responders(mode: SimulationPlan.Mode, responders: Int) throws {
+    var plan = plan(mode, peers: 2)
+    plan.responders = responders
+    for seed in 1...3 as ClosedRange<UInt64> {
+      let report = try Simulation(plan, seed: seed).run()
+      #expect(report.recoveries >= 1 && report.rekeys > 0 && report.messagesReceived > 0)
+      #expect(mode != .persistent || report.downgrades == 0)
+    }
+  }
+
   @Test(
     "with real cryptography", arguments: ProviderChoice.built, [SimulationPlan.Mode.persistent, .opportunistic])
   func realCryptography(choice: ProviderChoice, mode: SimulationPlan.Mode) throws {

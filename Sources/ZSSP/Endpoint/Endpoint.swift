@@ -32,7 +32,7 @@ public struct Endpoint: ~Copyable {
   var events = Queue<Event>()
   var requests = Queue<Request>()
   var continuations: [RequestID: Continuation] = [:]
-  private var lastRequest: UInt64 = 0
+  private var lastRequest: RequestID
   /// Where a message is sealed that does not fit into one fragment.
   var scratch: [UInt8] = []
   /// What ``prefetch(_:)`` has read. Nobody looks at it.
@@ -47,6 +47,7 @@ public struct Endpoint: ~Copyable {
     try configuration.settings.validate()
     self.configuration = configuration
     let settings = configuration.settings
+    lastRequest = .first(ofNode: settings.node)
     keyIDPattern = KeyIDPattern(settings)
     expandedKeys = ExpandedKeys(limit: settings.expandedKeys)
     keyIDs = KeyIDTable(shardBits: keyIDPattern.shardBits)
@@ -116,8 +117,8 @@ public struct Endpoint: ~Copyable {
   }
 
   mutating func makeRequestID() -> RequestID {
-    lastRequest += 1
-    return RequestID(value: lastRequest)
+    lastRequest = RequestID(value: lastRequest.value + 1)
+    return lastRequest
   }
 
   /// Whether there are key ids for one more session or half-open handshake.

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Names a request until it is answered. Never used twice by one endpoint.
+/// Names a request until it is answered. Never used twice by one endpoint, nor by two with different ``Settings/node``s.
 public struct RequestID: Hashable, Sendable {
   let value: UInt64
+
+  /// The first of an endpoint's is behind this one.
+  static func first(ofNode node: Int) -> RequestID { RequestID(value: UInt64(node) << 48) }
+
+  /// The ``Settings/node`` of the endpoint that asks.
+  package var node: Int { Int(value >> 48) }
 }
 
 /// What an endpoint needs from outside before it can go on. Each is answered by its id, in any order and at any time;

@@ -77,6 +77,11 @@ package final class ZSSPEndpoint: SimulatedEndpoint {
     if let id = ids[session] { endpoint.rekey(id, at: now) }
   }
 
+  /// The peer has a newer session elsewhere.
+  func replace(_ session: Int) {
+    if let id = ids[session] { endpoint.replace(id) }
+  }
+
   package func close(_ session: Int) {
     if let id = ids[session] { endpoint.close(id) }
   }

@@ -91,7 +91,9 @@ public final class Simulation {
     _ plan: SimulationPlan, seed: UInt64, provider: any CryptoProvider = StandInCrypto(), traceLimit: Int = 200
   ) throws(ConfigurationError) {
     try self.init(plan, seed: seed, provider: provider, traceLimit: traceLimit) {
-      (_, environment) throws(ConfigurationError) in try ZSSPEndpoint(environment)
+      (index, environment) throws(ConfigurationError) in
+      if index == 0, plan.responders > 1 { return try FleetEndpoint(environment, plan.responders) }
+      return try ZSSPEndpoint(environment)
     }
   }
 

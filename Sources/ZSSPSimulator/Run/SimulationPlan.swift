@@ -20,6 +20,9 @@ public struct SimulationPlan: Sendable, Hashable {
   public var mode = Mode.mixed
   /// How many peers there are. Up to 5 all talk to all, beyond that each to its four neighbours on a ring.
   public var peers = 4
+  /// How many endpoints the first peer is, with one static key and one store. What comes to no session of one of them comes to any,
+  /// as behind a load balancer that changes its mind.
+  public var responders = 1
   /// How long the run takes, in virtual time.
   public var duration = Duration.seconds(3 * 3600)
   /// How long turbulence lasts before there is calm.
