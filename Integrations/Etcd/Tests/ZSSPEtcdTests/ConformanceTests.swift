@@ -8,6 +8,8 @@ import ZSSPStoreTesting
 
 /// A prefix of its own in an etcd that can be stopped.
 private struct EtcdMedium: StoreMedium {
+  private static let page = Data(count: 4096)
+
   let nodes: EtcdNodes
   let options: EtcdStoreOptions
 
@@ -26,7 +28,13 @@ private struct EtcdMedium: StoreMedium {
     let files = FileManager.default.enumerator(at: nodes.folder.url, includingPropertiesForKeys: nil)
     var bytes: [UInt8] = []
     while let file = files?.nextObject() as? URL {
-      if !file.hasDirectoryPath { bytes += try Data(contentsOf: file) }
+      guard !file.hasDirectoryPath else { continue }
+      // Files are made 64 MB large before anything is in them. No page of zeros has a key.
+      let data = try Data(contentsOf: file)
+      for start in stride(from: data.startIndex, to: data.endIndex, by: Self.page.count) {
+        let page = data[start..<min(start + Self.page.count, data.endIndex)]
+        if page != Self.page { bytes += page }
+      }
     }
     return bytes
   }
