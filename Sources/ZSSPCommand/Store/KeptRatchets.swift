@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ZSSP
 public import ZSSPNIO
-public import ZSSPSQLite
+
+#if SQLite
+  public import ZSSPSQLite
+#endif
 
 /// A store as the tool uses it: an operator sees all of it, and it is closed at the end.
 public protocol KeptRatchets: RatchetStore {
