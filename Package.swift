@@ -28,7 +28,9 @@ let package = Package(
     .library(name: "ZSSPSimulator", targets: ["ZSSPSimulator"]),
     .library(name: "ZSSPBenchmark", targets: ["ZSSPBenchmark"]),
     .library(name: "ZSSPReference", targets: ["ZSSPReference"]),
-    .executable(name: "zssp", targets: ["zssp"]),
+    .library(name: "ZSSPStoreCodec", targets: ["ZSSPStoreCodec"]),
+    .library(name: "ZSSPCommand", targets: ["ZSSPCommand"]),
+    .executable(name: "zssp", targets: ["ZSSPTool"]),
   ],
   traits: [
     .default(enabledTraits: ["SwiftCrypto", "SQLite"]),
@@ -115,15 +117,21 @@ let package = Package(
         .product(name: "NIOPosix", package: "swift-nio"),
       ],
       swiftSettings: common),
+    // How states lie in a store that others might read, and the tags by which they are found.
+    .target(name: "ZSSPStoreCodec", dependencies: ["ZSSP"], swiftSettings: common),
     // Ratchet states in an SQLite database. Without its trait there is nothing in it.
     .target(
       name: "ZSSPSQLite",
-      dependencies: ["ZSSP", .product(name: "GRDB", package: "GRDB.swift", condition: .when(traits: ["SQLite"]))],
+      dependencies: [
+        "ZSSP", "ZSSPStoreCodec",
+        .product(name: "GRDB", package: "GRDB.swift", condition: .when(traits: ["SQLite"])),
+      ],
       swiftSettings: common),
     // What a ratchet store must do, as cases for the tests of whoever writes one.
     .target(name: "ZSSPStoreTesting", dependencies: ["ZSSP"], swiftSettings: common),
-    .executableTarget(
-      name: "zssp",
+    // The command-line tool, but for its entry point: a package that has another kind of store makes a tool with it.
+    .target(
+      name: "ZSSPCommand",
       dependencies: [
         "ZSSP", "ZSSPSwiftCrypto", "ZSSPProviders", "ZSSPNIO", "ZSSPSQLite", "ZSSPSimulator", "ZSSPBenchmark",
         .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
@@ -132,6 +140,8 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: common),
+    // The tool is called zssp; a module of that name would be in the way of ZSSP where file names have no case.
+    .executableTarget(name: "ZSSPTool", dependencies: ["ZSSPCommand"], swiftSettings: common),
     // Recorded transcripts, and a provider that plays their randomness back.
     .target(
       name: "ZSSPTestSupport", dependencies: ["ZSSP"], path: "Tests/ZSSPTestSupport",
@@ -182,7 +192,7 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "zssp", "ZSSP", "ZSSPStoreTesting",
+        "ZSSPTool", "ZSSPCommand", "ZSSP", "ZSSPStoreTesting",
         .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
       ],
       swiftSettings: common),

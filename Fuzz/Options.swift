@@ -4,7 +4,7 @@ import NIOCore
 @testable import ZSSP
 @testable import ZSSPNIO
 
-@testable import zssp
+@testable import ZSSPCommand
 
 /// What people type: addresses, durations, command lines. One byte chooses, the rest is text.
 func fuzz(_ input: inout FuzzInput) {

@@ -2,7 +2,7 @@
 import Foundation
 import ZSSP
 
-@testable import zssp
+@testable import ZSSPCommand
 
 /// The text of a ratchet store: what is read can be written and read again, and every entry is there.
 func fuzz(_ input: inout FuzzInput) {

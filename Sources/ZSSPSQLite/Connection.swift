@@ -3,6 +3,7 @@
   import Foundation
   import GRDB
   import ZSSP
+  import ZSSPStoreCodec
 
   /// An open database: one connection that writes and one that reads beside it, so that no look-up waits for a commit.
   ///

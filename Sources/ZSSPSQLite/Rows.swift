@@ -3,6 +3,7 @@
   import Foundation
   import GRDB
   import ZSSP
+  import ZSSPStoreCodec
 
   /// The rows of `peers`: reading and writing what is stored, within whatever transaction is open.
   struct Rows: Sendable {

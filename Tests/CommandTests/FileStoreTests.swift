@@ -4,7 +4,7 @@ import Testing
 import ZSSP
 import ZSSPStoreTesting
 
-@testable import zssp
+@testable import ZSSPCommand
 
 @Suite("The contract of ratchet stores, in a file", .timeLimit(.minutes(2)))
 struct FileStoreTests {

@@ -3,6 +3,8 @@ import Crypto
 import Foundation
 import Testing
 
+@testable import ZSSPCommand
+
 @Suite("zssp listen and connect", .timeLimit(.minutes(2)))
 struct SessionCommandTests {
   @Test(arguments: ["127.0.0.1", "[::1]"])
@@ -26,6 +28,21 @@ struct SessionCommandTests {
     #expect(connect.finish().exitCode == 0)
     listener.run.interrupt()
     #expect(listener.run.finish().exitCode == 0)
+  }
+
+  /// The datagrams of its peers have the number in front, where a load balancer finds it.
+  @Test func aListenerWithANumber() throws {
+    let tool = try Tool()
+    let listener = try Listener(tool, "--node", "5/8", "--shards", "2", "--echo")
+    let result = try tool.run("connect", "--to", listener.address, "--peer", listener.key, "--send", "2")
+    #expect(result.exitCode == 0, "\(result.errors)")
+    #expect(NodeNumber(argument: "5/8")?.description == "5/8" && NodeNumber(argument: "65535/16")?.number == 65_535)
+    for wrong in ["5", "8/3", "1/0", "0/17", "-1/8", "1/8/2", "a/8", ""] {
+      #expect(NodeNumber(argument: wrong) == nil)
+      #expect(try tool.run("listen", "--bind", "127.0.0.1:0", "--node", wrong).exitCode == 2)
+    }
+    let full = try tool.run("listen", "--bind", "127.0.0.1:0", "--node", "1/16", "--shards", "2")
+    #expect(full.exitCode == 2 && full.errors.contains("15 bits"), "\(full.errors)")
   }
 
   /// Clients at several ports, whose sessions come to whichever shard.

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 import ZSSP
 
-@testable import zssp
+@testable import ZSSPCommand
 
 @Suite("zssp store", .timeLimit(.minutes(2)))
 struct StoreCommandTests {

@@ -2,8 +2,8 @@
 
 extension RatchetPair {
   /// What cannot be right about the pair of a peer, for the checks of stores. `owners` are the peers of the states of the
-  /// pairs that were looked at before, and this pair's are added: no state belongs to two.
-  package func problems(of peer: PublicKey, _ owners: inout [Fingerprint: PublicKey]) -> [String] {
+  /// pairs that were looked at before, and this pair's are added: no state belongs to two. Empty if all is well.
+  public func problems(of peer: PublicKey, _ owners: inout [Fingerprint: PublicKey]) -> [String] {
     var problems: [String] = []
     for state in [state1, state2].compactMap(\.self) {
       if state.isEmpty != (state.chainLength == 0) {

@@ -94,7 +94,7 @@ public struct RatchetPair: Sendable, Equatable {
   }
 
   /// The state of the two that has this fingerprint, unless it is the empty one.
-  func state(_ fingerprint: Fingerprint) -> RatchetState? {
+  public func state(_ fingerprint: Fingerprint) -> RatchetState? {
     guard !fingerprint.isEmpty else { return nil }
     if state1.fingerprint == fingerprint { return state1 }
     return state2?.fingerprint == fingerprint ? state2 : nil

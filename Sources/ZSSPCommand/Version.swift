@@ -17,10 +17,11 @@ struct Version: ParsableCommand {
     }
     Terminal.output("providers: \(providers.joined(separator: ", "))")
     #if SQLite
-      Terminal.output("stores: sqlite, file, memory")
+      let stores = ["sqlite", "file", "memory"]
     #else
-      Terminal.output("stores: file, memory")
+      let stores = ["file", "memory"]
     #endif
+    Terminal.output("stores: \((StoreKind.more.map(\.scheme) + stores).joined(separator: ", "))")
     Terminal.output("profiles: \(Profile.allCases.map(\.rawValue).joined(separator: ", "))")
   }
 }

@@ -5,11 +5,14 @@ import ZSSPNIO
 import ZSSPSQLite
 import ZSSPSwiftCrypto
 
-/// Where ratchets are kept, as it is written: `sqlite:PATH`, `file:PATH`, `memory`, or a path alone.
+/// Where ratchets are kept, as it is written: `sqlite:PATH`, `file:PATH`, `memory`, a path alone, or what a
+/// ``StoreKind`` takes.
 enum StoreLocation: Equatable, CustomStringConvertible {
   case memory
   case file(String)
   case sqlite(String)
+  /// The whole text, for the kind of its scheme.
+  case other(String)
 
   /// A path alone is what lies there. Where nothing does, a new store is a database, if this build has one.
   init(_ text: String) throws(CommandFailure) {
@@ -19,7 +22,9 @@ enum StoreLocation: Equatable, CustomStringConvertible {
     case "memory" where scheme == text: self = .memory
     case "file" where scheme != text: self = .file(rest)
     case "sqlite" where scheme != text: self = .sqlite(rest)
-    case "etcd" where rest.hasPrefix("//"): throw .usage("--store \(text): this zssp has no stores in etcd")
+    case let other where other != text && StoreKind.named(other) != nil: self = .other(text)
+    case "etcd" where rest.hasPrefix("//"):
+      throw .usage("--store \(text): this zssp has no stores in etcd; zssp-etcd has (Integrations/Etcd)")
     default: self = try Self.found(text)
     }
     guard path != "" else { throw .usage("--store \(text): a path is missing") }
@@ -33,7 +38,7 @@ enum StoreLocation: Equatable, CustomStringConvertible {
   /// The path, if there is one.
   var path: String? {
     switch self {
-    case .memory: nil
+    case .memory, .other: nil
     case .file(let path), .sqlite(let path): path
     }
   }
@@ -43,11 +48,9 @@ enum StoreLocation: Equatable, CustomStringConvertible {
     case .memory: "memory"
     case .file(let path): "file:\(path)"
     case .sqlite(let path): "sqlite:\(path)"
+    case .other(let text): text
     }
   }
-
-  /// Whether there is a store, or anything else in its place.
-  var exists: Bool { path.map { FileManager.default.fileExists(atPath: $0) } ?? false }
 
   private static let databaseStart = Data("SQLite format 3\0".utf8)
 
@@ -65,9 +68,13 @@ enum StoreLocation: Equatable, CustomStringConvertible {
     return start == databaseStart ? .sqlite(path) : .file(path)
   }
 
-  /// Opens the store, or makes it.
-  func open(key: Secret?) throws(CommandFailure) -> any KeptRatchets {
+  /// Opens the store; `creates` says whether it is made if there is none.
+  func open(key: Secret?, creates: Bool = true) async throws(CommandFailure) -> any KeptRatchets {
+    if let path, !creates, !FileManager.default.fileExists(atPath: path) { throw .usage("\(path): no such store") }
     switch self {
+    case .other(let text):
+      guard let kind = StoreKind.named(text.prefix { $0 != ":" }) else { throw .usage("--store \(text): unknown kind") }
+      return try await kind.open(text, key, creates)
     case .memory, .file:
       // Whoever gives a key relies on it.
       guard key == nil else { throw .usage("--store \(self): is not encrypted, but a key for it was given") }

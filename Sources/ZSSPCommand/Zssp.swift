@@ -1,8 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 
-/// `zssp`, the command-line tool.
-@main
+/// The command-line tool `zssp`, for executables that are it, or it with more kinds of stores.
+public enum CommandLineTool {
+  /// Runs the command that the arguments of the process name, and ends the process with exit code 1 or 2 if it fails.
+  ///
+  /// - Parameter stores: what `--store` and the store commands take beside `sqlite:`, `file:` and `memory`.
+  public static func main(stores: [StoreKind] = []) async {
+    await StoreKind.$more.withValue(stores) { await Zssp.main() }
+  }
+
+  /// Writes a line to standard error, as the tool does.
+  public static func tell(_ text: String) { Terminal.error(text) }
+}
+
 struct Zssp: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "zssp",
@@ -37,13 +48,14 @@ struct Zssp: AsyncParsableCommand {
 }
 
 /// A command that could not do its job.
-enum CommandFailure: Error, CustomStringConvertible {
+public enum CommandFailure: Error, CustomStringConvertible {
   /// What the user asked for cannot work: arguments, files, keys, addresses. Exit code 2.
   case usage(String)
   /// The peer or the network did not do its part. Exit code 1.
   case failed(String)
 
-  var description: String {
+  /// What to tell the user.
+  public var description: String {
     switch self {
     case .usage(let message), .failed(let message): message
     }

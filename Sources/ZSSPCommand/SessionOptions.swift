@@ -85,10 +85,13 @@ struct SessionOptions: ParsableArguments {
   }
 
   /// The endpoint's configuration.
-  func configuration(_ staticKey: StaticKey, _ flags: SecurityFlags) throws -> EndpointConfiguration {
+  func configuration(
+    _ staticKey: StaticKey, _ flags: SecurityFlags, node: NodeNumber? = nil
+  ) throws -> EndpointConfiguration {
     let provider = try crypto.provider()
     var settings = Settings()
     settings.mtu = mtu
+    if let node { (settings.node, settings.nodeBits) = (node.number, node.bits) }
     security.apply(to: &settings)
     return try EndpointConfiguration(
       staticKey: staticKey.agreementKey(for: provider), provider: provider, profile: profile, flags: flags,

@@ -25,11 +25,21 @@ struct Listen: AsyncParsableCommand {
     help: ArgumentHelp("Spread the sessions over this many event loops: 1, 2, 4, … 256.", valueName: "n"))
   var shards = 1
 
+  @Option(
+    help: ArgumentHelp(
+      "Our number among the responders behind one address, and how many bits of key ids have it: 3/8. A load balancer finds it in the first bits of datagrams.",
+      valueName: "n/bits"))
+  var node: NodeNumber?
+
   @OptionGroup var options: SessionOptions
 
   func validate() throws {
     guard Shard(0, of: shards).isValid else {
       throw ValidationError("--shards \(shards): must be 1, 2, 4, … \(Shard.largestCount)")
+    }
+    let room = Settings.largestFixedBits - shards.trailingZeroBitCount
+    if let node, node.bits > room {
+      throw ValidationError("--node \(node): with \(shards) shards there are \(room) bits for it")
     }
   }
 
@@ -43,7 +53,8 @@ struct Listen: AsyncParsableCommand {
     let ratchets = try await options.security.makeRatchets(peers: peers)
     try await ratchets.store.whileOpen {
       let endpoint = try await Tool.bind(
-        local, try options.configuration(staticKey, ratchets.flags), store: ratchets.store, shards: shards)
+        local, try options.configuration(staticKey, ratchets.flags, node: node), store: ratchets.store,
+        shards: shards)
       let (readsInput, duration) = (options.sendsStandardInput, options.duration)
 
       _ = try await Interruption.cancelling(after: duration) {

@@ -26,9 +26,8 @@ struct StoreArguments: ParsableArguments {
   /// Opens the store for `body`, and makes it first if it may.
   func use<Result>(creates: Bool, _ body: (any KeptRatchets) async throws -> Result) async throws -> Result {
     let location = try StoreLocation(store)
-    guard let path = location.path else { throw CommandFailure.usage("\(store): is empty when this ends; name a file") }
-    guard creates || location.exists else { throw CommandFailure.usage("\(path): no such store") }
-    let ratchets = try location.open(key: try keyOption.key())
+    guard location != .memory else { throw CommandFailure.usage("\(store): is empty when this ends; name a file") }
+    let ratchets = try await location.open(key: try keyOption.key(), creates: creates)
     return try await ratchets.whileOpen { try await body(ratchets) }
   }
 }

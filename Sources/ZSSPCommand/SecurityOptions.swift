@@ -121,7 +121,7 @@ struct SecurityOptions: ParsableArguments {
     }
     // The environment may have a key for another run.
     let isKeyMeant = location != .memory || storeKey.storeKeyFile != nil
-    let ratchets = try location.open(key: isKeyMeant ? try storeKey.key() : nil)
+    let ratchets = try await location.open(key: isKeyMeant ? try storeKey.key() : nil)
     var flags = flags
     // Until the first contact whoever opens insists on the password (section 9).
     do {

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import ZSSP
-import ZSSPNIO
-import ZSSPSQLite
+public import ZSSP
+public import ZSSPNIO
+
+#if SQLite
+  public import ZSSPSQLite
+#endif
 
 /// A store as the tool uses it: an operator sees all of it, and it is closed at the end.
-protocol KeptRatchets: RatchetStore {
+public protocol KeptRatchets: RatchetStore {
   /// What is kept for each peer.
   func everything() async throws(CommandFailure) -> [PublicKey: RatchetRow]
   /// Stores all of the rows or none; with `replaces` also in the place of others.
@@ -16,31 +19,39 @@ protocol KeptRatchets: RatchetStore {
 }
 
 extension InMemoryRatchetStore: KeptRatchets {
-  func everything() -> [PublicKey: RatchetRow] { rows }
+  /// What is kept for each peer, for operators.
+  public func everything() -> [PublicKey: RatchetRow] { rows }
 
-  func put(_ rows: [PublicKey: RatchetRow], replaces: Bool) async throws(CommandFailure) {
+  /// Stores all of the rows or none, for operators.
+  public func put(_ rows: [PublicKey: RatchetRow], replaces: Bool) async throws(CommandFailure) {
     throw .usage("--store memory: is empty when this ends; name a file")
   }
 
-  func problems() -> [String] { [] }
-  func finish() {}
+  /// What is wrong with it.
+  public func problems() -> [String] { [] }
+  /// Closes it.
+  public func finish() {}
 }
 
 #if SQLite
   extension SQLiteRatchetStore: KeptRatchets {
-    func everything() async throws(CommandFailure) -> [PublicKey: RatchetRow] {
+    /// What is kept for each peer, for operators.
+    public func everything() async throws(CommandFailure) -> [PublicKey: RatchetRow] {
       do { return try await rows() } catch { throw .usage("\(error)") }
     }
 
-    func put(_ rows: [PublicKey: RatchetRow], replaces: Bool) async throws(CommandFailure) {
+    /// Stores all of the rows or none, for operators.
+    public func put(_ rows: [PublicKey: RatchetRow], replaces: Bool) async throws(CommandFailure) {
       do { try await store(rows, replaces: replaces) } catch { throw .usage("\(error)") }
     }
 
-    func problems() async throws(CommandFailure) -> [String] {
+    /// What is wrong with it.
+    public func problems() async throws(CommandFailure) -> [String] {
       do { return try await check() } catch { throw .usage("\(error)") }
     }
 
-    func finish() async {
+    /// Closes it.
+    public func finish() async {
       do throws(SQLiteStoreError) { try await close() } catch { Terminal.error("\(error)") }
     }
   }

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+// Calls as they are put together. Keys and values are small, and copied.
+
+extension Etcdserverpb_RangeRequest {
+  /// One key.
+  init(key: [UInt8]) {
+    self.init()
+    self.key = Data(key)
+  }
+
+  /// All keys that begin with `prefix`, or those of them that come after `last`.
+  init(prefix: [UInt8], after last: [UInt8]? = nil, limit: Int = 0, keysOnly: Bool = false) {
+    self.init()
+    // The next key after one is that with a zero behind it.
+    key = Data(last.map { $0 + [0] } ?? prefix)
+    rangeEnd = Data(prefix.rangeEnd)
+    self.limit = Int64(limit)
+    self.keysOnly = keysOnly
+  }
+}
+
+extension [UInt8] {
+  /// The first key that comes after all those that begin with these bytes, which must not all be 255.
+  var rangeEnd: [UInt8] {
+    var end = self
+    while end.last == 255 { end.removeLast() }
+    if let last = end.popLast() { end.append(last + 1) }
+    return end
+  }
+}
+
+extension Etcdserverpb_RequestOp {
+  static func put(_ key: [UInt8], _ value: [UInt8]) -> Self {
+    var put = Etcdserverpb_PutRequest()
+    (put.key, put.value) = (Data(key), Data(value))
+    var operation = Self()
+    operation.requestPut = put
+    return operation
+  }
+
+  static func delete(_ key: [UInt8], allWithPrefix: Bool = false) -> Self {
+    var delete = Etcdserverpb_DeleteRangeRequest()
+    delete.key = Data(key)
+    if allWithPrefix { delete.rangeEnd = Data(key.rangeEnd) }
+    var operation = Self()
+    operation.requestDeleteRange = delete
+    return operation
+  }
+
+  static func get(_ key: [UInt8]) -> Self {
+    var operation = Self()
+    operation.requestRange = Etcdserverpb_RangeRequest(key: key)
+    return operation
+  }
+}
+
+extension Etcdserverpb_Compare {
+  /// That the key was last written at this revision; 0 if there is no such key.
+  static func modified(_ key: [UInt8], at revision: Int64) -> Self {
+    var compare = Self()
+    (compare.target, compare.result, compare.key) = (.mod, .equal, Data(key))
+    compare.modRevision = revision
+    return compare
+  }
+
+  /// That the key was made at this revision, and has not been deleted since.
+  static func created(_ key: [UInt8], at revision: Int64) -> Self {
+    var compare = Self()
+    (compare.target, compare.result, compare.key) = (.create, .equal, Data(key))
+    compare.createRevision = revision
+    return compare
+  }
+}
+
+extension Etcdserverpb_TxnResponse {
+  /// The key that the `index`th operation read, if it is there.
+  func read(_ index: Int) -> Etcdserverpb_KeyValue? {
+    responses.indices.contains(index) ? responses[index].responseRange.kvs.first : nil
+  }
+}

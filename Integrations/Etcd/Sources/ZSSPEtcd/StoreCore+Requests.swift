@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+
+extension StoreCore {
+  /// Does what is asked, and says so when etcd begins to fail.
+  func answer(_ request: StoreRequest) async -> StoreAnswer {
+    let answer: StoreAnswer
+    do throws(EtcdStoreError) {
+      guard !state.withLock({ $0.isClosed }) else { throw .closed }
+      answer =
+        switch request {
+        case .lookUp(let fingerprint): try await lookUp(fingerprint)
+        case .load(let peer): .pair(try await load(peer).pair)
+        case .compareAndSwap(let peer, let expected, let new): try await swap(peer, expected, new)
+        case .giveUp(let name, let peer): .pair(try await giveUp(name, peer).pair)
+        }
+    } catch {
+      report(error)
+      answer = .failed
+    }
+    state.withLock { state in
+      if case .failed = answer { state.statistics.failures += 1 } else { state.isFailureReported = false }
+      if case .compareAndSwap = request { state.statistics.swaps += 1 }
+      state.statistics.requests += 1
+    }
+    return answer
+  }
+
+  private func load(_ peer: PublicKey) async throws(EtcdStoreError) -> RatchetRow {
+    try await repeated { () async throws(CallFailure) -> RatchetRow? in
+      try await fence.settle()
+      return try await read(peer).held.row
+    }
+  }
+
+  /// Two calls where there is an entry for the tag, and one where there is none.
+  private func lookUp(_ fingerprint: Fingerprint) async throws(EtcdStoreError) -> StoreAnswer {
+    guard let tag = codec.tag(fingerprint) else { return .unknown }
+    return try await repeated { () async throws(CallFailure) -> StoreAnswer? in
+      try await fence.settle()
+      var request = Etcdserverpb_TxnRequest()
+      request.compare = [.created(keys.head, at: head.revision)]
+      var entries = Etcdserverpb_RequestOp()
+      entries.requestRange = Etcdserverpb_RangeRequest(prefix: keys.tag(tag), limit: 8, keysOnly: true)
+      request.success = [entries]
+      let response = try await keyValues.transact(request)
+      guard response.succeeded, let found = response.responses.first else {
+        throw .refused(.replaced(prefix: options.prefix))
+      }
+      for entry in found.responseRange.kvs {
+        guard let peer = Keys.peer(in: entry.key) else { throw .refused(.damaged(reason: "an entry of the index")) }
+        // If the row has changed since, this state was replaced.
+        if let state = try await read(peer).held.row.pair.state(fingerprint) { return .found(state, peer: peer) }
+      }
+      return .unknown
+    }
+  }
+
+  /// Exactly one of the writes that begin from the same row is done. Of one that got no answer it is found out what became of it.
+  private func swap(
+    _ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair
+  ) async throws(EtcdStoreError) -> StoreAnswer {
+    let name = [UInt8].name()
+    let mark = keys.mark(fence.key, name)
+    var attempt: Attempt?
+    var raced: HeldRow?
+    var usesMark = false
+    defer { if usesMark { state.withLock { $0.marks.append(mark) } } }
+    return try await repeated { () async throws(CallFailure) -> StoreAnswer? in
+      let fence = try await fence.raised()
+      var held = HeldRow()
+      if let known = raced {
+        (held, raced) = (known, nil)
+      } else {
+        let found = try await read(peer, mark: usesMark ? mark : nil)
+        held = found.held
+        // The fence was raised after the attempt, so what it has not done it never will.
+        switch attempt?.fate(now: held, isMarked: found.isMarked) {
+        case .done: return .swapped
+        case .notKnowable: throw .refused(.unreachable(reason: "nobody knows what became of a swap"))
+        case .notDone, nil: attempt = nil
+        }
+      }
+      var row = held.row
+      guard row.swap(expected: expected, new: new) else { return .notSwapped }
+      // Where there is no row before or after, nothing in it can tell.
+      let isMarked = held.revision == 0 || row.isEmpty
+      usesMark = usesMark || isMarked
+      do throws(CallFailure) {
+        raced = try await write(
+          row, over: held, of: peer, by: name, mark: isMarked ? mark : nil, fence: fence)
+        return raced == nil ? .swapped : nil
+      } catch {
+        if case .unknown = error { attempt = Attempt(name: name, base: held, isMarked: isMarked) }
+        throw error
+      }
+    }
+  }
+
+  /// To be repeated without harm: a name that is in the row already stays there.
+  private func giveUp(_ name: Fingerprint, _ peer: PublicKey) async throws(EtcdStoreError) -> RatchetRow {
+    try await repeated { () async throws(CallFailure) -> RatchetRow? in
+      let fence = try await fence.raised()
+      let held = try await read(peer).held
+      var row = held.row
+      guard row.giveUp(name) else { return row }
+      let raced = try await write(row, over: held, of: peer, by: .name(), mark: nil, fence: fence)
+      return raced == nil ? row : nil
+    }
+  }
+}
+
+/// A write that got no answer.
+struct Attempt: Sendable {
+  /// What became of it.
+  enum Fate: Equatable {
+    case done, notDone
+    /// The row was removed since, or written too often.
+    case notKnowable
+  }
+
+  let name: [UInt8]
+  /// The row that it began from.
+  let base: HeldRow
+  /// Whether it leaves a mark.
+  let isMarked: Bool
+
+  /// What became of it, as the row now tells, and the mark.
+  func fate(now: HeldRow, isMarked isMarkThere: Bool) -> Fate {
+    if isMarked { return isMarkThere ? .done : .notDone }
+    if now.writes.contains(name) { return .done }
+    // A row names its latest writes. This one would be the next after that which made its base.
+    if now.revision == base.revision { return .notDone }
+    if let last = base.writes.last, now.writes.contains(last) { return .notDone }
+    return .notKnowable
+  }
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+import ZSSPCommand
+import ZSSPEtcd
+import ZSSPProviders
+
+/// `zssp-etcd`: the tool `zssp`, whose `--store` and store commands take `etcd://…` too.
+@main
+enum Main {
+  static func main() async {
+    let etcd = StoreKind(scheme: "etcd") { location, key, creates throws(CommandFailure) in
+      do throws(EtcdStoreError) {
+        var options = try EtcdStoreOptions(location: location)
+        options.key = key
+        options.onFailure = { CommandLineTool.tell("--store \($0)") }
+        let store = try await EtcdRatchetStore.open(options, provider: .fastest, creates: creates)
+        return KeptEtcd(store: store)
+      } catch { throw .usage("--store \(error)") }
+    }
+    await CommandLineTool.main(stores: [etcd])
+  }
+}
+
+/// The store as the tool uses it.
+private struct KeptEtcd: KeptRatchets {
+  let store: EtcdRatchetStore
+
+  func answer(_ request: StoreRequest) async -> StoreAnswer { await store.answer(request) }
+
+  func everything() async throws(CommandFailure) -> [PublicKey: RatchetRow] {
+    do { return try await store.rows() } catch { throw .usage("\(error)") }
+  }
+
+  func put(_ rows: [PublicKey: RatchetRow], replaces: Bool) async throws(CommandFailure) {
+    do { try await store.store(rows, replaces: replaces) } catch { throw .usage("\(error)") }
+  }
+
+  func problems() async throws(CommandFailure) -> [String] {
+    do { return try await store.check() } catch { throw .usage("\(error)") }
+  }
+
+  func finish() async {
+    do throws(EtcdStoreError) { try await store.close() } catch { CommandLineTool.tell("\(error)") }
+  }
+}

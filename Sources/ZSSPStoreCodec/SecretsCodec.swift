@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+public import ZSSP
+
+/// How keys and fingerprints lie in the database, and the tags by which states are found.
+///
+/// With a key for states at rest, each record is encrypted with AES-256-GCM under a key of its own, derived from that key and
+/// 32 random bytes in front of the record; so the nonce is always the same, and the number of records has no limit that matters.
+/// What the record is for is authenticated with it: the records of two peers, or of two places, cannot be exchanged.
+public struct SecretsCodec: Sendable {
+  private static let secretsSize = 64
+  private static let saltSize = 32
+  private static let tagSize = 16
+
+  private let provider: any CryptoProvider
+  private let key: Secret?
+  private let tagKey: Secret
+
+  /// With the key for records, if there is one, and that for tags.
+  private init(_ provider: any CryptoProvider, key: Secret?, tagKey: Secret) {
+    (self.provider, self.key, self.tagKey) = (provider, key, tagKey)
+  }
+
+  /// A codec with a new key for tags, and what is to be kept of it.
+  public static func make(_ provider: any CryptoProvider, key: Secret?) -> (SecretsCodec, kept: [UInt8]) {
+    let codec = SecretsCodec(
+      provider, key: key, tagKey: Secret(count: 32) { bytes in provider.fillRandom(&bytes) })
+    return (codec, codec.record(of: codec.tagKey, context: Array("tag key".utf8)))
+  }
+
+  /// The codec that ``make(_:key:)`` made. Nil if `key` is not the same.
+  public init?(_ provider: any CryptoProvider, key: Secret?, kept: [UInt8]) {
+    let unkeyed = SecretsCodec(provider, key: key, tagKey: .zeros(32))
+    guard let tagKey = unkeyed.secret(in: kept, size: 32, context: Array("tag key".utf8)) else { return nil }
+    self.init(provider, key: key, tagKey: tagKey)
+  }
+
+  /// Whether what ``make(_:key:)`` kept is encrypted.
+  public static func isEncrypted(kept: [UInt8]) -> Bool { kept.count != 32 }
+
+  /// By what a state is found: 32 bytes that say nothing of the fingerprint to anyone without the key. None for the
+  /// empty state, which is never found.
+  public func tag(_ fingerprint: Fingerprint) -> [UInt8]? {
+    guard !fingerprint.isEmpty else { return nil }
+    let bytes = fingerprint.bytes
+    return provider.authenticator(key: tagKey.bytes).authenticationCode(for: bytes.rawBytes).prefix(32).bytes.array
+  }
+
+  /// The secrets of a state, as they are stored for this peer in this place (1 or 2).
+  public func encode(_ state: RatchetState, peer: PublicKey, place: UInt8) -> [UInt8] {
+    let fingerprint = state.fingerprint.bytes
+    let secrets = Secret(count: Self.secretsSize) { bytes in
+      bytes.write(state.key.bytes, at: 0)
+      bytes.write(fingerprint.rawBytes, at: 32)
+    }
+    return record(of: secrets, context: Self.context(peer, place, state.chainLength))
+  }
+
+  /// The state whose secrets these are; nil if they are damaged, or belong to another peer, place or chain length.
+  public func decode(_ record: [UInt8], chainLength: UInt64, peer: PublicKey, place: UInt8) -> RatchetState? {
+    guard
+      let secrets = secret(in: record, size: Self.secretsSize, context: Self.context(peer, place, chainLength)),
+      secrets.count == Self.secretsSize
+    else { return nil }
+    return RatchetState(
+      key: secrets.prefix(32), fingerprint: Fingerprint(secrets.bytes.extracting(32..<64)), chainLength: chainLength)
+  }
+
+  /// The names of states that this peer has given up, as they are stored; nil of none.
+  public func encode(_ givenUp: GivenUpStates, peer: PublicKey) -> [UInt8]? {
+    guard !givenUp.isEmpty else { return nil }
+    let names = givenUp.names.flatMap(\.bytes)
+    return record(of: Secret(copying: names.rawBytes), context: Array("given up".utf8) + peer.array)
+  }
+
+  /// The names that these are; nil if they are damaged, or belong to another peer.
+  public func decode(givenUp record: [UInt8], peer: PublicKey) -> GivenUpStates? {
+    let size = key == nil ? record.count : record.count - Self.saltSize - Self.tagSize
+    guard size > 0, size % Fingerprint.size == 0, size <= GivenUpStates.limit * Fingerprint.size,
+      let names = secret(in: record, size: size, context: Array("given up".utf8) + peer.array)
+    else { return nil }
+    return GivenUpStates(
+      stride(from: 0, to: size, by: Fingerprint.size).map { offset in
+        Fingerprint(names.bytes.extracting(offset..<offset + Fingerprint.size))
+      })
+  }
+
+  private static func context(_ peer: PublicKey, _ place: UInt8, _ chainLength: UInt64) -> [UInt8] {
+    Array("state".utf8) + peer.array + [place]
+      + (0..<8).map { UInt8(truncatingIfNeeded: chainLength >> (56 - 8 * $0)) }
+  }
+
+  private func record(of secret: Secret, context: [UInt8]) -> [UInt8] {
+    guard let key else { return secret.bytes.array }
+    var record = [UInt8](repeating: 0, count: Self.saltSize + secret.count + Self.tagSize)
+    record.withMutableBytes { bytes in
+      var salt = bytes.slice(0..<Self.saltSize)
+      provider.fillRandom(&salt)
+    }
+    let packetKey = packetKey(key, salt: record[..<Self.saltSize])
+    record.withMutableBytes { bytes in
+      var sealed = bytes.slice(Self.saltSize..<bytes.byteCount)
+      packetKey.seal(secret.bytes, nonce: Self.nonce, authenticating: context.rawBytes, into: &sealed)
+    }
+    return record
+  }
+
+  private func secret(in record: [UInt8], size: Int, context: [UInt8]) -> Secret? {
+    guard let key else { return record.count == size ? Secret(copying: record.rawBytes) : nil }
+    guard record.count == Self.saltSize + size + Self.tagSize else { return nil }
+    var isGood = false
+    let opened = Secret(count: size + Self.tagSize) { bytes in
+      bytes.write(record.rawBytes.extracting(Self.saltSize..<record.count), at: 0)
+      isGood = packetKey(key, salt: record[..<Self.saltSize])
+        .open(&bytes, nonce: Self.nonce, authenticating: context.rawBytes)
+    }
+    return isGood ? opened.prefix(size) : nil
+  }
+
+  private static let nonce = Nonce(type: 0, counter: 0)
+
+  /// The key of one record (SP 800-108 in spirit: a PRF over a label and 32 random bytes).
+  private func packetKey(_ key: Secret, salt: ArraySlice<UInt8>) -> any PacketKey {
+    let input = Array("ZSSP ratchet store record".utf8) + [0] + salt
+    return provider.packetKey(
+      provider.authenticator(key: key.bytes).authenticationCode(for: input.rawBytes).prefix(32))
+  }
+}
