@@ -21,7 +21,7 @@
             roster.id(of: incoming.peer).map { id in (id, roster.peers[id]?.flags) }
           }
           guard let (id, flags) = known else {
-            log("refused \(incoming.peer.text) from \(incoming.remoteAddress): not a peer")
+            log("refused \(incoming.peer.text) from \(incoming.remoteAddress.text): not a peer")
             incoming.reject()
             continue
           }
@@ -101,11 +101,11 @@
         return log("the session with \(name(id)) ended at once: \(error)")
       }
       guard await onLoop({ $0.attach(session, to: id) }) == true else { return await session.close() }
-      log("session with \(name(id)) at \(session.remoteAddress), ratchet length \(session.establishment.chainLength)")
+      log("session with \(name(id)) at \(session.remoteAddress.text), ratchet length \(session.establishment.chainLength)")
       for await event in session.events {
         _ = await onLoop { $0.note(event, of: session, id) }
         switch event {
-        case .moved(_, _, let address): log("\(name(id)) is now at \(SocketAddress(address))")
+        case .moved(_, _, let address): log("\(name(id)) is now at \(SocketAddress(address).text)")
         case .ended(_, let reason) where reason != .replaced: log("the session with \(name(id)) ended: \(reason)")
         default: break
         }
