@@ -101,7 +101,9 @@
         return log("the session with \(name(id)) ended at once: \(error)")
       }
       guard await onLoop({ $0.attach(session, to: id) }) == true else { return await session.close() }
-      log("session with \(name(id)) at \(session.remoteAddress.text), ratchet length \(session.establishment.chainLength)")
+      log(
+        "session with \(name(id)) at \(session.remoteAddress.text), ratchet length \(session.establishment.chainLength)"
+      )
       for await event in session.events {
         _ = await onLoop { $0.note(event, of: session, id) }
         switch event {

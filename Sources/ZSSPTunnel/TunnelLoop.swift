@@ -24,6 +24,7 @@
     private var packetSize = 0
     private var header = VirtioHeader()
     private var splitter = SegmentSplitter()
+    private var queue = StandingQueue()
 
     /// Bytes that are read before the event loop does something else, and those of one run for one peer.
     private static let bytesAtOnce = 512 << 10
@@ -58,6 +59,10 @@
     /// Reads what there is, but not for ever.
     private func readDevice() {
       let now = TunnelClock.now
+      if queue.drops(at: now), packetSize > 0 || readPacket() {
+        packetSize = 0
+        drops.count(.queueStands)
+      }
       var bytes = 0
       while bytes < Self.bytesAtOnce, watch?.isReading == true, packetSize > 0 || readPacket() {
         guard let peer = destination() else {
@@ -77,6 +82,7 @@
         (self.header, packetSize) = (header, count - VirtioHeader.size)
         return true
       }
+      queue.emptied(at: TunnelClock.now)
       return false
     }
 

@@ -141,6 +141,11 @@ struct ChangeTests {
     let socket = try FileManager.default.attributesOfItem(atPath: "/run/zssp/\(lab.device("a"))/control")
     #expect((socket[.posixPermissions] as? NSNumber)?.intValue == 0o600)
     #expect(socket[.ownerAccountName] as? String == "nobody")
+    // Every thread of it has become nobody. The program that was started is `ip`, which became the tunnel.
+    let threads = try lab.run("grep -h ^Uid -r /proc/\(tunnel.id)/task --include=status")
+    for line in threads.split(separator: "\n") {
+      #expect(!line.split(separator: "\t").dropFirst().contains("0"), "\(threads)")
+    }
     try lab.run("\(Lab.zssp()) tunnel down \(lab.device("a"))")
     #expect(tunnel.finish().exitCode == 0)
     let device = lab.device("a")

@@ -56,13 +56,27 @@ struct PeerTests {
     #expect(queue.isEmpty)
   }
 
+  /// Bursts are kept whole; of a queue that stands a packet is dropped now and then.
+  @Test func aQueueDoesNotStand() {
+    var queue = StandingQueue()
+    let millisecond = 1_000_000 as Int64
+    queue.emptied(at: 100 * millisecond)
+    let drops = (101...160).filter { queue.drops(at: $0 * millisecond) }
+    #expect(drops == [111, 121, 131, 141, 151])
+    queue.emptied(at: 165 * millisecond)
+    let dropsAfterwards = queue.drops(at: 170 * millisecond)
+    #expect(!dropsAfterwards)
+  }
+
+  private func read(_ bytes: [UInt8]) -> TunnelMessage { TunnelMessage(bytes.rawBytes) }
+
   @Test func messagesOfTheTunnelItself() {
     for message in [TunnelMessage.keepalive, .question(7), .answer(.max)] {
-      #expect(TunnelMessage(message.bytes.rawBytes) == message)
+      #expect(read(message.bytes) == message)
     }
-    #expect(TunnelMessage([1].rawBytes) == .unknown)
-    #expect(TunnelMessage([0x0F].rawBytes) == .unknown)
-    #expect(TunnelMessage([0x45].rawBytes) == .packet)
+    #expect(read([1]) == .unknown)
+    #expect(read([0x0F]) == .unknown)
+    #expect(read([0x45]) == .packet)
   }
 
   @Test func sizesFitTheWay() {

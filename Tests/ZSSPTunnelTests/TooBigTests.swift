@@ -6,9 +6,11 @@ import ZSSP
 
 /// The answers to packets that are too big.
 struct TooBigTests {
+  private func quote(_ packet: [UInt8], mtu: Int) -> [UInt8]? { TooBig.answer(to: packet.rawBytes, mtu: mtu) }
+
   @Test func fragmentationNeeded() throws {
     let packet = PacketMaker().packet(payload(1400))
-    let answer = try #require(TooBig.answer(to: packet.rawBytes, mtu: 1280))
+    let answer = try #require(quote(packet, mtu: 1280))
     #expect(answer.count == 576)
     #expect(PacketMaker.checksum(answer[0..<20]) == 0)
     #expect(PacketMaker.checksum(answer[20...]) == 0)
@@ -21,7 +23,7 @@ struct TooBigTests {
     var maker = PacketMaker()
     maker.isV6 = true
     let packet = maker.packet(payload(1400))
-    let answer = try #require(TooBig.answer(to: packet.rawBytes, mtu: 1300))
+    let answer = try #require(quote(packet, mtu: 1300))
     #expect(answer.count == 1280)
     #expect(answer[8..<24] == packet[24..<40] && answer[24..<40] == packet[8..<24])
     #expect(Array(answer[40..<42]) == [2, 0] && Array(answer[44..<48]) == [0, 0, 5, 20])
@@ -33,13 +35,13 @@ struct TooBigTests {
   @Test func nobodyIsAnsweredWhoMustNotBe() {
     var packet = PacketMaker().packet(payload(1400))
     packet[6] = 0
-    #expect(TooBig.answer(to: packet.rawBytes, mtu: 1280) == nil)
+    #expect(quote(packet, mtu: 1280) == nil)
     packet = PacketMaker().packet(payload(1400))
     (packet[9], packet[20]) = (1, 3)
-    #expect(TooBig.answer(to: packet.rawBytes, mtu: 1280) == nil)
+    #expect(quote(packet, mtu: 1280) == nil)
     packet = PacketMaker().packet(payload(1400))
     packet[16] = 0xE0
-    #expect(TooBig.answer(to: packet.rawBytes, mtu: 1280) == nil)
-    #expect(TooBig.answer(to: [0x45].rawBytes, mtu: 1280) == nil)
+    #expect(quote(packet, mtu: 1280) == nil)
+    #expect(quote([0x45], mtu: 1280) == nil)
   }
 }

@@ -50,9 +50,4 @@ int czssp_control_connect(const char *path);
 /// Waits for a connection, on which reading and writing end after some seconds without progress.
 int czssp_control_accept(int descriptor);
 
-/// Waits until a child process has ended.
-///
-/// @return its exit code, 128 and the signal's number if that ended it.
-int czssp_wait(pid_t child);
-
 #endif

@@ -23,6 +23,9 @@ struct RunFolder {
   /// Makes the folder for this user alone.
   func make() throws(TunnelError) {
     do {
+      // Whom a tunnel becomes must be able to go through.
+      try FileManager.default.createDirectory(
+        atPath: Self.root, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
       try FileManager.default.createDirectory(
         atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
     } catch {

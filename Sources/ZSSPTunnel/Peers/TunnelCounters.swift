@@ -13,6 +13,8 @@ public enum TunnelDropReason: String, Sendable, CaseIterable {
   case noEndpoint
   /// It waited for a session, and others came after it.
   case queueFull
+  /// The device has more than we can send, for longer than a burst.
+  case queueStands
   /// It is larger than what the peer takes.
   case tooBig
   /// The session ended under it, or takes no more.
@@ -25,7 +27,7 @@ public enum TunnelDropReason: String, Sendable, CaseIterable {
 final class DropCounters: Sendable {
   private let malformed = Atomic<UInt64>(0), noPeer = Atomic<UInt64>(0), foreignSource = Atomic<UInt64>(0)
   private let noEndpoint = Atomic<UInt64>(0), queueFull = Atomic<UInt64>(0), tooBig = Atomic<UInt64>(0)
-  private let unsent = Atomic<UInt64>(0), deviceFull = Atomic<UInt64>(0)
+  private let unsent = Atomic<UInt64>(0), queueStands = Atomic<UInt64>(0), deviceFull = Atomic<UInt64>(0)
 
   func count(_ reason: TunnelDropReason, _ number: Int = 1) {
     let number = UInt64(number)
@@ -36,6 +38,7 @@ final class DropCounters: Sendable {
     case .noEndpoint: noEndpoint.add(number, ordering: .relaxed)
     case .queueFull: queueFull.add(number, ordering: .relaxed)
     case .tooBig: tooBig.add(number, ordering: .relaxed)
+    case .queueStands: queueStands.add(number, ordering: .relaxed)
     case .unsent: unsent.add(number, ordering: .relaxed)
     case .deviceFull: deviceFull.add(number, ordering: .relaxed)
     }
@@ -49,6 +52,7 @@ final class DropCounters: Sendable {
     case .noEndpoint: noEndpoint.load(ordering: .relaxed)
     case .queueFull: queueFull.load(ordering: .relaxed)
     case .tooBig: tooBig.load(ordering: .relaxed)
+    case .queueStands: queueStands.load(ordering: .relaxed)
     case .unsent: unsent.load(ordering: .relaxed)
     case .deviceFull: deviceFull.load(ordering: .relaxed)
     }

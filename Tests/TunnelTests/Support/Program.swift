@@ -46,6 +46,8 @@ final class Program: @unchecked Sendable {
   /// What the program has said so far.
   var output: String { collected.text }
   var isRunning: Bool { process.isRunning }
+  /// The number of the process.
+  var id: Int32 { process.processIdentifier }
 
   /// Sends a signal.
   func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
