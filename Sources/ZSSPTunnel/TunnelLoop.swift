@@ -82,7 +82,7 @@
         (self.header, packetSize) = (header, count - VirtioHeader.size)
         return true
       }
-      queue.emptied(at: TunnelClock.now)
+      queue.emptied()
       return false
     }
 

@@ -10,15 +10,20 @@ struct StandingQueue {
   /// …and then a packet is dropped at each of these.
   static let interval: Int64 = 10_000_000
 
-  private var lastEmpty: Int64 = 0
+  /// When a packet was found first after the queue was empty; nil while it is.
+  private var standingSince: Int64?
   private var nextDrop: Int64 = 0
 
   /// The queue was read to its end.
-  mutating func emptied(at now: Int64) { lastEmpty = now }
+  mutating func emptied() { standingSince = nil }
 
-  /// Whether the next packet is to be dropped.
+  /// There is something in the queue. Whether the next packet is to be dropped.
   mutating func drops(at now: Int64) -> Bool {
-    guard now - lastEmpty > Self.patience, now >= nextDrop else { return false }
+    guard let standingSince else {
+      self.standingSince = now
+      return false
+    }
+    guard now - standingSince > Self.patience, now >= nextDrop else { return false }
     nextDrop = now + Self.interval
     return true
   }
