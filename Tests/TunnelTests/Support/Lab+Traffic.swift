@@ -47,11 +47,13 @@ extension Lab {
       data.append(block)
     }
     let received = path("received-\(port)")
-    let receiver = try start("sh \(try script("nc -l -p \(port) > \(received)"))", on: to)
+    let receiver = try start("sh \(try script("exec nc -l -p \(port) > \(received)"))", on: to)
     while try !run("ss -Hltn sport = :\(port)", on: to).contains("\(port)") {
       try await Task.sleep(for: .milliseconds(20))
     }
-    let sender = try start("nc -N \(address) \(port)", on: from, input: data)
+    let file = path("sent-\(port)")
+    try data.write(to: URL(filePath: file))
+    let sender = try start("sh \(try script("exec nc -N \(address) \(port) < \(file)"))", on: from)
     return Transfer(data: data, received: received, sender: sender, receiver: receiver)
   }
 

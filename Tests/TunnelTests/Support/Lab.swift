@@ -80,8 +80,8 @@ final class Lab: @unchecked Sendable {
 
   /// Runs a command to its end, which must be good.
   @discardableResult
-  func run(_ command: String, on host: String? = nil, input: Data? = nil) throws -> String {
-    let result = try Program(words(command, host), input: input).finish()
+  func run(_ command: String, on host: String? = nil) throws -> String {
+    let result = try Program(words(command, host)).finish()
     try #require(result.exitCode == 0, "\(command): \(result.output)")
     return result.output
   }
@@ -92,8 +92,8 @@ final class Lab: @unchecked Sendable {
   }
 
   /// Starts a command.
-  func start(_ command: String, on host: String, input: Data? = nil) throws -> Program {
-    let program = try Program(words(command, host), input: input)
+  func start(_ command: String, on host: String) throws -> Program {
+    let program = try Program(words(command, host))
     programs.append(program)
     return program
   }

@@ -2,9 +2,9 @@
 import Foundation
 import Testing
 
-/// A program that runs beside the test. It is killed when the test lets go of it, or after two minutes.
+/// A program that runs beside the test. It is killed when the test lets go of it, or after a minute.
 final class Program: @unchecked Sendable {
-  private static let patience = DispatchTimeInterval.seconds(120)
+  private static let patience = DispatchTimeInterval.seconds(60)
 
   // The process is started before anybody else sees this, and its methods are safe to call from any thread.
   private let process = Process()
@@ -19,11 +19,11 @@ final class Program: @unchecked Sendable {
   }
 
   /// Starts a program, with what it says going to one place.
-  init(_ words: [String], input: Data? = nil) throws {
-    let (output, stdin) = (Pipe(), Pipe())
+  init(_ words: [String]) throws {
+    let output = Pipe()
     process.executableURL = URL(filePath: "/usr/bin/env")
     process.arguments = words
-    process.standardInput = input == nil ? FileHandle.nullDevice : stdin
+    process.standardInput = FileHandle.nullDevice
     (process.standardOutput, process.standardError) = (output, output)
     let (collected, done) = (collected, done)
     try process.run()
@@ -32,13 +32,6 @@ final class Program: @unchecked Sendable {
       while case let data = reading.availableData, !data.isEmpty { collected.append(data) }
       done.signal()
     }.start()
-    if let input {
-      Thread {
-        // Whoever does not read to the end says why.
-        try? stdin.fileHandleForWriting.write(contentsOf: input)
-        try? stdin.fileHandleForWriting.close()
-      }.start()
-    }
   }
 
   deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
