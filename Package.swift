@@ -154,7 +154,8 @@ let package = Package(
     // Counts what a thread allocates, for tests.
     .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
     .testTarget(
-      name: "AllocationTests", dependencies: ["ZSSP", "ZSSPBenchmark", "ZSSPSimulator", "CAllocationCounter"],
+      name: "AllocationTests",
+      dependencies: ["ZSSP", "ZSSPBenchmark", "ZSSPSimulator", "ZSSPTunnel", "CAllocationCounter"],
       swiftSettings: common),
     .testTarget(
       name: "ZSSPTests",

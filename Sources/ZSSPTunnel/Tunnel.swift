@@ -197,8 +197,7 @@
     ///
     /// - Throws: ``TunnelError/endpoint(_:)`` if the socket failed.
     public func run() async throws(TunnelError) {
-      var failure: TunnelError?
-      let outcome = await withTaskGroup(of: TunnelError?.self) { group in
+      let failure = await withTaskGroup(of: TunnelError?.self) { group in
         group.addTask { await self.acceptSessions() }
         group.addTask { await self.warnOfDowngrades() }
         group.addTask { await self.dialWanted(self.wanted) }
@@ -210,7 +209,6 @@
         group.cancelAll()
         return first
       }
-      failure = outcome
       await end()
       if let failure { throw failure }
     }
@@ -253,7 +251,6 @@
     static func tunnel(shards: Int) -> UDPOptions {
       var options = UDPOptions()
       options.shards = shards
-      options.readBatch = 7
       options.receiveBufferSize = 1 << 20
       options.sendBufferSize = 1 << 20
       return options

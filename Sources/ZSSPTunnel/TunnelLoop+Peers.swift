@@ -51,6 +51,9 @@
       }
     }
 
+    /// How long after the last packet for a peer somebody tries to reach it.
+    private static let interest = 60 * TunnelClock.second
+
     /// What whoever opens a session needs to know.
     struct DialPlan: Sendable {
       let configuration: PeerConfiguration
@@ -62,8 +65,8 @@
     /// What to do about a peer without an answer; nil if there is no such peer.
     func plan(_ id: Int) -> DialPlan? {
       guard let peer = peers[id] else { return nil }
-      let isSilent = peer.session != nil && peer.liveness.unansweredSince != 0
-      let isWanted = !peer.waiting.isEmpty || peer.configuration.keepalive != nil || isSilent
+      let isWanted =
+        peer.configuration.keepalive != nil || TunnelClock.now - peer.lastDemand < Self.interest
       return DialPlan(configuration: peer.configuration, lastAddress: peer.address, isWanted: isWanted)
     }
 

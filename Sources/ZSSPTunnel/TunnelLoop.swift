@@ -29,6 +29,8 @@
     /// Bytes that are read before the event loop does something else, and those of one run for one peer.
     private static let bytesAtOnce = 512 << 10
     private static let bytesPerRun = 128 << 10
+    /// What a packet counts beside its bytes.
+    private static let packetCost = 512
 
     /// To be made on the event loop.
     init(
@@ -65,6 +67,8 @@
       }
       var bytes = 0
       while bytes < Self.bytesAtOnce, watch?.isReading == true, packetSize > 0 || readPacket() {
+        // What goes nowhere takes time too.
+        bytes += Self.packetCost
         guard let peer = destination() else {
           packetSize = 0
           continue
@@ -114,7 +118,7 @@
     /// Sends the packet that was read, and those behind it that are for the same peer. Says how many bytes these were.
     private func send(to peer: TunnelPeer, at now: Int64) -> Int {
       guard let session = peer.session else {
-        hold(for: peer)
+        hold(for: peer, at: now)
         return 0
       }
       guard session.shard == 0 else { return handOver(to: peer, session, at: now) }
@@ -130,7 +134,7 @@
       } catch {
         // What was not sent waits for the next session.
         peer.session = nil
-        hold(for: peer)
+        hold(for: peer, at: now)
       }
       if packets > 0 { peer.noteSent(packets: packets, bytes: bytes, at: now) }
       return bytes
@@ -177,8 +181,9 @@
     // MARK: Without a session here
 
     /// Keeps the packet until there is a session.
-    private func hold(for peer: TunnelPeer) {
+    private func hold(for peer: TunnelPeer, at now: Int64) {
       defer { packetSize = 0 }
+      peer.lastDemand = now
       guard peer.configuration.endpoint != nil || peer.address != nil || peer.isDialing else {
         return drops.count(.noEndpoint)
       }

@@ -43,9 +43,10 @@ int czssp_become(uint32_t user, uint32_t group);
 /// @return 0, -ENOENT if there is none.
 int czssp_find_user(const char *name, uint32_t *user, uint32_t *group);
 
-/// Whether something listens on a local socket. It is made for its owner alone (0600); what lay there is replaced unless somebody answers it,
-/// which is -EADDRINUSE.
+/// Listens on a local socket, which is made for its owner alone (0600). What lies there is replaced unless somebody answers on it, which is
+/// -EADDRINUSE.
 int czssp_control_listen(const char *path);
+/// Connects to such a socket.
 int czssp_control_connect(const char *path);
 /// Waits for a connection, on which reading and writing end after some seconds without progress.
 int czssp_control_accept(int descriptor);

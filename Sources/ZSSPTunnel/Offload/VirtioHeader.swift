@@ -50,8 +50,12 @@ struct VirtioHeader: Equatable {
     bytes.storeBytes(of: isPartial ? Self.needsChecksum : 0, toByteOffset: 0, as: UInt8.self)
     let mark = marksCongestion ? Self.hasCongestionMark : 0
     bytes.storeBytes(of: segmentation.rawValue | mark, toByteOffset: 1, as: UInt8.self)
-    for (offset, value) in [(2, headerSize), (4, segmentSize), (6, checksumStart), (8, checksumOffset)] {
+    func store(_ value: Int, at offset: Int, _ bytes: inout MutableRawSpan) {
       bytes.storeBytes(of: UInt16(truncatingIfNeeded: value), toByteOffset: offset, as: UInt16.self)
     }
+    store(headerSize, at: 2, &bytes)
+    store(segmentSize, at: 4, &bytes)
+    store(checksumStart, at: 6, &bytes)
+    store(checksumOffset, at: 8, &bytes)
   }
 }

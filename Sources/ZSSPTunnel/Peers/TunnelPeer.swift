@@ -16,6 +16,8 @@
     var waiting = PacketQueue()
     /// Whether somebody is opening a session.
     var isDialing = false
+    /// When there was a packet for it last; 0 for never.
+    var lastDemand: Int64 = 0
     /// Where the peer was last.
     var address: Address?
     /// When the last handshake or re-key was done.
@@ -33,6 +35,7 @@
     func noteSent(packets: Int, bytes: Int, at now: Int64) {
       gauges.packetsSent.add(UInt64(packets), ordering: .relaxed)
       gauges.bytesSent.add(UInt64(bytes), ordering: .relaxed)
+      lastDemand = now
       liveness.sent(at: now)
     }
   }

@@ -47,7 +47,8 @@ extension Lab {
       data.append(block)
     }
     let received = path("received-\(port)")
-    let receiver = try start("sh \(try script("exec nc \(address.contains(":") ? "-6" : "-4") -l -p \(port) > \(received)"))", on: to)
+    let family = address.contains(":") ? "-6" : "-4"
+    let receiver = try start("sh \(try script("exec nc \(family) -l -p \(port) > \(received)"))", on: to)
     while try !run("ss -Hltn sport = :\(port)", on: to).contains("\(port)") {
       try await Task.sleep(for: .milliseconds(20))
     }
