@@ -122,12 +122,12 @@
         return 0
       }
       guard session.shard == 0 else { return handOver(to: peer, session, at: now) }
-      var (packets, bytes) = (0, 0)
+      var (packets, bytes, sent) = (0, 0, 0)
       do throws(UDPError) {
         let isSent = try session.sendMessagesNow { run throws(SendError) in
           repeat {
             bytes += packetSize
-            packets += try append(to: &run)
+            packets += try append(to: &run, &sent)
           } while bytes < Self.bytesPerRun && readPacket() && isForSame(peer)
         }
         if !isSent { waitForRoom(session) }
@@ -136,11 +136,12 @@
         peer.session = nil
         hold(for: peer, at: now)
       }
-      if packets > 0 { peer.noteSent(packets: packets, bytes: bytes, at: now) }
+      if packets > 0 { peer.noteSent(packets: packets, bytes: sent, at: now) }
       return bytes
     }
 
-    private func append(to run: inout SendRun) throws(SendError) -> Int {
+    /// Seals the packets that the one that was read comes to. Says how many these were, and adds their bytes.
+    private func append(to run: inout SendRun, _ sent: inout Int) throws(SendError) -> Int {
       defer { packetSize = 0 }
       var packets = 0
       var elements = buffer.mutableSpan
@@ -148,6 +149,7 @@
       var packet = bytes.slice(VirtioHeader.size..<VirtioHeader.size + packetSize)
       let isWhole = try splitter.split(&packet, header) { segment throws(SendError) in
         packets += 1
+        sent += segment.byteCount
         try run.append(segment)
       }
       if !isWhole { drops.count(.malformed) }
