@@ -57,7 +57,10 @@ struct TunnelAllocationTests {
     _ = splitter.split(&packet, header) { packets.append($0.array) }
     var coalescer = Coalescer(.init(tcp: true, udp: true))
     let count = allocations { _ in
-      for packet in packets { coalescer.add(packet.rawBytes) { _ in writes += 1 } }
+      for number in packets.indices {
+        let packet = packets[number]
+        coalescer.add(packet.rawBytes) { _ in writes += 1 }
+      }
       coalescer.flush { _ in writes += 1 }
     }
     #expect(packets.count == 40 && writes == 20)

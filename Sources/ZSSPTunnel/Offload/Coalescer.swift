@@ -31,8 +31,15 @@ struct Coalescer {
     var age: UInt64
   }
 
-  private var flows: [Flow?]
-  private var storage: [[UInt8]]
+  /// A place for a super-packet. An object, so that nothing is copied to write to its storage.
+  private final class Slot {
+    var flow: Flow?
+    var storage = [UInt8](repeating: 0, count: Coalescer.header + Coalescer.sizeLimit)
+  }
+
+  private let slots: [Slot]
+  /// For packets that are given on as they are; in front of them the header stays empty.
+  private let passing = Slot()
   private var age: UInt64 = 0
   /// How many flows there are; most often none or one.
   private var open = 0
@@ -40,15 +47,13 @@ struct Coalescer {
 
   init(_ abilities: Abilities) {
     self.abilities = abilities
-    flows = Array(repeating: nil, count: Self.flowLimit)
-    // The last is for packets that are given on as they are; in front of them the header stays empty.
-    storage = (0...Self.flowLimit).map { _ in [UInt8](repeating: 0, count: Self.header + Self.sizeLimit) }
+    slots = (0..<Self.flowLimit).map { _ in Slot() }
   }
 
   /// Takes a packet of 1…65535 bytes. What is ready is given to `write` with its header in front, before or after it.
   mutating func add(_ packet: RawSpan, _ write: (RawSpan) -> Void) {
     guard packet.byteCount <= Self.sizeLimit, let candidate = FlowPacket(packet) else { return pass(packet, write) }
-    let index = open == 0 ? nil : flows.firstIndex { $0?.key == candidate.key }
+    let index = place(of: candidate.key)
     let isJoinable =
       candidate.isJoinable && (candidate.isTCP ? abilities.tcp : abilities.udp) && candidate.isIntact(packet)
     if let index, isJoinable, join(packet, candidate, index) {
@@ -66,20 +71,31 @@ struct Coalescer {
     while let index = oldest() { finish(index, write) }
   }
 
+  private func place(of key: FlowPacket.Key) -> Int? {
+    guard open > 0 else { return nil }
+    for index in slots.indices where slots[index].flow?.key == key { return index }
+    return nil
+  }
+
+  private func freePlace() -> Int? {
+    for index in slots.indices where slots[index].flow == nil { return index }
+    return nil
+  }
+
   private func oldest() -> Int? {
     var (found, age) = (nil as Int?, UInt64.max)
-    for index in flows.indices {
-      if let flow = flows[index], flow.age < age { (found, age) = (index, flow.age) }
+    for index in slots.indices {
+      if let flow = slots[index].flow, flow.age < age { (found, age) = (index, flow.age) }
     }
     return found
   }
 
   private mutating func begin(_ packet: RawSpan, _ candidate: FlowPacket, _ write: (RawSpan) -> Void) {
     if open == Self.flowLimit, let index = oldest() { finish(index, write) }
-    guard let index = flows.firstIndex(where: { $0 == nil }) else { return pass(packet, write) }
-    storage[index].copy(packet, to: Self.header)
+    guard let index = freePlace() else { return pass(packet, write) }
+    slots[index].storage.copy(packet, to: Self.header)
     age += 1
-    flows[index] = Flow(
+    slots[index].flow = Flow(
       key: candidate.key, packet: candidate, length: packet.byteCount,
       nextSequence: candidate.sequence &+ UInt32(candidate.payloadSize), age: age)
     open += 1
@@ -87,19 +103,19 @@ struct Coalescer {
 
   /// Appends a packet's payload if it fits. Says whether it did.
   private mutating func join(_ packet: RawSpan, _ candidate: FlowPacket, _ index: Int) -> Bool {
-    guard let flow = flows[index], candidate.headerSize == flow.packet.headerSize,
+    guard let flow = slots[index].flow, candidate.headerSize == flow.packet.headerSize,
       candidate.payloadSize <= flow.packet.payloadSize, flow.length + candidate.payloadSize <= Self.sizeLimit,
       !candidate.isTCP || candidate.sequence == flow.nextSequence,
       hasSameHeaders(packet, candidate, index)
     else { return false }
     let payload = packet.extracting(candidate.headerSize..<candidate.length)
-    storage[index].copy(payload, to: Self.header + flow.length)
-    flows[index]?.length += candidate.payloadSize
-    flows[index]?.segments += 1
-    flows[index]?.nextSequence &+= UInt32(candidate.payloadSize)
+    slots[index].storage.copy(payload, to: Self.header + flow.length)
+    slots[index].flow?.length += candidate.payloadSize
+    slots[index].flow?.segments += 1
+    slots[index].flow?.nextSequence &+= UInt32(candidate.payloadSize)
     if candidate.flags & FlowPacket.push != 0 {
       let place = Self.header + candidate.start + 13
-      storage[index][place] |= FlowPacket.push
+      slots[index].storage[place] |= FlowPacket.push
     }
     return true
   }
@@ -107,18 +123,18 @@ struct Coalescer {
   // Functions of their own, in which nothing is written to the storage while it is held.
 
   private func hasSameHeaders(_ packet: RawSpan, _ candidate: FlowPacket, _ index: Int) -> Bool {
-    let first = storage[index]
+    let first = slots[index].storage
     return candidate.hasSameHeaders(packet, as: first.rawBytes.extracting(Self.header..<first.count))
   }
 
-  private func give(_ index: Int, _ length: Int, _ write: (RawSpan) -> Void) {
-    let bytes = storage[index]
+  private func give(_ slot: Slot, _ length: Int, _ write: (RawSpan) -> Void) {
+    let bytes = slot.storage
     write(bytes.rawBytes.extracting(0..<Self.header + length))
   }
 
   /// Whether nothing can follow the packet that was joined last.
   private func isComplete(_ candidate: FlowPacket, _ index: Int) -> Bool {
-    guard let flow = flows[index] else { return true }
+    guard let flow = slots[index].flow else { return true }
     return candidate.payloadSize < flow.packet.payloadSize || candidate.flags & FlowPacket.push != 0
       || flow.segments == Self.segmentLimit || flow.length + flow.packet.payloadSize > Self.sizeLimit
   }
@@ -126,14 +142,14 @@ struct Coalescer {
   /// Gives a packet on as it is.
   private mutating func pass(_ packet: RawSpan, _ write: (RawSpan) -> Void) {
     guard packet.byteCount <= Self.sizeLimit else { return }
-    storage[Self.flowLimit].copy(packet, to: Self.header)
-    give(Self.flowLimit, packet.byteCount, write)
+    passing.storage.copy(packet, to: Self.header)
+    give(passing, packet.byteCount, write)
   }
 
   private mutating func finish(_ index: Int, _ write: (RawSpan) -> Void) {
-    guard let flow = flows[index].take() else { return }
+    guard let flow = slots[index].flow.take() else { return }
     open -= 1
-    storage[index].withMutableBytes { bytes in
+    slots[index].storage.withMutableBytes { bytes in
       var header = VirtioHeader()
       if flow.segments > 1 {
         var packet = bytes.slice(Self.header..<Self.header + flow.length)
@@ -141,7 +157,7 @@ struct Coalescer {
       }
       header.write(to: &bytes)
     }
-    give(index, flow.length, write)
+    give(slots[index], flow.length, write)
   }
 
   /// Writes the lengths of a super-packet and the part of its checksum that the kernel wants, and says how to cut it.
