@@ -92,9 +92,9 @@
         switch peer.liveness.check(at: now, lastReceived: lastReceived, keepalive: keepalive) {
         case .nothing: break
         case .keepalive: say(.keepalive, on: session)
-        case .question: say(.question(UInt64(bitPattern: now)), on: session)
+        case .question: say(.question(peer.gauges.asked(at: now)), on: session)
         case .newSession:
-          say(.question(UInt64(bitPattern: now)), on: session)
+          say(.question(peer.gauges.asked(at: now)), on: session)
           if peer.configuration.endpoint != nil || peer.address != nil { dial(peer) }
         }
       }

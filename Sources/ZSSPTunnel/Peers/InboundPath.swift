@@ -68,8 +68,7 @@
           try run.append(answer.rawBytes)
         }
       case .answer(let number):
-        let duration = TunnelClock.now - Int64(truncatingIfNeeded: number)
-        if duration > 0 { gauges.roundTrip.store(duration, ordering: .relaxed) }
+        gauges.answered(number, at: TunnelClock.now)
       case .keepalive, .unknown:
         break
       }

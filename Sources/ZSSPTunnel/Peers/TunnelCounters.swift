@@ -69,4 +69,20 @@ final class PeerGauges: Sendable {
   let lastReceived = Atomic<Int64>(0)
   /// How long a question and its answer took last, in nanoseconds; 0 for never.
   let roundTrip = Atomic<Int64>(0)
+  /// The moment that stands in the last question; 0 if it was answered.
+  private let question = Atomic<Int64>(0)
+
+  /// A question is asked. Its number is the moment.
+  func asked(at now: Int64) -> UInt64 {
+    question.store(now, ordering: .relaxed)
+    return UInt64(bitPattern: now)
+  }
+
+  /// An answer came. The peer chooses its number, so that only that of the last question is looked at, and once.
+  func answered(_ number: UInt64, at now: Int64) {
+    let asked = Int64(bitPattern: number)
+    guard asked > 0, question.compareExchange(expected: asked, desired: 0, ordering: .relaxed).exchanged else { return }
+    let (duration, overflows) = now.subtractingReportingOverflow(asked)
+    if !overflows, duration > 0 { roundTrip.store(duration, ordering: .relaxed) }
+  }
 }
