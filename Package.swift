@@ -24,6 +24,7 @@ let package = Package(
     .library(name: "ZSSPProviders", targets: ["ZSSPProviders"]),
     .library(name: "ZSSPNIO", targets: ["ZSSPNIO"]),
     .library(name: "ZSSPSQLite", targets: ["ZSSPSQLite"]),
+    .library(name: "ZSSPTunnel", targets: ["ZSSPTunnel"]),
     .library(name: "ZSSPStoreTesting", targets: ["ZSSPStoreTesting"]),
     .library(name: "ZSSPSimulator", targets: ["ZSSPSimulator"]),
     .library(name: "ZSSPBenchmark", targets: ["ZSSPBenchmark"]),
@@ -33,9 +34,10 @@ let package = Package(
     .executable(name: "zssp", targets: ["ZSSPTool"]),
   ],
   traits: [
-    .default(enabledTraits: ["SwiftCrypto", "SQLite"]),
+    .default(enabledTraits: ["SwiftCrypto", "SQLite", "Tunnel"]),
     .trait(name: "SwiftCrypto", description: "The default crypto provider, ZSSPSwiftCrypto."),
     .trait(name: "SQLite", description: "The ratchet store ZSSPSQLite. On Linux it needs libsqlite3-dev."),
+    .trait(name: "Tunnel", description: "zssp tunnel and its configuration files, for which TOMLKit is built."),
     .trait(
       name: "OpenSSL", description: "The crypto provider ZSSPOpenSSL. Needs libcrypto 3 (libssl-dev) and pkg-config.",
       // Before OpenSSL 3.5 key encapsulation comes from swift-crypto.
@@ -49,6 +51,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
   ],
   targets: [
     // The protocol: no I/O, no clock, no threads, nothing imported but the standard library.
@@ -127,6 +130,17 @@ let package = Package(
         .product(name: "GRDB", package: "GRDB.swift", condition: .when(traits: ["SQLite"])),
       ],
       swiftSettings: common),
+    // A private network through a TUN device. The system calls are in C; its configuration files need the trait.
+    .target(name: "CZSSPTunnel"),
+    .target(
+      name: "ZSSPTunnel",
+      dependencies: [
+        "ZSSP", "ZSSPSwiftCrypto", "ZSSPNIO", "CZSSPTunnel",
+        .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "TOMLKit", package: "TOMLKit", condition: .when(traits: ["Tunnel"])),
+      ],
+      swiftSettings: common),
     // What a ratchet store must do, as cases for the tests of whoever writes one.
     .target(name: "ZSSPStoreTesting", dependencies: ["ZSSP"], swiftSettings: common),
     // The command-line tool, but for its entry point: a package that has another kind of store makes a tool with it.
@@ -134,6 +148,7 @@ let package = Package(
       name: "ZSSPCommand",
       dependencies: [
         "ZSSP", "ZSSPSwiftCrypto", "ZSSPProviders", "ZSSPNIO", "ZSSPSQLite", "ZSSPSimulator", "ZSSPBenchmark",
+        "ZSSPTunnel",
         .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
@@ -149,7 +164,8 @@ let package = Package(
     // Counts what a thread allocates, for tests.
     .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
     .testTarget(
-      name: "AllocationTests", dependencies: ["ZSSP", "ZSSPBenchmark", "ZSSPSimulator", "CAllocationCounter"],
+      name: "AllocationTests",
+      dependencies: ["ZSSP", "ZSSPBenchmark", "ZSSPSimulator", "ZSSPTunnel", "CAllocationCounter"],
       swiftSettings: common),
     .testTarget(
       name: "ZSSPTests",
@@ -177,6 +193,14 @@ let package = Package(
         .product(name: "NIOPosix", package: "swift-nio"),
       ],
       swiftSettings: common),
+    .testTarget(
+      name: "ZSSPTunnelTests",
+      dependencies: [
+        "ZSSP", "ZSSPNIO", "ZSSPTunnel", "ZSSPSwiftCrypto", .product(name: "NIOCore", package: "swift-nio"),
+      ],
+      swiftSettings: common),
+    // Tunnels between network namespaces. They need root.
+    .testTarget(name: "TunnelTests", dependencies: ["ZSSPTool"], swiftSettings: common),
     // A file system for SQLite that can lose power, for tests. Without the trait there is nothing in it.
     .target(
       name: "CPowerCut", path: "Tests/CPowerCut",

@@ -21,10 +21,18 @@ struct Zssp: AsyncParsableCommand {
     discussion: """
       Exit codes: 0 done, 1 the protocol failed (no answer in time, rejected), 2 usage or configuration.
       """,
-    subcommands: [
-      Keygen.self, Pubkey.self, Otp.self, Listen.self, Connect.self, StoreCommand.self, Demo.self, Simulate.self,
-      Bench.self, Version.self,
+    subcommands: [Keygen.self, Pubkey.self, Otp.self, Listen.self, Connect.self, StoreCommand.self] + tunnel + [
+      Demo.self, Simulate.self, Bench.self, Version.self,
     ])
+
+  /// Where there are tunnels: with their trait, on Linux.
+  private static var tunnel: [any ParsableCommand.Type] {
+    #if Tunnel && os(Linux)
+      [TunnelCommand.self]
+    #else
+      []
+    #endif
+  }
 
   /// Runs the command and turns errors into the exit codes above.
   static func main() async {

@@ -70,6 +70,8 @@ public final class UDPEndpoint: Sendable {
 
   /// Where the socket is bound, with the port that it has.
   public var localAddress: SocketAddress { handle.localAddress }
+  /// The event loops of the shards.
+  package var eventLoops: [any EventLoop] { handle.shards.map(\.eventLoop) }
   /// The static key that peers know this endpoint by.
   public var publicKey: PublicKey { handle.publicKey }
   /// The longest message in bytes at the endpoint's MTU.

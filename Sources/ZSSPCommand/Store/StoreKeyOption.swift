@@ -16,9 +16,14 @@ struct StoreKeyOption: ParsableArguments {
 
   /// The key, if there is one: of the file, or else of the environment.
   func key() throws(CommandFailure) -> Secret? {
-    if let storeKeyFile { return try Self.read(try PrivateFile.read(storeKeyFile), "--store-key-file \(storeKeyFile)") }
+    if let storeKeyFile { return try Self.read(file: storeKeyFile) }
     guard let text = ProcessInfo.processInfo.environment[Self.variable] else { return nil }
     return try Self.read(text, Self.variable)
+  }
+
+  /// The key in a file.
+  static func read(file: String) throws(CommandFailure) -> Secret {
+    try read(try PrivateFile.read(file), "--store-key-file \(file)")
   }
 
   /// 32 bytes in base64, with white space around them.

@@ -49,6 +49,15 @@ extension Driver {
     }
   }
 
+  /// Seals and sends at once what `body` writes, or says that it is not the moment: the socket takes no more, or the queue of
+  /// tasks is being emptied, and `body` was not called.
+  func sendNow(on session: SessionID, _ body: (inout SendRun) throws(SendError) -> Void) -> Bool {
+    guard !isClosed, !isDraining, port?.isWritable == true else { return false }
+    do { try endpoint.send(on: session, at: now, body) } catch { counters.messagesUnsent += 1 }
+    pump()
+    return true
+  }
+
   private func drainLater() {
     let bound = bound
     eventLoop.execute { bound.value.drainSends() }

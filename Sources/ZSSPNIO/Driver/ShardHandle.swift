@@ -26,6 +26,9 @@ struct ShardHandle: Sendable {
     self.driver = driver.bound
   }
 
+  /// The driver, for those who are on its event loop.
+  var current: Driver { driver.value }
+
   /// Does something on the event loop, after whatever was asked for before.
   func tell(_ body: @escaping @Sendable (Driver) -> Void) {
     let driver = driver

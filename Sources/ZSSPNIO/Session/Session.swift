@@ -118,6 +118,22 @@ public final class Session: Sendable {
     ])
   }
 
+  /// Where the session lives, and its ``MessageHandler`` is called.
+  package var eventLoop: any EventLoop { way.eventLoop }
+
+  /// Has `body` write messages straight into the datagrams that the socket sends, now. Only for those who are on
+  /// ``eventLoop``, and not in a ``MessageHandler``, between whose messages nothing is sent.
+  ///
+  /// - Returns: whether `body` was called. If not, the socket takes no more: a writer for
+  ///   ``sendMessagesIfRoom(ofBytes:_:)`` is called when it does again.
+  /// - Throws: ``UDPError/sessionEnded(_:)`` or ``UDPError/closed``.
+  package func sendMessagesNow(
+    _ body: (inout SendRun) throws(SendError) -> Void
+  ) throws(UDPError) -> Bool {
+    if let reason = endReason { throw handle.isClosed ? .closed : .sessionEnded(reason) }
+    return way.current.sendNow(on: id, body)
+  }
+
   /// From now on `handler` takes the messages of the peer, those first that wait to be read; ``messages`` brings no more.
   /// It is let go of when the session ends.
   ///

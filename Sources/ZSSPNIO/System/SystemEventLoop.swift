@@ -59,18 +59,31 @@
 
     // MARK: Sockets
 
-    /// A socket that is watched.
+    /// A descriptor that is watched.
     struct Watch {
-      fileprivate let socket: SystemSocket
+      /// Keeps the descriptor open; nil if somebody else sees to that.
+      fileprivate let socket: SystemSocket?
+      fileprivate let descriptor: CInt
       fileprivate let tag: UInt64
     }
 
     /// Calls `handler` on this event loop when the socket can be read, and on demand when it can be written to. To be called
     /// on this event loop.
     func watch(_ socket: SystemSocket, _ handler: @escaping (czssp_readiness) -> Void) throws -> Watch {
+      try watch(socket, socket.descriptor, handler)
+    }
+
+    /// The same for a descriptor that stays open until it is not watched any more.
+    func watch(descriptor: CInt, _ handler: @escaping (czssp_readiness) -> Void) throws -> Watch {
+      try watch(nil, descriptor, handler)
+    }
+
+    private func watch(
+      _ socket: SystemSocket?, _ descriptor: CInt, _ handler: @escaping (czssp_readiness) -> Void
+    ) throws -> Watch {
       let tag = watched.withLockedValue { $0.add(NIOLoopBound(handler, eventLoop: self)) }
-      let watch = Watch(socket: socket, tag: tag)
-      let error = czssp_poller_add(poller, socket.descriptor, tag)
+      let watch = Watch(socket: socket, descriptor: descriptor, tag: tag)
+      let error = czssp_poller_add(poller, descriptor, tag)
       guard error == 0 else {
         _ = watched.withLockedValue { $0.remove(tag) }
         throw IOError(errnoCode: -error, reason: "epoll_ctl")
@@ -80,7 +93,7 @@
 
     /// Says whether to tell when the socket can be read, and when it can be written to.
     func change(_ watch: Watch, reading: Bool = true, writing: Bool = false) {
-      czssp_poller_change(poller, watch.socket.descriptor, watch.tag, reading, writing)
+      czssp_poller_change(poller, watch.descriptor, watch.tag, reading, writing)
     }
 
     /// Does not watch the socket any more.
@@ -88,7 +101,7 @@
       // As with tasks, what the handler holds is let go of when the lock is free.
       let handler = watched.withLockedValue { $0.remove(watch.tag) }
       withExtendedLifetime(handler) {}
-      czssp_poller_remove(poller, watch.socket.descriptor)
+      czssp_poller_remove(poller, watch.descriptor)
     }
 
     // MARK: EventLoop

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef CZSSP_TUNNEL_H
+#define CZSSP_TUNNEL_H
+
+// What a tunnel needs of the system and Swift cannot import. Functions answer a negative errno where they fail.
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/// What a TUN device that was opened can do.
+typedef struct {
+  int descriptor;
+  /// Whether super-packets of TCP may be read and written.
+  bool segments_tcp;
+  /// Whether super-packets of UDP may be, too (Linux 6.2).
+  bool segments_udp;
+  /// The name that the system gave.
+  char name[16];
+} czssp_tun;
+
+/// The size of the header in front of each packet: virtio_net_hdr on Linux, the address family on macOS.
+enum { czssp_tun_header_size = 10, czssp_utun_header_size = 4 };
+
+/// Makes a TUN device, non-blocking and closed on exec. On macOS a name other than utunN is refused; nothing of macOS has been tested.
+///
+/// @param offload whether super-packets are wanted. They come only if the kernel has them.
+int czssp_tun_open(const char *name, bool offload, czssp_tun *tun);
+
+/// Reads a packet with its header; writes one. Answers the number of bytes.
+ssize_t czssp_tun_read(int descriptor, void *bytes, size_t capacity);
+ssize_t czssp_tun_write(int descriptor, const void *bytes, size_t count);
+
+/// The MTU of the way to an address of a family (4 or 6) in network byte order, as the system knows it now.
+int czssp_path_mtu(int family, const void *address, uint32_t scope);
+
+/// Gives up all privileges for those of a user and group, in all threads, for good.
+int czssp_become(uint32_t user, uint32_t group);
+
+/// Finds a user by name.
+///
+/// @return 0, -ENOENT if there is none.
+int czssp_find_user(const char *name, uint32_t *user, uint32_t *group);
+
+/// Listens on a local socket, which is made for its owner alone (0600). What lies there is replaced unless somebody answers on it, which is
+/// -EADDRINUSE.
+int czssp_control_listen(const char *path);
+/// Connects to such a socket.
+int czssp_control_connect(const char *path);
+/// Waits for a connection, on which reading and writing end after some seconds without progress.
+int czssp_control_accept(int descriptor);
+
+#endif

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "CZSSPTunnel.h"
+
+#if defined(__linux__)
+
+#include <linux/if.h>
+#include <linux/if_tun.h>
+
+// Kernel headers before 6.2 do not have these.
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
+static int fail(int descriptor) {
+  const int error = errno;
+  close(descriptor);
+  return -error;
+}
+
+static void offload(czssp_tun *tun) {
+  const unsigned tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+  tun->segments_udp = ioctl(tun->descriptor, TUNSETOFFLOAD, tcp | TUN_F_USO4 | TUN_F_USO6) == 0;
+  tun->segments_tcp = tun->segments_udp || ioctl(tun->descriptor, TUNSETOFFLOAD, tcp) == 0;
+  if (!tun->segments_tcp) ioctl(tun->descriptor, TUNSETOFFLOAD, 0);
+}
+
+int czssp_tun_open(const char *name, bool wants_offload, czssp_tun *tun) {
+  struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR};
+  if (strlen(name) >= sizeof request.ifr_name) return -ENAMETOOLONG;
+  strcpy(request.ifr_name, name);
+  *tun = (czssp_tun){.descriptor = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC)};
+  if (tun->descriptor < 0) return -errno;
+  const int size = czssp_tun_header_size;
+  if (ioctl(tun->descriptor, TUNSETIFF, &request) < 0) return fail(tun->descriptor);
+  if (ioctl(tun->descriptor, TUNSETVNETHDRSZ, &size) < 0) return fail(tun->descriptor);
+  if (wants_offload) offload(tun);
+  memcpy(tun->name, request.ifr_name, sizeof tun->name);
+  return 0;
+}
+
+#elif defined(__APPLE__)
+
+#include <net/if_utun.h>
+#include <stdlib.h>
+#include <sys/kern_control.h>
+#include <sys/sys_domain.h>
+
+static int fail(int descriptor) {
+  const int error = errno;
+  close(descriptor);
+  return -error;
+}
+
+int czssp_tun_open(const char *name, bool offload, czssp_tun *tun) {
+  (void)offload;
+  if (strncmp(name, "utun", 4) != 0) return -EINVAL;
+  *tun = (czssp_tun){.descriptor = socket(PF_SYSTEM, SOCK_DGRAM, SYSPROTO_CONTROL)};
+  if (tun->descriptor < 0) return -errno;
+  struct ctl_info info = {0};
+  strcpy(info.ctl_name, UTUN_CONTROL_NAME);
+  if (ioctl(tun->descriptor, CTLIOCGINFO, &info) < 0) return fail(tun->descriptor);
+  // Unit 0 is any; utunN is unit N + 1.
+  const struct sockaddr_ctl address = {
+      .sc_len = sizeof address,
+      .sc_family = AF_SYSTEM,
+      .ss_sysaddr = AF_SYS_CONTROL,
+      .sc_id = info.ctl_id,
+      .sc_unit = name[4] ? (unsigned)atoi(name + 4) + 1 : 0,
+  };
+  if (connect(tun->descriptor, (const struct sockaddr *)&address, sizeof address) < 0) return fail(tun->descriptor);
+  socklen_t size = sizeof tun->name;
+  if (getsockopt(tun->descriptor, SYSPROTO_CONTROL, UTUN_OPT_IFNAME, tun->name, &size) < 0) return fail(tun->descriptor);
+  fcntl(tun->descriptor, F_SETFD, FD_CLOEXEC);
+  fcntl(tun->descriptor, F_SETFL, O_NONBLOCK);
+  return 0;
+}
+
+#else
+
+int czssp_tun_open(const char *name, bool offload, czssp_tun *tun) { return -ENOSYS; }
+
+#endif
+
+ssize_t czssp_tun_read(int descriptor, void *bytes, size_t capacity) {
+  ssize_t count;
+  do {
+    count = read(descriptor, bytes, capacity);
+  } while (count < 0 && errno == EINTR);
+  return count < 0 ? -errno : count;
+}
+
+ssize_t czssp_tun_write(int descriptor, const void *bytes, size_t size) {
+  ssize_t count;
+  do {
+    count = write(descriptor, bytes, size);
+  } while (count < 0 && errno == EINTR);
+  return count < 0 ? -errno : count;
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if Tunnel && os(Linux)
+  import ArgumentParser
+  import ZSSPTunnel
+
+  struct TunnelCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "tunnel",
+      abstract: "A private network between machines: IP packets of a network device travel in sessions.",
+      subcommands: [
+        TunnelUp.self, TunnelCheck.self, TunnelInit.self, TunnelShow.self, TunnelSet.self, TunnelRekey.self,
+        TunnelDown.self,
+      ])
+  }
+
+  /// Reads configuration files.
+  enum TunnelFile {
+    static func read(_ file: String) throws(CommandFailure) -> TunnelConfiguration {
+      let text = try PrivateFile.read(file)
+      do { return try TunnelConfiguration(toml: text, file: file) } catch { throw .usage("\(error)") }
+    }
+  }
+
+  /// The tunnel that a command is about.
+  struct TunnelName: ParsableArguments {
+    @Argument(help: "The name of the tunnel's network device; may be left out where there is one tunnel.")
+    var interface: String?
+
+    func name() throws(CommandFailure) -> String {
+      if let interface {
+        guard TunnelConfiguration.isInterfaceName(interface) else {
+          throw .usage("\(interface): not the name of a network device")
+        }
+        return interface
+      }
+      let running = ControlClient.interfaces
+      guard let only = running.first, running.count == 1 else {
+        throw .usage(
+          running.isEmpty
+            ? "no tunnel is running here, or it is another user's"
+            : "there are several tunnels; name one of \(running.joined(separator: ", "))")
+      }
+      return only
+    }
+  }
+
+  extension TunnelError {
+    /// What the user can mend has exit code 2, what happened to a tunnel that was fine has exit code 1.
+    var commandFailure: CommandFailure {
+      switch self {
+      case .endpoint(let error): error.commandFailure
+      case .hookFailed: .failed("\(self)")
+      case .setUp, .inUse, .notRunning, .refused: .usage("\(self)")
+      }
+    }
+  }
+
+  /// Asks a tunnel for something, with errors as commands have them.
+  func ask(_ request: ControlRequest, of interface: String) throws(CommandFailure) -> ControlResponse {
+    let response: ControlResponse
+    do { response = try ControlClient.ask(request, of: interface) } catch { throw error.commandFailure }
+    if case .refused(let reason) = response { throw .usage("\(interface): \(reason)") }
+    return response
+  }
+
+  struct TunnelRekey: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "rekey", abstract: "Replace the keys of a tunnel's sessions now.")
+
+    @OptionGroup var tunnel: TunnelName
+
+    @Option(help: ArgumentHelp("Only of the session with this peer.", valueName: "key"))
+    var peer: String?
+
+    func run() throws {
+      guard case .done(let text) = try ask(.rekey(publicKey: peer), of: tunnel.name()) else { return }
+      Terminal.output("re-keying \(text)")
+    }
+  }
+
+  struct TunnelDown: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "down", abstract: "End a tunnel, and undo everything that it set up.")
+
+    @OptionGroup var tunnel: TunnelName
+
+    func run() async throws {
+      let name = try tunnel.name()
+      _ = try ask(.down, of: name)
+      // It is down when nobody answers any more.
+      for _ in 0..<200 where ControlClient.interfaces.contains(name) { try await Task.sleep(for: .milliseconds(50)) }
+    }
+  }
+#endif

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if Tunnel && os(Linux)
+  import ArgumentParser
+  import Foundation
+  import ZSSPSwiftCrypto
+  import ZSSPTunnel
+
+  struct TunnelInit: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "init",
+      abstract: "Write keys and commented configuration files for two hosts.",
+      discussion: "Each host gets its .toml and its .pem, over a way that nobody else can read.")
+
+    @Argument(help: "The names of the two hosts, which the files are named after.")
+    var hosts: [String]
+
+    @Option(help: ArgumentHelp("Where the first host can be reached.", valueName: "host:port"))
+    var endpoint = "192.0.2.1:4500"
+
+    @Option(help: ArgumentHelp("The folder to write to.", valueName: "folder"))
+    var folder = "."
+
+    @Flag(help: "Replace files that exist.")
+    var force = false
+
+    func validate() throws {
+      guard hosts.count == 2, hosts[0] != hosts[1] else {
+        throw ValidationError("name two hosts: zssp tunnel init office home")
+      }
+      for host in hosts where !TunnelConfiguration.isInterfaceName(host) {
+        throw ValidationError(
+          "\(host): must be 1 to 15 letters, digits, - or _, for the device is called so on the other host")
+      }
+    }
+
+    func run() throws {
+      let keys = [StaticKey(), StaticKey()]
+      for (index, host) in hosts.enumerated() {
+        let text = TunnelTemplate.text(
+          TunnelTemplate.Host(
+            name: host, peer: hosts[1 - index], peerKey: keys[1 - index].publicKey.text, number: index + 1,
+            listen: index == 0 ? endpoint.split(separator: ":").last.map(String.init) ?? "4500" : "0",
+            endpoint: index == 0 ? nil : endpoint))
+        try PrivateFile.write(keys[index].pem, to: "\(folder)/\(host).pem", replaces: force)
+        try PrivateFile.write(text, to: "\(folder)/\(host).toml", replaces: force)
+        Terminal.output("\(folder)/\(host).toml")
+      }
+    }
+  }
+
+  /// Configuration files with comments.
+  enum TunnelTemplate {
+    /// What differs between the two.
+    struct Host {
+      let name: String
+      let peer: String
+      let peerKey: String
+      let number: Int
+      let listen: String
+      let endpoint: String?
+    }
+
+    static func text(_ host: Host) -> String {
+      let endpoint = host.endpoint.map { "endpoint = \"\($0)\"" } ?? "# endpoint = \"\(host.peer).example.org:4500\""
+      let keepalive = host.endpoint == nil ? "# keepalive = 25" : "keepalive = 25"
+      return """
+        # The tunnel from \(host.name) to \(host.peer). Start it with: zssp tunnel up \(host.name).toml
+        # What has a # in front is the default, or an example. 'zssp tunnel check' explains the file.
+
+        interface = "\(host.peer)"
+        addresses = ["10.77.0.\(host.number)/24", "fd77::\(host.number)/64"]
+        listen = "0.0.0.0:\(host.listen)"
+        private-key-file = "\(host.name).pem"
+
+        # Ratchets outlive a restart in a store, and only then.
+        # store = "sqlite:/var/lib/zssp/\(host.peer).db"
+        # persistent refuses a peer that has lost its ratchet; opportunistic warns, and takes it. Use it with a store on both hosts.
+        # mode = "opportunistic"
+        # profile = "kyber1024"
+        # Proof of work from strangers: off, auto, always.
+        # challenge = "auto"
+        # rekey-after = "1h"
+        # mtu = 1420
+        # Routes to the peers' allowed-ips.
+        # routes = true
+        # The user to become when everything is set up.
+        # user = "nobody"
+
+        # [hooks]
+        # post-up = ["iptables -A FORWARD -i %i -j ACCEPT"]
+        # pre-down = ["iptables -D FORWARD -i %i -j ACCEPT"]
+
+        [[peer]]
+        name = "\(host.peer)"
+        public-key = "\(host.peerKey)"
+        \(endpoint)
+        # Packets to these go to the peer, and only from these they come.
+        allowed-ips = ["10.77.0.\(3 - host.number)/32", "fd77::\(3 - host.number)/128"]
+        # Keeps the way through a NAT open.
+        \(keepalive)
+        # one-time-password-file = "\(host.name)-\(host.peer).otp"
+
+        """
+    }
+  }
+#endif

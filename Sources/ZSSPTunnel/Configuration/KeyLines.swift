@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// In which lines of a TOML file its keys stand. The parser knows lines of what it cannot read only.
+struct KeyLines {
+  private var lines: [String: Int] = [:]
+
+  /// Looks for headers of tables, and for what stands before an equals sign. Several tables of one name are numbered from 0.
+  init(_ text: String) {
+    var (table, counts) = ("", [String: Int]())
+    for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+      let content = line.drop { $0 == " " || $0 == "\t" }
+      if content.hasPrefix("[[") {
+        let name = Self.name(content.dropFirst(2).prefix { $0 != "]" })
+        let number = counts[name, default: 0]
+        counts[name] = number + 1
+        table = "\(name)[\(number)]."
+        note(name, index + 1)
+        note("\(name)[\(number)]", index + 1)
+      } else if content.hasPrefix("["), let end = content.firstIndex(of: "]"), !content[..<end].contains("\"") {
+        let name = Self.name(content[..<end].dropFirst())
+        table = name + "."
+        note(name, index + 1)
+      } else if let equals = content.firstIndex(of: "=") {
+        let name = Self.name(content[..<equals])
+        if !name.isEmpty, name.allSatisfy({ $0.isLetter || $0.isNumber || "-_.".contains($0) }) {
+          note(table + name, index + 1)
+        }
+      }
+    }
+  }
+
+  /// The line of a key with its tables in front, as in `peer[1].endpoint`.
+  subscript(path: String) -> Int? { lines[path] }
+
+  private mutating func note(_ path: String, _ line: Int) {
+    if lines[path] == nil { lines[path] = line }
+  }
+
+  private static func name(_ text: Substring) -> String {
+    String(text.filter { !" \t\"'".contains($0) })
+  }
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if Tunnel
+  import TOMLKit
+
+  /// Gathers what is wrong with a file, so that all of it is said at once.
+  final class ProblemList {
+    private let lines: KeyLines
+    private(set) var problems: [TunnelConfigurationError.Problem] = []
+
+    init(_ lines: KeyLines) { self.lines = lines }
+
+    func add(_ path: String, _ message: String) {
+      problems.append(TunnelConfigurationError.Problem(line: lines[path], message: message))
+    }
+  }
+
+  /// Reads the values of one table. What is asked for is what is known; the rest is wrong.
+  struct TableReader {
+    private let table: TOMLTable
+    private let prefix: String
+    private let problems: ProblemList
+    private var known: [String] = []
+
+    /// A table whose keys have `prefix` in front, as in `peer[0].`.
+    init(_ table: TOMLTable, prefix: String, _ problems: ProblemList) {
+      (self.table, self.prefix, self.problems) = (table, prefix, problems)
+    }
+
+    /// Says that the value of a key is wrong.
+    func fail(_ key: String, _ message: String) { problems.add(prefix + key, "\(key): \(message)") }
+
+    private mutating func value(_ key: String) -> (any TOMLValueConvertible)? {
+      known.append(key)
+      return table[key]
+    }
+
+    mutating func string(_ key: String) -> String? {
+      guard let value = value(key) else { return nil }
+      guard let text = value.string else {
+        fail(key, "must be text in quotation marks")
+        return nil
+      }
+      return text
+    }
+
+    mutating func bool(_ key: String) -> Bool? {
+      guard let value = value(key) else { return nil }
+      guard let flag = value.bool else {
+        fail(key, "must be true or false")
+        return nil
+      }
+      return flag
+    }
+
+    mutating func integer(_ key: String, in range: ClosedRange<Int>) -> Int? {
+      guard let value = value(key) else { return nil }
+      guard let number = value.int, range.contains(number) else {
+        fail(key, "must be a whole number from \(range.lowerBound) to \(range.upperBound)")
+        return nil
+      }
+      return number
+    }
+
+    mutating func strings(_ key: String) -> [String]? {
+      guard let value = value(key) else { return nil }
+      let texts = value.array?.map { $0.string }
+      guard let texts, !texts.contains(nil) else {
+        fail(key, "must be a list of texts, as in [\"one\", \"two\"]")
+        return nil
+      }
+      return texts.compactMap { $0 }
+    }
+
+    /// One of some words.
+    mutating func choice<Value>(_ key: String, _ choices: [(String, Value)]) -> Value? {
+      guard let text = string(key) else { return nil }
+      guard let choice = choices.first(where: { $0.0 == text }) else {
+        let names = choices.map(\.0)
+        let hint = Suggestion.closest(to: text, among: names).map { "; did you mean \"\($0)\"?" } ?? ""
+        fail(key, "\"\(text)\" is not one of \(names.joined(separator: ", "))\(hint)")
+        return nil
+      }
+      return choice.1
+    }
+
+    /// Seconds as a number, or text as in 90s, 30m, 1h.
+    mutating func duration(_ key: String) -> Duration? {
+      guard let value = value(key) else { return nil }
+      guard let number = value.int ?? value.string.flatMap(Self.seconds), (1...1_000_000_000).contains(number) else {
+        fail(key, "must be a number of seconds, or a duration like \"90s\", \"30m\" or \"1h\"")
+        return nil
+      }
+      return .seconds(number)
+    }
+
+    private static func seconds(_ text: String) -> Int? {
+      let units: [Character: Int] = ["s": 1, "m": 60, "h": 3600]
+      guard let unit = text.last.flatMap({ units[$0] }), let number = Int(text.dropLast()) else { return nil }
+      let (seconds, overflows) = number.multipliedReportingOverflow(by: unit)
+      return overflows ? nil : seconds
+    }
+
+    /// Prefixes. With `isExact` none may have bits behind its length.
+    mutating func prefixes(_ key: String, isExact: Bool) -> [IPPrefix] {
+      (strings(key) ?? []).compactMap { text in
+        guard let prefix = IPPrefix(text) else {
+          fail(key, "\"\(text)\" is not like 10.0.0.0/8 or 2001:db8::/32")
+          return nil
+        }
+        guard !isExact || prefix == prefix.network else {
+          fail(key, "\"\(text)\" names an address in a network; did you mean \"\(prefix.network)\"?")
+          return nil
+        }
+        return prefix
+      }
+    }
+
+    /// A table within.
+    mutating func table(_ key: String) -> TableReader? {
+      guard let value = value(key) else { return nil }
+      guard let inner = value.table else {
+        fail(key, "must be a table, [\(key)]")
+        return nil
+      }
+      return TableReader(inner, prefix: "\(prefix)\(key).", problems)
+    }
+
+    /// Tables within.
+    mutating func tables(_ key: String) -> [TableReader] {
+      guard let value = value(key) else { return [] }
+      guard let array = value.array else {
+        fail(key, "must be tables, each with [[\(key)]] above it")
+        return []
+      }
+      return array.enumerated().compactMap { index, value in
+        value.table.map { TableReader($0, prefix: "\(prefix)\(key)[\(index)].", problems) }
+      }
+    }
+
+    /// Says what was not asked for.
+    func finish() {
+      for key in table.keys where !known.contains(key) {
+        let hint = Suggestion.closest(to: key, among: known).map { "; did you mean \"\($0)\"?" } ?? ""
+        problems.add(prefix + key, "unknown key \"\(key)\"\(hint)")
+      }
+    }
+
+    /// Where this table begins, for what is wrong with all of it.
+    func failAll(_ message: String) { problems.add(String(prefix.dropLast()), message) }
+  }
+#endif

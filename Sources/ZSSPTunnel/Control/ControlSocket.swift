@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+import CZSSPTunnel
+import Foundation
+
+/// Lines of JSON over a local socket.
+enum ControlSocket {
+  /// The longest line in bytes. A report of many peers is long.
+  private static let lineLimit = 64 << 20
+
+  /// Sends a value as a line.
+  static func write(_ value: some Encodable, to descriptor: CInt) throws(TunnelError) {
+    do {
+      let line = try JSONEncoder().encode(value) + Data([UInt8(ascii: "\n")])
+      var rest = line[...]
+      while !rest.isEmpty {
+        let count = rest.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL)) }
+        guard count > 0 else { throw POSIXError(.init(rawValue: errno) ?? .EIO) }
+        rest = rest.dropFirst(count)
+      }
+    } catch {
+      throw .refused("the control socket cannot be written to: \(error)")
+    }
+  }
+
+  /// Reads a line.
+  static func read<Value: Decodable>(_ type: Value.Type, from descriptor: CInt) throws(TunnelError) -> Value {
+    var line: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 64 << 10)
+    while line.last != UInt8(ascii: "\n") {
+      let count = Foundation.read(descriptor, &buffer, buffer.count)
+      guard count > 0, line.count + count <= lineLimit else {
+        throw .refused("the control socket was closed before there was an answer")
+      }
+      line += buffer[..<count]
+    }
+    do { return try JSONDecoder().decode(type, from: Data(line)) } catch {
+      throw .refused("the control socket brought something else: \(error)")
+    }
+  }
+}
+
+/// The side of those who ask.
+public enum ControlClient {
+  /// Asks a running tunnel, and waits for the answer.
+  ///
+  /// - Parameters:
+  ///   - request: what is asked.
+  ///   - interface: the name of its device.
+  /// - Throws: ``TunnelError/notRunning(interface:reason:)`` or ``TunnelError/refused(_:)``.
+  public static func ask(_ request: ControlRequest, of interface: String) throws(TunnelError) -> ControlResponse {
+    let descriptor = czssp_control_connect(RunFolder(interface: interface).control)
+    guard descriptor >= 0 else {
+      throw .notRunning(interface: interface, reason: String(cString: strerror(-descriptor)))
+    }
+    defer { close(descriptor) }
+    try ControlSocket.write(request, to: descriptor)
+    return try ControlSocket.read(ControlResponse.self, from: descriptor)
+  }
+
+  /// The names of devices that have a control socket.
+  public static var interfaces: [String] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: RunFolder.root)) ?? []
+    return names.filter { FileManager.default.fileExists(atPath: RunFolder(interface: $0).control) }.sorted()
+  }
+}
+
+/// The side of the tunnel: one thread, and one client at a time.
+final class ControlServer: Sendable {
+  private let descriptor: CInt
+  private let answer: @Sendable (ControlRequest) async -> ControlResponse
+
+  /// Listens on a socket that only its owner can use.
+  init(path: String, _ answer: @escaping @Sendable (ControlRequest) async -> ControlResponse) throws(TunnelError) {
+    descriptor = czssp_control_listen(path)
+    guard descriptor >= 0 else {
+      throw .setUp(step: "cannot listen on \(path)", reason: String(cString: strerror(-descriptor)))
+    }
+    self.answer = answer
+    let thread = Thread { [self] in serve() }
+    thread.name = "zssp-control"
+    thread.start()
+  }
+
+  /// Ends it. Nobody is listened to any more.
+  func stop() { shutdown(descriptor, CInt(SHUT_RDWR)) }
+
+  private func serve() {
+    while true {
+      let client = czssp_control_accept(descriptor)
+      guard client >= 0 else { break }
+      serve(client)
+      close(client)
+    }
+    close(descriptor)
+  }
+
+  private func serve(_ client: CInt) {
+    do throws(TunnelError) {
+      let request = try ControlSocket.read(ControlRequest.self, from: client)
+      try ControlSocket.write(wait(for: request), to: client)
+    } catch {
+      // Whoever asked has left, or asked for something that there is not, and learns it if still there.
+      try? ControlSocket.write(ControlResponse.refused("\(error)"), to: client)
+    }
+  }
+
+  private func wait(for request: ControlRequest) -> ControlResponse {
+    let (done, response) = (DispatchSemaphore(value: 0), ResponseBox())
+    Task {
+      response.value = await answer(request)
+      done.signal()
+    }
+    done.wait()
+    return response.value ?? .refused("there is no answer")
+  }
+
+  /// Written before the semaphore is signalled, and read after it was waited for.
+  private final class ResponseBox: @unchecked Sendable {
+    var value: ControlResponse?
+  }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+import CZSSPTunnel
+import Foundation
+import ZSSP
+
+/// A network device whose packets come to this process, and whose packets this process makes. It is gone, with its addresses and
+/// routes, when the last reference to it goes or the process ends.
+final class TunDevice: Sendable {
+  let descriptor: CInt
+  let name: String
+  /// What super-packets the system takes and gives.
+  let segmentsTCP: Bool
+  let segmentsUDP: Bool
+
+  /// Makes a device.
+  init(name: String, offload: Bool) throws(TunnelError) {
+    var tun = czssp_tun()
+    let error = czssp_tun_open(name, offload, &tun)
+    guard error != -EBUSY, error != -EEXIST else { throw .inUse(interface: name) }
+    guard error == 0 else {
+      let hint = error == -EPERM ? " (root or CAP_NET_ADMIN is needed)" : ""
+      throw .setUp(step: "cannot make the network device \(name)", reason: String(cString: strerror(-error)) + hint)
+    }
+    descriptor = tun.descriptor
+    segmentsTCP = tun.segments_tcp
+    segmentsUDP = tun.segments_udp
+    self.name = withUnsafeBytes(of: tun.name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+  }
+
+  deinit { close(descriptor) }
+
+  /// Reads a packet and the header in front of it.
+  ///
+  /// - Returns: the bytes of both; nil when there is none for now, or the device is gone.
+  func read(into buffer: inout [UInt8]) -> Int? {
+    let count = buffer.withUnsafeMutableBytes { czssp_tun_read(descriptor, $0.baseAddress, $0.count) }
+    return count > VirtioHeader.size ? count : nil
+  }
+
+  /// Writes a packet with the header in front of it. Says whether the system took it.
+  func write(_ bytes: RawSpan) -> Bool {
+    bytes.withUnsafeBytes { czssp_tun_write(descriptor, $0.baseAddress, $0.count) } == bytes.byteCount
+  }
+}

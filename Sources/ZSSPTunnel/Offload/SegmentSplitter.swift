@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+
+/// Makes of what the kernel hands over packets that are complete: cuts super-packets, and adds checksums.
+///
+/// Nothing is copied but headers. The header of each segment is written in front of its payload, over the end of the segment before,
+/// which has been given away by then.
+struct SegmentSplitter {
+  /// More than the headers of IPv6 with extensions and of TCP take.
+  private static let headerLimit = 512
+  /// Flags of TCP that only the last segment may have, FIN and PSH, and that only the first may have, CWR.
+  private static let lastFlags: UInt8 = 0x09
+  private static let firstFlags: UInt8 = 0x80
+
+  /// The headers of the super-packet, which are written over when payloads are shorter than they.
+  private var template = [UInt8](repeating: 0, count: headerLimit)
+
+  /// Why there are no packets.
+  enum Failure: Error {
+    /// What the kernel says of the packet cannot be.
+    case malformed
+  }
+
+  /// The size of the largest packet that comes of it; nil if it cannot be told.
+  static func largestPacket(_ packet: RawSpan, _ header: VirtioHeader) -> Int? {
+    guard header.segmentation != .none else { return packet.byteCount }
+    guard let headerSize = headerSize(packet, header) else { return nil }
+    return min(packet.byteCount, headerSize + header.segmentSize)
+  }
+
+  /// Calls `body` with each packet, in order. Where it throws it is not called again.
+  ///
+  /// - Returns: false if what the kernel says of the packet cannot be.
+  mutating func split<Stop: Error>(
+    _ packet: inout MutableRawSpan, _ header: VirtioHeader, _ body: (RawSpan) throws(Stop) -> Void
+  ) throws(Stop) -> Bool {
+    guard header.segmentation != .none else {
+      guard !header.isPartial || complete(&packet, header) else { return false }
+      try body(packet.bytes)
+      return true
+    }
+    guard let headerSize = Self.headerSize(packet.bytes, header), headerSize <= Self.headerLimit else { return false }
+    template.copy(packet.bytes.extracting(0..<headerSize), to: 0)
+    let (total, size) = (packet.byteCount, header.segmentSize)
+    var (number, payload) = (0, headerSize)
+    repeat {
+      let end = min(payload + size, total)
+      var segment = packet.slice(payload - headerSize..<end)
+      write(&segment, headerSize, header, number: number, isLast: end == total)
+      try body(segment.bytes)
+      (number, payload) = (number + 1, end)
+    } while payload < total
+    return true
+  }
+
+  /// Where the payload of a super-packet begins; nil if it cannot be one.
+  private static func headerSize(_ packet: RawSpan, _ header: VirtioHeader) -> Int? {
+    let start = header.checksumStart
+    guard header.segmentSize > 0, start >= InnerPacket.v4HeaderSize, packet.byteCount >= start + 20 else { return nil }
+    let isV6 = packet[byte: 0] >> 4 == 6
+    guard !isV6 || start >= InnerPacket.v6HeaderSize else { return nil }
+    let size = header.segmentation.isTCP ? Int(packet[byte: start + 12] >> 4) * 4 : 8
+    guard size >= (header.segmentation.isTCP ? 20 : 8), packet.byteCount > start + size else { return nil }
+    return start + size
+  }
+
+  /// Adds what the kernel left to do to the checksum of a single packet.
+  private func complete(_ packet: inout MutableRawSpan, _ header: VirtioHeader) -> Bool {
+    let place = header.checksumStart + header.checksumOffset
+    guard header.checksumStart < packet.byteCount, place + 2 <= packet.byteCount else { return false }
+    // The sum of the pseudo-header lies in the place already.
+    let checksum = ~Checksum.folded(Checksum.sum(packet.bytes.extracting(header.checksumStart..<packet.byteCount)))
+    // Of UDP, 0 says that there is none (RFC 768), and the other zero is as good.
+    packet.storeBytes(of: checksum == 0 ? 0xFFFF : checksum, toByteOffset: place, as: UInt16.self)
+    return true
+  }
+
+  /// Writes the headers of a segment, whose payload is in place.
+  private func write(
+    _ segment: inout MutableRawSpan, _ headerSize: Int, _ header: VirtioHeader, number: Int, isLast: Bool
+  ) {
+    segment.write(template.rawBytes.extracting(0..<headerSize), at: 0)
+    let start = header.checksumStart
+    let isV6 = segment[byte: 0] >> 4 == 6
+    if isV6 {
+      segment.store(UInt16(truncatingIfNeeded: segment.byteCount - InnerPacket.v6HeaderSize), at: 4)
+    } else {
+      segment.store(UInt16(truncatingIfNeeded: segment.byteCount), at: 2)
+      let identification = segment.bytes.load(UInt16.self, at: 4)
+      segment.store(identification &+ UInt16(truncatingIfNeeded: number), at: 4)
+      Checksum.completeHeader(&segment, size: start)
+    }
+    let isTCP = header.segmentation.isTCP
+    if isTCP {
+      writeTCP(&segment, start, advance: number * header.segmentSize, isFirst: number == 0, isLast: isLast)
+    } else {
+      segment.store(UInt16(truncatingIfNeeded: segment.byteCount - start), at: start + 4)
+    }
+    let place = start + (isTCP ? 16 : 6)
+    segment.storeBytes(of: 0, toByteOffset: place, as: UInt16.self)
+    let pseudo = Checksum.pseudoHeader(
+      segment.bytes, isV6: isV6, transport: isTCP ? 6 : 17, length: segment.byteCount - start)
+    let checksum = ~Checksum.folded(Checksum.sum(segment.bytes.extracting(start..<segment.byteCount), pseudo))
+    segment.storeBytes(of: checksum == 0 && !isTCP ? 0xFFFF : checksum, toByteOffset: place, as: UInt16.self)
+  }
+
+  private func writeTCP(_ segment: inout MutableRawSpan, _ start: Int, advance: Int, isFirst: Bool, isLast: Bool) {
+    let sequence = segment.bytes.load(UInt32.self, at: start + 4)
+    segment.store(sequence &+ UInt32(truncatingIfNeeded: advance), at: start + 4)
+    var flags = segment[byte: start + 13]
+    if !isLast { flags &= ~Self.lastFlags }
+    if !isFirst { flags &= ~Self.firstFlags }
+    segment.store(flags, at: start + 13)
+  }
+}
+
+extension Array<UInt8> {
+  /// Copies bytes into the elements from `offset` on. Their number stays.
+  mutating func copy(_ source: RawSpan, to offset: Int) {
+    var elements = mutableSpan
+    var bytes = elements.mutableBytes
+    bytes.write(source, at: offset)
+  }
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+
+/// What Linux says of a packet in front of it, and has to be told (`struct virtio_net_hdr`): 10 bytes in the processor's order.
+struct VirtioHeader: Equatable {
+  static let size = 10
+
+  /// How the kernel cuts, or is to cut, a super-packet.
+  enum Segmentation: UInt8 {
+    case none = 0
+    case tcp4 = 1
+    case tcp6 = 4
+    case udp = 5
+
+    var isTCP: Bool { self == .tcp4 || self == .tcp6 }
+  }
+
+  private static let needsChecksum: UInt8 = 1
+  private static let hasCongestionMark: UInt8 = 0x80
+
+  /// Whether the checksum is that of the pseudo-header, and what begins at ``checksumStart`` is to be added.
+  var isPartial = false
+  var segmentation = Segmentation.none
+  /// Whether only the first segment may have the flag CWR.
+  var marksCongestion = false
+  var headerSize = 0
+  /// The bytes of payload in each segment but the last.
+  var segmentSize = 0
+  var checksumStart = 0
+  /// Where the checksum lies behind ``checksumStart``.
+  var checksumOffset = 0
+
+  init() {}
+
+  /// Reads a header; nil if its kind of segmentation is unknown.
+  init?(_ bytes: RawSpan) {
+    guard bytes.byteCount >= Self.size else { return nil }
+    func load16(_ offset: Int) -> Int { Int(UInt16(bigEndian: bytes.load(UInt16.self, at: offset))) }
+    let type = bytes[byte: 1]
+    guard let segmentation = Segmentation(rawValue: type & ~Self.hasCongestionMark) else { return nil }
+    isPartial = bytes[byte: 0] & Self.needsChecksum != 0
+    self.segmentation = segmentation
+    marksCongestion = type & Self.hasCongestionMark != 0
+    (headerSize, segmentSize) = (load16(2), load16(4))
+    (checksumStart, checksumOffset) = (load16(6), load16(8))
+  }
+
+  /// Writes the header in front.
+  func write(to bytes: inout MutableRawSpan) {
+    bytes.storeBytes(of: isPartial ? Self.needsChecksum : 0, toByteOffset: 0, as: UInt8.self)
+    let mark = marksCongestion ? Self.hasCongestionMark : 0
+    bytes.storeBytes(of: segmentation.rawValue | mark, toByteOffset: 1, as: UInt8.self)
+    func store(_ value: Int, at offset: Int, _ bytes: inout MutableRawSpan) {
+      bytes.storeBytes(of: UInt16(truncatingIfNeeded: value), toByteOffset: offset, as: UInt16.self)
+    }
+    store(headerSize, at: 2, &bytes)
+    store(segmentSize, at: 4, &bytes)
+    store(checksumStart, at: 6, &bytes)
+    store(checksumOffset, at: 8, &bytes)
+  }
+}

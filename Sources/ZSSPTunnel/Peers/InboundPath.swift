@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if os(Linux)
+  import Synchronization
+  import ZSSP
+  import ZSSPNIO
+
+  /// The way from the sessions of one event loop to the device. To be used on that event loop.
+  final class InboundPath {
+    private let device: TunDevice
+    private let drops: DropCounters
+    private var coalescer: Coalescer
+    /// Whose addresses are whose.
+    var table: PrefixTable
+
+    init(_ device: TunDevice, _ table: PrefixTable, _ drops: DropCounters) {
+      (self.device, self.table, self.drops) = (device, table, drops)
+      coalescer = Coalescer(.init(tcp: device.segmentsTCP, udp: device.segmentsUDP))
+    }
+
+    /// Takes a packet that came from a peer. Says whether it may have.
+    func take(_ packet: RawSpan, from peer: Int) -> Bool {
+      guard let inner = InnerPacket(packet) else {
+        drops.count(.malformed)
+        return false
+      }
+      guard table.value(for: inner.source) == peer else {
+        drops.count(.foreignSource)
+        return false
+      }
+      let (device, drops) = (device, drops)
+      coalescer.add(packet.extracting(0..<inner.length)) { if !device.write($0) { drops.count(.deviceFull) } }
+      return true
+    }
+
+    /// Nothing comes for now.
+    func flush() {
+      let (device, drops) = (device, drops)
+      coalescer.flush { if !device.write($0) { drops.count(.deviceFull) } }
+    }
+  }
+
+  /// Takes the messages of one peer's session.
+  final class PeerInbound: MessageHandler {
+    private let peer: Int
+    private let session: Session
+    private let gauges: PeerGauges
+    /// What a burst has brought. Used on the session's event loop only, as is the path.
+    nonisolated(unsafe) private var burst = (messages: 0, packets: 0, bytes: 0)
+    nonisolated(unsafe) private let path: InboundPath
+
+    /// To be made on the session's event loop.
+    init(_ peer: Int, _ session: Session, _ gauges: PeerGauges, _ path: InboundPath) {
+      (self.peer, self.session, self.gauges, self.path) = (peer, session, gauges, path)
+    }
+
+    func receive(_ message: RawSpan) {
+      burst.messages += 1
+      switch TunnelMessage(message) {
+      case .packet:
+        guard path.take(message, from: peer) else { return }
+        burst.packets += 1
+        burst.bytes += message.byteCount
+      case .question(let number):
+        let answer = TunnelMessage.answer(number).bytes
+        // Without room there is no answer, and the peer asks again.
+        _ = try? session.sendMessagesIfRoom(ofBytes: answer.count) { run throws(SendError) in
+          try run.append(answer.rawBytes)
+        }
+      case .answer(let number):
+        gauges.answered(number, at: TunnelClock.now)
+      case .keepalive, .unknown:
+        break
+      }
+    }
+
+    func burstEnded() {
+      path.flush()
+      if burst.packets > 0 {
+        gauges.packetsReceived.add(UInt64(burst.packets), ordering: .relaxed)
+        gauges.bytesReceived.add(UInt64(burst.bytes), ordering: .relaxed)
+      }
+      if burst.messages > 0 { gauges.lastReceived.store(TunnelClock.now, ordering: .relaxed) }
+      burst = (0, 0, 0)
+    }
+  }
+#endif

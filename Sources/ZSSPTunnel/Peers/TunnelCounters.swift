@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+import Synchronization
+
+/// Why a packet of the tunnel did not go on.
+public enum TunnelDropReason: String, Sendable, CaseIterable {
+  /// What the system gave is no IP packet, or not what its header says.
+  case malformed
+  /// No peer has its destination.
+  case noPeer
+  /// It comes from a peer, and from an address that is not the peer's.
+  case foreignSource
+  /// The peer cannot be asked for a session, for nobody knows where it is.
+  case noEndpoint
+  /// It waited for a session, and others came after it.
+  case queueFull
+  /// The device has more than we can send, for longer than a burst.
+  case queueStands
+  /// It is larger than what the peer takes.
+  case tooBig
+  /// The session ended under it, or takes no more.
+  case unsent
+  /// The system did not take what came from a peer.
+  case deviceFull
+}
+
+/// What is counted on several event loops. Nothing is ordered by it.
+final class DropCounters: Sendable {
+  private let malformed = Atomic<UInt64>(0), noPeer = Atomic<UInt64>(0), foreignSource = Atomic<UInt64>(0)
+  private let noEndpoint = Atomic<UInt64>(0), queueFull = Atomic<UInt64>(0), tooBig = Atomic<UInt64>(0)
+  private let unsent = Atomic<UInt64>(0), queueStands = Atomic<UInt64>(0), deviceFull = Atomic<UInt64>(0)
+
+  func count(_ reason: TunnelDropReason, _ number: Int = 1) {
+    let number = UInt64(number)
+    switch reason {
+    case .malformed: malformed.add(number, ordering: .relaxed)
+    case .noPeer: noPeer.add(number, ordering: .relaxed)
+    case .foreignSource: foreignSource.add(number, ordering: .relaxed)
+    case .noEndpoint: noEndpoint.add(number, ordering: .relaxed)
+    case .queueFull: queueFull.add(number, ordering: .relaxed)
+    case .tooBig: tooBig.add(number, ordering: .relaxed)
+    case .queueStands: queueStands.add(number, ordering: .relaxed)
+    case .unsent: unsent.add(number, ordering: .relaxed)
+    case .deviceFull: deviceFull.add(number, ordering: .relaxed)
+    }
+  }
+
+  func value(_ reason: TunnelDropReason) -> UInt64 {
+    switch reason {
+    case .malformed: malformed.load(ordering: .relaxed)
+    case .noPeer: noPeer.load(ordering: .relaxed)
+    case .foreignSource: foreignSource.load(ordering: .relaxed)
+    case .noEndpoint: noEndpoint.load(ordering: .relaxed)
+    case .queueFull: queueFull.load(ordering: .relaxed)
+    case .tooBig: tooBig.load(ordering: .relaxed)
+    case .queueStands: queueStands.load(ordering: .relaxed)
+    case .unsent: unsent.load(ordering: .relaxed)
+    case .deviceFull: deviceFull.load(ordering: .relaxed)
+    }
+  }
+}
+
+/// What a peer's traffic leaves behind, for any thread.
+final class PeerGauges: Sendable {
+  let packetsSent = Atomic<UInt64>(0)
+  let bytesSent = Atomic<UInt64>(0)
+  let packetsReceived = Atomic<UInt64>(0)
+  let bytesReceived = Atomic<UInt64>(0)
+  /// When something came last, in nanoseconds of the clock of timers; 0 for never.
+  let lastReceived = Atomic<Int64>(0)
+  /// How long a question and its answer took last, in nanoseconds; 0 for never.
+  let roundTrip = Atomic<Int64>(0)
+  /// The moment that stands in the last question; 0 if it was answered.
+  private let question = Atomic<Int64>(0)
+
+  /// A question is asked. Its number is the moment.
+  func asked(at now: Int64) -> UInt64 {
+    question.store(now, ordering: .relaxed)
+    return UInt64(bitPattern: now)
+  }
+
+  /// An answer came. The peer chooses its number, so that only that of the last question is looked at, and once.
+  func answered(_ number: UInt64, at now: Int64) {
+    let asked = Int64(bitPattern: number)
+    guard asked > 0, question.compareExchange(expected: asked, desired: 0, ordering: .relaxed).exchanged else { return }
+    let (duration, overflows) = now.subtractingReportingOverflow(asked)
+    if !overflows, duration > 0 { roundTrip.store(duration, ordering: .relaxed) }
+  }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+
+/// Who the peers are, by numbers that stay.
+struct Roster: Sendable {
+  private(set) var configuration: TunnelConfiguration
+  private(set) var peers: [Int: PeerConfiguration]
+  private var ids: [PublicKey: Int]
+  private var next: Int
+
+  init(_ configuration: TunnelConfiguration) {
+    self.configuration = configuration
+    (peers, ids, next) = ([:], [:], configuration.peers.count)
+    for (id, peer) in configuration.peers.enumerated() {
+      peers[id] = peer
+      ids[peer.publicKey] = id
+    }
+  }
+
+  /// The number of the peer with a key.
+  func id(of key: PublicKey) -> Int? { ids[key] }
+
+  /// Adds a peer, or replaces what is set of it.
+  mutating func set(_ peer: PeerConfiguration) {
+    let id = ids[peer.publicKey] ?? next
+    if id == next { next += 1 }
+    (peers[id], ids[peer.publicKey]) = (peer, id)
+  }
+
+  /// Removes a peer. Says whether there was one.
+  mutating func remove(_ key: PublicKey) -> Bool {
+    guard let id = ids.removeValue(forKey: key) else { return false }
+    peers[id] = nil
+    return true
+  }
+}

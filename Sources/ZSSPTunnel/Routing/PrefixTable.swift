@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Finds, for an address, the value of the longest prefix that it lies in.
+///
+/// A binary tree for each family in which ways without branches are one step, so that there are at most two nodes for each
+/// prefix. A look-up takes as many steps as there are prefixes around the address, and branches between them: O(width of an address) at most,
+/// whatever their number, and allocates nothing.
+public struct PrefixTable: Sendable {
+  private var v4 = PrefixTree()
+  private var v6 = PrefixTree()
+  /// How many prefixes there are.
+  public private(set) var count = 0
+
+  /// An empty table.
+  public init() {}
+
+  /// Sets the value of a prefix, 0 or more.
+  ///
+  /// - Returns: the value that it had before.
+  @discardableResult
+  public mutating func insert(_ prefix: IPPrefix, _ value: Int) -> Int? {
+    let bits = prefix.network.address.bits
+    let former =
+      prefix.address.family == .v4
+      ? v4.insert(bits, prefix.length, value) : v6.insert(bits, prefix.length, value)
+    if former == nil { count += 1 }
+    return former
+  }
+
+  /// The value of the longest prefix around an address.
+  public func value(for address: IPAddress) -> Int? {
+    address.family == .v4 ? v4.value(for: address.bits) : v6.value(for: address.bits)
+  }
+}
+
+/// The prefixes of one family.
+private struct PrefixTree: Sendable {
+  private struct Node {
+    let bits: UInt128
+    let length: Int
+    /// -1 for a place where two ways part and nothing else.
+    var value: Int
+    /// The nodes behind a 0 and a 1; -1 for none.
+    var zero = -1
+    var one = -1
+  }
+
+  private var nodes: [Node] = []
+  private var root = -1
+
+  private static func bit(_ bits: UInt128, _ position: Int) -> Bool { (bits << UInt128(position)) >> 127 == 1 }
+
+  /// How many bits two prefixes share.
+  private static func shared(_ left: Node, _ bits: UInt128, _ length: Int) -> Int {
+    min(left.length, length, (left.bits ^ bits).leadingZeroBitCount)
+  }
+
+  func value(for bits: UInt128) -> Int? {
+    var (index, best) = (root, -1)
+    while index >= 0 {
+      let node = nodes[index]
+      guard (node.bits ^ bits) & IPPrefix.mask(node.length) == 0 else { break }
+      if node.value >= 0 { best = node.value }
+      guard node.length < 128 else { break }
+      index = Self.bit(bits, node.length) ? node.one : node.zero
+    }
+    return best >= 0 ? best : nil
+  }
+
+  mutating func insert(_ bits: UInt128, _ length: Int, _ value: Int) -> Int? {
+    var (index, parent) = (root, -1)
+    while index >= 0 {
+      let shared = Self.shared(nodes[index], bits, length)
+      if shared < nodes[index].length {
+        connect(split(index, at: shared, bits, length, value), below: parent, bits)
+        return nil
+      }
+      if shared == length {
+        let former = nodes[index].value
+        nodes[index].value = value
+        return former >= 0 ? former : nil
+      }
+      parent = index
+      index = Self.bit(bits, shared) ? nodes[index].one : nodes[index].zero
+    }
+    nodes.append(Node(bits: bits, length: length, value: value))
+    connect(nodes.count - 1, below: parent, bits)
+    return nil
+  }
+
+  /// Puts a prefix above a node that goes another way after `shared` bits, or that lies in it.
+  private mutating func split(_ index: Int, at shared: Int, _ bits: UInt128, _ length: Int, _ value: Int) -> Int {
+    let isAbove = shared == length
+    var upper = Node(bits: bits & IPPrefix.mask(shared), length: shared, value: isAbove ? value : -1)
+    if !isAbove { nodes.append(Node(bits: bits, length: length, value: value)) }
+    let other = isAbove ? -1 : nodes.count - 1
+    if Self.bit(nodes[index].bits, shared) {
+      (upper.one, upper.zero) = (index, other)
+    } else {
+      (upper.zero, upper.one) = (index, other)
+    }
+    nodes.append(upper)
+    return nodes.count - 1
+  }
+
+  private mutating func connect(_ index: Int, below parent: Int, _ bits: UInt128) {
+    guard parent >= 0 else { return root = index }
+    if Self.bit(bits, nodes[parent].length) { nodes[parent].one = index } else { nodes[parent].zero = index }
+  }
+}

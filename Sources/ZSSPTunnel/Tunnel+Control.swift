@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if os(Linux)
+  import NIOCore
+  import Synchronization
+  import ZSSP
+  import ZSSPNIO
+  import ZSSPSwiftCrypto
+
+  /// Answers for whoever asks over the control socket.
+  extension Tunnel {
+    func answer(_ request: ControlRequest) async -> ControlResponse {
+      do throws(TunnelError) {
+        switch request {
+        case .show: return .report(await report())
+        case .setPeer(let change): return .done(try await set(change))
+        case .removePeer(let key): return .done(try await remove(key))
+        case .rekey(let key): return .done(try await rekey(key))
+        case .down:
+          stop()
+          return .done("going down")
+        }
+      } catch {
+        return .refused("\(error)")
+      }
+    }
+
+    // MARK: show
+
+    /// How the tunnel stands.
+    func report() async -> TunnelReport {
+      let statistics = await endpoint.statistics()
+      let peers = await onLoop { loop in loop.peers.values.sorted { $0.id < $1.id }.map(TunnelReport.Peer.init) }
+      let drops = TunnelDropReason.allCases.map { ($0.rawValue, self.drops.value($0)) }.filter { $0.1 > 0 }
+      let others = DropReason.allCases.map { ("\($0)", statistics.endpoint[$0]) }.filter { $0.1 > 0 }
+      return TunnelReport(
+        interface: device.name, publicKey: endpoint.publicKey.text, listen: "\(endpoint.localAddress.text)",
+        mtu: plan.mtu, peers: peers ?? [], drops: Dictionary(uniqueKeysWithValues: drops),
+        protocolDrops: Dictionary(uniqueKeysWithValues: others),
+        sendErrors: statistics.transport.sendErrors + statistics.transport.unsentDatagrams)
+    }
+
+    // MARK: set
+
+    private func key(_ text: String) throws(TunnelError) -> PublicKey {
+      do { return try PublicKey(text: text) } catch { throw .refused("\(text): \(error)") }
+    }
+
+    private func set(_ change: ControlRequest.PeerChange) async throws(TunnelError) -> String {
+      let key = try key(change.publicKey)
+      let known = roster.withLockedValue { roster in roster.id(of: key).flatMap { roster.peers[$0] } }
+      var peer = known ?? PeerConfiguration(publicKey: key)
+      if let name = change.name { peer.name = name }
+      if let endpoint = change.endpoint {
+        do { _ = try await SocketAddress.resolve(hostAndPort: endpoint) } catch { throw .refused("\(error)") }
+        peer.endpoint = endpoint
+      }
+      if let keepalive = change.keepalive {
+        guard (0...65_535).contains(keepalive) else { throw .refused("keepalive \(keepalive): must be 0 to 65535") }
+        peer.keepalive = keepalive == 0 ? nil : keepalive
+      }
+      let former = peer.allowedIPs
+      if let texts = change.allowedIPs { peer.allowedIPs = try prefixes(texts, of: key) }
+      try route(from: former, to: peer.allowedIPs)
+      roster.withLockedValue { $0.set(peer) }
+      await apply()
+      return known == nil ? "added" : "changed"
+    }
+
+    private func prefixes(_ texts: [String], of key: PublicKey) throws(TunnelError) -> [IPPrefix] {
+      var prefixes: [IPPrefix] = []
+      for text in texts {
+        guard let prefix = IPPrefix(text), prefix == prefix.network else {
+          throw .refused("allowed IPs \(text): must be like 10.0.0.0/8 or 2001:db8::/32")
+        }
+        let owner = roster.withLockedValue { roster in
+          roster.peers.values.first { $0.publicKey != key && $0.allowedIPs.contains(prefix) }
+        }
+        if let owner { throw .refused("\(prefix) belongs to \(owner.name ?? owner.publicKey.text)") }
+        prefixes.append(prefix)
+      }
+      return prefixes
+    }
+
+    private func remove(_ text: String) async throws(TunnelError) -> String {
+      let key = try key(text)
+      let id = roster.withLockedValue { $0.id(of: key) }
+      guard let id else { throw .refused("\(text): no such peer") }
+      let former = roster.withLockedValue { $0.peers[id]?.allowedIPs ?? [] }
+      try route(from: former, to: [])
+      let session = await onLoop { $0.peers[id]?.session } ?? nil
+      _ = roster.withLockedValue { $0.remove(key) }
+      await apply()
+      await session?.close()
+      return "removed"
+    }
+
+    /// Adds and removes routes of a peer.
+    private func route(from former: [IPPrefix], to prefixes: [IPPrefix]) throws(TunnelError) {
+      let configuration = roster.withLockedValue(\.configuration)
+      guard configuration.routes else { return }
+      let added = prefixes.filter { !former.contains($0) }
+      let removed = former.filter { !prefixes.contains($0) }
+      let lines = NetworkPlan.routes(added, configuration.addresses, device: device.name)
+      let undone = NetworkPlan.routes(removed, configuration.addresses, device: device.name)
+      try SystemCommand.batch(
+        lines + undone.map { $0.replacing("route replace", with: "route del") }, step: "cannot change the routes")
+    }
+
+    /// Brings the event loops up to date with the roster.
+    private func apply() async {
+      let peers = roster.withLockedValue(\.peers)
+      for path in paths { path.eventLoop.execute { path.value.table = PrefixTable(peers) } }
+      _ = await onLoop { $0.setPeers(peers) }
+    }
+
+    // MARK: rekey
+
+    private func rekey(_ text: String?) async throws(TunnelError) -> String {
+      let key: PublicKey? = if let text { try key(text) } else { nil }
+      let sessions = await onLoop { loop in
+        loop.peers.values.filter { key == nil || $0.configuration.publicKey == key }.compactMap(\.session)
+      }
+      var begun = 0
+      for session in sessions ?? [] where await session.rekey() { begun += 1 }
+      return "\(begun) of \(sessions?.count ?? 0) sessions"
+    }
+  }
+
+  extension TunnelReport.Peer {
+    /// How a peer stands. To be made on the tunnel's event loop.
+    init(_ peer: TunnelPeer) {
+      let gauges = peer.gauges
+      func seconds(since moment: Int64) -> Double? {
+        moment == 0 ? nil : Double(TunnelClock.now - moment) / Double(TunnelClock.second)
+      }
+      let roundTrip = gauges.roundTrip.load(ordering: .relaxed)
+      self.init(
+        name: peer.configuration.name, publicKey: peer.configuration.publicKey.text,
+        endpoint: peer.address.map { SocketAddress($0).text } ?? peer.configuration.endpoint,
+        allowedIPs: peer.configuration.allowedIPs.map(\.description),
+        state: peer.session != nil ? "up" : peer.isDialing ? "opening" : "down",
+        lastHandshakeSeconds: peer.lastHandshake.flatMap(seconds),
+        lastReceivedSeconds: seconds(since: gauges.lastReceived.load(ordering: .relaxed)),
+        ratchetLength: peer.chainLength, packetsSent: gauges.packetsSent.load(ordering: .relaxed),
+        bytesSent: gauges.bytesSent.load(ordering: .relaxed),
+        packetsReceived: gauges.packetsReceived.load(ordering: .relaxed),
+        bytesReceived: gauges.bytesReceived.load(ordering: .relaxed),
+        latencyMilliseconds: roundTrip == 0 ? nil : Double(roundTrip) / 1e6, waiting: peer.waiting.packets.count)
+    }
+  }
+
+  extension SocketAddress {
+    /// The address as people write it: 192.0.2.1:4000 or [2001:db8::1]:4000.
+    var text: String {
+      guard let host = ipAddress, let port else { return description }
+      return `protocol` == .inet6 ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
+  }
+#endif

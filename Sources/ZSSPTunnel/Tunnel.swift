@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if os(Linux)
+  import CZSSPTunnel
+  import Foundation
+  import NIOConcurrencyHelpers
+  import NIOCore
+  public import ZSSP
+  import ZSSPNIO
+  import ZSSPSwiftCrypto
+
+  /// A private network between this machine and its peers: IP packets of a network device travel in sessions.
+  ///
+  /// ```swift
+  /// let tunnel = try await Tunnel.start(configuration, endpoint: endpointConfiguration, store: store)
+  /// try await tunnel.run()
+  /// ```
+  public final class Tunnel: Sendable {
+    /// Where people read of what happens.
+    public typealias Log = @Sendable (String) -> Void
+
+    let loop: NIOLoopBound<TunnelLoop>
+    let endpoint: UDPEndpoint
+    let paths: [NIOLoopBound<InboundPath>]
+    let drops: DropCounters
+    let plan: NetworkPlan
+    let log: Log
+    let device: TunDevice
+    let roster: NIOLockedValueBox<Roster>
+    private let folder: RunFolder
+    private let wanted: AsyncStream<Int>
+    private let control: NIOLockedValueBox<ControlServer?> = NIOLockedValueBox(nil)
+    private let stopping: (stream: AsyncStream<Void>, continuation: AsyncStream<Void>.Continuation)
+
+    /// The name of the network device.
+    public var interface: String { device.name }
+
+    private init(_ parts: Parts, log: @escaping Log) {
+      (loop, endpoint, paths, drops) = (parts.loop, parts.endpoint, parts.paths, parts.drops)
+      (plan, device, wanted, folder) = (parts.plan, parts.device, parts.wanted, parts.folder)
+      self.log = log
+      roster = NIOLockedValueBox(Roster(parts.configuration))
+      stopping = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    private struct Parts {
+      let configuration: TunnelConfiguration
+      let plan: NetworkPlan
+      let folder: RunFolder
+      let device: TunDevice
+      let endpoint: UDPEndpoint
+      let loop: NIOLoopBound<TunnelLoop>
+      let paths: [NIOLoopBound<InboundPath>]
+      let drops: DropCounters
+      let wanted: AsyncStream<Int>
+    }
+
+    // MARK: Starting
+
+    /// Makes the device, its addresses and its routes, and begins to listen.
+    ///
+    /// What a process before left, which was killed, is undone first. If a step fails, those before it are undone.
+    ///
+    /// - Parameters:
+    ///   - configuration: what the tunnel is like.
+    ///   - endpoint: the static key, the provider and the settings. The MTU is set here.
+    ///   - store: where ratchets are kept.
+    ///   - log: is told what happens, in lines for people. No secret is among them.
+    /// - Throws: ``TunnelError``, with the step that failed.
+    public static func start(
+      _ configuration: TunnelConfiguration, endpoint endpointConfiguration: EndpointConfiguration,
+      store: any RatchetStore, log: @escaping Log
+    ) async throws(TunnelError) -> Tunnel {
+      let folder = RunFolder(interface: configuration.interface)
+      try folder.make()
+      for hook in configuration.hooks.preUp { try SystemCommand.hook(hook, interface: configuration.interface) }
+      let device = try TunDevice(name: configuration.interface, offload: configuration.offload)
+      // The device is ours: whoever had it before is gone.
+      folder.undoRemembered().forEach(log)
+      do {
+        let tunnel = try await start(configuration, endpointConfiguration, store, folder, device, log)
+        try await tunnel.finishStarting(configuration)
+        return tunnel
+      } catch {
+        folder.undoRemembered().forEach(log)
+        folder.clear()
+        throw error
+      }
+    }
+
+    private static func start(
+      _ configuration: TunnelConfiguration, _ endpointConfiguration: EndpointConfiguration, _ store: any RatchetStore,
+      _ folder: RunFolder, _ device: TunDevice, _ log: @escaping Log
+    ) async throws(TunnelError) -> Tunnel {
+      let addresses = await resolve(configuration, log)
+      let plan = NetworkPlan(configuration, pathMTU: NetworkPlan.pathMTU(to: addresses))
+      var endpointConfiguration = endpointConfiguration
+      endpointConfiguration.settings.mtu = plan.datagram
+      let endpoint = try await bind(configuration, endpointConfiguration, store)
+      try setUpNetwork(configuration, plan, addresses, folder, device)
+
+      let drops = DropCounters()
+      let (stream, continuation) = AsyncStream<Int>.makeStream()
+      let loops = endpoint.eventLoops
+      let peers = Dictionary(uniqueKeysWithValues: configuration.peers.enumerated().map { ($0.offset, $0.element) })
+      do {
+        let loop = try await loops[0].submit {
+          let loop = TunnelLoop(device, mtu: plan.mtu, on: loops[0], drops, wanted: continuation)
+          loop.setPeers(peers)
+          return NIOLoopBound(loop, eventLoop: loops[0])
+        }.get()
+        var paths: [NIOLoopBound<InboundPath>] = []
+        for eventLoop in loops {
+          paths.append(
+            try await eventLoop.submit {
+              NIOLoopBound(InboundPath(device, PrefixTable(peers), drops), eventLoop: eventLoop)
+            }.get())
+        }
+        return Tunnel(
+          Parts(
+            configuration: configuration, plan: plan, folder: folder, device: device, endpoint: endpoint, loop: loop,
+            paths: paths, drops: drops, wanted: stream), log: log)
+      } catch {
+        throw .setUp(step: "cannot use the event loop", reason: "\(error)")
+      }
+    }
+
+    /// Where the peers are whose endpoints are known. Those that are not found now are looked for again when they are needed.
+    private static func resolve(_ configuration: TunnelConfiguration, _ log: Log) async -> [Address] {
+      var addresses: [Address] = []
+      for text in configuration.peers.compactMap(\.endpoint) {
+        do {
+          if let address = Address(try await SocketAddress.resolve(hostAndPort: text)) { addresses.append(address) }
+        } catch {
+          log("endpoint \(text): \(error)")
+        }
+      }
+      return addresses
+    }
+
+    private static func bind(
+      _ configuration: TunnelConfiguration, _ endpoint: EndpointConfiguration, _ store: any RatchetStore
+    ) async throws(TunnelError) -> UDPEndpoint {
+      do throws(UDPError) {
+        let address = try SocketAddress(hostAndPort: configuration.listen)
+        return try await UDPEndpoint.bind(
+          host: address.ipAddress ?? "", port: address.port ?? 0, configuration: endpoint, store: store,
+          options: .tunnel(shards: configuration.shards))
+      } catch {
+        throw .endpoint(error)
+      }
+    }
+
+    private static func setUpNetwork(
+      _ configuration: TunnelConfiguration, _ plan: NetworkPlan, _ addresses: [Address], _ folder: RunFolder,
+      _ device: TunDevice
+    ) throws(TunnelError) {
+      var (around, undo): ([String], [String]) = ([], [])
+      for address in addresses {
+        let bypass = try NetworkPlan.bypass(address.ip, configuration)
+        around += bypass.lines
+        undo += bypass.undo
+      }
+      try folder.remember(undo)
+      try SystemCommand.batch(around, step: "cannot make the routes to the peers")
+      try SystemCommand.batch(
+        plan.deviceLines(configuration, device: device.name), step: "cannot set up the device \(device.name)")
+    }
+
+    /// What follows when everything is in place: whoever asks is answered, hooks run, and privileges are given up.
+    private func finishStarting(_ configuration: TunnelConfiguration) async throws(TunnelError) {
+      do {
+        try await loop.eventLoop.submit { [loop] in try loop.value.start() }.get()
+      } catch {
+        throw .setUp(step: "cannot read the device \(device.name)", reason: "\(error)")
+      }
+      let server = try ControlServer(path: folder.control) { [weak self] request in
+        await self?.answer(request) ?? .refused("the tunnel is ending")
+      }
+      control.withLockedValue { $0 = server }
+      for hook in configuration.hooks.postUp { try SystemCommand.hook(hook, interface: device.name) }
+      if let user = configuration.user { try become(user) }
+    }
+
+    private func become(_ name: String) throws(TunnelError) {
+      var (user, group) = (0 as UInt32, 0 as UInt32)
+      let found = czssp_find_user(name, &user, &group)
+      guard found == 0 else { throw .setUp(step: "user \(name)", reason: String(cString: strerror(-found))) }
+      try folder.give(to: user, group)
+      let error = czssp_become(user, group)
+      guard error == 0 else { throw .setUp(step: "cannot become \(name)", reason: String(cString: strerror(-error))) }
+    }
+
+    // MARK: Running
+
+    /// Runs until the task is cancelled, somebody says `down`, or the socket fails for good; then undoes everything.
+    ///
+    /// - Throws: ``TunnelError/endpoint(_:)`` if the socket failed.
+    public func run() async throws(TunnelError) {
+      let failure = await withTaskGroup(of: TunnelError?.self) { group in
+        group.addTask { await self.acceptSessions() }
+        group.addTask { await self.warnOfDowngrades() }
+        group.addTask { await self.dialWanted(self.wanted) }
+        group.addTask {
+          for await _ in self.stopping.stream { break }
+          return nil
+        }
+        let first = await group.next() ?? nil
+        group.cancelAll()
+        return first
+      }
+      await end()
+      if let failure { throw failure }
+    }
+
+    /// Has ``run()`` return.
+    func stop() { stopping.continuation.yield() }
+
+    private func end() async {
+      let configuration = roster.withLockedValue(\.configuration)
+      for hook in configuration.hooks.preDown {
+        reportFailure { () throws(TunnelError) in try SystemCommand.hook(hook, interface: device.name) }
+      }
+      control.withLockedValue { $0.take() }?.stop()
+      do { try await loop.eventLoop.submit { [loop] in loop.value.stop() }.get() } catch { log("\(error)") }
+      await endpoint.close()
+      // The device goes with the last reference to it; its routes and addresses have to be gone when this returns.
+      reportFailure { () throws(TunnelError) in try removeDevice() }
+      folder.undoRemembered().forEach(log)
+      folder.clear()
+      for hook in configuration.hooks.postDown {
+        reportFailure { () throws(TunnelError) in try SystemCommand.hook(hook, interface: device.name) }
+      }
+    }
+
+    private func removeDevice() throws(TunnelError) {
+      let result = try SystemCommand.ip(["link", "delete", "dev", device.name], step: "cannot remove \(device.name)")
+      // Without privileges it cannot be removed, and goes when the process ends.
+      if result.exitCode != 0, geteuid() == 0 {
+        throw .setUp(step: "cannot remove \(device.name)", reason: result.errors)
+      }
+    }
+
+    private func reportFailure(_ body: () throws(TunnelError) -> Void) {
+      do { try body() } catch { log("\(error)") }
+    }
+  }
+
+  extension UDPOptions {
+    /// Little is kept that would make packets wait: what a tunnel cannot pass on at once is better lost early, so that TCP notices.
+    static func tunnel(shards: Int) -> UDPOptions {
+      var options = UDPOptions()
+      options.shards = shards
+      options.receiveBufferSize = 1 << 20
+      options.sendBufferSize = 1 << 20
+      return options
+    }
+  }
+
+  extension PrefixTable {
+    /// Whose addresses are whose.
+    init(_ peers: [Int: PeerConfiguration]) {
+      self.init()
+      for (id, peer) in peers {
+        for prefix in peer.allowedIPs { insert(prefix, id) }
+      }
+    }
+  }
+#endif

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+import CAllocationCounter
+import Testing
+import ZSSP
+
+@testable import ZSSPTunnel
+
+/// What the tunnel allocates for packets on their way between the device and a session.
+@Suite(
+  "Allocations of the tunnel", .enabled(if: allocation_counter_works(), "allocations cannot be counted in this build"))
+struct TunnelAllocationTests {
+  /// A super-packet of TCP over IPv4, whose checksum is still to be completed.
+  private func superPacket() -> (header: VirtioHeader, bytes: [UInt8]) {
+    let size = 40 + 40 * 1000
+    var bytes = [UInt8](repeating: 7, count: size)
+    let headers: [UInt8] = [
+      0x45, 0, UInt8(size >> 8), UInt8(size & 255), 0, 1, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,
+    ]
+    bytes.replaceSubrange(0..<20, with: headers)
+    bytes.replaceSubrange(20..<40, with: [0, 9, 0, 80, 0, 0, 0, 1, 0, 0, 0, 2, 0x50, 0x10, 1, 0, 0, 0, 0, 0])
+    var header = VirtioHeader()
+    (header.isPartial, header.segmentation, header.headerSize) = (true, .tcp4, 40)
+    (header.segmentSize, header.checksumStart, header.checksumOffset) = (1000, 20, 16)
+    return (header, bytes)
+  }
+
+  /// What is left when storage, which is made once, is there: allocations of `round`, which is told how often it ran.
+  private func allocations(_ round: (Int) -> Void) -> UInt64 {
+    for number in 0..<3 { round(number) }
+    let before = allocation_counter_value()
+    for number in 3..<20 { round(number) }
+    return allocation_counter_value() - before
+  }
+
+  @Test("to cut a super-packet costs no allocation")
+  func cut() {
+    let (header, original) = superPacket()
+    var (bytes, splitter, segments) = (original, SegmentSplitter(), 0)
+    let count = allocations { _ in
+      // What was cut has other headers in it.
+      for index in original.indices { bytes[index] = original[index] }
+      var elements = bytes.mutableSpan
+      var packet = elements.mutableBytes
+      _ = splitter.split(&packet, header) { _ in segments += 1 }
+    }
+    #expect(segments == 20 * 40)
+    #expect(count == 0)
+  }
+
+  @Test("to join packets to a super-packet costs no allocation")
+  func join() {
+    let (header, original) = superPacket()
+    var bytes = original
+    var (splitter, packets, writes) = (SegmentSplitter(), [[UInt8]](), 0)
+    var elements = bytes.mutableSpan
+    var packet = elements.mutableBytes
+    _ = splitter.split(&packet, header) { packets.append($0.array) }
+    var coalescer = Coalescer(.init(tcp: true, udp: true))
+    let count = allocations { _ in
+      for number in packets.indices {
+        let packet = packets[number]
+        coalescer.add(packet.rawBytes) { _ in writes += 1 }
+      }
+      coalescer.flush { _ in writes += 1 }
+    }
+    #expect(packets.count == 40 && writes == 20)
+    #expect(count == 0)
+  }
+}

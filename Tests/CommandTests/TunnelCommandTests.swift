@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if os(Linux)
+  import Foundation
+  import Testing
+
+  /// `zssp tunnel` as far as it needs no privileges: files are written, explained and refused.
+  @Suite(.serialized, .timeLimit(.minutes(5)))
+  struct TunnelCommandTests {
+    /// Whether the tool was built with tunnels.
+    private static let isBuilt = (try? Tool().run("tunnel", "--help").exitCode) == 0
+
+    @Test(.enabled(if: isBuilt, "built without the trait Tunnel")) func whatInitWritesCheckUnderstands() throws {
+      let tool = try Tool()
+      let made = try tool.run(
+        "tunnel", "init", "office", "home", "--folder", tool.folder.path, "--endpoint", "192.0.2.1:4500")
+      #expect(made.exitCode == 0, "\(made.errors)")
+      for host in ["office", "home"] {
+        let permissions = try FileManager.default.attributesOfItem(atPath: tool.path("\(host).pem"))[.posixPermissions]
+        #expect((permissions as? NSNumber)?.intValue == 0o600)
+        // Where the command runs is not where the files are.
+        let text = try String(contentsOfFile: tool.path("\(host).toml"), encoding: .utf8)
+          .replacing("\(host).pem", with: tool.path("\(host).pem"))
+        try text.write(toFile: tool.path("\(host).toml"), atomically: true, encoding: .utf8)
+        let checked = try tool.run("tunnel", "check", tool.path("\(host).toml"))
+        #expect(checked.exitCode == 0, "\(checked.errors)")
+        #expect(checked.output.contains("10.77.0."))
+      }
+      #expect(try tool.run("tunnel", "init", "office", "home", "--folder", tool.folder.path).exitCode == 2)
+    }
+
+    @Test(.enabled(if: isBuilt, "built without the trait Tunnel")) func mistakesAreNamedWithTheirLines() throws {
+      let tool = try Tool()
+      let file = tool.path("bad.toml")
+      try "private-key-file = \"k\"\nadresses = []\nmtu = 1\n".write(toFile: file, atomically: true, encoding: .utf8)
+      for command in ["check", "up"] {
+        let result = try tool.run("tunnel", command, file)
+        #expect(result.exitCode == 2)
+        #expect(result.errors.contains("\(file):2: unknown key \"adresses\"; did you mean \"addresses\"?"))
+        #expect(result.errors.contains("\(file):3: mtu: must be a whole number from 576 to 65000"))
+      }
+      #expect(try tool.run("tunnel", "check", tool.path("none.toml")).exitCode == 2)
+      #expect(try tool.run("tunnel", "show", "no-such-tunnel").exitCode == 2)
+      #expect(try tool.run("tunnel", "show", "../x").exitCode == 2)
+    }
+  }
+#endif

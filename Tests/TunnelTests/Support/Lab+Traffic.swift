@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+extension Lab {
+  /// Pings until there is an answer.
+  func reaches(_ host: String, _ address: String, attempts: Int = 40) async throws {
+    for _ in 0..<attempts where try attempt("ping -c 1 -W 1 \(address)", on: host).exitCode == 0 { return }
+    Issue.record("\(host) does not reach \(address)")
+  }
+
+  /// Two hosts with a link, and a tunnel on it: a at 192.168.1.1, b at 192.168.1.2.
+  static func pair(extra: String = "", linkMTU: Int = 1500) async throws -> Lab {
+    let lab = try Lab()
+    try lab.add("a", "b")
+    try lab.link("a", "b", mtu: linkMTU)
+    _ = try await lab.tunnel("a", number: 1, extra: extra, peers: [Peer("b", number: 2, at: "192.168.1.2")])
+    _ = try await lab.tunnel("b", number: 2, extra: extra, peers: [Peer("a", number: 1, at: "192.168.1.1")])
+    try await lab.reaches("a", "10.99.0.2")
+    return lab
+  }
+
+  /// Bytes on their way from one host to another over TCP.
+  struct Transfer {
+    let data: Data
+    let received: String
+    let sender: Program
+    let receiver: Program
+
+    /// Waits for the end, and compares what came.
+    func finish() throws {
+      let sent = sender.finish()
+      #expect(sent.exitCode == 0, "\(sent.output)")
+      #expect(receiver.finish().exitCode == 0)
+      let arrived = try Data(contentsOf: URL(filePath: received))
+      #expect(arrived == data, "\(arrived.count) of \(data.count) bytes arrived, or others")
+    }
+  }
+
+  /// Begins to send bytes that no two transfers have in common.
+  func transfer(from: String, to: String, address: String, bytes: Int, port: Int = 9000) async throws -> Transfer {
+    var generator = SystemRandomNumberGenerator()
+    let block = (0..<8192).map { _ in generator.next() }.withUnsafeBytes { Data($0) }
+    var data = Data()
+    while data.count < bytes {
+      data.append(contentsOf: withUnsafeBytes(of: data.count) { Array($0) })
+      data.append(block)
+    }
+    let received = path("received-\(port)")
+    let family = address.contains(":") ? "-6" : "-4"
+    let receiver = try start("sh \(try script("exec nc \(family) -l -p \(port) > \(received)"))", on: to)
+    while try !run("ss -Hltn sport = :\(port)", on: to).contains("\(port)") {
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    let file = path("sent-\(port)")
+    try data.write(to: URL(filePath: file))
+    let sender = try start("sh \(try script("exec nc -N \(address) \(port) < \(file)"))", on: from)
+    return Transfer(data: data, received: received, sender: sender, receiver: receiver)
+  }
+
+  private func script(_ text: String) throws -> String {
+    let file = path("script-\(UUID().uuidString)")
+    try (text + "\n").write(toFile: file, atomically: true, encoding: .utf8)
+    return file
+  }
+
+  /// Has a host answer iperf3.
+  func serveTraffic(_ host: String) async throws {
+    _ = try start("iperf3 -s", on: host)
+    while try !run("ss -Hltn sport = :5201", on: host).contains("5201") { try await Task.sleep(for: .milliseconds(20)) }
+  }
+
+  /// Runs iperf3, and answers what it counts at the end.
+  func traffic(_ host: String, _ arguments: String) throws -> [String: Any] {
+    let text = try run("iperf3 -J \(arguments)", on: host)
+    let object = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+    return try #require(object["end"] as? [String: Any])
+  }
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+/// Hosts in network namespaces of their own, with links between them. All of it is gone when the test lets go of it.
+final class Lab: @unchecked Sendable {
+  /// Why there can be no lab here; nil if there can.
+  static let obstacle: String? = {
+    #if os(Linux)
+      guard getuid() == 0 else { return "root is needed to make network namespaces" }
+      for program in ["ip", "iperf3", "ping", "iptables", "nc"] where !isInstalled(program) {
+        return "\(program) is not installed; see .ci/install-libraries"
+      }
+      let name = "zt-try-\(getpid())"
+      guard let made = try? Program(["ip", "netns", "add", name]).finish(), made.exitCode == 0 else {
+        return "network namespaces are not permitted here"
+      }
+      _ = try? Program(["ip", "netns", "del", name]).finish()
+      return FileManager.default.fileExists(atPath: "/dev/net/tun") ? nil : "there is no /dev/net/tun"
+    #else
+      return "tunnels are for Linux"
+    #endif
+  }()
+
+  private static func isInstalled(_ program: String) -> Bool {
+    ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].contains {
+      FileManager.default.isExecutableFile(atPath: "\($0)/\(program)")
+    }
+  }
+
+  let folder: URL
+  private let prefix: String
+  private var hosts: [String] = []
+  private var links = 0
+  private var programs: [Program] = []
+
+  init() throws {
+    // Tunnels share a folder for their control sockets, whatever their namespace.
+    prefix = "t\(UInt32.random(in: 0..<0x100_0000).description(radix: 36))"
+    folder = FileManager.default.temporaryDirectory.appending(path: "zssp-lab-\(prefix)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+  }
+
+  deinit {
+    for program in programs where program.isRunning { program.send(SIGKILL) }
+    for host in hosts { _ = try? Program(["ip", "netns", "del", host]).finish() }
+    do { try FileManager.default.removeItem(at: folder) } catch { Issue.record("\(error)") }
+  }
+
+  /// Adds hosts, and switches on what they need.
+  func add(_ names: String...) throws {
+    for name in names {
+      try run("ip netns add \(namespace(name))")
+      hosts.append(namespace(name))
+      try run("ip link set lo up", on: name)
+    }
+  }
+
+  /// A network between two hosts: x.x.x.1 and x.x.x.2 of 192.168.N.0/24, where N counts from 1.
+  func link(_ left: String, _ right: String, mtu: Int = 1500) throws {
+    links += 1
+    let device = "v\(links)"
+    try run(
+      "ip link add \(device) netns \(namespace(left)) mtu \(mtu) type veth peer name \(device) netns \(namespace(right)) mtu \(mtu)"
+    )
+    for (host, last) in [(left, 1), (right, 2)] {
+      try run("ip address add 192.168.\(links).\(last)/24 dev \(device)", on: host)
+      try run("ip link set \(device) up", on: host)
+    }
+  }
+
+  private func namespace(_ host: String) -> String { "\(prefix)-\(host)" }
+
+  /// The name of a host's tunnel device.
+  func device(_ host: String) -> String { "\(prefix)\(host)" }
+
+  func path(_ name: String) -> String { folder.appending(path: name).path }
+
+  // MARK: Programs
+
+  /// Runs a command to its end, which must be good.
+  @discardableResult
+  func run(_ command: String, on host: String? = nil) throws -> String {
+    let result = try Program(words(command, host)).finish()
+    try #require(result.exitCode == 0, "\(command): \(result.output)")
+    return result.output
+  }
+
+  /// Runs a command to its end, whatever that is.
+  func attempt(_ command: String, on host: String) throws -> Program.Result {
+    try Program(words(command, host)).finish()
+  }
+
+  /// Starts a command.
+  func start(_ command: String, on host: String) throws -> Program {
+    let program = try Program(words(command, host))
+    programs.append(program)
+    return program
+  }
+
+  private func words(_ command: String, _ host: String?) -> [String] {
+    let words = command.split(separator: " ").map(String.init)
+    return host.map { ["ip", "netns", "exec", namespace($0)] + words } ?? words
+  }
+
+  /// The tool that was built beside the tests.
+  static func zssp() throws -> String {
+    let own = URL(filePath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
+    let candidates = [own, Bundle.main.bundleURL, Bundle.main.bundleURL.deletingLastPathComponent()]
+    let found = candidates.map { $0.appending(path: "zssp").path }.first(where: FileManager.default.isExecutableFile)
+    return try #require(found, "zssp was not built beside the tests")
+  }
+
+  // MARK: Tunnels
+
+  /// The public key of a host, whose private key is made when it is first asked for.
+  func key(_ host: String) throws -> String {
+    let file = path("\(host).pem")
+    let zssp = try Self.zssp()
+    if !FileManager.default.fileExists(atPath: file) { try run("\(zssp) keygen \(file)") }
+    return try run("\(zssp) pubkey \(file)").trimmingCharacters(in: .whitespacesAndNewlines)
+  }
+
+  /// Starts a tunnel, and returns when it is up. Its addresses are 10.99.0.N and fd99::N.
+  func tunnel(_ host: String, number: Int, extra: String = "", peers: [Peer]) async throws -> Program {
+    _ = try key(host)
+    var text = """
+      interface = "\(device(host))"
+      addresses = ["10.99.0.\(number)/24", "fd99::\(number)/64"]
+      listen = "0.0.0.0:4500"
+      private-key-file = "\(path("\(host).pem"))"
+      \(extra)
+
+      """
+    for peer in peers {
+      text += """
+        [[peer]]
+        name = "\(peer.host)"
+        public-key = "\(try key(peer.host))"
+        allowed-ips = \(peer.allowed)
+        \(peer.endpoint.map { "endpoint = \"\($0):4500\"" } ?? "")
+        \(peer.extra)
+
+        """
+    }
+    try text.write(toFile: path("\(host).toml"), atomically: true, encoding: .utf8)
+    return try await again(host)
+  }
+
+  /// Starts a host's tunnel again, from the file that is there.
+  func again(_ host: String) async throws -> Program {
+    let program = try start("\(Self.zssp()) tunnel up --foreground \(path("\(host).toml"))", on: host)
+    try await program.waits(for: "is up")
+    return program
+  }
+
+  /// What `show --json` says.
+  func show(_ host: String) throws -> [String: Any] {
+    let text = try run("\(Self.zssp()) tunnel show --json \(device(host))")
+    return try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+  }
+
+  /// How many packets were dropped for a reason.
+  func drops(_ host: String, _ reason: String) throws -> Int {
+    let drops = try #require(try show(host)["drops"] as? [String: Any])
+    return (drops[reason] as? NSNumber)?.intValue ?? 0
+  }
+
+  /// A peer as a host knows it.
+  struct Peer {
+    let host: String
+    let allowed: String
+    let endpoint: String?
+    let extra: String
+
+    init(_ host: String, number: Int, at endpoint: String? = nil, extra: String = "") {
+      self.init(host, allowed: "[\"10.99.0.\(number)/32\", \"fd99::\(number)/128\"]", at: endpoint, extra: extra)
+    }
+
+    init(_ host: String, allowed: String, at endpoint: String? = nil, extra: String = "") {
+      (self.host, self.allowed, self.endpoint, self.extra) = (host, allowed, endpoint, extra)
+    }
+  }
+}
+
+extension UInt32 {
+  fileprivate func description(radix: Int) -> String { String(self, radix: radix) }
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if Tunnel
+  import Testing
+  import ZSSP
+  import ZSSPSwiftCrypto
+
+  @testable import ZSSPTunnel
+
+  /// Configuration files, and what is said of wrong ones.
+  struct ConfigurationTests {
+    private let key = StaticKey().publicKey.text
+
+    private func read(_ text: String) throws(TunnelConfigurationError) -> TunnelConfiguration {
+      try TunnelConfiguration(toml: text, file: "t.toml")
+    }
+
+    /// What is wrong, one line each.
+    private func problems(_ text: String) -> [String] {
+      do { _ = try read(text) } catch { return error.description.split(separator: "\n").map(String.init) }
+      return []
+    }
+
+    @Test func everything() throws {
+      let configuration = try read(
+        """
+        interface = "office"
+        addresses = ["10.0.0.1/24", "fd00::1/64"]
+        mtu = 1380
+        datagram = 1412
+        listen = "[::]:4500"
+        private-key-file = "k.pem"
+        store = "sqlite:/s.db"
+        mode = "persistent"
+        profile = "mlkem1024"
+        challenge = "off"
+        shards = 2
+        rekey-after = "30m"
+        routes = false
+        user = "nobody"
+        [hooks]
+        post-up = ["true"]
+        [[peer]]
+        name = "home"
+        public-key = "\(key)"
+        endpoint = "home.example.org:4500"
+        allowed-ips = ["10.0.0.2/32", "fd00:1::/32"]
+        identity = "office"
+        keepalive = 25
+        pi3 = false
+        """)
+      #expect(configuration.interface == "office" && configuration.mtu == 1380 && configuration.shards == 2)
+      #expect(configuration.addresses.map(\.description) == ["10.0.0.1/24", "fd00::1/64"])
+      #expect(configuration.flags == .persistent && configuration.profile == .mlkem1024)
+      #expect(configuration.rekeyAfter == .seconds(1800) && !configuration.routes && configuration.user == "nobody")
+      #expect(configuration.hooks.postUp == ["true"])
+      let peer = try #require(configuration.peers.first)
+      #expect(peer.publicKey.text == key && peer.keepalive == 25 && peer.identity == "office")
+      #expect(peer.flags == SecurityFlags.persistent.subtracting(.responderDisallowsDowngrade))
+      #expect(peer.allowedIPs.map(\.description) == ["10.0.0.2/32", "fd00:1::/32"])
+    }
+
+    /// Wrong lines, each below a good one, and what is said of them.
+    @Test(arguments: [
+      ("intreface = \"a\"", "t.toml:2: unknown key \"intreface\"; did you mean \"interface\"?"),
+      ("zebra = 1", "t.toml:2: unknown key \"zebra\""),
+      ("mtu = \"1400\"", "t.toml:2: mtu: must be a whole number from 576 to 65000"),
+      ("mtu = 70000", "t.toml:2: mtu: must be a whole number from 576 to 65000"),
+      (
+        "mode = \"persistant\"",
+        "t.toml:2: mode: \"persistant\" is not one of opportunistic, persistent; did you mean \"persistent\"?"
+      ),
+      ("interface = \"../x\"", "t.toml:2: interface: \"../x\" is not 1 to 15 letters, digits, - or _"),
+      ("addresses = [\"10.0.0\"]", "t.toml:2: addresses: \"10.0.0\" is not like 10.0.0.0/8 or 2001:db8::/32"),
+      ("addresses = [1]", "t.toml:2: addresses: must be a list of texts, as in [\"one\", \"two\"]"),
+      ("shards = 3", "t.toml:2: shards: must be 1, 2, 4, … 256"),
+      ("routes = 1", "t.toml:2: routes: must be true or false"),
+      (
+        "rekey-after = \"soon\"",
+        "t.toml:2: rekey-after: must be a number of seconds, or a duration like \"90s\", \"30m\" or \"1h\""
+      ),
+      (
+        "rekey-after = \"9223372036854775807h\"",
+        "t.toml:2: rekey-after: must be a number of seconds, or a duration like \"90s\", \"30m\" or \"1h\""
+      ),
+      ("[hooks]\npre-app = []", "t.toml:3: unknown key \"pre-app\"; did you mean \"pre-up\"?"),
+      ("[[peer]]\nname = \"x\"", "t.toml:2: public-key is missing; 'zssp pubkey FILE' prints the peer's"),
+    ])
+    func wrongLines(line: String, expected: String) {
+      #expect(problems("private-key-file = \"k\"\n\(line)\n") == [expected])
+    }
+
+    @Test func wrongPeers() {
+      let peer = "[[peer]]\npublic-key = \"\(key)\"\n"
+      let start = "private-key-file = \"k\"\n"
+      #expect(
+        problems(start + peer + "allowed-ips = [\"10.0.0.1/24\"]") == [
+          "t.toml:4: allowed-ips: \"10.0.0.1/24\" names an address in a network; did you mean \"10.0.0.0/24\"?"
+        ])
+      #expect(problems(start + peer + "endpoint = \"nowhere\"").count == 1)
+      #expect(
+        problems(start + peer + "end-point = \"a:1\"") == [
+          "t.toml:4: unknown key \"end-point\"; did you mean \"endpoint\"?"
+        ])
+      #expect(problems(start + peer + peer) == ["t.toml:2: peer: peer 2 has the public-key of another peer"])
+      let other = "[[peer]]\npublic-key = \"\(StaticKey().publicKey.text)\"\n"
+      let allowed = "allowed-ips = [\"10.0.0.0/8\"]\n"
+      #expect(
+        problems(start + peer + allowed + other + allowed) == [
+          "t.toml:2: peer: 10.0.0.0/8 is in the allowed-ips of both peer 1 and peer 2"
+        ])
+    }
+
+    /// All of it is said at once, in the order of the file.
+    @Test func allProblems() {
+      #expect(problems("mtu = 1\nroutes = 7\n").count == 3)
+      #expect(problems("x = \n").first?.hasPrefix("t.toml:1:") == true)
+    }
+
+    @Test(arguments: [("mtu", "mtu", 0), ("mut", "mtu", 2), ("", "abc", 3), ("kitten", "sitting", 3)])
+    func distances(left: String, right: String, expected: Int) {
+      #expect(Suggestion.distance(left, right) == expected)
+      #expect(Suggestion.distance(right, left) == expected)
+    }
+  }
+#endif
