@@ -54,16 +54,23 @@
         }
       }
       try await Task.sleep(for: duration)
+      // On a machine with other things to do the event loop may not have had a turn yet.
+      let failure = await Self.failure(of: { if meter.received.value == 0 { try await meter.received.wait(for: 1) } })
       let stopped = link.sendingLoop.makePromise(of: Void.self)
       sending.cancel(promise: stopped)
       try await stopped.futureResult.get()
+      if let failure { throw failure }
       let elapsed = clock.now - start
       try await Task.sleep(for: .milliseconds(20))
-      if meter.received.value == 0 { try await meter.received.wait(for: 1) }
       let latencies = meter.take()
       guard !latencies.isEmpty else { throw EndpointLink.Broken(description: "no message arrived") }
       return Result(
         rate: Double(latencies.count) / (elapsed / .seconds(1)), latency: Double(latencies[latencies.count * 99 / 100]))
+    }
+
+    private static func failure(of body: () async throws -> Void) async -> (any Error)? {
+      do { try await body() } catch { return error }
+      return nil
     }
 
     /// Messages that begin with the time.
