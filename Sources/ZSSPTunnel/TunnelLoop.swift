@@ -14,6 +14,8 @@
     let drops: DropCounters
     var peers: [Int: TunnelPeer] = [:]
     var table = PrefixTable()
+    /// Sessions whose events somebody reads.
+    var followed: Set<SessionPlace> = []
     /// Peers that need a session.
     let wanted: AsyncStream<Int>.Continuation
 
