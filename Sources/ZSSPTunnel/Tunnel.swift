@@ -5,6 +5,7 @@
   import Foundation
   import NIOConcurrencyHelpers
   import NIOCore
+  import Synchronization
   public import ZSSP
   import ZSSPNIO
   import ZSSPSwiftCrypto
@@ -28,8 +29,11 @@
     let device: TunDevice
     let roster: NIOLockedValueBox<Roster>
     private let folder: RunFolder
+    private let claim: FolderClaim
     private let wanted: AsyncStream<Int>
     private let control: NIOLockedValueBox<ControlServer?> = NIOLockedValueBox(nil)
+    /// Whether it is too late to ask for anything.
+    let isEnding = Atomic(false)
     private let stopping: (stream: AsyncStream<Void>, continuation: AsyncStream<Void>.Continuation)
 
     /// The name of the network device.
@@ -37,7 +41,8 @@
 
     private init(_ parts: Parts, log: @escaping Log) {
       (loop, endpoint, paths, drops) = (parts.loop, parts.endpoint, parts.paths, parts.drops)
-      (plan, device, wanted, folder) = (parts.plan, parts.device, parts.wanted, parts.folder)
+      (plan, device, wanted) = (parts.plan, parts.device, parts.wanted)
+      (folder, claim) = (parts.folder, parts.claim)
       self.log = log
       roster = NIOLockedValueBox(Roster(parts.configuration))
       stopping = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -47,6 +52,7 @@
       let configuration: TunnelConfiguration
       let plan: NetworkPlan
       let folder: RunFolder
+      let claim: FolderClaim
       let device: TunDevice
       let endpoint: UDPEndpoint
       let loop: NIOLoopBound<TunnelLoop>
@@ -59,7 +65,7 @@
 
     /// Makes the device, its addresses and its routes, and begins to listen.
     ///
-    /// What a process before left, which was killed, is undone first. If a step fails, those before it are undone.
+    /// What a process before left, which was killed, is undone first. If a step fails, those before it are undone, with the hooks of the end.
     ///
     /// - Parameters:
     ///   - configuration: what the tunnel is like.
@@ -72,32 +78,42 @@
       store: any RatchetStore, log: @escaping Log
     ) async throws(TunnelError) -> Tunnel {
       let folder = RunFolder(interface: configuration.interface)
-      try folder.make()
-      for hook in configuration.hooks.preUp { try SystemCommand.hook(hook, interface: configuration.interface) }
-      let device = try TunDevice(name: configuration.interface, offload: configuration.offload)
-      // The device is ours: whoever had it before is gone.
-      folder.undoRemembered().forEach(log)
+      let claim = try folder.claim()
+      // Nobody else may have the folder before it is cleared.
+      defer { withExtendedLifetime(claim) {} }
+      let tunnel: Tunnel
       do {
-        let tunnel = try await start(configuration, endpointConfiguration, store, folder, device, log)
-        try await tunnel.finishStarting(configuration)
-        return tunnel
+        for hook in configuration.hooks.preUp { try SystemCommand.hook(hook, interface: configuration.interface) }
+        let device = try TunDevice(name: configuration.interface, offload: configuration.offload)
+        // The folder is ours: whoever had it before is gone.
+        folder.undoRemembered().forEach(log)
+        tunnel = try await start(configuration, endpointConfiguration, store, folder, claim, device, log)
       } catch {
         folder.undoRemembered().forEach(log)
         folder.clear()
+        run(configuration.hooks.postDown, configuration.interface, log)
         throw error
       }
+      do { try await tunnel.finishStarting(configuration) } catch {
+        await tunnel.end()
+        throw error
+      }
+      return tunnel
     }
 
     private static func start(
       _ configuration: TunnelConfiguration, _ endpointConfiguration: EndpointConfiguration, _ store: any RatchetStore,
-      _ folder: RunFolder, _ device: TunDevice, _ log: @escaping Log
+      _ folder: RunFolder, _ claim: FolderClaim, _ device: TunDevice, _ log: @escaping Log
     ) async throws(TunnelError) -> Tunnel {
       let addresses = await resolve(configuration, log)
       let plan = NetworkPlan(configuration, pathMTU: NetworkPlan.pathMTU(to: addresses))
       var endpointConfiguration = endpointConfiguration
       endpointConfiguration.settings.mtu = plan.datagram
       let endpoint = try await bind(configuration, endpointConfiguration, store)
-      try setUpNetwork(configuration, plan, addresses, folder, device)
+      do { try setUpNetwork(configuration, plan, addresses, folder, device) } catch {
+        await endpoint.close()
+        throw error
+      }
 
       let drops = DropCounters()
       let (stream, continuation) = AsyncStream<Int>.makeStream()
@@ -118,8 +134,8 @@
         }
         return Tunnel(
           Parts(
-            configuration: configuration, plan: plan, folder: folder, device: device, endpoint: endpoint, loop: loop,
-            paths: paths, drops: drops, wanted: stream), log: log)
+            configuration: configuration, plan: plan, folder: folder, claim: claim, device: device,
+            endpoint: endpoint, loop: loop, paths: paths, drops: drops, wanted: stream), log: log)
       } catch {
         throw .setUp(step: "cannot use the event loop", reason: "\(error)")
       }
@@ -155,14 +171,19 @@
       _ configuration: TunnelConfiguration, _ plan: NetworkPlan, _ addresses: [Address], _ folder: RunFolder,
       _ device: TunDevice
     ) throws(TunnelError) {
-      var (around, undo): ([String], [String]) = ([], [])
+      var routes: [RouteAround] = []
       for address in addresses {
-        let bypass = try NetworkPlan.bypass(address.ip, configuration)
-        around += bypass.lines
-        undo += bypass.undo
+        guard let route = try NetworkPlan.routeAround(address.ip, configuration) else { continue }
+        try folder.remember(routes + [route])
+        let step = "cannot make a route around the tunnel to \(route)"
+        let result = try SystemCommand.ip(route.arguments("add"), step: step)
+        guard result.exitCode == 0 else {
+          // Whatever is there is not ours to remove.
+          try folder.remember(routes)
+          throw .setUp(step: step, reason: result.errors)
+        }
+        routes.append(route)
       }
-      try folder.remember(undo)
-      try SystemCommand.batch(around, step: "cannot make the routes to the peers")
       try SystemCommand.batch(
         plan.deviceLines(configuration, device: device.name), step: "cannot set up the device \(device.name)")
     }
@@ -217,19 +238,24 @@
     func stop() { stopping.continuation.yield() }
 
     private func end() async {
-      let configuration = roster.withLockedValue(\.configuration)
-      for hook in configuration.hooks.preDown {
-        reportFailure { () throws(TunnelError) in try SystemCommand.hook(hook, interface: device.name) }
-      }
-      control.withLockedValue { $0.take() }?.stop()
+      let hooks = roster.withLockedValue(\.configuration.hooks)
+      Self.run(hooks.preDown, device.name, log)
+      // Who asks is told so until all is undone: then nobody answers, which is how one sees it.
+      isEnding.store(true, ordering: .relaxed)
       do { try await loop.eventLoop.submit { [loop] in loop.value.stop() }.get() } catch { log("\(error)") }
       await endpoint.close()
       // The device goes with the last reference to it; its routes and addresses have to be gone when this returns.
-      reportFailure { () throws(TunnelError) in try removeDevice() }
+      do { try removeDevice() } catch { log("\(error)") }
       folder.undoRemembered().forEach(log)
+      control.withLockedValue { $0.take() }?.stop()
       folder.clear()
-      for hook in configuration.hooks.postDown {
-        reportFailure { () throws(TunnelError) in try SystemCommand.hook(hook, interface: device.name) }
+      Self.run(hooks.postDown, device.name, log)
+    }
+
+    /// Runs hooks of the end, which goes on whatever becomes of them.
+    private static func run(_ hooks: [String], _ interface: String, _ log: Log) {
+      for hook in hooks {
+        do { try SystemCommand.hook(hook, interface: interface) } catch { log("\(error)") }
       }
     }
 
@@ -239,10 +265,6 @@
       if result.exitCode != 0, geteuid() == 0 {
         throw .setUp(step: "cannot remove \(device.name)", reason: result.errors)
       }
-    }
-
-    private func reportFailure(_ body: () throws(TunnelError) -> Void) {
-      do { try body() } catch { log("\(error)") }
     }
   }
 

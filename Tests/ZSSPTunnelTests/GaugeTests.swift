@@ -11,7 +11,7 @@ struct GaugeTests {
   private var roundTrip: Int64 { gauges.roundTrip.load(ordering: .relaxed) }
 
   /// The peer chooses the number of its answer: none may end the process, and none but the right one is believed.
-  @Test(arguments: [1 << 63, (1 << 63) + 1, UInt64.max, 0, 1, 999, 1001])
+  @Test(arguments: [1 << 63, (1 << 63) + 1, UInt64.max, 0, 1, 999, 1001] as [UInt64])
   func anAnswerThatWasNotAskedFor(number: UInt64) {
     gauges.answered(number, at: 1000)
     #expect(gauges.asked(at: 1000) == 1000)

@@ -100,8 +100,8 @@ struct PeerTests {
     let prefixes = ["10.0.0.2/32", "10.1.0.0/16", "0.0.0.0/0", "fd00::2/128"].compactMap { IPPrefix($0) }
     #expect(
       NetworkPlan.routes(prefixes, addresses, device: "d") == [
-        "route replace 10.1.0.0/16 dev d", "route replace 0.0.0.0/1 dev d", "route replace 128.0.0.0/1 dev d",
-        "route replace fd00::2/128 dev d",
+        "route add 10.1.0.0/16 dev d", "route add 0.0.0.0/1 dev d", "route add 128.0.0.0/1 dev d",
+        "route add fd00::2/128 dev d",
       ])
   }
 }

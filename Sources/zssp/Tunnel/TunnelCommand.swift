@@ -50,8 +50,8 @@
     var commandFailure: CommandFailure {
       switch self {
       case .endpoint(let error): error.commandFailure
-      case .hookFailed: .failed("\(self)")
-      case .setUp, .inUse, .notRunning, .refused: .usage("\(self)")
+      case .hookFailed, .setUp: .failed("\(self)")
+      case .inUse, .notRunning, .refused: .usage("\(self)")
       }
     }
   }
@@ -89,7 +89,11 @@
       let name = try tunnel.name()
       _ = try ask(.down, of: name)
       // It is down when nobody answers any more.
-      for _ in 0..<200 where ControlClient.interfaces.contains(name) { try await Task.sleep(for: .milliseconds(50)) }
+      for _ in 0..<600 {
+        guard ControlClient.isRunning(name) else { return }
+        try await Task.sleep(for: .milliseconds(50))
+      }
+      throw CommandFailure.failed("\(name): is not down after 30 seconds; its log says why")
     }
   }
 #endif
