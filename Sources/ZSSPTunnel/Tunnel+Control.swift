@@ -18,9 +18,8 @@
         case .setPeer(let change): return .done(try await set(change))
         case .removePeer(let key): return .done(try await remove(key))
         case .rekey(let key): return .done(try await rekey(key))
-        case .down:
-          stop()
-          return .done("going down")
+        // It ends when this was written.
+        case .down: return .done("going down")
         }
       } catch {
         return .refused("\(error)")

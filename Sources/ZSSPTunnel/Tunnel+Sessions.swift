@@ -16,12 +16,15 @@
     /// Takes the sessions of peers, and of nobody else.
     func acceptSessions() async -> TunnelError? {
       await withDiscardingTaskGroup { group in
+        var lines = LineLimit()
         for await incoming in endpoint.incoming {
           let known = roster.withLockedValue { roster in
             roster.id(of: incoming.peer).map { id in (id, roster.peers[id]?.flags) }
           }
           guard let (id, flags) = known else {
-            log("refused \(incoming.peer.text) from \(incoming.remoteAddress.text): not a peer")
+            let (isAllowed, omitted) = lines.allows(at: TunnelClock.now)
+            if omitted > 0 { log("refused \(omitted) more that are no peers") }
+            if isAllowed { log("refused \(incoming.peer.text) from \(incoming.remoteAddress.text): not a peer") }
             incoming.reject()
             continue
           }

@@ -106,5 +106,57 @@ extension NamespaceTests {
       _ = try await lab.again("b")
       try await lab.reaches("b", "10.99.0.1")
     }
+
+    /// Ratchets are kept by whom the process becomes. Where that is not possible the tunnel is refused, before anything is done.
+    @Test(arguments: ["file", "sqlite"]) func theUserHasTheStore(kind: String) async throws {
+      let lab = try Lab()
+      try lab.add("a", "b")
+      try lab.link("a", "b")
+      try lab.run("chmod 755 \(lab.folder.path)")
+      let extra = "user = \"nobody\"\nstore = \"\(kind):\(lab.path("kept"))/s\""
+      try lab.write("a", number: 1, extra: extra, peers: [Lab.Peer("b", number: 2, at: "192.168.1.2")])
+      try lab.run("mkdir \(lab.path("kept"))")
+      for command in ["check", "up --foreground"] {
+        let refused = try lab.attempt("\(Lab.zssp()) tunnel \(command) \(lab.path("a.toml"))", on: "a")
+        #expect(refused.exitCode == 2)
+        #expect(refused.output.contains("may not write in"), "\(refused.output)")
+      }
+      try lab.run("chown nobody \(lab.path("kept"))")
+      if kind == "sqlite" { try lab.run("install -o nobody -m 600 /dev/null \(lab.path("kept"))/s") }
+      _ = try await lab.again("a")
+      _ = try await lab.tunnel("b", number: 2, peers: [Lab.Peer("a", number: 1, at: "192.168.1.1")])
+      try await lab.reaches("a", "10.99.0.2")
+      // A ratchet that cannot be kept does not take its step.
+      try lab.run("\(Lab.zssp()) tunnel rekey \(lab.device("a"))")
+      try await lab.waits { try lab.ratchetLength("a") >= 2 }
+    }
+
+    /// In the background what happens is said in a file of the tunnel's folder.
+    @Test func inTheBackground() async throws {
+      let lab = try Lab()
+      try lab.add("a", "b")
+      try lab.link("a", "b")
+      try lab.write("a", number: 1, peers: [Lab.Peer("b", number: 2, at: "192.168.1.2")])
+      let said = try lab.run("\(Lab.zssp()) tunnel up \(lab.path("a.toml"))", on: "a")
+      #expect(said.contains("is up"))
+      _ = try await lab.tunnel("b", number: 2, peers: [Lab.Peer("a", number: 1, at: "192.168.1.1")])
+      try await lab.reaches("a", "10.99.0.2")
+      let log = "/run/zssp/\(lab.device("a"))/log"
+      #expect(try String(contentsOfFile: log, encoding: .utf8).contains("session with b at"))
+      try lab.run("\(Lab.zssp()) tunnel down \(lab.device("a"))")
+      #expect(try lab.attempt("ip link show \(lab.device("a"))", on: "a").exitCode != 0)
+      #expect(try lab.attempt("\(Lab.zssp()) tunnel show \(lab.device("a"))", on: "a").exitCode != 0)
+    }
+
+    /// A device that somebody removes ends the tunnel, and does not keep a processor busy.
+    @Test func aRemovedDevice() async throws {
+      let lab = try Lab()
+      try lab.add("a")
+      let tunnel = try await lab.tunnel("a", number: 1, peers: [])
+      try lab.run("ip link del \(lab.device("a"))", on: "a")
+      let result = tunnel.finish()
+      #expect(result.exitCode == 1)
+      #expect(result.output.contains("the network device \(lab.device("a")) failed"), "\(result.output)")
+    }
   }
 }

@@ -77,15 +77,24 @@ public enum ControlClient {
 final class ControlServer: Sendable {
   private let descriptor: CInt
   private let answer: @Sendable (ControlRequest) async -> ControlResponse
+  private let answered: @Sendable (ControlRequest) -> Void
   private let isStopped = Atomic(false)
 
   /// Listens on a socket that only its owner can use.
-  init(path: String, _ answer: @escaping @Sendable (ControlRequest) async -> ControlResponse) throws(TunnelError) {
+  ///
+  /// - Parameters:
+  ///   - path: where the socket is made.
+  ///   - answer: finds the answer.
+  ///   - answered: is called when it was written.
+  init(
+    path: String, _ answer: @escaping @Sendable (ControlRequest) async -> ControlResponse,
+    answered: @escaping @Sendable (ControlRequest) -> Void
+  ) throws(TunnelError) {
     descriptor = czssp_control_listen(path)
     guard descriptor >= 0 else {
       throw .setUp(step: "cannot listen on \(path)", reason: String(cString: strerror(-descriptor)))
     }
-    self.answer = answer
+    (self.answer, self.answered) = (answer, answered)
     let thread = Thread { [self] in serve() }
     thread.name = "zssp-control"
     thread.start()
@@ -116,6 +125,8 @@ final class ControlServer: Sendable {
   private func serve(_ client: CInt) {
     do throws(TunnelError) {
       let request = try ControlSocket.read(ControlRequest.self, from: client)
+      // Who asked may have left; what was asked for holds.
+      defer { answered(request) }
       try ControlSocket.write(wait(for: request), to: client)
     } catch {
       // Whoever asked has left, or asked for something that there is not, and learns it if still there.

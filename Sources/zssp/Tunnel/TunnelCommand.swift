@@ -46,11 +46,11 @@
   }
 
   extension TunnelError {
-    /// What the user can mend has exit code 2, what happened to a tunnel that was fine has exit code 1.
+    /// What is wrong with the file or the arguments has exit code 2, and what depends on the system, which may get better, 1.
     var commandFailure: CommandFailure {
       switch self {
       case .endpoint(let error): error.commandFailure
-      case .hookFailed, .setUp: .failed("\(self)")
+      case .hookFailed, .setUp, .deviceFailed: .failed("\(self)")
       case .inUse, .notRunning, .refused: .usage("\(self)")
       }
     }
