@@ -122,7 +122,18 @@ extension NamespaceTests {
         #expect(refused.output.contains("may not write in"), "\(refused.output)")
       }
       try lab.run("chown nobody \(lab.path("kept"))")
-      if kind == "sqlite" { try lab.run("install -o nobody -m 600 /dev/null \(lab.path("kept"))/s") }
+      if kind == "sqlite" {
+        let refused = try lab.attempt("\(Lab.zssp()) tunnel check \(lab.path("a.toml"))", on: "a")
+        #expect(refused.output.contains("by a start without 'user'"), "\(refused.output)")
+        let file = try String(contentsOfFile: lab.path("a.toml"), encoding: .utf8)
+        try file.replacing("user = \"nobody\"", with: "").write(
+          toFile: lab.path("a.toml"), atomically: true, encoding: .utf8)
+        let first = try await lab.again("a")
+        first.send(SIGTERM)
+        #expect(first.finish().exitCode == 0)
+        try lab.run("chown nobody \(lab.path("kept"))/s")
+        try file.write(toFile: lab.path("a.toml"), atomically: true, encoding: .utf8)
+      }
       _ = try await lab.again("a")
       _ = try await lab.tunnel("b", number: 2, peers: [Lab.Peer("a", number: 1, at: "192.168.1.1")])
       try await lab.reaches("a", "10.99.0.2")

@@ -23,7 +23,7 @@
       throw .usage(
         location.exists
           ? "store \(text): the user \"\(name)\" may not write to it"
-          : "store \(text): make it for the user first: install -o \(name) -m 600 /dev/null \(path)")
+          : "store \(text): make it by a start without 'user', and give it to \"\(name)\" with chown")
     }
   }
 #endif
