@@ -76,8 +76,11 @@
     /// What to do about a peer without an answer; nil if there is no such peer.
     func plan(_ id: Int) -> DialPlan? {
       guard let peer = peers[id] else { return nil }
-      let isWanted =
-        peer.configuration.keepalive != nil || TunnelClock.now - peer.lastDemand < Self.interest
+      let lastReceived = peer.gauges.lastReceived.load(ordering: .relaxed)
+      // The peer may have opened a session meanwhile, or be back in the one that there is.
+      let isThere = peer.session != nil && !peer.liveness.isSilent(lastReceived: lastReceived)
+      let hasReason = peer.configuration.keepalive != nil || TunnelClock.now - peer.lastDemand < Self.interest
+      let isWanted = hasReason && !isThere
       return DialPlan(configuration: peer.configuration, lastAddress: peer.address, isWanted: isWanted)
     }
 
