@@ -10,6 +10,8 @@ struct NetworkPlan {
   static let datagramOverhead = 48
   /// What is assumed where the way to no peer is known.
   static let usualPathMTU = 1500
+  /// What IPv4 needs, and more than IPv4 asks of every link.
+  static let smallestMTU = 576
   /// What IPv6 asks of every link.
   static let smallestV6MTU = 1280
 
@@ -21,11 +23,13 @@ struct NetworkPlan {
   /// A packet of the tunnel fits into one datagram, so that one that is lost costs one packet and not more.
   init(_ configuration: TunnelConfiguration, pathMTU: Int) {
     let fitting = pathMTU - Self.datagramOverhead
+    // With less the system takes IPv6 from the device. Packets are cut by the protocol then.
+    let smallest = configuration.carriesV6 ? Self.smallestV6MTU : Self.smallestMTU
     switch (configuration.mtu, configuration.datagram) {
     case (let mtu?, let datagram?): (self.mtu, self.datagram) = (mtu, datagram)
     case (let mtu?, nil): (self.mtu, datagram) = (mtu, min(mtu + Self.messageOverhead, max(fitting, 576)))
-    case (nil, let datagram?): (mtu, self.datagram) = (max(576, datagram - Self.messageOverhead), datagram)
-    case (nil, nil): (mtu, datagram) = (max(576, fitting - Self.messageOverhead), max(fitting, 608))
+    case (nil, let datagram?): (mtu, self.datagram) = (max(smallest, datagram - Self.messageOverhead), datagram)
+    case (nil, nil): (mtu, datagram) = (max(smallest, fitting - Self.messageOverhead), max(fitting, 608))
     }
   }
 
