@@ -7,13 +7,16 @@
 
   /// What a tunnel makes of the system before it runs.
   extension Tunnel {
-    /// Where the peers are whose endpoints are known. Those that are not found now are looked for again when they are needed.
-    static func resolve(_ configuration: TunnelConfiguration, _ log: Log) async -> [Address] {
+    /// Where the peers are whose endpoints are known. Where everything goes through the tunnel, each must be found now, for questions for its
+    /// name would go through the tunnel too. Those that are not found now are looked for again when they are needed.
+    static func resolve(_ configuration: TunnelConfiguration, _ log: Log) async throws(TunnelError) -> [Address] {
       var addresses: [Address] = []
       for text in configuration.peers.compactMap(\.endpoint) {
         do {
           if let address = Address(try await SocketAddress.resolve(hostAndPort: text)) { addresses.append(address) }
         } catch {
+          let takesAll = configuration.routes && configuration.peers.flatMap(\.allowedIPs).contains { $0.length == 0 }
+          guard !takesAll else { throw .setUp(step: "cannot find endpoint \(text)", reason: "\(error)") }
           log("endpoint \(text): \(error)")
         }
       }

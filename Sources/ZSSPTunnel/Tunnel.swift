@@ -114,7 +114,7 @@
       _ configuration: TunnelConfiguration, _ endpointConfiguration: EndpointConfiguration, _ store: any RatchetStore,
       _ folder: RunFolder, _ claim: FolderClaim, _ device: TunDevice, _ log: @escaping Log
     ) async throws(TunnelError) -> Parts {
-      let addresses = await resolve(configuration, log)
+      let addresses = try await resolve(configuration, log)
       let plan = NetworkPlan(configuration, pathMTU: NetworkPlan.pathMTU(to: addresses))
       var endpointConfiguration = endpointConfiguration
       endpointConfiguration.settings.mtu = plan.datagram

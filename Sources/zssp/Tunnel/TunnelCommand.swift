@@ -49,6 +49,8 @@
     /// What is wrong with the file or the arguments has exit code 2, and what depends on the system, which may get better, 1.
     var commandFailure: CommandFailure {
       switch self {
+      // Its address may come to the machine later.
+      case .endpoint(.bindFailed), .endpoint(.open): .failed("\(self)")
       case .endpoint(let error): error.commandFailure
       case .hookFailed, .setUp, .deviceFailed: .failed("\(self)")
       case .inUse, .notRunning, .refused: .usage("\(self)")
