@@ -34,7 +34,8 @@ static void offload(czssp_tun *tun) {
 }
 
 int czssp_tun_open(const char *name, bool wants_offload, czssp_tun *tun) {
-  struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR};
+  // A device that somebody made to stay is not taken over.
+  struct ifreq request = {.ifr_flags = (short)(IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL)};
   if (strlen(name) >= sizeof request.ifr_name) return -ENAMETOOLONG;
   strcpy(request.ifr_name, name);
   *tun = (czssp_tun){.descriptor = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC)};

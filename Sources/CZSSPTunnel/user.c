@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "CZSSPTunnel.h"
@@ -24,6 +25,7 @@ int czssp_find_user(const char *name, uint32_t *user, uint32_t *group) {
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -91,6 +93,26 @@ static int become_everywhere(uint32_t user, uint32_t group) {
   return others > 0 ? -EPERM : others;
 }
 
+int czssp_may_write(uint32_t user, uint32_t group, const char *path) {
+  const pid_t child = fork();
+  if (child < 0) return -errno;
+  if (child == 0) {
+    // Only calls to the system: other threads may have held any lock.
+    const gid_t groups = group;
+    const bool is_user = syscall(SYS_setgroups, 1, &groups) == 0 && syscall(SYS_setresgid, group, group, group) == 0 &&
+                         syscall(SYS_setresuid, user, user, user) == 0;
+    if (!is_user) _exit(2);
+    struct stat found;
+    const bool is_folder = stat(path, &found) == 0 && S_ISDIR(found.st_mode);
+    _exit(access(path, is_folder ? W_OK | X_OK : W_OK) == 0);
+  }
+  int status;
+  while (waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) return -errno;
+  }
+  return WIFEXITED(status) && WEXITSTATUS(status) < 2 ? WEXITSTATUS(status) : -EPERM;
+}
+
 int czssp_become(uint32_t user, uint32_t group) {
   // Groups go first: without privileges they could not be given up.
   if (setgroups(1, &group) < 0) return -errno;
@@ -100,6 +122,8 @@ int czssp_become(uint32_t user, uint32_t group) {
 }
 
 #else
+
+int czssp_may_write(uint32_t user, uint32_t group, const char *path) { return -ENOSYS; }
 
 int czssp_become(uint32_t user, uint32_t group) {
   if (setgroups(1, (const gid_t *)&group) < 0) return -errno;

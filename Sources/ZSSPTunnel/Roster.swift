@@ -20,6 +20,12 @@ struct Roster: Sendable {
   /// The number of the peer with a key.
   func id(of key: PublicKey) -> Int? { ids[key] }
 
+  /// The prefixes that have routes, if the tunnel makes any.
+  var routed: [IPPrefix] {
+    guard configuration.routes else { return [] }
+    return NetworkPlan.routed(peers.values.flatMap(\.allowedIPs), configuration.addresses)
+  }
+
   /// Adds a peer, or replaces what is set of it.
   mutating func set(_ peer: PeerConfiguration) {
     let id = ids[peer.publicKey] ?? next

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #if os(Linux)
+  import Foundation
   import NIOCore
   import Synchronization
   import ZSSP
@@ -10,15 +11,15 @@
   /// Answers for whoever asks over the control socket.
   extension Tunnel {
     func answer(_ request: ControlRequest) async -> ControlResponse {
+      guard !isEnding.load(ordering: .relaxed) else { return .refused("the tunnel is ending") }
       do throws(TunnelError) {
         switch request {
         case .show: return .report(await report())
         case .setPeer(let change): return .done(try await set(change))
         case .removePeer(let key): return .done(try await remove(key))
         case .rekey(let key): return .done(try await rekey(key))
-        case .down:
-          stop()
-          return .done("going down")
+        // It ends when this was written.
+        case .down: return .done("going down")
         }
       } catch {
         return .refused("\(error)")
@@ -59,12 +60,9 @@
         guard (0...65_535).contains(keepalive) else { throw .refused("keepalive \(keepalive): must be 0 to 65535") }
         peer.keepalive = keepalive == 0 ? nil : keepalive
       }
-      let former = peer.allowedIPs
       if let texts = change.allowedIPs { peer.allowedIPs = try prefixes(texts, of: key) }
-      try route(from: former, to: peer.allowedIPs)
-      roster.withLockedValue { $0.set(peer) }
-      await apply()
-      return known == nil ? "added" : "changed"
+      let done = await changePeers { roster in roster.set(peer) }
+      return (known == nil ? "added" : "changed") + done
     }
 
     private func prefixes(_ texts: [String], of key: PublicKey) throws(TunnelError) -> [IPPrefix] {
@@ -84,34 +82,41 @@
 
     private func remove(_ text: String) async throws(TunnelError) -> String {
       let key = try key(text)
-      let id = roster.withLockedValue { $0.id(of: key) }
-      guard let id else { throw .refused("\(text): no such peer") }
-      let former = roster.withLockedValue { $0.peers[id]?.allowedIPs ?? [] }
-      try route(from: former, to: [])
-      let session = await onLoop { $0.peers[id]?.session } ?? nil
-      _ = roster.withLockedValue { $0.remove(key) }
-      await apply()
-      await session?.close()
-      return "removed"
+      guard roster.withLockedValue({ $0.id(of: key) }) != nil else { throw .refused("\(text): no such peer") }
+      return "removed" + (await changePeers { roster in _ = roster.remove(key) })
     }
 
-    /// Adds and removes routes of a peer.
-    private func route(from former: [IPPrefix], to prefixes: [IPPrefix]) throws(TunnelError) {
-      let configuration = roster.withLockedValue(\.configuration)
-      guard configuration.routes else { return }
-      let added = prefixes.filter { !former.contains($0) }
-      let removed = former.filter { !prefixes.contains($0) }
-      let lines = NetworkPlan.routes(added, configuration.addresses, device: device.name)
-      let undone = NetworkPlan.routes(removed, configuration.addresses, device: device.name)
-      try SystemCommand.batch(
-        lines + undone.map { $0.replacing("route replace", with: "route del") }, step: "cannot change the routes")
-    }
-
-    /// Brings the event loops up to date with the roster.
-    private func apply() async {
+    /// Changes who there is, and then the routes. Whom somebody takes out is out, whatever the system says of routes: it may have no
+    /// privileges left to change them.
+    ///
+    /// - Returns: what to say of routes that could not be changed.
+    private func changePeers(_ body: (inout Roster) -> Void) async -> String {
+      let (former, next) = roster.withLockedValue { roster in
+        let former = roster.routed
+        body(&roster)
+        return (former, roster.routed)
+      }
       let peers = roster.withLockedValue(\.peers)
       for path in paths { path.eventLoop.execute { path.value.table = PrefixTable(peers) } }
-      _ = await onLoop { $0.setPeers(peers) }
+      for session in await onLoop({ $0.setPeers(peers) }) ?? [] { await session.close() }
+      var failures = former.filter { !next.contains($0) }.compactMap { changeRoute("del", $0) }
+      failures += next.filter { !former.contains($0) }.compactMap { changeRoute("add", $0) }
+      failures.forEach(log)
+      return failures.isEmpty ? "" : ", but not all routes: " + failures.joined(separator: "; ")
+    }
+
+    /// Adds or removes a route to the device. What is gone already does no harm.
+    ///
+    /// - Returns: what went wrong.
+    private func changeRoute(_ verb: String, _ prefix: IPPrefix) -> String? {
+      let route = "route \(verb) \(prefix) dev \(device.name)"
+      do throws(TunnelError) {
+        let result = try SystemCommand.ip(route.split(separator: " ").map(String.init), step: route)
+        if result.exitCode == 0 || (verb == "del" && result.saysGone) { return nil }
+        return "ip \(route): \(result.errors.trimmingCharacters(in: .whitespacesAndNewlines))"
+      } catch {
+        return "\(error)"
+      }
     }
 
     // MARK: rekey

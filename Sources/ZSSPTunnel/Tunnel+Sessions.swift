@@ -16,12 +16,15 @@
     /// Takes the sessions of peers, and of nobody else.
     func acceptSessions() async -> TunnelError? {
       await withDiscardingTaskGroup { group in
+        var lines = LineLimit()
         for await incoming in endpoint.incoming {
           let known = roster.withLockedValue { roster in
             roster.id(of: incoming.peer).map { id in (id, roster.peers[id]?.flags) }
           }
           guard let (id, flags) = known else {
-            log("refused \(incoming.peer.text) from \(incoming.remoteAddress.text): not a peer")
+            let (isAllowed, omitted) = lines.allows(at: TunnelClock.now)
+            if omitted > 0 { log("refused \(omitted) more that are no peers") }
+            if isAllowed { log("refused \(incoming.peer.text) from \(incoming.remoteAddress.text): not a peer") }
             incoming.reject()
             continue
           }
@@ -36,7 +39,7 @@
     private func accept(_ incoming: IncomingSession, _ id: Int, _ flags: SecurityFlags?) async {
       do {
         let session = try await incoming.accept(flags: flags)
-        await keep(session, id)
+        if await keep(session, id) { await follow(session, id) }
       } catch {
         log("no session with \(name(id)): \(error)")
       }
@@ -71,7 +74,11 @@
           let session = try await endpoint.connect(
             to: address, key: plan.configuration.publicKey, identity: Array(plan.configuration.identity.utf8),
             flags: plan.configuration.flags, timeout: Self.attempt)
-          return await keep(session, id)
+          let isNew = await keep(session, id)
+          // Whatever became of it, this attempt is over: whoever needs another session asks for it.
+          _ = await onLoop { $0.stopDialing(id, forgets: false) }
+          if isNew { await follow(session, id) }
+          return
         } catch {
           log("no session with \(name(id)) yet: \(error)")
           // A cancelled pause ends the loop.
@@ -90,28 +97,52 @@
       return SocketAddress(address)
     }
 
-    /// Has a session carry packets, and follows it to its end.
-    private func keep(_ session: Session, _ id: Int) async {
+    /// Has a session carry packets.
+    ///
+    /// - Returns: whether it is to be followed.
+    private func keep(_ session: Session, _ id: Int) async -> Bool {
+      let place = session.place
+      guard await onLoop({ $0.beginFollowing(place) }) == true else { return false }
+      if await attach(session, id) { return true }
+      _ = await onLoop { $0.endFollowing(place) }
+      return false
+    }
+
+    private func attach(_ session: Session, _ id: Int) async -> Bool {
       do {
         let (path, gauges) = (paths[session.shard], await onLoop { $0.peers[id]?.gauges } ?? nil)
-        guard let gauges else { return await session.close() }
+        guard let gauges else {
+          await session.close()
+          return false
+        }
         let handler = try await session.eventLoop.submit { PeerInbound(id, session, gauges, path.value) }.get()
         try await session.setMessageHandler(handler)
       } catch {
-        return log("the session with \(name(id)) ended at once: \(error)")
+        log("the session with \(name(id)) ended at once: \(error)")
+        return false
       }
-      guard await onLoop({ $0.attach(session, to: id) }) == true else { return await session.close() }
+      guard await onLoop({ $0.attach(session, to: id) }) == true else {
+        await session.close()
+        return false
+      }
       log(
         "session with \(name(id)) at \(session.remoteAddress.text), ratchet length \(session.establishment.chainLength)"
       )
+      return true
+    }
+
+    /// Follows a session to its end.
+    private func follow(_ session: Session, _ id: Int) async {
+      let place = session.place
       for await event in session.events {
-        _ = await onLoop { $0.note(event, of: session, id) }
+        _ = await onLoop { $0.note(event, of: place, id) }
         switch event {
         case .moved(_, _, let address): log("\(name(id)) is now at \(SocketAddress(address).text)")
         case .ended(_, let reason) where reason != .replaced: log("the session with \(name(id)) ended: \(reason)")
         default: break
         }
       }
+      _ = await onLoop { $0.endFollowing(place) }
     }
 
     /// Does something on the event loop of the device; nil if that is gone.

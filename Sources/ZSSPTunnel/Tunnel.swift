@@ -5,6 +5,7 @@
   import Foundation
   import NIOConcurrencyHelpers
   import NIOCore
+  import Synchronization
   public import ZSSP
   import ZSSPNIO
   import ZSSPSwiftCrypto
@@ -27,18 +28,25 @@
     let log: Log
     let device: TunDevice
     let roster: NIOLockedValueBox<Roster>
+    /// Where the tunnel says what happens, if that was asked for.
+    public let logFile: TunnelLog?
     private let folder: RunFolder
+    private let claim: FolderClaim
     private let wanted: AsyncStream<Int>
     private let control: NIOLockedValueBox<ControlServer?> = NIOLockedValueBox(nil)
-    private let stopping: (stream: AsyncStream<Void>, continuation: AsyncStream<Void>.Continuation)
+    /// Whether it is too late to ask for anything.
+    let isEnding = Atomic(false)
+    private let stopping: (stream: AsyncStream<TunnelError?>, continuation: AsyncStream<TunnelError?>.Continuation)
 
     /// The name of the network device.
     public var interface: String { device.name }
 
-    private init(_ parts: Parts, log: @escaping Log) {
+    private init(_ parts: Parts, _ logFile: TunnelLog?, log: @escaping Log) {
       (loop, endpoint, paths, drops) = (parts.loop, parts.endpoint, parts.paths, parts.drops)
-      (plan, device, wanted, folder) = (parts.plan, parts.device, parts.wanted, parts.folder)
+      (plan, device, wanted) = (parts.plan, parts.device, parts.wanted)
+      (folder, claim) = (parts.folder, parts.claim)
       self.log = log
+      self.logFile = logFile
       roster = NIOLockedValueBox(Roster(parts.configuration))
       stopping = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
@@ -47,6 +55,7 @@
       let configuration: TunnelConfiguration
       let plan: NetworkPlan
       let folder: RunFolder
+      let claim: FolderClaim
       let device: TunDevice
       let endpoint: UDPEndpoint
       let loop: NIOLoopBound<TunnelLoop>
@@ -59,45 +68,61 @@
 
     /// Makes the device, its addresses and its routes, and begins to listen.
     ///
-    /// What a process before left, which was killed, is undone first. If a step fails, those before it are undone.
+    /// What a process before left, which was killed, is undone first. If a step fails, those before it are undone, with the hooks of the end.
     ///
     /// - Parameters:
     ///   - configuration: what the tunnel is like.
     ///   - endpoint: the static key, the provider and the settings. The MTU is set here.
     ///   - store: where ratchets are kept.
+    ///   - keepsLog: whether to have a file for ``logFile``, in the folder of the tunnel.
     ///   - log: is told what happens, in lines for people. No secret is among them.
     /// - Throws: ``TunnelError``, with the step that failed.
     public static func start(
       _ configuration: TunnelConfiguration, endpoint endpointConfiguration: EndpointConfiguration,
-      store: any RatchetStore, log: @escaping Log
+      store: any RatchetStore, keepsLog: Bool = false, log: @escaping Log
     ) async throws(TunnelError) -> Tunnel {
       let folder = RunFolder(interface: configuration.interface)
-      try folder.make()
-      for hook in configuration.hooks.preUp { try SystemCommand.hook(hook, interface: configuration.interface) }
-      let device = try TunDevice(name: configuration.interface, offload: configuration.offload)
-      // The device is ours: whoever had it before is gone.
-      folder.undoRemembered().forEach(log)
+      let claim = try folder.claim()
+      // Nobody else may have the folder before it is cleared.
+      defer { withExtendedLifetime(claim) {} }
+      let tunnel: Tunnel
       do {
-        let tunnel = try await start(configuration, endpointConfiguration, store, folder, device, log)
-        try await tunnel.finishStarting(configuration)
-        return tunnel
+        for hook in configuration.hooks.preUp { try SystemCommand.hook(hook, interface: configuration.interface) }
+        let device = try TunDevice(name: configuration.interface, offload: configuration.offload)
+        // The folder is ours: whoever had it before is gone.
+        folder.undoRemembered().forEach(log)
+        let parts = try await start(configuration, endpointConfiguration, store, folder, claim, device, log)
+        let file: TunnelLog? = if keepsLog { try TunnelLog(path: folder.log) } else { nil }
+        tunnel = Tunnel(parts, file) { line in
+          log(line)
+          file?.bound()
+        }
       } catch {
         folder.undoRemembered().forEach(log)
         folder.clear()
+        run(configuration.hooks.postDown, configuration.interface, log)
         throw error
       }
+      do { try await tunnel.finishStarting(configuration) } catch {
+        await tunnel.end()
+        throw error
+      }
+      return tunnel
     }
 
     private static func start(
       _ configuration: TunnelConfiguration, _ endpointConfiguration: EndpointConfiguration, _ store: any RatchetStore,
-      _ folder: RunFolder, _ device: TunDevice, _ log: @escaping Log
-    ) async throws(TunnelError) -> Tunnel {
-      let addresses = await resolve(configuration, log)
+      _ folder: RunFolder, _ claim: FolderClaim, _ device: TunDevice, _ log: @escaping Log
+    ) async throws(TunnelError) -> Parts {
+      let addresses = try await resolve(configuration, log)
       let plan = NetworkPlan(configuration, pathMTU: NetworkPlan.pathMTU(to: addresses))
       var endpointConfiguration = endpointConfiguration
       endpointConfiguration.settings.mtu = plan.datagram
       let endpoint = try await bind(configuration, endpointConfiguration, store)
-      try setUpNetwork(configuration, plan, addresses, folder, device)
+      do { try setUpNetwork(configuration, plan, addresses, folder, device) } catch {
+        await endpoint.close()
+        throw error
+      }
 
       let drops = DropCounters()
       let (stream, continuation) = AsyncStream<Int>.makeStream()
@@ -116,93 +141,45 @@
               NIOLoopBound(InboundPath(device, PrefixTable(peers), drops), eventLoop: eventLoop)
             }.get())
         }
-        return Tunnel(
-          Parts(
-            configuration: configuration, plan: plan, folder: folder, device: device, endpoint: endpoint, loop: loop,
-            paths: paths, drops: drops, wanted: stream), log: log)
+        return Parts(
+          configuration: configuration, plan: plan, folder: folder, claim: claim, device: device,
+          endpoint: endpoint, loop: loop, paths: paths, drops: drops, wanted: stream)
       } catch {
         throw .setUp(step: "cannot use the event loop", reason: "\(error)")
       }
     }
 
-    /// Where the peers are whose endpoints are known. Those that are not found now are looked for again when they are needed.
-    private static func resolve(_ configuration: TunnelConfiguration, _ log: Log) async -> [Address] {
-      var addresses: [Address] = []
-      for text in configuration.peers.compactMap(\.endpoint) {
-        do {
-          if let address = Address(try await SocketAddress.resolve(hostAndPort: text)) { addresses.append(address) }
-        } catch {
-          log("endpoint \(text): \(error)")
-        }
-      }
-      return addresses
-    }
-
-    private static func bind(
-      _ configuration: TunnelConfiguration, _ endpoint: EndpointConfiguration, _ store: any RatchetStore
-    ) async throws(TunnelError) -> UDPEndpoint {
-      do throws(UDPError) {
-        let address = try SocketAddress(hostAndPort: configuration.listen)
-        return try await UDPEndpoint.bind(
-          host: address.ipAddress ?? "", port: address.port ?? 0, configuration: endpoint, store: store,
-          options: .tunnel(shards: configuration.shards))
-      } catch {
-        throw .endpoint(error)
-      }
-    }
-
-    private static func setUpNetwork(
-      _ configuration: TunnelConfiguration, _ plan: NetworkPlan, _ addresses: [Address], _ folder: RunFolder,
-      _ device: TunDevice
-    ) throws(TunnelError) {
-      var (around, undo): ([String], [String]) = ([], [])
-      for address in addresses {
-        let bypass = try NetworkPlan.bypass(address.ip, configuration)
-        around += bypass.lines
-        undo += bypass.undo
-      }
-      try folder.remember(undo)
-      try SystemCommand.batch(around, step: "cannot make the routes to the peers")
-      try SystemCommand.batch(
-        plan.deviceLines(configuration, device: device.name), step: "cannot set up the device \(device.name)")
-    }
-
     /// What follows when everything is in place: whoever asks is answered, hooks run, and privileges are given up.
     private func finishStarting(_ configuration: TunnelConfiguration) async throws(TunnelError) {
       do {
-        try await loop.eventLoop.submit { [loop] in try loop.value.start() }.get()
+        let stopping = stopping.continuation
+        try await loop.eventLoop.submit { [loop] in try loop.value.start { stopping.yield($0) } }.get()
       } catch {
         throw .setUp(step: "cannot read the device \(device.name)", reason: "\(error)")
       }
       let server = try ControlServer(path: folder.control) { [weak self] request in
         await self?.answer(request) ?? .refused("the tunnel is ending")
+      } answered: { [weak self] request in
+        // Not before: the process may end faster than the answer is written.
+        if request == .down { self?.stop() }
       }
       control.withLockedValue { $0 = server }
       for hook in configuration.hooks.postUp { try SystemCommand.hook(hook, interface: device.name) }
-      if let user = configuration.user { try become(user) }
-    }
-
-    private func become(_ name: String) throws(TunnelError) {
-      var (user, group) = (0 as UInt32, 0 as UInt32)
-      let found = czssp_find_user(name, &user, &group)
-      guard found == 0 else { throw .setUp(step: "user \(name)", reason: String(cString: strerror(-found))) }
-      try folder.give(to: user, group)
-      let error = czssp_become(user, group)
-      guard error == 0 else { throw .setUp(step: "cannot become \(name)", reason: String(cString: strerror(-error))) }
+      if let user = configuration.user { try TunnelUser(user).become(folder) }
     }
 
     // MARK: Running
 
-    /// Runs until the task is cancelled, somebody says `down`, or the socket fails for good; then undoes everything.
+    /// Runs until the task is cancelled, somebody says `down`, or the socket or the device fails for good; then undoes everything.
     ///
-    /// - Throws: ``TunnelError/endpoint(_:)`` if the socket failed.
+    /// - Throws: ``TunnelError/endpoint(_:)`` or ``TunnelError/deviceFailed(interface:reason:)``.
     public func run() async throws(TunnelError) {
       let failure = await withTaskGroup(of: TunnelError?.self) { group in
         group.addTask { await self.acceptSessions() }
         group.addTask { await self.warnOfDowngrades() }
         group.addTask { await self.dialWanted(self.wanted) }
         group.addTask {
-          for await _ in self.stopping.stream { break }
+          for await reason in self.stopping.stream { return reason }
           return nil
         }
         let first = await group.next() ?? nil
@@ -214,22 +191,27 @@
     }
 
     /// Has ``run()`` return.
-    func stop() { stopping.continuation.yield() }
+    func stop() { stopping.continuation.yield(nil) }
 
     private func end() async {
-      let configuration = roster.withLockedValue(\.configuration)
-      for hook in configuration.hooks.preDown {
-        reportFailure { () throws(TunnelError) in try SystemCommand.hook(hook, interface: device.name) }
-      }
-      control.withLockedValue { $0.take() }?.stop()
+      let hooks = roster.withLockedValue(\.configuration.hooks)
+      Self.run(hooks.preDown, device.name, log)
+      // Who asks is told so until all is undone: then nobody answers, which is how one sees it.
+      isEnding.store(true, ordering: .relaxed)
       do { try await loop.eventLoop.submit { [loop] in loop.value.stop() }.get() } catch { log("\(error)") }
       await endpoint.close()
       // The device goes with the last reference to it; its routes and addresses have to be gone when this returns.
-      reportFailure { () throws(TunnelError) in try removeDevice() }
+      do { try removeDevice() } catch { log("\(error)") }
       folder.undoRemembered().forEach(log)
+      control.withLockedValue { $0.take() }?.stop()
       folder.clear()
-      for hook in configuration.hooks.postDown {
-        reportFailure { () throws(TunnelError) in try SystemCommand.hook(hook, interface: device.name) }
+      Self.run(hooks.postDown, device.name, log)
+    }
+
+    /// Runs hooks of the end, which goes on whatever becomes of them.
+    private static func run(_ hooks: [String], _ interface: String, _ log: Log) {
+      for hook in hooks {
+        do { try SystemCommand.hook(hook, interface: interface) } catch { log("\(error)") }
       }
     }
 
@@ -239,10 +221,6 @@
       if result.exitCode != 0, geteuid() == 0 {
         throw .setUp(step: "cannot remove \(device.name)", reason: result.errors)
       }
-    }
-
-    private func reportFailure(_ body: () throws(TunnelError) -> Void) {
-      do { try body() } catch { log("\(error)") }
     }
   }
 

@@ -11,6 +11,8 @@ public enum TunnelError: Error, CustomStringConvertible {
   case notRunning(interface: String, reason: String)
   /// A hook ended with another exit code than 0.
   case hookFailed(command: String, exitCode: Int32)
+  /// The network device is gone, or cannot be read any more.
+  case deviceFailed(interface: String, reason: String)
   /// The tunnel refuses what was asked of it.
   case refused(String)
   /// The endpoint cannot be made, or failed for good.
@@ -23,6 +25,7 @@ public enum TunnelError: Error, CustomStringConvertible {
     case .inUse(let interface): "\(interface): there is a tunnel or another device of this name already"
     case .notRunning(let interface, let reason): "\(interface): no tunnel of this name can be reached: \(reason)"
     case .hookFailed(let command, let code): "the hook \"\(command)\" ended with exit code \(code)"
+    case .deviceFailed(let interface, let reason): "the network device \(interface) failed: \(reason)"
     case .refused(let reason): reason
     case .endpoint(let error): "\(error)"
     }

@@ -9,8 +9,12 @@
   /// Peers and their sessions.
   extension TunnelLoop {
     /// Sets who there is, and whose addresses are whose. Peers that stay keep their sessions.
-    func setPeers(_ configurations: [Int: PeerConfiguration]) {
-      for id in peers.keys where configurations[id] == nil { peers[id] = nil }
+    ///
+    /// - Returns: the sessions of those who do not.
+    @discardableResult
+    func setPeers(_ configurations: [Int: PeerConfiguration]) -> [Session] {
+      let former = peers.values.filter { configurations[$0.id] == nil }
+      for peer in former { peers[peer.id] = nil }
       table = PrefixTable()
       for (id, configuration) in configurations {
         if let peer = peers[id] {
@@ -20,7 +24,15 @@
         }
         for prefix in configuration.allowedIPs { table.insert(prefix, id) }
       }
+      return former.compactMap(\.session)
     }
+
+    /// Says whether a session is to be followed from here on. When both sides open at once, it comes to us as opened and as taken, as two
+    /// objects with one sequence of events, which only one may read.
+    func beginFollowing(_ session: SessionPlace) -> Bool { followed.insert(session).inserted }
+
+    /// The session's events have ended.
+    func endFollowing(_ session: SessionPlace) { followed.remove(session) }
 
     /// From now on packets for a peer go to this session; those first that waited for it.
     ///
@@ -29,7 +41,6 @@
       guard let peer = peers[id] else { return false }
       guard session.endReason == nil else { return true }
       peer.session = session
-      peer.isDialing = false
       peer.liveness.restart()
       peer.address = session.establishment.address
       peer.lastHandshake = TunnelClock.now
@@ -41,8 +52,8 @@
     }
 
     /// Something happened to a session.
-    func note(_ event: Event, of session: Session, _ id: Int) {
-      guard let peer = peers[id], peer.session === session else { return }
+    func note(_ event: Event, of session: SessionPlace, _ id: Int) {
+      guard let peer = peers[id], peer.session?.place == session else { return }
       switch event {
       case .moved(_, _, let address): peer.address = address
       case .rekeyed(_, let chainLength): (peer.chainLength, peer.lastHandshake) = (chainLength, TunnelClock.now)
@@ -65,8 +76,11 @@
     /// What to do about a peer without an answer; nil if there is no such peer.
     func plan(_ id: Int) -> DialPlan? {
       guard let peer = peers[id] else { return nil }
-      let isWanted =
-        peer.configuration.keepalive != nil || TunnelClock.now - peer.lastDemand < Self.interest
+      let lastReceived = peer.gauges.lastReceived.load(ordering: .relaxed)
+      // The peer may have opened a session meanwhile, or be back in the one that there is.
+      let isThere = peer.session != nil && !peer.liveness.isSilent(lastReceived: lastReceived)
+      let hasReason = peer.configuration.keepalive != nil || TunnelClock.now - peer.lastDemand < Self.interest
+      let isWanted = hasReason && !isThere
       return DialPlan(configuration: peer.configuration, lastAddress: peer.address, isWanted: isWanted)
     }
 
@@ -82,6 +96,8 @@
     func tick() {
       let now = TunnelClock.now
       for peer in peers.values {
+        // Its end may not have been told yet.
+        if peer.session?.endReason != nil { peer.session = nil }
         guard let session = peer.session else {
           // Who keeps a way open opens it.
           if peer.configuration.keepalive != nil, peer.configuration.endpoint != nil { dial(peer) }

@@ -14,6 +14,8 @@
     let drops: DropCounters
     var peers: [Int: TunnelPeer] = [:]
     var table = PrefixTable()
+    /// Sessions whose events somebody reads.
+    var followed: Set<SessionPlace> = []
     /// Peers that need a session.
     let wanted: AsyncStream<Int>.Continuation
 
@@ -26,11 +28,11 @@
     private var splitter = SegmentSplitter()
     private var queue = StandingQueue()
 
-    /// Bytes that are read before the event loop does something else, and those of one run for one peer.
-    private static let bytesAtOnce = 512 << 10
+    private var budget = ReadBudget()
+    private var onFailure: ((TunnelError) -> Void)?
+
+    /// What one run for one peer may read.
     private static let bytesPerRun = 128 << 10
-    /// What a packet counts beside its bytes.
-    private static let packetCost = 512
 
     /// To be made on the event loop.
     init(
@@ -41,8 +43,9 @@
       (self.drops, self.wanted) = (drops, wanted)
     }
 
-    /// Begins to read the device.
-    func start() throws {
+    /// Begins to read the device. If that cannot be read any more, `onFailure` is called once.
+    func start(onFailure: @escaping (TunnelError) -> Void) throws {
+      self.onFailure = onFailure
       watch = try DescriptorWatch(descriptor: device.descriptor, on: eventLoop) { [self] in readDevice() }
       let bound = NIOLoopBound(self, eventLoop: eventLoop)
       ticker = eventLoop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in bound.value.tick() }
@@ -61,32 +64,41 @@
     /// Reads what there is, but not for ever.
     private func readDevice() {
       let now = TunnelClock.now
+      budget = ReadBudget()
       if queue.drops(at: now), packetSize > 0 || readPacket() {
         packetSize = 0
         drops.count(.queueStands)
       }
-      var bytes = 0
-      while bytes < Self.bytesAtOnce, watch?.isReading == true, packetSize > 0 || readPacket() {
-        // What goes nowhere takes time too.
-        bytes += Self.packetCost
+      while !budget.isSpent, watch?.isReading == true, packetSize > 0 || readPacket() {
         guard let peer = destination() else {
           packetSize = 0
           continue
         }
-        bytes += send(to: peer, at: now)
+        send(to: peer, at: now)
       }
     }
 
     private func readPacket() -> Bool {
-      while let count = device.read(into: &buffer) {
-        guard let header = VirtioHeader(buffer.rawBytes) else {
-          drops.count(.malformed)
-          continue
+      do throws(TunnelError) {
+        while !budget.isSpent {
+          guard let count = try device.read(into: &buffer) else {
+            queue.emptied()
+            return false
+          }
+          budget.spend(count)
+          guard let header = VirtioHeader(buffer.rawBytes) else {
+            drops.count(.malformed)
+            continue
+          }
+          (self.header, packetSize) = (header, count - VirtioHeader.size)
+          return true
         }
-        (self.header, packetSize) = (header, count - VirtioHeader.size)
-        return true
+      } catch {
+        // The system goes on to say that there is something to read.
+        watch?.end()
+        watch = nil
+        onFailure.take()?(error)
       }
-      queue.emptied()
       return false
     }
 
@@ -115,20 +127,17 @@
       if !device.write(bytes.rawBytes) { drops.count(.deviceFull) }
     }
 
-    /// Sends the packet that was read, and those behind it that are for the same peer. Says how many bytes these were.
-    private func send(to peer: TunnelPeer, at now: Int64) -> Int {
-      guard let session = peer.session else {
-        hold(for: peer, at: now)
-        return 0
-      }
+    /// Sends the packet that was read, and those behind it that are for the same peer.
+    private func send(to peer: TunnelPeer, at now: Int64) {
+      guard let session = peer.session else { return hold(for: peer, at: now) }
       guard session.shard == 0 else { return handOver(to: peer, session, at: now) }
-      var (packets, bytes, sent) = (0, 0, 0)
+      var (packets, sent) = (0, 0)
+      let begin = budget.spent
       do throws(UDPError) {
         let isSent = try session.sendMessagesNow { run throws(SendError) in
           repeat {
-            bytes += packetSize
             packets += try append(to: &run, &sent)
-          } while bytes < Self.bytesPerRun && readPacket() && isForSame(peer)
+          } while budget.spent - begin < Self.bytesPerRun && readPacket() && isForSame(peer)
         }
         if !isSent { waitForRoom(session) }
       } catch {
@@ -137,7 +146,6 @@
         hold(for: peer, at: now)
       }
       if packets > 0 { peer.noteSent(packets: packets, bytes: sent, at: now) }
-      return bytes
     }
 
     /// Seals the packets that the one that was read comes to. Says how many these were, and adds their bytes.
@@ -202,11 +210,10 @@
     }
 
     /// Sends the packet that was read on another event loop's session.
-    private func handOver(to peer: TunnelPeer, _ session: Session, at now: Int64) -> Int {
+    private func handOver(to peer: TunnelPeer, _ session: Session, at now: Int64) {
       let packet = Array(buffer[..<(VirtioHeader.size + packetSize)])
       packetSize = 0
       send([packet], to: peer, session, at: now)
-      return packet.count
     }
 
     /// Sends packets that were kept with their headers.

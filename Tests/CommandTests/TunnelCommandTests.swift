@@ -29,6 +29,20 @@
       #expect(try tool.run("tunnel", "init", "office", "home", "--folder", tool.folder.path).exitCode == 2)
     }
 
+    /// Files that could not work are not written; those for IPv6 listen there.
+    @Test(.enabled(if: isBuilt, "built without the trait Tunnel")) func endpointsOfInit() throws {
+      let tool = try Tool()
+      for endpoint in ["vpn.example.org", "a\"b:1", "192.0.2.1:0"] {
+        let made = try tool.run("tunnel", "init", "x", "y", "--folder", tool.folder.path, "--endpoint", endpoint)
+        #expect(made.exitCode != 0)
+      }
+      let made = try tool.run(
+        "tunnel", "init", "x", "y", "--folder", tool.folder.path, "--endpoint", "[2001:db8::1]:4500")
+      #expect(made.exitCode == 0)
+      #expect(try String(contentsOfFile: tool.path("x.toml"), encoding: .utf8).contains("listen = \"[::]:4500\""))
+      #expect(try String(contentsOfFile: tool.path("y.toml"), encoding: .utf8).contains("listen = \"[::]:0\""))
+    }
+
     @Test(.enabled(if: isBuilt, "built without the trait Tunnel")) func mistakesAreNamedWithTheirLines() throws {
       let tool = try Tool()
       let file = tool.path("bad.toml")

@@ -102,13 +102,26 @@
         problems(start + peer + "end-point = \"a:1\"") == [
           "t.toml:4: unknown key \"end-point\"; did you mean \"endpoint\"?"
         ])
-      #expect(problems(start + peer + peer) == ["t.toml:2: peer: peer 2 has the public-key of another peer"])
+      #expect(problems(start + peer + peer) == ["t.toml:4: peer: peer 2 has the public-key of another peer"])
       let other = "[[peer]]\npublic-key = \"\(StaticKey().publicKey.text)\"\n"
       let allowed = "allowed-ips = [\"10.0.0.0/8\"]\n"
       #expect(
         problems(start + peer + allowed + other + allowed) == [
-          "t.toml:2: peer: 10.0.0.0/8 is in the allowed-ips of both peer 1 and peer 2"
+          "t.toml:5: peer: 10.0.0.0/8 is in the allowed-ips of both peer 1 and peer 2"
         ])
+    }
+
+    /// What was taken once, and could not work.
+    @Test func whatCannotWork() {
+      let start = "private-key-file = \"k\"\n"
+      #expect(problems(start + "peer = [\"x\"]") == ["t.toml:2: peer: must be tables, each with [[peer]] above it"])
+      #expect(
+        problems(start + "mtu = 1000\naddresses = [\"fd00::1/64\"]") == [
+          "t.toml:2: mtu: must be at least 1280 for the IPv6 addresses in the tunnel"
+        ])
+      let peer = "[[peer]]\npublic-key = \"\(key)\"\n"
+      #expect(problems(start + peer + "endpoint = \"192.0.2.1:0\"").count == 1)
+      #expect(problems("private-key-file = \"k\"\r\nmtu = 1\r\n").first?.hasPrefix("t.toml:2:") == true)
     }
 
     /// All of it is said at once, in the order of the file.

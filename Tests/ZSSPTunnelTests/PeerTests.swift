@@ -37,11 +37,20 @@ struct PeerTests {
     #expect(liveness.unansweredSince == 0)
   }
 
+  /// Who keeps a way open learns by it that the peer was started again.
   @Test func silenceIsFilledWhereThatIsWanted() {
     var liveness = Liveness()
-    #expect(liveness.check(at: 25 * second, lastReceived: 0, keepalive: 25) == .keepalive)
-    #expect(liveness.check(at: 49 * second, lastReceived: 0, keepalive: 25) == .nothing)
-    #expect(liveness.check(at: 50 * second, lastReceived: 0, keepalive: 25) == .keepalive)
+    func check(_ time: Int64, lastReceived: Int64) -> Liveness.Action {
+      liveness.check(at: time * second, lastReceived: lastReceived * second, keepalive: 25)
+    }
+    #expect(check(25, lastReceived: 0) == .keepalive)
+    #expect(check(26, lastReceived: 0) == .question)
+    #expect(check(27, lastReceived: 26) == .nothing)
+    #expect(check(50, lastReceived: 26) == .nothing)
+    #expect(check(51, lastReceived: 26) == .keepalive)
+    #expect(check(52, lastReceived: 26) == .question)
+    #expect(liveness.isSilent(lastReceived: 26 * second))
+    #expect(check(56, lastReceived: 26) == .newSession)
   }
 
   @Test func theOldestPacketLeaves() {
@@ -92,6 +101,11 @@ struct PeerTests {
     // Larger packets than the way takes are cut by the protocol.
     #expect(sizes(9000, nil, path: 1500) == [9000, 1452, 1])
     #expect(sizes(nil, 1232, path: 1500) == [1200, 1232, 0])
+    #expect(sizes(nil, nil, path: 1300) == [1220, 1252, 0])
+    // A device with less than IPv6 needs would lose it without a word.
+    configuration.addresses = [IPPrefix("fd00::1/64")].compactMap { $0 }
+    #expect(sizes(nil, nil, path: 1300) == [1280, 1252, 1])
+    #expect(sizes(nil, 1232, path: 1500) == [1280, 1232, 1])
   }
 
   /// The routes of networks that the device is in are the system's; the route to everything does not replace its own.
@@ -100,8 +114,8 @@ struct PeerTests {
     let prefixes = ["10.0.0.2/32", "10.1.0.0/16", "0.0.0.0/0", "fd00::2/128"].compactMap { IPPrefix($0) }
     #expect(
       NetworkPlan.routes(prefixes, addresses, device: "d") == [
-        "route replace 10.1.0.0/16 dev d", "route replace 0.0.0.0/1 dev d", "route replace 128.0.0.0/1 dev d",
-        "route replace fd00::2/128 dev d",
+        "route add 10.1.0.0/16 dev d", "route add 0.0.0.0/1 dev d", "route add 128.0.0.0/1 dev d",
+        "route add fd00::2/128 dev d",
       ])
   }
 }

@@ -43,6 +43,15 @@ int czssp_become(uint32_t user, uint32_t group);
 /// @return 0, -ENOENT if there is none.
 int czssp_find_user(const char *name, uint32_t *user, uint32_t *group);
 
+/// Whether a user with a group may write to a file, or make files in a folder: 1 or 0; -EPERM if only root can tell.
+int czssp_may_write(uint32_t user, uint32_t group, const char *path);
+
+/// Makes a folder, or takes the one that is there if nobody else can have put anything into it: -ENOTDIR for what is no folder, or a link to
+/// one; -EPERM for another user's who is not root, and for one that others may write to.
+int czssp_own_folder(const char *path, unsigned mode);
+/// Makes a file for its owner alone (0600) and locks it until the descriptor, which is answered, is closed. -EWOULDBLOCK if somebody has it.
+int czssp_lock_file(const char *path);
+
 /// Listens on a local socket, which is made for its owner alone (0600). What lies there is replaced unless somebody answers on it, which is
 /// -EADDRINUSE.
 int czssp_control_listen(const char *path);

@@ -21,6 +21,7 @@
       for password in configuration.peers.compactMap(\.oneTimePasswordFile) { _ = try OneTimePassword.read(password) }
       _ = try TunnelUp.endpoint(configuration)
       if let store = configuration.store { _ = try StoreLocation(store) }
+      try TunnelStore.check(configuration)
       Terminal.output(TunnelExplanation.text(configuration, key.publicKey))
     }
   }

@@ -46,12 +46,14 @@
   }
 
   extension TunnelError {
-    /// What the user can mend has exit code 2, what happened to a tunnel that was fine has exit code 1.
+    /// What is wrong with the file or the arguments has exit code 2, and what depends on the system, which may get better, 1.
     var commandFailure: CommandFailure {
       switch self {
+      // Its address may come to the machine later.
+      case .endpoint(.bindFailed), .endpoint(.open): .failed("\(self)")
       case .endpoint(let error): error.commandFailure
-      case .hookFailed: .failed("\(self)")
-      case .setUp, .inUse, .notRunning, .refused: .usage("\(self)")
+      case .hookFailed, .setUp, .deviceFailed: .failed("\(self)")
+      case .inUse, .notRunning, .refused: .usage("\(self)")
       }
     }
   }
@@ -89,7 +91,11 @@
       let name = try tunnel.name()
       _ = try ask(.down, of: name)
       // It is down when nobody answers any more.
-      for _ in 0..<200 where ControlClient.interfaces.contains(name) { try await Task.sleep(for: .milliseconds(50)) }
+      for _ in 0..<600 {
+        guard ControlClient.isRunning(name) else { return }
+        try await Task.sleep(for: .milliseconds(50))
+      }
+      throw CommandFailure.failed("\(name): is not down after 30 seconds; its log says why")
     }
   }
 #endif

@@ -28,6 +28,10 @@
       guard hosts.count == 2, hosts[0] != hosts[1] else {
         throw ValidationError("name two hosts: zssp tunnel init office home")
       }
+      guard PeerConfiguration.isEndpoint(endpoint) else {
+        throw ValidationError(
+          "--endpoint \(endpoint): must be like vpn.example.org:4500, 192.0.2.1:4500 or [2001:db8::1]:4500")
+      }
       for host in hosts where !TunnelConfiguration.isInterfaceName(host) {
         throw ValidationError(
           "\(host): must be 1 to 15 letters, digits, - or _, for the device is called so on the other host")
@@ -36,11 +40,13 @@
 
     func run() throws {
       let keys = [StaticKey(), StaticKey()]
+      let port = endpoint.split(separator: ":").last.map(String.init) ?? "4500"
+      let any = endpoint.hasPrefix("[") ? "[::]" : "0.0.0.0"
       for (index, host) in hosts.enumerated() {
         let text = TunnelTemplate.text(
           TunnelTemplate.Host(
             name: host, peer: hosts[1 - index], peerKey: keys[1 - index].publicKey.text, number: index + 1,
-            listen: index == 0 ? endpoint.split(separator: ":").last.map(String.init) ?? "4500" : "0",
+            listen: "\(any):\(index == 0 ? port : "0")",
             endpoint: index == 0 ? nil : endpoint))
         try PrivateFile.write(keys[index].pem, to: "\(folder)/\(host).pem", replaces: force)
         try PrivateFile.write(text, to: "\(folder)/\(host).toml", replaces: force)
@@ -70,7 +76,7 @@
 
         interface = "\(host.peer)"
         addresses = ["10.77.0.\(host.number)/24", "fd77::\(host.number)/64"]
-        listen = "0.0.0.0:\(host.listen)"
+        listen = "\(host.listen)"
         private-key-file = "\(host.name).pem"
 
         # Ratchets outlive a restart in a store, and only then.

@@ -24,8 +24,12 @@
     @Flag(help: "Stay until interrupted, and say on standard error what happens.")
     var foreground = false
 
+    @Flag(help: .hidden)
+    var background = false
+
     func run() async throws {
       let configuration = try TunnelFile.read(file)
+      try TunnelStore.check(configuration)
       guard foreground else { return try await Background.start(file, interface: configuration.interface) }
       let endpoint = try Self.endpoint(configuration)
       let store = try await Self.store(configuration)
@@ -33,8 +37,11 @@
         let enrolled = try await Self.enroll(configuration, store)
         _ = try await Interruption.cancelling(after: nil) {
           do throws(TunnelError) {
-            let tunnel = try await Tunnel.start(enrolled, endpoint: endpoint, store: store, log: Terminal.note)
+            let tunnel = try await Tunnel.start(
+              enrolled, endpoint: endpoint, store: store, keepsLog: background, log: Terminal.note)
             Terminal.note("\(tunnel.interface) is up")
+            // Whoever started this has read enough, and removes what it was written to.
+            tunnel.logFile?.takeOver()
             try await tunnel.run()
             Terminal.note("\(tunnel.interface) is down")
           } catch {
@@ -105,7 +112,7 @@
     static func start(_ file: String, interface: String) async throws {
       let process = Process()
       process.executableURL = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
-      process.arguments = ["tunnel", "up", "--foreground", file]
+      process.arguments = ["tunnel", "up", "--foreground", "--background", file]
       let log = "\(NSTemporaryDirectory())zssp-\(interface)-\(UUID().uuidString).log"
       guard FileManager.default.createFile(atPath: log, contents: nil, attributes: [.posixPermissions: 0o600]),
         let output = FileHandle(forWritingAtPath: log)

@@ -7,7 +7,7 @@ struct KeyLines {
   /// Looks for headers of tables, and for what stands before an equals sign. Several tables of one name are numbered from 0.
   init(_ text: String) {
     var (table, counts) = ("", [String: Int]())
-    for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+    for (index, line) in Self.lines(text).enumerated() {
       let content = line.drop { $0 == " " || $0 == "\t" }
       if content.hasPrefix("[[") {
         let name = Self.name(content.dropFirst(2).prefix { $0 != "]" })
@@ -27,6 +27,11 @@ struct KeyLines {
         }
       }
     }
+  }
+
+  private static func lines(_ text: String) -> [Substring] {
+    // As Swift has it, the end of a line of other systems is one character, and not this one.
+    text.split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }
   }
 
   /// The line of a key with its tables in front, as in `peer[1].endpoint`.

@@ -30,6 +30,11 @@
     /// Says that the value of a key is wrong.
     func fail(_ key: String, _ message: String) { problems.add(prefix + key, "\(key): \(message)") }
 
+    /// Says that one of several tables is wrong.
+    func fail(_ key: String, at index: Int, _ message: String) {
+      problems.add("\(prefix)\(key)[\(index)]", "\(key): \(message)")
+    }
+
     private mutating func value(_ key: String) -> (any TOMLValueConvertible)? {
       known.append(key)
       return table[key]
@@ -129,7 +134,7 @@
     /// Tables within.
     mutating func tables(_ key: String) -> [TableReader] {
       guard let value = value(key) else { return [] }
-      guard let array = value.array else {
+      guard let array = value.array, array.allSatisfy({ $0.table != nil }) else {
         fail(key, "must be tables, each with [[\(key)]] above it")
         return []
       }

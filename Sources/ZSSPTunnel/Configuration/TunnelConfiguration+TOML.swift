@@ -94,15 +94,21 @@
       if challenge == .challenge, flags.contains(.helloRequiresRatchet) {
         reader.fail("challenge", "\"always\" breaks the silence of mode \"persistent\": use \"auto\" or \"off\"")
       }
+      if let mtu, mtu < NetworkPlan.smallestV6MTU, carriesV6 {
+        reader.fail("mtu", "must be at least \(NetworkPlan.smallestV6MTU) for the IPv6 addresses in the tunnel")
+      }
       var owners: [IPPrefix: Int] = [:]
       var keys: Set<PublicKey> = []
       for (index, peer) in peers.enumerated() {
         let name = peer.name ?? "peer \(index + 1)"
-        if !keys.insert(peer.publicKey).inserted { reader.fail("peer", "\(name) has the public-key of another peer") }
+        if !keys.insert(peer.publicKey).inserted {
+          reader.fail("peer", at: index, "\(name) has the public-key of another peer")
+        }
         for prefix in peer.allowedIPs {
           if let other = owners.updateValue(index, forKey: prefix) {
             reader.fail(
-              "peer", "\(prefix) is in the allowed-ips of both \(peers[other].name ?? "peer \(other + 1)") and \(name)")
+              "peer", at: index,
+              "\(prefix) is in the allowed-ips of both \(peers[other].name ?? "peer \(other + 1)") and \(name)")
           }
         }
       }
@@ -173,8 +179,8 @@
     }
 
     /// Whether a text names a host and a port. Whether there is such a host is found out when it is needed.
-    static func isEndpoint(_ text: String) -> Bool {
-      if (try? SocketAddress(hostAndPort: text)) != nil { return true }
+    public static func isEndpoint(_ text: String) -> Bool {
+      if let address = try? SocketAddress(hostAndPort: text) { return address.port != 0 }
       let parts = text.split(separator: ":", omittingEmptySubsequences: false)
       guard parts.count == 2, let port = UInt16(parts[1]), port != 0, !parts[0].isEmpty else { return false }
       return parts[0].allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == ".") }

@@ -59,6 +59,9 @@ public struct TunnelConfiguration: Sendable {
     public init() {}
   }
 
+  /// Whether IPv6 goes through the tunnel.
+  var carriesV6: Bool { (addresses + peers.flatMap(\.allowedIPs)).contains { $0.address.family == .v6 } }
+
   /// The defaults, which are not enough: there is no private key, and no peer.
   public init() {}
 }

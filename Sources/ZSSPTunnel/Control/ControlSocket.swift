@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CZSSPTunnel
 import Foundation
+import Synchronization
 
 /// Lines of JSON over a local socket.
 enum ControlSocket {
@@ -57,10 +58,18 @@ public enum ControlClient {
     return try ControlSocket.read(ControlResponse.self, from: descriptor)
   }
 
-  /// The names of devices that have a control socket.
+  /// The names of tunnels that can be asked. A socket that a killed process left is none.
   public static var interfaces: [String] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: RunFolder.root)) ?? []
-    return names.filter { FileManager.default.fileExists(atPath: RunFolder(interface: $0).control) }.sorted()
+    return names.filter(isRunning).sorted()
+  }
+
+  /// Whether somebody would answer.
+  public static func isRunning(_ interface: String) -> Bool {
+    let descriptor = czssp_control_connect(RunFolder(interface: interface).control)
+    guard descriptor >= 0 else { return false }
+    close(descriptor)
+    return true
   }
 }
 
@@ -68,35 +77,56 @@ public enum ControlClient {
 final class ControlServer: Sendable {
   private let descriptor: CInt
   private let answer: @Sendable (ControlRequest) async -> ControlResponse
+  private let answered: @Sendable (ControlRequest) -> Void
+  private let isStopped = Atomic(false)
 
   /// Listens on a socket that only its owner can use.
-  init(path: String, _ answer: @escaping @Sendable (ControlRequest) async -> ControlResponse) throws(TunnelError) {
+  ///
+  /// - Parameters:
+  ///   - path: where the socket is made.
+  ///   - answer: finds the answer.
+  ///   - answered: is called when it was written.
+  init(
+    path: String, _ answer: @escaping @Sendable (ControlRequest) async -> ControlResponse,
+    answered: @escaping @Sendable (ControlRequest) -> Void
+  ) throws(TunnelError) {
     descriptor = czssp_control_listen(path)
     guard descriptor >= 0 else {
       throw .setUp(step: "cannot listen on \(path)", reason: String(cString: strerror(-descriptor)))
     }
-    self.answer = answer
+    (self.answer, self.answered) = (answer, answered)
     let thread = Thread { [self] in serve() }
     thread.name = "zssp-control"
     thread.start()
   }
 
+  // While anybody has this, the number is nobody else's.
+  deinit { close(descriptor) }
+
   /// Ends it. Nobody is listened to any more.
-  func stop() { shutdown(descriptor, CInt(SHUT_RDWR)) }
+  func stop() {
+    isStopped.store(true, ordering: .relaxed)
+    shutdown(descriptor, CInt(SHUT_RDWR))
+  }
 
   private func serve() {
-    while true {
+    while !isStopped.load(ordering: .relaxed) {
       let client = czssp_control_accept(descriptor)
-      guard client >= 0 else { break }
+      guard client >= 0 else {
+        // There are too many descriptors or too little memory, for now.
+        Thread.sleep(forTimeInterval: 0.1)
+        continue
+      }
       serve(client)
       close(client)
     }
-    close(descriptor)
   }
 
   private func serve(_ client: CInt) {
     do throws(TunnelError) {
       let request = try ControlSocket.read(ControlRequest.self, from: client)
+      // Who asked may have left; what was asked for holds.
+      defer { answered(request) }
       try ControlSocket.write(wait(for: request), to: client)
     } catch {
       // Whoever asked has left, or asked for something that there is not, and learns it if still there.

@@ -10,6 +10,8 @@ struct NetworkPlan {
   static let datagramOverhead = 48
   /// What is assumed where the way to no peer is known.
   static let usualPathMTU = 1500
+  /// What IPv4 needs, and more than IPv4 asks of every link.
+  static let smallestMTU = 576
   /// What IPv6 asks of every link.
   static let smallestV6MTU = 1280
 
@@ -21,11 +23,13 @@ struct NetworkPlan {
   /// A packet of the tunnel fits into one datagram, so that one that is lost costs one packet and not more.
   init(_ configuration: TunnelConfiguration, pathMTU: Int) {
     let fitting = pathMTU - Self.datagramOverhead
+    // With less the system takes IPv6 from the device. Packets are cut by the protocol then.
+    let smallest = configuration.carriesV6 ? Self.smallestV6MTU : Self.smallestMTU
     switch (configuration.mtu, configuration.datagram) {
     case (let mtu?, let datagram?): (self.mtu, self.datagram) = (mtu, datagram)
     case (let mtu?, nil): (self.mtu, datagram) = (mtu, min(mtu + Self.messageOverhead, max(fitting, 576)))
-    case (nil, let datagram?): (mtu, self.datagram) = (max(576, datagram - Self.messageOverhead), datagram)
-    case (nil, nil): (mtu, datagram) = (max(576, fitting - Self.messageOverhead), max(fitting, 608))
+    case (nil, let datagram?): (mtu, self.datagram) = (max(smallest, datagram - Self.messageOverhead), datagram)
+    case (nil, nil): (mtu, datagram) = (max(smallest, fitting - Self.messageOverhead), max(fitting, 608))
     }
   }
 
@@ -54,13 +58,20 @@ struct NetworkPlan {
     return lines + Self.routes(configuration.peers.flatMap(\.allowedIPs), configuration.addresses, device: device)
   }
 
-  /// Lines for `ip` that make routes. Networks that the device's addresses are in have theirs.
+  /// Lines for `ip` that make routes, each once. Networks that the device's addresses are in have theirs. A route that is there already is
+  /// somebody else's, and stays: `ip` refuses.
   static func routes(_ prefixes: [IPPrefix], _ addresses: [IPPrefix], device: String) -> [String] {
-    prefixes.filter { prefix in
+    routed(prefixes, addresses).map { "route add \($0) dev \(device)" }
+  }
+
+  /// The prefixes that need routes, each once.
+  static func routed(_ prefixes: [IPPrefix], _ addresses: [IPPrefix]) -> [IPPrefix] {
+    var known: Set<IPPrefix> = []
+    return prefixes.filter { prefix in
       !addresses.contains {
         $0.length < $0.address.family.width && $0.length <= prefix.length && $0.contains(prefix.address)
       }
-    }.flatMap(halves).map { "route replace \($0) dev \(device)" }
+    }.flatMap(halves).filter { known.insert($0).inserted }
   }
 
   /// The route to everything leaves the system's own alone, and is preferred, as two halves.
@@ -71,26 +82,25 @@ struct NetworkPlan {
     return [IPPrefix(prefix.address, length: 1), IPPrefix(second, length: 1)].compactMap { $0 }
   }
 
-  /// Lines that keep a peer's own address out of the tunnel where it lies in what goes through it, and those that undo them.
-  static func bypass(
+  /// The route that keeps a peer's own address out of the tunnel where it lies in what goes through it; nil if none is needed, or somebody
+  /// has made one.
+  static func routeAround(
     _ address: IPAddress, _ configuration: TunnelConfiguration
-  ) throws(TunnelError) -> (lines: [String], undo: [String]) {
-    let covered = configuration.peers.flatMap(\.allowedIPs).contains { $0.contains(address) }
-    guard configuration.routes, covered else { return ([], []) }
+  ) throws(TunnelError) -> RouteAround? {
+    guard configuration.routes, isCovered(address, configuration) else { return nil }
     let step = "cannot find the way to \(address)"
-    let result = try SystemCommand.ip(["route", "get", "\(address)"], step: step)
-    guard result.exitCode == 0, let line = result.output.split(separator: "\n").first else {
-      throw .setUp(step: step, reason: result.errors)
-    }
-    let words = line.split(separator: " ")
-    var way = ""
-    for name in ["via", "dev"] {
-      if let index = words.firstIndex(of: Substring(name)), index + 1 < words.count {
-        way += " \(name) \(words[index + 1])"
-      }
-    }
-    guard !words.contains("local"), let host = IPPrefix(address, length: address.family.width) else { return ([], []) }
-    return (["route replace \(host)\(way)"], ["route del \(host)\(way)"])
+    let family = address.family == .v4 ? "-4" : "-6"
+    let own = ["route", "show", "exact", "\(address)/\(address.family.width)"]
+    let existing = try SystemCommand.ip([family] + own, step: step)
+    guard existing.exitCode != 0 || existing.output.allSatisfy(\.isWhitespace) else { return nil }
+    let result = try SystemCommand.ip([family, "route", "get", "\(address)"], step: step)
+    guard result.exitCode == 0 else { throw .setUp(step: step, reason: result.errors) }
+    return RouteAround(to: address, output: result.output)
+  }
+
+  /// Whether packets to a peer's own address would go through the tunnel.
+  static func isCovered(_ address: IPAddress, _ configuration: TunnelConfiguration) -> Bool {
+    configuration.peers.flatMap(\.allowedIPs).contains { $0.contains(address) }
   }
 }
 

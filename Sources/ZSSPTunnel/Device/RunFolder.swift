@@ -2,51 +2,69 @@
 import CZSSPTunnel
 import Foundation
 
-/// The folder of a running tunnel, `/run/zssp/NAME`: its control socket, and how to undo what does not go with its device.
+/// The folder of a running tunnel, `/run/zssp/NAME`: its lock, its control socket, its log, and how to undo what does not go with its device.
 ///
 /// What has to be undone is written down before it is done. So it is undone at the next start at the latest, whatever ended the process.
+/// It is undone with all privileges: nobody else may write here, whoever the process becomes.
 struct RunFolder {
   /// The folder of all tunnels.
   static let root = "/run/zssp"
 
   let path: String
+  private let root: String
+  private let interface: String
 
   /// The folder of a device's name.
-  init(interface: String) { path = "\(Self.root)/\(interface)" }
+  init(interface: String, under root: String = Self.root) {
+    (path, self.root, self.interface) = ("\(root)/\(interface)", root, interface)
+  }
 
   /// The control socket.
   var control: String { "\(path)/control" }
   /// What the process in the background has to say.
   var log: String { "\(path)/log" }
+  private var lock: String { "\(path)/lock" }
   private var undo: String { "\(path)/undo" }
 
-  /// Makes the folder for this user alone.
-  func make() throws(TunnelError) {
-    do {
-      // Whom a tunnel becomes must be able to go through.
-      try FileManager.default.createDirectory(
-        atPath: Self.root, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
-      try FileManager.default.createDirectory(
-        atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-    } catch {
-      throw .setUp(step: "cannot make the folder \(path)", reason: "\(error.localizedDescription)")
+  /// Makes the folder for this user alone, and has it for this process alone: a device of this name may be in another network namespace.
+  ///
+  /// - Throws: ``TunnelError/inUse(interface:)`` if another process has it.
+  func claim() throws(TunnelError) -> FolderClaim {
+    // Whom a tunnel becomes must be able to go through.
+    for (folder, mode) in [(root, 0o755), (path, 0o700)] {
+      let error = czssp_own_folder(folder, CUnsignedInt(mode))
+      guard error == 0 else { throw .setUp(step: "cannot use the folder \(folder)", reason: Self.reason(error)) }
+    }
+    let descriptor = czssp_lock_file(lock)
+    guard descriptor != -EWOULDBLOCK else { throw .inUse(interface: interface) }
+    guard descriptor >= 0 else { throw .setUp(step: "cannot lock \(lock)", reason: Self.reason(descriptor)) }
+    return FolderClaim(descriptor)
+  }
+
+  private static func reason(_ error: CInt) -> String {
+    switch error {
+    case -EPERM: "it is another user's, or others may write to it; remove it"
+    case -ENOTDIR: "it is no folder, or a link; remove it"
+    default: String(cString: strerror(-error))
     }
   }
 
-  /// Gives the folder to the user that the process becomes.
+  /// Gives the control socket to the user that the process becomes. The rest stays who made it: the next start believes it.
   func give(to user: uid_t, _ group: gid_t) throws(TunnelError) {
-    for path in [path, control, undo] where FileManager.default.fileExists(atPath: path) {
-      guard chown(path, user, group) == 0 else {
-        throw .setUp(step: "cannot give \(path) to user \(user)", reason: String(cString: strerror(errno)))
-      }
+    // Somebody may have made the folder of all tunnels for root alone.
+    guard chmod(root, 0o755) == 0, chmod(path, 0o711) == 0, lchown(control, user, group) == 0 else {
+      throw .setUp(step: "cannot give \(control) to user \(user)", reason: String(cString: strerror(errno)))
     }
   }
 
-  /// Writes down the commands of `ip` that undo what is about to be done.
-  func remember(_ lines: [String]) throws(TunnelError) {
-    guard !lines.isEmpty else { return }
+  /// Writes down the routes that are about to be made.
+  func remember(_ routes: [RouteAround]) throws(TunnelError) {
     do {
-      let text = Data((lines.joined(separator: "\n") + "\n").utf8)
+      guard !routes.isEmpty else {
+        if FileManager.default.fileExists(atPath: undo) { try FileManager.default.removeItem(atPath: undo) }
+        return
+      }
+      let text = Data(routes.map { "\($0)\n" }.joined().utf8)
       try text.write(to: URL(filePath: undo), options: .atomic)
       try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: undo)
     } catch {
@@ -63,9 +81,12 @@ struct RunFolder {
     do {
       let text = try String(contentsOfFile: undo, encoding: .utf8)
       for line in text.split(separator: "\n") {
-        let result = try SystemCommand.ip(line.split(separator: " ").map(String.init), step: "undo")
-        let isGone = result.errors.contains("No such process") || result.errors.contains("Cannot find device")
-        if result.exitCode != 0, !isGone { failures.append("ip \(line): \(result.errors)") }
+        guard let route = RouteAround(line: line) else {
+          failures.append("\(undo): \"\(line)\" is no route that a tunnel makes; remove the file")
+          continue
+        }
+        let result = try SystemCommand.ip(route.arguments("del"), step: "undo")
+        if result.exitCode != 0, !result.saysGone { failures.append("route to \(route): \(result.errors)") }
       }
       if failures.isEmpty { try FileManager.default.removeItem(atPath: undo) }
     } catch {
@@ -74,10 +95,20 @@ struct RunFolder {
     return failures
   }
 
-  /// Removes the control socket, and the folder if nothing else is in it.
+  /// Removes the control socket and the lock, and the folder if nothing else is in it. Only for who has the claim.
   func clear() {
     unlink(control)
+    unlink(lock)
     // A folder with something in it stays: there is something to undo, or a log to read.
     rmdir(path)
   }
+}
+
+/// The right to a folder of a tunnel. It ends with the last reference, or with the process.
+final class FolderClaim: Sendable {
+  private let descriptor: CInt
+
+  fileprivate init(_ descriptor: CInt) { self.descriptor = descriptor }
+
+  deinit { close(descriptor) }
 }

@@ -8,6 +8,9 @@ enum SystemCommand {
     let exitCode: Int32
     let output: String
     let errors: String
+
+    /// Whether what was to be removed is not there.
+    var saysGone: Bool { errors.contains("No such process") || errors.contains("Cannot find device") }
   }
 
   /// Where `ip` is looked for: the path of a service may lack the folders of administrators.
@@ -18,9 +21,21 @@ enum SystemCommand {
     guard !lines.isEmpty else { return }
     let result = try ip(["-batch", "-"], input: lines.joined(separator: "\n") + "\n", step: step)
     guard result.exitCode == 0 else {
-      let reason = result.errors.split(separator: "\n").joined(separator: "; ")
-      throw .setUp(step: step, reason: "ip: \(reason)")
+      throw .setUp(step: step, reason: batchFailure(result.errors, lines))
     }
+  }
+
+  /// What `ip` says of a line, with the line that it names by its number only.
+  static func batchFailure(_ errors: String, _ lines: [String]) -> String {
+    let mark = "Command failed -:"
+    let words = errors.split(separator: "\n").map { text in
+      guard text.hasPrefix(mark), let number = Int(text.dropFirst(mark.count)), lines.indices.contains(number - 1)
+      else {
+        return String(text)
+      }
+      return "ip \(lines[number - 1])"
+    }
+    return words.reversed().joined(separator: ": ")
   }
 
   /// Runs `ip` with arguments.

@@ -31,9 +31,13 @@ final class TunDevice: Sendable {
 
   /// Reads a packet and the header in front of it.
   ///
-  /// - Returns: the bytes of both; nil when there is none for now, or the device is gone.
-  func read(into buffer: inout [UInt8]) -> Int? {
+  /// - Returns: the bytes of both; nil when there is none for now.
+  /// - Throws: ``TunnelError/deviceFailed(interface:reason:)`` if there will be none any more: somebody has removed the device.
+  func read(into buffer: inout [UInt8]) throws(TunnelError) -> Int? {
     let count = buffer.withUnsafeMutableBytes { czssp_tun_read(descriptor, $0.baseAddress, $0.count) }
+    guard count >= 0 || count == -Int(EAGAIN) else {
+      throw .deviceFailed(interface: name, reason: String(cString: strerror(CInt(-count))))
+    }
     return count > VirtioHeader.size ? count : nil
   }
 

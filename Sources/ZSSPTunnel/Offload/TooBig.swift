@@ -7,7 +7,7 @@ enum TooBig {
   /// As much of the packet is quoted as fits into what every host takes.
   private static let v4Quotation = 548
   private static let v6Quotation = 1232
-  private static let moreOrLaterFragment: UInt16 = 0x3FFF
+  private static let laterFragment: UInt16 = 0x1FFF
   private static let mayNotFragment: UInt16 = 0x4000
 
   /// The answer; nil where there must be none: to what may be fragmented, to errors of ICMP, and to what no single host has sent.
@@ -19,7 +19,7 @@ enum TooBig {
   private static func answerV4(_ packet: RawSpan, _ inner: InnerPacket, _ mtu: Int) -> [UInt8]? {
     let fragment = packet.load(UInt16.self, at: 6)
     let source = inner.source.bits >> 96
-    guard fragment & mayNotFragment != 0, fragment & moreOrLaterFragment & 0x1FFF == 0 else { return nil }
+    guard fragment & mayNotFragment != 0, fragment & laterFragment == 0 else { return nil }
     guard source != 0, source >> 28 != 0xE, source != 0xFFFF_FFFF, inner.destination.bits >> 124 != 0xE else {
       return nil
     }

@@ -3,7 +3,7 @@
 /// Whether a peer is still there. The protocol has no message for the end of a session, so that a peer which was started again, and knows
 /// nothing of it, is silent. A peer that gets packets and sends none is asked, and one that does not answer is given a new session.
 ///
-/// An idle tunnel is silent: nobody is asked who was sent nothing.
+/// An idle tunnel is silent: nobody is asked who was sent nothing. What keeps a way open counts as sent.
 struct Liveness {
   /// Packets without an answer for so long make a question…
   static let questionAfter = TunnelClock.second
@@ -32,6 +32,9 @@ struct Liveness {
     if unansweredSince == 0 { unansweredSince = now }
   }
 
+  /// Whether somebody waits for the peer in vain.
+  func isSilent(lastReceived: Int64) -> Bool { unansweredSince != 0 && lastReceived < unansweredSince }
+
   /// There is a new session.
   mutating func restart() { (unansweredSince, lastQuestion) = (0, 0) }
 
@@ -47,7 +50,8 @@ struct Liveness {
       if silence >= Self.questionAfter { return ask(now) }
     }
     if let keepalive, now - lastSent >= Int64(keepalive) * TunnelClock.second {
-      lastSent = now
+      // A peer that was started again knows nothing of the session, and is found out by its silence.
+      sent(at: now)
       return .keepalive
     }
     return .nothing

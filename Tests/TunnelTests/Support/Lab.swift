@@ -43,6 +43,11 @@ final class Lab: @unchecked Sendable {
 
   deinit {
     for program in programs where program.isRunning { program.send(SIGKILL) }
+    // Who gave up privileges leaves the folder to the next start.
+    for host in hosts {
+      let folder = URL(filePath: "/run/zssp/\(prefix)\(host.dropFirst(prefix.count + 1))")
+      try? FileManager.default.removeItem(at: folder)
+    }
     for host in hosts { _ = try? Program(["ip", "netns", "del", host]).finish() }
     do { try FileManager.default.removeItem(at: folder) } catch { Issue.record("\(error)") }
   }
@@ -123,6 +128,12 @@ final class Lab: @unchecked Sendable {
 
   /// Starts a tunnel, and returns when it is up. Its addresses are 10.99.0.N and fd99::N.
   func tunnel(_ host: String, number: Int, extra: String = "", peers: [Peer]) async throws -> Program {
+    try write(host, number: number, extra: extra, peers: peers)
+    return try await again(host)
+  }
+
+  /// Writes a tunnel's configuration file.
+  func write(_ host: String, number: Int, extra: String = "", peers: [Peer]) throws {
     _ = try key(host)
     var text = """
       interface = "\(device(host))"
@@ -144,7 +155,6 @@ final class Lab: @unchecked Sendable {
         """
     }
     try text.write(toFile: path("\(host).toml"), atomically: true, encoding: .utf8)
-    return try await again(host)
   }
 
   /// Starts a host's tunnel again, from the file that is there.
@@ -158,6 +168,21 @@ final class Lab: @unchecked Sendable {
   func show(_ host: String) throws -> [String: Any] {
     let text = try run("\(Self.zssp()) tunnel show --json \(device(host))")
     return try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+  }
+
+  /// The length of the ratchet with a host's only peer.
+  func ratchetLength(_ host: String) throws -> Int {
+    let peer = (try show(host)["peers"] as? [[String: Any]])?.first
+    return (peer?["ratchetLength"] as? NSNumber)?.intValue ?? 0
+  }
+
+  /// Waits until something is so.
+  func waits(attempts: Int = 200, _ condition: () throws -> Bool) async throws {
+    for _ in 0..<attempts {
+      if try condition() { return }
+      try await Task.sleep(for: .milliseconds(50))
+    }
+    Issue.record("what was waited for did not come")
   }
 
   /// How many packets were dropped for a reason.

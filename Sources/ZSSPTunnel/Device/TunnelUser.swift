@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+import CZSSPTunnel
+import Foundation
+
+/// Whom a tunnel becomes when everything is set up.
+public struct TunnelUser: Sendable {
+  private let name: String
+  private let user: UInt32
+  private let group: UInt32
+
+  /// Finds a user.
+  ///
+  /// - Throws: ``TunnelError/refused(_:)`` if there is none of this name.
+  public init(_ name: String) throws(TunnelError) {
+    var (user, group) = (0 as UInt32, 0 as UInt32)
+    let error = czssp_find_user(name, &user, &group)
+    guard error == 0 else {
+      throw .refused(
+        "user \"\(name)\": \(error == -ENOENT ? "there is no such user" : String(cString: strerror(-error)))")
+    }
+    (self.name, self.user, self.group) = (name, user, group)
+  }
+
+  /// Whether the user may write to a file or in a folder; nil if only root can tell.
+  public func mayWrite(_ path: String) -> Bool? {
+    let answer = czssp_may_write(user, group, path)
+    return answer < 0 ? nil : answer == 1
+  }
+
+  /// Becomes this user, for good.
+  func become(_ folder: RunFolder) throws(TunnelError) {
+    try folder.give(to: user, group)
+    let error = czssp_become(user, group)
+    guard error == 0 else { throw .setUp(step: "cannot become \(name)", reason: String(cString: strerror(-error))) }
+  }
+}

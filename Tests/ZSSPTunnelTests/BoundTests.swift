@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+@testable import ZSSPTunnel
+
+/// What strangers, and those who flood, cannot make grow.
+struct BoundTests {
+  /// Packets that go nowhere use up a turn of the event loop like others.
+  @Test func everyPacketCounts() {
+    var budget = ReadBudget()
+    var packets = 0
+    while !budget.isSpent {
+      budget.spend(0)
+      packets += 1
+    }
+    #expect(packets == ReadBudget.limit / ReadBudget.packetCost)
+  }
+
+  @Test func strangersWriteSomeLines() {
+    var lines = LineLimit()
+    let written = (0..<1000).filter { lines.allows(at: Int64($0)).isAllowed }
+    #expect(written.count == LineLimit.lines)
+    let next = lines.allows(at: LineLimit.period)
+    #expect(next.isAllowed && next.omitted == 1000 - LineLimit.lines)
+    let last = lines.allows(at: 2 * LineLimit.period)
+    #expect(last.isAllowed && last.omitted == 0)
+  }
+
+  @Test func theLogKeepsItsNewestLines() throws {
+    let path = FileManager.default.temporaryDirectory.appending(path: "zssp-log-\(UUID().uuidString)").path
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let log = try TunnelLog(path: path)
+    let writer = try #require(FileHandle(forWritingAtPath: path))
+    for number in 0..<30_000 {
+      try writer.seekToEnd()
+      try writer.write(
+        contentsOf: Data("line \(number) of those that are many and long enough to fill the file\n".utf8))
+      if number % 100 == 99 { log.bound() }
+    }
+    let text = try String(contentsOfFile: path, encoding: .utf8)
+    #expect(text.utf8.count <= TunnelLog.limit && text.utf8.count >= TunnelLog.limit / 4)
+    #expect(
+      text.hasPrefix("line ") && text.hasSuffix("line 29999 of those that are many and long enough to fill the file\n"))
+  }
+}
