@@ -21,10 +21,13 @@ final class StoreCore: Sendable {
     var marks: [[UInt8]] = []
   }
 
-  init(_ keyValues: any KeyValues, _ options: EtcdStoreOptions, _ provider: any CryptoProvider, _ head: Head) {
+  init(
+    _ keyValues: any KeyValues, _ options: EtcdStoreOptions, _ provider: any CryptoProvider, _ head: Head,
+    age: Fence.Age = Fence.Age()
+  ) {
     (self.keyValues, self.options, self.provider, self.head) = (keyValues, options, provider, head)
     keys = Keys(prefix: options.prefix)
-    fence = Fence(keyValues, keys, name: .name())
+    fence = Fence(keyValues, keys, name: .name(), age: age)
   }
 
   var codec: SecretsCodec { head.codec }
@@ -70,15 +73,29 @@ final class StoreCore: Sendable {
 
   // MARK: Calls
 
-  /// The row of a peer, and whether there is a mark.
-  func read(_ peer: PublicKey, mark: [UInt8]? = nil) async throws(CallFailure) -> (held: HeldRow, isMarked: Bool) {
+  /// The row of a peer.
+  func read(_ peer: PublicKey) async throws(CallFailure) -> HeldRow { try await read([peer], mark: nil).held[0] }
+
+  /// The rows of a few peers and what a mark tells, as of one moment.
+  func read(
+    _ peers: [PublicKey], mark: [UInt8]?
+  ) async throws(CallFailure) -> (held: [HeldRow], mark: MarkReading?) {
     var request = Etcdserverpb_TxnRequest()
     // A row that is missing because all of the store is would be taken for that of an unknown peer.
     request.compare = [.created(keys.head, at: head.revision)]
-    request.success = [.get(keys.peer(peer))] + (mark.map { [.get($0)] } ?? [])
+    request.success = peers.map { .get(keys.peer($0)) }
+    // Whoever removes a mark that may still be asked for removes the fence with it.
+    if let mark { request.success += [.get(mark), .get(fence.key)] }
     let response = try await keyValues.transact(request)
     guard response.succeeded else { throw .refused(.replaced(prefix: options.prefix)) }
-    return (try held(response.read(0), peer), mark != nil && response.read(1) != nil)
+    var rows: [HeldRow] = []
+    for (index, peer) in peers.enumerated() { rows.append(try held(response.read(index), peer)) }
+    guard mark != nil else { return (rows, nil) }
+    return (
+      rows,
+      MarkReading(
+        isThere: response.read(peers.count) != nil, fenceMade: response.read(peers.count + 1)?.createRevision)
+    )
   }
 
   /// Makes a row `new` if it is still as it was held, and with it the index.
