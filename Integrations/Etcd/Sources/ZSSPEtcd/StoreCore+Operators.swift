@@ -14,11 +14,17 @@ extension StoreCore {
       var request = Etcdserverpb_RangeRequest(
         prefix: prefix, after: found.last.map { [UInt8]($0.key) }, limit: Self.pageSize, keysOnly: keysOnly)
       request.revision = revision
-      let page = try await repeated { () async throws(CallFailure) -> Etcdserverpb_RangeResponse? in
+      // A store that was removed is not an empty one.
+      var look = Etcdserverpb_TxnRequest()
+      (look.compare, look.success) = ([.created(keys.head, at: head.revision)], [.range(request)])
+      let response = try await repeated { () async throws(CallFailure) -> Etcdserverpb_TxnResponse? in
         try await fence.settle()
-        return try await keyValues.range(request)
+        let response = try await keyValues.transact(look)
+        guard response.succeeded else { throw .refused(.replaced(prefix: options.prefix)) }
+        return response
       }
-      if revision == 0 { revision = page.header.revision }
+      guard let page = response.responses.first?.responseRange else { throw .unreachable(reason: "half an answer") }
+      if revision == 0 { revision = response.header.revision }
       found += page.kvs
       isComplete = !page.more || page.kvs.isEmpty
     }
