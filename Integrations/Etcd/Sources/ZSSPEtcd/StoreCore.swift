@@ -38,7 +38,13 @@ final class StoreCore: Sendable {
   func repeated<Result>(
     _ body: () async throws(CallFailure) -> Result?
   ) async throws(EtcdStoreError) -> Result {
-    try await Self.repeated(options, body) { self.state.withLock { $0.statistics.repeatedCalls += 1 } }
+    try await Self.repeated(options) { () async throws(CallFailure) -> Result? in
+      // Of a store that was closed nothing more comes.
+      guard !state.withLock({ $0.isClosed }) else { throw .refused(.closed) }
+      return try await body()
+    } _: {
+      state.withLock { $0.statistics.repeatedCalls += 1 }
+    }
   }
 
   static func repeated<Result>(
@@ -58,17 +64,18 @@ final class StoreCore: Sendable {
         if case .refused(let error) = error { throw error }
         guard clock.now + pause < deadline else { throw error.error }
         onRepeat()
-        await Self.wait(pause)
+        guard await Self.wait(pause) else { throw error.error }
         pause = min(pause * 2, options.pause.longest)
       }
     }
   }
 
-  /// Waits for a random time from half of `pause` to all of it.
-  private static func wait(_ pause: Duration) async {
-    do { try await Task.sleep(for: pause * .random(in: 0.5...1)) } catch {
-      // Cancelled: nobody waits for the answer, and the next call says so.
-    }
+  /// Waits for a random time from half of `pause` to all of it; false if the task was cancelled.
+  private static func wait(_ pause: Duration) async -> Bool {
+    do {
+      try await Task.sleep(for: pause * .random(in: 0.5...1))
+      return true
+    } catch { return false }
   }
 
   // MARK: Calls
@@ -131,7 +138,10 @@ final class StoreCore: Sendable {
       throw error
     }
     isDone = response.succeeded
-    if response.succeeded { return nil }
+    if response.succeeded {
+      await self.fence.refresh(fence, now: response.header.revision)
+      return nil
+    }
     guard response.read(0)?.createRevision == head.revision else { throw .refused(.replaced(prefix: options.prefix)) }
     if response.read(1)?.modRevision != fence { await self.fence.fall(fence, isInDoubt: false) }
     return try self.held(response.read(2), peer)
