@@ -42,7 +42,8 @@ public final class EtcdRatchetStore: RatchetStore {
     }
   }
 
-  /// Does what is asked; a swap is durable when it is answered. Takes up to ``EtcdStoreOptions/timeout`` and a call.
+  /// Does what is asked; a swap is durable when it is answered. Calls are repeated for
+  /// ``EtcdStoreOptions/timeout``; those that one try consists of, up to four, may each take ``EtcdStoreOptions/callTimeout`` more.
   public func answer(_ request: StoreRequest) async -> StoreAnswer {
     let core = core
     // What was begun is brought to its end, whether or not somebody waits for it.
@@ -67,7 +68,8 @@ public final class EtcdRatchetStore: RatchetStore {
   /// - Parameters:
   ///   - rows: what to store; an empty row removes what there is.
   ///   - replaces: whether they take the place of others that are stored for these peers.
-  /// - Throws: ``EtcdStoreError/conflict(peers:)`` if not and there are any, and then nothing was stored;
+  /// - Throws: ``EtcdStoreError/conflict(peers:)`` if not and there are any, and then nothing was stored
+  ///   (one that comes meanwhile ends what is left);
   ///   ``EtcdStoreError/incomplete(stored:of:reason:)`` if etcd failed after the first groups.
   public func store(_ rows: [PublicKey: RatchetRow], replaces: Bool) async throws(EtcdStoreError) {
     try await core.store(rows, replaces: replaces)
