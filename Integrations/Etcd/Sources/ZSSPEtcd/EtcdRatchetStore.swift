@@ -22,7 +22,7 @@ public final class EtcdRatchetStore: RatchetStore {
   ///   - options: where etcd is.
   ///   - provider: for the tags by which states are found, and the encryption if there is a key.
   ///   - creates: whether a store is made if there is none.
-  /// - Throws: ``EtcdStoreError``, which says what to do; nothing in etcd was changed.
+  /// - Throws: ``EtcdStoreError``, which says what to do; an empty store is the most that was made.
   public static func open(
     _ options: EtcdStoreOptions, provider: any CryptoProvider, creates: Bool = true
   ) async throws(EtcdStoreError) -> EtcdRatchetStore {

@@ -130,7 +130,7 @@ final class StoreCore: Sendable {
     do throws(CallFailure) {
       response = try await keyValues.transact(request)
     } catch {
-      // Refused writes were not done. All others may be done at any time until the fence is raised.
+      // What was refused is not done later. All others may be done at any time until the fence is raised.
       if case .unknown = error {
         state.withLock { $0.statistics.unknownOutcomes += 1 }
         await self.fence.fall(fence, isInDoubt: true)
