@@ -10,7 +10,8 @@ public import ZSSPNIO
 public protocol KeptRatchets: RatchetStore {
   /// What is kept for each peer.
   func everything() async throws(CommandFailure) -> [PublicKey: RatchetRow]
-  /// Stores all of the rows or none; with `replaces` also in the place of others.
+  /// Stores all of the rows or none; with `replaces` also in the place of others. A store over a network may do this in
+  /// groups, and then says how many were stored.
   func put(_ rows: [PublicKey: RatchetRow], replaces: Bool) async throws(CommandFailure)
   /// What is wrong with it.
   func problems() async throws(CommandFailure) -> [String]

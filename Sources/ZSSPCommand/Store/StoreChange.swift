@@ -27,7 +27,8 @@ struct StoreImportOTP: AsyncParsableCommand {
       guard force || held == .empty else {
         throw CommandFailure.usage("\(arguments.store): there is a ratchet for this peer; --force replaces it")
       }
-      try await store.put([key: RatchetRow(RatchetPair(state))], replaces: true)
+      // Another process may store one in this moment, where the store can be shared.
+      try await store.put([key: RatchetRow(RatchetPair(state))], replaces: force)
     }
   }
 }
@@ -89,7 +90,9 @@ struct StoreExport: AsyncParsableCommand {
 
 struct StoreImport: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "import", abstract: "Add the ratchets of an exported file to a store: all of them or none.")
+    commandName: "import",
+    abstract: "Add the ratchets of an exported file to a store: all of them or none.",
+    discussion: "A store over a network takes many of them in groups, and says how many it has if it fails on the way.")
 
   @OptionGroup var arguments: StoreArguments
 
@@ -111,7 +114,7 @@ struct StoreImport: AsyncParsableCommand {
           "\(arguments.store): has other ratchets for \(others.count) of the peers in \(file), among them \(peer.text); --force replaces them, nothing was changed"
         )
       }
-      try await store.put(rows, replaces: true)
+      try await store.put(rows, replaces: force)
     }
     Terminal.note("imported the ratchets of \(rows.count) peers")
   }

@@ -24,7 +24,8 @@ enum StoreLocation: Equatable, CustomStringConvertible {
     case "sqlite" where scheme != text: self = .sqlite(rest)
     case let other where other != text && StoreKind.named(other) != nil: self = .other(text)
     case "etcd" where rest.hasPrefix("//"):
-      throw .usage("--store \(text): this zssp has no stores in etcd; zssp-etcd has (Integrations/Etcd)")
+      // The text is not repeated: a password may be in it by mistake.
+      throw .usage("--store etcd://…: this zssp has no stores in etcd; zssp-etcd has (Integrations/Etcd)")
     default: self = try Self.found(text)
     }
     guard path != "" else { throw .usage("--store \(text): a path is missing") }

@@ -78,7 +78,7 @@ final class Connection: Sendable {
   private static func failure(_ error: RPCError, _ node: EtcdStoreOptions.Node) -> CallFailure {
     let reason = error.cause.map { "\(node): \(error.message) (\($0))" } ?? "\(node): \(error.message)"
     return switch error.code {
-    // etcd checks all this before it proposes anything to the cluster.
+    // etcd checks all this before it proposes anything to the cluster; that its database is full, also when it has done a write.
     case .resourceExhausted where !error.message.contains("space"): .busy(reason)
     case .invalidArgument, .notFound, .alreadyExists, .permissionDenied, .failedPrecondition, .outOfRange,
       .unimplemented, .unauthenticated, .resourceExhausted:

@@ -32,12 +32,12 @@ extension EtcdStoreOptions {
       case "server-name": tls.serverName = value
       case "password-file": passwordFile = value
       case "tls" where value == "off" || value == "on": isTLSOff = value == "off"
-      case "tls": throw parts.failure("tls=\(value): must be on or off")
+      case "tls": throw parts.failure("tls must be on or off")
       case "timeout": timeout = try parts.seconds(name, value)
       case "call-timeout": callTimeout = try parts.seconds(name, value)
       default:
         throw parts.failure(
-          "unknown option '\(name)'; there are ca, cert, key, server-name, tls, password-file, timeout, call-timeout")
+          "there is an unknown option; known are ca, cert, key, server-name, tls, password-file, timeout, call-timeout")
       }
     }
     guard !isTLSOff || tls == TLS() else {
@@ -53,17 +53,17 @@ extension EtcdStoreOptions {
 }
 
 /// The parts of a location, before anything is made of them.
+///
+/// A password may be anywhere in it by mistake, so messages repeat no part that was not understood: names of known options at most.
 private struct LocationParts {
-  let location: String
   let user: String?
   let hosts: Substring
   let prefix: String?
   let query: Substring
 
   init(_ location: String) throws(EtcdStoreError) {
-    self.location = location
     guard location.hasPrefix("etcd://") else {
-      throw .badLocation(location, reason: "does not begin with etcd://")
+      throw Self.failure("does not begin with etcd://")
     }
     let rest = location.dropFirst("etcd://".count)
     let beforeQuery = rest.prefix { $0 != "?" }
@@ -71,26 +71,29 @@ private struct LocationParts {
     let authority = beforeQuery.prefix { $0 != "/" }
     let path = beforeQuery.dropFirst(authority.count)
     prefix = path.count > 1 ? String(path) : nil
+    guard !path.contains("@"), !query.contains("@") else {
+      throw Self.failure(
+        "there is an @ behind the hosts: a password must not be written here, and in a value an @ is written %40")
+    }
     let end = authority.lastIndex(of: "@")
     hosts = end.map { authority[authority.index(after: $0)...] } ?? authority
     let name = end.map { authority[..<$0] }
-    // The text is not repeated: it has a password.
     guard name?.contains(":") != true else {
-      throw .badLocation(
-        "etcd://…",
-        reason: "a password must not be written here; use password-file=FILE or \(EtcdStoreOptions.passwordVariable)")
+      throw Self.failure(
+        "a password must not be written here; use password-file=FILE or \(EtcdStoreOptions.passwordVariable)")
     }
     guard let name else {
       user = nil
       return
     }
     guard let decoded = name.removingPercentEncoding, !decoded.isEmpty else {
-      throw .badLocation(location, reason: "the user in front of the @ is missing, or not what %-encoding is")
+      throw Self.failure("the user in front of the @ is missing, or not what %-encoding is")
     }
     user = decoded
   }
 
-  func failure(_ reason: String) -> EtcdStoreError { .badLocation(location, reason: reason) }
+  static func failure(_ reason: String) -> EtcdStoreError { .badLocation("etcd://…", reason: reason) }
+  func failure(_ reason: String) -> EtcdStoreError { Self.failure(reason) }
 
   func nodes() throws(EtcdStoreError) -> [EtcdStoreOptions.Node] {
     guard !hosts.isEmpty else { throw failure("no host is named") }
@@ -105,12 +108,14 @@ private struct LocationParts {
     if text.hasPrefix("[") {
       host = text.dropFirst().prefix { $0 != "]" }
       rest = text.dropFirst(host.count + 2)
-      guard text.dropFirst(host.count + 1).hasPrefix("]") else { throw failure("'\(text)': a ] is missing") }
+      guard text.dropFirst(host.count + 1).hasPrefix("]") else {
+        throw failure("a ] is missing behind an IPv6 address")
+      }
     }
-    guard !host.isEmpty else { throw failure("'\(text)': a host is missing") }
+    guard !host.isEmpty else { throw failure("a host is missing") }
     guard !rest.isEmpty else { return EtcdStoreOptions.Node(host: String(host)) }
     guard rest.hasPrefix(":"), let port = UInt16(rest.dropFirst()), port > 0 else {
-      throw failure("'\(text)': not a host and a port; an IPv6 address needs brackets")
+      throw failure("there is something else than a host and a port; an IPv6 address needs brackets")
     }
     return EtcdStoreOptions.Node(host: String(host), port: Int(port))
   }
@@ -120,9 +125,9 @@ private struct LocationParts {
     for option in query.split(separator: "&") {
       let name = option.prefix { $0 != "=" }
       guard let value = option.dropFirst(name.count + 1).removingPercentEncoding, !value.isEmpty else {
-        throw failure("option '\(name)': a value is missing, or not what %-encoding is")
+        throw failure("the value of an option is missing, or not what %-encoding is")
       }
-      guard !options.contains(where: { $0.0 == name }) else { throw failure("option '\(name)' is there twice") }
+      guard !options.contains(where: { $0.0 == name }) else { throw failure("an option is there twice") }
       options.append((String(name), value))
     }
     return options
@@ -130,7 +135,7 @@ private struct LocationParts {
 
   func seconds(_ name: String, _ value: String) throws(EtcdStoreError) -> Duration {
     guard let seconds = Double(value), seconds >= 0.001, seconds <= 3600 else {
-      throw failure("\(name)=\(value): must be a number of seconds, at most 3600")
+      throw failure("\(name) must be a number of seconds, at most 3600")
     }
     return .seconds(seconds)
   }
@@ -152,7 +157,7 @@ private struct LocationParts {
     // A user whom etcd knows by the name in a certificate needs no password; then nobody is to be named here.
     guard let password, !password.isEmpty else {
       throw failure(
-        "the user \(user) needs a password, in \(EtcdStoreOptions.passwordVariable) or in a file that password-file=FILE names"
+        "the user needs a password, in \(EtcdStoreOptions.passwordVariable) or in a file that password-file=FILE names"
       )
     }
     return EtcdStoreOptions.Credentials(user: user, password: password)

@@ -22,7 +22,7 @@ public final class EtcdRatchetStore: RatchetStore {
   ///   - options: where etcd is.
   ///   - provider: for the tags by which states are found, and the encryption if there is a key.
   ///   - creates: whether a store is made if there is none.
-  /// - Throws: ``EtcdStoreError``, which says what to do; nothing in etcd was changed.
+  /// - Throws: ``EtcdStoreError``, which says what to do; an empty store is the most that was made.
   public static func open(
     _ options: EtcdStoreOptions, provider: any CryptoProvider, creates: Bool = true
   ) async throws(EtcdStoreError) -> EtcdRatchetStore {
@@ -42,7 +42,8 @@ public final class EtcdRatchetStore: RatchetStore {
     }
   }
 
-  /// Does what is asked; a swap is durable when it is answered. Takes up to ``EtcdStoreOptions/timeout`` and a call.
+  /// Does what is asked; a swap is durable when it is answered. Calls are repeated for
+  /// ``EtcdStoreOptions/timeout``; those that one try consists of, up to four, may each take ``EtcdStoreOptions/callTimeout`` more.
   public func answer(_ request: StoreRequest) async -> StoreAnswer {
     let core = core
     // What was begun is brought to its end, whether or not somebody waits for it.
@@ -67,7 +68,8 @@ public final class EtcdRatchetStore: RatchetStore {
   /// - Parameters:
   ///   - rows: what to store; an empty row removes what there is.
   ///   - replaces: whether they take the place of others that are stored for these peers.
-  /// - Throws: ``EtcdStoreError/conflict(peers:)`` if not and there are any, and then nothing was stored;
+  /// - Throws: ``EtcdStoreError/conflict(peers:)`` if not and there are any, and then nothing was stored
+  ///   (one that comes meanwhile ends what is left);
   ///   ``EtcdStoreError/incomplete(stored:of:reason:)`` if etcd failed after the first groups.
   public func store(_ rows: [PublicKey: RatchetRow], replaces: Bool) async throws(EtcdStoreError) {
     try await core.store(rows, replaces: replaces)

@@ -55,7 +55,7 @@ public struct EtcdStoreOptions: Sendable {
   public var key: Secret?
   /// How long one call waits for its node, which is then left for the next.
   public var callTimeout = Duration.seconds(2)
-  /// How long a request may take, with all its calls. Longer than an election in the cluster, which by default takes one to two seconds.
+  /// How long a request goes on trying; calls that are under way then are still waited for. Longer than an election in the cluster, which by default takes one to two seconds.
   public var timeout = Duration.seconds(10)
   /// The pause before a call is repeated: at first, and at most. It doubles, and a random part of up to half is left out.
   public var pause = (first: Duration.milliseconds(50), longest: Duration.seconds(1))

@@ -18,12 +18,15 @@ struct Head: Sendable {
   ) async throws(EtcdStoreError) -> Head {
     let keys = Keys(prefix: options.prefix)
     return try await StoreCore.repeated(options) { () async throws(CallFailure) -> Head? in
-      if let found = try await keyValues.range(Etcdserverpb_RangeRequest(key: keys.head)).kvs.first {
+      // As of one moment: what another store makes between two looks would be taken for something else.
+      var look = Etcdserverpb_TxnRequest()
+      look.success = [.get(keys.head), .range(Etcdserverpb_RangeRequest(prefix: keys.all, limit: 1, keysOnly: true))]
+      let found = try await keyValues.transact(look)
+      if let found = found.read(0) {
         do throws(EtcdStoreError) { return try Head(found, options, provider) } catch { throw .refused(error) }
       }
       guard creates else { throw .refused(.missing(prefix: options.prefix)) }
-      let others = try await keyValues.range(Etcdserverpb_RangeRequest(prefix: keys.all, limit: 1, keysOnly: true))
-      guard others.kvs.isEmpty else { throw .refused(.notOurs(prefix: options.prefix)) }
+      guard found.read(1) == nil else { throw .refused(.notOurs(prefix: options.prefix)) }
       var head = Zsspetcd_StoredHead()
       head.version = version
       head.tagKey = Data(SecretsCodec.make(provider, key: options.key).kept)

@@ -16,7 +16,7 @@ enum CallFailure: Error, Sendable, Equatable {
   case unknown(String)
   /// It was not done. A later call may work.
   case busy(String)
-  /// It was not done, and will not be.
+  /// It will not be done later. Nor was it done, unless the database is full: etcd says so also of the write that fills it.
   case refused(EtcdStoreError)
 
   var error: EtcdStoreError {

@@ -27,19 +27,33 @@ struct Keys: Sendable {
 
   func fence(_ name: [UInt8]) -> [UInt8] { bytes("fences/\(name.hexadecimal)") }
 
-  /// Says that a write was done, where its row cannot: lies under its fence.
-  func mark(_ fence: [UInt8], _ write: [UInt8]) -> [UInt8] { fence + Array("/\(write.hexadecimal)".utf8) }
+  /// The name of a store in the key of its fence; nil if it is no such key.
+  func name(ofFence key: [UInt8]) -> [UInt8]? {
+    guard key.count == fences.count + 32, key.starts(with: fences) else { return nil }
+    return Self.bytes(hexadecimal: Array(key.suffix(32)))
+  }
+
+  /// What the marks of a store begin with, which has the fence of this name.
+  func marks(_ name: [UInt8]) -> [UInt8] { bytes("marks/\(name.hexadecimal)/") }
+
+  /// Says that a write was done, where its row cannot.
+  func mark(_ name: [UInt8], _ write: [UInt8]) -> [UInt8] { marks(name) + Array(write.hexadecimal.utf8) }
 
   /// The peer at the end of a key.
   static func peer(in key: some Collection<UInt8>) -> PublicKey? {
     let digits = Array(key.suffix(2 * PublicKey.size))
-    guard digits.count == 2 * PublicKey.size else { return nil }
+    guard digits.count == 2 * PublicKey.size, let bytes = bytes(hexadecimal: digits) else { return nil }
+    return PublicKey(bytes)
+  }
+
+  /// What digits stand for, of which there is an even number.
+  private static func bytes(hexadecimal digits: [UInt8]) -> [UInt8]? {
     var bytes: [UInt8] = []
     for index in stride(from: 0, to: digits.count, by: 2) {
       guard let byte = UInt8(String(decoding: digits[index...index + 1], as: UTF8.self), radix: 16) else { return nil }
       bytes.append(byte)
     }
-    return PublicKey(bytes)
+    return bytes
   }
 
   private func bytes(_ name: String) -> [UInt8] { Array("\(prefix)/\(name)".utf8) }

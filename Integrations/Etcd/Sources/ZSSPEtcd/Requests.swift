@@ -55,6 +55,12 @@ extension Etcdserverpb_RequestOp {
     operation.requestRange = Etcdserverpb_RangeRequest(key: key)
     return operation
   }
+
+  static func range(_ request: Etcdserverpb_RangeRequest) -> Self {
+    var operation = Self()
+    operation.requestRange = request
+    return operation
+  }
 }
 
 extension Etcdserverpb_Compare {
@@ -76,7 +82,7 @@ extension Etcdserverpb_Compare {
 }
 
 extension Etcdserverpb_TxnResponse {
-  /// The key that the `index`th operation read, if it is there.
+  /// The key, or the first of those, that the `index`th operation read, if it is there.
   func read(_ index: Int) -> Etcdserverpb_KeyValue? {
     responses.indices.contains(index) ? responses[index].responseRange.kvs.first : nil
   }

@@ -3,8 +3,6 @@ import ZSSP
 
 extension StoreCore {
   private static let pageSize = 256
-  /// One write of a row has up to five operations, and etcd takes 128 at once.
-  private static let groupSize = 20
 
   /// All keys that begin with `prefix`, as of one moment, which `revision` is or becomes.
   private func all(
@@ -16,11 +14,17 @@ extension StoreCore {
       var request = Etcdserverpb_RangeRequest(
         prefix: prefix, after: found.last.map { [UInt8]($0.key) }, limit: Self.pageSize, keysOnly: keysOnly)
       request.revision = revision
-      let page = try await repeated { () async throws(CallFailure) -> Etcdserverpb_RangeResponse? in
+      // A store that was removed is not an empty one.
+      var look = Etcdserverpb_TxnRequest()
+      (look.compare, look.success) = ([.created(keys.head, at: head.revision)], [.range(request)])
+      let response = try await repeated { () async throws(CallFailure) -> Etcdserverpb_TxnResponse? in
         try await fence.settle()
-        return try await keyValues.range(request)
+        let response = try await keyValues.transact(look)
+        guard response.succeeded else { throw .refused(.replaced(prefix: options.prefix)) }
+        return response
       }
-      if revision == 0 { revision = page.header.revision }
+      guard let page = response.responses.first?.responseRange else { throw .unreachable(reason: "half an answer") }
+      if revision == 0 { revision = response.header.revision }
       found += page.kvs
       isComplete = !page.more || page.kvs.isEmpty
     }
@@ -60,45 +64,5 @@ extension StoreCore {
     if missing > 0 { problems.append("\(missing) states are missing in the index and cannot be found") }
     if surplus > 0 { problems.append("\(surplus) entries of the index belong to no state") }
     return problems
-  }
-
-  func store(_ rows: [PublicKey: RatchetRow], replaces: Bool) async throws(EtcdStoreError) {
-    if !replaces {
-      let held = try await self.rows()
-      let others = rows.filter { peer, row in held[peer].map { $0.pair != row.pair } ?? false }
-      guard others.isEmpty else { throw .conflict(peers: others.count) }
-    }
-    let all = rows.sorted { $0.key < $1.key }
-    for start in stride(from: 0, to: all.count, by: Self.groupSize) {
-      let group = all[start..<min(start + Self.groupSize, all.count)]
-      do throws(EtcdStoreError) {
-        try await store(group)
-      } catch {
-        guard start > 0 else { throw error }
-        throw .incomplete(stored: start, of: all.count, reason: "\(error)")
-      }
-    }
-  }
-
-  /// Makes the rows of a few peers what is wanted, whatever they are. May be repeated.
-  private func store(_ group: ArraySlice<(key: PublicKey, value: RatchetRow)>) async throws(EtcdStoreError) {
-    try await repeated { () async throws(CallFailure) -> Void? in
-      let fence = try await fence.raised()
-      var request = Etcdserverpb_TxnRequest()
-      request.compare = [.created(keys.head, at: head.revision), .modified(self.fence.key, at: fence)]
-      for (peer, row) in group {
-        let held = try await read(peer).held
-        request.compare.append(.modified(keys.peer(peer), at: held.revision))
-        request.success += try change(row, over: held, of: peer, by: .name())
-      }
-      do throws(CallFailure) {
-        let isDone = try await keyValues.transact(request).succeeded
-        if !isDone { await self.fence.fall(fence, isInDoubt: false) }
-        return isDone ? () : nil
-      } catch {
-        if case .unknown = error { await self.fence.fall(fence, isInDoubt: true) }
-        throw error
-      }
-    }
   }
 }

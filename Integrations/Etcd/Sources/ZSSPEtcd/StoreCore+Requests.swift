@@ -29,7 +29,7 @@ extension StoreCore {
   private func load(_ peer: PublicKey) async throws(EtcdStoreError) -> RatchetRow {
     try await repeated { () async throws(CallFailure) -> RatchetRow? in
       try await fence.settle()
-      return try await read(peer).held.row
+      return try await read(peer).row
     }
   }
 
@@ -40,9 +40,7 @@ extension StoreCore {
       try await fence.settle()
       var request = Etcdserverpb_TxnRequest()
       request.compare = [.created(keys.head, at: head.revision)]
-      var entries = Etcdserverpb_RequestOp()
-      entries.requestRange = Etcdserverpb_RangeRequest(prefix: keys.tag(tag), limit: 8, keysOnly: true)
-      request.success = [entries]
+      request.success = [.range(Etcdserverpb_RangeRequest(prefix: keys.tag(tag), limit: 8, keysOnly: true))]
       let response = try await keyValues.transact(request)
       guard response.succeeded, let found = response.responses.first else {
         throw .refused(.replaced(prefix: options.prefix))
@@ -50,7 +48,7 @@ extension StoreCore {
       for entry in found.responseRange.kvs {
         guard let peer = Keys.peer(in: entry.key) else { throw .refused(.damaged(reason: "an entry of the index")) }
         // If the row has changed since, this state was replaced.
-        if let state = try await read(peer).held.row.pair.state(fingerprint) { return .found(state, peer: peer) }
+        if let state = try await read(peer).row.pair.state(fingerprint) { return .found(state, peer: peer) }
       }
       return .unknown
     }
@@ -61,7 +59,7 @@ extension StoreCore {
     _ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair
   ) async throws(EtcdStoreError) -> StoreAnswer {
     let name = [UInt8].name()
-    let mark = keys.mark(fence.key, name)
+    let mark = keys.mark(fence.name, name)
     var attempt: Attempt?
     var raced: HeldRow?
     var usesMark = false
@@ -72,12 +70,12 @@ extension StoreCore {
       if let known = raced {
         (held, raced) = (known, nil)
       } else {
-        let found = try await read(peer, mark: usesMark ? mark : nil)
-        held = found.held
+        let found = try await read([peer], mark: usesMark ? mark : nil)
+        held = found.held[0]
         // The fence was raised after the attempt, so what it has not done it never will.
-        switch attempt?.fate(now: held, isMarked: found.isMarked) {
+        switch attempt?.fate(now: held, mark: found.mark) {
         case .done: return .swapped
-        case .notKnowable: throw .refused(.unreachable(reason: "nobody knows what became of a swap"))
+        case .notKnowable: throw .refused(.notKnown)
         case .notDone, nil: attempt = nil
         }
       }
@@ -91,7 +89,7 @@ extension StoreCore {
           row, over: held, of: peer, by: name, mark: isMarked ? mark : nil, fence: fence)
         return raced == nil ? .swapped : nil
       } catch {
-        if case .unknown = error { attempt = Attempt(name: name, base: held, isMarked: isMarked) }
+        if case .unknown = error { attempt = Attempt(name: name, base: held, isMarked: isMarked, fence: fence) }
         throw error
       }
     }
@@ -101,37 +99,11 @@ extension StoreCore {
   private func giveUp(_ name: Fingerprint, _ peer: PublicKey) async throws(EtcdStoreError) -> RatchetRow {
     try await repeated { () async throws(CallFailure) -> RatchetRow? in
       let fence = try await fence.raised()
-      let held = try await read(peer).held
+      let held = try await read(peer)
       var row = held.row
       guard row.giveUp(name) else { return row }
       let raced = try await write(row, over: held, of: peer, by: .name(), mark: nil, fence: fence)
       return raced == nil ? row : nil
     }
-  }
-}
-
-/// A write that got no answer.
-struct Attempt: Sendable {
-  /// What became of it.
-  enum Fate: Equatable {
-    case done, notDone
-    /// The row was removed since, or written too often.
-    case notKnowable
-  }
-
-  let name: [UInt8]
-  /// The row that it began from.
-  let base: HeldRow
-  /// Whether it leaves a mark.
-  let isMarked: Bool
-
-  /// What became of it, as the row now tells, and the mark.
-  func fate(now: HeldRow, isMarked isMarkThere: Bool) -> Fate {
-    if isMarked { return isMarkThere ? .done : .notDone }
-    if now.writes.contains(name) { return .done }
-    // A row names its latest writes. This one would be the next after that which made its base.
-    if now.revision == base.revision { return .notDone }
-    if let last = base.writes.last, now.writes.contains(last) { return .notDone }
-    return .notKnowable
   }
 }

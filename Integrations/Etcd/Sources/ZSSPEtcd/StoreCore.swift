@@ -21,10 +21,13 @@ final class StoreCore: Sendable {
     var marks: [[UInt8]] = []
   }
 
-  init(_ keyValues: any KeyValues, _ options: EtcdStoreOptions, _ provider: any CryptoProvider, _ head: Head) {
+  init(
+    _ keyValues: any KeyValues, _ options: EtcdStoreOptions, _ provider: any CryptoProvider, _ head: Head,
+    age: Fence.Age = Fence.Age()
+  ) {
     (self.keyValues, self.options, self.provider, self.head) = (keyValues, options, provider, head)
     keys = Keys(prefix: options.prefix)
-    fence = Fence(keyValues, keys, name: .name())
+    fence = Fence(keyValues, keys, name: .name(), age: age)
   }
 
   var codec: SecretsCodec { head.codec }
@@ -35,7 +38,13 @@ final class StoreCore: Sendable {
   func repeated<Result>(
     _ body: () async throws(CallFailure) -> Result?
   ) async throws(EtcdStoreError) -> Result {
-    try await Self.repeated(options, body) { self.state.withLock { $0.statistics.repeatedCalls += 1 } }
+    try await Self.repeated(options) { () async throws(CallFailure) -> Result? in
+      // Of a store that was closed nothing more comes.
+      guard !state.withLock({ $0.isClosed }) else { throw .refused(.closed) }
+      return try await body()
+    } _: {
+      state.withLock { $0.statistics.repeatedCalls += 1 }
+    }
   }
 
   static func repeated<Result>(
@@ -55,30 +64,45 @@ final class StoreCore: Sendable {
         if case .refused(let error) = error { throw error }
         guard clock.now + pause < deadline else { throw error.error }
         onRepeat()
-        await Self.wait(pause)
+        guard await Self.wait(pause) else { throw error.error }
         pause = min(pause * 2, options.pause.longest)
       }
     }
   }
 
-  /// Waits for a random time from half of `pause` to all of it.
-  private static func wait(_ pause: Duration) async {
-    do { try await Task.sleep(for: pause * .random(in: 0.5...1)) } catch {
-      // Cancelled: nobody waits for the answer, and the next call says so.
-    }
+  /// Waits for a random time from half of `pause` to all of it; false if the task was cancelled.
+  private static func wait(_ pause: Duration) async -> Bool {
+    do {
+      try await Task.sleep(for: pause * .random(in: 0.5...1))
+      return true
+    } catch { return false }
   }
 
   // MARK: Calls
 
-  /// The row of a peer, and whether there is a mark.
-  func read(_ peer: PublicKey, mark: [UInt8]? = nil) async throws(CallFailure) -> (held: HeldRow, isMarked: Bool) {
+  /// The row of a peer.
+  func read(_ peer: PublicKey) async throws(CallFailure) -> HeldRow { try await read([peer], mark: nil).held[0] }
+
+  /// The rows of a few peers and what a mark tells, as of one moment.
+  func read(
+    _ peers: [PublicKey], mark: [UInt8]?
+  ) async throws(CallFailure) -> (held: [HeldRow], mark: MarkReading?) {
     var request = Etcdserverpb_TxnRequest()
     // A row that is missing because all of the store is would be taken for that of an unknown peer.
     request.compare = [.created(keys.head, at: head.revision)]
-    request.success = [.get(keys.peer(peer))] + (mark.map { [.get($0)] } ?? [])
+    request.success = peers.map { .get(keys.peer($0)) }
+    // Whoever removes a mark that may still be asked for removes the fence with it.
+    if let mark { request.success += [.get(mark), .get(fence.key)] }
     let response = try await keyValues.transact(request)
     guard response.succeeded else { throw .refused(.replaced(prefix: options.prefix)) }
-    return (try held(response.read(0), peer), mark != nil && response.read(1) != nil)
+    var rows: [HeldRow] = []
+    for (index, peer) in peers.enumerated() { rows.append(try held(response.read(index), peer)) }
+    guard mark != nil else { return (rows, nil) }
+    return (
+      rows,
+      MarkReading(
+        isThere: response.read(peers.count) != nil, fenceMade: response.read(peers.count + 1)?.createRevision)
+    )
   }
 
   /// Makes a row `new` if it is still as it was held, and with it the index.
@@ -106,7 +130,7 @@ final class StoreCore: Sendable {
     do throws(CallFailure) {
       response = try await keyValues.transact(request)
     } catch {
-      // Refused writes were not done. All others may be done at any time until the fence is raised.
+      // What was refused is not done later. All others may be done at any time until the fence is raised.
       if case .unknown = error {
         state.withLock { $0.statistics.unknownOutcomes += 1 }
         await self.fence.fall(fence, isInDoubt: true)
@@ -114,7 +138,10 @@ final class StoreCore: Sendable {
       throw error
     }
     isDone = response.succeeded
-    if response.succeeded { return nil }
+    if response.succeeded {
+      await self.fence.refresh(fence, now: response.header.revision)
+      return nil
+    }
     guard response.read(0)?.createRevision == head.revision else { throw .refused(.replaced(prefix: options.prefix)) }
     if response.read(1)?.modRevision != fence { await self.fence.fall(fence, isInDoubt: false) }
     return try self.held(response.read(2), peer)

@@ -15,7 +15,7 @@ enum Main {
         options.onFailure = { CommandLineTool.tell("--store \($0)") }
         let store = try await EtcdRatchetStore.open(options, provider: .fastest, creates: creates)
         return KeptEtcd(store: store)
-      } catch { throw .usage("--store \(error)") }
+      } catch { throw CommandFailure(error, "--store ") }
     }
     await CommandLineTool.main(stores: [etcd])
   }
@@ -28,18 +28,31 @@ private struct KeptEtcd: KeptRatchets {
   func answer(_ request: StoreRequest) async -> StoreAnswer { await store.answer(request) }
 
   func everything() async throws(CommandFailure) -> [PublicKey: RatchetRow] {
-    do { return try await store.rows() } catch { throw .usage("\(error)") }
+    do { return try await store.rows() } catch { throw CommandFailure(error) }
   }
 
   func put(_ rows: [PublicKey: RatchetRow], replaces: Bool) async throws(CommandFailure) {
-    do { try await store.store(rows, replaces: replaces) } catch { throw .usage("\(error)") }
+    do { try await store.store(rows, replaces: replaces) } catch { throw CommandFailure(error) }
   }
 
   func problems() async throws(CommandFailure) -> [String] {
-    do { return try await store.check() } catch { throw .usage("\(error)") }
+    do { return try await store.check() } catch { throw CommandFailure(error) }
   }
 
   func finish() async {
     do throws(EtcdStoreError) { try await store.close() } catch { CommandLineTool.tell("\(error)") }
+  }
+}
+
+extension CommandFailure {
+  /// What etcd does not do today is no mistake of whoever wrote the command.
+  fileprivate init(_ error: EtcdStoreError, _ place: String = "") {
+    self =
+      switch error {
+      case .unreachable, .refused, .incomplete, .replaced, .closed: .failed("\(place)\(error)")
+      case .badLocation, .badFile, .missing, .notOurs, .newer, .damaged, .keySize, .keyNeeded, .keyNotNeeded, .wrongKey,
+        .conflict:
+        .usage("\(place)\(error)")
+      }
   }
 }

@@ -47,7 +47,8 @@ extension OverEtcd {
       for store in stores { await close(store) }
     }
 
-    /// A call that was given up and is done when the store has said long ago what the row is.
+    /// A call that was given up and comes when the store has said long ago what the row is. Where there was a row, its revision alone would
+    /// stop the call here; that the fence does is shown by ``WaitingTests``, where the row stays as it was.
     @Test func aLateCallIsNotDoneAnyMore() async throws {
       let nodes = try Self.shared.get()
       let options = nodes.options()

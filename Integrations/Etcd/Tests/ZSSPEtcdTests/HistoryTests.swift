@@ -42,6 +42,13 @@ struct HistoryTests {
       !history((.swap(from: 0, to: 1, isDone: nil), 0, 1), (.load(1), 2, 3), (.load(0), 4, 5)).isLinearizable())
   }
 
+  @Test func wrongLookUpsAreNoticed() {
+    let swap = (History.Operation.Kind.swap(from: 0, to: 1, isDone: true), 0, 1)
+    #expect(history(swap, (.lookUp(1, isFound: true), 2, 3), (.lookUp(2, isFound: false), 4, 5)).isLinearizable())
+    #expect(!history(swap, (.lookUp(1, isFound: false), 2, 3)).isLinearizable())
+    #expect(!history(swap, (.lookUp(2, isFound: true), 2, 3)).isLinearizable())
+  }
+
   @Test func staleReadsAreNoticed() {
     #expect(
       !history(

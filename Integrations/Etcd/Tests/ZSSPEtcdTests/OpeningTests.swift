@@ -49,6 +49,24 @@ extension OverEtcd {
       for store in stores { await close(store) }
     }
 
+    /// Another one makes the store, and writes to it, when the first has seen that there is none.
+    @Test(arguments: 1...2)
+    func oneThatIsMadeMeanwhileIsFound(call: Int) async throws {
+      let options = try Self.shared.get().options()
+      let (once, peer) = (Once(), try Sample.peer(1))
+      let gate = Gate(try Cluster(options)) { number, _ in
+        if number == call, once.first() {
+          let other = try await EtcdRatchetStore.open(options, provider: .fastest)
+          #expect(await other.swap(peer, .empty, Sample.pair(1)).isSwapped)
+          await close(other)
+        }
+        return .done
+      }
+      let store = try await EtcdRatchetStore.open(gate, options, .fastest)
+      #expect(await store.pair(peer) == Sample.pair(1))
+      await close(store)
+    }
+
     @Test func noneIsMadeUnlessItMayBe() async throws {
       let options = try Self.shared.get().options()
       #expect(try await failure(options, creates: false) == .missing(prefix: options.prefix))

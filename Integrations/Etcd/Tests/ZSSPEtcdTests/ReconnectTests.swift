@@ -11,7 +11,7 @@ import ZSSPStoreTesting
 @testable import ZSSPEtcd
 
 extension OverEtcd {
-  /// Peers in persistent mode, and two responders with one static key and one etcd. `ZSSP_ETCD_RECONNECTS` says how often the peers change
+  /// Peers in persistent mode, and two responders with one static key and one etcd, of which one node at a time fails. `ZSSP_ETCD_RECONNECTS` says how often the peers change
   /// (500).
   @Suite(
     "A fleet of two responders", .timeLimit(.minutes(60)))
@@ -145,8 +145,36 @@ extension OverEtcd {
 
     private struct LockedOut: Error {}
 
+    /// Kills a node, stops it, or cuts it off from the others if this machine can, and lets it come back; until `isOver`. Says how often.
+    private static func fail(_ nodes: EtcdNodes, until isOver: Flag) async throws -> Int {
+      let partition = Partition.isTested ? try Partition(nodes) : nil
+      var random = Dice(seed: 98)
+      var count = 0
+      while !isOver.isRaised {
+        let index = Int.random(in: 0..<3, using: &random)
+        switch (Int.random(in: 0..<3, using: &random), partition) {
+        case (0, let partition?):
+          try partition.cutOff(index)
+          try await Task.sleep(for: .seconds(3))
+          try partition.heal()
+        case (1, _):
+          nodes.nodes[index].setStopped(true)
+          try await Task.sleep(for: .seconds(2))
+          nodes.nodes[index].setStopped(false)
+        default:
+          nodes.nodes[index].kill()
+          try await Task.sleep(for: .seconds(1))
+          try nodes.nodes[index].start()
+        }
+        count += 1
+        // Only one at a time: it has to come back and to catch up.
+        try await Task.sleep(for: .seconds(2))
+      }
+      return count
+    }
+
     @Test func neverLockedOutAndNeverWithoutTheRatchet() async throws {
-      let nodes = try EtcdNodes(3)
+      let nodes = try EtcdNodes(3, users: Partition.isTested)
       let options = nodes.options()
       let provider = FastestProvider()
       let key = provider.generateAgreementKey()
@@ -182,10 +210,11 @@ extension OverEtcd {
           }
           return count
         }
+        let failing = Task { try await Self.fail(nodes, until: isOver) }
         defer { isOver.raise() }
         let results = try await group.reduce(into: []) { $0.append($1) }
         isOver.raise()
-        print("responders replaced: \(try await replacing.value)")
+        print("responders replaced: \(try await replacing.value), nodes that failed: \(try await failing.value)")
         return results
       }
       let times = results.flatMap(\.times).sorted()

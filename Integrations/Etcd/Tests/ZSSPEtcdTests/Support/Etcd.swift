@@ -116,5 +116,6 @@ extension EtcdRatchetStore {
 extension StoreAnswer {
   var isSwapped: Bool { if case .swapped = self { true } else { false } }
   var isNotSwapped: Bool { if case .notSwapped = self { true } else { false } }
+  var isUnknown: Bool { if case .unknown = self { true } else { false } }
   var isFailed: Bool { if case .failed = self { true } else { false } }
 }

@@ -6,6 +6,8 @@ struct History: Sendable {
     enum Kind: Sendable {
       /// The register was read, and held this.
       case load(Int)
+      /// It was asked whether the register holds this, and answered.
+      case lookUp(Int, isFound: Bool)
       /// A swap from one number to another, and whether it was done; nil if nobody knows.
       case swap(from: Int, to: Int, isDone: Bool?)
     }
@@ -28,6 +30,7 @@ struct History: Sendable {
       switch kind {
       case .load(value): value
       case .load: nil
+      case .lookUp(let number, let isFound): (value == number) == isFound ? value : nil
       case .swap(value, let to, let isDone): isDone == false ? nil : to
       case .swap(_, _, let isDone): isDone == false ? value : nil
       }

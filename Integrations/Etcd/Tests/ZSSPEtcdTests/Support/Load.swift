@@ -49,11 +49,12 @@ final class Load: Sendable {
     try await withThrowingTaskGroup(of: Void.self) { group in
       for task in 0..<tasks {
         let store = stores[task % stores.count]
+        let other = stores[(task + 1) % stores.count]
         group.addTask {
           var random = Dice(seed: seed &* 1000 &+ UInt64(task))
           var left = steps
           while left > 0, !isOver.isRaised {
-            await self.step(store, &random)
+            await self.step(store, other, &random)
             left -= 1
           }
         }
@@ -75,8 +76,9 @@ final class Load: Sendable {
     }
   }
 
-  /// Loads a row, and tries to swap it; sometimes after a while, when it may be another.
-  private func step(_ store: EtcdRatchetStore, _ random: inout Dice) async {
+  /// Loads a row, and tries to swap it; sometimes after a while, when it may be another. Now and then the state is looked up through
+  /// another store, or given up there while it is brought in.
+  private func step(_ store: EtcdRatchetStore, _ other: EtcdRatchetStore, _ random: inout Dice) async {
     let index = Int.random(in: peers.indices, using: &random)
     let peer = peers[index]
     var began = tick()
@@ -94,9 +96,53 @@ final class Load: Sendable {
         state.numbers[index] += 1
         return state.numbers[index]
       }
+    if held > 0, Int.random(in: 0...3, using: &random) == 0 { await lookUp(held, index, other) }
     began = tick()
+    if held > 0, number > 0, Int.random(in: 0...7, using: &random) == 0 {
+      async let givenUp = giveUp(number, index, from: held, other)
+      let answer = await store.swap(peer, Sample.pair(held, of: index), Sample.pair(number, of: index))
+      let ended = tick()
+      let isGivenUp = await givenUp
+      if answer.isSwapped, isGivenUp { Issue.record("\(number) was brought in after it was given up") }
+      // That it was not done may have this reason, and tells nothing of what was held.
+      if !answer.isNotSwapped { note(answer, index, from: held, to: number, began, ended) }
+      // Numbers are not used again, so a row that does not hold this one now never will.
+      if isGivenUp {
+        let late = await store.swap(peer, Sample.pair(held, of: index), Sample.pair(number, of: index))
+        if late.isSwapped { Issue.record("\(number) was brought in after it was given up") }
+      }
+      return
+    }
     let answer = await store.swap(peer, Sample.pair(held, of: index), Sample.pair(number, of: index))
     note(answer, index, from: held, to: number, began, tick())
+  }
+
+  private func lookUp(_ number: UInt64, _ index: Int, _ store: EtcdRatchetStore) async {
+    let began = tick()
+    let answer = await store.answer(.lookUp(Sample.state(number, of: index).fingerprint))
+    let ended = tick()
+    let isFound: Bool
+    switch answer {
+    case .found(_, peer: peers[index]): isFound = true
+    case .unknown: isFound = false
+    case .failed: return
+    default:
+      Issue.record("a look-up was answered \(answer)")
+      return
+    }
+    state.withLock { $0.outcome.histories[index].add(.lookUp(Int(number), isFound: isFound), began, ended) }
+  }
+
+  /// Gives a number up that nobody has stored yet, and says whether that is in force: the row was still that which it is to follow.
+  private func giveUp(_ number: UInt64, _ index: Int, from held: UInt64, _ store: EtcdRatchetStore) async -> Bool {
+    let began = tick()
+    guard
+      case .pair(let pair) = await store.answer(
+        .giveUp(Sample.state(number, of: index).fingerprint, peer: peers[index]))
+    else { return false }
+    let ended = tick()
+    state.withLock { $0.outcome.histories[index].add(.load(Int(pair.state1.chainLength)), began, ended) }
+    return pair.state1.chainLength == held
   }
 
   private func note(_ answer: StoreAnswer, _ index: Int, from: UInt64, to: UInt64, _ began: Int, _ ended: Int) {
