@@ -23,7 +23,11 @@
       try checkHeader()
     }
 
-    deinit { close(lock) }
+    deinit {
+      // A process that is just being started has all descriptors until it runs its program, and with them the lock.
+      flock(lock, LOCK_UN)
+      close(lock)
+    }
 
     /// The bytes at the start of a database file: the format's name, and a number for the program that it belongs to.
     static let magic = Array("SQLite format 3\0".utf8)

@@ -202,6 +202,26 @@
       try await store.close()
     }
 
+    #if os(Linux)
+      @Test("bug: while another process was being started, a database that was closed was in use")
+      func theLockGoesAlsoWhereOthersHaveIt() async throws {
+        let database = try Database()
+        let store = try database.open()
+        // What such a process has for a moment.
+        let descriptors = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap(Int32.init)
+        let lock = try #require(
+          descriptors.first { descriptor in
+            // Those of other tests come and go.
+            let path = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(descriptor)")
+            return path == database.path + ".lock"
+          })
+        let copy = dup(lock)
+        defer { close(copy) }
+        try await store.close()
+        try await database.open().close()
+      }
+    #endif
+
     @Test func everyFileIsForItsOwnerOnly() async throws {
       let database = try Database()
       let store = try database.open()

@@ -30,13 +30,19 @@ actor FileRatchetStore: KeptRatchets {
     }
   }
 
-  deinit { if lock >= 0 { Foundation.close(lock) } }
+  deinit { Self.unlock(lock) }
 
   /// Gives the file back.
   func finish() {
-    guard lock >= 0 else { return }
-    Foundation.close(lock)
+    Self.unlock(lock)
     lock = -1
+  }
+
+  private static func unlock(_ lock: Int32) {
+    guard lock >= 0 else { return }
+    // A process that is just being started has all descriptors until it runs its program, and with them the lock.
+    flock(lock, LOCK_UN)
+    Foundation.close(lock)
   }
 
   func answer(_ request: StoreRequest) -> StoreAnswer {

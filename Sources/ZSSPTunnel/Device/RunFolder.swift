@@ -110,5 +110,9 @@ final class FolderClaim: Sendable {
 
   fileprivate init(_ descriptor: CInt) { self.descriptor = descriptor }
 
-  deinit { close(descriptor) }
+  deinit {
+    // A process that is just being started has all descriptors until it runs its program, and with them the lock.
+    flock(descriptor, LOCK_UN)
+    close(descriptor)
+  }
 }
