@@ -22,7 +22,7 @@ public struct Settings: Sendable, Hashable {
   public var keyUseLimit: UInt64 = (1 << 32) - 1
   /// Half-open handshakes held at once; the oldest that waits for X3 makes room (section 5). As many as the default
   /// ``HelloPolicy`` lets through within ``handshakeTimeout``, and more: a flood within that budget pushes nobody out whose
-  /// X3 is still on its way.
+  /// X3 is still on its way. Each takes some kilobytes, and up to 16 KiB more while its X3 is incomplete: 40 MB if all do.
   public var halfOpenLimit = 2048
   /// Incomplete Hellos held at once, of all strangers together; the oldest makes room (section 5).
   public var helloLimit = 32

@@ -33,20 +33,25 @@ extension Driver {
   private func send(_ items: [SendQueue.Item]) {
     let now = now
     var rest = items[...]
-    while !rest.isEmpty {
-      var ahead = rest
-      var sessions: [SessionID] = []
-      while sessions.count < Endpoint.prefetchLimit, let session = ahead.first?.session {
-        sessions.append(session)
-        ahead = ahead.drop { $0.session == session }
-      }
-      if sessions.count > 1 { endpoint.prefetch(sessions.span) }
-      for session in sessions {
-        let run = rest.prefix { $0.session == session }
-        send(run, on: session, at: now)
-        rest = rest.dropFirst(run.count)
-      }
+    var fetched = 0
+    while let session = rest.first?.session {
+      let run = rest.prefix { $0.session == session }
+      if fetched == 0, run.count < rest.count { fetched = prefetch(rest) }
+      send(run, on: session, at: now)
+      rest = rest.dropFirst(run.count)
+      fetched = max(0, fetched - 1)
     }
+  }
+
+  /// Fetches the sessions that come next. Says how many these are.
+  private func prefetch(_ items: ArraySlice<SendQueue.Item>) -> Int {
+    var sessions: [SessionID] = []
+    for item in items where item.session != sessions.last {
+      sessions.append(item.session)
+      if sessions.count == Endpoint.prefetchLimit { break }
+    }
+    endpoint.prefetch(sessions.span)
+    return sessions.count
   }
 
   /// Seals and sends at once what `body` writes, or says that it is not the moment: the socket takes no more, or the queue of

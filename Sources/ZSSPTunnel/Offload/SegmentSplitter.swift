@@ -15,12 +15,6 @@ struct SegmentSplitter {
   /// The headers of the super-packet, which are written over when payloads are shorter than they.
   private var template = [UInt8](repeating: 0, count: headerLimit)
 
-  /// Why there are no packets.
-  enum Failure: Error {
-    /// What the kernel says of the packet cannot be.
-    case malformed
-  }
-
   /// The size of the largest packet that comes of it; nil if it cannot be told.
   static func largestPacket(_ packet: RawSpan, _ header: VirtioHeader) -> Int? {
     guard header.segmentation != .none else { return packet.byteCount }
