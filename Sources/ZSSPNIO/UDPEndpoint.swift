@@ -110,13 +110,8 @@ public final class UDPEndpoint: Sendable {
     guard let remote = Address(address), remote.port != 0 else {
       throw .invalidAddress("\(address)", reason: "an IP address and a port other than 0 are needed")
     }
-    switch (localAddress, remote.family) {
-    case (.v6, _): return remote.mapped
-    case (_, .ipv4): return remote
-    case (_, .ipv6):
-      guard remote.unmapped.family == .ipv4 else { throw .unreachable(address, from: localAddress) }
-      return remote.unmapped
-    }
+    guard let name = localAddress.name(of: remote) else { throw .unreachable(address, from: localAddress) }
+    return name
   }
 
   /// The handshakes of others that wait for a decision.

@@ -124,6 +124,38 @@
       #expect(problems("private-key-file = \"k\"\r\nmtu = 1\r\n").first?.hasPrefix("t.toml:2:") == true)
     }
 
+    /// Endpoints that the socket could not send to, and those that it can.
+    @Test(
+      arguments: [
+        ("0.0.0.0:4500", "[2001:db8::1]:1", "IPv6"), ("192.0.2.7:4500", "[::1]:1", "IPv6"),
+        ("[2001:db8::7]:4500", "192.0.2.1:1", "IPv4"), ("0.0.0.0:4500", "192.0.2.1:1", nil),
+        ("[::]:4500", "192.0.2.1:1", nil), ("[::]:4500", "[2001:db8::1]:1", nil),
+        ("0.0.0.0:4500", "[::ffff:192.0.2.1]:1", nil),
+        ("[2001:db8::7]:4500", "[2001:db8::1]:1", nil), ("0.0.0.0:4500", "vpn.example.org:1", nil),
+      ] as [(String, String, String?)])
+    func endpointsOfTheOtherKind(listen: String, endpoint: String, kind: String?) {
+      let text =
+        "private-key-file = \"k\"\nlisten = \"\(listen)\"\n[[peer]]\npublic-key = \"\(key)\"\nendpoint = \"\(endpoint)\"\n"
+      let expected = kind.map {
+        "t.toml:5: endpoint: \(endpoint) is of \($0), which cannot be reached with listen = \"\(listen)\"; \"[::]:4500\" is for both kinds"
+      }
+      #expect(problems(text) == (expected.map { [$0] } ?? []))
+    }
+
+    /// A packet of the device must be a message.
+    @Test func packetsThatAreNoMessages() {
+      let start = "private-key-file = \"k\"\n"
+      #expect(problems(start + "datagram = 576\nmtu = 26864\n") == [])
+      #expect(
+        problems(start + "datagram = 576\nmtu = 26865\n") == [
+          "t.toml:3: mtu: must be at most 26864, the longest message in datagrams of 576 bytes"
+        ])
+      var configuration = TunnelConfiguration()
+      configuration.mtu = 65_000
+      #expect(throws: Never.self) { try NetworkPlan(configuration, pathMTU: 1500).check() }
+      #expect(throws: TunnelError.self) { try NetworkPlan(configuration, pathMTU: 1280).check() }
+    }
+
     /// All of it is said at once, in the order of the file.
     @Test func allProblems() {
       #expect(problems("mtu = 1\nroutes = 7\n").count == 3)

@@ -29,7 +29,8 @@ extension SocketAddress {
     }
   }
 
-  private static func split(_ text: String) throws(UDPError) -> (host: String, port: Int) {
+  /// The two parts of a text.
+  static func split(_ text: String) throws(UDPError) -> (host: String, port: Int) {
     guard let colon = text.lastIndex(of: ":") else {
       throw .invalidAddress(text, reason: "the port is missing; write 192.0.2.1:4500 or [2001:db8::1]:4500")
     }
@@ -47,7 +48,8 @@ extension SocketAddress {
     return (String(host), Int(port))
   }
 
-  private static func numeric(_ host: String, _ port: Int, _ text: String) throws(UDPError) -> SocketAddress {
+  /// An address that is written as numbers.
+  static func numeric(_ host: String, _ port: Int, _ text: String) throws(UDPError) -> SocketAddress {
     guard (0...65_535).contains(port) else { throw .invalidAddress(text, reason: "the port must be 0 to 65535") }
     do {
       return try SocketAddress(ipAddress: host, port: port)

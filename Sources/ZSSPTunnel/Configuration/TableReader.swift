@@ -30,9 +30,9 @@
     /// Says that the value of a key is wrong.
     func fail(_ key: String, _ message: String) { problems.add(prefix + key, "\(key): \(message)") }
 
-    /// Says that one of several tables is wrong.
-    func fail(_ key: String, at index: Int, _ message: String) {
-      problems.add("\(prefix)\(key)[\(index)]", "\(key): \(message)")
+    /// Says that one of several tables is wrong, or a value in it.
+    func fail(_ key: String, at index: Int, value inner: String? = nil, _ message: String) {
+      problems.add("\(prefix)\(key)[\(index)]\(inner.map { ".\($0)" } ?? "")", "\(inner ?? key): \(message)")
     }
 
     private mutating func value(_ key: String) -> (any TOMLValueConvertible)? {

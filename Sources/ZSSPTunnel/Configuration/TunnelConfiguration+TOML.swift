@@ -97,6 +97,11 @@
       if let mtu, mtu < NetworkPlan.smallestV6MTU, carriesV6 {
         reader.fail("mtu", "must be at least \(NetworkPlan.smallestV6MTU) for the IPv6 addresses in the tunnel")
       }
+      if let mtu, let datagram, mtu > FragmentPlan.largestMessage(mtu: datagram) {
+        let longest = FragmentPlan.largestMessage(mtu: datagram)
+        reader.fail("mtu", "must be at most \(longest), the longest message in datagrams of \(datagram) bytes")
+      }
+      checkEndpoints(reader)
       var owners: [IPPrefix: Int] = [:]
       var keys: Set<PublicKey> = []
       for (index, peer) in peers.enumerated() {
@@ -111,6 +116,24 @@
               "\(prefix) is in the allowed-ips of both \(peers[other].name ?? "peer \(other + 1)") and \(name)")
           }
         }
+      }
+    }
+  }
+
+  extension TunnelConfiguration {
+    /// Endpoints must be of a kind that the socket can send to. Those that are names are looked at when they are looked up.
+    private func checkEndpoints(_ reader: TableReader) {
+      // What is wrong by itself was said.
+      guard let local = try? SocketAddress(hostAndPort: listen) else { return }
+      for (index, peer) in peers.enumerated() {
+        // Or it is a name.
+        guard let endpoint = peer.endpoint, let address = try? SocketAddress(hostAndPort: endpoint) else { continue }
+        guard !local.reaches(address) else { continue }
+        let kind = address.protocol == .inet6 ? "IPv6" : "IPv4"
+        reader.fail(
+          "peer", at: index, value: "endpoint",
+          "\(endpoint) is of \(kind), which cannot be reached with listen = \"\(listen)\"; \"[::]:\(local.port ?? 0)\" is for both kinds"
+        )
       }
     }
   }

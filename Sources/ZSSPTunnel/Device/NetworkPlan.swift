@@ -33,6 +33,15 @@ struct NetworkPlan {
     }
   }
 
+  /// Refuses packets that are longer than any message: none of them could be sent.
+  func check() throws(TunnelError) {
+    let longest = FragmentPlan.largestMessage(mtu: datagram)
+    guard mtu > longest else { return }
+    throw .refused(
+      "mtu \(mtu): must be at most \(longest), the longest message in datagrams of \(datagram) bytes, which is what the way to the peers takes"
+    )
+  }
+
   /// The smallest MTU of the ways to these addresses, as far as the system knows.
   static func pathMTU(to addresses: [Address]) -> Int {
     let known = addresses.compactMap { address -> Int? in
@@ -105,9 +114,9 @@ struct NetworkPlan {
 }
 
 extension Address {
-  /// The host.
+  /// The host. One of IPv4 that a socket of IPv6 names (RFC 4291, section 2.5.5.2) is one of IPv4.
   var ip: IPAddress {
-    family == .ipv4
+    family == .ipv4 || high == 0 && low >> 32 == 0xFFFF
       ? IPAddress(v4: UInt32(truncatingIfNeeded: low)) : IPAddress(.v6, bits: UInt128(high) << 64 | UInt128(low))
   }
 }
