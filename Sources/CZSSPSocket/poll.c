@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "CZSSPSocket.h"
@@ -16,6 +18,8 @@ static const uint64_t waking = 0;
 struct czssp_poller {
   int poller;
   int waker;
+  /// Whether the system waits in milliseconds only.
+  bool is_coarse;
 };
 
 static int control(czssp_poller *poller, int operation, int descriptor, uint64_t tag, uint32_t events) {
@@ -59,10 +63,28 @@ void czssp_poller_wake(czssp_poller *poller) {
   while (write(poller->waker, &one, sizeof one) < 0 && errno == EINTR) continue;
 }
 
-int czssp_poller_wait(czssp_poller *poller, czssp_readiness *ready, int capacity, int milliseconds) {
+/// The number is the same on all processors, and C libraries before 2.35 do not have the function.
+#ifndef SYS_epoll_pwait2
+#define SYS_epoll_pwait2 441
+#endif
+
+/// Waits in nanoseconds, or, before Linux 5.11, in milliseconds, rounded up.
+static int wait_for(czssp_poller *poller, struct epoll_event *events, int limit, int64_t nanoseconds) {
+  const struct timespec time = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
+  if (!poller->is_coarse) {
+    const long count = syscall(SYS_epoll_pwait2, poller->poller, events, limit, nanoseconds < 0 ? NULL : &time, NULL, 0);
+    // What filters system calls may not know this one, and says that it is not permitted.
+    if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return (int)count;
+    poller->is_coarse = true;
+  }
+  const int64_t milliseconds = (nanoseconds + 999999) / 1000000;
+  return epoll_wait(poller->poller, events, limit, nanoseconds < 0 ? -1 : milliseconds > 86400000 ? 86400000 : (int)milliseconds);
+}
+
+int czssp_poller_wait(czssp_poller *poller, czssp_readiness *ready, int capacity, int64_t nanoseconds) {
   struct epoll_event events[64];
   const int limit = capacity < 64 ? capacity : 64;
-  const int count = epoll_wait(poller->poller, events, limit, milliseconds);
+  const int count = wait_for(poller, events, limit, nanoseconds);
   if (count < 0) return -errno;
   int found = 0;
   for (int index = 0; index < count; index++) {

@@ -101,7 +101,7 @@
       while !isOver.isSet {
         let count = czssp_receiver_fill(pieces, receiver)
         guard count > 0 else {
-          _ = czssp_poller_wait(poller, &readiness, 1, 10)
+          _ = czssp_poller_wait(poller, &readiness, 1, 10_000_000)
           continue
         }
         for index in 0..<count {

@@ -50,8 +50,12 @@ int czssp_udp_share(int socket);
 
 void czssp_close(int socket);
 
-/// Asks for buffers of these sizes in bytes; 0 leaves one as it is. The kernel may give less.
+/// Asks for buffers of these sizes in bytes; 0 leaves one as it is. Without CAP_NET_ADMIN the kernel may give less.
 void czssp_udp_set_buffers(int socket, int receive, int send);
+
+/// How many datagrams the kernel dropped because the socket's buffer was full; several that came together count as one. 0 if it does not
+/// tell.
+uint32_t czssp_udp_drops(int socket);
 
 /// Has the kernel hand over several datagrams of one sender at once (UDP GRO).
 int czssp_udp_enable_receive_offload(int socket);
@@ -111,10 +115,10 @@ int czssp_poller_remove(czssp_poller *poller, int descriptor);
 /// Has czssp_poller_wait return, now or when it is called next. For any thread.
 void czssp_poller_wake(czssp_poller *poller);
 
-/// Waits until a descriptor is ready, somebody wakes, or the time is over; -1 is for ever.
+/// Waits until a descriptor is ready, somebody wakes, or the time is over; -1 is for ever. The kernel adds its timer slack to the time.
 ///
 /// @return how many are ready, perhaps none.
-int czssp_poller_wait(czssp_poller *poller, czssp_readiness *ready, int capacity, int milliseconds);
+int czssp_poller_wait(czssp_poller *poller, czssp_readiness *ready, int capacity, int64_t nanoseconds);
 
 /// Lets the calling thread run on `count` processors from `first` on, for measurements.
 int czssp_pin_thread(int first, int count);

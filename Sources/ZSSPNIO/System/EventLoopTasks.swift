@@ -47,15 +47,13 @@
       return isWaiting
     }
 
-    /// How many milliseconds the thread may wait from `now`; −1 for as long as it takes. From now on it waits.
-    mutating func prepareToWait(at now: NIODeadline) -> CInt {
+    /// How many nanoseconds the thread may wait from `now`; −1 for as long as it takes. From now on it waits.
+    mutating func prepareToWait(at now: NIODeadline) -> Int64 {
       guard immediate.isEmpty else { return 0 }
       while let first = order.min, scheduled[first.id] == nil { order.removeMin() }
       isWaiting = true
       guard let first = order.min else { return -1 }
-      // Rounded up: a task before its time would find nothing to do.
-      let milliseconds = ((first.deadline - now).nanoseconds + 999_999) / 1_000_000
-      return CInt(clamping: max(0, milliseconds))
+      return max(0, (first.deadline - now).nanoseconds)
     }
 
     /// Takes out what is due.
