@@ -41,10 +41,25 @@ int czssp_udp_share(int socket) {
 
 void czssp_close(int socket) { close(socket); }
 
+static void set_buffer(int socket, int forced, int usual, int size) {
+  if (size <= 0) return;
+  // With CAP_NET_ADMIN the kernel gives what is asked for. Without, it caps what it gives, and says nothing.
+  if (setsockopt(socket, SOL_SOCKET, forced, &size, sizeof size) < 0) setsockopt(socket, SOL_SOCKET, usual, &size, sizeof size);
+}
+
 void czssp_udp_set_buffers(int socket, int receive, int send) {
-  // The kernel caps what it gives, and says nothing.
-  if (receive > 0) setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &receive, sizeof receive);
-  if (send > 0) setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &send, sizeof send);
+  set_buffer(socket, SO_RCVBUFFORCE, SO_RCVBUF, receive);
+  set_buffer(socket, SO_SNDBUFFORCE, SO_SNDBUF, send);
+}
+
+uint32_t czssp_udp_drops(int socket) {
+  // Of <linux/sock_diag.h>, in which the drops come last.
+  enum { meminfo_drops = 8, meminfo_count = 9 };
+  uint32_t values[meminfo_count] = {0};
+  socklen_t size = sizeof values;
+  // Linux before 4.12 does not tell.
+  if (getsockopt(socket, SOL_SOCKET, SO_MEMINFO, values, &size) < 0) return 0;
+  return values[meminfo_drops];
 }
 
 int czssp_udp_enable_receive_offload(int socket) {

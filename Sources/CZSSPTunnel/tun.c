@@ -11,7 +11,9 @@
 
 #if defined(__linux__)
 
+#include <ifaddrs.h>
 #include <linux/if.h>
+#include <linux/if_link.h>
 #include <linux/if_tun.h>
 
 // Kernel headers before 6.2 do not have these.
@@ -46,6 +48,19 @@ int czssp_tun_open(const char *name, bool wants_offload, czssp_tun *tun) {
   if (wants_offload) offload(tun);
   memcpy(tun->name, request.ifr_name, sizeof tun->name);
   return 0;
+}
+
+uint64_t czssp_tun_dropped(const char *name) {
+  struct ifaddrs *all;
+  if (getifaddrs(&all) < 0) return 0;
+  uint64_t dropped = 0;
+  for (const struct ifaddrs *one = all; one; one = one->ifa_next) {
+    // The entry of the link itself has its counters.
+    if (!one->ifa_addr || one->ifa_addr->sa_family != AF_PACKET || !one->ifa_data || strcmp(one->ifa_name, name) != 0) continue;
+    dropped = ((const struct rtnl_link_stats *)one->ifa_data)->tx_dropped;
+  }
+  freeifaddrs(all);
+  return dropped;
 }
 
 #elif defined(__APPLE__)
@@ -88,6 +103,12 @@ int czssp_tun_open(const char *name, bool offload, czssp_tun *tun) {
 #else
 
 int czssp_tun_open(const char *name, bool offload, czssp_tun *tun) { return -ENOSYS; }
+
+#endif
+
+#if !defined(__linux__)
+
+uint64_t czssp_tun_dropped(const char *name) { return 0; }
 
 #endif
 

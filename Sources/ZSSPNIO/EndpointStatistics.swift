@@ -37,6 +37,11 @@ public struct TransportStatistics: Sendable, Hashable {
   public internal(set) var handOversDropped: UInt64 = 0
   /// Datagrams from addresses that nothing can be sent to.
   public internal(set) var unusableSources: UInt64 = 0
+  /// Datagrams that the system dropped because its buffer was full; several that came together count as one. Linux tells of its own
+  /// sockets, and of no others.
+  public internal(set) var unreadDatagrams: UInt64 = 0
+  /// The same of the socket that Hellos come to, if they have one.
+  public internal(set) var unreadHellos: UInt64 = 0
   /// Datagrams that were given to the socket; a super-datagram counts as one.
   public internal(set) var writes: UInt64 = 0
   /// Of the writes, those that the kernel was to segment (GSO).
@@ -75,6 +80,8 @@ public struct TransportStatistics: Sendable, Hashable {
     sum.handedOver += other.handedOver
     sum.handOversDropped += other.handOversDropped
     sum.unusableSources += other.unusableSources
+    sum.unreadDatagrams += other.unreadDatagrams
+    sum.unreadHellos += other.unreadHellos
     sum.writes += other.writes
     sum.superDatagramsSent += other.superDatagramsSent
     sum.unsentDatagrams += other.unsentDatagrams

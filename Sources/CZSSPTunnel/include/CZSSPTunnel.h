@@ -32,6 +32,9 @@ int czssp_tun_open(const char *name, bool offload, czssp_tun *tun);
 ssize_t czssp_tun_read(int descriptor, void *bytes, size_t capacity);
 ssize_t czssp_tun_write(int descriptor, const void *bytes, size_t count);
 
+/// How many packets the system dropped because nobody read the device's queue in time; 0 if there is no such device.
+uint64_t czssp_tun_dropped(const char *name);
+
 /// The MTU of the way to an address of a family (4 or 6) in network byte order, as the system knows it now.
 int czssp_path_mtu(int family, const void *address, uint32_t scope);
 

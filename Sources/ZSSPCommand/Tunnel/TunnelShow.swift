@@ -44,11 +44,12 @@
         if let latency = peer.latencyMilliseconds { lines.append(String(format: "  latency %.2f ms", latency)) }
         if peer.waiting > 0 { lines.append("  \(peer.waiting) packets wait for a session") }
       }
-      for (reason, count) in report.drops.sorted(by: { $0.key < $1.key }) {
-        lines.append("dropped \(reason): \(count)")
-      }
-      for (reason, count) in report.protocolDrops.sorted(by: { $0.key < $1.key }) {
-        lines.append("dropped by the protocol \(reason): \(count)")
+      let drops = [
+        ("dropped", report.drops), ("dropped by the protocol", report.protocolDrops),
+        ("dropped by the transport", report.transportDrops), ("dropped by the system", report.systemDrops),
+      ]
+      for (who, counts) in drops {
+        for (reason, count) in counts.sorted(by: { $0.key < $1.key }) { lines.append("\(who) \(reason): \(count)") }
       }
       if report.sendErrors > 0 { lines.append("datagrams not sent: \(report.sendErrors)") }
       return lines.joined(separator: "\n")

@@ -56,6 +56,8 @@ final class ChannelPort: ChannelInboundHandler, DatagramPort {
 
   var isWritable: Bool { context.map { $0.channel.isActive && $0.channel.isWritable } ?? false }
 
+  var unread: (datagrams: UInt64, hellos: UInt64) { (0, 0) }
+
   var hasUnsent: Bool {
     guard let channel = context?.channel, channel.isActive else { return false }
     do {

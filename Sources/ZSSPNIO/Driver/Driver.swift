@@ -85,6 +85,7 @@ final class Driver {
   var statistics: EndpointStatistics {
     var statistics = EndpointStatistics(endpoint: endpoint.statistics)
     statistics.transport = counters
+    if let port { (statistics.transport.unreadDatagrams, statistics.transport.unreadHellos) = port.unread }
     statistics.sessions = endpoint.sessionCount
     statistics.halfOpenHandshakes = endpoint.halfOpenCount
     return statistics

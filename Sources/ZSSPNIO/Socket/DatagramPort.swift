@@ -10,6 +10,8 @@ protocol DatagramPort: AnyObject {
   var isWritable: Bool { get }
   /// Whether there is something that the system has not taken yet.
   var hasUnsent: Bool { get }
+  /// Datagrams, and then Hellos, that the system dropped because they were not read in time.
+  var unread: (datagrams: UInt64, hellos: UInt64) { get }
 
   /// Sends the datagrams of a batch, or keeps copies of them until the system takes them.
   func send(_ batch: borrowing DatagramBatch)

@@ -43,6 +43,9 @@
       watch = try eventLoop.watch(socket) { [self] _ in read() }
     }
 
+    /// Hellos that the system dropped because they were not read in time.
+    var unread: UInt64 { UInt64(czssp_udp_drops(socket.descriptor)) }
+
     func close() {
       if let watch = watch.take() { eventLoop.end(watch) }
       resting?.cancel()

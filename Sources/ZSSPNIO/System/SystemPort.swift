@@ -86,6 +86,9 @@
 
     var isWritable: Bool { watch != nil && backlog.isEmpty }
     var hasUnsent: Bool { !backlog.isEmpty }
+    var unread: (datagrams: UInt64, hellos: UInt64) {
+      (UInt64(czssp_udp_drops(socket.descriptor)), hellos?.unread ?? 0)
+    }
 
     func send(_ batch: borrowing DatagramBatch) {
       batch.bytes.withUnsafeBytes { bytes in

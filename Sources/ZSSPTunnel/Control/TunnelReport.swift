@@ -46,8 +46,13 @@ public struct TunnelReport: Codable, Sendable, Equatable {
   public var peers: [Peer]
   /// Packets that did not go on, by reason; those that are 0 are left out.
   public var drops: [String: UInt64]
-  /// Datagrams and packets that the protocol dropped, by reason; those that are 0 are left out.
+  /// Datagrams and packets that the protocol dropped, by the names of ``DropReason``; those that are 0 are left out.
   public var protocolDrops: [String: UInt64]
+  /// Datagrams and handshakes that the transport dropped, by the names in ``TransportStatistics``; those that are 0 are left out.
+  public var transportDrops: [String: UInt64]
+  /// What the system dropped because it was not read in time: `device`, packets for the tunnel; `socket`, datagrams; `hellos`, those that
+  /// open sessions. Those that are 0 are left out.
+  public var systemDrops: [String: UInt64]
   /// Datagrams that could not be sent.
   public var sendErrors: UInt64
 }

@@ -27,7 +27,16 @@ final class TunDevice: Sendable {
     self.name = withUnsafeBytes(of: tun.name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
   }
 
+  /// A device that is open already. The descriptor is closed with it.
+  init(descriptor: CInt, name: String, segmentsTCP: Bool, segmentsUDP: Bool) {
+    (self.descriptor, self.name) = (descriptor, name)
+    (self.segmentsTCP, self.segmentsUDP) = (segmentsTCP, segmentsUDP)
+  }
+
   deinit { close(descriptor) }
+
+  /// Packets that the system dropped because they were not read in time.
+  var dropped: UInt64 { czssp_tun_dropped(name) }
 
   /// Reads a packet and the header in front of it.
   ///
