@@ -5,7 +5,9 @@ import ZSSP
 /// many, as it does itself with what network cards bring (generic receive offload).
 ///
 /// A packet is joined only if its checksum is right, its headers say the same and it follows; so that cutting the super-packet again gives the same
-/// packets. Packets of one flow leave in the order in which they came. Storage is made once.
+/// packets. Only the identification of an IPv4 packet that may not be fragmented may come out as another: it means nothing (RFC 6864, section
+/// 4.1), while of others it must count up from packet to packet, as whoever cuts has it. Packets of one flow leave in the order in which they
+/// came. Storage is made once.
 struct Coalescer {
   /// What can be made of packets, by what the kernel takes.
   struct Abilities {
@@ -106,6 +108,7 @@ struct Coalescer {
     guard let flow = slots[index].flow, candidate.headerSize == flow.packet.headerSize,
       candidate.payloadSize <= flow.packet.payloadSize, flow.length + candidate.payloadSize <= Self.sizeLimit,
       !candidate.isTCP || candidate.sequence == flow.nextSequence,
+      candidate.identification == flow.packet.identification(after: flow.segments),
       hasSameHeaders(packet, candidate, index)
     else { return false }
     let payload = packet.extracting(candidate.headerSize..<candidate.length)

@@ -6,6 +6,7 @@ struct FlowPacket {
   /// Flags of TCP.
   static let push: UInt8 = 0x08
   private static let acknowledgement: UInt8 = 0x10
+  private static let mayNotFragment: UInt16 = 0x4000
   private static let tcp: UInt8 = 6
   private static let udp: UInt8 = 17
 
@@ -24,6 +25,8 @@ struct FlowPacket {
   let start: Int
   let headerSize: Int
   let length: Int
+  /// What fragments of the packet are known by; nil if it can have none.
+  let identification: UInt16?
   /// TCP's place of the first byte.
   let sequence: UInt32
   let flags: UInt8
@@ -39,12 +42,14 @@ struct FlowPacket {
     if isV6 {
       guard packet.byteCount >= InnerPacket.v6HeaderSize + 8 else { return nil }
       start = InnerPacket.v6HeaderSize
-      (transport, isWhole) = (packet[byte: 6], true)
+      (transport, isWhole, identification) = (packet[byte: 6], true, nil)
     } else {
       guard packet[byte: 0] == 0x45 else { return nil }
       start = InnerPacket.v4HeaderSize
       // All but the flag that forbids to fragment.
-      (transport, isWhole) = (packet[byte: 9], packet.load(UInt16.self, at: 6) & 0xBFFF == 0)
+      let fragment = packet.load(UInt16.self, at: 6)
+      (transport, isWhole) = (packet[byte: 9], fragment & ~Self.mayNotFragment == 0)
+      identification = fragment & Self.mayNotFragment == 0 ? packet.load(UInt16.self, at: 4) : nil
     }
     guard isWhole, transport == Self.tcp || transport == Self.udp else { return nil }
     length = packet.byteCount
@@ -77,6 +82,11 @@ struct FlowPacket {
   }
 
   var payloadSize: Int { length - headerSize }
+
+  /// The identification that the packet has which comes so many after this one; nil where none has one.
+  func identification(after packets: Int) -> UInt16? {
+    identification.map { $0 &+ UInt16(truncatingIfNeeded: packets) }
+  }
 
   /// Whether the checksum of TCP or UDP is right.
   func isIntact(_ packet: RawSpan) -> Bool {
