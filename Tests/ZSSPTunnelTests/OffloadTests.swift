@@ -154,6 +154,19 @@ struct OffloadTests {
     #expect(result.packets.map { $0[24...] } == packets.map { $0[24...] })
   }
 
+  /// Packets that may be fragmented keep their identification: they are joined only where it counts up, as it does when they are cut again.
+  @Test(arguments: [1, 2, 0]) func identificationsStay(step: UInt16) {
+    var maker = PacketMaker()
+    maker.mayFragment = true
+    let packets = (0..<5).map { number in
+      (maker.sequence, maker.identification) = (7000 + UInt32(number * 1000), 0xFFFE &+ UInt16(number) * step)
+      return maker.packet(payload(1000))
+    }
+    let result = joined(packets)
+    #expect(result.writes == (step == 1 ? 1 : 5))
+    #expect(result.packets == packets)
+  }
+
   /// A damaged packet is for its receiver to refuse: joined, it would get a checksum that is right.
   @Test func aDamagedPacketIsPassedOnAsItIs() {
     var packets = tcp(PacketMaker(), 3, size: 1000)

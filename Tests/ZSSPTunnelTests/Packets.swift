@@ -15,6 +15,8 @@ struct PacketMaker {
   var options: [UInt8] = [1, 1, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8]
   var identification: UInt16 = 42
   var hopLimit: UInt8 = 64
+  /// Whether a packet of IPv4 may be fragmented.
+  var mayFragment = false
 
   var start: Int { isV6 ? 40 : 20 }
   var headerSize: Int { start + (isTCP ? 20 + options.count : 8) }
@@ -52,7 +54,7 @@ struct PacketMaker {
     }
     var header: [UInt8] = [
       0x45, 0, UInt8((length + 20) >> 8), UInt8((length + 20) & 255), UInt8(identification >> 8),
-      UInt8(identification & 255), 0x40, 0, hopLimit, transport, 0, 0,
+      UInt8(identification & 255), mayFragment ? 0 : 0x40, 0, hopLimit, transport, 0, 0,
     ]
     header += address(1) + address(2)
     let checksum = Self.checksum(header)
