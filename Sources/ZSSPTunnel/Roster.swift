@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
+import ZSSPSwiftCrypto
 
 /// Who the peers are, by numbers that stay.
 struct Roster: Sendable {
@@ -19,6 +20,11 @@ struct Roster: Sendable {
 
   /// The number of the peer with a key.
   func id(of key: PublicKey) -> Int? { ids[key] }
+
+  /// What people call a peer.
+  func label(_ id: Int) -> String {
+    peers[id].map { $0.name ?? String($0.publicKey.text.prefix(12)) } ?? "a former peer"
+  }
 
   /// The prefixes that have routes, if the tunnel makes any.
   var routed: [IPPrefix] {

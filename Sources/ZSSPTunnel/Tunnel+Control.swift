@@ -32,13 +32,21 @@
     func report() async -> TunnelReport {
       let statistics = await endpoint.statistics()
       let peers = await onLoop { loop in loop.peers.values.sorted { $0.id < $1.id }.map(TunnelReport.Peer.init) }
-      let drops = TunnelDropReason.allCases.map { ($0.rawValue, self.drops.value($0)) }.filter { $0.1 > 0 }
-      let others = DropReason.allCases.map { ("\($0)", statistics.endpoint[$0]) }.filter { $0.1 > 0 }
+      let transport = statistics.transport
       return TunnelReport(
         interface: device.name, publicKey: endpoint.publicKey.text, listen: "\(endpoint.localAddress.text)",
-        mtu: plan.mtu, peers: peers ?? [], drops: Dictionary(uniqueKeysWithValues: drops),
-        protocolDrops: Dictionary(uniqueKeysWithValues: others),
-        sendErrors: statistics.transport.sendErrors + statistics.transport.unsentDatagrams)
+        mtu: plan.mtu, peers: peers ?? [],
+        drops: Self.notZero(TunnelDropReason.allCases.map { ($0.rawValue, drops.value($0)) }),
+        protocolDrops: Self.notZero(DropReason.allCases.map { ("\($0)", statistics.endpoint[$0]) }),
+        transportDrops: Self.notZero(transport.drops),
+        systemDrops: Self.notZero([
+          ("device", device.dropped), ("socket", transport.unreadDatagrams), ("hellos", transport.unreadHellos),
+        ]),
+        sendErrors: transport.sendErrors + transport.unsentDatagrams)
+    }
+
+    private static func notZero(_ counts: [(String, UInt64)]) -> [String: UInt64] {
+      Dictionary(uniqueKeysWithValues: counts.filter { $0.1 > 0 })
     }
 
     // MARK: set
@@ -53,7 +61,11 @@
       var peer = known ?? PeerConfiguration(publicKey: key)
       if let name = change.name { peer.name = name }
       if let endpoint = change.endpoint {
-        do { _ = try await SocketAddress.resolve(hostAndPort: endpoint) } catch { throw .refused("\(error)") }
+        do {
+          _ = try await SocketAddress.resolve(hostAndPort: endpoint, reachableFrom: self.endpoint.localAddress)
+        } catch {
+          throw .refused("\(error)")
+        }
         peer.endpoint = endpoint
       }
       if let keepalive = change.keepalive {
@@ -99,6 +111,8 @@
       let peers = roster.withLockedValue(\.peers)
       for path in paths { path.eventLoop.execute { path.value.table = PrefixTable(peers) } }
       for session in await onLoop({ $0.setPeers(peers) }) ?? [] { await session.close() }
+      // Who was not behind the tunnel may be now, and the other way round.
+      await routesAround.settle()
       var failures = former.filter { !next.contains($0) }.compactMap { changeRoute("del", $0) }
       failures += next.filter { !former.contains($0) }.compactMap { changeRoute("add", $0) }
       failures.forEach(log)
@@ -151,7 +165,18 @@
         bytesSent: gauges.bytesSent.load(ordering: .relaxed),
         packetsReceived: gauges.packetsReceived.load(ordering: .relaxed),
         bytesReceived: gauges.bytesReceived.load(ordering: .relaxed),
-        latencyMilliseconds: roundTrip == 0 ? nil : Double(roundTrip) / 1e6, waiting: peer.waiting.packets.count)
+        latencyMilliseconds: roundTrip == 0 ? nil : Double(roundTrip) / 1e6, waiting: peer.waiting.packetCount)
+    }
+  }
+
+  extension TransportStatistics {
+    /// What was dropped, by name. What could not be sent has a place of its own in reports, and a tunnel's messages always have a reader.
+    fileprivate var drops: [(String, UInt64)] {
+      [
+        ("unusableSources", unusableSources), ("handOversDropped", handOversDropped),
+        ("incomingRefused", incomingRefused), ("incomingExpired", incomingExpired),
+        ("publicKeyWorkRefused", publicKeyWorkRefused), ("storeRequestsRefused", storeRequestsRefused),
+      ]
     }
   }
 

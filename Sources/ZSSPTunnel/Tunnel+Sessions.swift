@@ -71,6 +71,14 @@
         wasTried = true
         do throws(UDPError) {
           let address = try await address(of: plan)
+          if let place = Address(address) {
+            // Where the peer was last it may have moved by itself.
+            if plan.configuration.endpoint == nil {
+              await routesAround.follow(id, to: place.ip)
+            } else {
+              await routesAround.name(place.ip, for: id)
+            }
+          }
           let session = try await endpoint.connect(
             to: address, key: plan.configuration.publicKey, identity: Array(plan.configuration.identity.utf8),
             flags: plan.configuration.flags, timeout: Self.attempt)
@@ -81,7 +89,7 @@
           return
         } catch {
           log("no session with \(name(id)) yet: \(error)")
-          // A cancelled pause ends the loop.
+          // It is cut short only by the end of the task, which the loop looks at.
           try? await Task.sleep(for: Self.pause)
         }
       }
@@ -90,7 +98,9 @@
 
     /// Where the peer is: what its name stands for now, or else where it was last.
     private func address(of plan: TunnelLoop.DialPlan) async throws(UDPError) -> SocketAddress {
-      if let text = plan.configuration.endpoint { return try await SocketAddress.resolve(hostAndPort: text) }
+      if let text = plan.configuration.endpoint {
+        return try await SocketAddress.resolve(hostAndPort: text, reachableFrom: endpoint.localAddress)
+      }
       guard let address = plan.lastAddress else {
         throw .invalidAddress("", reason: "nobody knows where the peer is")
       }
@@ -115,7 +125,9 @@
           await session.close()
           return false
         }
-        let handler = try await session.eventLoop.submit { PeerInbound(id, session, gauges, path.value) }.get()
+        let handler = try await session.eventLoop.submit {
+          PeerInbound(id, gauges, path.value) { TunnelLoop.say($0, on: session) }
+        }.get()
         try await session.setMessageHandler(handler)
       } catch {
         log("the session with \(name(id)) ended at once: \(error)")
@@ -125,6 +137,7 @@
         await session.close()
         return false
       }
+      await routesAround.follow(id, to: session.establishment.address.ip)
       log(
         "session with \(name(id)) at \(session.remoteAddress.text), ratchet length \(session.establishment.chainLength)"
       )
@@ -137,7 +150,9 @@
       for await event in session.events {
         _ = await onLoop { $0.note(event, of: place, id) }
         switch event {
-        case .moved(_, _, let address): log("\(name(id)) is now at \(SocketAddress(address).text)")
+        case .moved(_, _, let address):
+          log("\(name(id)) is now at \(SocketAddress(address).text)")
+          await routesAround.follow(id, to: address.ip)
         case .ended(_, let reason) where reason != .replaced: log("the session with \(name(id)) ended: \(reason)")
         default: break
         }
@@ -148,14 +163,13 @@
     /// Does something on the event loop of the device; nil if that is gone.
     func onLoop<Value: Sendable>(_ body: @escaping @Sendable (TunnelLoop) -> Value) async -> Value? {
       let loop = loop
+      // It fails only with the event loop, and then there is nobody to tell.
       return try? await loop.eventLoop.submit { body(loop.value) }.get()
     }
 
     /// What people call a peer.
     func name(_ id: Int) -> String {
-      roster.withLockedValue { roster in
-        roster.peers[id].map { $0.name ?? String($0.publicKey.text.prefix(12)) } ?? "a former peer"
-      }
+      roster.withLockedValue { $0.label(id) }
     }
   }
 #endif

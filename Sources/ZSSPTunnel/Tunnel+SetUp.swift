@@ -9,11 +9,16 @@
   extension Tunnel {
     /// Where the peers are whose endpoints are known. Where everything goes through the tunnel, each must be found now, for questions for its
     /// name would go through the tunnel too. Those that are not found now are looked for again when they are needed.
-    static func resolve(_ configuration: TunnelConfiguration, _ log: Log) async throws(TunnelError) -> [Address] {
-      var addresses: [Address] = []
-      for text in configuration.peers.compactMap(\.endpoint) {
+    ///
+    /// - Returns: the addresses by the numbers of the peers.
+    static func resolve(_ configuration: TunnelConfiguration, _ log: Log) async throws(TunnelError) -> [Int: Address] {
+      var addresses: [Int: Address] = [:]
+      let local: SocketAddress
+      do { local = try SocketAddress(hostAndPort: configuration.listen) } catch { throw .endpoint(error) }
+      for (id, peer) in configuration.peers.enumerated() {
+        guard let text = peer.endpoint else { continue }
         do {
-          if let address = Address(try await SocketAddress.resolve(hostAndPort: text)) { addresses.append(address) }
+          addresses[id] = Address(try await SocketAddress.resolve(hostAndPort: text, reachableFrom: local))
         } catch {
           let takesAll = configuration.routes && configuration.peers.flatMap(\.allowedIPs).contains { $0.length == 0 }
           guard !takesAll else { throw .setUp(step: "cannot find endpoint \(text)", reason: "\(error)") }
@@ -36,12 +41,15 @@
       }
     }
 
+    /// Makes the device and the routes ready.
+    ///
+    /// - Returns: the routes around the tunnel.
     static func setUpNetwork(
-      _ configuration: TunnelConfiguration, _ plan: NetworkPlan, _ addresses: [Address], _ folder: RunFolder,
+      _ configuration: TunnelConfiguration, _ plan: NetworkPlan, _ addresses: [Int: Address], _ folder: RunFolder,
       _ device: TunDevice
-    ) throws(TunnelError) {
+    ) throws(TunnelError) -> [RouteAround] {
       var routes: [RouteAround] = []
-      for address in addresses {
+      for (_, address) in addresses.sorted(by: { $0.key < $1.key }) {
         guard let route = try NetworkPlan.routeAround(address.ip, configuration) else { continue }
         try folder.remember(routes + [route])
         let step = "cannot make a route around the tunnel to \(route)"
@@ -55,6 +63,7 @@
       }
       try SystemCommand.batch(
         plan.deviceLines(configuration, device: device.name), step: "cannot set up the device \(device.name)")
+      return routes
     }
   }
 #endif

@@ -30,6 +30,7 @@
     let roster: NIOLockedValueBox<Roster>
     /// Where the tunnel says what happens, if that was asked for.
     public let logFile: TunnelLog?
+    let routesAround: RoutesAround
     private let folder: RunFolder
     private let claim: FolderClaim
     private let wanted: AsyncStream<Int>
@@ -47,7 +48,11 @@
       (folder, claim) = (parts.folder, parts.claim)
       self.log = log
       self.logFile = logFile
-      roster = NIOLockedValueBox(Roster(parts.configuration))
+      let roster = NIOLockedValueBox(Roster(parts.configuration))
+      self.roster = roster
+      routesAround = RoutesAround(
+        parts.folder, device: parts.device.name, parts.places, parts.routes, roster: { roster.withLockedValue { $0 } },
+        log: log)
       stopping = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
@@ -62,6 +67,9 @@
       let paths: [NIOLoopBound<InboundPath>]
       let drops: DropCounters
       let wanted: AsyncStream<Int>
+      /// Where the peers are, and the routes to them around the tunnel.
+      let places: [Int: RoutesAround.Place]
+      let routes: [RouteAround]
     }
 
     // MARK: Starting
@@ -115,11 +123,13 @@
       _ folder: RunFolder, _ claim: FolderClaim, _ device: TunDevice, _ log: @escaping Log
     ) async throws(TunnelError) -> Parts {
       let addresses = try await resolve(configuration, log)
-      let plan = NetworkPlan(configuration, pathMTU: NetworkPlan.pathMTU(to: addresses))
+      let plan = NetworkPlan(configuration, pathMTU: NetworkPlan.pathMTU(to: Array(addresses.values)))
+      try plan.check()
       var endpointConfiguration = endpointConfiguration
       endpointConfiguration.settings.mtu = plan.datagram
       let endpoint = try await bind(configuration, endpointConfiguration, store)
-      do { try setUpNetwork(configuration, plan, addresses, folder, device) } catch {
+      let routes: [RouteAround]
+      do { routes = try setUpNetwork(configuration, plan, addresses, folder, device) } catch {
         await endpoint.close()
         throw error
       }
@@ -143,7 +153,8 @@
         }
         return Parts(
           configuration: configuration, plan: plan, folder: folder, claim: claim, device: device,
-          endpoint: endpoint, loop: loop, paths: paths, drops: drops, wanted: stream)
+          endpoint: endpoint, loop: loop, paths: paths, drops: drops, wanted: stream,
+          places: addresses.mapValues { RoutesAround.Place(address: $0.ip, isNamed: true) }, routes: routes)
       } catch {
         throw .setUp(step: "cannot use the event loop", reason: "\(error)")
       }
@@ -202,7 +213,7 @@
       await endpoint.close()
       // The device goes with the last reference to it; its routes and addresses have to be gone when this returns.
       do { try removeDevice() } catch { log("\(error)") }
-      folder.undoRemembered().forEach(log)
+      await routesAround.end().forEach(log)
       control.withLockedValue { $0.take() }?.stop()
       folder.clear()
       Self.run(hooks.postDown, device.name, log)

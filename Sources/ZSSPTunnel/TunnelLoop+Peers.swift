@@ -88,7 +88,10 @@
     func stopDialing(_ id: Int, forgets: Bool) {
       guard let peer = peers[id] else { return }
       peer.isDialing = false
-      if forgets { drops.count(.queueFull, peer.waiting.takeAll().count) }
+      if forgets {
+        drops.count(.queueFull, peer.waiting.packetCount)
+        _ = peer.waiting.takeAll()
+      }
       if peer.session != nil { peer.liveness.restart() }
     }
 
@@ -107,21 +110,19 @@
         let keepalive = peer.configuration.keepalive
         switch peer.liveness.check(at: now, lastReceived: lastReceived, keepalive: keepalive) {
         case .nothing: break
-        case .keepalive: say(.keepalive, on: session)
-        case .question: say(.question(peer.gauges.asked(at: now)), on: session)
+        case .keepalive: Self.say(.keepalive, on: session)
+        case .question: Self.say(.question(peer.gauges.asked(at: now)), on: session)
         case .newSession:
-          say(.question(peer.gauges.asked(at: now)), on: session)
+          Self.say(.question(peer.gauges.asked(at: now)), on: session)
           if peer.configuration.endpoint != nil || peer.address != nil { dial(peer) }
         }
       }
     }
 
-    private func say(_ message: TunnelMessage, on session: Session) {
+    /// Sends a message of the tunnel's own, from any event loop. Without room it is lost: whoever asks asks again.
+    static func say(_ message: TunnelMessage, on session: Session) {
       let bytes = message.bytes
-      // What has no room now is said again later.
-      _ = try? session.sendMessagesIfRoom(ofBytes: bytes.count) { run throws(SendError) in
-        try run.append(bytes.rawBytes)
-      }
+      _ = offer(session, bytes.count) { run throws(SendError) in try run.append(bytes.rawBytes) }
     }
   }
 #endif

@@ -27,6 +27,15 @@
     private var header = VirtioHeader()
     private var splitter = SegmentSplitter()
     private var queue = StandingQueue()
+    private var pace = ReadPace()
+    /// Packets that were read since the device was read to its end.
+    private var readPackets = 0
+    /// Whether the device was read to its end in this turn.
+    private var isEmpty = false
+    /// Whether the socket takes no more for now.
+    private var waitsForRoom = false
+    /// Whether packets are left to gather.
+    private var isGathering = false
 
     private var budget = ReadBudget()
     private var onFailure: ((TunnelError) -> Void)?
@@ -63,28 +72,38 @@
 
     /// Reads what there is, but not for ever.
     private func readDevice() {
+      guard let watch else { return }
       let now = TunnelClock.now
-      budget = ReadBudget()
-      if queue.drops(at: now), packetSize > 0 || readPacket() {
-        packetSize = 0
-        drops.count(.queueStands)
+      (budget, isEmpty, isGathering) = (ReadBudget(), false, false)
+      if queue.drops(at: now), packetSize > 0 || readPacket() { drop(.queueStands) }
+      while !budget.isSpent, !waitsForRoom, packetSize > 0 || readPacket() {
+        if let peer = destination() { send(to: peer, at: now) }
       }
-      while !budget.isSpent, watch?.isReading == true, packetSize > 0 || readPacket() {
-        guard let peer = destination() else {
-          packetSize = 0
-          continue
-        }
-        send(to: peer, at: now)
+      guard !waitsForRoom else { return }
+      if isEmpty { gather() }
+      watch.isReading = !isGathering
+    }
+
+    /// The device was read to its end. What comes next is waited for, or left to gather.
+    private func gather() {
+      isGathering = pace.emptied(packets: readPackets, at: TunnelClock.now)
+      readPackets = 0
+      guard isGathering else { return }
+      let bound = NIOLoopBound(self, eventLoop: eventLoop)
+      eventLoop.scheduleTask(in: .nanoseconds(ReadPace.pause)) {
+        if bound.value.isGathering { bound.value.readDevice() }
       }
     }
 
     private func readPacket() -> Bool {
       do throws(TunnelError) {
-        while !budget.isSpent {
+        while !budget.isSpent, !isEmpty {
           guard let count = try device.read(into: &buffer) else {
+            isEmpty = true
             queue.emptied()
             return false
           }
+          readPackets += 1
           budget.spend(count)
           guard let header = VirtioHeader(buffer.rawBytes) else {
             drops.count(.malformed)
@@ -102,22 +121,35 @@
       return false
     }
 
-    /// The peer that the packet is for, if it may go there.
+    /// Drops the packet that was read, which counts as the packets that it stands for.
+    private func drop(_ reason: TunnelDropReason) {
+      let buffer = buffer
+      let packet = buffer.rawBytes.extracting(VirtioHeader.size..<VirtioHeader.size + packetSize)
+      drops.count(reason, SegmentSplitter.measure(packet, header).packets)
+      packetSize = 0
+    }
+
+    /// The largest packet that a peer takes.
+    func limit(_ peer: TunnelPeer) -> Int { min(mtu, peer.configuration.mtu ?? mtu) }
+
+    /// The peer that the packet is for; nil if it may not go there, and is dropped.
     private func destination() -> TunnelPeer? {
       // Let go of at the end, before anything is read into it again.
       let buffer = buffer
       let packet = buffer.rawBytes.extracting(VirtioHeader.size..<VirtioHeader.size + packetSize)
       guard let inner = InnerPacket(packet) else {
-        drops.count(.malformed)
+        drop(.malformed)
         return nil
       }
       guard let id = table.value(for: inner.destination), let peer = peers[id] else {
-        drops.count(.noPeer)
+        drop(.noPeer)
         return nil
       }
-      let limit = min(mtu, peer.configuration.mtu ?? mtu)
-      guard let size = SegmentSplitter.largestPacket(packet, header), size > limit else { return peer }
-      drops.count(.tooBig)
+      let limit = limit(peer)
+      guard let size = SegmentSplitter.largestPacket(packet, header), size > limit,
+        !Fragmenter.mayCut(packet, limit: limit)
+      else { return peer }
+      drop(.tooBig)
       if let answer = TooBig.answer(to: packet, mtu: limit) { writeToDevice(answer) }
       return nil
     }
@@ -129,114 +161,68 @@
 
     /// Sends the packet that was read, and those behind it that are for the same peer.
     private func send(to peer: TunnelPeer, at now: Int64) {
-      guard let session = peer.session else { return hold(for: peer, at: now) }
-      guard session.shard == 0 else { return handOver(to: peer, session, at: now) }
+      guard let session = peer.session else { return hold(takePacket(), for: peer, at: now) }
+      guard session.shard == 0 else { return send([takePacket()], to: peer, session, at: now) }
       var (packets, sent) = (0, 0)
-      let begin = budget.spent
+      let (begin, limit) = (budget.spent, limit(peer))
       do throws(UDPError) {
         let isSent = try session.sendMessagesNow { run throws(SendError) in
           repeat {
-            packets += try append(to: &run, &sent)
-          } while budget.spent - begin < Self.bytesPerRun && readPacket() && isForSame(peer)
+            try append(to: &run, limit, &packets, &sent)
+          } while budget.spent - begin < Self.bytesPerRun && readPacket() && destination() === peer
         }
         if !isSent { waitForRoom(session) }
       } catch {
         // What was not sent waits for the next session.
         peer.session = nil
-        hold(for: peer, at: now)
+        if packetSize > 0 { hold(takePacket(), for: peer, at: now) }
       }
       if packets > 0 { peer.noteSent(packets: packets, bytes: sent, at: now) }
     }
 
-    /// Seals the packets that the one that was read comes to. Says how many these were, and adds their bytes.
-    private func append(to run: inout SendRun, _ sent: inout Int) throws(SendError) -> Int {
+    /// Seals the packets that the one that was read comes to. Counts those that were, and their bytes.
+    private func append(
+      to run: inout SendRun, _ limit: Int, _ packets: inout Int, _ sent: inout Int
+    ) throws(SendError) {
       defer { packetSize = 0 }
-      var packets = 0
       var elements = buffer.mutableSpan
       var bytes = elements.mutableBytes
       var packet = bytes.slice(VirtioHeader.size..<VirtioHeader.size + packetSize)
-      let isWhole = try splitter.split(&packet, header) { segment throws(SendError) in
-        packets += 1
-        sent += segment.byteCount
-        try run.append(segment)
+      let (all, before) = (SegmentSplitter.measure(packet.bytes, header).packets, packets)
+      do throws(SendError) {
+        let isWhole = try splitter.split(&packet, header, limit: limit) { segment throws(SendError) in
+          try run.append(segment)
+          packets += 1
+          sent += segment.byteCount
+        }
+        if !isWhole { drops.count(.malformed) }
+      } catch {
+        // The key is used up, and the session ends.
+        drops.count(.unsent, max(0, all - (packets - before)))
+        throw error
       }
-      if !isWhole { drops.count(.malformed) }
-      return packets
     }
 
-    /// Whether the packet that was read is for this peer. If it is for nobody, it is dropped; if for another, it waits for its turn.
-    private func isForSame(_ peer: TunnelPeer) -> Bool {
-      guard let destination = destination() else {
-        packetSize = 0
-        return false
-      }
-      return destination === peer
+    /// A copy of the packet that was read, with its header in front.
+    private func takePacket() -> [UInt8] {
+      defer { packetSize = 0 }
+      return Array(buffer[..<(VirtioHeader.size + packetSize)])
     }
 
     /// The socket takes no more: what there is stays with the system until it does.
     private func waitForRoom(_ session: Session) {
+      waitsForRoom = true
       watch?.isReading = false
       let bound = NIOLoopBound(self, eventLoop: eventLoop)
       let resume: @Sendable () -> Void = { [eventLoop] in
         eventLoop.execute {
-          bound.value.watch?.isReading = true
+          bound.value.waitsForRoom = false
           bound.value.readDevice()
         }
       }
-      // A writer's turn comes when there is room. It may not be queued, or never be called if the session ends: then a moment has to do.
-      let isQueued = try? session.sendMessagesIfRoom(ofBytes: 0) { _ in resume() }
-      if isQueued != true { eventLoop.scheduleTask(in: .milliseconds(1), resume) }
-    }
-
-    // MARK: Without a session here
-
-    /// Keeps the packet until there is a session.
-    private func hold(for peer: TunnelPeer, at now: Int64) {
-      defer { packetSize = 0 }
-      peer.lastDemand = now
-      guard peer.configuration.endpoint != nil || peer.address != nil || peer.isDialing else {
-        return drops.count(.noEndpoint)
-      }
-      let dropped = peer.waiting.append(Array(buffer[..<(VirtioHeader.size + packetSize)]))
-      if dropped > 0 { drops.count(.queueFull, dropped) }
-      dial(peer)
-    }
-
-    /// Has a session opened unless somebody is at it.
-    func dial(_ peer: TunnelPeer) {
-      guard !peer.isDialing else { return }
-      peer.isDialing = true
-      wanted.yield(peer.id)
-    }
-
-    /// Sends the packet that was read on another event loop's session.
-    private func handOver(to peer: TunnelPeer, _ session: Session, at now: Int64) {
-      let packet = Array(buffer[..<(VirtioHeader.size + packetSize)])
-      packetSize = 0
-      send([packet], to: peer, session, at: now)
-    }
-
-    /// Sends packets that were kept with their headers.
-    func send(_ packets: [[UInt8]], to peer: TunnelPeer, _ session: Session, at now: Int64) {
-      let bytes = packets.reduce(0) { $0 + $1.count }
-      let drops = drops
-      let isQueued = try? session.sendMessagesIfRoom(ofBytes: bytes) { run throws(SendError) in
-        var splitter = SegmentSplitter()
-        for packet in packets {
-          guard let header = VirtioHeader(packet.rawBytes) else { continue }
-          var packet = packet
-          var elements = packet.mutableSpan
-          var bytes = elements.mutableBytes
-          var inner = bytes.slice(VirtioHeader.size..<bytes.byteCount)
-          let isWhole = try splitter.split(&inner, header) { segment throws(SendError) in try run.append(segment) }
-          if !isWhole { drops.count(.malformed) }
-        }
-      }
-      if isQueued == true {
-        peer.noteSent(packets: packets.count, bytes: bytes, at: now)
-      } else {
-        drops.count(.unsent, packets.count)
-      }
+      // A writer's turn comes when there is room. It may not be queued, because the queue is full or the session has ended: then a moment
+      // has to do.
+      if !Self.offer(session, 0, { _ in resume() }) { eventLoop.scheduleTask(in: .milliseconds(1), resume) }
     }
   }
 #endif

@@ -55,14 +55,29 @@ struct PeerTests {
 
   @Test func theOldestPacketLeaves() {
     var queue = PacketQueue()
-    for number in 0..<PacketQueue.packetLimit { #expect(queue.append([UInt8(number)]) == 0) }
+    for number in 0..<PacketQueue.limit { #expect(queue.append([UInt8(number)]) == 0) }
     #expect(queue.append([200]) == 1)
     #expect(queue.packets.first == [1] && queue.packets.last == [200])
     // One that is large pushes out as many as it takes, and stays itself.
-    #expect(queue.append([UInt8](repeating: 0, count: PacketQueue.byteLimit + 1)) == PacketQueue.packetLimit)
+    #expect(queue.append([UInt8](repeating: 0, count: PacketQueue.byteLimit + 1)) == PacketQueue.limit)
     #expect(queue.packets.count == 1)
     #expect(queue.takeAll().count == 1)
     #expect(queue.isEmpty)
+  }
+
+  /// A super-packet that waits, or leaves, counts as the packets that it stands for.
+  @Test func superPacketsCountAsPackets() {
+    let (header, packet) = PacketMaker().superPacket(payload(25_000), segmentSize: 1000)
+    var bytes = [UInt8](repeating: 0, count: VirtioHeader.size) + packet
+    bytes.withMutableBytes { header.write(to: &$0) }
+    let size = SegmentSplitter.measure(bytes.rawBytes)
+    #expect(size.packets == 25)
+    #expect(size.bytes == 25_000 + 25 * PacketMaker().headerSize)
+    var queue = PacketQueue()
+    let room = PacketQueue.byteLimit / bytes.count
+    for _ in 0..<room { #expect(queue.append(bytes) == 0) }
+    #expect(queue.packetCount == room * 25)
+    #expect(queue.append(bytes) == 25)
   }
 
   /// Bursts are kept whole; of a queue that stands a packet is dropped now and then.

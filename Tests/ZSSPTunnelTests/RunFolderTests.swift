@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPSwiftCrypto
 
 @testable import ZSSPTunnel
 
@@ -73,6 +74,65 @@ struct RunFolderTests {
       "192.0.2.9 table 7", "192.0.2.9 dev e0 dev e1", "x dev e0", "192.0.2.0/24 dev e0",
     ]
     for line in wrong { #expect(RouteAround(line: line[...]) == nil, "\(line)") }
+  }
+
+  /// The way around the tunnel, when its routes are there: the longest prefix, then the smallest metric, and never the tunnel's device.
+  @Test(
+    arguments: [
+      ("default via 10.0.0.1 dev e0 proto dhcp metric 100\n", "192.0.2.9 via 10.0.0.1 dev e0"),
+      ("default via 10.0.0.1 dev e0\n192.0.2.0/25 dev t0 scope link\n", "192.0.2.9 via 10.0.0.1 dev e0"),
+      ("default via 10.0.0.1 dev e0\n192.0.2.0/24 dev e1 proto kernel scope link src 192.0.2.1\n", "192.0.2.9 dev e1"),
+      (
+        "default via 10.0.0.1 dev e0 metric 200\ndefault via 10.0.0.2 dev e1 metric 100\n",
+        "192.0.2.9 via 10.0.0.2 dev e1"
+      ),
+      (
+        "default proto static \\\tnexthop via 10.0.0.1 dev e0 weight 1 \\\tnexthop via 10.0.0.2 dev e1 weight 1\n",
+        "192.0.2.9 via 10.0.0.1 dev e0"
+      ),
+      (
+        "unreachable default metric 1\ndefault via 10.0.0.3 dev e0 metric 9\ndefault dev e4 dead metric 2\n",
+        "192.0.2.9 via 10.0.0.3 dev e0"
+      ),
+      ("default dev t0 scope link\n", nil), ("", nil),
+    ] as [(String, String?)])
+  func waysAroundTheTunnel(output: String, expected: String?) throws {
+    let host = try #require(IPAddress("192.0.2.9"))
+    switch RouteAround.find(to: host, in: output, avoiding: "t0") {
+    case .way(let route): #expect(route.description == expected)
+    case .nowhere: #expect(expected == nil)
+    case .isThere: Issue.record("there is no route to the address itself")
+    }
+  }
+
+  @Test func aRouteToTheAddressItselfIsNotMadeAgain() throws {
+    let host = try #require(IPAddress("192.0.2.9"))
+    let output = "default via 10.0.0.1 dev e0\n192.0.2.9 via 10.0.0.7 dev e0\n"
+    #expect(RouteAround.find(to: host, in: output, avoiding: "t0") == .isThere)
+    let v6 = try #require(IPAddress("2001:db8::9"))
+    let lines =
+      "2001:db8::/64 dev e0 proto kernel metric 256 pref medium\ndefault via fe80::1 dev e0 proto ra metric 1024 expires 9sec\n"
+    let way = RouteAround.find(to: v6, in: lines, avoiding: "t0")
+    #expect(try way == .way(#require(RouteAround(line: "2001:db8::9 dev e0"))))
+  }
+
+  /// An address that this side named is believed; one that a peer moved to by itself, unless it is another peer's.
+  @Test func whoGetsARoute() throws {
+    let keys = (0..<2).map { _ in StaticKey().publicKey }
+    var peers: [Int: PeerConfiguration] = [:]
+    for (id, prefix) in [(0, "10.1.0.0/16"), (1, "10.2.0.0/16")] {
+      peers[id] = PeerConfiguration(publicKey: keys[id])
+      peers[id]?.allowedIPs = [try #require(IPPrefix(prefix))]
+    }
+    func need(_ address: String, _ isNamed: Bool) throws -> RoutesAround.Need {
+      RoutesAround.need(.init(address: try #require(IPAddress(address)), isNamed: isNamed), of: 0, peers)
+    }
+    for isNamed in [false, true] {
+      #expect(try need("192.0.2.1", isNamed) == .nothing)
+      #expect(try need("10.1.0.1", isNamed) == .route)
+    }
+    #expect(try need("10.2.0.1", true) == .route)
+    #expect(try need("10.2.0.1", false) == .refused(owner: 1))
   }
 
   /// `ip` names a line by its number.

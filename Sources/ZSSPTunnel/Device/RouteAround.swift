@@ -20,6 +20,31 @@ struct RouteAround: Equatable, CustomStringConvertible {
     self.init(host, via: word(after: "via"), device: word(after: "dev"))
   }
 
+  /// What there is of ways to an address besides the tunnel.
+  enum Found: Equatable {
+    /// Somebody has made a route to this very address.
+    case isThere
+    case way(RouteAround)
+    case nowhere
+  }
+
+  /// The best way among lines of `ip -oneline route show match` that does not lead to the tunnel's device: that of the longest prefix and the
+  /// smallest metric. The tunnel's routes are there already, so that the system cannot be asked for the way.
+  static func find(to host: IPAddress, in output: String, avoiding device: String) -> Found {
+    var best: (length: Int, metric: Int, route: RouteAround)?
+    for line in output.split(separator: "\n") {
+      let words = line.split(separator: " ")
+      // What begins with another word is no way: unreachable, blackhole, prohibit.
+      guard let first = words.first, let length = first == "default" ? 0 : IPPrefix(first)?.length,
+        let route = RouteAround(to: host, output: String(line)), route.device != device, !words.contains("dead")
+      else { continue }
+      if length == host.family.width { return .isThere }
+      let metric = words.firstIndex(of: "metric").flatMap { $0 + 1 < words.count ? Int(words[$0 + 1]) : nil } ?? 0
+      if best.map({ (-length, metric) < (-$0.length, $0.metric) }) ?? true { best = (length, metric, route) }
+    }
+    return best.map { .way($0.route) } ?? .nowhere
+  }
+
   /// A line that was kept; nil if it is anything else.
   init?(line: Substring) {
     let words = line.split(separator: " ", omittingEmptySubsequences: false)

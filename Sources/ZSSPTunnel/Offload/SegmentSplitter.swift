@@ -22,6 +22,22 @@ struct SegmentSplitter {
     return min(packet.byteCount, headerSize + header.segmentSize)
   }
 
+  /// How many packets come of it, and how many bytes these have; one packet if that cannot be told.
+  static func measure(_ packet: RawSpan, _ header: VirtioHeader) -> (packets: Int, bytes: Int) {
+    guard header.segmentation != .none, let headerSize = headerSize(packet, header) else {
+      return (1, packet.byteCount)
+    }
+    let payload = packet.byteCount - headerSize
+    let packets = (payload + header.segmentSize - 1) / header.segmentSize
+    return (packets, payload + packets * headerSize)
+  }
+
+  /// The same of a packet that has its header in front.
+  static func measure(_ bytes: RawSpan) -> (packets: Int, bytes: Int) {
+    guard let header = VirtioHeader(bytes) else { return (1, bytes.byteCount) }
+    return measure(bytes.extracting(VirtioHeader.size..<bytes.byteCount), header)
+  }
+
   /// Calls `body` with each packet, in order. Where it throws it is not called again.
   ///
   /// - Returns: false if what the kernel says of the packet cannot be.

@@ -29,29 +29,34 @@
         return false
       }
       let (device, drops) = (device, drops)
-      coalescer.add(packet.extracting(0..<inner.length)) { if !device.write($0) { drops.count(.deviceFull) } }
+      coalescer.add(packet.extracting(0..<inner.length)) { Self.write($0, to: device, drops) }
       return true
     }
 
     /// Nothing comes for now.
     func flush() {
       let (device, drops) = (device, drops)
-      coalescer.flush { if !device.write($0) { drops.count(.deviceFull) } }
+      coalescer.flush { Self.write($0, to: device, drops) }
+    }
+
+    /// Gives a packet, with its header in front, to the system.
+    private static func write(_ bytes: RawSpan, to device: TunDevice, _ drops: DropCounters) {
+      if !device.write(bytes) { drops.count(.deviceFull, SegmentSplitter.measure(bytes).packets) }
     }
   }
 
   /// Takes the messages of one peer's session.
   final class PeerInbound: MessageHandler {
     private let peer: Int
-    private let session: Session
+    private let answer: @Sendable (TunnelMessage) -> Void
     private let gauges: PeerGauges
     /// What a burst has brought. Used on the session's event loop only, as is the path.
     nonisolated(unsafe) private var burst = (messages: 0, packets: 0, bytes: 0)
     nonisolated(unsafe) private let path: InboundPath
 
-    /// To be made on the session's event loop.
-    init(_ peer: Int, _ session: Session, _ gauges: PeerGauges, _ path: InboundPath) {
-      (self.peer, self.session, self.gauges, self.path) = (peer, session, gauges, path)
+    /// To be made on the session's event loop. What is asked is answered by `answer`.
+    init(_ peer: Int, _ gauges: PeerGauges, _ path: InboundPath, answer: @escaping @Sendable (TunnelMessage) -> Void) {
+      (self.peer, self.gauges, self.path, self.answer) = (peer, gauges, path, answer)
     }
 
     func receive(_ message: RawSpan) {
@@ -62,11 +67,7 @@
         burst.packets += 1
         burst.bytes += message.byteCount
       case .question(let number):
-        let answer = TunnelMessage.answer(number).bytes
-        // Without room there is no answer, and the peer asks again.
-        _ = try? session.sendMessagesIfRoom(ofBytes: answer.count) { run throws(SendError) in
-          try run.append(answer.rawBytes)
-        }
+        answer(.answer(number))
       case .answer(let number):
         gauges.answered(number, at: TunnelClock.now)
       case .keepalive, .unknown:

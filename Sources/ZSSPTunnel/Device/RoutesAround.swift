@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The routes around the tunnel, which follow the peers: each whose own address lies in what goes through the tunnel has one.
+///
+/// A route is written down before it is made, and the one that it replaces goes when it is there.
+actor RoutesAround {
+  /// Where a peer is.
+  struct Place: Equatable, Sendable {
+    let address: IPAddress
+    /// Whether this side named it: it stands in the file, or belongs to a name that does. Otherwise the peer moved there by itself.
+    var isNamed: Bool
+  }
+
+  /// What a peer's place means for routes.
+  enum Need: Equatable {
+    /// Its packets go around the tunnel anyway.
+    case nothing
+    case route
+    /// The addresses of another peer: whoever could move there by itself would take packets for them out of the tunnel.
+    case refused(owner: Int)
+  }
+
+  /// Peers that move all the time change routes no faster than this.
+  private static let pace = Duration.seconds(1)
+
+  private let folder: RunFolder
+  private let device: String
+  private let roster: @Sendable () -> Roster
+  private let log: @Sendable (String) -> Void
+  private var places: [Int: Place]
+  private var routes: [RouteAround]
+  /// What was said of addresses without a route, so that it is said once.
+  private var complaints: [IPAddress: String] = [:]
+  private var lastSettled = ContinuousClock.now - pace
+  private var later: Task<Void, Never>?
+  private var isOver = false
+
+  /// Goes on from the routes that were made at the start.
+  init(
+    _ folder: RunFolder, device: String, _ places: [Int: Place], _ routes: [RouteAround],
+    roster: @escaping @Sendable () -> Roster, log: @escaping @Sendable (String) -> Void
+  ) {
+    (self.folder, self.device, self.places, self.routes) = (folder, device, places, routes)
+    (self.roster, self.log) = (roster, log)
+  }
+
+  /// This side is about to send to an address that it named for a peer. When this returns there is a way, if there can be one.
+  func name(_ address: IPAddress, for peer: Int) {
+    places[peer] = Place(address: address, isNamed: true)
+    settle(verifying: address)
+  }
+
+  /// Something authentic came from an address of a peer.
+  func follow(_ peer: Int, to address: IPAddress) {
+    guard places[peer]?.address != address else { return }
+    places[peer] = Place(address: address, isNamed: false)
+    guard later == nil else { return }
+    guard ContinuousClock.now - lastSettled < Self.pace else { return settle() }
+    later = Task {
+      // Cut short only when all is over, and then nothing is done.
+      try? await Task.sleep(for: Self.pace)
+      self.settleLater()
+    }
+  }
+
+  private func settleLater() {
+    later = nil
+    settle()
+  }
+
+  /// Removes all routes. None is made afterwards.
+  ///
+  /// - Returns: what could not be undone.
+  func end() -> [String] {
+    isOver = true
+    later?.cancel()
+    return folder.undoRemembered()
+  }
+
+  // MARK: Routes
+
+  /// Makes the routes that are needed, and removes those that are not. A route that is said to be there may have gone with its
+  /// network device: that to `suspect` is looked for.
+  func settle(verifying suspect: IPAddress? = nil) {
+    let roster = roster()
+    guard !isOver, roster.configuration.routes else { return }
+    lastSettled = .now
+    places = places.filter { roster.peers[$0.key] != nil }
+    var wanted: [IPAddress] = []
+    var unreachable: Set<IPAddress> = []
+    for (peer, place) in places.sorted(by: { $0.key < $1.key }) {
+      switch Self.need(place, of: peer, roster.peers) {
+      case .nothing: break
+      case .route where !wanted.contains(place.address): wanted.append(place.address)
+      case .route: break
+      case .refused(let owner):
+        unreachable.insert(place.address)
+        complain(
+          place.address, "\(roster.label(peer)) moved to \(place.address), which belongs to \(roster.label(owner))")
+      }
+    }
+    for host in wanted {
+      do throws(TunnelError) { try make(host, verifies: host == suspect) } catch {
+        unreachable.insert(host)
+        complain(host, "\(error)")
+      }
+    }
+    for route in routes where !wanted.contains(route.host) { remove(route) }
+    complaints = complaints.filter { unreachable.contains($0.key) }
+  }
+
+  /// What a place means for routes.
+  static func need(_ place: Place, of peer: Int, _ peers: [Int: PeerConfiguration]) -> Need {
+    guard let owner = PrefixTable(peers).value(for: place.address) else { return .nothing }
+    return place.isNamed || owner == peer ? .route : .refused(owner: owner)
+  }
+
+  private func complain(_ host: IPAddress, _ reason: String) {
+    guard complaints.updateValue(reason, forKey: host) != reason else { return }
+    log("\(host) is not reached: there is no route to it around the tunnel: \(reason)")
+  }
+
+  private func make(_ host: IPAddress, verifies: Bool) throws(TunnelError) {
+    let own = routes.first { $0.host == host }
+    guard own == nil || verifies else { return }
+    let step = "cannot find the way to \(host)"
+    let family = host.family == .v4 ? "-4" : "-6"
+    let result = try SystemCommand.ip([family, "-oneline", "route", "show", "match", "\(host)"], step: step)
+    guard result.exitCode == 0 else { throw .setUp(step: step, reason: result.errors) }
+    switch RouteAround.find(to: host, in: result.output, avoiding: device) {
+    // Ours, or somebody has made one.
+    case .isThere: return
+    case .nowhere: throw .setUp(step: step, reason: "no route leads there but the tunnel's")
+    case .way(let route): try add(route, to: routes.filter { $0.host != host })
+    }
+  }
+
+  private func add(_ route: RouteAround, to others: [RouteAround]) throws(TunnelError) {
+    let step = "cannot make a route around the tunnel to \(route)"
+    try folder.remember(others + [route])
+    let result = try SystemCommand.ip(route.arguments("add"), step: step)
+    guard result.exitCode == 0 else {
+      // Whatever is there is not ours to remove.
+      try folder.remember(others)
+      routes = others
+      throw .setUp(step: step, reason: result.errors.trimmingSuffix)
+    }
+    routes = others + [route]
+    log("route around the tunnel to \(route)")
+  }
+
+  private func remove(_ route: RouteAround) {
+    do throws(TunnelError) {
+      let result = try SystemCommand.ip(route.arguments("del"), step: "cannot remove the route to \(route)")
+      guard result.exitCode == 0 || result.saysGone else {
+        throw .setUp(step: "cannot remove the route to \(route)", reason: result.errors.trimmingSuffix)
+      }
+      routes.removeAll { $0 == route }
+      try folder.remember(routes)
+    } catch {
+      // It stays written down, and is tried again.
+      if complaints.updateValue("\(error)", forKey: route.host) != "\(error)" { log("\(error)") }
+    }
+  }
+}
+
+extension String {
+  /// Without the end of the line.
+  fileprivate var trimmingSuffix: String { String(reversed().drop(while: \.isNewline).reversed()) }
+}

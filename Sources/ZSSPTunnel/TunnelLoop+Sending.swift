@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if os(Linux)
+  import NIOCore
+  import ZSSP
+  import ZSSPNIO
+
+  /// Packets that are not sealed as soon as they are read: nobody has a session for them yet, or another event loop has it.
+  extension TunnelLoop {
+    /// Keeps a packet, with its header in front, until there is a session.
+    func hold(_ packet: [UInt8], for peer: TunnelPeer, at now: Int64) {
+      peer.lastDemand = now
+      guard peer.configuration.endpoint != nil || peer.address != nil || peer.isDialing else {
+        return drops.count(.noEndpoint, SegmentSplitter.measure(packet.rawBytes).packets)
+      }
+      let dropped = peer.waiting.append(packet)
+      if dropped > 0 { drops.count(.queueFull, dropped) }
+      dial(peer)
+    }
+
+    /// Has a session opened unless somebody is at it.
+    func dial(_ peer: TunnelPeer) {
+      guard !peer.isDialing else { return }
+      peer.isDialing = true
+      wanted.yield(peer.id)
+    }
+
+    /// Sends packets that were kept with their headers, on whatever event loop the session has.
+    func send(_ packets: [[UInt8]], to peer: TunnelPeer, _ session: Session, at now: Int64) {
+      var (count, bytes) = (0, 0)
+      for packet in packets {
+        let size = SegmentSplitter.measure(packet.rawBytes)
+        (count, bytes) = (count + size.packets, bytes + size.bytes)
+      }
+      let (drops, limit) = (drops, limit(peer))
+      let isQueued = Self.offer(session, bytes) { run throws(SendError) in
+        var (splitter, rest) = (SegmentSplitter(), packets[...])
+        do throws(SendError) {
+          while let packet = rest.first {
+            try Self.append(packet, to: &run, &splitter, limit, drops)
+            rest = rest.dropFirst()
+          }
+        } catch {
+          // Of a super-packet that was begun some packets may have gone.
+          drops.count(.unsent, rest.reduce(0) { $0 + SegmentSplitter.measure($1.rawBytes).packets })
+          throw error
+        }
+      }
+      if isQueued { peer.noteSent(packets: count, bytes: bytes, at: now) } else { drops.count(.unsent, count) }
+    }
+
+    private static func append(
+      _ packet: [UInt8], to run: inout SendRun, _ splitter: inout SegmentSplitter, _ limit: Int,
+      _ drops: DropCounters
+    ) throws(SendError) {
+      guard let header = VirtioHeader(packet.rawBytes) else { return drops.count(.malformed) }
+      var packet = packet
+      var elements = packet.mutableSpan
+      var bytes = elements.mutableBytes
+      var inner = bytes.slice(VirtioHeader.size..<bytes.byteCount)
+      let isWhole = try splitter.split(&inner, header, limit: limit) { segment throws(SendError) in
+        try run.append(segment)
+      }
+      if !isWhole { drops.count(.malformed) }
+    }
+
+    /// Has a session's event loop write messages if it has room for them. Says whether it has: a session that has ended has none.
+    static func offer(
+      _ session: Session, _ bytes: Int, _ body: @escaping @Sendable (inout SendRun) throws(SendError) -> Void
+    ) -> Bool {
+      do { return try session.sendMessagesIfRoom(ofBytes: bytes, body) } catch {
+        // The tunnel hears of the end by the session's events, and has another opened if somebody needs it.
+        return false
+      }
+    }
+  }
+#endif

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if os(Linux)
+  import Foundation
+  import Synchronization
+  import Testing
+  import ZSSP
+
+  @testable import ZSSPTunnel
+
+  /// What comes from a peer on its way to the device, which is one end of a pair of sockets here.
+  struct InboundTests {
+    private let device: TunDevice
+    private let other: CInt
+    private let drops = DropCounters()
+    private let gauges = PeerGauges()
+    private let path: InboundPath
+    private let peer: PeerInbound
+    /// What the peer was answered.
+    private let answers = Answers()
+
+    private final class Answers: Sendable {
+      let all = Mutex<[TunnelMessage]>([])
+    }
+
+    /// 10.0.0.1 and fd00::1 are peer 1's, as packets of ``PacketMaker`` have them for their source; 10.9.0.0/16 is peer 2's.
+    init() throws {
+      var ends: [CInt] = [-1, -1]
+      try #require(socketpair(AF_UNIX, CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_NONBLOCK.rawValue), 0, &ends) == 0)
+      device = TunDevice(descriptor: ends[0], name: "pair", segmentsTCP: true, segmentsUDP: true)
+      other = ends[1]
+      var table = PrefixTable()
+      for (text, id) in [("10.0.0.1/32", 1), ("fd00::1/128", 1), ("10.9.0.0/16", 2)] {
+        table.insert(try #require(IPPrefix(text)), id)
+      }
+      path = InboundPath(device, table, drops)
+      let answers = answers
+      peer = PeerInbound(1, gauges, path) { answer in answers.all.withLock { $0.append(answer) } }
+    }
+
+    /// The packets that came to the device, each with its header.
+    private func written() -> [[UInt8]] {
+      var packets: [[UInt8]] = []
+      var buffer = [UInt8](repeating: 0, count: 70_000)
+      while case let count = recv(other, &buffer, buffer.count, 0), count > 0 {
+        packets.append(Array(buffer[..<count]))
+      }
+      return packets
+    }
+
+    private func receive(_ messages: [[UInt8]]) {
+      for message in messages { peer.receive(message.rawBytes) }
+      peer.burstEnded()
+    }
+
+    private func drops(_ reason: TunnelDropReason) -> UInt64 { drops.value(reason) }
+
+    @Test(arguments: [false, true]) func aPacketIsWritten(isV6: Bool) {
+      defer { close(other) }
+      var maker = PacketMaker()
+      maker.isV6 = isV6
+      let packet = maker.packet(payload(500))
+      receive([packet])
+      #expect(written() == [[UInt8](repeating: 0, count: VirtioHeader.size) + packet])
+      #expect(gauges.packetsReceived.load(ordering: .relaxed) == 1)
+      #expect(gauges.bytesReceived.load(ordering: .relaxed) == UInt64(packet.count))
+      #expect(gauges.lastReceived.load(ordering: .relaxed) > 0)
+    }
+
+    /// A burst comes to the device as one super-packet, when it is over and not before.
+    @Test func aBurstIsJoined() {
+      defer { close(other) }
+      var maker = PacketMaker()
+      let packets = (0..<3).map { number in
+        maker.sequence = 7000 + UInt32(number * 1000)
+        maker.identification = 42 + UInt16(number)
+        return maker.packet(payload(1000))
+      }
+      for packet in packets { peer.receive(packet.rawBytes) }
+      #expect(written().isEmpty)
+      peer.burstEnded()
+      let all = written()
+      #expect(all.count == 1)
+      let header = all.first.flatMap { VirtioHeader($0.rawBytes) }
+      #expect(header?.segmentation == .tcp4 && header?.segmentSize == 1000)
+      #expect(gauges.packetsReceived.load(ordering: .relaxed) == 3)
+    }
+
+    /// What stands behind the packet's end is not passed on.
+    @Test func whatIsBehindTheEndIsCutOff() {
+      defer { close(other) }
+      let packet = PacketMaker().packet(payload(100))
+      receive([packet + [1, 2, 3]])
+      #expect(written().map { Array($0[VirtioHeader.size...]) } == [packet])
+    }
+
+    /// A peer sends from its own addresses only, of either family: from no others, and from none of another peer's.
+    @Test func foreignSourcesAreDropped() {
+      defer { close(other) }
+      var v6 = PacketMaker()
+      v6.isV6 = true
+      var foreign = [PacketMaker().packet(payload(10)), v6.packet(payload(10)), PacketMaker().packet(payload(10))]
+      foreign[0][15] = 77
+      foreign[1][23] = 77
+      (foreign[2][13], foreign[2][14]) = (9, 1)
+      receive(foreign)
+      #expect(written().isEmpty)
+      #expect(drops(.foreignSource) == 3)
+      #expect(gauges.packetsReceived.load(ordering: .relaxed) == 0)
+      // It is alive nevertheless.
+      #expect(gauges.lastReceived.load(ordering: .relaxed) > 0)
+    }
+
+    @Test func whatIsNoPacketIsDropped() {
+      defer { close(other) }
+      receive([[0x45], [0x60, 0, 0, 0], [UInt8](repeating: 0x70, count: 40), [0x45, 0, 0, 200] + payload(60)])
+      #expect(written().isEmpty)
+      #expect(drops(.malformed) == 4)
+    }
+
+    /// A question is answered with its number; an answer is measured; nothing of it comes to the device.
+    @Test func messagesOfTheTunnelItself() {
+      defer { close(other) }
+      let asked = gauges.asked(at: TunnelClock.now)
+      receive([TunnelMessage.question(7).bytes, TunnelMessage.answer(asked).bytes, [], [3, 1, 4]])
+      #expect(answers.all.withLock { $0 } == [.answer(7)])
+      #expect(gauges.roundTrip.load(ordering: .relaxed) > 0)
+      #expect(written().isEmpty)
+      #expect(TunnelDropReason.allCases.allSatisfy { drops($0) == 0 })
+    }
+
+    /// Whoever is taken out of the table is out with the next packet.
+    @Test func theTableCanChange() {
+      defer { close(other) }
+      let packet = PacketMaker().packet(payload(10))
+      receive([packet])
+      path.table = PrefixTable()
+      receive([packet])
+      #expect(written().count == 1)
+      #expect(drops(.foreignSource) == 1)
+    }
+
+    /// Of a super-packet that the system does not take every packet counts.
+    @Test func aFullDeviceIsCounted() {
+      close(other)
+      var maker = PacketMaker()
+      let packets = (0..<5).map { number in
+        maker.sequence = 7000 + UInt32(number * 1000)
+        return maker.packet(payload(1000))
+      }
+      receive(packets)
+      #expect(drops(.deviceFull) == 5)
+    }
+  }
+#endif
