@@ -159,6 +159,41 @@ extension NamespaceTests {
       #expect(try lab.attempt("\(Lab.zssp()) tunnel show \(lab.device("a"))", on: "a").exitCode != 0)
     }
 
+    /// What was dropped, and by whom, is shown: a datagram that came twice, one that nobody has sent, and what nobody read in time.
+    @Test func lossesAreShown() async throws {
+      let lab = try await Lab.pair()
+      // Whatever comes from b comes to a twice.
+      try lab.run("iptables -t mangle -A POSTROUTING -o v1 -p udp -j TEE --gateway 192.168.1.1", on: "b")
+      try lab.run("ping -q -c 20 -i 0.05 10.99.0.2", on: "a")
+      try await lab.waits { try lab.protocolDrops("a", "replayed") > 0 }
+      try lab.run("iptables -t mangle -F POSTROUTING", on: "b")
+      try lab.run("bash \(lab.script("printf %0100d 7 > /dev/udp/192.168.1.2/4500"))", on: "a")
+      try await lab.waits { try lab.protocolDrops("b", "unknownKeyID") > 0 }
+      let text = try lab.run("\(Lab.zssp()) tunnel show \(lab.device("b"))")
+      #expect(text.contains("dropped by the protocol unknownKeyID: 1"), "\(text)")
+    }
+
+    /// What is watched is printed again, until whoever watches has enough, or the tunnel ends.
+    @Test func showIsRepeated() async throws {
+      let lab = try await Lab.pair()
+      let watch = try lab.start("\(Lab.zssp()) tunnel show --watch --json \(lab.device("a"))", on: "a")
+      func lines() -> [Substring] { watch.output.split(separator: "\n") }
+      try await lab.waits { lines().count >= 3 }
+      for line in lines().prefix(3) {
+        let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+        #expect(object?["interface"] as? String == lab.device("a"))
+      }
+      watch.send(SIGINT)
+      _ = watch.finish()
+      let other = try lab.start("\(Lab.zssp()) tunnel show --watch \(lab.device("a"))", on: "a")
+      try await other.waits(for: "allowed IPs")
+      try lab.run("\(Lab.zssp()) tunnel down \(lab.device("a"))")
+      let result = other.finish()
+      #expect(result.exitCode == 2, "\(result.output)")
+      #expect(
+        result.output.contains("no tunnel of this name") || result.output.contains("is ending"), "\(result.output)")
+    }
+
     /// A device that somebody removes ends the tunnel, and does not keep a processor busy.
     @Test func aRemovedDevice() async throws {
       let lab = try Lab()

@@ -58,7 +58,53 @@ extension Lab {
     return Transfer(data: data, received: received, sender: sender, receiver: receiver)
   }
 
-  private func script(_ text: String) throws -> String {
+  /// Bytes that flow from one host to another over TCP until they are told to stop.
+  struct Stream {
+    let stop: String
+    let sums: [String]
+    let programs: [Program]
+
+    /// Ends the stream, and compares what came with what was sent.
+    func finish() throws {
+      try Data().write(to: URL(filePath: stop))
+      for program in programs { #expect(program.finish().exitCode == 0, "\(program.output)") }
+      let texts = try sums.map { try String(contentsOfFile: $0, encoding: .utf8) }
+      #expect(texts[0].count == 64 + 4 && texts[0] == texts[1], "\(texts)")
+    }
+  }
+
+  /// Begins a stream. Its blocks are numbered, so that none can take another's place.
+  func stream(from: String, to: String, address: String, port: Int = 9100) async throws -> Stream {
+    let (stop, fifo) = (path("stop-\(port)"), path("fifo-\(port)"))
+    let sums = ["sent-sum-\(port)", "received-sum-\(port)"].map(path)
+    let receive = "set -o pipefail; nc -4 -l -p \(port) | sha256sum > \(sums[1])"
+    let receiver = try start("bash \(script(receive))", on: to)
+    while try !run("ss -Hltn sport = :\(port)", on: to).contains("\(port)") {
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    try run("mkfifo \(fifo)")
+    let send = """
+      set -o pipefail
+      sha256sum < \(fifo) > \(sums[0]) &
+      number=0
+      while [ ! -e \(stop) ]; do
+        number=$((number + 1))
+        printf '%065536d' $number
+      done | tee \(fifo) | nc -N \(address) \(port)
+      wait
+      """
+    let sender = try start("bash \(script(send))", on: from)
+    return Stream(stop: stop, sums: sums, programs: [sender, receiver])
+  }
+
+  /// How many bytes of IP a host has from its only peer.
+  func received(_ host: String) throws -> Int {
+    let peer = (try show(host)["peers"] as? [[String: Any]])?.first
+    return (peer?["bytesReceived"] as? NSNumber)?.intValue ?? 0
+  }
+
+  /// A file with a script in it.
+  func script(_ text: String) throws -> String {
     let file = path("script-\(UUID().uuidString)")
     try (text + "\n").write(toFile: file, atomically: true, encoding: .utf8)
     return file

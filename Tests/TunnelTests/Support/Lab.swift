@@ -22,7 +22,8 @@ final class Lab: @unchecked Sendable {
     #endif
   }()
 
-  private static func isInstalled(_ program: String) -> Bool {
+  /// Whether there is a program.
+  static func isInstalled(_ program: String) -> Bool {
     ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].contains {
       FileManager.default.isExecutableFile(atPath: "\($0)/\(program)")
     }
@@ -49,6 +50,9 @@ final class Lab: @unchecked Sendable {
       try? FileManager.default.removeItem(at: folder)
     }
     for host in hosts { _ = try? Program(["ip", "netns", "del", host]).finish() }
+    for host in hosts where FileManager.default.fileExists(atPath: "/etc/netns/\(host)") {
+      do { try FileManager.default.removeItem(atPath: "/etc/netns/\(host)") } catch { Issue.record("\(error)") }
+    }
     do { try FileManager.default.removeItem(at: folder) } catch { Issue.record("\(error)") }
   }
 
@@ -59,6 +63,19 @@ final class Lab: @unchecked Sendable {
       hosts.append(namespace(name))
       try run("ip link set lo up", on: name)
     }
+  }
+
+  /// Says what a name stands for on a host, from the start of its next program on.
+  func name(_ name: String, _ address: String, on host: String) throws {
+    let folder = "/etc/netns/\(namespace(host))"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    // Programs that run have this very file; it is not replaced by another.
+    let file = "\(folder)/hosts"
+    if !FileManager.default.fileExists(atPath: file) { try Data().write(to: URL(filePath: file)) }
+    let handle = try #require(FileHandle(forWritingAtPath: file))
+    try handle.truncate(atOffset: 0)
+    try handle.write(contentsOf: Data("127.0.0.1 localhost\n\(address) \(name)\n".utf8))
+    try handle.close()
   }
 
   /// A network between two hosts: x.x.x.1 and x.x.x.2 of 192.168.N.0/24, where N counts from 1.
@@ -74,7 +91,7 @@ final class Lab: @unchecked Sendable {
     }
   }
 
-  private func namespace(_ host: String) -> String { "\(prefix)-\(host)" }
+  func namespace(_ host: String) -> String { "\(prefix)-\(host)" }
 
   /// The name of a host's tunnel device.
   func device(_ host: String) -> String { "\(prefix)\(host)" }
@@ -186,9 +203,14 @@ final class Lab: @unchecked Sendable {
   }
 
   /// How many packets were dropped for a reason.
-  func drops(_ host: String, _ reason: String) throws -> Int {
-    let drops = try #require(try show(host)["drops"] as? [String: Any])
-    return (drops[reason] as? NSNumber)?.intValue ?? 0
+  func drops(_ host: String, _ reason: String) throws -> Int { try count(host, "drops", reason) }
+
+  /// How many datagrams the protocol dropped for a reason.
+  func protocolDrops(_ host: String, _ reason: String) throws -> Int { try count(host, "protocolDrops", reason) }
+
+  private func count(_ host: String, _ kind: String, _ reason: String) throws -> Int {
+    let counts = try #require(try show(host)[kind] as? [String: Any])
+    return (counts[reason] as? NSNumber)?.intValue ?? 0
   }
 
   /// A peer as a host knows it.

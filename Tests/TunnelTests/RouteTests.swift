@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+extension NamespaceTests {
+  /// The routes around the tunnel follow peers whose own addresses lie in what goes through it.
+  @Suite struct RouteTests {
+    /// Two hosts. All addresses of the link but a's own are behind b for a, so that a reaches b by a route around the tunnel only.
+    private static func pair(_ lab: Lab, at endpoint: String, extra: String = "") async throws -> Program {
+      try lab.add("a", "b")
+      try lab.link("a", "b")
+      // The way back to the new address is the tunnel at first; what came from there would be dropped where this is 1.
+      for device in ["all", "v1"] { try lab.run("sysctl -qw net.ipv4.conf.\(device).rp_filter=0", on: "a") }
+      if endpoint.contains("b.test") { try lab.name("b.test", "192.168.1.2", on: "a") }
+      let prefixes = "[\"10.99.0.2/32\", \"192.168.1.0/25\", \"192.168.1.128/25\"]"
+      let tunnel = try await lab.tunnel(
+        "a", number: 1, extra: extra, peers: [Lab.Peer("b", allowed: prefixes, at: endpoint)])
+      try #expect(lab.run("ip route", on: "a").contains("192.168.1.2 dev v1"))
+      return tunnel
+    }
+
+    private static func move(_ lab: Lab, _ address: String) throws {
+      try lab.run("sysctl -qw net.ipv4.conf.v1.promote_secondaries=1", on: "b")
+      try lab.run("ip address add \(address)/24 dev v1", on: "b")
+      try lab.run("ip address del 192.168.1.2/24 dev v1", on: "b")
+    }
+
+    /// Where there is nothing left of the tunnel's.
+    private static func isClean(_ lab: Lab) throws -> Bool {
+      try lab.run("ip route", on: "a").split(separator: "\n").allSatisfy { $0.hasPrefix("192.168.1.0/24 dev v1 ") }
+    }
+
+    /// A peer that moves within its own allowed-ips gets a route to the new address, and the old one goes.
+    @Test func aPeerThatMoves() async throws {
+      let lab = try Lab()
+      let tunnel = try await Self.pair(lab, at: "192.168.1.2")
+      _ = try await lab.tunnel("b", number: 2, peers: [Lab.Peer("a", number: 1, at: "192.168.1.1")])
+      try await lab.reaches("a", "10.99.0.2")
+      let stream = try await lab.stream(from: "a", to: "b", address: "10.99.0.2")
+      try await lab.waits { try lab.received("b") > 1 << 20 }
+      try Self.move(lab, "192.168.1.200")
+      try await lab.waits { try lab.run("ip route", on: "a").contains("192.168.1.200 dev v1") }
+      try await lab.waits { try !lab.run("ip route", on: "a").contains("192.168.1.2 ") }
+      let undo = "/run/zssp/\(lab.device("a"))/undo"
+      try await lab.waits { try String(contentsOfFile: undo, encoding: .utf8) == "192.168.1.200 dev v1\n" }
+      let before = try lab.received("b")
+      try await lab.waits { try lab.received("b") > before + 1 << 20 }
+      try stream.finish()
+      tunnel.send(SIGTERM)
+      #expect(tunnel.finish().exitCode == 0)
+      #expect(try Self.isClean(lab))
+    }
+
+    /// A killed tunnel leaves the route of the latest address, and the next start removes it.
+    @Test func aKilledTunnelLeavesTheLatest() async throws {
+      let lab = try Lab()
+      let first = try await Self.pair(lab, at: "192.168.1.2")
+      _ = try await lab.tunnel(
+        "b", number: 2, peers: [Lab.Peer("a", number: 1, at: "192.168.1.1", extra: "keepalive = 1")])
+      try await lab.reaches("a", "10.99.0.2")
+      try Self.move(lab, "192.168.1.200")
+      try await lab.waits { try lab.run("ip route", on: "a").contains("192.168.1.200 dev v1") }
+      first.send(SIGKILL)
+      _ = first.finish()
+      #expect(try lab.run("ip route", on: "a").contains("192.168.1.200 dev v1"))
+      let second = try await lab.again("a")
+      second.send(SIGTERM)
+      #expect(second.finish().exitCode == 0)
+      #expect(try Self.isClean(lab))
+    }
+
+    /// A name that stands for another address later: it is looked up again when the peer does not answer, and gets its route before anything
+    /// is sent there.
+    @Test func aNameThatChanges() async throws {
+      let lab = try Lab()
+      let tunnel = try await Self.pair(lab, at: "b.test")
+      let second = try await lab.tunnel("b", number: 2, peers: [Lab.Peer("a", number: 1)])
+      try await lab.reaches("a", "10.99.0.2")
+      second.send(SIGKILL)
+      _ = second.finish()
+      try Self.move(lab, "192.168.1.200")
+      try lab.name("b.test", "192.168.1.200", on: "a")
+      _ = try await lab.again("b")
+      try await lab.reaches("a", "10.99.0.2")
+      let routes = try lab.run("ip route", on: "a")
+      #expect(routes.contains("192.168.1.200 dev v1") && !routes.contains("192.168.1.2 "), "\(routes)")
+      tunnel.send(SIGTERM)
+      #expect(tunnel.finish().exitCode == 0)
+      #expect(try Self.isClean(lab))
+    }
+
+    /// Without privileges nothing can follow, which is said.
+    @Test func withoutPrivilegesItIsSaid() async throws {
+      let lab = try Lab()
+      let tunnel = try await Self.pair(lab, at: "192.168.1.2", extra: "user = \"nobody\"")
+      _ = try await lab.tunnel(
+        "b", number: 2, peers: [Lab.Peer("a", number: 1, at: "192.168.1.1", extra: "keepalive = 1")])
+      try await lab.reaches("a", "10.99.0.2")
+      try Self.move(lab, "192.168.1.200")
+      try await tunnel.waits(for: "192.168.1.200 is not reached: there is no route to it around the tunnel")
+      #expect(try lab.run("ip route", on: "a").contains("192.168.1.2 dev v1"))
+    }
+
+    /// Addresses of another peer's are not given away to one that moves there by itself.
+    @Test func whatIsAnothersStays() async throws {
+      let lab = try Lab()
+      try lab.add("a", "b", "c")
+      try lab.link("a", "b")
+      for device in ["all", "v1"] { try lab.run("sysctl -qw net.ipv4.conf.\(device).rp_filter=0", on: "a") }
+      let tunnel = try await lab.tunnel(
+        "a", number: 1,
+        peers: [
+          Lab.Peer("b", number: 2, at: "192.168.1.2"), Lab.Peer("c", allowed: "[\"192.168.1.128/25\"]"),
+        ])
+      _ = try await lab.tunnel(
+        "b", number: 2, peers: [Lab.Peer("a", number: 1, at: "192.168.1.1", extra: "keepalive = 1")])
+      try await lab.reaches("a", "10.99.0.2")
+      try Self.move(lab, "192.168.1.200")
+      try await tunnel.waits(for: "b moved to 192.168.1.200, which belongs to c")
+      #expect(try !lab.run("ip route", on: "a").contains("192.168.1.200"))
+    }
+  }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+extension NamespaceTests {
+  /// The unit for systemd: what it says is understood, and the rights that it gives are enough.
+  @Suite struct ServiceTests {
+    private static let unit = URL(filePath: #filePath).deletingLastPathComponent()
+      .appending(path: "../../Documentation/systemd/zssp-tunnel@.service").standardized
+
+    /// The values of a key.
+    private static func values(_ key: String) throws -> [String] {
+      let lines = try String(contentsOf: unit, encoding: .utf8).split(separator: "\n")
+      let line = try #require(lines.first { $0.hasPrefix("\(key)=") })
+      return line.dropFirst(key.count + 1).split(separator: " ").map(String.init)
+    }
+
+    @Test(.enabled(if: Lab.isInstalled("systemd-analyze"), "systemd-analyze is not installed"))
+    func theUnitIsUnderstood() throws {
+      let lab = try Lab()
+      // The program need not be installed here.
+      let text = try String(contentsOf: Self.unit, encoding: .utf8).replacing("/usr/bin/zssp", with: Lab.zssp())
+      let copy = lab.path("zssp-tunnel@.service")
+      try text.write(toFile: copy, atomically: true, encoding: .utf8)
+      #expect(try lab.run("systemd-analyze verify \(copy)").isEmpty)
+    }
+
+    /// Everything that a tunnel does, with the unit's capabilities and no others: routes, also around the tunnel, a port below 1024, and another user.
+    @Test(.enabled(if: Lab.isInstalled("setpriv"), "setpriv is not installed"), arguments: ["", "user = \"nobody\""])
+    func theCapabilitiesAreEnough(extra: String) async throws {
+      let lab = try Lab()
+      try lab.add("a", "b")
+      try lab.link("a", "b")
+      try lab.run("sysctl -qw net.ipv4.ip_unprivileged_port_start=1024", on: "a")
+      let everything = Lab.Peer("b", allowed: "[\"0.0.0.0/0\", \"::/0\"]", at: "192.168.1.2")
+      try lab.write("a", number: 1, extra: extra, peers: [everything])
+      let file = lab.path("a.toml")
+      let text = try String(contentsOfFile: file, encoding: .utf8)
+      try text.replacing("0.0.0.0:4500", with: "0.0.0.0:450").write(toFile: file, atomically: true, encoding: .utf8)
+      let capabilities = try Self.values("CapabilityBoundingSet").map { "+\($0.dropFirst(4).lowercased())" }
+      let rights = "--bounding-set -all,\(capabilities.joined(separator: ",")) --no-new-privs"
+      let first = try lab.start("setpriv \(rights) \(Lab.zssp()) tunnel up --foreground \(file)", on: "a")
+      try await first.waits(for: "is up")
+      _ = try await lab.tunnel("b", number: 2, peers: [Lab.Peer("a", number: 1)])
+      try await lab.reaches("a", "10.99.0.2")
+      #expect(try lab.run("ip route", on: "a").contains("192.168.1.2 dev v1"))
+      try lab.run("\(Lab.zssp()) tunnel rekey \(lab.device("a"))")
+      try await lab.waits { try lab.ratchetLength("a") >= 2 }
+      try lab.run("\(Lab.zssp()) tunnel down \(lab.device("a"))")
+      let result = first.finish()
+      #expect(result.exitCode == 0, "\(result.output)")
+      // Whoever gave up its rights could not remove the route; the service's next start does.
+      #expect(try lab.run("ip route", on: "a").contains("192.168.1.2 ") == !extra.isEmpty)
+    }
+  }
+}
