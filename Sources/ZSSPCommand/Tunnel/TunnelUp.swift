@@ -121,15 +121,21 @@
       (process.standardInput, process.standardOutput, process.standardError) = (FileHandle.nullDevice, output, output)
       try process.run()
       while process.isRunning {
-        // Who answers has everything set up.
-        if let text = try? String(contentsOfFile: log, encoding: .utf8), text.contains("\(interface) is up\n") {
+        // What it has said shows when everything is set up.
+        if case let text = try said(log), text.contains("\(interface) is up\n") {
           return Terminal.note(text.trimmingCharacters(in: .newlines))
         }
         try await Task.sleep(for: .milliseconds(20))
       }
-      let text = try? String(contentsOfFile: log, encoding: .utf8)
-      Terminal.error(text?.trimmingCharacters(in: .newlines) ?? "the tunnel did not start", prefix: "")
+      let text = try said(log).trimmingCharacters(in: .newlines)
+      Terminal.error(text.isEmpty ? "the tunnel did not start, and did not say why" : text, prefix: "")
       Terminal.exit(process.terminationStatus)
+    }
+
+    private static func said(_ log: String) throws(CommandFailure) -> String {
+      do { return String(decoding: try Data(contentsOf: URL(filePath: log)), as: UTF8.self) } catch {
+        throw .failed("\(log): \(error.localizedDescription)")
+      }
     }
   }
 #endif

@@ -17,6 +17,7 @@ extension SocketAddress {
 
   /// Looks up an address or a name.
   static func resolve(host: String, port: Int, _ text: String) async throws(UDPError) -> SocketAddress {
+    // What is no address is a name.
     if let address = try? numeric(host, port, text) { return address }
     guard (0...65_535).contains(port) else { throw .invalidAddress(text, reason: "the port must be 0 to 65535") }
     do {

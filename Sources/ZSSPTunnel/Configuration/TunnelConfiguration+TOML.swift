@@ -203,6 +203,7 @@
 
     /// Whether a text names a host and a port. Whether there is such a host is found out when it is needed.
     public static func isEndpoint(_ text: String) -> Bool {
+      // What is no address may be a name.
       if let address = try? SocketAddress(hostAndPort: text) { return address.port != 0 }
       let parts = text.split(separator: ":", omittingEmptySubsequences: false)
       guard parts.count == 2, let port = UInt16(parts[1]), port != 0, !parts[0].isEmpty else { return false }

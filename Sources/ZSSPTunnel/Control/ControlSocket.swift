@@ -60,6 +60,7 @@ public enum ControlClient {
 
   /// The names of tunnels that can be asked. A socket that a killed process left is none.
   public static var interfaces: [String] {
+    // There is no folder where no tunnel ever ran, and in one that we may not read there is none for us.
     let names = (try? FileManager.default.contentsOfDirectory(atPath: RunFolder.root)) ?? []
     return names.filter(isRunning).sorted()
   }
@@ -129,7 +130,7 @@ final class ControlServer: Sendable {
       defer { answered(request) }
       try ControlSocket.write(wait(for: request), to: client)
     } catch {
-      // Whoever asked has left, or asked for something that there is not, and learns it if still there.
+      // Whoever asked has left, or asked for something that there is not, and learns it if still there. If not, nobody can be told.
       try? ControlSocket.write(ControlResponse.refused("\(error)"), to: client)
     }
   }
