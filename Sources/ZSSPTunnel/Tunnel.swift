@@ -240,7 +240,8 @@
     static func tunnel(shards: Int) -> UDPOptions {
       var options = UDPOptions()
       options.shards = shards
-      options.receiveBufferSize = 1 << 20
+      // As much as the device's queue holds of small packets: a sender that catches up brings them all at once.
+      options.receiveBufferSize = 2 << 20
       options.sendBufferSize = 1 << 20
       return options
     }

@@ -55,7 +55,7 @@
     /// Begins to read the device. If that cannot be read any more, `onFailure` is called once.
     func start(onFailure: @escaping (TunnelError) -> Void) throws {
       self.onFailure = onFailure
-      watch = try DescriptorWatch(descriptor: device.descriptor, on: eventLoop) { [self] in readDevice() }
+      watch = try DescriptorWatch(descriptor: device.descriptor, on: eventLoop) { [self] in deviceIsReadable() }
       let bound = NIOLoopBound(self, eventLoop: eventLoop)
       ticker = eventLoop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in bound.value.tick() }
     }
@@ -80,15 +80,23 @@
         if let peer = destination() { send(to: peer, at: now) }
       }
       guard !waitsForRoom else { return }
-      if isEmpty { gather() }
+      if isEmpty {
+        if pace.emptied(packets: readPackets, at: TunnelClock.now) { gather() }
+        readPackets = 0
+      }
       watch.isReading = !isGathering
     }
 
-    /// The device was read to its end. What comes next is waited for, or left to gather.
+    /// There is something to read. In a stream it is not alone for long.
+    private func deviceIsReadable() {
+      guard isEmpty, pace.isClose else { return readDevice() }
+      gather()
+      watch?.isReading = false
+    }
+
+    /// Reads the device a moment later.
     private func gather() {
-      isGathering = pace.emptied(packets: readPackets, at: TunnelClock.now)
-      readPackets = 0
-      guard isGathering else { return }
+      isGathering = true
       let bound = NIOLoopBound(self, eventLoop: eventLoop)
       eventLoop.scheduleTask(in: .nanoseconds(ReadPace.pause)) {
         if bound.value.isGathering { bound.value.readDevice() }

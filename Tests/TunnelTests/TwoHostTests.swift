@@ -84,7 +84,8 @@ extension NamespaceTests {
         #expect(after > before.bytes)
         try await lab.waits { try lab.received("b") > after + 1 << 20 }
       }
-      #expect(try lab.show("a")["drops"] as? [String: Int] == [:])
+      // TCP fills the queue, from which it then loses one now and then; nothing is lost with the keys.
+      for reason in ["malformed", "unsent", "queueFull"] { #expect(try lab.drops("a", reason) == 0, "\(reason)") }
       try stream.finish()
     }
 

@@ -36,7 +36,7 @@ public struct TunnelConfiguration: Sendable {
   /// Whether super-packets are exchanged with the system.
   public var offload = true
   /// Packets that the system keeps for the device while we are busy. More are dropped.
-  public var queueLength = 1000
+  public var queueLength = 2000
   /// The user to become when everything is set up; nil to stay.
   public var user: String?
   /// Commands at the turns of the tunnel's life.

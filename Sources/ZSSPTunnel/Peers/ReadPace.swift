@@ -9,25 +9,27 @@ struct ReadPace {
   /// Packets that are closer to each other than this, on average, gather, in nanoseconds…
   static let close: Int64 = 40_000
   /// …for so long.
-  static let pause: Int64 = 100_000
-  /// The average is of about so many packets, so that a burst of a few is not held up.
+  static let pause: Int64 = 200_000
+  /// The average is of about so many packets, so that few are not held up.
   private static let memory: Int64 = 32
-  /// A silence counts as no more than this: nobody's first packets are to be held up for what was before it, nor his later ones be hurried.
+  /// A silence counts as no more than this, which is enough to end a stream.
   private static let longestGap: Int64 = 1_000_000
+
+  /// Whether packets come one close after another, so that the next is not the last for now.
+  var isClose: Bool { gap < Self.close }
 
   private var gap = longestGap
   private var last: Int64 = 0
 
   /// The device was read to its end, and there were so many packets since that was so last.
   ///
-  /// - Returns: whether to leave it alone for ``pause``.
+  /// - Returns: whether to leave it alone for ``pause``, or else until something comes.
   mutating func emptied(packets: Int, at now: Int64) -> Bool {
-    // Nothing came while packets gathered: the next is not waited for.
     guard packets > 0 else { return false }
     let share = min(Int64(packets), Self.memory)
     let current = min(max(0, now - last), Self.longestGap) / Int64(packets)
     gap += (current - gap) * share / Self.memory
     last = now
-    return gap < Self.close
+    return isClose
   }
 }
