@@ -53,6 +53,18 @@
         #expect(result.errors.contains("\(file):2: unknown key \"adresses\"; did you mean \"addresses\"?"))
         #expect(result.errors.contains("\(file):3: mtu: must be a whole number from 576 to 65000"))
       }
+      let key = try tool.run("keygen", tool.path("k.pem")).output.trimmingCharacters(in: .whitespacesAndNewlines)
+      let peer = "[[peer]]\npublic-key = \"\(key)\"\nendpoint = \"[2001:db8::1]:4500\"\n"
+      try "private-key-file = \"\(tool.path("k.pem"))\"\nmtu = 65000\ndatagram = 1000\n\(peer)"
+        .write(toFile: file, atomically: true, encoding: .utf8)
+      for command in ["check", "up"] {
+        let result = try tool.run("tunnel", command, file)
+        #expect(result.exitCode == 2)
+        #expect(result.errors.contains("\(file):2: mtu: must be at most 47216"), "\(result.errors)")
+        #expect(
+          result.errors.contains("\(file):6: endpoint: [2001:db8::1]:4500 is of IPv6, which cannot be reached"),
+          "\(result.errors)")
+      }
       #expect(try tool.run("tunnel", "check", tool.path("none.toml")).exitCode == 2)
       #expect(try tool.run("tunnel", "show", "no-such-tunnel").exitCode == 2)
       #expect(try tool.run("tunnel", "show", "../x").exitCode == 2)

@@ -89,6 +89,29 @@ extension NamespaceTests {
       #expect(try Self.isClean(lab))
     }
 
+    /// Of a name's addresses one is taken that the socket can send to. If there is none, that is said.
+    @Test func aNameOfBothKinds() async throws {
+      let lab = try Lab()
+      try lab.add("a", "b")
+      try lab.link("a", "b")
+      try lab.name("b.test", "2001:db8::1", "192.168.1.2", on: "a")
+      let peer = Lab.Peer("b", number: 2, at: "b.test")
+      let first = try await lab.tunnel("a", number: 1, peers: [peer])
+      _ = try await lab.tunnel("b", number: 2, peers: [Lab.Peer("a", number: 1)])
+      try await lab.reaches("a", "10.99.0.2")
+      first.send(SIGTERM)
+      #expect(first.finish().exitCode == 0)
+      try lab.name("b.test", "2001:db8::1", on: "a")
+      let second = try await lab.again("a")
+      #expect(second.output.contains("the name \"b.test\" has no IPv4 address"), "\(second.output)")
+      // An operator who names an address of the other kind is told, too.
+      let set =
+        "\(try Lab.zssp()) tunnel set \(lab.device("a")) --peer \(try lab.key("b")) --endpoint [2001:db8::1]:4500"
+      let refused = try lab.attempt(set, on: "a")
+      #expect(refused.exitCode == 2)
+      #expect(refused.output.contains("cannot be reached from a socket that is bound to"), "\(refused.output)")
+    }
+
     /// Without privileges nothing can follow, which is said.
     @Test func withoutPrivilegesItIsSaid() async throws {
       let lab = try Lab()

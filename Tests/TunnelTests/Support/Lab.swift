@@ -66,7 +66,7 @@ final class Lab: @unchecked Sendable {
   }
 
   /// Says what a name stands for on a host, from the start of its next program on.
-  func name(_ name: String, _ address: String, on host: String) throws {
+  func name(_ name: String, _ addresses: String..., on host: String) throws {
     let folder = "/etc/netns/\(namespace(host))"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     // Programs that run have this very file; it is not replaced by another.
@@ -74,7 +74,8 @@ final class Lab: @unchecked Sendable {
     if !FileManager.default.fileExists(atPath: file) { try Data().write(to: URL(filePath: file)) }
     let handle = try #require(FileHandle(forWritingAtPath: file))
     try handle.truncate(atOffset: 0)
-    try handle.write(contentsOf: Data("127.0.0.1 localhost\n\(address) \(name)\n".utf8))
+    let lines = addresses.map { "\($0) \(name)\n" }.joined()
+    try handle.write(contentsOf: Data("127.0.0.1 localhost\n\(lines)".utf8))
     try handle.close()
   }
 
