@@ -60,13 +60,9 @@
       let known = roster.withLockedValue { roster in roster.id(of: key).flatMap { roster.peers[$0] } }
       var peer = known ?? PeerConfiguration(publicKey: key)
       if let name = change.name { peer.name = name }
+      var address: Address?
       if let endpoint = change.endpoint {
-        do {
-          _ = try await SocketAddress.resolve(hostAndPort: endpoint, reachableFrom: self.endpoint.localAddress)
-        } catch {
-          throw .refused("\(error)")
-        }
-        peer.endpoint = endpoint
+        (address, peer.endpoint) = (try await self.address(of: endpoint), endpoint)
       }
       if let keepalive = change.keepalive {
         guard (0...65_535).contains(keepalive) else { throw .refused("keepalive \(keepalive): must be 0 to 65535") }
@@ -74,7 +70,21 @@
       }
       if let texts = change.allowedIPs { peer.allowedIPs = try prefixes(texts, of: key) }
       let done = await changePeers { roster in roster.set(peer) }
+      // Who sets an endpoint wants it to be reached, whoever's address it is.
+      if let address, let id = roster.withLockedValue({ $0.id(of: key) }) {
+        await routesAround.name(address.ip, for: id)
+      }
       return (known == nil ? "added" : "changed") + done
+    }
+
+    /// What an endpoint stands for now.
+    private func address(of endpoint: String) async throws(TunnelError) -> Address? {
+      do {
+        return Address(
+          try await SocketAddress.resolve(hostAndPort: endpoint, reachableFrom: self.endpoint.localAddress))
+      } catch {
+        throw .refused("\(error)")
+      }
     }
 
     private func prefixes(_ texts: [String], of key: PublicKey) throws(TunnelError) -> [IPPrefix] {

@@ -68,7 +68,7 @@
       let drops: DropCounters
       let wanted: AsyncStream<Int>
       /// Where the peers are, and the routes to them around the tunnel.
-      let places: [Int: RoutesAround.Place]
+      let places: [Int: IPAddress]
       let routes: [RouteAround]
     }
 
@@ -154,7 +154,7 @@
         return Parts(
           configuration: configuration, plan: plan, folder: folder, claim: claim, device: device,
           endpoint: endpoint, loop: loop, paths: paths, drops: drops, wanted: stream,
-          places: addresses.mapValues { RoutesAround.Place(address: $0.ip, isNamed: true) }, routes: routes)
+          places: addresses.mapValues(\.ip), routes: routes)
       } catch {
         throw .setUp(step: "cannot use the event loop", reason: "\(error)")
       }

@@ -89,6 +89,27 @@ extension NamespaceTests {
       #expect(try Self.isClean(lab))
     }
 
+    /// A peer that is looked for where the file has it, and is still where it moved to, is reached there all the time.
+    @Test func whoIsLookedForElsewhere() async throws {
+      let lab = try Lab()
+      let tunnel = try await Self.pair(lab, at: "192.168.1.2")
+      _ = try await lab.tunnel(
+        "b", number: 2, peers: [Lab.Peer("a", number: 1, at: "192.168.1.1", extra: "keepalive = 1")])
+      try await lab.reaches("a", "10.99.0.2")
+      try Self.move(lab, "192.168.1.200")
+      try await lab.waits { try lab.run("ip route", on: "a").contains("192.168.1.200 dev v1") }
+      // Nothing comes any more, so that a looks for b at the old address.
+      try lab.run("iptables -A INPUT -i v1 -p udp -j DROP", on: "a")
+      _ = try lab.start("ping -i 0.2 10.99.0.2", on: "a")
+      try await tunnel.waits(for: "no session with b yet")
+      try lab.run("iptables -F INPUT", on: "a")
+      try await lab.reaches("a", "10.99.0.2")
+      #expect(try lab.run("ip route", on: "a").contains("192.168.1.200 dev v1"))
+      tunnel.send(SIGTERM)
+      #expect(tunnel.finish().exitCode == 0)
+      #expect(try Self.isClean(lab))
+    }
+
     /// Of a name's addresses one is taken that the socket can send to. If there is none, that is said.
     @Test func aNameOfBothKinds() async throws {
       let lab = try Lab()
@@ -141,6 +162,12 @@ extension NamespaceTests {
       try Self.move(lab, "192.168.1.200")
       try await tunnel.waits(for: "b moved to 192.168.1.200, which belongs to c")
       #expect(try !lab.run("ip route", on: "a").contains("192.168.1.200"))
+      // An operator may say so.
+      let set =
+        "\(try Lab.zssp()) tunnel set \(lab.device("a")) --peer \(try lab.key("b")) --endpoint 192.168.1.200:4500"
+      try lab.run(set, on: "a")
+      try await lab.waits { try lab.run("ip route", on: "a").contains("192.168.1.200 dev v1") }
+      try await lab.reaches("a", "10.99.0.2")
     }
   }
 }

@@ -11,6 +11,18 @@ actor RoutesAround {
     var isNamed: Bool
   }
 
+  /// What is known of where a peer is.
+  private struct Whereabouts {
+    /// Where it was heard of last.
+    var heard: Place?
+    /// Where this side looks for it, until it is heard of again. It may be at the other place all the time.
+    var named: IPAddress?
+
+    var places: [Place] {
+      [heard, named.map { Place(address: $0, isNamed: true) }].compactMap { $0 }
+    }
+  }
+
   /// What a peer's place means for routes.
   enum Need: Equatable {
     /// Its packets go around the tunnel anyway.
@@ -27,7 +39,7 @@ actor RoutesAround {
   private let device: String
   private let roster: @Sendable () -> Roster
   private let log: @Sendable (String) -> Void
-  private var places: [Int: Place]
+  private var peers: [Int: Whereabouts]
   private var routes: [RouteAround]
   /// What was said of addresses without a route, so that it is said once.
   private var complaints: [IPAddress: String] = [:]
@@ -37,23 +49,26 @@ actor RoutesAround {
 
   /// Goes on from the routes that were made at the start.
   init(
-    _ folder: RunFolder, device: String, _ places: [Int: Place], _ routes: [RouteAround],
+    _ folder: RunFolder, device: String, _ named: [Int: IPAddress], _ routes: [RouteAround],
     roster: @escaping @Sendable () -> Roster, log: @escaping @Sendable (String) -> Void
   ) {
-    (self.folder, self.device, self.places, self.routes) = (folder, device, places, routes)
+    (self.folder, self.device, self.routes) = (folder, device, routes)
+    peers = named.mapValues { Whereabouts(named: $0) }
     (self.roster, self.log) = (roster, log)
   }
 
   /// This side is about to send to an address that it named for a peer. When this returns there is a way, if there can be one.
   func name(_ address: IPAddress, for peer: Int) {
-    places[peer] = Place(address: address, isNamed: true)
+    peers[peer, default: Whereabouts()].named = address
     settle(verifying: address)
   }
 
   /// Something authentic came from an address of a peer.
   func follow(_ peer: Int, to address: IPAddress) {
-    guard places[peer]?.address != address else { return }
-    places[peer] = Place(address: address, isNamed: false)
+    let known = peers[peer]
+    let isNamed = known?.places.contains(Place(address: address, isNamed: true)) ?? false
+    guard known?.named != nil || known?.heard?.address != address else { return }
+    peers[peer] = Whereabouts(heard: Place(address: address, isNamed: isNamed))
     guard later == nil else { return }
     guard ContinuousClock.now - lastSettled < Self.pace else { return settle() }
     later = Task {
@@ -85,10 +100,12 @@ actor RoutesAround {
     let roster = roster()
     guard !isOver, roster.configuration.routes else { return }
     lastSettled = .now
-    places = places.filter { roster.peers[$0.key] != nil }
+    peers = peers.filter { roster.peers[$0.key] != nil }
     var wanted: [IPAddress] = []
     var unreachable: Set<IPAddress> = []
-    for (peer, place) in places.sorted(by: { $0.key < $1.key }) {
+    for (peer, place) in peers.sorted(by: { $0.key < $1.key }).flatMap({ peer in
+      peer.value.places.map { (peer.key, $0) }
+    }) {
       switch Self.need(place, of: peer, roster.peers) {
       case .nothing: break
       case .route where !wanted.contains(place.address): wanted.append(place.address)
