@@ -123,7 +123,8 @@ actor RoutesAround {
       }
     }
     for route in routes where !wanted.contains(route.host) { remove(route) }
-    complaints = complaints.filter { unreachable.contains($0.key) }
+    // What could not be removed is still there.
+    complaints = complaints.filter { host, _ in unreachable.contains(host) || routes.contains { $0.host == host } }
   }
 
   /// What a place means for routes.
