@@ -157,7 +157,7 @@ let package = Package(
       swiftSettings: common),
     // The tool is called zssp; a module of that name would be in the way of ZSSP where file names have no case.
     .executableTarget(name: "ZSSPTool", dependencies: ["ZSSPCommand"], swiftSettings: common),
-    // Recorded transcripts, and a provider that plays their randomness back.
+    // Recorded transcripts, a provider that plays their randomness back, and threads for tests that block.
     .target(
       name: "ZSSPTestSupport", dependencies: ["ZSSP"], path: "Tests/ZSSPTestSupport",
       resources: [.copy("Vectors")], swiftSettings: common),
@@ -200,7 +200,7 @@ let package = Package(
       ],
       swiftSettings: common),
     // Tunnels between network namespaces. They need root.
-    .testTarget(name: "TunnelTests", dependencies: ["ZSSPTool"], swiftSettings: common),
+    .testTarget(name: "TunnelTests", dependencies: ["ZSSPTool", "ZSSPTestSupport"], swiftSettings: common),
     // A file system for SQLite that can lose power, for tests. Without the trait there is nothing in it.
     .target(
       name: "CPowerCut", path: "Tests/CPowerCut",
@@ -216,7 +216,7 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "ZSSPTool", "ZSSPCommand", "ZSSP", "ZSSPStoreTesting",
+        "ZSSPTool", "ZSSPCommand", "ZSSP", "ZSSPStoreTesting", "ZSSPTestSupport",
         .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
       ],
       swiftSettings: common),

@@ -71,6 +71,8 @@ extension StoreConformance {
               guard number >= seen else { throw Broken(reason: "a load gave \(number) after \(seen)") }
               seen = number
               try Task.checkCancellation()
+              // A store in memory answers at once: without this, two readers would keep both threads of a small machine from the writer.
+              await Task.yield()
             }
           }
         }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 
-@Suite("zssp bench")
+@Suite("zssp bench", .ownThreads)
 struct BenchCommandTests {
   /// The figures themselves say nothing here; that they are there, with their bounds, does.
   @Test func everyFigureIsAnObjectOfJSON() throws {

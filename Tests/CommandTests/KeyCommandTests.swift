@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 
-@Suite("zssp keygen, pubkey, version")
+@Suite("zssp keygen, pubkey, version", .ownThreads)
 struct KeyCommandTests {
   @Test func keygenMakesAPrivateFileAndPubkeyReadsIt() throws {
     let tool = try Tool()

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 
-@Suite("zssp with ratchets: modes, stores, one-time passwords", .timeLimit(.minutes(2)))
+@Suite("zssp with ratchets: modes, stores, one-time passwords", .ownThreads, .timeLimit(.minutes(2)))
 struct RatchetCommandTests {
   /// Whoever opens with a password insists on it, in any mode (section 9).
   @Test func aPasswordIsInsistedOn() throws {

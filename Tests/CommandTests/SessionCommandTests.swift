@@ -2,10 +2,11 @@
 import Crypto
 import Foundation
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSPCommand
 
-@Suite("zssp listen and connect", .timeLimit(.minutes(2)))
+@Suite("zssp listen and connect", .ownThreads, .timeLimit(.minutes(2)))
 struct SessionCommandTests {
   @Test(arguments: ["127.0.0.1", "[::1]"])
   func madeMessagesArriveIntactAndAreEchoed(host: String) throws {

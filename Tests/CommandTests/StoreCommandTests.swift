@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPCommand
 
-@Suite("zssp store", .timeLimit(.minutes(2)))
+@Suite("zssp store", .ownThreads, .timeLimit(.minutes(2)))
 struct StoreCommandTests {
   #if SQLite
     private static let kinds = ["sqlite", "file"]

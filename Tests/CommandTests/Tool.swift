@@ -51,7 +51,7 @@ final class Tool: Sendable {
   }
 }
 
-/// A running `zssp`. It is killed when it has not ended after two minutes, so that a program that hangs fails its test,
+/// A running `zssp`. It is killed with this object, and when it has not ended after two minutes, so that a program that hangs fails its test,
 /// whose waits for it cannot be cancelled.
 final class Run {
   private static let patience = DispatchTimeInterval.seconds(120)
@@ -82,7 +82,10 @@ final class Run {
     watchdog.resume()
   }
 
-  deinit { watchdog.cancel() }
+  deinit {
+    watchdog.cancel()
+    if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+  }
 
   /// The next line of standard output; nil at its end.
   func nextLine() -> String? {

@@ -3,9 +3,10 @@
 #if os(Linux)
   import Foundation
   import Testing
+  import ZSSPTestSupport
 
   /// `zssp tunnel` as far as it needs no privileges: files are written, explained and refused.
-  @Suite(.serialized, .timeLimit(.minutes(5)))
+  @Suite(.serialized, .ownThreads, .timeLimit(.minutes(5)))
   struct TunnelCommandTests {
     /// Whether the tool was built with tunnels.
     private static let isBuilt = (try? Tool().run("tunnel", "--help").exitCode) == 0
