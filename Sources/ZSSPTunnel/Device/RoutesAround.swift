@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The routes around the tunnel, which follow the peers: each whose own address lies in what goes through the tunnel has one.
+/// The routes around the tunnel, which follow the peers: each whose own address lies in what goes through the tunnel has one, if this side
+/// named the address.
 ///
 /// A route is written down before it is made, and the one that it replaces goes when it is there.
 actor RoutesAround {
@@ -28,7 +29,8 @@ actor RoutesAround {
     /// Its packets go around the tunnel anyway.
     case nothing
     case route
-    /// The addresses of another peer: whoever could move there by itself would take packets for them out of the tunnel.
+    /// What a peer moved to by itself. Who is on the way can send on a genuine datagram from any address, and with a route
+    /// would take what is for that address out of the tunnel.
     case refused(owner: Int)
   }
 
@@ -106,14 +108,15 @@ actor RoutesAround {
     for (peer, place) in peers.sorted(by: { $0.key < $1.key }).flatMap({ peer in
       peer.value.places.map { (peer.key, $0) }
     }) {
-      switch Self.need(place, of: peer, roster.peers) {
+      switch Self.need(place, roster.peers) {
       case .nothing: break
       case .route where !wanted.contains(place.address): wanted.append(place.address)
       case .route: break
       case .refused(let owner):
         unreachable.insert(place.address)
         complain(
-          place.address, "\(roster.label(peer)) moved to \(place.address), which belongs to \(roster.label(owner))")
+          place.address,
+          "\(roster.label(peer)) moved there by itself, and it is among the allowed-ips of \(roster.label(owner))")
       }
     }
     for host in wanted {
@@ -128,9 +131,9 @@ actor RoutesAround {
   }
 
   /// What a place means for routes.
-  static func need(_ place: Place, of peer: Int, _ peers: [Int: PeerConfiguration]) -> Need {
+  static func need(_ place: Place, _ peers: [Int: PeerConfiguration]) -> Need {
     guard let owner = PrefixTable(peers).value(for: place.address) else { return .nothing }
-    return place.isNamed || owner == peer ? .route : .refused(owner: owner)
+    return place.isNamed ? .route : .refused(owner: owner)
   }
 
   private func complain(_ host: IPAddress, _ reason: String) {
