@@ -58,9 +58,13 @@ extension Session {
     sendCounter &+ UInt64(address.port) &+ statistics.messagesReceived &+ statistics.rekeys
   }
 
-  /// Reads from the key for sending, and from the secrets of the header keys.
+  /// Has the expanded keys fetched, or reads from what they are made of.
   @inline(__always)
   fileprivate func prefetchKeys() -> UInt64 {
+    if sendPath != nil {
+      sendPath?.prefetch()
+      return 0
+    }
     let headers = headerKeys?.prefetch() ?? 0
     guard let currentKey else { return headers }
     return unsafe headers &+ Unmanaged.passUnretained(currentKey)._withUnsafeGuaranteedRef { $0.prefetch() }
@@ -69,7 +73,7 @@ extension Session {
   /// Reads from the secrets of the key for sending.
   @inline(__always)
   fileprivate func prefetchSecrets() -> UInt64 {
-    guard let currentKey else { return 0 }
+    guard sendPath == nil, let currentKey else { return 0 }
     return unsafe Unmanaged.passUnretained(currentKey)._withUnsafeGuaranteedRef { $0.prefetchSecrets() }
   }
 }
