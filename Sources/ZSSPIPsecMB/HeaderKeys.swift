@@ -5,15 +5,15 @@
 
   /// AES-256 on single blocks under one key (section 1: PRP), expanded once for both directions. Several blocks are worked
   /// on at once.
-  final class BlockHeaderKey: ManagedBuffer<KeyHeader, UInt8>, HeaderKey {
-    static func make(_ secret: Secret, _ manager: Manager) -> BlockHeaderKey {
+  final class BlockHeaderKey: HeaderKey {
+    private let address = KeyPool.headerKeys.take()
+
+    init(_ secret: Secret, _ manager: Manager) {
       precondition(secret.count == 32, "a header key has 32 bytes")
-      let key = zeroed(size: zssp_mb_header_key_size, manager)
-      secret.bytes.withUnsafeBytes { zssp_mb_expand_header_key(manager.pointer, key.address, $0.baseAddress) }
-      return key
+      secret.bytes.withUnsafeBytes { zssp_mb_expand_header_key(manager.pointer, address, $0.baseAddress) }
     }
 
-    deinit { wipe() }
+    deinit { KeyPool.headerKeys.giveBack(address) }
 
     func encrypt(_ block: inout MutableRawSpan) {
       precondition(block.byteCount == 16, "a block has 16 bytes")

@@ -29,10 +29,10 @@
     }
 
     /// AES-256-GCM under `key`, which must be 32 bytes.
-    public func packetKey(_ key: Secret) -> any PacketKey { GCMPacketKey.make(key, manager) }
+    public func packetKey(_ key: Secret) -> any PacketKey { GCMPacketKey(key, manager) }
 
     /// AES-256 on single blocks under `key`, which must be 32 bytes.
-    public func headerKey(_ key: Secret) -> any HeaderKey { BlockHeaderKey.make(key, manager) }
+    public func headerKey(_ key: Secret) -> any HeaderKey { BlockHeaderKey(key, manager) }
   }
 
   extension CryptoProvider where Self == IPsecMBProvider {

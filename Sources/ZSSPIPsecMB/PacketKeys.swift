@@ -4,17 +4,17 @@
   import ZSSP
 
   /// AES-256-GCM under one key (section 1: AEAD), expanded once. A packet allocates nothing.
-  final class GCMPacketKey: ManagedBuffer<KeyHeader, UInt8>, PacketKey {
-    static func make(_ secret: Secret, _ manager: Manager) -> GCMPacketKey {
+  final class GCMPacketKey: PacketKey {
+    let address = KeyPool.packetKeys.take()
+    let manager: UnsafePointer<IMB_MGR>
+
+    init(_ secret: Secret, _ manager: Manager) {
       precondition(secret.count == 32, "a packet key has 32 bytes")
-      let key = zeroed(size: zssp_mb_packet_key_size, manager)
-      secret.bytes.withUnsafeBytes { zssp_mb_expand_packet_key(manager.pointer, key.address, $0.baseAddress) }
-      return key
+      self.manager = manager.pointer
+      secret.bytes.withUnsafeBytes { zssp_mb_expand_packet_key(manager.pointer, address, $0.baseAddress) }
     }
 
-    deinit { wipe() }
-
-    var manager: UnsafePointer<IMB_MGR> { header.manager }
+    deinit { KeyPool.packetKeys.giveBack(address) }
 
     func seal(_ plaintext: RawSpan, nonce: Nonce, authenticating: RawSpan, into output: inout MutableRawSpan) {
       let size = plaintext.byteCount

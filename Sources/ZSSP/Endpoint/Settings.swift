@@ -37,8 +37,8 @@ public struct Settings: Sendable, Hashable {
   /// nanoseconds. With a provider that keeps expanded keys such a session takes up to about 4 KiB more, so that this bounds the
   /// memory: half a gigabyte by default, if as many sessions are in use at once.
   public var expandedKeys = 131_072
-  /// How long a session keeps its keys expanded after a message was sent or received on it. They are given up within twice as long,
-  /// by ``Endpoint/advance(to:)``, and expanded again when they are used.
+  /// How long a session keeps its keys expanded after a message was sent or received on it. They are given up within about
+  /// twice as long, by ``Endpoint/advance(to:)``, and expanded again when they are used.
   public var expandedKeyTimeout: Duration = .seconds(10)
   /// Which of several endpoints of one host this is: the low bits of its key ids.
   public var shard = Shard.only

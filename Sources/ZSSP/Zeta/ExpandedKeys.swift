@@ -26,6 +26,9 @@ struct ExpandedKeys {
   private struct Use {
     private var bits: UInt32
 
+    /// The unit of time, about a quarter of a second: those of 18 years fit.
+    static let tick = Duration.nanoseconds(1 << 28)
+
     init(at now: Instant) { bits = Self.ticks(now.nanoseconds) << 1 | 1 }
 
     var isMarked: Bool { bits & 1 != 0 }
@@ -36,13 +39,13 @@ struct ExpandedKeys {
       (Self.ticks(now.nanoseconds) &- bits >> 1) << 1 > (Self.ticks(timeout.nanoseconds) + 1) << 1
     }
 
-    /// Time in units of about a quarter of a second. Those of 18 years fit.
+    /// The whole ticks in a time.
     private static func ticks(_ nanoseconds: Int64) -> UInt32 {
       UInt32(truncatingIfNeeded: nanoseconds >> 28) & UInt32.max >> 1
     }
   }
 
-  /// Nothing is kept yet. At most `limit` sessions will be, and none longer than some `timeout` after its last use.
+  /// Nothing is kept yet. At most `limit` sessions will be, and none much longer than twice `timeout` after its last use.
   init(limit: Int, timeout: Duration) {
     self.limit = limit
     // What is longer than a year is for ever.
@@ -61,7 +64,7 @@ struct ExpandedKeys {
 
   private mutating func add(_ session: Session, at now: Instant) {
     if holders.count < limit {
-      if holders.isEmpty { nextSweep = now.advanced(by: max(timeout, Self.shortestPause)) }
+      if holders.isEmpty { nextSweep = now.advanced(by: timeout + Use.tick * 2) }
       session.placeOfExpanded = holders.count
       holders.append(session)
       uses.append(Use(at: now))
