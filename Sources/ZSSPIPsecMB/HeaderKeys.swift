@@ -6,32 +6,36 @@
   /// AES-256 on single blocks under one key (section 1: PRP), expanded once for both directions. Several blocks are worked
   /// on at once.
   final class BlockHeaderKey: HeaderKey {
-    private let key = KeyMemory(size: zssp_mb_header_key_size)
+    private let address = KeyPool.headerKeys.take()
 
     init(_ secret: Secret, _ manager: Manager) {
       precondition(secret.count == 32, "a header key has 32 bytes")
-      secret.bytes.withUnsafeBytes { zssp_mb_expand_header_key(manager.pointer, key.address, $0.baseAddress) }
+      secret.bytes.withUnsafeBytes { zssp_mb_expand_header_key(manager.pointer, address, $0.baseAddress) }
     }
+
+    deinit { KeyPool.headerKeys.giveBack(address) }
 
     func encrypt(_ block: inout MutableRawSpan) {
       precondition(block.byteCount == 16, "a block has 16 bytes")
-      block.withUnsafeMutableBytes { zssp_mb_encrypt_block(key.address, $0.baseAddress) }
+      block.withUnsafeMutableBytes { zssp_mb_encrypt_block(address, $0.baseAddress) }
     }
 
     func decrypt(_ block: inout MutableRawSpan) {
       precondition(block.byteCount == 16, "a block has 16 bytes")
-      block.withUnsafeMutableBytes { zssp_mb_decrypt_block(key.address, $0.baseAddress) }
+      block.withUnsafeMutableBytes { zssp_mb_decrypt_block(address, $0.baseAddress) }
     }
 
     func encrypt(_ bytes: inout MutableRawSpan, stride: Int, count: Int) {
       guard Self.fits(bytes, stride, count) else { return }
-      bytes.withUnsafeMutableBytes { zssp_mb_encrypt_blocks(key.address, $0.baseAddress, stride, count) }
+      bytes.withUnsafeMutableBytes { zssp_mb_encrypt_blocks(address, $0.baseAddress, stride, count) }
     }
 
     func decrypt(_ bytes: inout MutableRawSpan, stride: Int, count: Int) {
       guard Self.fits(bytes, stride, count) else { return }
-      bytes.withUnsafeMutableBytes { zssp_mb_decrypt_blocks(key.address, $0.baseAddress, stride, count) }
+      bytes.withUnsafeMutableBytes { zssp_mb_decrypt_blocks(address, $0.baseAddress, stride, count) }
     }
+
+    func prefetch() { zssp_mb_prefetch_header_key(address) }
 
     /// Whether there is anything to do. C writes to it, so what a span would check is checked here.
     private static func fits(_ bytes: borrowing MutableRawSpan, _ stride: Int, _ count: Int) -> Bool {

@@ -5,14 +5,16 @@
 
   /// AES-256-GCM under one key (section 1: AEAD), expanded once. A packet allocates nothing.
   final class GCMPacketKey: PacketKey {
+    let address = KeyPool.packetKeys.take()
     let manager: UnsafePointer<IMB_MGR>
-    let key = KeyMemory(size: zssp_mb_packet_key_size)
 
     init(_ secret: Secret, _ manager: Manager) {
       precondition(secret.count == 32, "a packet key has 32 bytes")
       self.manager = manager.pointer
-      secret.bytes.withUnsafeBytes { zssp_mb_expand_packet_key(manager.pointer, key.address, $0.baseAddress) }
+      secret.bytes.withUnsafeBytes { zssp_mb_expand_packet_key(manager.pointer, address, $0.baseAddress) }
     }
+
+    deinit { KeyPool.packetKeys.giveBack(address) }
 
     func seal(_ plaintext: RawSpan, nonce: Nonce, authenticating: RawSpan, into output: inout MutableRawSpan) {
       let size = plaintext.byteCount
@@ -23,7 +25,7 @@
         plaintext.withUnsafeBytes { plaintext in
           authenticating.withUnsafeBytes { additional in
             zssp_mb_seal(
-              manager, key.address, output, plaintext.baseAddress, size, nonce.high, nonce.counter,
+              manager, address, output, plaintext.baseAddress, size, nonce.high, nonce.counter,
               additional.baseAddress, additional.count, output + size)
           }
         }
@@ -39,7 +41,7 @@
           var tag = tag.mutableSpan
           tag.withUnsafeMutableBufferPointer { tag in
             zssp_mb_open(
-              manager, key.address, message.baseAddress, message.baseAddress, size, nonce.high, nonce.counter,
+              manager, address, message.baseAddress, message.baseAddress, size, nonce.high, nonce.counter,
               additional.baseAddress, additional.count, tag.baseAddress)
           }
         }
@@ -47,6 +49,8 @@
       // The library decrypts first and leaves the comparison to us.
       return constantTimeEqual(tag.span.bytes, message.bytes.extracting(size..<size + 16))
     }
+
+    func prefetch() { zssp_mb_prefetch_packet_key(address) }
 
     func makeStream() -> (any PacketStream)? { GCMPacketStream(self) }
   }

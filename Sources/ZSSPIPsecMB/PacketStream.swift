@@ -6,14 +6,14 @@
   /// Packets under one key, one after another, each piece by piece. A packet allocates nothing.
   final class GCMPacketStream: PacketStream {
     private let key: GCMPacketKey
-    private let memory = KeyMemory(size: zssp_mb_packet_stream_size)
+    private let memory = PacketMemory(size: zssp_mb_packet_stream_size)
     private var direction = PacketDirection.sealing
 
     init(_ key: GCMPacketKey) { self.key = key }
 
     func begin(_ direction: PacketDirection, nonce: Nonce) {
       self.direction = direction
-      zssp_mb_begin(key.manager, key.key.address, memory.address, nonce.high, nonce.counter)
+      zssp_mb_begin(key.manager, key.address, memory.address, nonce.high, nonce.counter)
     }
 
     func update(_ input: RawSpan, into output: inout MutableRawSpan) {
@@ -31,16 +31,16 @@
       switch direction {
       case .sealing:
         zssp_mb_seal_piece(
-          key.manager, key.key.address, memory.address, output.baseAddress, input, output.count)
+          key.manager, key.address, memory.address, output.baseAddress, input, output.count)
       case .opening:
         zssp_mb_open_piece(
-          key.manager, key.key.address, memory.address, output.baseAddress, input, output.count)
+          key.manager, key.address, memory.address, output.baseAddress, input, output.count)
       }
     }
 
     func finish(writingTagTo tag: inout MutableRawSpan) {
       precondition(tag.byteCount == 16, "a tag has 16 bytes")
-      tag.withUnsafeMutableBytes { zssp_mb_end(key.manager, key.key.address, memory.address, $0.baseAddress) }
+      tag.withUnsafeMutableBytes { zssp_mb_end(key.manager, key.address, memory.address, $0.baseAddress) }
     }
 
     func finish(expecting tag: RawSpan) -> Bool {
@@ -48,7 +48,7 @@
       do {
         var elements = right.mutableSpan
         elements.withUnsafeMutableBufferPointer {
-          zssp_mb_end(key.manager, key.key.address, memory.address, $0.baseAddress)
+          zssp_mb_end(key.manager, key.address, memory.address, $0.baseAddress)
         }
       }
       return constantTimeEqual(right.span.bytes, tag)

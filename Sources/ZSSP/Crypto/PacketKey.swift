@@ -17,9 +17,16 @@ public protocol PacketKey: AnyObject {
   /// no such thing, which is the default. Then such a message is sealed and opened in one piece, and copied. It may
   /// outlive the key.
   func makeStream() -> (any PacketStream)?
+
+  /// Has the memory that sealing a packet needs fetched into the processor's caches, without waiting for it. It changes nothing, and by
+  /// default does nothing.
+  func prefetch()
 }
 
 extension PacketKey {
+  /// Nothing is fetched.
+  public func prefetch() {}
+
   /// Nil: packets are sealed and opened in one piece.
   public func makeStream() -> (any PacketStream)? { nil }
 }
@@ -67,9 +74,16 @@ public protocol HeaderKey: AnyObject {
   func encrypt(_ bytes: inout MutableRawSpan, stride: Int, count: Int)
   /// Decrypts `count` blocks where they lie, `stride` bytes apart.
   func decrypt(_ bytes: inout MutableRawSpan, stride: Int, count: Int)
+
+  /// Has the memory that encryption needs fetched into the processor's caches, without waiting for it. It changes nothing, and by
+  /// default does nothing.
+  func prefetch()
 }
 
 extension HeaderKey {
+  /// Nothing is fetched.
+  public func prefetch() {}
+
   /// Encrypts the blocks one after another.
   public func encrypt(_ bytes: inout MutableRawSpan, stride: Int, count: Int) {
     for index in 0..<count {

@@ -57,10 +57,10 @@ extension Endpoint {
 
   /// What tells a session and its current key from others; nil before there is a key.
   package func keyMark(_ id: SessionID) -> KeyMark? {
-    guard let session = sessions[id], let key = session.currentKey, var headerKeys = session.headerKeys else {
+    guard let session = sessions[id], let key = session.currentKey, let headerKeys = session.headerKeys else {
       return nil
     }
-    let (sending, receiving) = (headerKeys.sendingKey(provider), headerKeys.receivingKey(provider))
+    let (sending, receiving) = (headerKeys.makeSendingKey(provider), headerKeys.receivingKey(provider))
     func mark(_ key: any HeaderKey) -> [UInt8] {
       var block = [UInt8](repeating: 0, count: FragmentHeader.protectedBytes.count)
       block.withMutableBytes { key.encrypt(&$0) }

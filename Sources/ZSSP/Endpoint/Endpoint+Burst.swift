@@ -110,7 +110,7 @@ extension Endpoint {
         var rest = Segments(range: start..<run.range.upperBound, size: run.size)
         if startsWithNewData(burst.bytes, rest, session) {
           // Not before a header was plausible.
-          keep(headerKey, of: session)
+          keep(headerKey, of: session, at: now)
           let tally = openData(
             &burst, rest, under: key.receivingKey(configuration.provider), of: session.id,
             window: &session.replayWindow)

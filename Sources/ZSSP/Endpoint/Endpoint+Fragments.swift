@@ -17,7 +17,7 @@ extension Endpoint {
         drop(.replayed)
         continue
       }
-      keep(headerKey, of: session)
+      keep(headerKey, of: session, at: now)
       let payload = burst.bytes.extracting(segment.lowerBound + FragmentHeader.size..<segment.upperBound)
       let outcome = session.reassembly.insert(header, payload, at: now) {
         key.takeReceivingStream(configuration.provider)

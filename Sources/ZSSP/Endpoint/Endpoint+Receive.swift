@@ -92,7 +92,8 @@ extension Endpoint {
     case .hello, .completion, .challenge:
       return .dropped(.implausible)
     }
-    keep(headerKey, of: session)
+    // Control packets are too rare to keep a key for.
+    if type == .data { keep(headerKey, of: session, at: now) }
 
     if header.count == 1 {
       var packet = datagram.slice(FragmentHeader.size..<datagram.byteCount)

@@ -41,9 +41,8 @@ extension Endpoint {
     on id: SessionID, at now: Instant, _ body: (inout SendRun) throws(SendError) -> Void
   ) throws(SendError) {
     guard let session = sessions[id] else { throw .unknownSession }
-    // A session has a current key in the states in which data may be sent, S1, S2, R1 and R2, and in no other.
-    guard let key = session.currentKey, let headerKey = headerSendingKey(session) else { throw .notEstablished }
-    var run = SendRun(session, key, headerKey, configuration.provider, configuration.settings)
+    guard let path = takeSendPath(session, at: now) else { throw .notEstablished }
+    var run = SendRun(path, session, configuration.settings)
     swap(&run.outbox, &outbox)
     swap(&run.scratch, &scratch)
     let sentBefore = run.outbox.tally
@@ -53,11 +52,13 @@ extension Endpoint {
     swap(&run.outbox, &outbox)
     swap(&run.scratch, &scratch)
     session.sendCounter = run.counter
+    let isUsedUp = run.uses >= configuration.settings.rekeyUses
     countSent(since: sentBefore)
     statistics.messagesSent += UInt64(run.count)
     session.statistics.messagesSent += UInt64(run.count)
     session.statistics.bytesSent += UInt64(run.byteCount)
-    if session.uses(of: key) >= configuration.settings.rekeyUses { rekeyByUse(session, at: now) }
+    session.sendPath = run.finish()
+    if isUsedUp { rekeyByUse(session, at: now) }
     if let failure {
       if failure == .keyExhausted { end(session, .keyExhausted) }
       throw failure

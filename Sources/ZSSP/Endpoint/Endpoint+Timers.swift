@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Endpoint {
-  /// Does all that is due at `now`: resends, restarts, re-keys, expiry.
+  /// Does all that is due at `now`: resends, restarts, re-keys, expiry, and giving up keys of idle sessions, a few at a time.
   public mutating func advance(to now: Instant) {
     while let timed = timers.popExpired(at: now) {
       if let session = timed as? Session {
@@ -10,6 +10,7 @@ extension Endpoint {
         halfOpenDue(handshake, at: now)
       }
     }
+    expandedKeys.sweep(at: now)
     for _ in 0..<hellos.expire(at: now) { drop(.reassemblyTimeout) }
   }
 

@@ -49,7 +49,7 @@ public struct Endpoint: ~Copyable {
     let settings = configuration.settings
     lastRequest = .first(ofNode: settings.node)
     keyIDPattern = KeyIDPattern(settings)
-    expandedKeys = ExpandedKeys(limit: settings.expandedKeys)
+    expandedKeys = ExpandedKeys(limit: settings.expandedKeys, timeout: settings.expandedKeyTimeout)
     keyIDs = KeyIDTable(shardBits: keyIDPattern.shardBits)
     hellos = HelloReassembly(
       limits: .init(packets: settings.helloLimit, fragments: settings.helloFragmentLimit),
@@ -78,8 +78,8 @@ public struct Endpoint: ~Copyable {
 
   /// The moment at which ``advance(to:)`` has something to do; nil if there is none.
   public var nextDeadline: Instant? {
-    guard let timer = timers.next else { return hellos.nextDeadline }
-    return min(timer, hellos.nextDeadline ?? .distantFuture)
+    let next = min(timers.next ?? .distantFuture, hellos.nextDeadline ?? .distantFuture, expandedKeys.nextSweep)
+    return next < .distantFuture ? next : nil
   }
 
   /// What a session looks like from outside; nil once it has ended.

@@ -3,8 +3,9 @@
 extension SendRun {
   /// Seals a message and cuts it into datagrams (section 5).
   mutating func appendFragments(_ message: RawSpan, _ size: Int) {
-    if let stream = stream() {
+    if let stream = path.takeStream() {
       appendFragments(message, size, stream)
+      path.giveBack(stream)
     } else {
       appendFragmentsOfWhole(message, size)
     }
@@ -15,7 +16,7 @@ extension SendRun {
     let plan = FragmentPlan(size: size, mtu: mtu)
     stream.begin(.sealing, nonce: Nonce(.data, counter))
     for number in 0..<plan.count {
-      let header = FragmentHeader(keyID: keyID, number: number, count: plan.count, type: .data, counter: counter)
+      let header = FragmentHeader(keyID: path.keyID, number: number, count: plan.count, type: .data, counter: counter)
       let range = plan.range(number)
       // At the smallest MTU a fragment has 56 bytes or more, so that the tag lies whole in the last.
       let piece = message.extracting(range.lowerBound..<min(range.upperBound, message.byteCount))
@@ -39,14 +40,14 @@ extension SendRun {
     var packet = scratch
     scratch = []
     if packet.count < size { packet.append(contentsOf: repeatElement(0, count: size - packet.count)) }
-    let (packetKey, nonce) = (packetKey, Nonce(.data, counter))
+    let (packetKey, nonce) = (path.packetKey, Nonce(.data, counter))
     packet.withMutableBytes { bytes in
       var body = bytes.slice(0..<size)
       packetKey.seal(message, nonce: nonce, authenticating: RawSpan(), into: &body)
     }
     let plan = FragmentPlan(size: size, mtu: mtu)
     for number in 0..<plan.count {
-      let header = FragmentHeader(keyID: keyID, number: number, count: plan.count, type: .data, counter: counter)
+      let header = FragmentHeader(keyID: path.keyID, number: number, count: plan.count, type: .data, counter: counter)
       let piece = packet.rawBytes.extracting(plan.range(number))
       let datagramSize = FragmentHeader.size + piece.byteCount
       prepareDatagram(size: datagramSize)

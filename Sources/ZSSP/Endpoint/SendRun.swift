@@ -26,25 +26,19 @@ public struct SendRun: ~Copyable {
 
   /// The counter at which the key is used up (section 4).
   private let counterLimit: UInt64
-  let packetKey: any PacketKey
-  private let key: SessionKey
-  private let headerKey: any HeaderKey
-  let keyID: KeyID
+  /// The keys, which nobody else has as long as the run lasts.
+  var path: SendPath
   let address: Address
   let mtu: Int
   private let largestMessage: Int
   private var unprotected = Unprotected()
 
   init(
-    _ session: Session, _ key: SessionKey, _ headerKey: any HeaderKey, _ provider: any CryptoProvider,
-    _ settings: borrowing Settings
+    _ path: consuming SendPath, _ session: borrowing Session, _ settings: borrowing Settings
   ) {
     counter = session.sendCounter
-    counterLimit = key.firstCounter + settings.keyUseLimit
-    self.key = key
-    packetKey = key.sendingKey(provider)
-    self.headerKey = headerKey
-    keyID = key.remoteID
+    counterLimit = path.firstCounter + settings.keyUseLimit
+    self.path = path
     address = session.address
     mtu = settings.mtu
     largestMessage = settings.largestMessage
@@ -70,9 +64,9 @@ public struct SendRun: ~Copyable {
   /// Seals a message straight into the outbox.
   private mutating func appendWhole(_ message: RawSpan, _ size: Int) {
     let datagramSize = size + FragmentHeader.size
-    let header = FragmentHeader(keyID: keyID, number: 0, count: 1, type: .data, counter: counter)
+    let header = FragmentHeader(keyID: path.keyID, number: 0, count: 1, type: .data, counter: counter)
     prepareDatagram(size: datagramSize)
-    Self.seal(message, header, under: packetKey, into: &outbox, size: datagramSize, to: address)
+    Self.seal(message, header, under: path.packetKey, into: &outbox, size: datagramSize, to: address)
   }
 
   /// A function of its own to which the key is lent: that costs no reference count.
@@ -98,18 +92,26 @@ public struct SendRun: ~Copyable {
     unprotected.count += 1
   }
 
-  /// What seals messages of several fragments, where the provider can do it piece by piece.
-  mutating func stream() -> (any PacketStream)? { key.sendingStream(packetKey) }
+  /// How often the key was used at most: the counters taken since it was made.
+  var uses: UInt64 { counter - path.firstCounter }
+
+  /// Ends the run and gives back what it was made with.
+  consuming func finish() -> SendPath { path }
 
   /// Protects the headers that are not protected yet.
   mutating func protectHeaders() {
     let blocks = unprotected
     unprotected = Unprotected()
     guard blocks.count > 0 else { return }
-    let headerKey = headerKey
+    Self.protect(blocks, in: &outbox, by: path.headerKey)
+  }
+
+  /// As with ``seal(_:_:under:into:size:to:)`` the key is lent.
+  @inline(never)
+  private static func protect(_ blocks: Unprotected, in outbox: inout DatagramBatch, by key: any HeaderKey) {
     outbox.rewrite(from: blocks.start) { bytes in
       var covered = bytes.slice(FragmentHeader.protectedBytes.lowerBound..<bytes.byteCount)
-      headerKey.encrypt(&covered, stride: blocks.size, count: blocks.count)
+      key.encrypt(&covered, stride: blocks.size, count: blocks.count)
     }
   }
 }

@@ -33,9 +33,13 @@ public struct Settings: Sendable, Hashable {
   /// Bytes of incomplete packets held at once for one session. A single packet of the largest size for the MTU always
   /// fits, whatever this says.
   public var reassemblyBytes = 1 << 20
-  /// Sessions that keep their keys expanded at once; those of others are expanded when they are used, which costs some hundred
-  /// nanoseconds. With a provider that keeps expanded keys such a session takes about 4 KiB more.
-  public var expandedKeys = 4096
+  /// Sessions that keep their keys expanded at once, at most; those of others are expanded when they are used, which costs some hundred
+  /// nanoseconds. With a provider that keeps expanded keys such a session takes up to about 4 KiB more, so that this bounds the
+  /// memory: half a gigabyte by default, if as many sessions are in use at once.
+  public var expandedKeys = 131_072
+  /// How long a session keeps its keys expanded after a message was sent or received on it. They are given up within about
+  /// twice as long, by ``Endpoint/advance(to:)``, and expanded again when they are used.
+  public var expandedKeyTimeout: Duration = .seconds(10)
   /// Which of several endpoints of one host this is: the low bits of its key ids.
   public var shard = Shard.only
   /// How many of the highest bits of its key ids name the ``node``, 0…16; together with those of the shard at most
@@ -139,6 +143,7 @@ extension Settings {
     let durations: [(String, Duration)] = [
       ("resendInterval", resendInterval), ("handshakeTimeout", handshakeTimeout), ("rekeyTimeout", rekeyTimeout),
       ("rekeyAfter", rekeyAfter), ("reassemblyTimeout", reassemblyTimeout),
+      ("expandedKeyTimeout", expandedKeyTimeout),
     ]
     // The clock counts nanoseconds: less is nothing, and a timer of nothing would be due for ever.
     for (name, duration) in durations where duration < .nanoseconds(1) { throw .notPositive(name) }

@@ -90,7 +90,7 @@ extension Endpoint {
       }
       sendFragments(
         of: packet.rawBytes, .rejected, 0, to: handshake.address, handshake.initiatorKeyID,
-        under: handshake.headerKeys?.sendingKey(provider))
+        under: handshake.headerKeys?.makeSendingKey(provider))
     }
     remove(handshake, .refused)
   }
@@ -107,7 +107,7 @@ extension Endpoint {
     session.acceptance = handshake.acceptance
     session.ratchet = change.new
     session.lastSwap = handshake.lastSwap
-    session.headerKeys = handshake.headerKeys
+    session.setHeaderKeys(handshake.headerKeys)
     session.currentKey = SessionKey(
       completion.secrets, role: .responder, localID: handshake.keyID, remoteID: handshake.initiatorKeyID,
       firstCounter: 0)

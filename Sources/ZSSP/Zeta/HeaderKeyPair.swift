@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// hk for both directions (section 3): the secrets for good, and the keyed objects while they are used.
+/// hk for both directions (section 3): the secrets for good, and the keyed object that uncovers headers while it is used. The one that
+/// protects them is kept in ``SendPath``.
 struct HeaderKeyPair {
   private let secrets: Secret
-  private var sending: (any HeaderKey)?
   private var receiving: (any HeaderKey)?
 
   /// The keys as the side in `role` has them.
@@ -15,12 +15,9 @@ struct HeaderKeyPair {
   @inline(__always)
   func prefetch() -> UInt64 { secrets.prefetch() }
 
-  /// Protects headers. It is kept.
-  mutating func sendingKey(_ provider: any CryptoProvider) -> any HeaderKey {
-    if let sending { return sending }
-    let key = provider.headerKey(secrets.part(0, of: PacketSize.key))
-    sending = key
-    return key
+  /// Protects headers.
+  func makeSendingKey(_ provider: any CryptoProvider) -> any HeaderKey {
+    provider.headerKey(secrets.part(0, of: PacketSize.key))
   }
 
   /// Uncovers headers. One that is made for this is not kept: what is uncovered may be anybody's.
@@ -34,8 +31,5 @@ struct HeaderKeyPair {
   }
 
   /// Gives up what can be made again.
-  mutating func giveUpExpanded() {
-    sending = nil
-    receiving = nil
-  }
+  mutating func giveUpExpanded() { receiving = nil }
 }

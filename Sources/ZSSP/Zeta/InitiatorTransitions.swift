@@ -84,7 +84,7 @@ extension Endpoint {
 
   mutating func helloComputed(_ session: Session, _ hello: InitiatorHandshake.Hello, at now: Instant) {
     guard case .a1(.computing) = session.state else { return }
-    session.headerKeys = HeaderKeyPair(hello.headerKeys, .initiator)
+    session.setHeaderKeys(HeaderKeyPair(hello.headerKeys, .initiator))
     // Section 8: the first Hello carries zeros and a random proof of work.
     session.challengeResponse = .unchallenged(proof: provider.randomInteger(UInt64.self))
     session.solvedChallenge = nil

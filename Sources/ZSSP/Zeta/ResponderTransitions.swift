@@ -198,6 +198,6 @@ extension Endpoint {
     let counter = packet.rawBytes.load(UInt32.self, at: packet.count - 4) & 0xFF_FFFF
     sendFragments(
       of: packet.rawBytes, .response, UInt64(counter), to: handshake.address, handshake.initiatorKeyID,
-      under: handshake.headerKeys?.sendingKey(provider))
+      under: handshake.headerKeys?.makeSendingKey(provider))
   }
 }

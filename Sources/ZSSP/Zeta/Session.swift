@@ -12,15 +12,17 @@ final class Session: Timed {
   var placeOfExpanded = -1
   /// The counter of the next packet of types 3 to 8 (section 4).
   var sendCounter: UInt64 = 0
-  /// The key for sending.
-  var currentKey: SessionKey?
-  /// The next key in A3 and R2, else the previous one if there was one.
-  var otherKey: SessionKey?
+  /// What sending takes, while the session is in use. It goes with each of the keys that it was made of.
+  var sendPath: SendPath?
   /// Where to send.
   var address: Address
-  /// hk for sending and receiving, from X1 on.
-  var headerKeys: HeaderKeyPair?
   var statistics = SessionStatistics()
+  /// The key for sending.
+  var currentKey: SessionKey? { didSet { sendPath = nil } }
+  /// The next key in A3 and R2, else the previous one if there was one.
+  var otherKey: SessionKey?
+  /// hk for sending and receiving, from X1 on.
+  private(set) var headerKeys: HeaderKeyPair?
 
   /// The side in the XK handshake.
   private(set) var role: Role
@@ -89,6 +91,24 @@ final class Session: Timed {
   func become(_ role: Role, identity: [UInt8], flags: SecurityFlags, address: Address) {
     (self.role, self.identity, self.flags, self.address, state) = (role, identity, flags, address, .s1)
     peerPoint = nil
+  }
+
+  /// The session has other header keys, or none. Nothing is expanded before the session has a place for it.
+  func setHeaderKeys(_ keys: HeaderKeyPair?) {
+    headerKeys = keys
+    headerKeys?.giveUpExpanded()
+    sendPath = nil
+  }
+
+  /// Keeps the key that has uncovered a header of the peer's.
+  func keep(receiving key: any HeaderKey) { headerKeys?.keep(receiving: key) }
+
+  /// Gives up all keyed objects. They are made again when they are used.
+  func giveUpExpandedKeys() {
+    sendPath = nil
+    headerKeys?.giveUpExpanded()
+    currentKey?.giveUpExpanded()
+    otherKey?.giveUpExpanded()
   }
 
   /// The earliest of all that the session waits for.

@@ -15,9 +15,7 @@ final class SessionKey {
   private let secrets: Secret
   private enum Part: Int { case sending, receiving, exchangeSending, exchangeReceiving }
 
-  private var sending: (any PacketKey)?
   private var receiving: (any PacketKey)?
-  private var sendingStream: (any PacketStream)?
   private var receivingStream: (any PacketStream)?
 
   /// The chain length of the ratchet state that was derived with the key.
@@ -39,9 +37,9 @@ final class SessionKey {
     ])
   }
 
-  /// Reads from the lines that sealing needs; see ``Endpoint/prefetch(_:)``.
+  /// Reads from the line by which the secrets are found; see ``Endpoint/prefetch(_:)``.
   @inline(__always)
-  func prefetch() -> UInt64 { firstCounter &+ (sending == nil ? 0 : 1) }
+  func prefetch() -> UInt64 { firstCounter }
 
   /// Reads from the secrets; see ``Endpoint/prefetch(_:)``.
   @inline(__always)
@@ -51,13 +49,8 @@ final class SessionKey {
     provider.packetKey(secrets.part(part.rawValue, of: PacketSize.key))
   }
 
-  /// Seals data.
-  func sendingKey(_ provider: any CryptoProvider) -> any PacketKey {
-    if let sending { return sending }
-    let key = make(.sending, provider)
-    sending = key
-    return key
-  }
+  /// Seals data. It is kept in ``SendPath``.
+  func makeSendingKey(_ provider: any CryptoProvider) -> any PacketKey { make(.sending, provider) }
 
   /// Opens data.
   func receivingKey(_ provider: any CryptoProvider) -> any PacketKey {
@@ -65,12 +58,6 @@ final class SessionKey {
     let key = make(.receiving, provider)
     receiving = key
     return key
-  }
-
-  /// Seals data of several fragments, where the provider can do it piece by piece. `key` is the one for sending.
-  func sendingStream(_ key: any PacketKey) -> (any PacketStream)? {
-    if sendingStream == nil { sendingStream = key.makeStream() }
-    return sendingStream
   }
 
   /// Opens one packet of several fragments, where the provider can do it piece by piece. It is the caller's alone until it is
@@ -86,9 +73,7 @@ final class SessionKey {
 
   /// Gives up what can be made again.
   func giveUpExpanded() {
-    sending = nil
     receiving = nil
-    sendingStream = nil
     receivingStream = nil
   }
 

@@ -136,7 +136,7 @@ extension Endpoint {
     expandedKeys.remove(session)
     session.currentKey = nil
     session.otherKey = nil
-    session.headerKeys = nil
+    session.setHeaderKeys(nil)
   }
 
   mutating func end(_ session: Session, _ reason: EndReason) {

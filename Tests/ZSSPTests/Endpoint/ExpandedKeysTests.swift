@@ -12,27 +12,29 @@ struct ExpandedKeysTests {
       address: Address(ipv4: 1, port: 1), state: .s2, settings: Settings())
   }
 
+  private let now = Instant.milliseconds(1000)
+
   private func kept(_ sessions: [Session]) -> [Int] { sessions.indices.filter { sessions[$0].placeOfExpanded >= 0 } }
 
   @Test("never more than the limit, and who was not used since the hand came by goes first")
   func clock() {
     let sessions = (0..<6).map(Self.session)
-    var keys = ExpandedKeys(limit: 3)
-    for session in sessions[0..<3] { keys.use(session) }
+    var keys = ExpandedKeys(limit: 3, timeout: .seconds(10))
+    for session in sessions[0..<3] { keys.use(session, at: now) }
     #expect(kept(sessions) == [0, 1, 2] && keys.count == 3)
     // The hand goes round once, and takes the first.
-    keys.use(sessions[3])
+    keys.use(sessions[3], at: now)
     #expect(kept(sessions) == [1, 2, 3] && keys.count == 3)
-    keys.use(sessions[1])
-    keys.use(sessions[4])
+    keys.use(sessions[1], at: now)
+    keys.use(sessions[4], at: now)
     #expect(kept(sessions) == [1, 3, 4])
     keys.remove(sessions[3])
     #expect(kept(sessions) == [1, 4] && keys.count == 2)
-    keys.use(sessions[5])
+    keys.use(sessions[5], at: now)
     #expect(kept(sessions) == [1, 4, 5] && keys.count == 3)
     for session in sessions { keys.remove(session) }
     #expect(kept(sessions) == [] && keys.count == 0)
-    keys.use(sessions[0])
+    keys.use(sessions[0], at: now)
     #expect(kept(sessions) == [0])
   }
 
@@ -40,10 +42,10 @@ struct ExpandedKeysTests {
   func random(_ limit: Int) {
     var random = SplitMix64(seed: UInt64(limit))
     let sessions = (0..<20).map(Self.session)
-    var keys = ExpandedKeys(limit: limit)
+    var keys = ExpandedKeys(limit: limit, timeout: .seconds(10))
     for _ in 0..<5000 {
       let session = sessions[Int(random.next() % 20)]
-      if random.next() % 8 == 0 { keys.remove(session) } else { keys.use(session) }
+      if random.next() % 8 == 0 { keys.remove(session) } else { keys.use(session, at: now) }
       let places = sessions.map(\.placeOfExpanded).filter { $0 >= 0 }
       guard Set(places).count == places.count, places.count == keys.count, keys.count <= limit,
         places.allSatisfy({ $0 < keys.count })

@@ -58,6 +58,7 @@ struct SettingsTests {
     Positive(testDescription: "rekeyTimeout") { $0.rekeyTimeout = .nanoseconds($1) },
     Positive(testDescription: "rekeyAfter") { ($0.rekeyAfter, $0.rekeyJitter) = (.nanoseconds($1), .zero) },
     Positive(testDescription: "reassemblyTimeout") { $0.reassemblyTimeout = .nanoseconds($1) },
+    Positive(testDescription: "expandedKeyTimeout") { $0.expandedKeyTimeout = .nanoseconds($1) },
     Positive(testDescription: "halfOpenLimit") { $0.halfOpenLimit = $1 },
     Positive(testDescription: "helloLimit") { $0.helloLimit = $1 },
     Positive(testDescription: "helloFragmentLimit") { $0.helloFragmentLimit = $1 },
@@ -78,14 +79,16 @@ struct SettingsTests {
   }
 
   /// The clock counts nanoseconds. A timer of less was due again at once, and the endpoint never came to an end.
-  @Test("a duration of less than a nanosecond is none", arguments: positiveSettings.prefix(5))
+  @Test("a duration of less than a nanosecond is none", arguments: positiveSettings.prefix(6))
   func subNanosecond(_ setting: Positive) {
     var settings = Settings()
     setting.set(&settings, 1)
     #expect(error(of: settings) == nil)
     let almost = Duration(secondsComponent: 0, attosecondsComponent: 999_999_999)
-    for path in [\.resendInterval, \.handshakeTimeout, \.rekeyTimeout, \.rekeyAfter, \.reassemblyTimeout]
-      as [DurationPath]
+    let paths: [DurationPath] = [
+      \.resendInterval, \.handshakeTimeout, \.rekeyTimeout, \.rekeyAfter, \.reassemblyTimeout, \.expandedKeyTimeout,
+    ]
+    for path in paths
     where settings[keyPath: path] == .nanoseconds(1) {
       settings[keyPath: path] = almost
       #expect(error(of: settings) == .notPositive(setting.testDescription))

@@ -2,8 +2,9 @@
 #if IPsecMB && os(Linux) && arch(x86_64)
   import CZSSPIPsecMB
 
-  /// Memory for an expanded key or a packet in work, aligned as the widest instructions want it, and wiped when it is let go of.
-  struct KeyMemory: ~Copyable {
+  /// Memory for a packet in work, aligned as the widest instructions want it, and wiped when it is let go of. Keys have places in
+  /// ``KeyPool``.
+  struct PacketMemory: ~Copyable {
     let address: UnsafeMutableRawPointer
     private let block: UnsafeMutableRawPointer
     private static let alignment = 64
@@ -11,8 +12,7 @@
 
     init(size: Int) {
       self.size = size
-      // Aligned within a larger block: allocators leave holes around blocks of such alignment, which with many sessions came
-      // to a kilobyte for each.
+      // Aligned within a larger block: allocators leave holes around blocks of such alignment.
       block = .allocate(byteCount: size + Self.alignment, alignment: 16)
       address = block.alignedUp(toMultipleOf: Self.alignment)
       address.initializeMemory(as: UInt8.self, repeating: 0, count: size)
