@@ -59,8 +59,8 @@ public struct BenchmarkEffort: Sendable {
   public static let allowedSizes = 0...71_216
   /// How many sessions the benchmark of sessions makes.
   public var sessions = 100_000
-  /// ``Settings/expandedKeys`` of the endpoint that has them.
-  public var keptKeys = Settings().expandedKeys
+  /// ``Settings/expandedKeys`` of the endpoint that has them; nil for what is usual for the provider.
+  public var keptKeys: Int?
 
   /// The defaults.
   public init() {}

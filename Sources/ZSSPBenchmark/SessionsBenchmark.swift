@@ -88,12 +88,12 @@ public enum SessionsBenchmark {
     private var now = Instant(nanoseconds: 1_000_000_000)
     private static let serverAddress = Address(ipv4: 0x0A00_0001, port: 1)
 
-    init(_ provider: any CryptoProvider, _ keptKeys: Int) throws {
+    init(_ provider: any CryptoProvider, _ keptKeys: Int?) throws {
       self.provider = provider
       server = try Self.endpoint(provider, keptKeys)
     }
 
-    private static func endpoint(_ provider: some CryptoProvider, _ keptKeys: Int = 4) throws -> Endpoint {
+    private static func endpoint(_ provider: some CryptoProvider, _ keptKeys: Int? = 4) throws -> Endpoint {
       var settings = Settings()
       settings.expandedKeys = keptKeys
       return try Endpoint(

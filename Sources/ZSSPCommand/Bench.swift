@@ -33,8 +33,11 @@ struct Bench: AsyncParsableCommand {
   @Option(parsing: .upToNextOption, help: "The sizes of the messages of the benchmark of the path, in bytes.")
   var sizes = BenchmarkEffort().sizes
 
-  @Option(help: "For how many sessions the endpoint of the benchmark of sessions keeps expanded keys.")
-  var keptKeys = BenchmarkEffort().keptKeys
+  @Option(
+    help:
+      "For how many sessions the endpoint of the benchmark of sessions keeps expanded keys; by default as is usual for the provider."
+  )
+  var keptKeys: Int?
 
   @Flag(help: "Make the sessions with handshakes that are quick and not secure. What is measured of them is the same.")
   var quickHandshakes = false
@@ -61,7 +64,7 @@ struct Bench: AsyncParsableCommand {
     guard sizes.allSatisfy(BenchmarkEffort.allowedSizes.contains) else {
       throw ValidationError("--sizes: each must be 0 to \(BenchmarkEffort.allowedSizes.upperBound)")
     }
-    guard keptKeys > 0 else { throw ValidationError("--kept-keys \(keptKeys): must be greater than 0") }
+    if let keptKeys, keptKeys <= 0 { throw ValidationError("--kept-keys \(keptKeys): must be greater than 0") }
     guard (128...10_000_000).contains(sessions) else {
       throw ValidationError("--sessions \(sessions): must be 128 to 10000000")
     }

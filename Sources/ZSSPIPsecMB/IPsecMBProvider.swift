@@ -28,6 +28,10 @@
       return "intel-ipsec-mb \(version) with \(base.name)"
     }
 
+    /// 131,072, which bounds the memory to half a gigabyte, and only while as many sessions are in use: keys lie apart from all else, so that
+    /// the memory of those that are given up goes back to the system.
+    public var usualExpandedKeys: Int { 131_072 }
+
     /// AES-256-GCM under `key`, which must be 32 bytes.
     public func packetKey(_ key: Secret) -> any PacketKey { GCMPacketKey(key, manager) }
 

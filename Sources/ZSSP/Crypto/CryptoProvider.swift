@@ -40,6 +40,15 @@ public protocol CryptoProvider: Sendable {
 
   /// AES-256 on single blocks under `key` (32 bytes), made once and used for many packets on one thread.
   func headerKey(_ key: Secret) -> any HeaderKey
+
+  /// For how many sessions an endpoint keeps keys expanded at once, where ``Settings/expandedKeys`` does not say; greater than 0.
+  var usualExpandedKeys: Int { get }
+}
+
+extension CryptoProvider {
+  /// 4096. Keys that are given up go back to the process's allocator, where they leave holes between sessions that stay: more of them, and
+  /// a session that is idle again would keep the memory.
+  public var usualExpandedKeys: Int { 4096 }
 }
 
 /// A primitive refused its input: a point off the curve, a private key out of range, a malformed encapsulation key.

@@ -15,6 +15,9 @@ public protocol DerivedProvider: CryptoProvider {
 }
 
 extension DerivedProvider {
+  /// As many as the base's.
+  public var usualExpandedKeys: Int { base.usualExpandedKeys }
+
   /// The base's name.
   public var name: String { base.name }
 

@@ -49,7 +49,9 @@ public struct Endpoint: ~Copyable {
     let settings = configuration.settings
     lastRequest = .first(ofNode: settings.node)
     keyIDPattern = KeyIDPattern(settings)
-    expandedKeys = ExpandedKeys(limit: settings.expandedKeys, timeout: settings.expandedKeyTimeout)
+    expandedKeys = ExpandedKeys(
+      limit: settings.expandedKeys ?? max(1, configuration.provider.usualExpandedKeys),
+      timeout: settings.expandedKeyTimeout)
     keyIDs = KeyIDTable(shardBits: keyIDPattern.shardBits)
     hellos = HelloReassembly(
       limits: .init(packets: settings.helloLimit, fragments: settings.helloFragmentLimit),
@@ -78,8 +80,14 @@ public struct Endpoint: ~Copyable {
 
   /// The moment at which ``advance(to:)`` has something to do; nil if there is none.
   public var nextDeadline: Instant? {
-    let next = min(timers.next ?? .distantFuture, hellos.nextDeadline ?? .distantFuture, expandedKeys.nextSweep)
+    let next = min(protocolDeadline ?? .distantFuture, expandedKeys.nextSweep)
     return next < .distantFuture ? next : nil
+  }
+
+  /// As ``nextDeadline``, but for giving up keys of idle sessions, of which the protocol knows nothing.
+  package var protocolDeadline: Instant? {
+    guard let timer = timers.next else { return hellos.nextDeadline }
+    return min(timer, hellos.nextDeadline ?? .distantFuture)
   }
 
   /// What a session looks like from outside; nil once it has ended.

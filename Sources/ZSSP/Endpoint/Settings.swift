@@ -35,8 +35,8 @@ public struct Settings: Sendable, Hashable {
   public var reassemblyBytes = 1 << 20
   /// Sessions that keep their keys expanded at once, at most; those of others are expanded when they are used, which costs some hundred
   /// nanoseconds. With a provider that keeps expanded keys such a session takes up to about 4 KiB more, so that this bounds the
-  /// memory: half a gigabyte by default, if as many sessions are in use at once.
-  public var expandedKeys = 131_072
+  /// memory. Nil, the default, is the provider's ``CryptoProvider/usualExpandedKeys``.
+  public var expandedKeys: Int?
   /// How long a session keeps its keys expanded after a message was sent or received on it. They are given up within about
   /// twice as long, by ``Endpoint/advance(to:)``, and expanded again when they are used.
   public var expandedKeyTimeout: Duration = .seconds(10)
@@ -153,7 +153,7 @@ extension Settings {
     let limits = [
       ("halfOpenLimit", halfOpenLimit), ("helloLimit", helloLimit), ("helloFragmentLimit", helloFragmentLimit),
       ("reassemblyPackets", reassemblyPackets), ("reassemblyBytes", reassemblyBytes),
-      ("expandedKeys", expandedKeys), ("keyUseLimit", Int(keyUseLimit)), ("rekeyUses", Int(clamping: rekeyUses)),
+      ("expandedKeys", expandedKeys ?? 1), ("keyUseLimit", Int(keyUseLimit)), ("rekeyUses", Int(clamping: rekeyUses)),
     ]
     for (name, limit) in limits where limit <= 0 { throw .notPositive(name) }
   }

@@ -8,7 +8,8 @@
 /// since the hand came by last; the hand takes the marks away as it goes round (the "clock" approximation of the least recently used).
 /// Only what is plausible (section 5) counts as a use, so that nobody but the peer changes what is kept.
 struct ExpandedKeys {
-  private let limit: Int
+  /// How many sessions have expanded keys at most.
+  let limit: Int
   private let timeout: Duration
   private var holders: [Session] = []
   private var uses: [Use] = []

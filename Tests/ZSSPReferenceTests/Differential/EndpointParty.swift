@@ -19,7 +19,7 @@ final class EndpointParty: Party {
         flags: configuration.flags, helloPolicy: configuration.policy, settings: configuration.settings))
   }
 
-  var nextDeadline: Instant? { endpoint.nextDeadline }
+  var nextDeadline: Instant? { endpoint.protocolDeadline }
 
   private func number(_ id: SessionID) -> Int {
     if let number = numbers[id] { return number }

@@ -38,6 +38,24 @@ struct ExpandedKeysTests {
     #expect(kept(sessions) == [0])
   }
 
+  @Test("as many as is usual for the provider, unless the settings say how many")
+  func limit() throws {
+    struct Provider: DerivedProvider {
+      let base: any CryptoProvider
+      let usualExpandedKeys: Int
+    }
+    for (usual, setting, limit) in [(3, nil, 3), (0, nil, 1), (3, 7, 7)] {
+      var settings = Settings()
+      settings.expandedKeys = setting
+      let provider = Provider(base: FastCrypto(seed: 1), usualExpandedKeys: usual)
+      let endpoint = try Endpoint(
+        EndpointConfiguration(staticKey: provider.generateAgreementKey(), provider: provider, settings: settings))
+      let found = endpoint.expandedKeys.limit
+      #expect(found == limit)
+    }
+    #expect(FastCrypto(seed: 1).usualExpandedKeys == 4096)
+  }
+
   @Test("the places agree whatever happens", arguments: [1, 2, 7, 50])
   func random(_ limit: Int) {
     var random = SplitMix64(seed: UInt64(limit))
