@@ -157,7 +157,8 @@ extension NamespaceTests {
       try await lab.reaches("a", "10.99.0.2")
       try Self.move(lab, "192.168.1.200")
       try Self.set(lab, "192.168.1.200")
-      try await tunnel.waits(for: "cannot make a route around the tunnel to 192.168.1.200")
+      try await tunnel.waits(
+        for: "192.168.1.200 is not reached: there is no route to it around the tunnel: cannot write ")
       #expect(try lab.run("ip route", on: "a").contains("192.168.1.2 dev v1"))
     }
 
