@@ -31,6 +31,9 @@
     static func bind(
       _ configuration: TunnelConfiguration, _ endpoint: EndpointConfiguration, _ store: any RatchetStore
     ) async throws(TunnelError) -> UDPEndpoint {
+      if let busyPoll = configuration.busyPoll {
+        SystemEventLoopGroup.singleton.busyPolling = .milliseconds(Int64(busyPoll))
+      }
       do throws(UDPError) {
         let address = try SocketAddress(hostAndPort: configuration.listen)
         return try await UDPEndpoint.bind(

@@ -6,6 +6,12 @@
 
   @testable import ZSSPNIO
 
+  #if canImport(Glibc)
+    import Glibc
+  #elseif canImport(Musl)
+    import Musl
+  #endif
+
   /// The tasks of an event loop, without its thread.
   struct EventLoopTasksTests {
     private let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
@@ -63,6 +69,28 @@
     }
   }
 
+  /// How long an event loop looks for more before it sleeps.
+  struct VigilTests {
+    private let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
+
+    @Test func lastsForItsTimeAfterTheLastNews() {
+      var vigil = Vigil()
+      #expect(!vigil.lasts(at: start))
+      vigil.begin(at: start, for: 1000)
+      #expect(vigil.lasts(at: start) && vigil.lasts(at: start + .nanoseconds(999)))
+      #expect(!vigil.lasts(at: start + .nanoseconds(1000)))
+      vigil.begin(at: start + .nanoseconds(500), for: 1000)
+      #expect(vigil.lasts(at: start + .nanoseconds(1499)))
+      #expect(!vigil.lasts(at: start + .nanoseconds(1500)))
+    }
+
+    @Test func thereIsNoneWithoutATime() {
+      var vigil = Vigil()
+      vigil.begin(at: start, for: 0)
+      #expect(!vigil.lasts(at: start))
+    }
+  }
+
   @Suite(.timeLimit(.minutes(5)))
   struct SystemEventLoopTests {
     private struct Failure: Error {}
@@ -100,6 +128,36 @@
         eventLoop.scheduleTask(in: .hours(1)) { withExtendedLifetime(holder) {} }.cancel()
       }
       await gone.value()
+    }
+
+    /// A poll that hears only that it was woken must not be taken for one that heard nothing: the task would wait for ever.
+    @Test func whileItPollsTasksOfOtherThreadsRunAsWell() async throws {
+      let eventLoop = SystemEventLoop()
+      eventLoop.busyPolling.store(1_000_000_000, ordering: .relaxed)
+      var pair: [CInt] = [0, 0]
+      try #require(pipe(&pair) == 0)
+      let (reader, writer) = (pair[0], pair[1])
+      defer { _ = (close(reader), close(writer)) }
+      let heard = OneShot<Void>()
+      let watch = try await eventLoop.submit {
+        let end = SharedBox<SystemEventLoop.Watch?>(nil)
+        let watch = try eventLoop.watch(descriptor: reader) { _ in
+          var byte: UInt8 = 0
+          guard read(reader, &byte, 1) == 1 else { return }
+          heard.resolve(())
+        }
+        end.update { $0 = watch }
+        return end
+      }.get()
+      try #require(write(writer, "x", 1) == 1)
+      await heard.value()
+      // From now on it looks, for a second.
+      for number in 0..<1000 {
+        #expect(try await eventLoop.submit { number }.get() == number)
+      }
+      try await eventLoop.scheduleTask(in: .milliseconds(1)) {}.futureResult.get()
+      eventLoop.busyPolling.store(0, ordering: .relaxed)
+      try await eventLoop.submit { if let watch = watch.value { eventLoop.end(watch) } }.get()
     }
 
     @Test func cannotBeShutDown() async throws {

@@ -38,6 +38,7 @@
         rekey-after = "30m"
         routes = false
         user = "nobody"
+        busy-poll = 20
         [hooks]
         post-up = ["true"]
         [[peer]]
@@ -53,7 +54,7 @@
       #expect(configuration.addresses.map(\.description) == ["10.0.0.1/24", "fd00::1/64"])
       #expect(configuration.flags == .persistent && configuration.profile == .mlkem1024)
       #expect(configuration.rekeyAfter == .seconds(1800) && !configuration.routes && configuration.user == "nobody")
-      #expect(configuration.hooks.postUp == ["true"])
+      #expect(configuration.hooks.postUp == ["true"] && configuration.busyPoll == 20)
       let peer = try #require(configuration.peers.first)
       #expect(peer.publicKey.text == key && peer.keepalive == 25 && peer.identity == "office")
       #expect(peer.flags == SecurityFlags.persistent.subtracting(.responderDisallowsDowngrade))

@@ -48,6 +48,10 @@
         if let keepalive = peer.keepalive { lines.append("  After \(keepalive) s of silence it is sent something.") }
         if peer.oneTimePasswordFile != nil { lines.append("  The first contact needs the one-time password.") }
       }
+      if let busyPoll = configuration.busyPoll {
+        lines.append(
+          "For \(busyPoll) ms after traffic it looks for more and does not sleep, which takes processor time.")
+      }
       if let user = configuration.user { lines.append("When all is set up the process becomes \(user).") }
       return lines.joined(separator: "\n")
     }

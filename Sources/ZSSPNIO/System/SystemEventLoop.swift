@@ -25,6 +25,8 @@
     private let watched = NIOLockedValueBox(WatchedSockets())
     /// Nobody is in the event loop before it runs.
     private let thread = Atomic<pthread_t>(0)
+    /// See ``SystemEventLoopGroup/busyPolling``, in nanoseconds.
+    let busyPolling = Atomic<Int64>(0)
 
     /// Starts the thread. Without memory and descriptors for it there is nothing that the process could do.
     init() {
@@ -43,9 +45,17 @@
       // A system that does not have this is as good as it was.
       czssp_prompt_thread("zssp-loop")
       var ready = [czssp_readiness](repeating: czssp_readiness(), count: Self.readinessAtOnce)
+      var vigil = Vigil()
       while true {
-        let timeout = tasks.withLockedValue { $0.prepareToWait(at: .now()) }
+        let polls = vigil.lasts(at: .now())
+        let timeout = polls ? 0 : tasks.withLockedValue { $0.prepareToWait(at: .now()) }
         let count = czssp_poller_wait(poller, &ready, CInt(ready.count), timeout)
+        if count > 0 {
+          vigil.begin(at: .now(), for: busyPolling.load(ordering: .relaxed))
+        } else if polls {
+          // Whoever else has something to do here goes first.
+          sched_yield()
+        }
         tasks.withLockedValue { $0.isWaiting = false }
         for readiness in ready.prefix(max(0, Int(count))) {
           // One that was closed since has gone.
@@ -143,6 +153,18 @@
     func shutdownGracefully(queue: DispatchQueue, _ callback: @escaping @Sendable ((any Error)?) -> Void) {
       queue.async { callback(EventLoopError.unsupportedOperation) }
     }
+  }
+
+  /// The time after news of a socket in which the thread looks for more, and does not sleep.
+  struct Vigil {
+    private var end = NIODeadline.uptimeNanoseconds(0)
+
+    /// There was news.
+    mutating func begin(at now: NIODeadline, for nanoseconds: Int64) {
+      if nanoseconds > 0 { end = now + .nanoseconds(nanoseconds) }
+    }
+
+    func lasts(at now: NIODeadline) -> Bool { now < end }
   }
 
   /// Who hears of which socket. A tag is used once, so that news of a closed socket finds nobody.

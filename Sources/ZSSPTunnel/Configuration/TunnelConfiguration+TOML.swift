@@ -59,6 +59,7 @@
       routes = reader.bool("routes") ?? routes
       offload = reader.bool("offload") ?? offload
       queueLength = reader.integer("queue-length", in: 1...10_000) ?? queueLength
+      busyPoll = reader.integer("busy-poll", in: 1...1000)
       user = reader.string("user")
     }
 

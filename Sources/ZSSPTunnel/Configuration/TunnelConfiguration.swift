@@ -37,6 +37,9 @@ public struct TunnelConfiguration: Sendable {
   public var offload = true
   /// Packets that the system keeps for the device while we are busy. More are dropped.
   public var queueLength = 2000
+  /// For how many milliseconds after traffic the event loops look for more instead of sleeping, which shortens delays and costs
+  /// processor time; nil for never. It holds for the whole process.
+  public var busyPoll: Int?
   /// The user to become when everything is set up; nil to stay.
   public var user: String?
   /// Commands at the turns of the tunnel's life.
