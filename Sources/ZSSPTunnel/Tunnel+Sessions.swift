@@ -119,22 +119,19 @@
     }
 
     private func attach(_ session: Session, _ id: Int) async -> Bool {
+      // Before the first packet comes out of it: the answer must find the session, and not have another opened.
+      guard let gauges = await onLoop({ $0.attach(session, to: id) }) ?? nil else {
+        await session.close()
+        return false
+      }
       do {
-        let (path, gauges) = (paths[session.shard], await onLoop { $0.peers[id]?.gauges } ?? nil)
-        guard let gauges else {
-          await session.close()
-          return false
-        }
+        let path = paths[session.shard]
         let handler = try await session.eventLoop.submit {
           PeerInbound(id, gauges, path.value) { TunnelLoop.say($0, on: session) }
         }.get()
         try await session.setMessageHandler(handler)
       } catch {
         log("the session with \(name(id)) ended at once: \(error)")
-        return false
-      }
-      guard await onLoop({ $0.attach(session, to: id) }) == true else {
-        await session.close()
         return false
       }
       await routesAround.follow(id, to: session.establishment.address.ip)

@@ -36,10 +36,10 @@
 
     /// From now on packets for a peer go to this session; those first that waited for it.
     ///
-    /// - Returns: false if there is no such peer any more.
-    func attach(_ session: Session, to id: Int) -> Bool {
-      guard let peer = peers[id] else { return false }
-      guard session.endReason == nil else { return true }
+    /// - Returns: what is counted of the peer; nil if there is no such peer any more.
+    func attach(_ session: Session, to id: Int) -> PeerGauges? {
+      guard let peer = peers[id] else { return nil }
+      guard session.endReason == nil else { return peer.gauges }
       peer.session = session
       peer.liveness.restart()
       peer.address = session.establishment.address
@@ -48,7 +48,7 @@
       peer.gauges.lastReceived.store(TunnelClock.now, ordering: .relaxed)
       let waiting = peer.waiting.takeAll()
       if !waiting.isEmpty { send(waiting, to: peer, session, at: TunnelClock.now) }
-      return true
+      return peer.gauges
     }
 
     /// Something happened to a session.

@@ -5,8 +5,8 @@ import Testing
 extension NamespaceTests {
   /// Two hosts and a tunnel.
   @Suite struct TwoHostTests {
-    @Test func pingsAndFloods() async throws {
-      let lab = try await Lab.pair()
+    @Test(arguments: ["", "busy-poll = 20"]) func pingsAndFloods(extra: String) async throws {
+      let lab = try await Lab.pair(extra: extra)
       for address in ["10.99.0.2", "fd99::2"] {
         let output = try lab.run("ping -q -f -c 2000 -w 30 \(address)", on: "a")
         // Where an answer is late one more is sent, and not waited for.
