@@ -35,11 +35,13 @@
       }
     }
 
-    /// Gives how many answered swaps were lost in so many cuts.
-    private func lostSwaps(cuts: Int, _ change: @escaping (inout SQLiteStoreOptions) -> Void) async throws -> Int {
+    /// Gives what was lost or damaged in the first of so many cuts after which something was: answered swaps, the database.
+    private func losses(
+      cuts: Int, _ change: @escaping (inout SQLiteStoreOptions) -> Void
+    ) async throws -> [String] {
       #expect(powercut_register() == 1)
       let database = try Database()
-      var (held, lost) = ([UInt8: RatchetPair](), 0)
+      var held: [UInt8: RatchetPair] = [:]
       for cut in 0..<cuts {
         let store = try database.open { options in
           options.fileSystem = "powercut"
@@ -59,38 +61,40 @@
         // Without power it has nothing to say.
         do throws(SQLiteStoreError) { try await store.close() } catch {}
         #expect(powercut_restore(database.folder, UInt64(cut)) == 1)
-        do {
-          let opened = try database.open { change(&$0) }
-          #expect(try await opened.check() == [], "cut \(cut)")
-          for (peer, expected) in outcomes {
-            let found = try #require(await opened.load(try Sample.peer(peer)))
-            if found != expected.answered, found != expected.unanswered { lost += 1 }
-            held[peer] = found
+        let opened = try database.open { change(&$0) }
+        var losses = try await opened.check().map { "cut \(cut): \($0)" }
+        for (peer, expected) in outcomes {
+          let found = await opened.load(try Sample.peer(peer))
+          if found != expected.answered, found == nil || found != expected.unanswered {
+            losses.append("cut \(cut): peer \(peer)")
           }
-          try await opened.close()
-        } catch  where lost > 0 {
-          // A database that cannot be opened at all has lost everything.
-          return lost
+          held[peer] = found
         }
+        try await opened.close()
+        // What is damaged cannot be gone on with.
+        if !losses.isEmpty { return losses }
       }
-      return lost
+      return []
     }
 
     @Test func answeredSwapsSurvive() async throws {
-      #expect(try await lostSwaps(cuts: Self.cuts) { _ in } == 0)
+      #expect(try await losses(cuts: Self.cuts) { _ in } == [])
       #expect(
-        try await lostSwaps(cuts: Self.cuts / 2) {
+        try await losses(cuts: Self.cuts / 2) {
           $0.key = Sample.key; $0.groupCommit = false
-        } == 0)
+        } == [])
     }
 
     /// That the file system loses something is seen with a store that does not sync.
     @Test func withoutSyncingTheyDoNot() async throws {
-      var lost = 0
-      for _ in 0..<3 where lost == 0 {
-        do { lost = try await lostSwaps(cuts: 20) { $0.syncsCommits = false } } catch is SQLiteStoreError { lost += 1 }
+      var hasLost = false
+      for _ in 0..<3 where !hasLost {
+        // A database that cannot be opened has lost everything.
+        do { hasLost = try await losses(cuts: 20) { $0.syncsCommits = false } != [] } catch is SQLiteStoreError {
+          hasLost = true
+        }
       }
-      #expect(lost > 0)
+      #expect(hasLost)
     }
   }
 #endif
