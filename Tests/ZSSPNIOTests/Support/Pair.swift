@@ -73,25 +73,39 @@ func acceptFirst(_ endpoint: UDPEndpoint) async throws -> Session {
   throw UDPError.closed
 }
 
+/// A message that did not come as it was sent.
+struct ExchangeFailure: Error {
+  let message: String
+  /// Why the session of who should have got it has ended, if it has.
+  let end: EndReason?
+}
+
 /// Sends `count` messages each way, each after the one before has come: nothing can overflow, so nothing may be lost.
 func exchange(_ pair: Pair, count: Int, largest: Int, seed: UInt64) async throws {
   let requests = MessagePattern(seed: seed, largest: largest)
   let replies = MessagePattern(seed: ~seed, largest: largest)
-  let server = Task {
-    var messages = pair.serverSession.messages.makeAsyncIterator()
-    for number in 0..<count {
-      let message = try #require(await messages.next())
-      try #require(message == requests.message(number), "request \(number)")
-      try await pair.serverSession.send(replies.message(number))
+  // When one side fails the other does not wait for ever.
+  try await withThrowingTaskGroup { group in
+    group.addTask {
+      var messages = pair.serverSession.messages.makeAsyncIterator()
+      for number in 0..<count {
+        guard await messages.next() == requests.message(number) else {
+          throw ExchangeFailure(message: "request \(number)", end: pair.serverSession.endReason)
+        }
+        try await pair.serverSession.send(replies.message(number))
+      }
     }
+    group.addTask {
+      var messages = pair.clientSession.messages.makeAsyncIterator()
+      for number in 0..<count {
+        try await pair.clientSession.send(requests.message(number))
+        guard await messages.next() == replies.message(number) else {
+          throw ExchangeFailure(message: "reply \(number)", end: pair.clientSession.endReason)
+        }
+      }
+    }
+    try await group.waitForAll()
   }
-  var messages = pair.clientSession.messages.makeAsyncIterator()
-  for number in 0..<count {
-    try await pair.clientSession.send(requests.message(number))
-    let message = try #require(await messages.next())
-    try #require(message == replies.message(number), "reply \(number)")
-  }
-  try await server.value
 }
 
 /// Waits until `condition` holds for the statistics.
