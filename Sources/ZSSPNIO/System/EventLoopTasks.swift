@@ -58,8 +58,9 @@
 
     /// Takes out what is due.
     mutating func takeDue(at now: NIODeadline) -> [Task] {
-      var due = immediate
-      immediate.removeAll(keepingCapacity: true)
+      var due: [Task] = []
+      // Who polls asks all the time, and mostly for nothing.
+      if !immediate.isEmpty { swap(&due, &immediate) }
       while let first = order.min, first.deadline <= now {
         order.removeMin()
         if let task = scheduled.removeValue(forKey: first.id) { due.append(task) }
