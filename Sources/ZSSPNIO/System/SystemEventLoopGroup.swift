@@ -24,6 +24,7 @@
     ///
     /// A processor that sleeps takes 20 to 100 µs to be woken in a virtual machine, and one that looks takes none; it gives way to
     /// whatever else wants to run. That is for few datagrams whose delay matters: between them it uses up a processor.
+    /// Datagrams of strangers count too, so that anybody who reaches the socket can have it look on all the time.
     public var busyPolling: TimeAmount {
       get { .nanoseconds(eventLoops[0].busyPolling.load(ordering: .relaxed)) }
       set {
