@@ -105,7 +105,6 @@
     /// What a third-round Kyber1024 makes of an ML-KEM-1024 secret: `SHAKE256(k || SHA3-256(ct))[0..<32]` (section 1).
     func kyberSecret(_ secret: Secret, _ ciphertext: RawSpan) -> Secret {
       let context = require(EVP_MD_CTX_new(), "EVP_MD_CTX_new")
-      // It holds the secret; to free it wipes it.
       defer { EVP_MD_CTX_free(context) }
       var hash = InlineArray<32, UInt8>(repeating: 0)
       require(EVP_DigestInit_ex2(context, sha3, nil), "EVP_DigestInit_ex2")
@@ -114,11 +113,19 @@
       elements.withUnsafeMutableBufferPointer {
         require(EVP_DigestFinal_ex(context, $0.baseAddress, nil), "EVP_DigestFinal_ex")
       }
+      return shake256(secret.bytes, hash.span.bytes, count: KEM.sharedSecretSize)
+    }
+
+    /// SHAKE256 (FIPS 202) of `first || second`, `count` bytes.
+    func shake256(_ first: RawSpan, _ second: RawSpan, count: Int) -> Secret {
+      let context = require(EVP_MD_CTX_new(), "EVP_MD_CTX_new")
+      // It holds a secret; to free it wipes it.
+      defer { EVP_MD_CTX_free(context) }
       require(EVP_DigestInit_ex2(context, shake256, nil), "EVP_DigestInit_ex2")
-      update(context, secret.bytes)
-      update(context, hash.span.bytes)
-      return Secret(count: KEM.sharedSecretSize) { output in
-        output.withBytes { require(EVP_DigestFinalXOF(context, $0, KEM.sharedSecretSize), "EVP_DigestFinalXOF") }
+      update(context, first)
+      update(context, second)
+      return Secret(count: count) { output in
+        output.withBytes { require(EVP_DigestFinalXOF(context, $0, count), "EVP_DigestFinalXOF") }
       }
     }
 

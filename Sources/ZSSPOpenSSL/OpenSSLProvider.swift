@@ -2,6 +2,7 @@
 #if OpenSSL
   import CZSSPOpenSSL
   public import ZSSP
+  import ZSSPSwiftCrypto
 
   /// libcrypto of OpenSSL 3, with its built-in algorithms or with its FIPS module and nothing else.
   ///
@@ -11,7 +12,7 @@
   ///
   /// The value is free to copy. Errors of libcrypto do not stay on the thread's error queue.
   public struct OpenSSLProvider: CryptoProvider {
-    private let library: Library
+    let library: Library
 
     /// The provider.
     ///
@@ -85,6 +86,16 @@
 
     /// AES-256 on single blocks under `key`, which must be 32 bytes.
     public func headerKey(_ key: Secret) -> any HeaderKey { BlockHeaderKey(key, cipher: library.ecb) }
+
+    /// Checks every function against known answers, and new keys for consistency; SHAKE256 besides, and swift-crypto where
+    /// key encapsulation is its own. That of libcrypto is tested for consistency alone: it takes no known seed here.
+    ///
+    /// - Throws: `SelfTestFailure` with the first function that failed.
+    public func selfTest() throws(SelfTestFailure) {
+      try SelfTest(self).run()
+      try SelfTest.require(SelfTest.isSHAKE256(library.shake256(_:_:count:)), .shake256, of: self)
+      if !library.hasMLKEM { try SwiftCryptoProvider().selfTest() }
+    }
   }
 
   extension CryptoProvider where Self == OpenSSLProvider {

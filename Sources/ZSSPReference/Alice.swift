@@ -32,6 +32,7 @@ extension ReferencePeer {
   /// A1 without an X1 yet.
   private func waitForX1(_ session: Session, at now: Instant) {
     session.state = .a1(nil)
+    // [TIME-2] [TIME-9]
     session.timeout = now.advanced(by: settings.handshakeTimeout)
     session.resend = now.advanced(by: settings.resendInterval)
   }
@@ -39,8 +40,11 @@ extension ReferencePeer {
   /// X1: "kid_A new; (rk1, rf1), (rk2, rf2) are the ratchet states stored for this peer."
   func sayHello(_ session: Session, at now: Instant) {
     // If the store fails, the time of the next resend is the time to ask again.
-    guard let pair = try? store.pair(session.peerKey) else { return }
-    session.ratchet = pair
+    // [XK-2]
+    guard let row = try? store.row(session.peerKey) else { return }
+    let pair = row.pair
+    (session.ratchet, session.revision) = (pair, row.revision)
+    // [XK-1]
     session.kidA = newKeyID()
     let x1: WrittenX1
     do {
@@ -48,7 +52,9 @@ extension ReferencePeer {
     } catch { return handshakeFailed(session, .notAuthentic, at: now) }
     session.headerKeys = x1.headerKeys.seen(byInitiator: true)
     // Section 8: "Alice's first Hello carries `0^8 || 0^16 || random pow`."
+    // [CHAL-2]
     (session.response, session.solved) = (ChallengeBytes(randomPow: randomInteger()), nil)
+    session.forgedBodies = 0
     session.state = .a1(x1)
     session.resend = now.advanced(by: settings.resendInterval)
     sendX1(session, x1)
@@ -58,7 +64,9 @@ extension ReferencePeer {
   /// (section 11).
   func sendX1(_ session: Session, _ x1: WrittenX1) {
     // Section 8: "the response goes out with the next regular resend of X1."
+    // [CHAL-12]
     if let solved = session.solved { (session.response, session.solved) = (solved, nil) }
+    // [FRAG-1] [HDR-7] [XK-6]
     emit(x1.packet + session.response.bytes, .x1, x1.counter, to: session.address, 0, nil)
   }
 
@@ -69,17 +77,21 @@ extension ReferencePeer {
     let asked = sessions.first { session in
       if case .a1(.some) = session.state { session.kidA == kidA } else { false }
     }
+    // [CHAL-10]
     guard let session = asked, challenge.pow == session.response.pow, session.solved == nil else {
       throw .unexpectedChallenge
     }
+    // [CHAL-11]
     session.solved = challenge.solved(from: randomInteger(), crypto)
   }
 
   /// X2: A1 → A3.
   func receiveX2(_ packet: [UInt8], _ header: Header, _ session: Session, at now: Instant) throws(Drop) {
+    // [XK-18]
     guard case .a1(let x1?) = session.state else { throw .implausible }
     guard packet.count == Size.x2 else { throw .malformed }
     // "In A1, key id matches, counter equals the last 3 bytes of X2."
+    // [PKT-7] [XK-18]
     guard header.counter == integer(packet.suffix(3)) else { throw .notAuthentic }
     let held = session.ratchet
     let x2: ReadX2
@@ -88,19 +100,29 @@ extension ReferencePeer {
       x2 = try XK.readX2(packet, answering: x1, trying: candidates(held, session.flags))
       x3 = try XK.writeX3(after: x2, alice: staticKey, identity: session.identity)
     } catch {
-      // Section 11: "An authentication failure inside Noise XK at Alice acts as that state's timeout."
+      // Section 11: "An authentication failure inside Noise XK at Alice acts as that state's
+      // timeout." Section 14: once so many have failed that she waits for a genuine one no longer.
+      // [DEC-2] [DEC-4]
+      session.forgedBodies += 1
+      guard session.forgedBodies >= settings.bodiesPerHandshake else { throw .notAuthentic }
       return handshakeFailed(session, .notAuthentic, at: now)
     }
+    recordAnswer(session.peerKey, used: x2.used)
     // "Before X3 leaves, Alice stores (new, the state used) by compare-and-swap."
     let change = afterX2(held, used: x2.used, new: x3.outcome.ratchet)
+    // [XK-25]
     guard try swap(session, to: change.pair, at: now) else { return }
 
     session.other = SessionKey(
       x3.outcome, byInitiator: true, localID: session.kidA, remoteID: x2.kidB, since: session.sendCounter)
+    // [DEC-7]
     session.reassembly.removeAll()
     session.state = .a3(x3: x3.packet)
+    session.lastX3 = .distantFuture
+    // [TIME-4] [TIME-9]
     session.timeout = now.advanced(by: settings.handshakeTimeout)
     session.resend = now.advanced(by: settings.resendInterval)
+    // [MODE-6] [XK-20]
     if let chainLength = change.downgradedFrom { downgraded(session, from: chainLength) }
     sendX3(session, x3.packet)
   }
@@ -108,6 +130,7 @@ extension ReferencePeer {
   /// X3, the same bytes each time, under packet-nonce counter 0 (section 4).
   func sendX3(_ session: Session, _ x3: [UInt8]) {
     guard let key = session.other else { return }
+    // [DEC-32] [PKT-7]
     emit(x3, .x3, 0, to: session.address, key.remoteID, session.headerKeys?.send)
   }
 
@@ -117,10 +140,11 @@ extension ReferencePeer {
     report(.downgraded(session: session.id, peer: session.peerKey, heldChainLength: chainLength))
   }
 
+  // [TIME-2] [TIME-4]
   /// The state's timeout, "A1 anew".
   func restart(_ session: Session, _ reason: Restart, at now: Instant) {
     report(.restarted(session: session.id, reason))
-    session.forgetHandshake()
+    forgetHandshake(session)
     enterA1(session, at: now)
   }
 
@@ -129,9 +153,17 @@ extension ReferencePeer {
   func handshakeFailed(_ session: Session, _ reason: Restart, at now: Instant) {
     let isFirst = !session.hasFailed
     session.hasFailed = true
+    // [DEC-1] [TIME-11]
     if isFirst { return restart(session, reason, at: now) }
     report(.restarted(session: session.id, reason))
-    session.forgetHandshake()
+    forgetHandshake(session)
     waitForX1(session, at: now)
+  }
+
+  /// Section 14: the next handshake begins where the application said that the peer is.
+  func forgetHandshake(_ session: Session) {
+    session.forgetHandshake()
+    // [DEC-33]
+    if session.address != session.openingAddress { move(session, to: session.openingAddress) }
   }
 }

@@ -4,16 +4,21 @@ public import ZSSP
 // Sections 10, 11 and 13: what a peer can be told; and what it tells.
 
 extension ReferencePeer {
+  // [PROF-2]
   /// Section 13: "Both ends are configured with the same profile."
   public enum Profile: String, Sendable, CaseIterable {
+    // [PROF-1] [PROF-4]
     /// Kyber1024 round 3, and Noise KK as written.
     case kyber1024
+    // [PROF-5]
     /// The same with the upstream variant of `se`.
     case upstream
+    // [PROF-6]
     /// ML-KEM-1024 (FIPS 203).
     case mlkem1024
 
     var kem: KEM { self == .mlkem1024 ? .mlkem1024 : .kyber1024 }
+    // [PROF-3]
     var xkName: String {
       "Noise_XKhfs+psk2_P384+\(self == .mlkem1024 ? "MLKEM1024" : "Kyber1024")_AESGCM_SHA512"
     }
@@ -21,18 +26,24 @@ extension ReferencePeer {
 
   /// Section 10. None set is opportunistic mode, all set persistent mode.
   public struct Flags: Sendable, Hashable {
+    // [MODE-1]
     /// π1: "Bob is silent to Hellos without a known fingerprint." For the whole peer.
     public var helloRequiresRatchet = false
+    // [MODE-2]
     /// π2: "Alice never falls back to the empty ratchet."
     public var initiatorDisallowsDowngrade = false
+    // [MODE-3]
     /// π3: "Bob never lets a known peer come back without its ratchet."
     public var responderDisallowsDowngrade = false
+    // [MODE-4]
     /// π4: "no D packet."
     public var responderSilentlyRejects = false
 
+    // [MODE-6]
     /// None set.
     public init() {}
 
+    // [MODE-5]
     /// All set.
     public static let persistent: Flags = {
       var flags = Flags()
@@ -42,6 +53,7 @@ extension ReferencePeer {
     }()
   }
 
+  // [CHAL-13]
   /// Section 8: "Policy per Hello: allow, challenge, drop"; and section 14: by budget.
   public enum HelloPolicy: Sendable {
     /// All are read.
@@ -54,10 +66,13 @@ extension ReferencePeer {
     case automatic
   }
 
+  // [TIME-13]
   /// Section 11: "All durations are settings with these defaults"; and the bounds of section 5.
   public struct Settings: Sendable {
+    // [FRAG-4]
     /// M of section 5, at least 128.
     public var mtu = 1400
+    // [TIME-1]
     /// "Resends every 1 s."
     public var resendInterval = Duration.seconds(1)
     /// The timeout of A1, B2 and A3.
@@ -68,18 +83,35 @@ extension ReferencePeer {
     public var rekeyAfter = Duration.seconds(3600)
     /// Up to so much is taken off ``rekeyAfter``.
     public var rekeyJitter = Duration.seconds(600)
+    // [DEC-39]
+    /// Section 14: how long the previous key is held.
+    public var previousKeyLifetime = Duration.seconds(60)
+    // [DEC-34]
+    /// Section 14: re-keys that the peer can begin at once, and how long one more takes.
+    public var rekeyBurst = 8
+    /// No longer than half of ``rekeyAfter``, or of ``rekeyTimeout``.
+    public var rekeyRefill = Duration.seconds(10)
+    // [DEC-4]
+    /// Section 14: how many X2 or X3 are read in one handshake.
+    public var bodiesPerHandshake = 4
+    // [FRAG-16]
     /// "Incomplete packets expire after 5 s."
     public var reassemblyTimeout = Duration.seconds(5)
+    // [CTR-11]
     /// Section 4: "At 2^30 uses in state S2 a re-key starts at once."
     public var rekeyUses: UInt64 = 1 << 30
+    // [CTR-10]
     /// Section 4: "A key MUST NOT encrypt more than 2^32 − 1 packets."
     public var keyUseLimit: UInt64 = (1 << 32) - 1
-    /// "At most 32 half-open handshakes."
+    // [DEC-24]
+    /// "Half-open handshakes are 2048 at most by default."
     public var halfOpenLimit = 2048
+    // [FRAG-9]
     /// "32 packets": incomplete Hellos.
     public var helloLimit = 32
     /// "1024 fragments" of incomplete Hellos.
     public var helloFragmentLimit = 1024
+    // [FRAG-13]
     /// "64 slots" for the packets of a session.
     public var reassemblySlots = 64
 
@@ -93,7 +125,7 @@ extension ReferencePeer {
     public let peer: PublicKey
     /// What Alice says of herself.
     public let identity: [UInt8]
-    /// Where X1 came from.
+    /// Where X3 came from.
     public let address: Address
     /// For whom the store keeps the ratchet state in use; nil if that is the empty one.
     public let ratchetPeer: PublicKey?
@@ -101,6 +133,7 @@ extension ReferencePeer {
 
   /// The answer.
   public enum Answer: Sendable {
+    // [MODE-7]
     /// The peer is taken, under these flags.
     case accept(Flags)
     /// It is not, and is told so unless `silently` (π4).
@@ -149,6 +182,8 @@ extension ReferencePeer {
     case superseded
     /// Not now.
     case busy
+    /// A K1 or K2 beyond the pace of section 14.
+    case rekeyTooSoon
   }
 
   /// What happened.

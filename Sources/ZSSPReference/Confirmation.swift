@@ -6,11 +6,14 @@ import ZSSP
 extension ReferencePeer {
   /// A packet of types 3 to 7: sealed under kek.
   func receiveControl(
-    _ packet: [UInt8], _ header: Header, _ type: PacketType, _ session: Session, _ key: SessionKey, at now: Instant
+    _ packet: [UInt8], _ header: Header, _ type: PacketType, _ session: Session, _ key: SessionKey,
+    from source: Address, at now: Instant
   ) throws(Drop) {
     let isRekey = type == .k1 || type == .k2
+    // [PKT-6]
     guard packet.count == (isRekey ? Size.rekey : Size.tag) else { throw .malformed }
-    let inner = try authenticated(packet, header, session, under: key.kek.receive).plaintext
+    // [KK-17] [TIME-10]
+    let inner = try authenticated(packet, header, session, under: key.kek.receive, from: source)
     switch type {
     case .c1: try receiveC1(session, key, at: now)
     case .c2: try receiveC2(session, key, at: now)
@@ -26,6 +29,7 @@ extension ReferencePeer {
     switch session.state {
     // "Alice in A3, on a good C1: drops her older ratchet state (compare-and-swap), makes the new key current, enters S2,
     // answers C2."
+    // [CTRL-2]
     case .a3 where !session.isCurrent(key):
       guard try swap(session, to: RatchetPair(session.ratchet.state1), at: now) else { return }
       (session.current, session.other) = (session.other, nil)
@@ -34,6 +38,7 @@ extension ReferencePeer {
       sendControl(.c2, on: session, under: session.current)
     // Section 7: "The responder in R2 on that C1 stores (new, none), makes the new key current, enters S2, sends C2 under
     // it."
+    // [KK-13]
     case .r2 where !session.isCurrent(key):
       guard try swap(session, to: RatchetPair(session.ratchet.state1), at: now) else { return }
       (session.current, session.other) = (session.other, session.current)
@@ -43,6 +48,7 @@ extension ReferencePeer {
     // "A good C1 for the current key in S1, S2, R1 or R2 is answered with a new C2."
     case .s1 where session.isCurrent(key), .s2 where session.isCurrent(key), .r1 where session.isCurrent(key),
       .r2 where session.isCurrent(key):
+      // [CTRL-4]
       sendControl(.c2, on: session, under: key)
     default:
       throw .implausible
@@ -51,8 +57,10 @@ extension ReferencePeer {
 
   /// C2: "Bob, on a good C2 in S1, enters S2." So does the initiator of a re-key (section 7).
   private func receiveC2(_ session: Session, _ key: SessionKey, at now: Instant) throws(Drop) {
+    // [CTRL-3] [KK-14]
     guard case .s1 = session.state, session.isCurrent(key) else { return }
     // Section 14, "Attempts in both directions": Bob "drops the latter when C2 confirms the former".
+    // [DEC-74]
     if session.ratchet.state2 != nil {
       guard try swap(session, to: RatchetPair(session.ratchet.state1), at: now) else { return }
     }
@@ -66,6 +74,7 @@ extension ReferencePeer {
 
   /// D: "Alice on a good D in A3: the session ends, rejected."
   private func receiveD(_ session: Session, _ key: SessionKey) throws(Drop) {
+    // [CTRL-5]
     guard case .a3 = session.state, !session.isCurrent(key) else { throw .implausible }
     end(session, .rejected)
   }
@@ -74,7 +83,12 @@ extension ReferencePeer {
   func enterS2(_ session: Session, at now: Instant) {
     session.state = .s2
     session.hasFailed = false
+    // [TIME-12]
     session.resend = .distantFuture
+    // Section 14, "The previous key".
+    // [DEC-39]
+    if session.other != nil { session.previousUntil = now.advanced(by: settings.previousKeyLifetime) }
+    // [TIME-6]
     let jitter = UInt64(settings.rekeyJitter / .nanoseconds(1))
     let random = Int64(randomInteger() % (jitter + 1))
     session.timeout = now.advanced(by: settings.rekeyAfter - .nanoseconds(random))
@@ -82,6 +96,7 @@ extension ReferencePeer {
 
   /// Data can be sent. Section 14: "A session that has its key ends older ones with the same peer."
   func established(_ session: Session) {
+    // [DEC-46]
     for other in sessions where other !== session && other.peerKey == session.peerKey && other.canSend {
       end(other, .replaced)
     }

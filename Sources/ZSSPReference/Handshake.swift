@@ -14,6 +14,7 @@ struct WrittenX1 {
   fileprivate let x: any AgreementPrivateKey
   fileprivate let d: any DecapsulationKey
 
+  // [PKT-7]
   /// The packet-nonce counter: "last 8 bytes of X1's final tag" (section 4).
   var counter: UInt64 { integer(packet.suffix(8)) }
 }
@@ -38,6 +39,7 @@ struct WrittenX2 {
   fileprivate let noise: Noise
   fileprivate let y: any AgreementPrivateKey
 
+  // [PKT-7]
   /// The packet-nonce counter: "last 3 bytes of X2's final tag" (section 4).
   var counter: UInt64 { integer(packet.suffix(3)) }
 }
@@ -65,6 +67,7 @@ enum XK {
     -> Noise
   {
     var noise = Noise(profile.xkName, crypto)
+    // [XK-3]
     noise.mixHash(bigEndian(kidA))
     noise.mixHash(bob.array)
     return noise
@@ -72,6 +75,7 @@ enum XK {
 
   // MARK: X1, Alice → Bob
 
+  // [XK-4]
   static func writeX1(
     kidA: KeyID, to bob: any AgreementPublicKey, offering pair: RatchetPair, _ profile: ReferencePeer.Profile,
     _ crypto: Primitives
@@ -86,14 +90,17 @@ enum XK {
     let d = crypto.provider.generateEncapsulationKey(for: profile.kem)
     let e1 = noise.encryptAndHash(nonce(0, 0), d.encapsulationKey)
     // payload: rf1 || (rf2 or 0^32)
+    // [DEC-62] [XK-4]
     let rf1 = pair.state1.fingerprint.bytes
     let rf2 = pair.state2?.fingerprint.bytes ?? [UInt8](repeating: 0, count: 32)
     let payload = noise.encryptAndHash(nonce(0, 1), rf1 + rf2)
+    // [NOISE-12] [NOISE-15] [XK-5] [XK-6]
     return WrittenX1(
       packet: bigEndian(kidA) + x.publicKey.array + e1 + payload, headerKeys: noise.getAsk("ASKH"), noise: noise, x: x,
       d: d)
   }
 
+  // [XK-4]
   static func readX1(
     _ packet: [UInt8], bob: any AgreementPrivateKey, _ profile: ReferencePeer.Profile, _ crypto: Primitives
   ) throws(NotAuthentic) -> ReadX1 {
@@ -105,9 +112,11 @@ enum XK {
     // es
     try noise.dh(bob, x)
     // e1
+    // [XK-9]
     let e = try noise.decryptAndHash(nonce(0, 0), Array(packet[53..<1637]))
     // payload
     let fingerprints = try noise.decryptAndHash(nonce(0, 1), Array(packet[1637..<1717]))
+    // [NOISE-15] [XK-5]
     return ReadX1(
       kidA: kidA, rf1: Array(fingerprints[0..<32]), rf2: Array(fingerprints[32..<64]),
       headerKeys: noise.getAsk("ASKH"), noise: noise, x: x, e: e)
@@ -115,6 +124,7 @@ enum XK {
 
   // MARK: X2, Bob → Alice
 
+  // [XK-15]
   static func writeX2(
     to x1: ReadX1, using used: RatchetState, _ profile: ReferencePeer.Profile, newKeyID: () -> KeyID
   ) throws(NotAuthentic) -> WrittenX2 {
@@ -130,6 +140,7 @@ enum XK {
     let ekem1 = noise.encryptAndHash(nonce(1, 0), ct)
     noise.mixKey(kk)
     // psk
+    // [XK-16]
     noise.mixKeyAndHash(used.keyBytes)
     // payload
     let kidB = newKeyID()
@@ -137,6 +148,7 @@ enum XK {
     return WrittenX2(packet: y.publicKey.array + ekem1 + payload, kidB: kidB, used: used, noise: noise, y: y)
   }
 
+  // [XK-15]
   /// "Alice tries the psk in this order": the candidates that the caller gives.
   static func readX2(
     _ packet: [UInt8], answering x1: WrittenX1, trying candidates: [RatchetState]
@@ -154,16 +166,19 @@ enum XK {
     for candidate in candidates {
       var attempt = noise
       // psk
+      // [XK-16] [XK-19]
       attempt.mixKeyAndHash(candidate.keyBytes)
       // payload
       guard let payload = try? attempt.decryptAndHash(nonce(1, 0), Array(packet[1633..<1653])) else { continue }
       return ReadX2(kidB: try keyID(payload), used: candidate, noise: attempt, y: y)
     }
+    // [XK-21]
     throw NotAuthentic()
   }
 
   // MARK: X3, Alice → Bob
 
+  // [XK-22]
   static func writeX3(
     after x2: ReadX2, alice: any AgreementPrivateKey, identity: [UInt8]
   ) throws(NotAuthentic) -> (packet: [UInt8], outcome: Outcome) {
@@ -177,6 +192,7 @@ enum XK {
     return (s + payload, Outcome(noise, used: x2.used))
   }
 
+  // [XK-22] [XK-27]
   /// `packet` has at least 81 bytes.
   static func readX3(_ packet: [UInt8], answering x2: WrittenX2) throws(NotAuthentic) -> ReadX3 {
     var noise = x2.noise
@@ -194,6 +210,7 @@ enum XK {
 /// A key id in a payload. Zero is none (section 4): nobody could be reached by it.
 func keyID(_ payload: [UInt8]) throws(NotAuthentic) -> KeyID {
   let keyID = KeyID(integer(payload))
+  // [DEC-20]
   guard keyID != 0 else { throw NotAuthentic() }
   return keyID
 }

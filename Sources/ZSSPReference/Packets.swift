@@ -6,6 +6,7 @@ import ZSSP
 /// A key id: opaque to the peer, random and non-zero; 0 where there is none.
 typealias KeyID = UInt32
 
+// [PKT-5]
 /// The table of section 4.
 enum PacketType: UInt8 {
   /// Hello, Response, Completion.
@@ -25,6 +26,7 @@ enum PacketType: UInt8 {
   case challenge = 9
 }
 
+// [PKT-6]
 /// Payload sizes in bytes.
 enum Size {
   static let x1 = 1749
@@ -38,6 +40,7 @@ enum Size {
   static let challenge = 36
 }
 
+// [PKT-2]
 /// The AEAD nonce that the text writes `type‖counter`: `00 00 || reserved || type || uint64(counter)`.
 func nonce(_ type: UInt8, _ counter: UInt64) -> Nonce { Nonce(type: type, counter: counter) }
 
@@ -46,6 +49,7 @@ func nonce(_ type: UInt8, _ counter: UInt64) -> Nonce { Nonce(type: type, counte
 /// "A received counter c is acceptable when it was not accepted before, is not older than the window, and is at most 2^24
 /// ahead of what the window has seen."
 struct ReplayWindow {
+  // [CTR-9]
   /// "The window MUST span at least 128 counters; a larger one is welcome."
   static let span: UInt64 = 8192
 
@@ -55,10 +59,13 @@ struct ReplayWindow {
   private var accepted: Set<UInt64> = []
 
   func accepts(_ counter: UInt64) -> Bool {
+    // [CTR-6]
     if counter >= next { return counter - next < 1 << 24 }
+    // [CTR-4] [CTR-5]
     return next - counter <= Self.span && !accepted.contains(counter)
   }
 
+  // [CTR-8]
   /// "Updated only after the packet authenticated."
   mutating func accept(_ counter: UInt64) {
     accepted.insert(counter)
@@ -76,6 +83,7 @@ struct SessionKey {
   let kek, nk: (send: [UInt8], receive: [UInt8])
   /// Of the ratchet state that came with the key.
   let chainLength: UInt64
+  // [CTR-2] [DEC-42]
   /// The session's send counter when the key was made. Section 14: "Key use is counted as the number of session
   /// counters taken since the key was made."
   let since: UInt64

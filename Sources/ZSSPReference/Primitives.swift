@@ -14,6 +14,7 @@ struct Primitives {
 
   // MARK: HASH, HMAC, KBKDF
 
+  // [PRIM-1]
   /// `HASH(first || second)`, 64 bytes.
   func hash(_ first: [UInt8], _ second: [UInt8] = []) -> [UInt8] {
     let digest = provider.hash(first.span.bytes, second.span.bytes)
@@ -24,6 +25,7 @@ struct Primitives {
   func kbkdf(_ key: [UInt8], _ label: String, _ context: [UInt8], _ n: Int) -> [[UInt8]] {
     let hmac = provider.authenticator(key: key.span.bytes)
     return (1...n).map { i in
+      // [KDF-1] [PRIM-2]
       let input = [UInt8(i)] + Array(label.utf8) + [0] + context + bigEndian(UInt16(512 * n))
       let code = hmac.authenticationCode(for: input.span.bytes)
       return code.bytes.withUnsafeBytes { Array($0) }
@@ -32,6 +34,7 @@ struct Primitives {
 
   // MARK: AEAD, PRP
 
+  // [PRIM-3]
   /// AES-256-GCM: the ciphertext and then the tag.
   func seal(_ key: [UInt8], _ nonce: Nonce, aad: [UInt8] = [], _ plaintext: [UInt8]) -> [UInt8] {
     var output = [UInt8](repeating: 0, count: plaintext.count + 16)
@@ -56,6 +59,7 @@ struct Primitives {
     return Array(output.dropLast(16))
   }
 
+  // [PRIM-4]
   /// One AES-256 block, encrypted.
   func encrypt(_ key: [UInt8], block: [UInt8]) -> [UInt8] {
     var block = block
@@ -76,12 +80,14 @@ struct Primitives {
 
   // MARK: DH, KEM, randomness
 
+  // [PRIM-7]
   /// A public key that came in a packet, checked.
   func publicKey(_ encoded: [UInt8]) throws(NotAuthentic) -> any AgreementPublicKey {
     guard let key = PublicKey(encoded) else { throw NotAuthentic() }
     do { return try provider.agreementPublicKey(key) } catch { throw NotAuthentic() }
   }
 
+  // [PRIM-5]
   /// `DH(own, peer)`, 48 bytes.
   func dh(_ own: any AgreementPrivateKey, _ peer: any AgreementPublicKey) throws(NotAuthentic) -> [UInt8] {
     do {
@@ -90,6 +96,7 @@ struct Primitives {
     } catch { throw NotAuthentic() }
   }
 
+  // [PRIM-6] [PRIM-8]
   /// `KEMEnc(E)`: the ciphertext and the shared secret.
   func encapsulate(
     to key: [UInt8], _ kem: KEM
@@ -124,10 +131,12 @@ struct Primitives {
 
 // MARK: Integers on the wire are big-endian
 
+// [PKT-1]
 /// The bytes of an integer.
 func bigEndian(_ value: some FixedWidthInteger & UnsignedInteger) -> [UInt8] {
   (0..<value.bitWidth / 8).reversed().map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
 }
 
+// [PKT-1]
 /// The integer that these bytes, at most eight of them, are.
 func integer(_ bytes: some Sequence<UInt8>) -> UInt64 { bytes.reduce(0) { $0 << 8 | UInt64($1) } }

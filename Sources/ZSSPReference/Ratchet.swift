@@ -27,53 +27,97 @@ public struct StoreFailure: Error {
 
 /// "For each remote peer the store holds (state1, state2 or none), initially (empty, none)."
 public protocol ReferenceStore: AnyObject {
-  /// *By fingerprint*: "the state and who it belongs to"; nil if there is none. Never asked for the empty fingerprint.
-  func state(_ fingerprint: Fingerprint) throws(StoreFailure) -> (state: RatchetState, peer: PublicKey)?
-  /// *By peer*: "the pair".
-  func pair(_ peer: PublicKey) throws(StoreFailure) -> RatchetPair
-  /// *Compare-and-swap*: "swapped or not. Pairs are compared by fingerprint and chain length, never by key."
-  func swap(_ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair) throws(StoreFailure) -> Bool
-  /// *Give up* (section 14): "from then on no swap brings the state of that name into the peer's row"; the pair that is held.
-  func giveUp(_ peer: PublicKey, _ name: Fingerprint) throws(StoreFailure) -> RatchetPair
+  // [RAT-3]
+  /// *By fingerprint*: "the state and who it belongs to", of the first that is known of two, at one moment (section 14); nil if
+  /// neither is. The empty fingerprint never is.
+  func state(_ first: Fingerprint, _ second: Fingerprint) throws(StoreFailure) -> (
+    state: RatchetState, peer: PublicKey
+  )?
+  // [RAT-4]
+  /// *By peer*: "the pair", and the revision of the row (section 14).
+  func row(_ peer: PublicKey) throws(StoreFailure) -> HeldRow
+  // [RAT-5]
+  /// *Compare-and-swap*: "swapped or not. Pairs are compared by fingerprint and chain length, never by key." Section 14: an attempt
+  /// that began at revision `start` may not lead to a state that was, or may have been, revoked.
+  func swap(
+    _ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair, since start: UInt64?
+  ) throws(StoreFailure) -> Bool
+  /// *Revoke* (section 14): "from then on no swap brings the state of that name into the peer's row"; what is held.
+  func revoke(_ peer: PublicKey, _ name: Fingerprint) throws(StoreFailure) -> HeldRow
+}
+
+/// What a store holds for a peer: the pair, and how many states were revoked in all (section 14).
+public typealias HeldRow = (pair: RatchetPair, revision: UInt64)
+
+/// Section 14: "The latest 256 are kept"; "where names were dropped since an attempt began, it is refused".
+struct Revocations {
+  // [DEC-69]
+  static let limit = 256
+  private var all: [Fingerprint] = []
+
+  var revision: UInt64 { UInt64(all.count) }
+
+  mutating func insert(_ name: Fingerprint) {
+    if !name.isEmpty, !all.suffix(Self.limit).contains(name) { all.append(name) }
+  }
+
+  // [DEC-69]
+  func allow(_ name: Fingerprint, since start: UInt64) -> Bool {
+    start <= revision && revision - start <= Self.limit && !all.suffix(Self.limit).contains(name)
+  }
 }
 
 /// A store that is as durable as the process.
 public final class ReferenceMemoryStore: ReferenceStore {
   /// What is stored for each peer.
   public var pairs: [PublicKey: RatchetPair]
-  private var givenUp: [PublicKey: [Fingerprint]] = [:]
+  private var revoked: [PublicKey: Revocations] = [:]
 
   /// A store that holds `pairs` to begin with.
   public init(_ pairs: [PublicKey: RatchetPair] = [:]) { self.pairs = pairs }
 
   /// Looks through all pairs.
-  public func state(_ fingerprint: Fingerprint) throws(StoreFailure) -> (state: RatchetState, peer: PublicKey)? {
-    for (peer, pair) in pairs {
-      for state in [pair.state1, pair.state2].compactMap(\.self) where state.fingerprint == fingerprint {
-        return (state, peer)
+  public func state(_ first: Fingerprint, _ second: Fingerprint) throws(StoreFailure) -> (
+    state: RatchetState, peer: PublicKey
+  )? {
+    for fingerprint in [first, second] where !fingerprint.isEmpty {
+      for (peer, pair) in pairs {
+        for state in [pair.state1, pair.state2].compactMap(\.self) where state.fingerprint == fingerprint {
+          return (state, peer)
+        }
       }
     }
     return nil
   }
 
-  /// The pair of `peer`.
-  public func pair(_ peer: PublicKey) throws(StoreFailure) -> RatchetPair { pairs[peer] ?? .empty }
+  /// The row of `peer`.
+  public func row(_ peer: PublicKey) throws(StoreFailure) -> HeldRow {
+    // [RAT-2]
+    (pairs[peer] ?? .empty, revoked[peer]?.revision ?? 0)
+  }
 
   /// Compares and swaps.
-  public func swap(_ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair) throws(StoreFailure) -> Bool {
-    guard (pairs[peer] ?? .empty) == expected else { return false }
-    guard !(givenUp[peer] ?? []).contains(new.state1.fingerprint) else { return false }
+  public func swap(
+    _ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair, since start: UInt64?
+  ) throws(StoreFailure) -> Bool {
+    let (held, names) = (pairs[peer] ?? .empty, revoked[peer] ?? Revocations())
+    // [RAT-5] [RAT-7]
+    guard held == expected else { return false }
+    for case .some(let state) in [new.state1, new.state2] where !state.isEmpty && !held.contains(state) {
+      // [DEC-68]
+      guard names.allow(state.fingerprint, since: start ?? names.revision) else { return false }
+    }
     pairs[peer] = new
     return true
   }
 
-  /// Remembers the name, "the latest eight of each peer".
-  public func giveUp(_ peer: PublicKey, _ name: Fingerprint) throws(StoreFailure) -> RatchetPair {
+  /// Remembers the name, unless that state is held.
+  public func revoke(_ peer: PublicKey, _ name: Fingerprint) throws(StoreFailure) -> HeldRow {
     let held = pairs[peer] ?? .empty
-    if held.state1.fingerprint != name, held.state2?.fingerprint != name, givenUp[peer]?.contains(name) != true {
-      givenUp[peer] = ((givenUp[peer] ?? []) + [name]).suffix(8)
+    if held.state1.fingerprint != name, held.state2?.fingerprint != name {
+      revoked[peer, default: Revocations()].insert(name)
     }
-    return held
+    return try row(peer)
   }
 }
 
@@ -81,6 +125,7 @@ extension ReferencePeer {
   /// "One-time password p: (rk, rf) = KBKDF(p, "ZSSP_OTP_TO_RATCHET", "", 2) cut to 32, chain length 1, stored as
   /// (that, none) on both sides before the first contact."
   public static func oneTimePassword(_ password: [UInt8], _ provider: any CryptoProvider) -> RatchetPair {
+    // [KDF-2] [RAT-10]
     let outputs = Primitives(provider: provider).kbkdf(password, "ZSSP_OTP_TO_RATCHET", [], 2)
     return RatchetPair(
       RatchetState(key: Array(outputs[0][0..<32]), fingerprint: Array(outputs[1][0..<32]), chainLength: 1))
@@ -89,6 +134,7 @@ extension ReferencePeer {
   /// Section 6, X2: "Alice tries the psk in this order: rk1; rk2 if she has one; 0^32 unless flag π2 forbids it."
   func candidates(_ pair: RatchetPair, _ flags: Flags) -> [RatchetState] {
     let held = [pair.state1] + (pair.state2.map { [$0] } ?? [])
+    // [MODE-2] [XK-19]
     return held + (flags.initiatorDisallowsDowngrade || held.contains(.empty) ? [] : [.empty])
   }
 
@@ -98,8 +144,10 @@ extension ReferencePeer {
   func afterX2(
     _ held: RatchetPair, used: RatchetState, new: RatchetState
   ) -> (pair: RatchetPair, downgradedFrom: UInt64?) {
+    // [XK-20]
     let isDowngrade = used.isEmpty && held.state1 != .empty && held.state2 != .empty
     guard isDowngrade else { return (RatchetPair(new, used), nil) }
+    // [XK-26]
     let lastConfirmed = held.state2 ?? held.state1
     return (RatchetPair(new, lastConfirmed), lastConfirmed.chainLength)
   }
@@ -110,13 +158,17 @@ extension ReferencePeer {
   ) -> (pair: RatchetPair, downgradedFrom: UInt64?)? {
     // Section 14: "A swap that took effect and was reported as failed is taken as done when X3 comes again and the row
     // holds the very state that X3 leads to."
+    // [DEC-76]
     if held.state1 == new { return (held, nil) }
     // "He stores (new, none)."
+    // [XK-31]
     if held.state1 == used { return (RatchetPair(new), nil) }
     // Section 14, "Attempts in both directions": "he stores (new, his own unconfirmed state) in this case."
+    // [DEC-74]
     if held.state2 == used { return (RatchetPair(new, held.state1), nil) }
     // "If the state used is neither of them, he goes on only if the used state is the empty one and flag π3 allows it
     // (reported as a downgrade), else rejects."
+    // [MODE-3] [XK-30]
     guard used.isEmpty, !flags.responderDisallowsDowngrade else { return nil }
     return (RatchetPair(new), held.state1.chainLength)
   }

@@ -7,20 +7,23 @@ extension ReferencePeer {
   /// Takes a datagram, and does all that follows from it.
   public func receive(_ datagram: [UInt8], from source: Address, at now: Instant) -> Reception {
     do {
+      // [FRAG-17]
       return try take(datagram, from: source, at: now)
     } catch { return .dropped(error) }
   }
 
   private func take(_ datagram: [UInt8], from source: Address, at now: Instant) throws(Drop) -> Reception {
     // "A datagram shorter than 32 bytes is dropped."
+    // [FRAG-7]
     guard datagram.count >= 32 else { throw .malformed }
     let keyID = KeyID(integer(datagram[0..<4]))
     if keyID == 0 { return try takeFromStranger(datagram, from: source, at: now) }
+    // [HDR-2]
     if let session = sessions.first(where: { $0.keyIDs.contains(keyID) }) {
       return try take(datagram, for: session, from: source, at: now)
     }
     if let handshake = halfOpen.first(where: { $0.x2.kidB == keyID }) {
-      return try take(datagram, for: handshake, at: now)
+      return try take(datagram, for: handshake, from: source, at: now)
     }
     throw .unknownKeyID
   }
@@ -29,6 +32,7 @@ extension ReferencePeer {
   private func takeFromStranger(
     _ datagram: [UInt8], from source: Address, at now: Instant
   ) throws(Drop) -> Reception {
+    // [HDR-7]
     let header = try Header(datagram)
     let payload = Array(datagram[16...])
     switch PacketType(rawValue: header.type) {
@@ -54,6 +58,11 @@ extension ReferencePeer {
     let header = try Header(datagram)
     guard let type = PacketType(rawValue: header.type) else { throw .malformed }
     try checkPlausible(header, type, session)
+    // Section 14: "A fragment of X2 that does not have its size is dropped at once."
+    // [DEC-8]
+    if type == .x2, datagram.count - 16 != fragmentSizes(of: Size.x2, count: header.count)[header.number] {
+      throw .malformed
+    }
     guard let packet = try session.reassembly.insert(header, Array(datagram[16...]), at: now) else { return .handled }
 
     if type == .x2 {
@@ -62,7 +71,7 @@ extension ReferencePeer {
     }
     guard let key = session.key(header.keyID) else { throw .implausible }
     if type == .p { return try receiveData(packet, header, session, key, from: source) }
-    try receiveControl(packet, header, type, session, key, at: now)
+    try receiveControl(packet, header, type, session, key, from: source, at: now)
     return .handled
   }
 
@@ -70,55 +79,68 @@ extension ReferencePeer {
   private func checkPlausible(_ header: Header, _ type: PacketType, _ session: Session) throws(Drop) {
     switch type {
     case .x2:
+      // [HDR-3]
       guard case .a1(.some) = session.state, session.kidA == header.keyID, header.counter < 1 << 24 else {
         throw .implausible
       }
     case .c1, .c2, .k1, .k2, .d, .p:
+      // [HDR-5]
       guard session.key(header.keyID) != nil else { throw .implausible }
+      // [CTR-7]
       guard session.replayWindow.accepts(header.counter) else { throw .replayed }
+    // [HDR-6]
     case .x1, .x3, .challenge:
       throw .implausible
     }
   }
 
   /// Type 2: "half-open handshake in B2 and counter = 0".
-  private func take(_ datagram: [UInt8], for handshake: HalfOpen, at now: Instant) throws(Drop) -> Reception {
+  private func take(
+    _ datagram: [UInt8], for handshake: HalfOpen, from source: Address, at now: Instant
+  ) throws(Drop) -> Reception {
+    // "B2: 10 s → ⊥", whether the timer was looked at or not.
+    guard now < handshake.expiry else { throw .unknownKeyID }
     let datagram = unprotected(datagram, handshake.headerKeys.receive, crypto)
     let header = try Header(datagram)
+    // [HDR-4]
     guard header.type == PacketType.x3.rawValue, header.counter == 0 else { throw .implausible }
+    // [FRAG-11]
     guard let packet = try handshake.reassembly.insert(header, Array(datagram[16...]), at: now) else {
       return .handled
     }
-    try receiveX3(packet, handshake, at: now)
+    try receiveX3(packet, handshake, from: source, at: now)
     return .handled
   }
 
+  // [CTRL-7]
   /// P. "It may be *received* under any key held" (section 6).
   private func receiveData(
     _ packet: [UInt8], _ header: Header, _ session: Session, _ key: SessionKey, from source: Address
   ) throws(Drop) -> Reception {
-    let message = try authenticated(packet, header, session, under: key.nk.receive)
-    return message.isNewest && source != session.address
-      ? moved(session, to: source, message.plaintext) : .message(session: session.id, message.plaintext)
+    .message(session: session.id, try authenticated(packet, header, session, under: key.nk.receive, from: source))
   }
 
-  /// The newest packet that authenticated says where the peer is.
-  private func moved(_ session: Session, to address: Address, _ message: [UInt8]) -> Reception {
+  /// The peer is elsewhere.
+  func move(_ session: Session, to address: Address) {
     report(.moved(session: session.id, from: session.address, to: address))
     session.address = address
-    return .message(session: session.id, message)
   }
 
-  /// Section 4: "The window is checked before decryption (twice for fragmented packets: at the header and after
-  /// authentication) and updated only after the packet authenticated."
+  /// Section 4: "The window is checked before decryption (twice for fragmented packets: at the
+  /// header and after authentication) and updated only after the packet authenticated." Section 14:
+  /// "The newest packet that authenticated, of whatever type, says where the peer is."
   func authenticated(
-    _ packet: [UInt8], _ header: Header, _ session: Session, under key: [UInt8]
-  ) throws(Drop) -> (plaintext: [UInt8], isNewest: Bool) {
+    _ packet: [UInt8], _ header: Header, _ session: Session, under key: [UInt8], from source: Address
+  ) throws(Drop) -> [UInt8] {
     let plaintext: [UInt8]
     do { plaintext = try crypto.open(key, header.nonce, packet) } catch { throw .notAuthentic }
+    // [CTR-7]
     guard session.replayWindow.accepts(header.counter) else { throw .replayed }
     let isNewest = header.counter >= session.replayWindow.next
+    // [CTR-8]
     session.replayWindow.accept(header.counter)
-    return (plaintext, isNewest)
+    // [DEC-30] [DEC-31]
+    if isNewest, source != session.address { move(session, to: source) }
+    return plaintext
   }
 }

@@ -33,6 +33,15 @@ public final class ReferencePeer {
   var sessions: [Session] = []
   /// Bob's half-open handshakes, the oldest first.
   var halfOpen: [HalfOpen] = []
+  /// Section 14, "An X3 that comes late": how many swaps of established sessions there were, and X2 that were based on a state, and
+  /// which was each peer's last.
+  var swapCount = 0
+  var lastSwaps: [PublicKey: Int] = [:]
+  var lastAnswers: [PublicKey: Int] = [:]
+  /// Section 14, "A store that is slow": names that the store was asked to take, and until when that matters.
+  var storedNames: [Fingerprint: Instant] = [:]
+  /// Section 14, "Attempts that are abandoned": names that strangers have left behind, and until when they are remembered.
+  var leftBehind: [Fingerprint: Instant] = [:]
   var hellos: HelloReassembly
   var challenger: Challenger
   var gate = Gate()
@@ -60,20 +69,27 @@ public final class ReferencePeer {
 
   /// Sends a message under the current key: "Data may be sent in S1, S2, R1, R2" (section 6).
   public func send(_ message: [UInt8], on session: Int, at now: Instant) throws(Refusal) {
+    // [CTRL-6]
     guard let session = find(session), session.canSend, let key = session.current else { throw .noSession }
     // Section 5: "Largest sendable plaintext: `48·(M − 16) − 16`."
+    // [FRAG-8]
     guard message.count <= 48 * (settings.mtu - 16) - 16 else { throw .tooLong }
     guard let counter = takeCounter(session, key) else { throw .keyExhausted }
     let packet = crypto.seal(key.nk.send, nonce(PacketType.p.rawValue, counter), message)
     emit(packet, .p, counter, to: session.address, key.remoteID, session.headerKeys?.send)
     // Section 4: "At 2^30 uses in state S2 a re-key starts at once."
+    // [CTR-11]
     if case .s2 = session.state, session.uses(of: key) >= settings.rekeyUses { startRekey(session, at: now) }
   }
 
-  /// Starts a re-key before its time. Only S2 can (section 7).
+  /// Starts a re-key before its time. Only S2 can (section 7), and not sooner than the peer is
+  /// expected to allow (section 14).
   @discardableResult
   public func rekey(_ session: Int, at now: Instant) -> Bool {
-    guard let session = find(session), case .s2 = session.state else { return false }
+    // [DEC-37]
+    guard let session = find(session), case .s2 = session.state,
+      session.ownTokens.hasOne(of: settings.rekeyBurst, at: now)
+    else { return false }
     startRekey(session, at: now)
     return true
   }
@@ -110,7 +126,9 @@ public final class ReferencePeer {
   func newKeyID() -> KeyID {
     while true {
       let keyID = KeyID(integer(crypto.random(4)))
+      // [KID-2]
       let isUsed = sessions.contains { $0.keyIDs.contains(keyID) } || halfOpen.contains { $0.x2.kidB == keyID }
+      // [KID-1]
       if keyID != 0, !isUsed { return keyID }
     }
   }
@@ -119,10 +137,12 @@ public final class ReferencePeer {
 
   /// Section 4: one send counter for types 3–8. "At that many uses since the key was made the session ends."
   func takeCounter(_ session: Session, _ key: SessionKey) -> UInt64? {
+    // [CTR-10]
     guard session.uses(of: key) < settings.keyUseLimit else {
       end(session, .keyExhausted)
       return nil
     }
+    // [CTR-1]
     defer { session.sendCounter += 1 }
     return session.sendCounter
   }
@@ -130,7 +150,9 @@ public final class ReferencePeer {
   /// Sends C1, C2, K1 or K2: sealed "AEAD(kek, type‖counter, no aad)" (sections 6 and 7), under a fresh counter.
   func sendControl(_ type: PacketType, _ inner: [UInt8] = [], on session: Session, under key: SessionKey?) {
     guard let key, let counter = takeCounter(session, key) else { return }
+    // [CTRL-1] [KK-8] [PKT-8]
     let packet = crypto.seal(key.kek.send, nonce(type.rawValue, counter), inner)
+    // [KID-3]
     emit(packet, type, counter, to: session.address, key.remoteID, session.headerKeys?.send)
   }
 
@@ -155,20 +177,39 @@ public final class ReferencePeer {
   /// changes nothing."
   ///
   /// - Returns: whether it was swapped; if not, the session is not what it was.
-  func swap(_ session: Session, to new: RatchetPair, at now: Instant) throws(Drop) -> Bool {
+  func swap(
+    _ session: Session, to new: RatchetPair, since start: UInt64? = nil, at now: Instant
+  ) throws(Drop) -> Bool {
     do {
-      if try store.swap(session.peerKey, session.ratchet, new) {
+      // [RAT-9]
+      if try store.swap(session.peerKey, session.ratchet, new, since: start) {
         session.ratchet = new
+        // In A1 X3 is still to come, and with it the peer's word.
+        if case .a1 = session.state {} else { recordSwap(session.peerKey) }
         return true
       }
     } catch { throw .storeFailed }
     // Section 14: "Where the application is still opening a session, the next instance begins at once, and after further
     // failures in a row at the resend interval."
+    // [DEC-48] [RAT-8]
     if session.canSend {
       end(session, .ratchetConflict)
     } else {
       handshakeFailed(session, .ratchetConflict, at: now)
     }
     return false
+  }
+
+  /// Section 14, "An X3 that comes late".
+  func recordSwap(_ peer: PublicKey) {
+    swapCount += 1
+    lastSwaps[peer] = swapCount
+  }
+
+  /// The same for an X2.
+  func recordAnswer(_ peer: PublicKey, used: RatchetState) {
+    guard !used.isEmpty else { return }
+    swapCount += 1
+    lastAnswers[peer] = swapCount
   }
 }

@@ -22,6 +22,7 @@ struct Rekeyed {
   let outcome: Outcome
 }
 
+// [KK-3] [NOISE-14]
 /// The two messages.
 struct KK {
   let own: any AgreementPrivateKey
@@ -31,13 +32,17 @@ struct KK {
 
   /// "init KK; MixHash(S_I); MixHash(S_R); psk: MixKeyAndHash(rk1)"
   private func start(_ initiator: PublicKey, _ responder: PublicKey, _ state1: RatchetState) -> Noise {
+    // [PROF-7]
     var noise = Noise("Noise_KKpsk0_P384_AESGCM_SHA512", crypto)
+    // [KK-4]
     noise.mixHash(initiator.array)
     noise.mixHash(responder.array)
+    // [KK-5]
     noise.mixKeyAndHash(state1.keyBytes)
     return noise
   }
 
+  // [KK-6]
   /// K1, by the initiator.
   func writeK1(kidI: KeyID, _ state1: RatchetState) throws(NotAuthentic) -> WrittenK1 {
     var noise = start(own.publicKey, peer.encoded, state1)
@@ -53,6 +58,7 @@ struct KK {
     return WrittenK1(packet: x.publicKey.array + payload, kidI: kidI, used: state1, noise: noise, x: x)
   }
 
+  // [KK-6] [KK-7]
   /// K1, by the responder, who then writes K2.
   func answerK1(_ packet: [UInt8], _ state1: RatchetState, newKeyID: () -> KeyID) throws(NotAuthentic) -> Rekeyed {
     var noise = start(peer.encoded, own.publicKey, state1)
@@ -72,6 +78,7 @@ struct KK {
     // ee
     try noise.dh(y, x)
     // se: DH(y, S_I); in the upstream variant DH(s_R, X), which is es a second time
+    // [PROF-1] [PROF-5]
     if profile == .upstream { try noise.dh(own, x) } else { try noise.dh(y, peer) }
     // payload
     let kidR = newKeyID()
@@ -80,6 +87,7 @@ struct KK {
       packet: y.publicKey.array + payload, kidI: kidI, kidR: kidR, outcome: Outcome(noise, used: state1))
   }
 
+  // [KK-7]
   /// K2, by the initiator.
   func readK2(_ packet: [UInt8], answering k1: WrittenK1) throws(NotAuthentic) -> Rekeyed {
     var noise = k1.noise
@@ -89,6 +97,7 @@ struct KK {
     // ee
     try noise.dh(k1.x, y)
     // se: DH(s_I, Y); in the upstream variant DH(x, S_R)
+    // [PROF-1] [PROF-5]
     if profile == .upstream { try noise.dh(k1.x, peer) } else { try noise.dh(own, y) }
     // payload
     let kidR = try keyID(try noise.decryptAndHash(nonce(6, 0), Array(packet[49..<69])))

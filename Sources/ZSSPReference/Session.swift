@@ -36,19 +36,33 @@ final class Session {
   var identity: [UInt8]
   var flags: ReferencePeer.Flags
   var address: Address
+  /// Where a handshake begins (section 14).
+  let openingAddress: Address
   var state: State
 
   /// What the store holds for the peer, as far as this session knows.
   var ratchet = RatchetPair.empty
+  // [NOISE-15]
   /// hk: "derived once and never changed".
   var headerKeys: (send: [UInt8], receive: [UInt8])?
   /// The key to send under.
   var current: SessionKey?
-  /// "At most two keys are held": the next one in A3 and R2, else the previous one.
-  var other: SessionKey?
+  // [KK-15]
+  /// "At most two keys are held": the next one in A3 and R2, else the previous one while it is
+  /// accepted.
+  var other: SessionKey? { didSet { previousUntil = .distantFuture } }
+  /// Section 14: when the previous key is erased.
+  var previousUntil = Instant.distantFuture
+  /// Section 14: re-keys that the peer may begin, and those of this side.
+  var peerTokens = Tokens()
+  var ownTokens = Tokens()
+  /// Section 14: when K2 may be read again.
+  var nextK2 = Instant(nanoseconds: .min)
 
+  // [CTR-1]
   /// Section 4: one send counter, one replay window.
   var sendCounter: UInt64 = 0
+  // [CTR-3]
   var replayWindow = ReplayWindow()
   var reassembly: Reassembly
 
@@ -57,10 +71,18 @@ final class Session {
   /// What the last X1 ended with, and what the next will end with once a challenge is solved.
   var response = ChallengeBytes(randomPow: 0)
   var solved: ChallengeBytes?
+  /// Section 14: how many X2 to this X1 were not authentic.
+  var forgedBodies = 0
   /// Section 14: whether the handshake has failed before, with no success or timeout since.
   var hasFailed = false
-  /// Section 14, "Attempts that are given up": K2 may not lead to these any more.
-  var givenUp: [Fingerprint] = []
+  /// Section 14, "Attempts that are abandoned": K2 may not lead to these any more.
+  var revoked = Revocations()
+  /// The revision of the peer's row when the session read it.
+  var revision: UInt64 = 0
+  /// Section 14, "Both open at once": whether A3 has timed out.
+  var wasUnanswered = false
+  /// The same: when X3 is sent again at the latest.
+  var lastX3 = Instant.distantFuture
   /// Of the state that was held when the handshake went on without it.
   var downgradedFrom: UInt64?
   /// Handshakes begun.
@@ -76,10 +98,12 @@ final class Session {
   ) {
     (self.id, self.peer, self.isInitiator, self.identity) = (id, peer, isInitiator, identity)
     (self.flags, self.address, self.state, self.reassembly) = (flags, address, state, reassembly)
+    openingAddress = address
   }
 
   var peerKey: PublicKey { peer.encoded }
 
+  // [CTRL-6]
   /// "Data may be *sent* in S1, S2, R1, R2."
   var canSend: Bool {
     switch state {
@@ -88,6 +112,7 @@ final class Session {
     }
   }
 
+  // [CTRL-7]
   /// The key that the peer means by `keyID`.
   func key(_ keyID: KeyID) -> SessionKey? { [current, other].compactMap(\.self).first { $0.localID == keyID } }
 
@@ -106,31 +131,63 @@ final class Session {
   /// The handshake begins anew: nothing stays but who the peer is.
   func forgetHandshake() {
     (headerKeys, current, other, solved, downgradedFrom) = (nil, nil, nil, nil, nil)
-    (sendCounter, replayWindow) = (0, ReplayWindow())
+    (sendCounter, replayWindow, forgedBodies) = (0, ReplayWindow(), 0)
     reassembly.removeAll()
+  }
+}
+
+/// Section 14: a few at once, and one more in every interval. Each token that was taken comes back
+/// one interval after the one before.
+struct Tokens {
+  private var returns: [Instant] = []
+
+  func hasOne(of burst: Int, at now: Instant) -> Bool { returns.count { $0 > now } < burst }
+
+  mutating func take(every interval: Duration, at now: Instant) {
+    returns = returns.filter { $0 > now }
+    returns.append((returns.last ?? now).advanced(by: interval))
   }
 }
 
 /// Bob's side between X2 and X3: B2.
 final class HalfOpen {
-  /// Where X1 came from.
-  let address: Address
+  /// Where X1 came from, and then X3.
+  var address: Address
   /// kid_A.
   let kidA: KeyID
   /// For whom the store keeps the ratchet state in use; nil if that is the empty one.
   let ratchetPeer: PublicKey?
   let x2: WrittenX2
   let headerKeys: (send: [UInt8], receive: [UInt8])
+  // [TIME-3]
   /// "10 s → ⊥"
   let expiry: Instant
-  /// Section 14, "Attempts that are given up": X3 may not lead to these any more.
-  var givenUp: [Fingerprint] = []
+  /// Section 14, "Attempts that are abandoned": X3 may not lead to these any more.
+  var revoked = Revocations()
+  /// The revision of the peer's row before X2; nil if the peer was not known.
+  var revision: UInt64?
+  /// Section 14, "A store that is slow": of a downgrade that the store may have taken, and was not reported.
+  var unreportedDowngrade: UInt64?
+  /// S_A, once X3 was accepted.
+  var initiator: PublicKey?
+  /// Section 14, "An X3 that comes late": which of the peer's swaps were before X2.
+  let swapsBefore: Int
+  /// Section 14: how many X3 were not authentic.
+  var forgedBodies = 0
+  /// Section 14, "When to challenge": from which of the two budgets the Hello was taken, if from
+  /// any, and whether an X3 was read.
+  var wasChallenged: Bool?
+  var hasReadX3 = false
+  /// Section 14, "Both open at once": when the first one that was authentic came.
+  var firstX3: Instant?
   /// The fragments of X3.
-  var reassembly = Reassembly(slots: 1, largestPacket: Size.x3.upperBound)
+  var reassembly = Reassembly(slots: 1, largestPacket: Size.x3.upperBound, beginsAnew: true)
 
   init(
-    address: Address, kidA: KeyID, ratchetPeer: PublicKey?, x2: WrittenX2, headerKeys: KeyPair, expiry: Instant
+    address: Address, kidA: KeyID, ratchetPeer: PublicKey?, revision: UInt64?, swapsBefore: Int, x2: WrittenX2,
+    headerKeys: KeyPair, expiry: Instant
   ) {
+    (self.revision, self.swapsBefore) = (revision, swapsBefore)
     (self.address, self.kidA, self.ratchetPeer) = (address, kidA, ratchetPeer)
     (self.x2, self.expiry) = (x2, expiry)
     self.headerKeys = headerKeys.seen(byInitiator: false)

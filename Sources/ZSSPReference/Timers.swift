@@ -4,22 +4,29 @@ public import ZSSP
 // Section 11: timers. "A state machine takes the time as an argument, it never reads a clock."
 
 extension ReferencePeer {
+  // [TIME-14]
   /// Does all that is due.
   public func tick(at now: Instant) {
     hellos.expire(settings.reassemblyTimeout, at: now)
     // B2: "10 s → ⊥".
-    halfOpen.removeAll { $0.expiry <= now }
+    // [TIME-3]
+    for handshake in halfOpen where handshake.expiry <= now { forget(handshake) }
     for handshake in halfOpen { handshake.reassembly.expire(settings.reassemblyTimeout, at: now) }
     let inOrder = sessions.sorted { (deadline(of: $0), $0.id) < (deadline(of: $1), $1.id) }
     for session in inOrder {
       session.reassembly.expire(settings.reassemblyTimeout, at: now)
+      // [DEC-39]
+      if session.previousUntil <= now { eraseOther(session) }
       if session.timeout <= now {
         timeout(session, at: now)
       } else if session.resend <= now {
+        // [TIME-1]
         session.resend = now.advanced(by: settings.resendInterval)
         resend(session, at: now)
       }
     }
+    gate.expire(at: now)
+    readWaitingX1(at: now)
   }
 
   /// The column "timeout →".
@@ -27,12 +34,18 @@ extension ReferencePeer {
     switch session.state {
     case .a1:
       session.hasFailed = false
-      restart(session, .timeout, at: now)
+      // [DEC-6] [TIME-2]
+      restart(session, session.forgedBodies > 0 ? .notAuthentic : .timeout, at: now)
     case .a3:
       session.hasFailed = false
+      session.wasUnanswered = true
+      // [TIME-4]
       restart(session, .notConfirmed, at: now)
+    // [TIME-5]
     case .s1: end(session, .notConfirmed)
+    // [KK-1] [TIME-6]
     case .s2: startRekey(session, at: now)
+    // [TIME-7] [TIME-8]
     case .r1, .r2: end(session, .rekeyTimeout)
     }
   }
@@ -41,11 +54,17 @@ extension ReferencePeer {
   private func resend(_ session: Session, at now: Instant) {
     switch session.state {
     case .a1(nil): sayHello(session, at: now)
+    // [TIME-2]
     case .a1(let x1?): sendX1(session, x1)
-    case .a3(let x3): sendX3(session, x3)
+    // [TIME-4]
+    case .a3(let x3): if now <= session.lastX3 { sendX3(session, x3) }
+    // [TIME-5]
     case .s1: sendControl(.c1, on: session, under: session.current)
+    // [TIME-12]
     case .s2: break
+    // [KK-9] [TIME-7]
     case .r1(let k1): sendControl(.k1, k1.packet, on: session, under: session.current)
+    // [KK-9] [TIME-8]
     case .r2(let k2): sendControl(.k2, k2, on: session, under: session.current)
     }
   }
@@ -54,13 +73,14 @@ extension ReferencePeer {
   public var nextDeadline: Instant? {
     let packets = [hellos.oldest] + halfOpen.map(\.reassembly.oldest)
     let expiries = packets.compactMap { $0?.advanced(by: settings.reassemblyTimeout) } + halfOpen.map(\.expiry)
-    let earliest = (expiries + sessions.map(deadline(of:))).min() ?? .distantFuture
+    let turn = gate.deadline(helloPolicy) ?? .distantFuture
+    let earliest = min((expiries + sessions.map(deadline(of:))).min() ?? .distantFuture, turn)
     return earliest < .distantFuture ? earliest : nil
   }
 
   private func deadline(of session: Session) -> Instant {
     let expiry = session.reassembly.oldest?.advanced(by: settings.reassemblyTimeout) ?? .distantFuture
-    return min(session.timeout, session.resend, expiry)
+    return min(session.timeout, session.resend, session.previousUntil, expiry)
   }
 }
 

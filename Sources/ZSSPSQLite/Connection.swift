@@ -51,9 +51,10 @@
     }
 
     func close() throws {
-      // The last connection that is closed empties the log, which a reader cannot.
-      try reader.close()
+      // The last connection that is closed removes the log, which a reader cannot. It is closed whatever becomes of the other.
+      let closed = Result { try reader.close() }
       try writer.close()
+      try closed.get()
     }
 
     /// Moves all of the log into the database and leaves it empty: then no replaced page is left, and everything that can

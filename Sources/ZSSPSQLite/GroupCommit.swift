@@ -10,19 +10,19 @@
     let answer: CheckedContinuation<StoreAnswer, Never>
 
     enum Kind: Sendable {
-      case swap(expected: RatchetPair, new: RatchetPair)
-      case giveUp(Fingerprint)
+      case swap(expected: RatchetPair, new: RatchetPair, since: UInt64? = nil)
+      case revoke(Fingerprint)
     }
 
     /// Does it in the peer's row; with its answer, and whether there is something to write.
     func make(in row: inout RatchetRow) -> (answer: StoreAnswer, isChange: Bool) {
       switch kind {
-      case .swap(let expected, let new):
-        let isSwapped = row.swap(expected: expected, new: new)
+      case .swap(let expected, let new, let start):
+        let isSwapped = row.swap(expected: expected, new: new, since: start)
         return (isSwapped ? .swapped : .notSwapped, isSwapped)
-      case .giveUp(let name):
-        let isChange = row.giveUp(name)
-        return (.pair(row.pair), isChange)
+      case .revoke(let name):
+        let isChange = row.revoke(name)
+        return (row.answer, isChange)
       }
     }
   }
@@ -30,21 +30,37 @@
   // Changes are queued, and one commit takes all that have come while the one before was under way. They are done in the
   // order in which they came, each on what those before it have left, and are answered when the commit has returned.
   extension StoreCore {
+    // [RAT-6]
     /// Answers when the change is durable, or is known to be none.
     func change(_ peer: PublicKey, _ kind: PendingChange.Kind) async -> StoreAnswer {
       await withCheckedContinuation { continuation in
-        let isFirst = state.withLock { state in
-          state.changes.append(PendingChange(peer: peer, kind: kind, answer: continuation))
+        let change = PendingChange(peer: peer, kind: kind, answer: continuation)
+        let (isTaken, isFirst) = state.withLock { state in
+          guard !state.isClosing else { return (false, false) }
+          state.changes.append(change)
           state.statistics.waiting = state.changes.count
           defer { state.isWriting = true }
-          return !state.isWriting
+          return (true, !state.isWriting)
         }
+        guard isTaken else { return continuation.resume(returning: fail()) }
         if isFirst { queue.async { self.drain() } }
       }
     }
 
     /// One commit, and then the next if changes have come. Between two, others have their turn on the queue.
     private func drain() {
+      if drainOnce() { queue.async { self.drain() } }
+    }
+
+    /// Makes all changes that wait. To be called on `queue`.
+    func drainAll() {
+      while drainOnce() {}
+    }
+
+    /// One commit of what waits.
+    ///
+    /// - Returns: whether more waits.
+    private func drainOnce() -> Bool {
       let limit = options.groupCommit ? max(1, options.commitLimit) : 1
       let changes = state.withLock { state in
         let changes = Array(state.changes.prefix(limit))
@@ -52,14 +68,15 @@
         state.statistics.waiting = state.changes.count
         return changes
       }
-      let answers = commit(changes)
+      // Whoever closes has made them already.
+      let answers = changes.isEmpty ? [] : commit(changes)
       let isMore = state.withLock { state in
         state.statistics.swaps += changes.count
         state.isWriting = !state.changes.isEmpty
         return state.isWriting
       }
       for (change, answer) in zip(changes, answers) { change.answer.resume(returning: answer) }
-      if isMore { queue.async { self.drain() } }
+      return isMore
     }
 
     private func commit(_ changes: [PendingChange]) -> [StoreAnswer] {
@@ -76,9 +93,9 @@
           state.statistics.largestCommit = max(state.statistics.largestCommit, changes.count)
         }
         if let damage = outcome.damage {
-          report(.damaged(path: path, reason: damage.description))
-        } else {
-          worked()
+          report(.damaged(path: path, reason: damage.description), in: .writing)
+        } else if outcome.isCommitted {
+          committed()
         }
         if outcome.isCommitted { scheduleErasure() }
         return outcome.answers
@@ -122,7 +139,7 @@
     }
 
     private func failAll(_ changes: [PendingChange], _ error: SQLiteStoreError) -> [StoreAnswer] {
-      report(error)
+      report(error, in: .writing)
       state.withLock { $0.statistics.failures += changes.count }
       return changes.map { _ in .failed }
     }

@@ -17,21 +17,23 @@
       return try ratchetRow(row, peer)
     }
 
-    /// The state with this fingerprint, and whose it is.
-    func find(_ fingerprint: Fingerprint, in database: Database) throws -> StoreAnswer {
-      guard let tag = codec.tag(fingerprint) else { return .unknown }
+    /// Finds the state with the first fingerprint, or else the one with the second, and whose it is. It is one statement, hence of one
+    /// moment.
+    func find(_ first: Fingerprint, _ second: Fingerprint, in database: Database) throws -> StoreAnswer {
+      let tags = [first, second].map { Self.value(codec.tag($0)) }
+      let columns = "SELECT secrets1, chain1, secrets2, chain2, peer FROM peers WHERE"
       let statement = try database.cachedStatement(
         sql: """
-          SELECT secrets1, chain1, secrets2, chain2, peer FROM peers WHERE tag1 = ?1
-          UNION ALL SELECT secrets1, chain1, secrets2, chain2, peer FROM peers WHERE tag2 = ?1 LIMIT 1
+          \(columns) tag1 = ?1 UNION ALL \(columns) tag2 = ?1
+          UNION ALL \(columns) tag1 = ?2 UNION ALL \(columns) tag2 = ?2 LIMIT 1
           """)
-      guard let row = try Row.fetchOne(statement, arguments: [Data(tag)]) else { return .unknown }
+      guard let row = try Row.fetchOne(statement, arguments: StatementArguments(tags)) else { return .unknown }
       let peer = try Self.peer(row["peer"])
       let pair = try pair(row, peer)
-      for state in [pair.state1, pair.state2].compactMap(\.self) where state.fingerprint == fingerprint {
-        return .found(state, peer: peer)
+      guard let state = pair.state(first) ?? pair.state(second) else {
+        throw DamagedRow(peer: peer, reason: "its tag is that of another state")
       }
-      throw DamagedRow(peer: peer, reason: "its tag is that of another state")
+      return .found(state, peer: peer)
     }
 
     /// Stores a row in the place of what is there, or deletes that.
@@ -47,7 +49,7 @@
         Self.value(state2.map { codec.encode($0, peer: peer, place: 2) }),
         state2.map { Int64(bitPattern: $0.chainLength) },
         Self.value(state2.flatMap { codec.tag($0.fingerprint) }),
-        Self.value(codec.encode(row.givenUp, peer: peer)),
+        Self.value(codec.encode(row.revoked, peer: peer)),
       ]
       try database.cachedStatement(
         sql: """
@@ -92,9 +94,9 @@
       let record: DatabaseValue = row["given_up"]
       if record.isNull { return RatchetRow(try pair(row, peer)) }
       guard let record = Data.fromDatabaseValue(record),
-        let givenUp = codec.decode(givenUp: Array(record), peer: peer)
-      else { throw DamagedRow(peer: peer, reason: "the names that were given up cannot be read") }
-      return RatchetRow(try pair(row, peer), givenUp: givenUp)
+        let revoked = codec.decode(revoked: Array(record), peer: peer)
+      else { throw DamagedRow(peer: peer, reason: "its revoked states cannot be read") }
+      return RatchetRow(try pair(row, peer), revoked: revoked)
     }
 
     private func pair(_ row: Row, _ peer: PublicKey) throws -> RatchetPair {

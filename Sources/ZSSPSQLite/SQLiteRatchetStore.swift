@@ -8,11 +8,13 @@
   /// answered; swaps that come at once share a commit. One store has the file at a time, in one process.
   ///
   /// ```swift
-  /// let store = try SQLiteRatchetStore(path: "/var/lib/zssp/ratchets.db", provider: .swiftCrypto)
-  /// let endpoint = try await UDPEndpoint.bind(host: "::", port: 4000, configuration: configuration, store: store)
+  /// func bind(_ configuration: EndpointConfiguration) async throws -> UDPEndpoint {
+  ///   let store = try SQLiteRatchetStore(path: "/var/lib/zssp/ratchets.db", provider: .swiftCrypto)
+  ///   return try await .bind(host: "::", port: 4000, configuration: configuration, store: store)
+  /// }
   /// ```
   public final class SQLiteRatchetStore: RatchetStore {
-    private let core: StoreCore
+    let core: StoreCore
 
     /// Opens the database at `path`, or makes it. Reads and writes the disk before it returns.
     ///
@@ -32,19 +34,22 @@
     deinit {
       // Whoever wants to know when it is closed calls `close()`, after which this finds nothing to do.
       let core = core
+      core.willClose()
       core.queue.async {
-        do throws(SQLiteStoreError) { try core.close() } catch { core.report(error) }
+        // Told even though it is closed: nobody else learns it.
+        do throws(SQLiteStoreError) { try core.close() } catch { core.tell(error) }
       }
     }
 
     /// Does what is asked; a swap is durable when it is answered.
     public func answer(_ request: StoreRequest) async -> StoreAnswer {
       switch request {
-      case .lookUp(let fingerprint): await core.read { rows, database in try rows.find(fingerprint, in: database) }
-      case .load(let peer): await core.read { rows, database in .pair(try rows.row(of: peer, in: database).pair) }
-      case .compareAndSwap(let peer, let expected, let new):
-        await core.change(peer, .swap(expected: expected, new: new))
-      case .giveUp(let name, let peer): await core.change(peer, .giveUp(name))
+      case .lookUp(let first, let second):
+        await core.read { rows, database in try rows.find(first, second, in: database) }
+      case .load(let peer): await core.read { rows, database in try rows.row(of: peer, in: database).answer }
+      case .compareAndSwap(let peer, let expected, let new, let start):
+        await core.change(peer, .swap(expected: expected, new: new, since: start))
+      case .revoke(let name, let peer): await core.change(peer, .revoke(name))
       }
     }
 
@@ -69,8 +74,11 @@
     ///   store that opens it does so.
     public func close() async throws(SQLiteStoreError) {
       let core = core
+      core.willClose()
       let result = await withCheckedContinuation { continuation in
+        core.state.withLock { $0.isClosing = true }
         core.queue.async {
+          core.drainAll()
           continuation.resume(returning: Result { () throws(SQLiteStoreError) in try core.close() })
         }
       }

@@ -12,10 +12,16 @@
     case noAccess(path: String, reason: String)
     /// Others than the owner have access; `mode` is what the file has now.
     case exposed(path: String, mode: UInt16)
+    /// Others than root and the user of this process can have written the file, or can replace it.
+    case untrusted(path: String, reason: String)
     /// The file must not be written to.
     case readOnly(path: String)
-    /// Another process, or another store of this one, has the file open.
+    /// Another process has the file open.
     case inUse(path: String)
+    /// Another store of this process has the file open. One that was released or closed is waited for instead.
+    case inUseHere(path: String)
+    /// The file belongs to `owner`, who is believed, and this process acts as `user`, who may not write to it.
+    case otherOwner(path: String, owner: UInt32, user: UInt32)
     /// No ratchet store: another kind of file, or the database of another program.
     case notOurs(path: String)
     /// A ratchet store of a later version of this package.
@@ -48,8 +54,14 @@
       case .noAccess(let path, let reason): "\(path): \(reason)"
       case .exposed(let path, let mode):
         "\(path): holds keys, and others than its owner have access (mode \(String(mode, radix: 8))); 'chmod 600' it"
+      case .untrusted(let path, let reason): "\(path): \(reason)"
       case .readOnly(let path): "\(path): must not be written to; 'chmod 600' it, or mount its disk for writing"
       case .inUse(let path): "\(path): in use by another process; end that first"
+      case .inUseHere(let path):
+        "\(path): in use by another store of this process; close() that first, or use it for both endpoints"
+      case .otherOwner(let path, let owner, let user):
+        "\(path): belongs to user \(owner), and this process is user \(user), who may not write to it; run it as user "
+          + "\(owner), or 'chown \(user) \(path)'"
       case .notOurs(let path): "\(path): not a ratchet store; it is left as it is, name another file"
       case .newer(let path, let version, let known):
         "\(path): version \(version) is newer than this program, which knows \(known); it is left as it is, use the newer program"

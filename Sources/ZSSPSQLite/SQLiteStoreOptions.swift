@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #if SQLite
+  public import Logging
   public import ZSSP
 
   /// How a ``SQLiteRatchetStore`` works.
@@ -15,6 +16,12 @@
     /// How long after a swap the key that it replaced may still be found in the file: the replaced pages of the
     /// database's log are erased when this has passed, at most a day.
     public var eraseAfter = Duration.seconds(2)
+    /// A user, beside root and the process's own, whose file is opened: whom the process becomes when it is open. A file of
+    /// anybody else is refused. None by default.
+    public var owner: UInt32?
+    /// Where the store logs: that it is opened, that the disk or the database begins to fail, and that it works again. Never
+    /// keys. Nowhere if nil, the default.
+    public var logger: Logger?
     /// Is told when the disk or the database begins to fail: once, until it has worked again. Called on a thread of the store.
     public var onFailure: (@Sendable (SQLiteStoreError) -> Void)?
 
@@ -23,6 +30,8 @@
     /// For tests: called on the writing thread before a commit, with the number of swaps that share it. What it throws
     /// the commit fails with.
     package var willCommit: (@Sendable (Int) throws -> Void)?
+    /// For tests: called on the reading thread between a read and its answer.
+    package var didRead: (@Sendable () -> Void)?
     /// For tests: whether commits are synced, without which they do not survive a loss of power.
     package var syncsCommits = true
     /// For tests: the versions of the database's layout that are known.

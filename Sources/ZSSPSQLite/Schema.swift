@@ -14,7 +14,7 @@
     var version: Int { steps.count }
 
     /// The layout that this version of the package writes.
-    static let current = Schema(steps: [createTables, addGivenUp])
+    static let current = Schema(steps: [createTables, addRevoked])
 
     /// A row of `peers` is what is stored for one peer: for each state its secrets (key and fingerprint, maybe
     /// encrypted), its chain length, and a tag by which it is found. An index holds tags and nothing else that is secret.
@@ -33,7 +33,7 @@
     }
 
     /// The names of states that the peer has given up, 32 bytes each, maybe encrypted together.
-    private static let addGivenUp: @Sendable (Database) throws -> Void = { database in
+    private static let addRevoked: @Sendable (Database) throws -> Void = { database in
       try database.execute(sql: "ALTER TABLE peers ADD COLUMN given_up BLOB")
     }
 

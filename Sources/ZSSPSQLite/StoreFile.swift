@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #if SQLite
+  import Dispatch
   import Foundation
+  import Synchronization
+  import ZSSPFiles
 
   /// The file of a store: what it is before SQLite touches it, and that no other process has it.
   ///
@@ -13,76 +16,117 @@
     let exists: Bool
     private let lock: Int32
 
+    /// The files that stores of this process have open, by path.
+    private static let open = Mutex<[String: OpenFile]>([:])
+
+    /// A file that a store of this process has open.
+    private final class OpenFile: Sendable {
+      /// Is left when the lock has been given back.
+      let closed = DispatchGroup()
+      /// Whether the store was released or closed, so that the file will be free soon.
+      let isClosing = Mutex(false)
+
+      init() { closed.enter() }
+    }
+
     /// Locks the file and looks at it. It need not exist.
-    init(_ given: String) throws(SQLiteStoreError) {
-      path = try Self.resolve(given)
-      let exists = try Self.checkKind(path)
+    ///
+    /// - Parameters:
+    ///   - given: its path.
+    ///   - trust: whose file is believed.
+    init(_ given: String, _ trust: FileTrust = FileTrust()) throws(SQLiteStoreError) {
+      // Never relative: SQLite would take a name like file:x for more than a name.
+      do { path = try PathParts.resolve(given) } catch { throw .noAccess(path: given, reason: error.reason) }
+      try Self.waitForOwnStore(path)
+      let exists = try Self.exists(path, trust)
       lock = try Self.lock(path)
       self.exists = exists
+      Self.open.withLock { $0[path] = OpenFile() }
       guard exists else { return }
-      try checkHeader()
+      try checkContent(trust)
     }
 
     deinit {
       // A process that is just being started has all descriptors until it runs its program, and with them the lock.
       flock(lock, LOCK_UN)
       close(lock)
+      Self.open.withLock { $0.removeValue(forKey: path) }?.closed.leave()
     }
+
+    /// The store that has the file is about to give it back: whoever opens it in this process waits for that.
+    func willClose() { Self.open.withLock { $0[path] }?.isClosing.withLock { $0 = true } }
+
+    /// Waits while a store of this process that was released or closed still has the file.
+    ///
+    /// - Throws: ``SQLiteStoreError/inUseHere(path:)`` if a store of this process has it and keeps it.
+    private static func waitForOwnStore(_ path: String) throws(SQLiteStoreError) {
+      while let other = open.withLock({ $0[path] }) {
+        guard other.isClosing.withLock({ $0 }), other.closed.wait(timeout: .now() + patience) == .success else {
+          throw .inUseHere(path: path)
+        }
+      }
+    }
+
+    /// The longest that closing a store is waited for: it empties its log, which takes milliseconds on a disk that works.
+    private static let patience = DispatchTimeInterval.seconds(10)
 
     /// The bytes at the start of a database file: the format's name, and a number for the program that it belongs to.
     static let magic = Array("SQLite format 3\0".utf8)
     private static let headerSize = 100
     private static let applicationIDOffset = 68
 
-    private static func resolve(_ given: String) throws(SQLiteStoreError) -> String {
-      guard !given.isEmpty, !given.utf8.contains(0) else { throw .noAccess(path: given, reason: "no such file") }
-      // Never relative: SQLite would take a name like file:x for more than a name.
-      let absolute = given.hasPrefix("/") ? given : FileManager.default.currentDirectoryPath + "/" + given
-      if let real = realPath(absolute) { return real }
-      let name = (absolute as NSString).lastPathComponent
-      guard errno == ENOENT, let folder = realPath((absolute as NSString).deletingLastPathComponent) else {
-        throw .noAccess(path: given, reason: SQLiteStoreError.systemReason)
+    /// Whether there is a file, which is checked as far as that needs no descriptor: closing one would take the locks from
+    /// another store of this process.
+    private static func exists(_ path: String, _ trust: FileTrust) throws(SQLiteStoreError) -> Bool {
+      do throws(FileFailure) { try PrivateFile.checkFolder(of: path, trust: trust) } catch {
+        throw .untrusted(path: path, reason: error.reason)
       }
-      return folder == "/" ? "/" + name : "\(folder)/\(name)"
-    }
-
-    private static func realPath(_ path: String) -> String? {
-      guard let real = realpath(path, nil) else { return nil }
-      defer { free(real) }
-      return String(cString: real)
-    }
-
-    /// Whether there is a file. Its permissions count for root too, who could write it all the same.
-    private static func checkKind(_ path: String) throws(SQLiteStoreError) -> Bool {
       var status = stat()
       guard stat(path, &status) == 0 else {
         guard errno == ENOENT else { throw .noAccess(path: path, reason: SQLiteStoreError.systemReason) }
         return false
       }
-      guard status.st_mode & S_IFMT == S_IFREG else { throw .notAFile(path: path) }
-      let mode = UInt16(status.st_mode & 0o777)
-      guard mode & 0o077 == 0 else { throw .exposed(path: path, mode: mode) }
-      guard mode & 0o200 != 0, access(path, W_OK) == 0 else { throw .readOnly(path: path) }
+      try check(status, path, trust)
+      guard status.st_mode & 0o200 != 0, access(path, W_OK) == 0 else {
+        throw trust.user == 0 || status.st_uid == trust.user
+          ? .readOnly(path: path)
+          : .otherOwner(path: path, owner: UInt32(status.st_uid), user: trust.user)
+      }
       return true
     }
 
+    /// Checks whose file it is. Its permissions count for root too, who could write it all the same.
+    private static func check(_ status: stat, _ path: String, _ trust: FileTrust) throws(SQLiteStoreError) {
+      guard status.st_mode & S_IFMT == S_IFREG else { throw .notAFile(path: path) }
+      let mode = UInt16(status.st_mode & 0o777)
+      guard mode & 0o077 == 0 else { throw .exposed(path: path, mode: mode) }
+      if let refusal = trust.refusal(of: path, owner: status.st_uid, mode: UInt32(mode)) {
+        throw .untrusted(path: path, reason: refusal.reason)
+      }
+    }
+
     private static func lock(_ path: String) throws(SQLiteStoreError) -> Int32 {
-      let descriptor = open("\(path).lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+      let descriptor = Foundation.open("\(path).lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
       guard descriptor >= 0 else {
         throw .noAccess(path: path, reason: "cannot create the lock beside it: \(SQLiteStoreError.systemReason)")
       }
       guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
         close(descriptor)
-        throw .inUse(path: path)
+        throw open.withLock { $0[path] } == nil ? .inUse(path: path) : .inUseHere(path: path)
       }
       return descriptor
     }
 
-    /// Whose file it is. A store is put into place whole, so its first page never lies in the log alone.
-    private func checkHeader() throws(SQLiteStoreError) {
-      let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    /// Checks whose file it is, and what program's. A store is put into place whole, so its first page never lies in the log
+    /// alone.
+    private func checkContent(_ trust: FileTrust) throws(SQLiteStoreError) {
+      let descriptor = Foundation.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
       guard descriptor >= 0 else { throw .noAccess(path: path, reason: SQLiteStoreError.systemReason) }
       defer { close(descriptor) }
+      // Again, of what lies there now that the lock is ours.
+      var status = stat()
+      guard fstat(descriptor, &status) == 0 else { throw .noAccess(path: path, reason: SQLiteStoreError.systemReason) }
+      try Self.check(status, path, trust)
       var header = [UInt8](repeating: 0, count: Self.headerSize)
       guard read(descriptor, &header, header.count) == header.count, header.starts(with: Self.magic) else {
         throw .notOurs(path: path)
@@ -100,7 +144,7 @@
         throw .noAccess(path: path, reason: "cannot be made: \(log) is the log of a database that is gone; remove it")
       }
       let temporary = "\(path).\(UInt64.random(in: .min ... .max)).tmp"
-      let descriptor = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+      let descriptor = Foundation.open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
       guard descriptor >= 0 else { throw failure() }
       defer { for suffix in ["", "-journal", "-wal", "-shm"] { unlink(temporary + suffix) } }
       // Whatever the umask is.
@@ -108,15 +152,7 @@
       guard close(descriptor) == 0, isPrivate else { throw failure() }
       try fill(temporary)
       guard rename(temporary, path) == 0 else { throw failure() }
-      try syncFolder()
-    }
-
-    /// Makes the new name durable.
-    private func syncFolder() throws(SQLiteStoreError) {
-      let descriptor = open((path as NSString).deletingLastPathComponent, O_RDONLY | O_CLOEXEC)
-      guard descriptor >= 0 else { throw failure() }
-      defer { close(descriptor) }
-      guard fsync(descriptor) == 0 else { throw failure() }
+      do throws(FileFailure) { try PrivateFile.syncFolder(of: path, FileOperations()) } catch { throw failure() }
     }
 
     private func failure() -> SQLiteStoreError {

@@ -65,24 +65,37 @@ public struct SecretsCodec: Sendable {
       key: secrets.prefix(32), fingerprint: Fingerprint(secrets.bytes.extracting(32..<64)), chainLength: chainLength)
   }
 
-  /// The names of states that this peer has given up, as they are stored; nil of none.
-  public func encode(_ givenUp: GivenUpStates, peer: PublicKey) -> [UInt8]? {
-    guard !givenUp.isEmpty else { return nil }
-    let names = givenUp.names.flatMap(\.bytes)
-    return record(of: Secret(copying: names.rawBytes), context: Array("given up".utf8) + peer.array)
+  /// The record of a peer's revoked states: 32 bytes for each name, the newest last, and the revision in 8 bytes, big-endian. Nil if
+  /// nothing was revoked.
+  public func encode(_ revoked: RevokedStates, peer: PublicKey) -> [UInt8]? {
+    guard !revoked.isEmpty else { return nil }
+    let revision = (0..<8).map { UInt8(truncatingIfNeeded: revoked.revision >> (56 - 8 * $0)) }
+    let bytes = revoked.names.flatMap(\.bytes) + revision
+    return record(of: Secret(copying: bytes.rawBytes), context: Self.revocations(peer))
   }
 
-  /// The names that these are; nil if they are damaged, or belong to another peer.
-  public func decode(givenUp record: [UInt8], peer: PublicKey) -> GivenUpStates? {
+  /// The revoked states that a record holds; nil if it is damaged, or belongs to another peer. A record of version 0.1.0 ends with the
+  /// last name.
+  public func decode(revoked record: [UInt8], peer: PublicKey) -> RevokedStates? {
     let size = key == nil ? record.count : record.count - Self.saltSize - Self.tagSize
-    guard size > 0, size % Fingerprint.size == 0, size <= GivenUpStates.limit * Fingerprint.size,
-      let names = secret(in: record, size: size, context: Array("given up".utf8) + peer.array)
+    guard size > 0, size <= RevokedStates.limit * Fingerprint.size + 8,
+      let secret = secret(in: record, size: size, context: Self.revocations(peer))
     else { return nil }
-    return GivenUpStates(
-      stride(from: 0, to: size, by: Fingerprint.size).map { offset in
-        Fingerprint(names.bytes.extracting(offset..<offset + Fingerprint.size))
-      })
+    let count = size / Fingerprint.size
+    let names = (0..<count).map { index in
+      Fingerprint(secret.bytes.extracting(index * Fingerprint.size..<(index + 1) * Fingerprint.size))
+    }
+    switch size % Fingerprint.size {
+    case 0: return RevokedStates(names, revision: UInt64(count))
+    case 8:
+      let revision = (size - 8..<size).reduce(0) { $0 << 8 | UInt64(secret.bytes[byte: $1]) }
+      guard revision >= UInt64(count) else { return nil }
+      return RevokedStates(names, revision: revision)
+    default: return nil
+    }
   }
+
+  private static func revocations(_ peer: PublicKey) -> [UInt8] { Array("given up".utf8) + peer.array }
 
   private static func context(_ peer: PublicKey, _ place: UInt8, _ chainLength: UInt64) -> [UInt8] {
     Array("state".utf8) + peer.array + [place]

@@ -4,6 +4,7 @@ import ZSSP
 extension StoreConformance {
   /// What outlasts the store, what must not, and a medium that fails.
   static let mediumCases: [StoreConformance] = [
+    // [RAT-6]
     StoreConformance("what was swapped is there when the store is opened again") { trial in
       var pairs: [PublicKey: RatchetPair] = [:]
       for round in UInt64(0)..<3 {
@@ -47,14 +48,14 @@ extension StoreConformance {
         let swap = await trial.answer(.compareAndSwap(peer: peer, expected: expected, new: new))
         guard case .failed = swap else { throw Broken(reason: "a swap on a failing medium was answered \(swap.kind)") }
       }
-      let gaveUp = await trial.answer(.giveUp(Samples.state(4).fingerprint, peer: peer))
-      guard case .failed = gaveUp else {
-        throw Broken(reason: "giving up a state on a failing medium was answered \(gaveUp.kind)")
+      let revoked = await trial.answer(.revoke(Samples.state(4).fingerprint, peer: peer))
+      guard case .failed = revoked else {
+        throw Broken(reason: "giving up a state on a failing medium was answered \(revoked.kind)")
       }
       // What is in memory may be known, but it must be right.
       switch await trial.answer(.load(peer: peer)) {
       case .failed: break
-      case .pair(let pair) where pair == held || pair == new: break
+      case .pair(let pair, _) where pair == held || pair == new: break
       case let answer: throw Broken(reason: "a load on a failing medium was answered \(answer.kind), and is wrong")
       }
       switch await trial.answer(.lookUp(Samples.state(1).fingerprint)) {
@@ -66,6 +67,42 @@ extension StoreConformance {
       try await trial.goOn(peer, from: [held, new])
       try await trial.goOn(other, from: [.empty, otherNew])
     },
+    StoreConformance("a swap that failed after it had taken effect is not denied later") { trial in
+      let (peer, other) = (Samples.peer(0), Samples.peer(1))
+      let (held, new) = (RatchetPair(Samples.state(1)), RatchetPair(Samples.state(2), Samples.state(1)))
+      try await trial.swap(peer, .empty, held)
+      let otherNew = RatchetPair(Samples.state(3))
+      for (peer, expected, new) in [(peer, held, new), (other, .empty, otherNew), (peer, new, .empty)] {
+        try await trial.failAfterEffect(peer, from: expected, to: new)
+      }
+    },
+    StoreConformance("a state whose revocation failed after it had taken effect is not swapped in later") { trial in
+      let (peer, late) = (Samples.peer(0), Samples.state(2))
+      let held = RatchetPair(Samples.state(1))
+      try await trial.swap(peer, .empty, held)
+      try await trial.setFailingAfterEffect(true)
+      // A store that can find out what came of it may say so.
+      let answer = await trial.answer(.revoke(late.fingerprint, peer: peer))
+      switch answer {
+      case .failed: break
+      case .pair(held, _): break
+      default: throw Broken(reason: "a revocation on a medium that fails after the effect was answered \(answer.kind)")
+      }
+      try await trial.setFailingAfterEffect(false)
+      // It may have been revoked or not, and what is said of it now stays true.
+      let swap = await trial.answer(.compareAndSwap(peer: peer, expected: held, new: RatchetPair(late)))
+      let next =
+        switch swap {
+        case .swapped: RatchetPair(late)
+        case .notSwapped: held
+        default: throw Broken(reason: "a swap on a medium that works again was answered \(swap.kind)")
+        }
+      try await trial.expect(next, for: peer, "after giving up failed")
+      if trial.medium.isDurable { try await trial.reopen() }
+      try await trial.expect(next, for: peer, "opened again after giving up failed")
+      guard case .notSwapped = swap else { return }
+      try await trial.refuse(peer, held, RatchetPair(late), "to a state that was refused before, opened again")
+    },
   ]
 }
 
@@ -76,6 +113,42 @@ extension Trial {
     for number in numbers where contents.containsKey(of: Samples.state(number)) {
       throw Broken(reason: "key \(number) is still on the medium \(when)")
     }
+  }
+
+  fileprivate func setFailingAfterEffect(_ isFailing: Bool) async throws {
+    guard try await medium.setFailingAfterEffect(isFailing) else {
+      throw isFailing
+        ? Unfit(reason: "the medium cannot be made to fail after the effect") : Broken(reason: "the medium still fails")
+    }
+  }
+
+  /// Swaps on a medium that fails after the effect, and expects that what the store says of the pair from then on is one thing
+  /// and stays true, whether it says so while the medium fails, afterwards or opened again.
+  fileprivate func failAfterEffect(_ peer: PublicKey, from held: RatchetPair, to new: RatchetPair) async throws {
+    try await setFailingAfterEffect(true)
+    let answered = await answer(.compareAndSwap(peer: peer, expected: held, new: new))
+    var allowed: [RatchetPair]
+    switch answered {
+    case .failed: allowed = [held, new]
+    // A store that can find out what came of it may say so.
+    case .swapped: allowed = [new]
+    default: throw Broken(reason: "a swap on a medium that fails after the effect was answered \(answered.kind)")
+    }
+    switch await answer(.load(peer: peer)) {
+    case .failed: break
+    case .pair(let pair, _) where allowed.contains(pair): allowed = [pair]
+    case let other: throw Broken(reason: "a load after a swap that failed was answered \(other.kind), and is wrong")
+    }
+    try await setFailingAfterEffect(false)
+    let found = try await load(peer)
+    guard allowed.contains(found) else {
+      throw Broken(reason: "a swap that failed is known to be done or not, and then it is the other way round")
+    }
+    try await expect(found, for: peer, "after a swap failed")
+    if medium.isDurable { try await reopen() }
+    try await expect(found, for: peer, "opened again after a swap failed")
+    // The next case begins where it should.
+    if found != new { try await swap(peer, found, new, "a swap after one that failed") }
   }
 
   /// Expects that one of `pairs` is held, that it stays so when the store is opened again, and that swaps work.

@@ -4,6 +4,7 @@ import ZSSP
 extension StoreConformance {
   /// Loads and look-ups: what is there, and what is not.
   static let rowCases: [StoreConformance] = [
+    // [RAT-2]
     StoreConformance("a peer without a row has the empty pair") { trial in
       for number in 0..<3 { try await trial.expect(.empty, for: Samples.peer(number), "in a new store") }
     },
@@ -14,6 +15,7 @@ extension StoreConformance {
       try await trial.expectUnknown(.empty, "the empty fingerprint, while a pair holds the empty state")
       try await trial.expectUnknown(Samples.state(2).fingerprint, "a fingerprint beside one that is held")
     },
+    // [RAT-3] [RAT-4]
     StoreConformance("what was stored is loaded and found, in both places") { trial in
       let peer = Samples.peer(0)
       let one = RatchetPair(Samples.state(1))

@@ -4,6 +4,7 @@ import ZSSP
 extension StoreConformance {
   /// Compare-and-swap, one after another.
   static let swapCases: [StoreConformance] = [
+    // [RAT-5]
     StoreConformance("a swap that expects something else changes nothing") { trial in
       let peer = Samples.peer(0)
       let new = RatchetPair(Samples.state(9))
@@ -29,6 +30,7 @@ extension StoreConformance {
       }
       try await trial.refuse(Samples.peer(1), held, new, "that expects the row of another peer")
     },
+    // [RAT-7]
     StoreConformance("pairs are compared by fingerprint and chain length, never by key") { trial in
       let peer = Samples.peer(0)
       let (held, new) = (Samples.state(1), RatchetPair(Samples.state(2)))
@@ -62,7 +64,7 @@ extension StoreConformance {
         let new = pair().distinct(of: peer)
         let request =
           Int.random(in: 0...3, using: &random) == 0
-          ? StoreRequest.giveUp(new.state1.fingerprint, peer: peer)
+          ? StoreRequest.revoke(new.state1.fingerprint, peer: peer)
           : .compareAndSwap(peer: peer, expected: expected, new: new)
         let (found, wanted) = (await trial.answer(request), model.answer(request))
         guard found.kind == wanted.kind else {

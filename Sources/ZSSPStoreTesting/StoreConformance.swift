@@ -13,7 +13,7 @@ public struct StoreConformance: Sendable, CustomStringConvertible {
   }
 
   /// All rules.
-  public static let cases = rowCases + swapCases + givenUpCases + concurrencyCases + mediumCases
+  public static let cases = rowCases + swapCases + revocationCases + concurrencyCases + mediumCases
 
   /// The name.
   public var description: String { name }

@@ -29,6 +29,13 @@ public protocol StoreMedium: Sendable {
   ///
   /// - Returns: false if there is no way to make it fail; then the cases about failures are passed over.
   func setFailing(_ isFailing: Bool) async throws -> Bool
+
+  /// Makes each write fail from now on under `store` after it has taken effect, or work again: the medium holds what was
+  /// written, and the store is told that it failed. So it is when a file was renamed and its folder cannot be synced, or
+  /// when the answer of a server is lost.
+  ///
+  /// - Returns: false if there is no way; then the cases about such failures are passed over.
+  func setFailingAfterEffect(_ isFailing: Bool) async throws -> Bool
 }
 
 extension StoreMedium {
@@ -38,4 +45,6 @@ extension StoreMedium {
   public func contents(of store: any RatchetStore) async throws -> [UInt8]? { nil }
   /// False: there is no way.
   public func setFailing(_ isFailing: Bool) async throws -> Bool { false }
+  /// False: there is no way.
+  public func setFailingAfterEffect(_ isFailing: Bool) async throws -> Bool { false }
 }

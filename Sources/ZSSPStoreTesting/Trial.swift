@@ -38,7 +38,7 @@ actor Trial {
 
   nonisolated func load(_ peer: PublicKey) async throws -> RatchetPair {
     let answer = await answer(.load(peer: peer))
-    guard case .pair(let pair) = answer else { throw Broken(reason: "a load was answered \(answer.kind)") }
+    guard case .pair(let pair, _) = answer else { throw Broken(reason: "a load was answered \(answer.kind)") }
     return pair
   }
 

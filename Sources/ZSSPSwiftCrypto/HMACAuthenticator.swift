@@ -17,6 +17,13 @@ struct HMACAuthenticator: MessageAuthenticator {
   func authenticationCode(for message: RawSpan) -> Secret {
     var authenticator = keyed
     message.withUnsafeBytes { authenticator.update(data: $0) }
-    return Secret(copying: authenticator.finalize())
+    let code = Secret(copying: authenticator.finalize())
+    // swift-crypto frees a hash with the end of the message in it, which for KBKDF is a chaining key. Another block takes its
+    // place there, whatever the message's size.
+    Self.block.withUnsafeBytes { authenticator.update(data: $0) }
+    return code
   }
+
+  /// A block of SHA-512.
+  private static let block = [UInt8](repeating: 0, count: 128)
 }

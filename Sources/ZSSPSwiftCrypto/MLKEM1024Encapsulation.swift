@@ -37,6 +37,7 @@ final class MLKEM1024DecapsulationKey: DecapsulationKey {
   }
 }
 
+// [PRIM-6]
 func mlkem1024Encapsulate(to encapsulationKey: RawSpan, for algorithm: ZSSP.KEM) throws(CryptoFailure) -> Encapsulation
 {
   let result = try? encapsulationKey.withUnsafeBytes {
@@ -55,6 +56,7 @@ private func sharedSecret(of secret: SymmetricKey, _ ciphertext: RawSpan, for al
   }
 }
 
+// [PRIM-9]
 /// What a third-round Kyber1024 makes of an ML-KEM-1024 secret: `SHAKE256(k || SHA3-256(ct))[0..<32]` (section 1).
 ///
 /// FIPS 203 left out this last hash, and took another for implicit rejection. A rejected `k` is unpredictable without

@@ -33,6 +33,7 @@ final class P384AgreementKey: AgreementPrivateKey {
     }
   }
 
+  // [PRIM-5]
   func sharedSecret(with publicKey: any AgreementPublicKey) throws(CryptoFailure) -> Secret {
     // A key that another provider decoded is decoded again here.
     let peer = if let own = publicKey as? P384PublicKey { own } else { try P384PublicKey(publicKey.encoded) }
@@ -45,6 +46,7 @@ final class P384AgreementKey: AgreementPrivateKey {
   }
 }
 
+// [PRIM-7]
 /// A decoded P-384 public key.
 final class P384PublicKey: AgreementPublicKey {
   let encoded: PublicKey

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import ZSSP
+package import ZSSP
 
 /// SHAKE256 and SHA3-256 (FIPS 202), the sponges over Keccak-f[1600] with a capacity of 512 bits.
 ///
 /// Plain rather than fast: a key exchange hashes one block. Nothing here branches on, or indexes by, what is absorbed,
 /// nothing is allocated, and the state is wiped.
-enum Keccak {
+package enum Keccak {
   /// SHAKE256 (section 6.2) of `first || second`, as many bytes as `output` holds.
   static func shake256(_ first: RawSpan, _ second: RawSpan, into output: inout MutableRawSpan) {
     sponge(first, second, suffix: 0x1f, into: &output)
+  }
+
+  /// SHAKE256 of `first || second`, `count` bytes.
+  package static func shake256(_ first: RawSpan, _ second: RawSpan, count: Int) -> Secret {
+    Secret(count: count) { shake256(first, second, into: &$0) }
   }
 
   /// SHA3-256 (section 6.1) of `first || second`, 32 bytes. Here for the tests, which hold it against a known SHA3-256:

@@ -36,6 +36,7 @@ public struct SwiftCryptoProvider: CryptoProvider {
     }
   }
 
+  // [PRIM-1]
   /// SHA-512 (FIPS 180-4) of `first || second`.
   public func hash(_ first: RawSpan, _ second: RawSpan) -> ZSSP.Digest {
     var hasher = SHA512()
@@ -47,6 +48,7 @@ public struct SwiftCryptoProvider: CryptoProvider {
     }
   }
 
+  // [PRIM-2]
   /// HMAC-SHA-512 (FIPS 198-1) under `key`, which may be empty.
   public func authenticator(key: RawSpan) -> any MessageAuthenticator { HMACAuthenticator(key: key) }
 
@@ -75,11 +77,26 @@ public struct SwiftCryptoProvider: CryptoProvider {
     try mlkem1024Encapsulate(to: encapsulationKey, for: algorithm)
   }
 
+  // [PRIM-3]
   /// AES-256-GCM under `key`, which must be 32 bytes.
   public func packetKey(_ key: Secret) -> any PacketKey { GCMPacketKey(key) }
 
+  // [PRIM-4]
   /// AES-256 on single blocks under `key`, which must be 32 bytes.
   public func headerKey(_ key: Secret) -> any HeaderKey { BlockHeaderKey(key) }
+
+  /// Checks every function against known answers, and new keys for consistency; SHAKE256 and ML-KEM-1024 under a known
+  /// seed besides.
+  ///
+  /// - Throws: `SelfTestFailure` with the first function that failed.
+  public func selfTest() throws(SelfTestFailure) {
+    try SelfTest(self).run()
+    try SelfTest.require(SelfTest.isSHAKE256(Keccak.shake256(_:_:count:)), .shake256, of: self)
+    let decapsulates = SelfTest.decapsulates(self) { seed, algorithm in
+      try? MLKEM1024DecapsulationKey(seed: seed, for: algorithm)
+    }
+    try SelfTest.require(decapsulates, .decapsulation, of: self)
+  }
 }
 
 extension CryptoProvider where Self == SwiftCryptoProvider {

@@ -12,11 +12,13 @@ package struct ChallengeIssuer: Sendable {
   /// A salt and the counters that were redeemed under it.
   private struct Epoch: Sendable {
     let salt: Secret
+    // [DEC-49]
     var redeemed: Set<UInt64> = []
   }
 
+  // [DEC-50]
   /// At so many redeemed challenges the salt is rotated early. At 4 ms of an attacker's time each, a core needs minutes.
-  private static let redeemedLimit = 1 << 16
+  package static let redeemedLimit = 1 << 16
 
   private var current: Epoch
   private var previous: Epoch?
@@ -35,6 +37,7 @@ package struct ChallengeIssuer: Sendable {
   ) -> ChallengeResponse {
     rotateIfDue(provider, at: now)
     defer { nextCounter &+= 1 }
+    // [CHAL-7]
     return Self.mark(nextCounter, source, current.salt, provider).with(proof: proof)
   }
 
@@ -42,9 +45,12 @@ package struct ChallengeIssuer: Sendable {
   package mutating func redeem(
     _ response: ChallengeResponse, from source: Address, provider: any CryptoProvider, at now: Instant
   ) -> Bool {
+    // [CHAL-5]
     guard ProofOfWork.holds(response, provider: provider) else { return false }
     rotateIfDue(provider, at: now)
+    // [CHAL-4]
     if Self.isMarked(response, source, current.salt, provider) {
+      // [CHAL-3] [CHAL-6]
       return current.redeemed.insert(response.counter).inserted
     }
     guard let salt = previous?.salt, Self.isMarked(response, source, salt, provider) else { return false }
@@ -56,6 +62,7 @@ package struct ChallengeIssuer: Sendable {
       rotation = now.advanced(by: Self.saltLifetime)
       return
     }
+    // [DEC-50]
     guard due <= now || current.redeemed.count >= Self.redeemedLimit else { return }
     // After a long silence even the current salt is too old to be the previous one. After a short one it is good for what is
     // left of its second lifetime, which does not begin anew.
@@ -70,6 +77,7 @@ package struct ChallengeIssuer: Sendable {
     _ counter: UInt64, _ source: Address, _ salt: Secret, _ provider: any CryptoProvider
   ) -> ChallengeResponse {
     let input = (0..<8).map { UInt8(truncatingIfNeeded: counter >> (56 - 8 * $0)) } + source.bytes
+    // [CHAL-9]
     let digest = provider.hash(input.rawBytes, salt.bytes)
     return ChallengeResponse(counter: counter, mac: digest.bytes, proof: 0)
   }

@@ -17,6 +17,7 @@ package struct ChallengeResponse: Sendable, Hashable {
     (self.counter, self.macHigh, self.macLow, self.proof) = (counter, macHigh, macLow, proof)
   }
 
+  // [CHAL-2]
   /// The first Hello's: zeros, and a random `proof` that a challenge must repeat.
   package static func unchallenged(proof: UInt64) -> ChallengeResponse {
     ChallengeResponse(counter: 0, 0, 0, proof: proof)
@@ -25,6 +26,7 @@ package struct ChallengeResponse: Sendable, Hashable {
   /// Whether this claims to answer a challenge.
   var isAnswer: Bool { macHigh | macLow != 0 }
 
+  // [CHAL-1]
   /// Reads 32 bytes.
   package init(_ bytes: RawSpan) {
     self.init(
@@ -37,6 +39,7 @@ package struct ChallengeResponse: Sendable, Hashable {
     ChallengeResponse(counter: counter, macHigh, macLow, proof: proof)
   }
 
+  // [CHAL-1]
   /// Writes 32 bytes.
   package func write(to bytes: inout MutableRawSpan) {
     bytes.store(counter, at: 0)

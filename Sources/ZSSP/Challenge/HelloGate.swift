@@ -1,12 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Decides, Hello by Hello, what the policy comes to. Its memory is fixed.
+/// Admission control for Hellos: applies the policy, and queues those that it cannot read yet. Its
+/// memory is bounded.
 struct HelloGate: Sendable {
-  /// What to do with a Hello.
+  /// The budget that a Hello's work is charged to.
+  enum Allowance: Sendable {
+    /// None: the policy has no budget.
+    case unlimited
+    /// ``HelloBudget/unchallenged``.
+    case unchallenged
+    /// ``HelloBudget/challenged``.
+    case challenged
+  }
+
+  /// The decision on a Hello.
   enum Verdict: Hashable {
-    case admit
+    /// It is to be read now.
+    case read(Allowance)
+    /// It is in the queue; `evicting` tells whether another one lost its place to it.
+    case wait(evicting: Bool)
     case challenge
-    case drop
+    case drop(DropReason)
   }
 
   private static let columns = 1024
@@ -14,59 +28,202 @@ struct HelloGate: Sendable {
   var policy: HelloPolicy
   /// Challenging would break silence (π1).
   private let isSilent: Bool
-  private var unchallenged = RateLimiter()
-  private var challenged = RateLimiter()
-  /// Limiters for hosts, two for each, in places that a secret hash picks: who shares one of them with a busy host
-  /// still has the other. Made at the first Hello.
-  private var sources: [RateLimiter] = []
+  /// The most items of work on Hellos that may be under way.
+  private let workLimit: Int
+  /// Items of work on Hellos that are under way.
+  private(set) var work = 0
+  private var unchallenged = TimeBudget()
+  private var challenged = TimeBudget()
+  /// Limits on the X3 beyond the first of each handshake, which are charged above as well: a
+  /// quarter of either share, so that they do not keep Hellos out.
+  private var unchallengedBodies = TimeBudget()
+  private var challengedBodies = TimeBudget()
+  private var queue: HelloQueue
+  /// Limiters for hosts, two for each, at indices that a secret hash picks: a host that shares one
+  /// of them with a busy host still has the other. Allocated with the first Hello.
+  private var sources: [TokenBucket] = []
   private let salt: Secret
 
-  init(policy: HelloPolicy, isSilent: Bool, salt: Secret) {
+  /// - Parameters:
+  ///   - workLimit: items of work on Hellos that may be under way at once.
+  ///   - patience: how long a Hello waits for its turn at most.
+  init(policy: HelloPolicy, isSilent: Bool, workLimit: Int, patience: Duration, salt: Secret) {
     self.policy = policy
     self.isSilent = isSilent
+    self.workLimit = workLimit
     self.salt = salt
+    queue = HelloQueue(patience: patience)
   }
 
-  /// Judges a Hello.
+  /// The number of Hellos in the queue.
+  var waiting: Int { queue.count }
+
+  /// Decides on a Hello. One that is to be read is charged.
   ///
-  /// - Parameters:
-  ///   - response: what the Hello brings. It is redeemed with `issuer` only when that decides.
-  mutating func judge(
-    _ response: ChallengeResponse, from source: Address, _ issuer: inout ChallengeIssuer,
-    provider: any CryptoProvider, at now: Instant
+  /// - Parameter issuer: redeems the Hello's answer to a challenge exactly when the Hello joins the queue. So an
+  ///   answer that finds no place can be sent again, and one that was redeemed gains nothing.
+  mutating func admit(
+    _ hello: [UInt8], from source: Address, _ issuer: inout ChallengeIssuer, provider: any CryptoProvider,
+    at now: Instant
   ) -> Verdict {
-    func redeem() -> Bool { issuer.redeem(response, from: source, provider: provider, at: now) }
+    let response = ChallengeResponse(hello.rawBytes.extracting(PacketSize.helloWithoutChallenge..<PacketSize.hello))
+    var budget: HelloBudget?
+    // [CHAL-13]
     switch policy {
-    case .allow: return .admit
-    case .drop: return .drop
-    case .challenge: return redeem() ? .admit : .challenge
-    case .automatic(let budget):
-      if sources.isEmpty { sources = Array(repeating: RateLimiter(), count: 2 * Self.columns) }
-      let places = places(source, provider)
-      let sourceAdmits = places.contains { sources[$0].admits(budget.perSource, at: now) }
-      if sourceAdmits, unchallenged.admits(budget.unchallenged, at: now) {
-        unchallenged.count(budget.unchallenged, at: now)
-        for place in places { sources[place].count(budget.perSource, at: now) }
-        return .admit
-      }
-      guard !isSilent else { return .drop }
-      guard response.isAnswer else { return .challenge }
-      // Checked before the answer is redeemed, so that one that comes at a bad moment can come again.
-      guard sourceAdmits, challenged.admits(budget.challenged, at: now) else { return .drop }
-      guard redeem() else { return .challenge }
-      challenged.count(budget.challenged, at: now)
-      for place in places { sources[place].count(budget.perSource, at: now) }
-      return .admit
+    case .allow: return .read(.unlimited)
+    case .drop: return .drop(.overBudget)
+    case .challenge: break
+    case .automatic(let given): budget = given
+    }
+    // [CHAL-14] [DEC-56]
+    let mayChallenge = budget == nil || !isSilent
+    // A repeat of a waiting Hello costs no hash. Without challenges, any Hello from its address
+    // counts as one.
+    // [DEC-58]
+    if queue.holds(source), response.isAnswer || !mayChallenge { return .drop(.busy) }
+    // [DEC-52]
+    if let budget, takeUnchallenged(budget, from: source, provider, at: now) { return .read(.unchallenged) }
+    // [DEC-56]
+    guard mayChallenge else { return enqueue(hello, from: source, at: now) { true } }
+    // [CHAL-7]
+    guard response.isAnswer else { return .challenge }
+    // [DEC-51]
+    return enqueue(hello, from: source, at: now) {
+      issuer.redeem(response, from: source, provider: provider, at: now)
     }
   }
 
-  /// The two limiters of a host. Its port does not matter, and of an IPv6 address only the first 64 bits: a host has
-  /// all the others for the asking.
+  /// Removes the Hello whose turn it is from the queue and charges it; nil if there is no time for
+  /// it at `now`.
+  mutating func next(at now: Instant) -> HelloQueue.Item? {
+    // [DEC-54]
+    guard hasRoomForWork, let turn = nextTurn, turn <= now, let item = queue.next() else { return nil }
+    charge(HelloBudget.assumedTime, to: .challenged, at: now)
+    return item
+  }
+
+  /// Removes Hellos that have waited too long.
+  ///
+  /// - Returns: how many.
+  mutating func expire(at now: Instant) -> Int { queue.expire(at: now) }
+
+  /// True if one more item of work may begin.
+  var hasRoomForWork: Bool { work < workLimit }
+
+  /// When the first Hello expires; nil if none waits.
+  var nextExpiry: Instant? { queue.nextExpiry }
+
+  /// When a Hello can be read, or expires; nil if none waits. At the limit of work under way, the
+  /// end of an item brings the next turn.
+  var nextDeadline: Instant? {
+    guard let expiry = queue.nextExpiry, hasRoomForWork, let turn = nextTurn else { return queue.nextExpiry }
+    return min(expiry, turn)
+  }
+
+  /// Counts the beginning of an item of work.
+  mutating func workBegan() { work += 1 }
+
+  /// Counts the end of an item of work, done or not.
+  mutating func workEnded() { work -= 1 }
+
+  /// Charges time to a budget; a negative time is a refund.
+  ///
+  /// - Parameter isBody: whether the work is that on an X3 beyond the first of its handshake.
+  mutating func charge(_ time: Duration, to allowance: Allowance, isBody: Bool = false, at now: Instant) {
+    guard let share = share(of: allowance) else { return }
+    change(allowance, isBody: isBody) { budget, divisor in budget.charge(time, share / divisor, at: now) }
+  }
+
+  /// Takes back time that was charged for work that is not done.
+  mutating func refund(_ time: Duration, to allowance: Allowance, isBody: Bool = false) {
+    guard let share = share(of: allowance) else { return }
+    change(allowance, isBody: isBody) { budget, divisor in budget.refund(time, share / divisor) }
+  }
+
+  /// Charges for one more X3 of a handshake, if there is time for it.
+  ///
+  /// - Returns: whether there is.
+  // [DEC-79]
+  mutating func takeBody(_ time: Duration, from allowance: Allowance, at now: Instant) -> Bool {
+    guard let share = share(of: allowance) else { return true }
+    let bodies = allowance == .unchallenged ? unchallengedBodies : challengedBodies
+    guard bodies.admits(share / Self.bodyDivisor, at: now) else { return false }
+    charge(time, to: allowance, isBody: true, at: now)
+    return true
+  }
+
+  private static let bodyDivisor = 4
+
+  /// Changes the budget of an allowance, and that of its X3 if it is one.
+  private mutating func change(
+    _ allowance: Allowance, isBody: Bool, _ change: (inout TimeBudget, _ divisor: Int) -> Void
+  ) {
+    if allowance == .unchallenged {
+      change(&unchallenged, 1)
+      if isBody { change(&unchallengedBodies, Self.bodyDivisor) }
+    } else {
+      change(&challenged, 1)
+      if isBody { change(&challengedBodies, Self.bodyDivisor) }
+    }
+  }
+
+  /// The time per second of an allowance; nil if the policy has no budget for it.
+  private func share(of allowance: Allowance) -> Duration? {
+    switch allowance {
+    case .unlimited: return nil
+    case .unchallenged:
+      guard case .automatic(let budget) = policy else { return nil }
+      return budget.unchallenged
+    case .challenged: return turnBudget?.challenged
+    }
+  }
+
+  /// The budget of queued Hellos; nil if the policy has none.
+  private var turnBudget: HelloBudget? {
+    switch policy {
+    case .allow, .drop: nil
+    // [DEC-57]
+    case .challenge: HelloBudget()
+    case .automatic(let budget): budget
+    }
+  }
+
+  /// When there is time for the next queued Hello; nil if there never is.
+  private var nextTurn: Instant? {
+    if case .allow = policy { return Instant(nanoseconds: .min) }
+    return turnBudget.flatMap { challenged.admission($0.challenged) }
+  }
+
+  /// Charges a Hello as one without a challenge, if there is time for it and its host is within its
+  /// limit.
+  ///
+  /// - Returns: whether it did.
+  private mutating func takeUnchallenged(
+    _ budget: HelloBudget, from source: Address, _ provider: any CryptoProvider, at now: Instant
+  ) -> Bool {
+    // [DEC-53]
+    guard hasRoomForWork, unchallenged.admits(budget.unchallenged, at: now), budget.perSource > 0 else { return false }
+    if sources.isEmpty { sources = Array(repeating: TokenBucket(), count: 2 * Self.columns) }
+    let rate = TokenBucket.Rate(perSecond: budget.perSource)
+    let taken = places(source, provider).map { sources[$0].take(rate, at: now) }
+    guard taken.contains(true) else { return false }
+    // [DEC-55]
+    charge(HelloBudget.assumedTime, to: .unchallenged, at: now)
+    return true
+  }
+
+  private mutating func enqueue(
+    _ hello: [UInt8], from source: Address, at now: Instant, if isEarned: () -> Bool
+  ) -> Verdict {
+    // [DEC-61]
+    guard queue.hasRoom(for: source) else { return .drop(.overBudget) }
+    guard isEarned() else { return .challenge }
+    return .wait(evicting: queue.append(hello, from: source, at: now))
+  }
+
+  /// Returns the indices of a host's two limiters.
   private func places(_ source: Address, _ provider: any CryptoProvider) -> [Int] {
-    let host =
-      source.family == .ipv6
-      ? Address(ipv6: source.high, 0, port: 0) : Address(ipv4: UInt32(truncatingIfNeeded: source.low), port: 0)
-    let bytes = host.bytes
+    let bytes = HelloSource(source).host.bytes
     let digest = provider.hash(bytes.rawBytes, salt.bytes)
     let word = digest.bytes.load(UInt32.self, at: 0)
     return [Int(word) % Self.columns, Self.columns + Int(word >> 16) % Self.columns]

@@ -2,6 +2,7 @@
 
 /// The proof of work in front of a Hello (section 8): the first 13 bits of `HASH(response)` are zero.
 package enum ProofOfWork {
+  // [CHAL-5]
   /// How many leading bits are zero; 8,192 hashes to find on average, one to check.
   package static let difficulty = 13
 
@@ -20,6 +21,7 @@ package enum ProofOfWork {
     while true {
       let response = challenge.with(proof: proof)
       if holds(response, &bytes, provider) { return response }
+      // [CHAL-11]
       proof &+= 1
     }
   }

@@ -12,37 +12,51 @@ public protocol CryptoProvider: Sendable {
   /// Fills `bytes` with output of a cryptographically secure generator.
   func fillRandom(_ bytes: inout MutableRawSpan)
 
+  // [PRIM-1]
   /// SHA-512 (FIPS 180-4) of `first || second`. Proof of work calls it thousands of times: it should not allocate, and
   /// must not more than a hasher that is gone when it returns.
   func hash(_ first: RawSpan, _ second: RawSpan) -> Digest
 
+  // [PRIM-2]
   /// HMAC-SHA-512 (FIPS 198-1) under `key`, to be used for several messages. The key may be empty.
   func authenticator(key: RawSpan) -> any MessageAuthenticator
 
+  // [PRIM-5]
   /// A new ephemeral P-384 key. Its 48 private bytes are drawn with ``fillRandom(_:)``, and drawn again if refused.
   func generateAgreementKey() -> any AgreementPrivateKey
 
   /// The P-384 private key of 48 big-endian bytes, refused if it is zero or not below the group order.
   func agreementKey(privateBytes: RawSpan) throws(CryptoFailure) -> any AgreementPrivateKey
 
+  // [PRIM-7]
   /// Decodes a public key and checks that it is a point of the curve. Keep the result: decoding costs a square root.
   func agreementPublicKey(_ key: PublicKey) throws(CryptoFailure) -> any AgreementPublicKey
 
+  // [PRIM-6]
   /// A new ephemeral key for key encapsulation.
   func generateEncapsulationKey(for algorithm: KEM) -> any DecapsulationKey
 
+  // [PRIM-8]
   /// Makes a shared secret for the holder of the private part of `encapsulationKey` (1568 bytes). An encoding that
   /// FIPS 203 section 7.2 refuses is refused.
   func encapsulate(to encapsulationKey: RawSpan, for algorithm: KEM) throws(CryptoFailure) -> Encapsulation
 
+  // [PRIM-3]
   /// AES-256-GCM under `key` (32 bytes), made once and used for many packets on one thread.
   func packetKey(_ key: Secret) -> any PacketKey
 
+  // [PRIM-4]
   /// AES-256 on single blocks under `key` (32 bytes), made once and used for many packets on one thread.
   func headerKey(_ key: Secret) -> any HeaderKey
 
   /// For how many sessions an endpoint keeps keys expanded at once, where ``Settings/expandedKeys`` does not say; greater than 0.
   var usualExpandedKeys: Int { get }
+
+  /// Checks every function against known answers, and new keys for consistency. A provider checks
+  /// functions of its own that are not in this protocol as well.
+  ///
+  /// - Throws: ``SelfTestFailure`` with the first function that failed.
+  func selfTest() throws(SelfTestFailure)
 }
 
 extension CryptoProvider {

@@ -58,4 +58,10 @@ extension DerivedProvider {
 
   /// The base's AES-256 on single blocks under `key`, which must be 32 bytes.
   public func headerKey(_ key: Secret) -> any HeaderKey { base.headerKey(key) }
+
+  /// Runs the self test of the base, and then tests every function of this provider.
+  public func selfTest() throws(SelfTestFailure) {
+    try base.selfTest()
+    try SelfTest(self).run()
+  }
 }

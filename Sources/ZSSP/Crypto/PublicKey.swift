@@ -49,8 +49,3 @@ extension PublicKey: Hashable, Comparable {
     for index in storage.indices { hasher.combine(storage[index]) }
   }
 }
-
-extension PublicKey: CustomStringConvertible {
-  /// The encoding in hexadecimal digits, 98 of them.
-  public var description: String { bytes.hexadecimal }
-}

@@ -24,7 +24,7 @@ public enum DropReason: Int, Sendable, Hashable, CaseIterable {
   case unknownRatchet
   /// A previous packet of the same handshake is still being worked on, or too many handshakes are.
   case busy
-  /// A half-open handshake made room for a newer one.
+  /// A half-open handshake made room for a newer one, or a Hello that waited for its turn did.
   case evicted
   /// A handshake that the application was asked about took too long. Not counted: no packet is dropped.
   case handshakeTimeout
@@ -36,10 +36,19 @@ public enum DropReason: Int, Sendable, Hashable, CaseIterable {
   case ratchetConflict
   /// A Hello that the policy does not let in without a proof of work. The challenge is on its way.
   case challenged
-  /// A Hello that the policy does not let in.
+  /// A Hello that the policy does not let in, or an X3 beyond the first of its handshake for which
+  /// the ``HelloBudget`` has no time. The sender of X3 sends it again.
   case overBudget
+  /// A Hello that waited for its turn in vain.
+  case queueTimeout
   /// The peer opened a session while this side opened one to it, and this side's goes on.
   case superseded
   /// A challenge that answers no Hello of ours.
   case unexpectedChallenge
+  /// A K1 or K2 that comes sooner after another than ``Settings/rekeyBurst`` and
+  /// ``Settings/rekeyRefill`` allow. The peer sends it again.
+  case rekeyTooSoon
+  /// An incomplete packet made room for a newer one because the endpoint holds
+  /// ``Settings/totalReassemblyBytes``.
+  case reassemblyEvicted
 }

@@ -22,13 +22,15 @@ extension Endpoint {
   public mutating func prefetch(_ ids: Span<SessionID>) {
     let count = min(ids.count, Self.prefetchedAtOnce)
     var read: UInt64 = 0
-    for index in 0..<count { read &+= sessions.peek(ids[index]) { $0.prefetch() } &+ sessions.prefetchHead(ids[index]) }
-    read &+= expandedKeys.prefetchNext(count) { $0.prefetch() }
-    for index in 0..<count { read &+= sessions.peek(ids[index]) { $0.prefetchKeys() } }
-    read &+= expandedKeys.prefetchNext(count) { $0.prefetchKeys() }
-    for index in 0..<count { read &+= sessions.peek(ids[index]) { $0.prefetchSecrets() } }
+    for index in 0..<count {
+      read &+= peers.sessions.peek(ids[index]) { $0.core.prefetch() } &+ peers.sessions.prefetchHead(ids[index])
+    }
+    read &+= memory.keys.prefetchNext(count) { $0.core.prefetch() }
+    for index in 0..<count { read &+= peers.sessions.peek(ids[index]) { $0.core.keys.prefetchKeys() } }
+    read &+= memory.keys.prefetchNext(count) { $0.core.keys.prefetchKeys() }
+    for index in 0..<count { read &+= peers.sessions.peek(ids[index]) { $0.core.keys.prefetchSecrets() } }
     // A read whose result goes nowhere would not be done.
-    prefetched &+= read
+    memory.keys.keep(read: read)
   }
 }
 
@@ -45,42 +47,5 @@ extension SessionTable {
   fileprivate func prefetchHead(_ id: SessionID) -> UInt64 {
     // Every object begins with a word that is always there; what it says goes nowhere.
     unsafe place(id).map { unsafe UInt64(truncatingIfNeeded: $0.toOpaque().load(as: UInt.self)) } ?? 0
-  }
-}
-
-extension ExpandedKeys {
-  /// What `body` reads of the sessions that will lose their expanded keys next, if as many new ones come.
-  @inline(__always)
-  fileprivate func prefetchNext(_ count: Int, _ body: (Session) -> UInt64) -> UInt64 {
-    var read: UInt64 = 0
-    for place in next(count) { read &+= unsafe holder(place)._withUnsafeGuaranteedRef(body) }
-    return read
-  }
-}
-
-extension Session {
-  /// Reads from the lines that have what a data packet needs.
-  @inline(__always)
-  fileprivate func prefetch() -> UInt64 {
-    sendCounter &+ UInt64(address.port) &+ statistics.messagesReceived &+ statistics.rekeys
-  }
-
-  /// Has the expanded keys fetched, or reads from what they are made of.
-  @inline(__always)
-  fileprivate func prefetchKeys() -> UInt64 {
-    if sendPath != nil {
-      sendPath?.prefetch()
-      return 0
-    }
-    let headers = headerKeys?.prefetch() ?? 0
-    guard let currentKey else { return headers }
-    return unsafe headers &+ Unmanaged.passUnretained(currentKey)._withUnsafeGuaranteedRef { $0.prefetch() }
-  }
-
-  /// Reads from the secrets of the key for sending.
-  @inline(__always)
-  fileprivate func prefetchSecrets() -> UInt64 {
-    guard sendPath == nil, let currentKey else { return 0 }
-    return unsafe Unmanaged.passUnretained(currentKey)._withUnsafeGuaranteedRef { $0.prefetchSecrets() }
   }
 }

@@ -40,76 +40,28 @@ extension Endpoint {
   public mutating func send(
     on id: SessionID, at now: Instant, _ body: (inout SendRun) throws(SendError) -> Void
   ) throws(SendError) {
-    guard let session = sessions[id] else { throw .unknownSession }
-    guard let path = takeSendPath(session, at: now) else { throw .notEstablished }
-    var run = SendRun(path, session, configuration.settings)
+    guard let session = peers[id] else { throw .unknownSession }
+    // [CTRL-6]
+    guard let path = session.takeSendContext(surroundings.configuration.provider) else { throw .notEstablished }
+    memory.keys.use(session, at: now)
+    var run = SendRun(path, session, surroundings.configuration.settings)
     swap(&run.outbox, &outbox)
-    swap(&run.scratch, &scratch)
-    let sentBefore = run.outbox.tally
+    let before = run.outbox.tally
     var failure: SendError?
     do { try body(&run) } catch { failure = error }
     run.protectHeaders()
     swap(&run.outbox, &outbox)
-    swap(&run.scratch, &scratch)
-    session.sendCounter = run.counter
-    let isUsedUp = run.uses >= configuration.settings.rekeyUses
-    countSent(since: sentBefore)
-    statistics.messagesSent += UInt64(run.count)
-    session.statistics.messagesSent += UInt64(run.count)
-    session.statistics.bytesSent += UInt64(run.byteCount)
-    session.sendPath = run.finish()
-    if isUsedUp { rekeyByUse(session, at: now) }
+    journal.countSent(before, outbox.tally)
+    journal.countMessagesSent(run.count)
+    let (isUsedUp, counter) = (run.uses >= surroundings.configuration.settings.rekeyUses, run.counter)
+    let (messages, bytes) = (run.count, run.byteCount)
+    session.giveBack(run.finish(), counter: counter, messages: messages, bytes: bytes)
+    // The key was used so often that it is time for another (section 4).
+    // [CTR-11]
+    if isUsedUp, session.canBeginRekey { beginRekey(session, at: now) }
     if let failure {
       if failure == .keyExhausted { end(session, .keyExhausted) }
       throw failure
     }
-  }
-
-  /// The key was used so often that it is time for another (section 4).
-  private mutating func rekeyByUse(_ session: Session, at now: Instant) {
-    guard case .s2 = session.state, session.pending == nil else { return }
-    beginRekey(session, at: now)
-    schedule(session)
-  }
-
-  /// Sends a control packet, C1, C2, K1 or K2, under the kek of `key`. It always fits into one datagram.
-  mutating func sendControl(
-    _ type: PacketType, _ body: [UInt8] = [], on session: Session, under key: SessionKey?
-  ) {
-    guard let key, let headerKey = headerSendingKey(session), let counter = takeCounter(session, key) else { return }
-    var packet = [UInt8](repeating: 0, count: body.count + PacketSize.tag)
-    let exchangeKey = key.makeExchangeSendingKey(provider)
-    packet.withMutableBytes {
-      exchangeKey.seal(body.rawBytes, nonce: Nonce(type, counter), authenticating: RawSpan(), into: &$0)
-    }
-    sendFragments(of: packet.rawBytes, type, counter, to: session.address, key.remoteID, under: headerKey)
-  }
-
-  /// Takes the next counter for a use of `key`. Nil, and the end of the session, when the key may not be used again
-  /// (section 4). A counter is never taken twice, whatever becomes of the packet.
-  private mutating func takeCounter(_ session: Session, _ key: SessionKey) -> UInt64? {
-    guard session.uses(of: key) < settings.keyUseLimit else {
-      end(session, .keyExhausted)
-      return nil
-    }
-    defer { session.sendCounter += 1 }
-    return session.sendCounter
-  }
-
-  /// Cuts a packet into datagrams (section 5). Without a header key they go unprotected, as X1 and challenges do.
-  mutating func sendFragments(
-    of packet: RawSpan, _ type: PacketType, _ counter: UInt64, to address: Address, _ keyID: KeyID,
-    under headerKey: (any HeaderKey)?
-  ) {
-    let sentBefore = outbox.tally
-    outbox.append(
-      fragmentsOf: packet, type, counter, to: address, keyID, under: headerKey, mtu: configuration.settings.mtu)
-    countSent(since: sentBefore)
-  }
-
-  private mutating func countSent(since before: DatagramBatch.Tally) {
-    let now = outbox.tally
-    statistics.datagramsSent += UInt64(now.datagrams - before.datagrams)
-    statistics.bytesSent += UInt64(now.bytes - before.bytes)
   }
 }

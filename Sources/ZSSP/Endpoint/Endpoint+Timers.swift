@@ -7,61 +7,35 @@ extension Endpoint {
       if let session = timed as? Session {
         sessionDue(session, at: now)
       } else if let handshake = timed as? HalfOpenHandshake {
-        halfOpenDue(handshake, at: now)
+        handshakeDue(handshake, at: now)
       }
     }
-    expandedKeys.sweep(at: now)
-    for _ in 0..<hellos.expire(at: now) { drop(.reassemblyTimeout) }
-  }
-
-  /// Puts the session's next deadline into the queue. Every change of a session ends with this.
-  mutating func schedule(_ session: Session) {
-    guard sessions[session.id] === session else { return }
-    timers.set(session, to: session.nextDeadline)
+    memory.keys.sweep(at: now)
+    let expired = hellos.expire(at: now)
+    for _ in 0..<expired.incomplete { journal.drop(.reassemblyTimeout) }
+    for _ in 0..<expired.waiting { journal.drop(.queueTimeout) }
+    readWaitingHellos(at: now)
   }
 
   private mutating func sessionDue(_ session: Session, at now: Instant) {
-    for _ in 0..<session.reassembly.expire(at: now) { drop(.reassemblyTimeout) }
-    if session.pendingDeadline <= now { forgetRequest(of: session) }
-    if session.stateDeadline <= now {
-      stateDue(session, at: now)
-    } else if session.resendDeadline <= now {
-      session.resendDeadline = now.advanced(by: settings.resendInterval)
-      resend(session, at: now)
-    }
-    schedule(session)
+    dropExpired(of: session, at: now)
+    perform(session.erasePreviousKey(at: now) + session.giveUpAnswer(at: now), for: session, at: now)
+    let actions = session.stateDue(surroundings, at: now) { keyIDs.draw(for: .session(session), provider) }
+    perform(actions, for: session, at: now)
   }
 
-  /// The timeout column of section 11.
-  private mutating func stateDue(_ session: Session, at now: Instant) {
-    switch session.state {
-    case .a1: restart(session, .timeout, at: now)
-    case .a3: restart(session, .notConfirmed, at: now)
-    case .s1: end(session, .notConfirmed)
-    case .s2: beginRekey(session, at: now)
-    case .r1, .r2: end(session, .rekeyTimeout)
+  private mutating func handshakeDue(_ handshake: HalfOpenHandshake, at now: Instant) {
+    // [TIME-3]
+    if handshake.expiry <= now {
+      perform(handshake.expired(settings, at: now), for: handshake, at: now)
+    } else {
+      dropExpired(of: handshake, at: now)
     }
-  }
-
-  /// The resend column of section 11.
-  private mutating func resend(_ session: Session, at now: Instant) {
-    switch session.state {
-    case .a1(.loading): if session.pending == nil { loadRatchet(session) }
-    case .a1(.computing), .s2: break
-    case .a1(.sent(let hello)): sendHello(session, hello)
-    case .a3(let completion): sendCompletion(session, completion)
-    case .s1: sendControl(.keyConfirm, on: session, under: session.currentKey)
-    case .r1(let initiation): sendControl(.rekeyInit, initiation.packet, on: session, under: session.currentKey)
-    case .r2(let answer): sendControl(.rekeyComplete, answer, on: session, under: session.currentKey)
-    }
-  }
-
-  private mutating func halfOpenDue(_ handshake: HalfOpenHandshake, at now: Instant) {
-    guard handshake.expiry > now else {
-      withdraw(handshake, .handshakeTimeout)
-      return remove(handshake)
-    }
-    for _ in 0..<handshake.reassembly.expire(at: now) { drop(.reassemblyTimeout) }
+    guard hellos.contains(handshake) else { return }
     timers.set(handshake, to: handshake.nextDeadline)
+  }
+
+  private mutating func dropExpired(of holder: some ReassemblyHolder, at now: Instant) {
+    for _ in 0..<memory.packets.drop(of: holder, { $0.expire(at: now) }) { journal.drop(.reassemblyTimeout) }
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// [TIME-14]
 /// A peer of the protocol, driven from outside: no I/O, no clock, no threads.
 ///
 /// Inputs are datagrams, the time, and answers to requests. Outputs are queues that the driver empties after each
@@ -12,165 +13,107 @@
 /// while let request = endpoint.nextRequest() { … answer it … }
 /// ```
 public struct Endpoint: ~Copyable {
-  /// What the endpoint was made with.
-  public let configuration: EndpointConfiguration
   /// Datagrams that must go out. Send them, then call ``DatagramBatch/removeAll()``.
   public var outbox = DatagramBatch()
   /// Messages that ``receive(burst:segmentSize:from:at:)`` brought. Take them, then empty it, and keep its capacity.
   public var inbox: [Delivery] = []
-  /// Counters of what came, went and was dropped.
-  public internal(set) var statistics = Statistics()
 
-  var sessions = SessionTable()
+  let surroundings: Surroundings
+  var journal = Journal()
+  var peers = PeerIndex()
   var keyIDs: KeyIDTable
-  let keyIDPattern: KeyIDPattern
+  var pending: PendingOperations
   var timers = TimerQueue()
-  var expandedKeys: ExpandedKeys
-  /// The oldest first.
-  var halfOpen: [HalfOpenHandshake] = []
-  var hellos: HelloReassembly
-  var events = Queue<Event>()
-  var requests = Queue<Request>()
-  var continuations: [RequestID: Continuation] = [:]
-  private var lastRequest: RequestID
-  /// Where a message is sealed that does not fit into one fragment.
-  var scratch: [UInt8] = []
-  /// What ``prefetch(_:)`` has read. Nobody looks at it.
-  var prefetched: UInt64 = 0
-  var gate: HelloGate
-  var challenges: ChallengeIssuer
-  /// The sessions with each peer: one, or an older one and those that would replace it.
-  var peers: [PublicKey: [SessionID]] = [:]
+  var hellos: HelloAdmission
+  var memory: SessionMemory
 
   /// An endpoint without sessions. It draws 32 random bytes.
   public init(_ configuration: EndpointConfiguration) throws(ConfigurationError) {
     try configuration.settings.validate()
-    self.configuration = configuration
     let settings = configuration.settings
-    lastRequest = .first(ofNode: settings.node)
-    keyIDPattern = KeyIDPattern(settings)
-    expandedKeys = ExpandedKeys(
-      limit: settings.expandedKeys ?? max(1, configuration.provider.usualExpandedKeys),
-      timeout: settings.expandedKeyTimeout)
-    keyIDs = KeyIDTable(shardBits: keyIDPattern.shardBits)
-    hellos = HelloReassembly(
-      limits: .init(packets: settings.helloLimit, fragments: settings.helloFragmentLimit),
-      timeout: settings.reassemblyTimeout)
-    let salt = configuration.provider.random(32)
-    challenges = ChallengeIssuer(salt: salt)
-    gate = HelloGate(
-      policy: configuration.helloPolicy, isSilent: configuration.flags.contains(.helloRequiresRatchet), salt: salt)
+    surroundings = Surroundings(
+      configuration: configuration, directory: configuration.directory ?? PeerDirectory())
+    pending = PendingOperations(node: settings.node)
+    keyIDs = KeyIDTable(KeyIDPattern(settings))
+    memory = SessionMemory(configuration)
+    hellos = HelloAdmission(configuration, salt: configuration.provider.random(32))
   }
 
-  var provider: any CryptoProvider { configuration.provider }
-  var settings: Settings { configuration.settings }
+  /// What the endpoint was made with.
+  public var configuration: EndpointConfiguration { surroundings.configuration }
+  /// Counters of what came, went and was dropped.
+  public var statistics: Statistics { journal.statistics }
+
+  var provider: any CryptoProvider { surroundings.configuration.provider }
+  var settings: Settings { surroundings.configuration.settings }
 
   /// The static key that peers know this endpoint by.
   public var publicKey: PublicKey { configuration.staticKey.publicKey }
   /// How many sessions there are, in any state.
-  public var sessionCount: Int { sessions.count }
+  public var sessionCount: Int { peers.count }
   /// How many handshakes of others are half-open.
-  public var halfOpenCount: Int { halfOpen.count }
+  public var halfOpenCount: Int { hellos.count }
+
+  // Inlined into a driver's loop by Swift 6.3 with optimisation, the access to the endpoint would not end before the next turn.
 
   /// The next thing that this endpoint needs from outside, oldest first.
-  public mutating func nextRequest() -> Request? { requests.pop() }
+  @inline(never)
+  public mutating func nextRequest() -> Request? { pending.next() }
 
   /// The next thing that happened, oldest first.
-  public mutating func nextEvent() -> Event? { events.pop() }
+  @inline(never)
+  public mutating func nextEvent() -> Event? { journal.nextEvent() }
 
   /// The moment at which ``advance(to:)`` has something to do; nil if there is none.
   public var nextDeadline: Instant? {
-    let next = min(protocolDeadline ?? .distantFuture, expandedKeys.nextSweep)
+    let next = min(protocolDeadline ?? .distantFuture, memory.keys.nextSweep)
     return next < .distantFuture ? next : nil
   }
 
   /// As ``nextDeadline``, but for giving up keys of idle sessions, of which the protocol knows nothing.
   package var protocolDeadline: Instant? {
-    guard let timer = timers.next else { return hellos.nextDeadline }
-    return min(timer, hellos.nextDeadline ?? .distantFuture)
+    var next = timers.next ?? .distantFuture
+    if let deadline = hellos.nextDeadline(hasRoom: hasRoomForHello) { next = min(next, deadline) }
+    return next < .distantFuture ? next : nil
   }
 
   /// What a session looks like from outside; nil once it has ended.
   public func session(_ id: SessionID) -> SessionDescription? {
-    sessions[id].map(SessionDescription.init)
+    peers[id].map(SessionDescription.init)
   }
 
   /// What Hellos must bring, from now on.
   public var helloPolicy: HelloPolicy {
-    get { gate.policy }
-    set { gate.policy = newValue }
+    get { hellos.gate.policy }
+    set { hellos.gate.policy = newValue }
   }
 
   /// Replaces the session's key now instead of when its time has come.
   ///
-  /// - Returns: whether a re-key begins. It does not while one is under way, or before the session is confirmed.
+  /// - Returns: whether a re-key begins. It does not while one is under way, before the session is
+  ///   confirmed, or sooner after others than ``Settings/rekeyBurst`` and ``Settings/rekeyRefill``
+  ///   allow, which the peer is expected to have, too.
   @discardableResult
   public mutating func rekey(_ id: SessionID, at now: Instant) -> Bool {
-    guard let session = sessions[id], case .s2 = session.state, session.pending == nil else { return false }
+    // [DEC-37]
+    guard let session = peers[id], session.mayRekey(settings, at: now) else { return false }
     beginRekey(session, at: now)
-    schedule(session)
     return true
   }
 
   /// Ends a session here. The protocol has no message for it: the peer finds out when it needs an answer.
   public mutating func close(_ id: SessionID) {
-    guard let session = sessions[id] else { return }
+    guard let session = peers[id] else { return }
     end(session, .closed)
   }
 
   /// Ends a session because a newer one with its peer, in another shard, has taken its place.
   public mutating func replace(_ id: SessionID) {
-    guard let session = sessions[id] else { return }
+    guard let session = peers[id] else { return }
     end(session, .replaced)
   }
 
-  mutating func makeRequestID() -> RequestID {
-    lastRequest = RequestID(value: lastRequest.value + 1)
-    return lastRequest
-  }
-
+  // [DEC-22]
   /// Whether there are key ids for one more session or half-open handshake.
-  var hasRoomForOwner: Bool { sessions.count + halfOpen.count < keyIDPattern.ownerLimit }
-
-  /// A random non-zero key id that is not in use (section 4), with the bits of the shard and the node. At most half of the ids
-  /// are in use.
-  mutating func drawKeyID() -> KeyID {
-    while true {
-      let keyID = keyIDPattern.keyID(provider.randomInteger(UInt32.self))
-      if keyID != .none, !keyIDs.contains(keyID) { return keyID }
-    }
-  }
-
-  mutating func drop(_ reason: DropReason) { statistics.count(reason) }
-}
-
-/// A session as seen from outside.
-public struct SessionDescription: Sendable, Hashable {
-  /// The state's name in the specification: A1, A3, S1, S2, R1 or R2.
-  public let state: String
-  /// The peer's static key.
-  public let peer: PublicKey
-  /// The side in the XK handshake.
-  public let role: Role
-  /// Where datagrams go.
-  public let address: Address
-  /// Whether data can be sent.
-  public let isEstablished: Bool
-  /// Why the handshake started anew the last time; nil if it never did.
-  public let lastRestart: RestartReason?
-  /// The chain length of the current key; 0 before there is one.
-  public let chainLength: UInt64
-  /// Counters of the session.
-  public let statistics: SessionStatistics
-
-  init(_ session: Session) {
-    state = session.state.name
-    peer = session.peer
-    role = session.role
-    address = session.address
-    isEstablished = session.state.canSend
-    lastRestart = session.lastRestart
-    chainLength = session.currentKey?.chainLength ?? 0
-    statistics = session.statistics
-  }
+  var hasRoomForOwner: Bool { peers.count + hellos.count < keyIDs.ownerLimit }
 }

@@ -49,7 +49,7 @@ public struct Establishment: Sendable, Hashable {
 }
 
 /// Why a handshake started anew.
-public enum RestartReason: Sendable, Hashable {
+public enum RestartReason: String, Sendable, Hashable {
   /// There was no answer in time.
   case timeout
   /// What was to be the answer is not authentic: another profile, another key, a ratchet that does not fit.
@@ -61,7 +61,7 @@ public enum RestartReason: Sendable, Hashable {
 }
 
 /// Why a session ended.
-public enum EndReason: Sendable, Hashable {
+public enum EndReason: String, Sendable, Hashable {
   /// This side closed it.
   case closed
   /// The responder's application refused this peer.

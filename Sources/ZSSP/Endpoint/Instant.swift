@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// [TIME-14]
 /// A moment on the clock of whoever drives the endpoint: nanoseconds since an origin of their choice.
 ///
 /// The protocol never reads a clock. The clock may stand still, but should not run backwards.

@@ -1,13 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Who owns a key id of this endpoint.
-enum KeyOwner {
-  /// A session: the id of its Hello, or of one of its keys.
-  case session(Session)
-  /// A handshake that waits for X3.
-  case halfOpen(HalfOpenHandshake)
-}
-
 /// Finds the owner of a key id: open addressing with linear probing.
 ///
 /// The ids are drawn at random by this endpoint, so they are their own hash, and nobody else can aim at a collision. The
@@ -15,20 +7,37 @@ enum KeyOwner {
 struct KeyIDTable {
   private struct Slot {
     var keyID: UInt32
-    var owner: KeyOwner
+    var owner: Owner
   }
 
-  private let shardBits: UInt32
+  private let pattern: KeyIDPattern
   private var slots: [Slot?] = Array(repeating: nil, count: 16)
   private var mask = 15
   /// How many ids are in use.
   private(set) var count = 0
 
-  /// An empty table for ids whose low `shardBits` bits are all the same.
-  init(shardBits: Int = 0) { self.shardBits = UInt32(shardBits) }
+  /// An empty table for ids of a pattern.
+  init(_ pattern: KeyIDPattern) { self.pattern = pattern }
+
+  // [DEC-22]
+  /// How many sessions and half-open handshakes there can be.
+  var ownerLimit: Int { pattern.ownerLimit }
 
   /// Where an id lies if nothing else lies there.
-  private func home(_ keyID: UInt32) -> Int { Int(keyID >> shardBits) & mask }
+  private func home(_ keyID: UInt32) -> Int { Int(keyID >> UInt32(pattern.shardBits)) & mask }
+
+  // [KID-1]
+  /// Draws a random non-zero key id that is not in use (section 4), with the bits of the shard and the node, for an owner. At
+  /// most half of the ids are in use.
+  mutating func draw(for owner: Owner, _ provider: any CryptoProvider) -> KeyID {
+    while true {
+      let keyID = pattern.keyID(provider.randomInteger(UInt32.self))
+      // [KID-2]
+      guard keyID != .none, !contains(keyID) else { continue }
+      set(keyID, to: owner)
+      return keyID
+    }
+  }
 
   /// How many places are looked at to find each id, together; for tests.
   var probes: Int {
@@ -37,7 +46,7 @@ struct KeyIDTable {
     }
   }
 
-  subscript(keyID: KeyID) -> KeyOwner? {
+  subscript(keyID: KeyID) -> Owner? {
     var index = home(keyID.value)
     while let slot = slots[index] {
       if slot.keyID == keyID.value { return slot.owner }
@@ -50,7 +59,7 @@ struct KeyIDTable {
   func contains(_ keyID: KeyID) -> Bool { self[keyID] != nil }
 
   /// Adds an id, or gives it to another owner.
-  mutating func set(_ keyID: KeyID, to owner: KeyOwner) {
+  mutating func set(_ keyID: KeyID, to owner: Owner) {
     if 2 * (count + 1) > slots.count { grow() }
     var index = home(keyID.value)
     while let slot = slots[index], slot.keyID != keyID.value { index = (index + 1) & mask }

@@ -7,6 +7,9 @@ struct Queue<Element> {
 
   var isEmpty: Bool { head == elements.count }
 
+  /// What is popped next.
+  var first: Element? { isEmpty ? nil : elements[head] }
+
   mutating func push(_ element: Element) { elements.append(element) }
 
   mutating func pop() -> Element? {
@@ -19,4 +22,18 @@ struct Queue<Element> {
     }
     return element
   }
+
+  /// Pops the first, in a queue that is never empty: when most of its room is that of elements which have left it, that is given
+  /// back.
+  @inline(never)
+  mutating func popFromLong() -> Element? {
+    let element = pop()
+    if head > 64, head > elements.count / 2 {
+      elements.removeFirst(head)
+      head = 0
+    }
+    return element
+  }
 }
+
+extension Queue: Sendable where Element: Sendable {}

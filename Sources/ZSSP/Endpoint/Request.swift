@@ -18,17 +18,18 @@ public enum Request: Sendable {
   case store(RequestID, StoreRequest)
   /// Ask the application, then call ``Endpoint/answer(_:accept:at:)``.
   case accept(RequestID, AcceptRequest)
-  /// Call ``PublicKeyWork/run()`` on any thread, then ``Endpoint/complete(_:at:)``.
+  /// Call ``PublicKeyWork/run()`` on any thread, then ``Endpoint/complete(_:took:at:)``.
   case work(PublicKeyWork)
 }
 
+// [XK-28]
 /// "Who is this, and do we take them?" A responder asks it once the initiator has proved who it is.
 public struct AcceptRequest: Sendable {
   /// The initiator's static key, proved.
   public let peer: PublicKey
   /// What the initiator says of itself, 0…4096 bytes. Authenticated, and encrypted on the way.
   public let identity: [UInt8]
-  /// Where the handshake came from.
+  /// Where the initiator's proof (X3) came from.
   public let address: Address
   /// Whether the initiator proved that it holds a ratchet state of ours.
   public let hasRatchet: Bool
@@ -38,6 +39,7 @@ public struct AcceptRequest: Sendable {
 
 /// The answer to an ``AcceptRequest``.
 public enum AcceptDecision: Sendable, Hashable {
+  // [MODE-7]
   /// Take the peer, under these flags.
   case accept(SecurityFlags)
   /// Refuse it. If not `silently` it is told so (flag π4).
@@ -72,6 +74,15 @@ public struct PublicKeyWork: Sendable {
     case rekeyReceived
     /// Reading K2.
     case rekeyCompleted
+
+    /// Whether someone who has proved nothing can cause the work, as often as they like.
+    package var isCausedByStrangers: Bool {
+      switch self {
+      case .helloReceived, .response: true
+      case .hello, .proofOfWork, .responseReceived, .completionReceived, .rekey, .rekeyReceived, .rekeyCompleted:
+        false
+      }
+    }
   }
 
   /// Computes. Calling it twice gives two independent results, of which the endpoint takes the first.

@@ -13,6 +13,7 @@ extension SendRun {
 
   /// Seals piece by piece, each straight into its datagram.
   private mutating func appendFragments(_ message: RawSpan, _ size: Int, _ stream: any PacketStream) {
+    // [FRAG-5]
     let plan = FragmentPlan(size: size, mtu: mtu)
     stream.begin(.sealing, nonce: Nonce(.data, counter))
     for number in 0..<plan.count {
@@ -37,14 +38,15 @@ extension SendRun {
 
   /// Seals in one piece, and copies its parts into the datagrams.
   private mutating func appendFragmentsOfWhole(_ message: RawSpan, _ size: Int) {
-    var packet = scratch
-    scratch = []
+    var packet = outbox.scratch
+    outbox.scratch = []
     if packet.count < size { packet.append(contentsOf: repeatElement(0, count: size - packet.count)) }
     let (packetKey, nonce) = (path.packetKey, Nonce(.data, counter))
     packet.withMutableBytes { bytes in
       var body = bytes.slice(0..<size)
       packetKey.seal(message, nonce: nonce, authenticating: RawSpan(), into: &body)
     }
+    // [FRAG-5]
     let plan = FragmentPlan(size: size, mtu: mtu)
     for number in 0..<plan.count {
       let header = FragmentHeader(keyID: path.keyID, number: number, count: plan.count, type: .data, counter: counter)
@@ -56,6 +58,6 @@ extension SendRun {
         datagram.write(piece, at: FragmentHeader.size)
       }
     }
-    scratch = packet
+    outbox.scratch = packet
   }
 }

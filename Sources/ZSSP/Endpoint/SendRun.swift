@@ -16,7 +16,6 @@ public struct SendRun: ~Copyable {
   private static let protectedAtOnce = 64
 
   var outbox = DatagramBatch()
-  var scratch: [UInt8] = []
   /// The counter of the next message.
   private(set) var counter: UInt64
   /// How many messages the run has.
@@ -27,16 +26,16 @@ public struct SendRun: ~Copyable {
   /// The counter at which the key is used up (section 4).
   private let counterLimit: UInt64
   /// The keys, which nobody else has as long as the run lasts.
-  var path: SendPath
+  var path: SendContext
   let address: Address
   let mtu: Int
   private let largestMessage: Int
   private var unprotected = Unprotected()
 
   init(
-    _ path: consuming SendPath, _ session: borrowing Session, _ settings: borrowing Settings
+    _ path: consuming SendContext, _ session: borrowing Session, _ settings: borrowing Settings
   ) {
-    counter = session.sendCounter
+    counter = session.core.keys.counter
     counterLimit = path.firstCounter + settings.keyUseLimit
     self.path = path
     address = session.address
@@ -46,9 +45,11 @@ public struct SendRun: ~Copyable {
 
   /// Seals a message of 0…``Settings/largestMessage`` bytes.
   public mutating func append(_ message: RawSpan) throws(SendError) {
+    // [FRAG-8]
     guard message.byteCount <= largestMessage else {
       throw .messageTooLarge(size: message.byteCount, limit: largestMessage)
     }
+    // [CTR-10]
     guard counter < counterLimit else { throw .keyExhausted }
     let size = message.byteCount + PacketSize.tag
     if size + FragmentHeader.size <= mtu {
@@ -56,6 +57,7 @@ public struct SendRun: ~Copyable {
     } else {
       appendFragments(message, size)
     }
+    // [CTR-1]
     counter += 1
     count += 1
     byteCount += message.byteCount
@@ -64,6 +66,7 @@ public struct SendRun: ~Copyable {
   /// Seals a message straight into the outbox.
   private mutating func appendWhole(_ message: RawSpan, _ size: Int) {
     let datagramSize = size + FragmentHeader.size
+    // [KID-3]
     let header = FragmentHeader(keyID: path.keyID, number: 0, count: 1, type: .data, counter: counter)
     prepareDatagram(size: datagramSize)
     Self.seal(message, header, under: path.packetKey, into: &outbox, size: datagramSize, to: address)
@@ -96,7 +99,7 @@ public struct SendRun: ~Copyable {
   var uses: UInt64 { counter - path.firstCounter }
 
   /// Ends the run and gives back what it was made with.
-  consuming func finish() -> SendPath { path }
+  consuming func finish() -> SendContext { path }
 
   /// Protects the headers that are not protected yet.
   mutating func protectHeaders() {

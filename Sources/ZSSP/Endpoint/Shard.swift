@@ -43,8 +43,10 @@ struct KeyIDPattern: Sendable {
   init(_ settings: Settings) {
     let (shard, nodeBits) = (settings.shard, settings.nodeBits)
     shardBits = shard.bits
+    // [DEC-21]
     fixed = UInt32(shard.index) | UInt32(truncatingIfNeeded: settings.node << (32 - nodeBits))
     random = (UInt32.max >> UInt32(nodeBits + shard.bits)) << UInt32(shard.bits)
+    // [DEC-22]
     ownerLimit = 1 << (32 - nodeBits - shard.bits - 3)
   }
 

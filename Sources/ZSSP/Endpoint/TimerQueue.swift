@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Something with a deadline, in at most one ``TimerQueue``.
-class Timed {
+class TimerEntry {
   fileprivate(set) var deadline = Instant.distantFuture
   fileprivate var position = -1
 }
@@ -9,7 +9,7 @@ class Timed {
 /// Deadlines in order: a binary heap whose entries know their places, so that a deadline moves in O(log n) and the
 /// next one is always exact.
 struct TimerQueue {
-  private var heap: [Timed] = []
+  private var heap: [TimerEntry] = []
 
   /// How many deadlines there are.
   var count: Int { heap.count }
@@ -17,7 +17,7 @@ struct TimerQueue {
   var next: Instant? { heap.first?.deadline }
 
   /// Sets the deadline of `timed`; the distant future is none.
-  mutating func set(_ timed: Timed, to deadline: Instant) {
+  mutating func set(_ timed: TimerEntry, to deadline: Instant) {
     guard deadline < .distantFuture else { return cancel(timed) }
     guard deadline != timed.deadline || timed.position < 0 else { return }
     timed.deadline = deadline
@@ -30,7 +30,7 @@ struct TimerQueue {
   }
 
   /// Takes `timed` out.
-  mutating func cancel(_ timed: Timed) {
+  mutating func cancel(_ timed: TimerEntry) {
     let position = timed.position
     guard position >= 0 else { return }
     let last = heap.removeLast()
@@ -45,7 +45,7 @@ struct TimerQueue {
   }
 
   /// Takes out the one whose deadline is the earliest, if it is not after `now`.
-  mutating func popExpired(at now: Instant) -> Timed? {
+  mutating func popExpired(at now: Instant) -> TimerEntry? {
     guard let first = heap.first, first.deadline <= now else { return nil }
     cancel(first)
     return first

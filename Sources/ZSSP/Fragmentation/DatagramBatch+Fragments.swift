@@ -7,6 +7,7 @@ extension DatagramBatch {
     fragmentsOf packet: RawSpan, _ type: PacketType, _ counter: UInt64, to address: Address, _ keyID: KeyID,
     under headerKey: (any HeaderKey)?, mtu: Int
   ) {
+    // [FRAG-5]
     let plan = FragmentPlan(size: packet.byteCount, mtu: mtu)
     for number in 0..<plan.count {
       let payload = packet.extracting(plan.range(number))
@@ -14,8 +15,10 @@ extension DatagramBatch {
       append(size: payload.byteCount + FragmentHeader.size, to: address) { datagram in
         header.write(to: &datagram)
         datagram.write(payload, at: FragmentHeader.size)
+        // [HDR-7]
         guard let headerKey else { return }
         var block = datagram.slice(FragmentHeader.protectedBytes)
+        // [HDR-1]
         headerKey.encrypt(&block)
       }
     }

@@ -20,6 +20,8 @@ public struct DatagramBatch: ~Copyable {
 
   private var storage: [UInt8] = []
   private var used = 0
+  /// Where a message is sealed that does not fit into one fragment.
+  var scratch: [UInt8] = []
   /// The runs, in order.
   public private(set) var runs: [Run] = []
 

@@ -13,12 +13,14 @@ package struct FragmentPlan: Sendable {
   /// The plan for a packet of `size` bytes in datagrams of at most `mtu` bytes.
   package init(size: Int, mtu: Int) {
     let room = mtu - FragmentHeader.size
+    // [FRAG-5]
     self.init(size: size, count: (size + room - 1) / room)
   }
 
   /// The plan for a packet of `size` bytes in `count` fragments.
   package init(size: Int, count: Int) {
     self.count = count
+    // [FRAG-6]
     (base, longer) = size.quotientAndRemainder(dividingBy: count)
   }
 
@@ -28,6 +30,7 @@ package struct FragmentPlan: Sendable {
     return start..<start + base + (number < longer ? 1 : 0)
   }
 
+  // [FRAG-8]
   /// The longest plaintext that fits into the largest number of fragments: `48·(M − 16) − 16` bytes.
   package static func largestMessage(mtu: Int) -> Int {
     FragmentHeader.largestCount * (mtu - FragmentHeader.size) - PacketSize.tag

@@ -4,8 +4,10 @@
 ///
 /// The size of a Hello is known, and with it the size and place of each fragment, so that a fragment which does not
 /// fit is refused at once. Entries are found by comparing, not by hashing: there are few, and a stranger cannot aim at
-/// a collision. The oldest entry makes room for a new one.
+/// a collision. Where room must be made, it is made by the source that takes most of it, of which
+/// the oldest entry goes: a source that has many Hellos begun pushes out its own.
 package struct HelloReassembly: Sendable {
+  // [FRAG-9]
   /// How many packets and fragments the buffer holds, and for how long.
   package struct Limits: Sendable, Hashable {
     package var packets = 32
@@ -13,14 +15,16 @@ package struct HelloReassembly: Sendable {
   }
 
   private struct Entry: Sendable {
-    let source: Address
+    let address: Address
+    let source: HelloSource
     let header: FragmentHeader
     let startedAt: Instant
     var received: UInt64 = 0
     var bytes: [UInt8]
 
-    func isPart(_ other: FragmentHeader, of source: Address) -> Bool {
-      header.counter == other.counter && header.reserved == other.reserved && self.source == source
+    // [FRAG-10]
+    func isPart(_ other: FragmentHeader, from address: Address) -> Bool {
+      header.counter == other.counter && header.reserved == other.reserved && self.address == address
     }
     var fragments: Int { received.nonzeroBitCount }
   }
@@ -30,11 +34,15 @@ package struct HelloReassembly: Sendable {
   /// The oldest first.
   private var entries: [Entry] = []
   private var fragments = 0
+  /// How many entries, and how many fragments, each source has.
+  private var entryCensus = SourceCensus()
+  private var fragmentCensus = SourceCensus()
 
   package init(limits: Limits, timeout: Duration) {
     self.limits = limits
     self.timeout = timeout
-    entries.reserveCapacity(limits.packets)
+    // The limit may be as good as none.
+    entries.reserveCapacity(min(limits.packets, Limits().packets))
   }
 
   /// How many packets are incomplete.
@@ -53,33 +61,40 @@ package struct HelloReassembly: Sendable {
 
   /// Takes one fragment: `payload` with its header.
   package mutating func insert(
-    _ header: FragmentHeader, _ payload: RawSpan, from source: Address, at now: Instant
+    _ header: FragmentHeader, _ payload: RawSpan, from address: Address, at now: Instant
   ) -> Outcome {
     let plan = FragmentPlan(size: PacketSize.hello, count: Int(header.count))
     let range = plan.range(Int(header.number))
+    // [DEC-16] [XK-7]
     guard payload.byteCount == range.count else { return .refused(.malformed) }
     if header.count == 1 { return .complete(payload.array) }
     let bit: UInt64 = 1 << header.number
 
-    let index: Int
-    if let found = entries.firstIndex(where: { $0.isPart(header, of: source) }) {
+    var index: Int
+    if let found = entries.firstIndex(where: { $0.isPart(header, from: address) }) {
+      // [FRAG-15]
       guard entries[found].header.count == header.count else { return .refused(.malformed) }
+      // [FRAG-15]
       guard entries[found].received & bit == 0 else { return .refused(.duplicateFragment) }
-      index = makeRoom(besides: found)
+      index = found
     } else {
-      makeRoom()
       index = entries.count
-      entries.append(
-        Entry(
-          source: source, header: header, startedAt: now, bytes: [UInt8](repeating: 0, count: PacketSize.hello)))
+      let entry = Entry(
+        address: address, source: HelloSource(address), header: header, startedAt: now,
+        bytes: [UInt8](repeating: 0, count: PacketSize.hello))
+      entryCensus.add(1, to: entry.source)
+      entries.append(entry)
     }
     entries[index].received |= bit
     fragments += 1
+    fragmentCensus.add(1, to: entries[index].source)
+    index = makeRoom(besides: index)
     entries[index].bytes.withMutableBytes { $0.write(payload, at: range.lowerBound) }
     guard entries[index].fragments == plan.count else { return .stored }
     return .complete(remove(at: index).bytes)
   }
 
+  // [FRAG-16]
   /// Drops what has been incomplete for too long.
   /// - Returns: how many packets were dropped.
   package mutating func expire(at now: Instant) -> Int {
@@ -91,17 +106,17 @@ package struct HelloReassembly: Sendable {
     return expired
   }
 
-  private mutating func makeRoom() {
-    while entries.count >= limits.packets || fragments >= limits.fragments, !entries.isEmpty { _ = remove(at: 0) }
-  }
-
-  /// Makes room for another fragment of the entry at `index`, which stays.
+  // [DEC-25] [FRAG-9]
+  /// Evicts what is too much, but for the entry at `index`, which has just got a fragment.
   /// - Returns: where the entry is now.
   private mutating func makeRoom(besides index: Int) -> Int {
     var index = index
-    while fragments >= limits.fragments, entries.count > 1 {
-      _ = remove(at: index == 0 ? 1 : 0)
-      index = max(0, index - 1)
+    while entries.count > limits.packets || fragments > limits.fragments {
+      let census = entries.count > limits.packets ? entryCensus : fragmentCensus
+      let others = entries.indices.lazy.filter { $0 != index }
+      guard let heaviest = census.heaviest(of: others, { entries[$0].source }) else { break }
+      _ = remove(at: heaviest)
+      if heaviest < index { index -= 1 }
     }
     return index
   }
@@ -109,6 +124,8 @@ package struct HelloReassembly: Sendable {
   private mutating func remove(at index: Int) -> Entry {
     let entry = entries.remove(at: index)
     fragments -= entry.fragments
+    entryCensus.add(-1, to: entry.source)
+    fragmentCensus.add(-entry.fragments, to: entry.source)
     return entry
   }
 }

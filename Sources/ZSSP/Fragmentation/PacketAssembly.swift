@@ -51,13 +51,18 @@ struct PacketAssembly {
       && header.reserved == other.reserved
   }
 
+  /// Whether a fragment of the packet has a size that goes with those of the others.
+  func fits(_ header: FragmentHeader, _ payload: RawSpan) -> Bool {
+    header.count == self.header.count && payload.byteCount <= stride && payload.byteCount + 2 >= stride
+  }
+
   /// Takes a fragment, or says why not.
   mutating func insert(_ header: FragmentHeader, _ payload: RawSpan) -> DropReason? {
-    guard header.count == self.header.count, payload.byteCount <= stride, payload.byteCount + 2 >= stride else {
-      return .malformed
-    }
+    // [FRAG-15]
+    guard fits(header, payload) else { return .malformed }
     let number = Int(header.number)
     let bit: UInt64 = 1 << header.number
+    // [FRAG-15]
     guard received & bit == 0 else { return .duplicateFragment }
     // The door lets no fragment in that is shorter than a tag, so that the tag lies in the last.
     if stream != nil, payload.byteCount < PacketSize.tag { return .malformed }
@@ -122,15 +127,18 @@ struct PacketAssembly {
   consuming func finished() -> Outcome {
     let plan = FragmentPlan(size: end, count: Int(header.count))
     let sizes = sizes
+    // [FRAG-6]
     guard (0..<plan.count).allSatisfy({ Int(sizes[$0]) == plan.range($0).count }) else { return refused(.malformed) }
     bytes.removeLast(bytes.count - end)
     guard let stream else { return .packet(bytes) }
+    // [DEC-23]
     guard isAuthentic else { return refused(.notAuthentic) }
     bytes.removeLast(PacketSize.tag)
     return .opened(bytes, stream)
   }
 
   private mutating func refused(_ reason: DropReason) -> Outcome {
+    // [DEC-23]
     if stream != nil { bytes.withMutableBytes { $0.zero() } }
     return .refused(reason)
   }

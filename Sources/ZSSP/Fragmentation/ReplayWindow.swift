@@ -5,6 +5,7 @@
 /// The bitmap takes 1 KiB and spans exactly 8192 counters: the counter that follows the newest accepted one, and the
 /// 8192 before that.
 package struct ReplayWindow: Sendable {
+  // [CTR-9]
   /// How many counters the window spans.
   package static let span: UInt64 = 8192
   /// How far a counter may be ahead of what the window has seen.
@@ -18,10 +19,13 @@ package struct ReplayWindow: Sendable {
 
   /// Whether `counter` was not accepted before, is not older than the window, and not too far ahead.
   package func accepts(_ counter: UInt64) -> Bool {
+    // [CTR-6]
     if counter >= next { return counter - next < Self.largestStep }
+    // [CTR-4] [CTR-5]
     return next - counter <= Self.span && !isSet(counter)
   }
 
+  // [CTR-8]
   /// Marks `counter` as received. To be called once its packet is authentic.
   /// - Returns: whether it was acceptable.
   package mutating func accept(_ counter: UInt64) -> Bool {

@@ -8,12 +8,18 @@
 package struct SessionReassembly {
   /// What is held at most.
   package struct Limits: Sendable, Hashable {
+    // [FRAG-13]
     /// The number of slots.
     package var packets = 64
     /// The bytes of all incomplete packets together.
     package var bytes = 1 << 20
     /// The bytes of one packet.
     package var packetBytes = Int.max
+    // [DEC-9]
+    /// Whether a fragment of a size that does not fit the others of its packet begins the packet
+    /// anew, instead of being refused. It is for a packet that is sent again and again under one
+    /// header, behind which others can forge the rest (section 14).
+    package var beginsAnew = false
   }
 
   private let limits: Limits
@@ -53,12 +59,16 @@ package struct SessionReassembly {
     let slot = header.counter % UInt64(limits.packets)
     let holder = packets.firstIndex { $0.header.counter % UInt64(limits.packets) == slot }
     let index: Int
-    if let holder, packets[holder].isPart(header) {
+    let isPart = holder.map { packets[$0].isPart(header) } ?? false
+    // [DEC-9]
+    if let holder, isPart, !limits.beginsAnew || packets[holder].fits(header, payload) {
       index = holder
     } else {
-      if let holder, packets[holder].header.counter >= header.counter { return .refused(.reassemblyFull) }
+      // [FRAG-14]
+      if let holder, !isPart, packets[holder].header.counter >= header.counter { return .refused(.reassemblyFull) }
       let capacity = PacketAssembly.capacity(header, first: payload)
       // The limit of a packet may be Int.max, so nothing is added to it. What is too large disturbs nothing (section 5).
+      // [FRAG-15]
       guard capacity - 2 * FragmentHeader.largestCount <= limits.packetBytes, capacity <= limits.bytes
       else { return .refused(.reassemblyFull) }
       if let holder { _ = remove(at: holder) }
@@ -77,6 +87,7 @@ package struct SessionReassembly {
     }
   }
 
+  // [FRAG-16]
   /// Drops what has been incomplete for too long.
   /// - Returns: how many packets were dropped.
   package mutating func expire(at now: Instant) -> Int {
@@ -88,9 +99,15 @@ package struct SessionReassembly {
     return expired
   }
 
+  // [DEC-39]
   /// Drops what came under a key that is given up, and with it what was to open it.
   mutating func removeAll(under keyID: KeyID) {
     for index in packets.indices.reversed() where packets[index].header.keyID == keyID { _ = remove(at: index) }
+  }
+
+  /// Drops the packet that was begun first.
+  mutating func removeOldest() {
+    if !packets.isEmpty { _ = remove(at: 0) }
   }
 
   /// Drops everything.

@@ -12,6 +12,7 @@ package enum InitiatorHandshake {
     fileprivate let ephemeral: any AgreementPrivateKey
     fileprivate let decapsulationKey: any DecapsulationKey
 
+    // [PKT-7]
     /// The packet-nonce counter: the last 8 bytes of X1's final tag.
     package var counter: UInt64 { packet.rawBytes.load(UInt64.self, at: packet.count - 8) }
   }
@@ -37,11 +38,13 @@ package enum InitiatorHandshake {
   ) throws(AuthenticationFailure) -> Hello {
     let keyIDBytes = keyID.bytes
     var state = SymmetricState(protocolName: profile.handshakeName, provider: provider)
+    // [XK-3]
     state.mixHash(keyIDBytes.rawBytes)
     let responderKey = responder.encoded
     state.mixHash(responderKey.bytes)
 
     // e
+    // [XK-4]
     let ephemeral = provider.generateAgreementKey()
     state.mixEphemeral(ephemeral.publicKey)
     // es
@@ -51,9 +54,11 @@ package enum InitiatorHandshake {
     let encapsulationKey = decapsulationKey.encapsulationKey
     let sealedKey = state.encryptAndHash(encapsulationKey.rawBytes, Nonce(.hello, 0))
     // payload: rf1 || (rf2 or zeros)
+    // [DEC-62] [XK-4]
     let fingerprints = ratchet.state1.fingerprint.bytes + (ratchet.state2?.fingerprint ?? .empty).bytes
     let sealedFingerprints = state.encryptAndHash(fingerprints.rawBytes, Nonce(.hello, 1))
 
+    // [NOISE-12] [NOISE-15] [XK-5] [XK-6]
     return Hello(
       packet: keyIDBytes + ephemeral.publicKey.array + sealedKey + sealedFingerprints,
       headerKeys: state.additionalKeys("ASKH"), state: state, ephemeral: ephemeral,
@@ -71,6 +76,7 @@ package enum InitiatorHandshake {
   ) throws(AuthenticationFailure) -> Completion {
     var state = hello.state
     // e
+    // [XK-15]
     let ephemeral = try provider.receivedKey(packet.extracting(0..<PublicKey.size))
     state.mixEphemeral(ephemeral.encoded)
     // ee
@@ -81,25 +87,30 @@ package enum InitiatorHandshake {
     try state.mixKey(decapsulating: ciphertext, with: hello.decapsulationKey)
     // psk, payload
     let sealedKeyID = packet.extracting(packet.byteCount - 20..<packet.byteCount)
+    // [XK-16]
     let (used, responderKeyID) = try state.readResponderKeyID(
       sealedKeyID, trying: candidates(ratchet, allowsDowngrade: allowsDowngrade))
 
     // s
     let ownKey = staticKey.publicKey
+    // [XK-22]
     let sealedStatic = state.encryptAndHash(ownKey.bytes, Nonce(.completion, 1))
     // se
     try state.mixKey(agreementOf: staticKey, ephemeral)
     // payload
     let sealedIdentity = state.encryptAndHash(identity.rawBytes, Nonce(.completion, 0))
+    // [XK-20]
     return Completion(
       packet: sealedStatic + sealedIdentity, responderKeyID: responderKeyID, used: used,
       isDowngrade: used.isEmpty && !ratchet.contains(.empty), secrets: SessionSecrets(state, after: used))
   }
 
+  // [XK-19]
   /// The ratchet states to try, in order: rk1, rk2 if there is one, the empty state unless π2 forbids it.
   private static func candidates(_ ratchet: RatchetPair, allowsDowngrade: Bool) -> [RatchetState] {
     var candidates = [ratchet.state1]
     if let state2 = ratchet.state2 { candidates.append(state2) }
+    // [MODE-2]
     if allowsDowngrade, !candidates.contains(.empty) { candidates.append(.empty) }
     return candidates
   }
@@ -117,10 +128,12 @@ extension SymmetricState {
       guard let bytes = try? attempt.decryptAndHash(sealed, Nonce(.response, 0)) else { continue }
       // Zero is no key id (section 4): an X3 that carries it would be taken for the packet of a stranger.
       let keyID = KeyID(bytes.rawBytes)
+      // [DEC-20]
       guard keyID != .none else { throw AuthenticationFailure() }
       self = attempt
       return (candidate, keyID)
     }
+    // [XK-21]
     throw AuthenticationFailure()
   }
 }

@@ -6,9 +6,10 @@ package enum KBKDF {
   package static func derive(
     _ count: Int, key: RawSpan, label: StaticString, context: RawSpan, provider: any CryptoProvider
   ) -> [Secret] {
-    let authenticator = provider.authenticator(key: key)
     let labelSize = label.utf8CodeUnitCount
+    let authenticator = provider.authenticator(key: key)
     return (1...count).map { index in
+      // [KDF-1]
       let input = Secret(count: 1 + labelSize + 1 + context.byteCount + 2) { bytes in
         bytes.store(UInt8(index), at: 0)
         label.withUTF8Buffer { label in
@@ -21,11 +22,30 @@ package enum KBKDF {
     }
   }
 
+  /// The same with any fixed input, as NIST's known answers have it: `count` outputs of 64 bytes, at
+  /// most 255, `output_i = HMAC(key, i || fixedInput)` (SP 800-108r1 section 4.1).
+  ///
+  /// ``derive(_:key:label:context:provider:)`` puts its input together in one secret; a test holds
+  /// the two against each other.
+  package static func counterMode(
+    _ count: Int, key: RawSpan, fixedInput: RawSpan, provider: any CryptoProvider
+  ) -> [Secret] {
+    let authenticator = provider.authenticator(key: key)
+    return (1...count).map { index in
+      let input = Secret(count: 1 + fixedInput.byteCount) { bytes in
+        bytes.store(UInt8(index), at: 0)
+        bytes.write(fixedInput, at: 1)
+      }
+      return authenticator.authenticationCode(for: input.bytes)
+    }
+  }
+
   /// Two outputs, each cut to 32 bytes.
   package static func derivePair(
     key: RawSpan, label: StaticString, context: RawSpan, provider: any CryptoProvider
   ) -> (first: Secret, second: Secret) {
     let outputs = derive(2, key: key, label: label, context: context, provider: provider)
+    // [KDF-2]
     return (outputs[0].prefix(PacketSize.key), outputs[1].prefix(PacketSize.key))
   }
 }

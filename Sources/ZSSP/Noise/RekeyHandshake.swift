@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// [KK-3] [NOISE-14]
 /// Noise KKpsk0, the re-key (section 7). "Initiator" is the sender of K1, whatever their role in XK.
 ///
 /// These are the inner packets, 69 bytes each; K1 and K2 are these sealed again under the kek of the current key.
@@ -35,6 +36,7 @@ package enum RekeyHandshake {
     fileprivate let ephemeral: PublicKey
     fileprivate let used: RatchetState
 
+    // [KK-7]
     /// Writes K2, inner, which names the responder's new key, and derives the keys.
     package mutating func finish(keyID: KeyID) -> (packet: [UInt8], secrets: SessionSecrets) {
       let keyIDBytes = keyID.bytes
@@ -49,6 +51,7 @@ package enum RekeyHandshake {
   ) throws(AuthenticationFailure) -> Initiation {
     var state = begin(initiator: keys.own.publicKey, responder: keys.peer.encoded, ratchet, provider)
     // e
+    // [KK-6]
     let ephemeral = provider.generateAgreementKey()
     state.mixEphemeral(ephemeral.publicKey)
     // es, ss
@@ -66,6 +69,7 @@ package enum RekeyHandshake {
   ) throws(AuthenticationFailure) -> Response {
     var state = begin(initiator: keys.peer.encoded, responder: keys.own.publicKey, ratchet, provider)
     // e
+    // [KK-6]
     let received = try provider.receivedKey(packet.extracting(0..<PublicKey.size))
     state.mixEphemeral(received.encoded)
     // es, ss
@@ -75,11 +79,13 @@ package enum RekeyHandshake {
     let keyID = try readKeyID(packet, &state, Nonce(.rekeyInit, 0))
 
     // e
+    // [KK-7]
     let ephemeral = provider.generateAgreementKey()
     state.mixEphemeral(ephemeral.publicKey)
     // ee
     try state.mixKey(agreementOf: ephemeral, received)
     // se
+    // [PROF-1] [PROF-5]
     if profile.repeatsStaticToken {
       try state.mixKey(agreementOf: keys.own, received)
     } else {
@@ -94,11 +100,13 @@ package enum RekeyHandshake {
   ) throws(AuthenticationFailure) -> (responderKeyID: KeyID, secrets: SessionSecrets) {
     var state = initiation.state
     // e
+    // [KK-7]
     let received = try provider.receivedKey(packet.extracting(0..<PublicKey.size))
     state.mixEphemeral(received.encoded)
     // ee
     try state.mixKey(agreementOf: initiation.ephemeral, received)
     // se
+    // [PROF-1] [PROF-5]
     if profile.repeatsStaticToken {
       try state.mixKey(agreementOf: initiation.ephemeral, keys.peer)
     } else {
@@ -114,8 +122,10 @@ package enum RekeyHandshake {
     initiator: PublicKey, responder: PublicKey, _ ratchet: RatchetState, _ provider: any CryptoProvider
   ) -> SymmetricState {
     var state = SymmetricState(protocolName: Profile.rekeyName, provider: provider)
+    // [KK-4]
     state.mixHash(initiator.bytes)
     state.mixHash(responder.bytes)
+    // [KK-5]
     let ratchetKey = ratchet.key
     state.mixKeyAndHash(ratchetKey.bytes)
     return state
@@ -127,6 +137,7 @@ package enum RekeyHandshake {
   ) throws(AuthenticationFailure) -> KeyID {
     let bytes = try state.decryptAndHash(packet.extracting(PublicKey.size..<innerSize), nonce)
     let keyID = KeyID(bytes.rawBytes)
+    // [DEC-20]
     guard keyID != .none else { throw AuthenticationFailure() }
     return keyID
   }

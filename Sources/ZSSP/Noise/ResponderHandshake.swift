@@ -28,6 +28,7 @@ package enum ResponderHandshake {
     /// Writes the end of X2, which names Bob's key.
     package mutating func finish(keyID: KeyID) -> [UInt8] {
       let keyIDBytes = keyID.bytes
+      // [XK-15]
       return packet + state.encryptAndHash(keyIDBytes.rawBytes, Nonce(.response, 0))
     }
   }
@@ -47,21 +48,26 @@ package enum ResponderHandshake {
     _ packet: RawSpan, staticKey: any AgreementPrivateKey, profile: Profile, provider: any CryptoProvider
   ) throws(AuthenticationFailure) -> Hello {
     let keyID = KeyID(packet)
+    // [XK-10]
     guard keyID != .none else { throw AuthenticationFailure() }
     var state = SymmetricState(protocolName: profile.handshakeName, provider: provider)
+    // [XK-3]
     state.mixHash(packet.extracting(0..<KeyID.size))
     let ownKey = staticKey.publicKey
     state.mixHash(ownKey.bytes)
 
     // e
+    // [XK-4]
     let ephemeral = try provider.receivedKey(packet.extracting(4..<53))
     state.mixEphemeral(ephemeral.encoded)
     // es
     try state.mixKey(agreementOf: staticKey, ephemeral)
     // e1
+    // [XK-9]
     let encapsulationKey = try state.decryptAndHash(packet.extracting(53..<1637), Nonce(.hello, 0))
     // payload
     let fingerprints = try state.decryptAndHash(packet.extracting(1637..<1717), Nonce(.hello, 1))
+    // [NOISE-15] [XK-5]
     return Hello(
       initiatorKeyID: keyID, fingerprint1: Fingerprint(fingerprints.rawBytes),
       fingerprint2: Fingerprint(fingerprints.rawBytes.extracting(32..<64)),
@@ -75,6 +81,7 @@ package enum ResponderHandshake {
   ) throws(AuthenticationFailure) -> Response {
     var state = hello.state
     // e
+    // [XK-15]
     let ephemeral = provider.generateAgreementKey()
     state.mixEphemeral(ephemeral.publicKey)
     // ee
@@ -85,6 +92,7 @@ package enum ResponderHandshake {
     let sharedSecret = encapsulation.sharedSecret
     state.mixKey(sharedSecret.bytes)
     // psk
+    // [XK-16]
     let ratchetKey = ratchet.key
     state.mixKeyAndHash(ratchetKey.bytes)
     return Response(
@@ -99,6 +107,7 @@ package enum ResponderHandshake {
     guard packet.byteCount >= PacketSize.completionWithoutIdentity else { throw AuthenticationFailure() }
     var state = response.state
     // s
+    // [XK-22] [XK-27]
     let encoded = try state.decryptAndHash(packet.extracting(0..<sealedStaticSize), Nonce(.completion, 1))
     let initiator = try provider.receivedKey(encoded.rawBytes)
     // se

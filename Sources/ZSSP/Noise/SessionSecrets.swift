@@ -11,7 +11,9 @@ package struct SessionSecrets: Sendable {
 
   /// Derives everything from the final symmetric state. The chain grows by one over the state that was used.
   init(_ state: SymmetricState, after used: RatchetState) {
+    // [NOISE-12] [XK-23]
     let (key, fingerprint) = state.ratchet()
+    // [XK-24]
     ratchet = RatchetState(key: key, fingerprint: fingerprint, chainLength: used.chainLength &+ 1)
     exchangeKeys = state.additionalKeys("ASKK")
     transportKeys = state.split()

@@ -24,14 +24,17 @@ package struct SymmetricState: Sendable {
         for index in 0..<name.count { bytes.store(unsafe name[index], at: index) }
       }
     }
+    // [NOISE-1]
     hash = Digest { writeName(&$0) }
     chainingKey = Secret(count: Digest.size) { writeName(&$0) }
     cipherKey = .zeros(PacketSize.key)
   }
 
+  // [NOISE-2]
   /// `h = HASH(h || data)`
   package mutating func mixHash(_ data: RawSpan) { hash = provider.hash(hash.bytes, data) }
 
+  // [NOISE-3]
   /// `(ck, t) = KBKDF(material, "ZSSP", ck, 2)`, `k = t[0..<32]`
   package mutating func mixKey(_ material: RawSpan) {
     let outputs = KBKDF.derive(2, key: material, label: "ZSSP", context: chainingKey.bytes, provider: provider)
@@ -39,6 +42,7 @@ package struct SymmetricState: Sendable {
     cipherKey = outputs[1].prefix(PacketSize.key)
   }
 
+  // [NOISE-4]
   /// `(ck, t, u) = KBKDF(material, "ZSSP", ck, 3)`, MixHash(t), `k = u[0..<32]`
   package mutating func mixKeyAndHash(_ material: RawSpan) {
     let outputs = KBKDF.derive(3, key: material, label: "ZSSP", context: chainingKey.bytes, provider: provider)
@@ -48,12 +52,14 @@ package struct SymmetricState: Sendable {
     cipherKey = outputs[2].prefix(PacketSize.key)
   }
 
+  // [NOISE-10]
   /// The `e` token. As psk modifiers are in use, it is MixHash and then MixKey.
   package mutating func mixEphemeral(_ key: PublicKey) {
     mixHash(key.bytes)
     mixKey(key.bytes)
   }
 
+  // [NOISE-5] [NOISE-9]
   /// `c = AEAD(k, nonce, aad: h, plaintext)`, MixHash(c); c is the ciphertext and then the tag.
   package mutating func encryptAndHash(_ plaintext: RawSpan, _ nonce: Nonce) -> [UInt8] {
     var message = [UInt8](repeating: 0, count: plaintext.byteCount + PacketSize.tag)
@@ -63,6 +69,7 @@ package struct SymmetricState: Sendable {
     return message
   }
 
+  // [NOISE-6] [NOISE-9]
   /// The inverse. MixHash is over the message as received. `message` has at least the size of a tag.
   package mutating func decryptAndHash(_ message: RawSpan, _ nonce: Nonce) throws(AuthenticationFailure) -> [UInt8] {
     var plaintext = message.array
@@ -74,16 +81,19 @@ package struct SymmetricState: Sendable {
     return plaintext
   }
 
+  // [NOISE-7]
   /// `(a, b) = KBKDF("", "ZSSP", ck, 2)`, each cut to 32: the transport keys.
   package func split() -> DirectionalKeys {
     pair(key: [UInt8]().rawBytes, label: "ZSSP")
   }
 
+  // [NOISE-8]
   /// `(a, b) = KBKDF(h, label, ck, 2)`, each cut to 32: additional symmetric keys.
   package func additionalKeys(_ label: StaticString) -> DirectionalKeys {
     pair(key: hash.bytes, label: label)
   }
 
+  // [NOISE-12]
   /// GetAsk("ASKR"): the new ratchet key and its fingerprint.
   package func ratchet() -> (key: Secret, fingerprint: Fingerprint) {
     let outputs = KBKDF.derivePair(key: hash.bytes, label: "ASKR", context: chainingKey.bytes, provider: provider)
@@ -102,8 +112,10 @@ package struct DirectionalKeys: Sendable {
   package let toInitiator: Secret
   package let toResponder: Secret
 
+  // [NOISE-13]
   /// The key for what the given side sends.
   package func sending(_ role: Role) -> Secret { role == .initiator ? toResponder : toInitiator }
+  // [NOISE-13]
   /// The key for what the given side receives.
   package func receiving(_ role: Role) -> Secret { role == .initiator ? toInitiator : toResponder }
 }

@@ -10,6 +10,7 @@ extension SymmetricState {
   ) throws(AuthenticationFailure) {
     let shared: Secret
     do { shared = try privateKey.sharedSecret(with: publicKey) } catch { throw AuthenticationFailure() }
+    // [NOISE-11]
     mixKey(shared.bytes)
   }
 
@@ -24,12 +25,14 @@ extension SymmetricState {
 }
 
 extension CryptoProvider {
+  // [PRIM-7]
   /// Decodes a public key that came in a handshake.
   func receivedKey(_ bytes: RawSpan) throws(AuthenticationFailure) -> any AgreementPublicKey {
     guard let key = PublicKey(bytes) else { throw AuthenticationFailure() }
     do { return try agreementPublicKey(key) } catch { throw AuthenticationFailure() }
   }
 
+  // [PRIM-8]
   /// Encapsulates to a key that came in a handshake.
   func encapsulating(to key: [UInt8], for kem: KEM) throws(AuthenticationFailure) -> Encapsulation {
     do { return try encapsulate(to: key.rawBytes, for: kem) } catch { throw AuthenticationFailure() }

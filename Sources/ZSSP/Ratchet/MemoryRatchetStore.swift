@@ -24,22 +24,26 @@ public struct MemoryRatchetStore: Sendable {
   /// Does what is asked, at once.
   public mutating func answer(_ request: StoreRequest) -> StoreAnswer {
     switch request {
-    case .lookUp(let fingerprint):
-      return lookUp(fingerprint)
+    // [DEC-67] [RAT-3]
+    case .lookUp(let first, let second):
+      if case .found(let state, let peer) = lookUp(first) { return .found(state, peer: peer) }
+      return lookUp(second)
+    // [RAT-4]
     case .load(let peer):
-      return .pair(rows[peer]?.pair ?? .empty)
-    case .compareAndSwap(let peer, let expected, let new):
+      return (rows[peer] ?? RatchetRow()).answer
+    // [RAT-5]
+    case .compareAndSwap(let peer, let expected, let new, let start):
       var row = rows[peer] ?? RatchetRow()
       let old = row.pair
-      guard row.swap(expected: expected, new: new) else { return .notSwapped }
+      guard row.swap(expected: expected, new: new, since: start) else { return .notSwapped }
       for state in [old.state1, old.state2].compactMap(\.self) { owners[state.fingerprint] = nil }
       enter(new, of: peer)
       rows[peer] = row.isEmpty ? nil : row
       return .swapped
-    case .giveUp(let name, let peer):
-      guard var row = rows[peer] else { return .pair(.empty) }
-      if row.giveUp(name) { rows[peer] = row }
-      return .pair(row.pair)
+    case .revoke(let name, let peer):
+      guard var row = rows[peer] else { return RatchetRow().answer }
+      if row.revoke(name) { rows[peer] = row }
+      return row.answer
     }
   }
 

@@ -5,6 +5,7 @@ extension RatchetState {
   ///
   /// - Parameter password: at least 256 bits of entropy, used for one pair of peers and once.
   public init(oneTimePassword password: RawSpan, provider: any CryptoProvider) {
+    // [RAT-10]
     let outputs = KBKDF.derivePair(
       key: password, label: "ZSSP_OTP_TO_RATCHET", context: [UInt8]().rawBytes, provider: provider)
     self.init(key: outputs.first, fingerprint: Fingerprint(outputs.second.bytes), chainLength: 1)

@@ -56,6 +56,7 @@ public struct RatchetState: Sendable {
   /// How many handshakes the chain has behind it; 0 for the empty state only.
   public let chainLength: UInt64
 
+  // [RAT-1]
   /// The state of peers that never met: zeros.
   public static let empty = RatchetState(key: .zeros(32), fingerprint: .empty, chainLength: 0)
 
@@ -71,6 +72,7 @@ public struct RatchetState: Sendable {
 }
 
 extension RatchetState: Equatable {
+  // [RAT-7]
   /// States are compared by fingerprint and chain length, never by key (section 9).
   public static func == (left: RatchetState, right: RatchetState) -> Bool {
     left.fingerprint == right.fingerprint && left.chainLength == right.chainLength
@@ -84,6 +86,7 @@ public struct RatchetPair: Sendable, Equatable {
   /// An older state that is still good, if any.
   public let state2: RatchetState?
 
+  // [RAT-2]
   /// What a store holds for a peer that it knows nothing of.
   public static let empty = RatchetPair(.empty)
 
@@ -100,6 +103,7 @@ public struct RatchetPair: Sendable, Equatable {
     return state2?.fingerprint == fingerprint ? state2 : nil
   }
 
+  // [DEC-75]
   /// The state of the two that a Hello names, unless it names none. Where it names both, each side holds an unconfirmed
   /// state of the other beside its own (section 14), and both must choose alike, for both may be opening: the one with
   /// the smaller fingerprint.

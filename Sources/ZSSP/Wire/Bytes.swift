@@ -10,6 +10,7 @@ extension RawSpan {
     unsafe unsafeLoad(fromByteOffset: offset, as: UInt8.self)
   }
 
+  // [PKT-1]
   /// The big-endian integer at `offset`.
   @inlinable package func load<Value: FixedWidthInteger & BitwiseCopyable>(_ type: Value.Type, at offset: Int) -> Value
   {
@@ -31,6 +32,7 @@ extension MutableRawSpan {
     unsafe bytes.unsafeLoad(fromByteOffset: offset, as: UInt8.self)
   }
 
+  // [PKT-1]
   /// Writes `value` in big-endian order at `offset`.
   @inlinable package mutating func store<Value: FixedWidthInteger & BitwiseCopyable>(_ value: Value, at offset: Int) {
     storeBytes(of: value.bigEndian, toByteOffset: offset, as: Value.self)

@@ -16,8 +16,10 @@ package struct FragmentHeader: Hashable, Sendable {
   package var counter: UInt64
 
   package static let size = 16
+  // [HDR-1]
   /// Bytes 4..<20 are one AES block once the header is protected.
   package static let protectedBytes = 4..<20
+  // [FRAG-7]
   /// A shorter datagram is dropped.
   package static let smallestDatagram = 32
   /// More fragments are dropped.
@@ -27,6 +29,7 @@ package struct FragmentHeader: Hashable, Sendable {
     self.keyID = keyID
     self.number = UInt8(truncatingIfNeeded: number)
     self.count = UInt8(truncatingIfNeeded: count)
+    // [PKT-3]
     self.reserved = 0
     self.type = type.rawValue
     self.counter = counter
@@ -38,9 +41,11 @@ package struct FragmentHeader: Hashable, Sendable {
     keyID = KeyID(datagram)
     number = datagram[byte: 4]
     count = datagram[byte: 5]
+    // [PKT-4]
     reserved = datagram[byte: 6]
     type = datagram[byte: 7]
     counter = datagram.load(UInt64.self, at: 8)
+    // [FRAG-2] [FRAG-18]
     guard number < count, count <= Self.largestCount else { return nil }
   }
 
@@ -53,6 +58,7 @@ package struct FragmentHeader: Hashable, Sendable {
   /// The nonce that the packet was sealed with.
   package var nonce: Nonce { Nonce(type: type, counter: counter, reserved: reserved) }
 
+  // [FRAG-3]
   /// Writes the header to the first 16 bytes of `datagram`.
   package func write(to datagram: inout MutableRawSpan) {
     datagram.store(keyID.value, at: 0)

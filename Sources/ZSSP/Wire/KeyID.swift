@@ -8,6 +8,7 @@ public struct KeyID: Hashable, Sendable {
   /// The first four bytes of a datagram as a big-endian integer.
   public let value: UInt32
 
+  // [FRAG-1]
   /// What the packets of strangers carry.
   public static let none = KeyID(value: 0)
   /// The size in bytes.

@@ -4,10 +4,8 @@
 ///
 /// The last ten bytes are the packet nonce that travels in the fragment header.
 public struct Nonce: Sendable, Hashable {
-  /// The reserved byte of the header: sent as zero, taken as received.
-  public let reserved: UInt8
-  /// The packet type, as a byte.
-  public let type: UInt8
+  /// The first four bytes as a big-endian integer.
+  public let high: UInt32
   /// The counter.
   public let counter: UInt64
 
@@ -16,16 +14,25 @@ public struct Nonce: Sendable, Hashable {
 
   /// A nonce written `type‖counter` in the specification.
   public init(type: UInt8, counter: UInt64, reserved: UInt8 = 0) {
-    self.reserved = reserved
-    self.type = type
+    high = UInt32(reserved) << 8 | UInt32(type)
     self.counter = counter
+  }
+
+  /// Any twelve bytes, also those that no packet has: the known answers of others use all of them.
+  package init(_ bytes: InlineArray<12, UInt8>) {
+    high = unsafe bytes.span.bytes.load(UInt32.self, at: 0)
+    counter = unsafe bytes.span.bytes.load(UInt64.self, at: 4)
   }
 
   init(_ type: PacketType, _ counter: UInt64) { self.init(type: type.rawValue, counter: counter) }
 
-  /// The first four bytes as a big-endian integer.
-  @inlinable public var high: UInt32 { UInt32(reserved) << 8 | UInt32(type) }
+  // [PKT-4]
+  /// The reserved byte of the header: sent as zero, taken as received.
+  public var reserved: UInt8 { UInt8(truncatingIfNeeded: high >> 8) }
+  /// The packet type, as a byte.
+  public var type: UInt8 { UInt8(truncatingIfNeeded: high) }
 
+  // [PKT-2]
   /// The twelve bytes.
   public var bytes: InlineArray<12, UInt8> {
     var bytes = InlineArray<12, UInt8>(repeating: 0)

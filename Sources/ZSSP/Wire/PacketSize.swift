@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// [PKT-6]
 /// Sizes of packets, in bytes, without fragment headers (section 4).
 package enum PacketSize {
   /// The tag of AES-256-GCM.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// [PKT-5]
 /// What a packet is (section 4).
 package enum PacketType: UInt8, Sendable, CaseIterable {
   /// X1, the initiator's first message.

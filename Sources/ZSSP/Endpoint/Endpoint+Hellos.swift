@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Hellos and challenges: what begins a handshake (sections 6 and 8).
+extension Endpoint {
+  /// X1 is complete. What follows costs public-key work, so the cheap checks come first.
+  mutating func helloReceived(
+    _ packet: [UInt8], _ header: FragmentHeader, from source: Address, at now: Instant
+  ) -> Reception {
+    let hello = packet.rawBytes.extracting(0..<PacketSize.helloWithoutChallenge)
+    // [DEC-19] [XK-8]
+    guard header.counter == hello.load(UInt64.self, at: hello.byteCount - 8) else { return .dropped(.notAuthentic) }
+    // [DEC-19] [XK-10]
+    guard KeyID(hello) != .none else { return .dropped(.malformed) }
+    // [DEC-27]
+    guard hasRoomForHello else { return .dropped(.busy) }
+    switch hellos.admit(packet, from: source, provider, at: now) {
+    case .read(let allowance): readHello(packet, from: source, allowance, at: now)
+    case .wait(let evicting):
+      if evicting { journal.drop(.evicted) }
+      readWaitingHellos(at: now)
+    // [CHAL-8]
+    case .challenge:
+      sendChallenge(packet, to: source, at: now)
+      return .dropped(.challenged)
+    case .drop(let reason): return .dropped(reason)
+    }
+    return .handled
+  }
+
+  /// Whether there is room for one more half-open handshake, or can be made.
+  var hasRoomForHello: Bool { hasRoomForOwner && hellos.hasRoom }
+
+  /// Begins a handshake with a Hello that was admitted, for which there is room.
+  ///
+  /// - Parameter allowance: what pays for the work. The first item of it is paid.
+  private mutating func readHello(
+    _ packet: [UInt8], from source: Address, _ allowance: HelloGate.Allowance, at now: Instant
+  ) {
+    if let victim = hellos.victim { forget(victim, .evicted) }
+    let handshake = HalfOpenHandshake(address: source, allowance: allowance, settings: settings, at: now)
+    hellos.add(handshake)
+    timers.set(handshake, to: handshake.nextDeadline)
+    perform(handshake.begin(packet, configuration), for: handshake, at: now)
+  }
+
+  /// Writes the X2 and reads the Hellos whose turn has come. A Hello waits until there is room for
+  /// its handshake, for its answer to a challenge is redeemed.
+  mutating func readWaitingHellos(at now: Instant) {
+    while let handshake = hellos.nextUnwritten() {
+      perform(handshake.writeResponse(configuration), for: handshake, at: now)
+    }
+    // [DEC-80]
+    while hasRoomForHello, let item = hellos.nextHello(at: now) {
+      readHello(item.hello, from: item.address, .challenged, at: now)
+    }
+  }
+
+  private mutating func sendChallenge(_ hello: [UInt8], to source: Address, at now: Instant) {
+    let (bytes, provider) = (hello.rawBytes, provider)
+    let response = ChallengeResponse(bytes.extracting(PacketSize.helloWithoutChallenge..<PacketSize.hello))
+    let challenge = hellos.challenge(to: source, proof: response.proof, provider, at: now)
+    // [CHAL-7]
+    let packet = bytes.extracting(0..<KeyID.size).array + challenge.bytes
+    // [PKT-7]
+    let counter = provider.randomInteger(UInt64.self)
+    send(OutgoingPacket(type: .challenge, counter: counter, keyID: .none, bytes: packet), to: source, under: nil)
+  }
+
+  /// A challenge came.
+  mutating func challengeReceived(_ payload: RawSpan, _ header: FragmentHeader, at now: Instant) -> Reception {
+    guard header.count == 1, payload.byteCount == PacketSize.challengePacket else { return .dropped(.malformed) }
+    let challenge = ChallengeResponse(payload.extracting(KeyID.size..<PacketSize.challengePacket))
+    let keyID = KeyID(payload)
+    // [CHAL-10]
+    guard case .session(let session)? = keyIDs[keyID] else { return .dropped(.unexpectedChallenge) }
+    do {
+      perform(try session.challengeReceived(challenge, for: keyID, provider), for: session, at: now)
+      return .handled
+    } catch { return .dropped(error.reason) }
+  }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Why a session could not be opened.
+public enum OpenError: Error, Hashable {
+  /// The peer's key is not a point of the curve.
+  case invalidPeerKey
+  /// The identity is longer than 4096 bytes.
+  case identityTooLong(Int)
+  /// There are so many sessions and half-open handshakes as the key ids of the endpoint allow: see ``Settings/nodeBits``.
+  case tooManySessions(limit: Int)
+}
+
+extension OpenError: CustomStringConvertible {
+  /// What is wrong and what would be right.
+  public var description: String {
+    switch self {
+    case .invalidPeerKey: "the peer's public key is not a point of P-384"
+    case .identityTooLong(let size): "an identity of \(size) bytes is too long: the limit is 4096 bytes"
+    case .tooManySessions(let limit):
+      "there are \(limit) sessions, for more of which the endpoint has no key ids: fewer bits must be fixed"
+    }
+  }
+}
+
+extension Endpoint {
+  /// Opens a session. The handshake starts at once and goes on, with new keys every ``Settings/handshakeTimeout``, until
+  /// it succeeds, is rejected, or the session is closed.
+  ///
+  /// - Parameters:
+  ///   - peer: the static key that the responder must have.
+  ///   - address: where to send the Hello.
+  ///   - identity: what this side says of itself, 0…4096 bytes. Only `peer` can read it.
+  ///   - flags: π2 counts; the endpoint's flags if nil.
+  public mutating func open(
+    to peer: PublicKey, at address: Address, identity: [UInt8] = [], flags: SecurityFlags? = nil, now: Instant
+  ) throws(OpenError) -> SessionID {
+    guard identity.count <= PacketSize.largestIdentity else { throw .identityTooLong(identity.count) }
+    guard hasRoomForOwner else { throw .tooManySessions(limit: keyIDs.ownerLimit) }
+    let decoded: any AgreementPublicKey
+    do { decoded = try provider.agreementPublicKey(peer) } catch { throw .invalidPeerKey }
+    let settings = settings
+    let opening = Opening(
+      to: decoded, at: address, identity: identity, flags: flags ?? surroundings.configuration.flags)
+    let session = peers.add { id in Session(opening: opening, to: peer, at: address, id: id, settings) }
+    surroundings.directory.begin(surroundings.place(session.id), with: peer)
+    perform(session.begin(surroundings, at: now), for: session, at: now)
+    return session.id
+  }
+}

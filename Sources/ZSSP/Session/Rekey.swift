@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The re-key (sections 7 and 11).
+///
+/// | state | what it waits for | what ends it |
+/// |---|---|---|
+/// | S2, idle | the timer of ``Confirmation``, or a K1 | K1 is computed and sent: R1. A K1 was authentic and the store holds its outcome: K2 is sent, R2 |
+/// | R1 | K2; from the peer that was initiator in XK, also K1 | K2 is authentic and the store holds its outcome: C1 is sent, S1. As S2 for a K1 |
+/// | R2 | C1 under the new key | C1, and the store has dropped the older state: C2 is sent, S2 |
+///
+/// R1 and R2 end the session when they take too long.
+struct Rekey {
+  private enum State {
+    case idle
+    /// R1: K1 is out. The peer may have left some of its outcomes behind since: a K2 that leads to one of them comes too late.
+    indirect case initiated(RekeyHandshake.Initiation, revoked: RevokedStates, nextAnswer: Instant)
+    /// R2: K2 is out.
+    indirect case answered(packet: [UInt8])
+  }
+
+  /// What was asked for and is not there yet.
+  private enum Awaited {
+    /// K1 is computed.
+    case initiation
+    /// A K1 is read, and K2 computed.
+    case response
+    indirect case swapOfAnswer(Answer)
+    /// K2 is read.
+    case completion
+    indirect case swapOfCompletion(KeyID, SessionSecrets)
+    case swapOfConfirmation
+  }
+
+  /// K2 and what comes with it, while the store is asked.
+  private struct Answer {
+    let packet: [UInt8]
+    let localID: KeyID
+    let remoteID: KeyID
+    let secrets: SessionSecrets
+
+    /// The states to hold, of which one is the newest now.
+    func outcome(beside held: RatchetPair) -> RatchetPair { RatchetPair(secrets.ratchet, held.state1) }
+  }
+
+  /// What an input leads to.
+  enum Step {
+    case stay([Action])
+    /// R1 → S1: the new key is in use. C1 follows.
+    case completed([Action])
+    /// R2 → S2: the peer uses the new key, too. C2 follows.
+    case confirmed
+  }
+
+  private var state = State.idle
+  private var awaited: Awaited?
+  /// The id that a K1 of ours names, until there is a key of that id.
+  private var offeredKeyID = KeyID.none
+  /// The id that a K2 of ours names, until there is a key of that id.
+  private var answeredKeyID = KeyID.none
+  /// Re-keys that the peer may begin.
+  private var peerPace = TokenBucket()
+  /// Re-keys that this side may begin, as the peer is expected to see it.
+  private var ownPace = TokenBucket()
+  /// When R1 or R2 ends.
+  private var stateDeadline = Instant.distantFuture
+  /// When K1 or K2 is sent again.
+  private var resendDeadline = Instant.distantFuture
+  /// When the answer to what is awaited is given up where no timer of the state would do so.
+  private(set) var giveUpDeadline = Instant.distantFuture
+
+  /// The state's name in the specification; nil while there is no re-key.
+  var name: String? {
+    switch state {
+    case .idle: nil
+    case .initiated: "R1"
+    case .answered: "R2"
+    }
+  }
+
+  /// When R1 or R2 ends, and when its packet is sent again; nil in S2.
+  var deadlines: (end: Instant, resend: Instant)? {
+    if case .idle = state { nil } else { (stateDeadline, resendDeadline) }
+  }
+  /// Whether an answer is waited for.
+  var isWaiting: Bool { awaited != nil }
+  /// The ids of keys that are offered.
+  var offeredKeyIDs: [KeyID] { [offeredKeyID, answeredKeyID].filter { $0 != .none } }
+
+  /// Whether this side may begin a re-key now, as the peer is expected to see it.
+  func mayBegin(_ settings: Settings, at now: Instant) -> Bool {
+    if case .idle = state { awaited == nil && ownPace.hasToken(settings.rekeyPace, at: now) } else { false }
+  }
+
+  /// Forgets when re-keys began, for tests.
+  mutating func forgetPace() { ownPace = TokenBucket() }
+
+  private mutating func setDeadlines(_ settings: Settings, at now: Instant) {
+    stateDeadline = now.advanced(by: settings.rekeyTimeout)
+    resendDeadline = now.advanced(by: settings.resendInterval)
+  }
+
+  /// The static keys of both sides, to be completed where the work is done: the peer's is decoded there.
+  private static func staticKeys(
+    _ peer: PublicKey, _ surroundings: Surroundings
+  ) -> @Sendable () throws(AuthenticationFailure) -> RekeyHandshake.StaticKeys {
+    let (own, provider) = (surroundings.configuration.staticKey, surroundings.provider)
+    return { () throws(AuthenticationFailure) in
+      RekeyHandshake.StaticKeys(own: own, peer: try provider.receivedKey(peer.bytes))
+    }
+  }
+
+  // MARK: As initiator: S2, R1, S1
+
+  /// Begins a re-key. It does not ask for a token: the peer takes K1 as soon as it has one.
+  ///
+  /// - Parameter deadline: when the work is given up, and begun again.
+  mutating func begin(
+    _ held: HeldStates, _ peer: PublicKey, _ surroundings: Surroundings, until deadline: Instant, at now: Instant,
+    drawKeyID: () -> KeyID
+  ) -> [Action] {
+    // [DEC-37]
+    ownPace.take(surroundings.settings.rekeyPace, at: now)
+    var actions = withdrawOffer()
+    // [KK-2]
+    offeredKeyID = drawKeyID()
+    awaited = .initiation
+    giveUpDeadline = deadline
+    let (keyID, ratchet, provider) = (offeredKeyID, held.pair.state1, surroundings.provider)
+    let keys = Self.staticKeys(peer, surroundings)
+    actions.append(
+      .work(.rekey) { () throws(AuthenticationFailure) in
+        .rekey(try RekeyHandshake.initiation(keyID: keyID, keys: keys(), ratchet: ratchet, provider: provider))
+      })
+    return actions
+  }
+
+  private mutating func withdrawOffer() -> [Action] {
+    let actions = offeredKeyID == .none ? [] : [Action.release(offeredKeyID)]
+    offeredKeyID = .none
+    return actions
+  }
+
+  // [TIME-7]
+  /// S2 → R1.
+  private mutating func initiated(
+    _ initiation: RekeyHandshake.Initiation, _ core: inout SessionCore, _ surroundings: Surroundings, at now: Instant
+  ) -> [Action] {
+    guard case .idle = state else { return [] }
+    state = .initiated(initiation, revoked: RevokedStates(), nextAnswer: now)
+    setDeadlines(surroundings.settings, at: now)
+    return core.send(.rekeyInit, initiation.packet, under: core.keys.current, surroundings.configuration)
+  }
+
+  // [DEC-64]
+  /// The peer begins a handshake without the state of this name: no K2 may lead to it any more.
+  mutating func revoke(_ name: Fingerprint) {
+    guard case .initiated(let initiation, var revoked, let nextAnswer) = state else { return }
+    revoked.insert(name)
+    state = .initiated(initiation, revoked: revoked, nextAnswer: nextAnswer)
+  }
+
+  /// K2 came: it answers our K1.
+  mutating func answerReceived(
+    _ packet: RawSpan, under key: SessionKey, _ core: borrowing SessionCore, _ surroundings: Surroundings,
+    at now: Instant
+  ) throws(Dropped) -> [Action] {
+    guard case .initiated(let initiation, let revoked, let nextAnswer) = state, key === core.keys.current else {
+      throw Dropped(.implausible)
+    }
+    guard awaited == nil else { throw Dropped(.busy) }
+    // Where the store fails, or the outcome is no longer wanted, K2 comes again, at the resend interval if the peer is honest.
+    // [DEC-38]
+    guard now >= nextAnswer else { throw Dropped(.rekeyTooSoon) }
+    let next = now.advanced(by: surroundings.settings.resendInterval / 2)
+    state = .initiated(initiation, revoked: revoked, nextAnswer: next)
+    awaited = .completion
+    let inner = packet.extracting(0..<RekeyHandshake.innerSize).array
+    let (profile, provider) = (surroundings.configuration.profile, surroundings.provider)
+    let keys = Self.staticKeys(core.peer, surroundings)
+    return [
+      .work(.rekeyCompleted) { () throws(AuthenticationFailure) in
+        let (keyID, secrets) = try RekeyHandshake.completion(
+          of: initiation, inner.rawBytes, keys: keys(), profile: profile, provider: provider)
+        return .rekeyCompleted(keyID, secrets)
+      }
+    ]
+  }
+
+  /// K2 was good. Before C1 leaves, the new ratchet state takes the place of all others.
+  private mutating func completionRead(
+    _ keyID: KeyID, _ secrets: SessionSecrets, _ held: inout HeldStates, _ peer: PublicKey,
+    _ surroundings: Surroundings, at now: Instant
+  ) -> [Action] {
+    guard case .initiated(_, let revoked, _) = state else { return [] }
+    // The peer has begun anew since it answered, and forgets what came of K1. R1 comes to its timeout.
+    // [DEC-64] [DEC-70]
+    guard revoked.allows(secrets.ratchet.fingerprint, since: 0) else { return [.drop(.superseded)] }
+    awaited = .swapOfCompletion(keyID, secrets)
+    return [
+      held.swapOnProof(to: RatchetPair(secrets.ratchet), since: held.revision, of: peer, surroundings, at: now)
+    ]
+  }
+
+  /// R1 → S1.
+  private mutating func complete(
+    _ keyID: KeyID, _ secrets: SessionSecrets, _ held: inout HeldStates, _ core: inout SessionCore
+  ) -> Step {
+    guard case .initiated = state else { return .stay([]) }
+    // [KK-12]
+    held.swapped(to: RatchetPair(secrets.ratchet))
+    let erased = core.keys.use(
+      SessionKey(
+        secrets, role: .initiator, localID: offeredKeyID, remoteID: keyID, firstCounter: core.keys.counter))
+    offeredKeyID = .none
+    state = .idle
+    return .completed(erased.map { [.release($0)] } ?? [])
+  }
+
+  // MARK: As responder: S2 or R1, R2, S2
+
+  /// K1 came. It is accepted in S2, and in R1 by the one who was responder in XK: that breaks the tie.
+  mutating func initiationReceived(
+    _ packet: RawSpan, under key: SessionKey, _ held: HeldStates, _ core: borrowing SessionCore,
+    _ surroundings: Surroundings, at now: Instant
+  ) throws(Dropped) -> [Action] {
+    guard key === core.keys.current else { throw Dropped(.implausible) }
+    switch state {
+    // [KK-10]
+    case .idle: break
+    case .initiated where core.role == .responder: break
+    default: throw Dropped(.implausible)
+    }
+    // [DEC-34] [DEC-35] [DEC-36]
+    guard awaited == nil else { throw Dropped(.busy) }
+    guard peerPace.take(surroundings.settings.rekeyPace, at: now) else { throw Dropped(.rekeyTooSoon) }
+    let inner = packet.extracting(0..<RekeyHandshake.innerSize).array
+    let (ratchet, profile, provider) = (held.pair.state1, surroundings.configuration.profile, surroundings.provider)
+    let keys = Self.staticKeys(core.peer, surroundings)
+    awaited = .response
+    // S2 lasts long. A request that is never answered must not keep the next K1 out.
+    // [DEC-13]
+    giveUpDeadline = now.advanced(by: surroundings.settings.handshakeTimeout)
+    return [
+      .work(.rekeyReceived) { () throws(AuthenticationFailure) in
+        .rekeyReceived(
+          try RekeyHandshake.response(
+            to: inner.rawBytes, keys: keys(), ratchet: ratchet, profile: profile, provider: provider))
+      }
+    ]
+  }
+
+  /// K1 was good and K2 is computed. Before it leaves, the new ratchet state is stored beside the old one.
+  private mutating func initiationRead(
+    _ response: RekeyHandshake.Response, _ held: inout HeldStates, _ peer: PublicKey, _ surroundings: Surroundings,
+    at now: Instant, drawKeyID: () -> KeyID
+  ) -> [Action] {
+    var response = response
+    var actions = answeredKeyID == .none ? [] : [Action.release(answeredKeyID)]
+    // [KK-2]
+    let keyID = drawKeyID()
+    answeredKeyID = keyID
+    let (packet, secrets) = response.finish(keyID: keyID)
+    // [DEC-62] [KK-11]
+    let answer = Answer(packet: packet, localID: keyID, remoteID: response.initiatorKeyID, secrets: secrets)
+    awaited = .swapOfAnswer(answer)
+    giveUpDeadline = now.advanced(by: surroundings.settings.handshakeTimeout)
+    actions.append(held.swapOnProof(to: answer.outcome(beside: held.pair), of: peer, surroundings, at: now))
+    return actions
+  }
+
+  /// S2 or R1 → R2.
+  private mutating func enterR2(
+    _ answer: Answer, _ held: inout HeldStates, _ core: inout SessionCore, _ surroundings: Surroundings,
+    at now: Instant
+  ) -> [Action] {
+    held.swapped(to: answer.outcome(beside: held.pair))
+    var actions = withdrawOffer()
+    // Making room for the new key erases the previous one (section 7).
+    // [KK-15]
+    let erased = core.keys.prepare(
+      SessionKey(
+        answer.secrets, role: .responder, localID: answer.localID, remoteID: answer.remoteID,
+        firstCounter: core.keys.counter))
+    if let erased { actions.append(.release(erased)) }
+    answeredKeyID = .none
+    // [TIME-8]
+    state = .answered(packet: answer.packet)
+    setDeadlines(surroundings.settings, at: now)
+    // [KK-11]
+    return actions
+      + core.send(.rekeyComplete, answer.packet, under: core.keys.current, surroundings.configuration)
+  }
+
+  // [KK-13]
+  /// C1 came under the new key: the peer holds the new ratchet state, so the older one can go.
+  mutating func confirmationReceived(
+    _ held: inout HeldStates, _ core: borrowing SessionCore, _ surroundings: Surroundings, at now: Instant
+  ) throws(Dropped) -> [Action] {
+    guard case .answered = state else { throw Dropped(.implausible) }
+    // [DEC-12]
+    guard awaited == nil else { throw Dropped(.busy) }
+    awaited = .swapOfConfirmation
+    return [held.dropOlder(of: core.peer, surroundings, at: now)]
+  }
+
+  /// R2 → S2.
+  private mutating func confirm(_ held: inout HeldStates, _ core: inout SessionCore) -> Step {
+    guard case .answered = state else { return .stay([]) }
+    held.droppedOlder()
+    // [KK-13]
+    core.keys.usePrepared()
+    state = .idle
+    return .confirmed
+  }
+
+  // MARK: Answers
+
+  private mutating func takeAwaited() -> Awaited? {
+    giveUpDeadline = .distantFuture
+    return awaited.take()
+  }
+
+  /// No answer to what was asked will be taken.
+  mutating func stopWaiting() { _ = takeAwaited() }
+
+  /// The store has answered.
+  mutating func answered(
+    _ answer: StoreAnswer, _ held: inout HeldStates, _ core: inout SessionCore, _ surroundings: Surroundings,
+    at now: Instant
+  ) -> Step {
+    let awaited = takeAwaited()
+    switch HeldStates.Outcome(answer) {
+    case .swapped: break
+    // [DEC-48] [RAT-8]
+    case .conflict: return .stay([.drop(.ratchetConflict), .end(.ratchetConflict)])
+    case .failed: return .stay([.drop(.storeFailed)])
+    }
+    switch awaited {
+    case .swapOfAnswer(let answer): return .stay(enterR2(answer, &held, &core, surroundings, at: now))
+    case .swapOfCompletion(let keyID, let secrets): return complete(keyID, secrets, &held, &core)
+    case .swapOfConfirmation: return confirm(&held, &core)
+    // Not a question to the store.
+    case .initiation, .response, .completion, nil: return .stay([.drop(.storeFailed)])
+    }
+  }
+
+  /// Public-key work is done.
+  mutating func completed(
+    _ outcome: PublicKeyResult.Outcome, _ held: inout HeldStates, _ core: inout SessionCore,
+    _ surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID
+  ) -> [Action] {
+    switch (takeAwaited(), outcome) {
+    case (.initiation, .rekey(let initiation)): return initiated(initiation, &core, surroundings, at: now)
+    case (.response, .rekeyReceived(let response)):
+      return initiationRead(response, &held, core.peer, surroundings, at: now, drawKeyID: drawKeyID)
+    case (.completion, .rekeyCompleted(let keyID, let secrets)):
+      return completionRead(keyID, secrets, &held, core.peer, surroundings, at: now)
+    // [KK-16]
+    default: return [.drop(.notAuthentic), .end(.rekeyNotAuthentic)]
+    }
+  }
+
+  // MARK: Timers
+
+  // [KK-9] [TIME-7] [TIME-8]
+  /// Sends K1 or K2 again.
+  mutating func resend(
+    _ core: inout SessionCore, _ configuration: borrowing EndpointConfiguration, at now: Instant
+  ) -> [Action] {
+    resendDeadline = now.advanced(by: configuration.settings.resendInterval)
+    switch state {
+    case .idle: return []
+    case .initiated(let initiation, _, _):
+      return core.send(.rekeyInit, initiation.packet, under: core.keys.current, configuration)
+    case .answered(let packet): return core.send(.rekeyComplete, packet, under: core.keys.current, configuration)
+    }
+  }
+}

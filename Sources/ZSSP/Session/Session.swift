@@ -1,0 +1,483 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One session with one peer, from the first Hello, or the acceptance of one, to its end.
+///
+/// It is in the hands of one machine at a time, and gives each input to the one whose turn it is:
+///
+/// | states | machine | goes on in |
+/// |---|---|---|
+/// | A1, A3 | ``Opening`` | S2; S1 if the peer's handshake takes its place |
+/// | S1, S2 | ``Confirmation`` | R1, R2 |
+/// | R1, R2 | ``Rekey`` | S1, S2 |
+///
+/// B2 is not among them: see ``HalfOpenHandshake``. Inputs return what is to be done; an input that does not fit the state is a
+/// dropped packet.
+final class Session: TimerEntry, ReassemblyHolder, Waiting {
+  /// What there is once the peer is known to have a key.
+  private struct Established {
+    var held: HeldStates
+    var confirmation: Confirmation
+    var rekey = Rekey()
+  }
+
+  /// Where ``KeyCache`` has the session.
+  var cachePlace = KeyCache.Place()
+  /// What every state has.
+  private(set) var core: SessionCore
+
+  /// The machine of A1 and A3.
+  private var opening: Opening?
+  /// The machines of S1, S2, R1 and R2; nil while there is the other.
+  private var established: Established?
+
+  var ticket = PendingOperations.Ticket()
+  var reassembly: SessionReassembly
+  var reassemblyPlace = ReassemblyMemory.Place()
+
+  private init(_ core: consuming SessionCore, _ settings: Settings) {
+    self.core = core
+    reassembly = SessionReassembly(
+      limits: .init(packets: settings.reassemblyPackets, bytes: settings.reassemblyLimit),
+      timeout: settings.reassemblyTimeout)
+  }
+
+  /// A session that this side opens. It waits for ``begin(_:at:)``.
+  convenience init(opening: Opening, to peer: PublicKey, at address: Address, id: SessionID, _ settings: Settings) {
+    self.init(SessionCore(id, .initiator, peer: peer, address: address), settings)
+    self.opening = opening
+  }
+
+  /// A session that the peer has opened. It waits for ``accept(_:_:at:)``.
+  convenience init(acceptedFrom peer: PublicKey, at address: Address, id: SessionID, _ settings: Settings) {
+    self.init(SessionCore(id, .responder, peer: peer, address: address), settings)
+  }
+
+  // MARK: What it is
+
+  var id: SessionID { core.id }
+  var peer: PublicKey { core.peer }
+  var address: Address { core.address }
+
+  // [CTRL-6]
+  /// Whether data may be sent.
+  var canSend: Bool { opening == nil }
+  /// Whether this side's own attempt is under way, with no key to send with yet.
+  var isOpening: Bool { opening != nil }
+  /// When the last swap was asked for that changed what the store holds for the peer.
+  var lastSwap: PeerDirectory.Mark { established?.held.lastSwap ?? .first }
+  /// The chain length of the newest state that the store holds.
+  private var chainLength: UInt64 { established?.held.pair.state1.chainLength ?? 0 }
+
+  /// The state's name in the specification.
+  var stateName: String {
+    if let opening { return opening.name }
+    return established?.rekey.name ?? established?.confirmation.name ?? "S1"
+  }
+
+  /// Why the handshake started anew the last time, or what is wrong with the answers to the present one.
+  var lastRestart: RestartReason? {
+    if let opening, opening.forgedBodies > 0 { return .notAuthentic }
+    return core.lastRestart
+  }
+
+  /// When the state ends, or in S2 the re-key begins, and when its packet is sent again.
+  var stateDeadlines: (end: Instant, resend: Instant) {
+    if let opening { return (opening.deadline, opening.resendDeadline) }
+    guard let established else { return (.distantFuture, .distantFuture) }
+    return established.rekey.deadlines
+      ?? (established.confirmation.deadline, established.confirmation.resendDeadline)
+  }
+
+  /// The earliest of all that the session waits for.
+  var nextDeadline: Instant {
+    let ofState = stateDeadlines
+    let ofKeys = min(established?.rekey.giveUpDeadline ?? .distantFuture, core.keys.previousDeadline)
+    return min(min(ofState.end, ofState.resend), min(ofKeys, reassembly.nextDeadline ?? .distantFuture))
+  }
+
+  /// The ids of keys that are offered.
+  var offeredKeyIDs: [KeyID] { (opening?.offeredKeyIDs ?? []) + (established?.rekey.offeredKeyIDs ?? []) }
+
+  /// Whether an answer is waited for.
+  var isWaiting: Bool { ticket.isOpen }
+
+  // MARK: Beginning
+
+  /// The attempt begins.
+  func begin(_ surroundings: Surroundings, at now: Instant) -> [Action] {
+    opening?.begin(&core, surroundings.settings, at: now) ?? []
+  }
+
+  /// What the peer's handshake has come to.
+  struct Acceptance {
+    let identity: [UInt8]
+    let address: Address
+    let headerKeys: HeaderKeyPair
+    let key: SessionKey
+    let held: HeldStates
+    let downgradedFrom: UInt64?
+    /// The request by which the application accepted the peer.
+    let request: RequestID?
+  }
+
+  /// This side's own attempt gives way to the peer's handshake, if there is one.
+  func giveWay(_ surroundings: Surroundings) -> [Action] {
+    guard let opening else { return [] }
+    surroundings.directory.finish(surroundings.place(id), with: peer)
+    defer { self.opening = nil }
+    return opening.forget(&core, surroundings)
+  }
+
+  /// The peer's handshake is accepted and stored: S1.
+  func accept(_ acceptance: Acceptance, _ surroundings: Surroundings, at now: Instant) -> [Action] {
+    opening = nil
+    core.become(.responder, at: acceptance.address)
+    core.keys.setHeaders(acceptance.headerKeys)
+    _ = core.keys.use(acceptance.key)
+    core.countHandshake()
+    established = Established(
+      held: acceptance.held, confirmation: Confirmation(unconfirmedAt: now, surroundings.settings))
+    var actions: [Action] = []
+    // [MODE-6] [XK-30]
+    if let chainLength = acceptance.downgradedFrom {
+      actions.append(.emit(.downgraded(id, peer: peer, heldChainLength: chainLength)))
+    }
+    actions.append(
+      establish(
+        identity: acceptance.identity, downgradedFrom: acceptance.downgradedFrom, acceptance: acceptance.request))
+    acceptance.held.recordProgress(of: peer, surroundings, at: now)
+    // [XK-32]
+    return actions + core.send(.keyConfirm, under: core.keys.current, surroundings.configuration)
+  }
+
+  private func establish(identity: [UInt8], downgradedFrom: UInt64?, acceptance: RequestID?) -> Action {
+    .establish(
+      Establishment(
+        peer: peer, role: core.role, identity: identity, address: address, chainLength: chainLength,
+        downgradedFrom: downgradedFrom, acceptance: acceptance),
+      swap: lastSwap)
+  }
+
+  // MARK: Packets
+
+  /// Whether a header is one that the session expects: X2 in A1 (section 5).
+  func expectsResponse(_ header: FragmentHeader) -> Bool {
+    // [HDR-3] [XK-18]
+    header.counter < 1 << 24 && opening?.awaitsResponse(under: header.keyID) == true
+  }
+
+  /// X2 is complete.
+  func responseReceived(
+    _ packet: RawSpan, _ header: FragmentHeader, _ surroundings: Surroundings
+  ) throws(Dropped) -> [Action] {
+    guard let opening else { throw Dropped(.implausible) }
+    return try opening.responseReceived(packet, header, surroundings)
+  }
+
+  /// A challenge came for a key id of the session.
+  func challengeReceived(
+    _ challenge: ChallengeResponse, for keyID: KeyID, _ provider: any CryptoProvider
+  ) throws(Dropped) -> [Action] {
+    // [CHAL-10]
+    guard let opening else { throw Dropped(.unexpectedChallenge) }
+    return try opening.challengeReceived(challenge, for: keyID, provider)
+  }
+
+  /// An authentic control packet came under `key`.
+  func controlReceived(
+    _ type: PacketType, _ packet: RawSpan, under key: SessionKey, _ surroundings: Surroundings, at now: Instant
+  ) throws(Dropped) -> [Action] {
+    if let opening {
+      switch type {
+      case .keyConfirm: return try opening.confirmationReceived(under: key, core, surroundings, at: now)
+      case .rejected: return try opening.rejectionReceived(under: key, core)
+      // [CTRL-3]
+      case .acknowledge: return []
+      default: throw Dropped(.implausible)
+      }
+    }
+    switch type {
+    case .keyConfirm: return try keyConfirmReceived(under: key, surroundings, at: now)
+    case .acknowledge: return try acknowledgeReceived(under: key, surroundings, at: now)
+    case .rekeyInit:
+      guard let established, established.confirmation.isConfirmed else { throw Dropped(.implausible) }
+      let actions = try self.established?.rekey.initiationReceived(
+        packet, under: key, established.held, core, surroundings, at: now)
+      return actions ?? []
+    case .rekeyComplete:
+      return try established?.rekey.answerReceived(packet, under: key, core, surroundings, at: now) ?? []
+    // [CTRL-5]
+    default: throw Dropped(.implausible)
+    }
+  }
+
+  /// C1: the peer holds the key.
+  private func keyConfirmReceived(
+    under key: SessionKey, _ surroundings: Surroundings, at now: Instant
+  ) throws(Dropped) -> [Action] {
+    // [CTRL-4]
+    if key === core.keys.current { return core.send(.acknowledge, under: key, surroundings.configuration) }
+    guard var established else { throw Dropped(.implausible) }
+    let actions = try established.rekey.confirmationReceived(&established.held, core, surroundings, at: now)
+    self.established = established
+    return actions
+  }
+
+  /// C2: the peer uses the key.
+  private func acknowledgeReceived(
+    under key: SessionKey, _ surroundings: Surroundings, at now: Instant
+  ) throws(Dropped) -> [Action] {
+    // [CTRL-3] [KK-14]
+    guard var established, !established.confirmation.isConfirmed, key === core.keys.current else { return [] }
+    let request = try established.confirmation.acknowledged(&established.held, core, surroundings, at: now)
+    self.established = established
+    if let request { return [request] }
+    return confirmed(surroundings, at: now)
+  }
+
+  // MARK: Answers
+
+  /// The store has answered.
+  func answered(
+    _ answer: StoreAnswer, _ surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID
+  ) -> [Action] {
+    if let opening {
+      switch opening.answered(answer, &core, surroundings, at: now, drawKeyID: drawKeyID) {
+      case .stay(let actions): return actions
+      case .confirmed(let held, let downgradedFrom):
+        return opened(held, identity: opening.identity, downgradedFrom, surroundings, at: now)
+      }
+    }
+    guard let established else { return [] }
+    if established.confirmation.isWaiting { return olderDropped(answer, surroundings, at: now) }
+    return rekeyAnswered(answer, surroundings, at: now)
+  }
+
+  /// A3 → S2.
+  private func opened(
+    _ held: HeldStates, identity: [UInt8], _ downgradedFrom: UInt64?, _ surroundings: Surroundings, at now: Instant
+  ) -> [Action] {
+    // Answers of the store may come out of order: the one who hears of an earlier swap later is the older session all the same.
+    // [DEC-47]
+    guard surroundings.directory.progress(of: peer) <= held.lastSwap else { return [.end(.replaced)] }
+    // [CTRL-2]
+    core.keys.usePrepared()
+    established = Established(
+      held: held, confirmation: Confirmation(confirmedAt: now, &core.keys, surroundings))
+    opening = nil
+    surroundings.directory.finish(surroundings.place(id), with: peer)
+    held.recordProgress(of: peer, surroundings, at: now)
+    let actions = [establish(identity: identity, downgradedFrom: downgradedFrom, acceptance: nil)]
+    // [CTRL-2]
+    return actions + core.send(.acknowledge, under: core.keys.current, surroundings.configuration)
+  }
+
+  /// The store was asked to drop the older state in S1.
+  private func olderDropped(_ answer: StoreAnswer, _ surroundings: Surroundings, at now: Instant) -> [Action] {
+    established?.confirmation.answered()
+    switch HeldStates.Outcome(answer) {
+    // [DEC-48] [RAT-8]
+    case .conflict: return [.drop(.ratchetConflict), .end(.ratchetConflict)]
+    // [RAT-9]
+    case .failed: return [.drop(.storeFailed)]
+    case .swapped:
+      established?.held.droppedOlder()
+      let actions = confirmed(surroundings, at: now)
+      established?.held.recordProgress(of: peer, surroundings, at: now)
+      return actions
+    }
+  }
+
+  /// S1 → S2.
+  private func confirmed(_ surroundings: Surroundings, at now: Instant) -> [Action] {
+    let isRekeyed = core.keys.other != nil
+    established?.confirmation = Confirmation(confirmedAt: now, &core.keys, surroundings)
+    return [isRekeyed ? rekeyed() : .emit(.confirmed(id))]
+  }
+
+  private func rekeyed() -> Action {
+    core.countRekey()
+    return .emit(.rekeyed(id, chainLength: chainLength))
+  }
+
+  private func rekeyAnswered(_ answer: StoreAnswer, _ surroundings: Surroundings, at now: Instant) -> [Action] {
+    guard var established else { return [] }
+    let step = established.rekey.answered(answer, &established.held, &core, surroundings, at: now)
+    var actions: [Action]
+    switch step {
+    case .stay(let given): actions = given
+    // [KK-12]
+    case .completed(let given):
+      established.confirmation = Confirmation(unconfirmedAt: now, surroundings.settings)
+      actions = given + core.send(.keyConfirm, under: core.keys.current, surroundings.configuration)
+    // [KK-13]
+    case .confirmed:
+      established.confirmation = Confirmation(confirmedAt: now, &core.keys, surroundings)
+      self.established = established
+      actions = [rekeyed()] + core.send(.acknowledge, under: core.keys.current, surroundings.configuration)
+    }
+    self.established = established
+    if case .swapped = answer { established.held.recordProgress(of: peer, surroundings, at: now) }
+    return actions
+  }
+
+  /// Public-key work is done.
+  func completed(
+    _ outcome: PublicKeyResult.Outcome, _ surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID
+  ) -> [Action] {
+    if let opening { return opening.completed(outcome, &core, surroundings, at: now) }
+    guard var established else { return [] }
+    let actions = established.rekey.completed(
+      outcome, &established.held, &core, surroundings, at: now, drawKeyID: drawKeyID)
+    self.established = established
+    return actions
+  }
+
+  // MARK: Timers and the application
+
+  /// Erases the previous key, if it was held for late packets long enough.
+  func erasePreviousKey(at now: Instant) -> [Action] {
+    // [DEC-39]
+    guard core.keys.previousDeadline <= now, let erased = core.keys.erasePrevious() else { return [] }
+    return [.release(erased)]
+  }
+
+  // [DEC-13]
+  /// Gives up an answer that does not come in time.
+  func giveUpAnswer(at now: Instant) -> [Action] {
+    guard let deadline = established?.rekey.giveUpDeadline, deadline <= now else { return [] }
+    established?.rekey.stopWaiting()
+    return [.stopWaiting]
+  }
+
+  /// No answer to what was asked will come, or be taken.
+  func stopWaiting() {
+    opening?.stopWaiting()
+    established?.confirmation.answered()
+    established?.rekey.stopWaiting()
+  }
+
+  /// Does what is due in the present state.
+  func stateDue(_ surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID) -> [Action] {
+    let deadlines = stateDeadlines
+    if deadlines.end <= now { return timedOut(surroundings, at: now, drawKeyID: drawKeyID) }
+    guard deadlines.resend <= now else { return [] }
+    // [TIME-1]
+    if let opening { return opening.resend(core, surroundings, at: now) }
+    if established?.rekey.deadlines != nil {
+      return established?.rekey.resend(&core, surroundings.configuration, at: now) ?? []
+    }
+    return established?.confirmation.resend(&core, surroundings.configuration, at: now) ?? []
+  }
+
+  /// The timeout column of section 11.
+  private func timedOut(_ surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID) -> [Action] {
+    if let opening { return opening.timedOut(&core, surroundings, at: now) }
+    guard let established else { return [] }
+    // [TIME-7] [TIME-8]
+    if established.rekey.deadlines != nil { return [.end(.rekeyTimeout)] }
+    // [TIME-5]
+    guard established.confirmation.isConfirmed else { return [.end(.notConfirmed)] }
+    // [KK-1] [TIME-6]
+    return beginRekey(surroundings, at: now, drawKeyID: drawKeyID)
+  }
+
+  /// Whether the application may have the key replaced now.
+  func mayRekey(_ settings: Settings, at now: Instant) -> Bool {
+    guard let established, established.confirmation.isConfirmed else { return false }
+    return established.rekey.mayBegin(settings, at: now)
+  }
+
+  /// Whether a re-key can begin because the key was used often: S2, and nothing is waited for.
+  var canBeginRekey: Bool {
+    guard let established, established.confirmation.isConfirmed else { return false }
+    return established.rekey.deadlines == nil && !established.rekey.isWaiting
+  }
+
+  /// Begins a re-key in S2.
+  func beginRekey(_ surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID) -> [Action] {
+    guard var established else { return [] }
+    let settings = surroundings.settings
+    guard !established.rekey.isWaiting else {
+      // The peer's K1 is being worked on, which comes to the same. Look again soon.
+      self.established?.confirmation.postpone(until: now.advanced(by: settings.resendInterval))
+      return []
+    }
+    // If the work is never done, the timer begins it again.
+    let deadline = now.advanced(by: settings.handshakeTimeout)
+    established.confirmation.postpone(until: deadline)
+    let actions = established.rekey.begin(
+      established.held, peer, surroundings, until: deadline, at: now, drawKeyID: drawKeyID)
+    self.established = established
+    return actions
+  }
+
+  // [DEC-64]
+  /// The peer begins a handshake without the state of this name.
+  func revoke(_ name: Fingerprint) { established?.rekey.revoke(name) }
+
+  /// The session is over: no answer will be taken, and all keys are erased.
+  ///
+  /// - Returns: the ids of the keys, those that were offered among them.
+  func erase() -> [KeyID] {
+    stopWaiting()
+    return offeredKeyIDs + core.keys.erase()
+  }
+
+  // MARK: Data
+
+  /// The key that the peer means by `keyID`.
+  func key(_ keyID: KeyID) -> SessionKey? { core.keys.key(keyID) }
+
+  /// A packet was authentic: its counter is used up, and if it is the newest, its source is where
+  /// the peer is now, whatever type it has (section 14).
+  ///
+  /// - Returns: nil if its counter is no longer acceptable, else whether the peer has moved.
+  func accept(_ counter: UInt64, from source: Address) -> Bool? {
+    // [CTR-7]
+    guard let isNewest = core.keys.accept(counter) else { return nil }
+    // [DEC-30] [DEC-31]
+    return isNewest && source != core.address
+  }
+
+  /// Follows the peer to another address.
+  func move(to address: Address) { core.move(to: address) }
+
+  /// Keeps the key that has uncovered a header of the peer's.
+  func keep(receiving key: any HeaderKey) { core.keys.keep(receiving: key) }
+
+  /// Counts messages that were delivered.
+  func countReceived(messages: UInt64, bytes: UInt64) { core.countReceived(messages: messages, bytes: bytes) }
+
+  /// Lets `body` open packets against the window of counters.
+  @inline(__always)
+  func withWindow<Result>(_ body: (inout ReplayWindow) -> Result) -> Result { core.keys.withWindow(body) }
+
+  /// Takes out what sending needs; nil before there is a key.
+  @inline(__always)
+  func takeSendContext(_ provider: any CryptoProvider) -> SendContext? { core.keys.takeSendContext(provider) }
+
+  /// Takes back what was taken for sending, and counts what was sent.
+  @inline(__always)
+  func giveBack(_ path: consuming SendContext, counter: UInt64, messages: Int, bytes: Int) {
+    core.keys.giveBack(path, counter: counter)
+    core.countSent(messages: messages, bytes: bytes)
+  }
+
+  /// Gives up all keyed objects. They are made again when they are used.
+  func evictExpandedKeys() { core.keys.evictExpanded() }
+
+  // MARK: Tests
+
+  /// Goes on with another counter, for tests.
+  func skipCounters(to counter: UInt64) { core.keys.skip(to: counter) }
+
+  /// The proof that a challenge to the present X1 must repeat, for tests; nil outside of A1 and A3.
+  var challengeProof: UInt64? { opening?.challengeResponse.proof }
+
+  /// What the store holds for the peer, for tests; nil in A1 and A3.
+  var heldStates: RatchetPair? { established?.held.pair }
+
+  /// Forgets when re-keys began, for tests.
+  func forgetPace() { established?.rekey.forgetPace() }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a session has in every state.
+struct SessionCore: ~Copyable {
+  // What a data packet needs comes first: see ``Endpoint/prefetch(_:)``.
+
+  /// Where to send.
+  private(set) var address: Address
+  private(set) var statistics = SessionStatistics()
+  /// The keys. Their window is large, so they come last of what a data packet needs.
+  var keys = SessionKeys()
+
+  let id: SessionID
+  /// The peer's static key.
+  let peer: PublicKey
+  /// The side in the XK handshake.
+  private(set) var role: Role
+  /// Why the handshake started anew the last time.
+  var lastRestart: RestartReason?
+
+  init(_ id: SessionID, _ role: Role, peer: PublicKey, address: Address) {
+    (self.id, self.role, self.peer, self.address) = (id, role, peer, address)
+  }
+
+  /// The session goes on in a handshake that the peer began.
+  mutating func become(_ role: Role, at address: Address) { (self.role, self.address) = (role, address) }
+
+  /// Follows the peer to another address.
+  mutating func move(to address: Address) { self.address = address }
+
+  /// A control packet, sealed under the kek of `key`.
+  mutating func send(
+    _ type: PacketType, _ body: [UInt8] = [], under key: SessionKey?, _ configuration: borrowing EndpointConfiguration
+  ) -> [Action] {
+    keys.control(type, body, under: key, configuration).map { [$0] } ?? []
+  }
+
+  mutating func countHandshake() { statistics.handshakes += 1 }
+  mutating func countRekey() { statistics.rekeys += 1 }
+
+  mutating func countReceived(messages: UInt64, bytes: UInt64) {
+    statistics.messagesReceived += messages
+    statistics.bytesReceived += bytes
+  }
+
+  mutating func countSent(messages: Int, bytes: Int) {
+    statistics.messagesSent += UInt64(messages)
+    statistics.bytesSent += UInt64(bytes)
+  }
+
+  /// Reads from the lines that have what a data packet needs; see ``Endpoint/prefetch(_:)``.
+  @inline(__always)
+  borrowing func prefetch() -> UInt64 {
+    keys.counter &+ UInt64(address.port) &+ statistics.messagesReceived &+ statistics.rekeys
+  }
+}

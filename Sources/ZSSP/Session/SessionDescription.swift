@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A session as seen from outside.
+public struct SessionDescription: Sendable, Hashable {
+  /// The state's name in the specification: A1, A3, S1, S2, R1 or R2.
+  public let state: String
+  /// The peer's static key.
+  public let peer: PublicKey
+  /// The side in the XK handshake.
+  public let role: Role
+  /// Where datagrams go.
+  public let address: Address
+  /// Whether data can be sent.
+  public let isEstablished: Bool
+  /// Why the handshake started anew the last time, or what is wrong with the answers to the present
+  /// one; nil if neither.
+  public let lastRestart: RestartReason?
+  /// The chain length of the current key; 0 before there is one.
+  public let chainLength: UInt64
+  /// Counters of the session.
+  public let statistics: SessionStatistics
+
+  init(_ session: Session) {
+    state = session.stateName
+    peer = session.peer
+    role = session.core.role
+    address = session.address
+    isEstablished = session.canSend
+    lastRestart = session.lastRestart
+    chainLength = session.core.keys.current?.chainLength ?? 0
+    statistics = session.core.statistics
+  }
+}

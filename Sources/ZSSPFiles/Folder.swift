@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+/// The open folder that the name of a file is looked up in.
+final class Folder {
+  let parts: PathParts
+  private let descriptor: CInt
+
+  #if os(Linux)
+    // O_PATH, which the C library's headers have behind _GNU_SOURCE: a folder that can be gone through need not be readable.
+    private static let lookUpOnly: CInt = 0o10_000_000
+  #else
+    private static let lookUpOnly: CInt = O_RDONLY
+  #endif
+
+  /// Opens the folder of a path.
+  init(_ path: String) throws(FileFailure) {
+    parts = try PathParts(path)
+    descriptor = Foundation.open(parts.folder, Self.lookUpOnly | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw .system(path, kind: errno == ENOENT ? .missing : .unusable) }
+  }
+
+  deinit { close(descriptor) }
+
+  /// The permissions of the folder.
+  var mode: UInt32 {
+    get throws(FileFailure) {
+      var status = stat()
+      guard fstat(descriptor, &status) == 0 else { throw .system(parts.path) }
+      return UInt32(status.st_mode)
+    }
+  }
+
+  /// Opens the file, or another of the folder. Answers as the system does.
+  func open(_ flags: CInt, mode: mode_t = 0, name: String? = nil) -> CInt {
+    openat(descriptor, name ?? parts.name, flags | O_CLOEXEC, mode)
+  }
+
+  /// The status of the file, or of the link that lies there; nil if there is none.
+  func status(followsLinks: Bool) throws(FileFailure) -> stat? {
+    var status = stat()
+    if fstatat(descriptor, parts.name, &status, followsLinks ? 0 : AT_SYMLINK_NOFOLLOW) == 0 { return status }
+    guard errno == ENOENT else { throw .system(parts.path) }
+    return nil
+  }
+
+  /// Removes a name. That it is not there does no harm.
+  func remove(_ name: String) { unlinkat(descriptor, name, 0) }
+
+  /// Gives a file of this folder the name of the path; with `replaces` in the place of another.
+  func place(_ temporary: String, replaces: Bool) -> Bool {
+    if replaces { return renameat(descriptor, temporary, descriptor, parts.name) == 0 }
+    return linkat(descriptor, temporary, descriptor, parts.name, 0) == 0
+  }
+
+  /// Makes the names in the folder durable.
+  func sync(_ system: FileOperations) throws(FileFailure) {
+    let readable = openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard readable >= 0 else { throw .system(parts.path, "its folder cannot be opened", kind: .inPlace) }
+    defer { close(readable) }
+    guard system.syncFolder(readable) == 0 else {
+      throw .system(parts.path, "is written, but its folder cannot be synced", kind: .inPlace)
+    }
+  }
+}

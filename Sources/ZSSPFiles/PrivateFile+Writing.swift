@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+extension PrivateFile {
+  /// Writes a text to a file for its owner alone (0600). The file is durable, and never seen half-written.
+  ///
+  /// - Parameters:
+  ///   - text: the content.
+  ///   - path: where to.
+  ///   - replaces: whether a regular file that lies there is replaced; otherwise it stays and this fails. What is no
+  ///     regular file is never replaced.
+  ///   - system: the calls to the system.
+  /// - Throws: ``FileFailure``; of the kind ``FileFailure/Kind/inPlace`` if the file is written all the same.
+  package static func write(
+    _ text: String, to path: String, replaces: Bool, _ system: FileOperations = FileOperations()
+  ) throws(FileFailure) {
+    try write([(text, path)], replaces: replaces, system)
+  }
+
+  /// Writes several files as ``write(_:to:replaces:_:)`` does. If one of them cannot be written, none is, unless files are
+  /// replaced and a later one fails at the last step.
+  package static func write(
+    _ files: [(text: String, path: String)], replaces: Bool, _ system: FileOperations = FileOperations()
+  ) throws(FileFailure) {
+    var staged: [StagedFile] = []
+    for (text, path) in files { staged.append(try StagedFile(text, path, replaces: replaces, system)) }
+    for (index, file) in staged.enumerated() {
+      do throws(FileFailure) { try file.place() } catch {
+        if !replaces { for placed in staged[..<index] { placed.folder.remove(placed.folder.parts.name) } }
+        throw error
+      }
+    }
+    for file in staged { try file.folder.sync(system) }
+  }
+
+  /// Makes what lies at a path durable under its name.
+  package static func syncFolder(of path: String, _ system: FileOperations) throws(FileFailure) {
+    try Folder(path).sync(system)
+  }
+}
+
+/// A file that is written whole under another name of its folder. It goes with this object unless it was placed.
+private final class StagedFile {
+  let folder: Folder
+  private let temporary: String
+  private let replaces: Bool
+
+  init(_ text: String, _ path: String, replaces: Bool, _ system: FileOperations) throws(FileFailure) {
+    folder = try Folder(path)
+    // Not made from the name, which may be as long as names can be.
+    temporary = ".zssp-\(UInt64.random(in: .min ... .max)).tmp"
+    self.replaces = replaces
+    try Self.checkTarget(folder, replaces: replaces)
+    let descriptor = folder.open(O_WRONLY | O_CREAT | O_EXCL, mode: 0o600, name: temporary)
+    guard descriptor >= 0 else { throw .system(path, "cannot be written") }
+    // Whatever the mask of the process is.
+    let isWritten =
+      fchmod(descriptor, 0o600) == 0 && Self.writeAll(Array(text.utf8), to: descriptor, system)
+      && system.sync(descriptor) == 0
+    let error = errno
+    guard close(descriptor) == 0, isWritten else {
+      if !isWritten { errno = error }
+      throw .system(path, "cannot be written")
+    }
+  }
+
+  deinit { folder.remove(temporary) }
+
+  /// Gives the file its name.
+  func place() throws(FileFailure) {
+    guard !folder.place(temporary, replaces: replaces) else { return }
+    let path = folder.parts.path
+    if errno == EEXIST, !replaces { throw FileFailure(.exists, path, "exists already") }
+    throw .system(path, "cannot be written")
+  }
+
+  /// Refuses what must not be replaced: everything, or folders, devices and pipes.
+  private static func checkTarget(_ folder: Folder, replaces: Bool) throws(FileFailure) {
+    let path = folder.parts.path
+    guard try folder.status(followsLinks: false) != nil else { return }
+    let target: stat?
+    do throws(FileFailure) { target = try folder.status(followsLinks: true) } catch {
+      // A link that leads in a circle leads to no file, as one to nothing.
+      target = nil
+    }
+    if let target {
+      let kind = target.st_mode & S_IFMT
+      guard kind != S_IFDIR else { throw FileFailure(.unusable, path, "is a folder, not a file") }
+      guard kind == S_IFREG else { throw FileFailure(.unusable, path, "is not a regular file, and is left as it is") }
+    }
+    guard replaces else { throw FileFailure(.exists, path, "exists already") }
+  }
+
+  private static func writeAll(_ bytes: [UInt8], to descriptor: CInt, _ system: FileOperations) -> Bool {
+    var written = 0
+    while written < bytes.count {
+      let count = bytes[written...].withUnsafeBytes { system.write(descriptor, $0) }
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { return false }
+      written += count
+    }
+    return true
+  }
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+/// Files with secrets, or with what is obeyed.
+///
+/// What is checked is the descriptor that is read and the folder that the name was looked up in, never a path again, so that
+/// nobody can exchange the file in between.
+package enum PrivateFile {
+  /// What was read.
+  package struct Contents: Sendable {
+    /// The bytes.
+    package let bytes: [UInt8]
+    /// What to warn the user of; nil if nothing.
+    package let warning: String?
+  }
+
+  /// Reads a file, a pipe or a terminal to its end.
+  ///
+  /// A pipe without a name, as `/dev/stdin` and process substitution have it, belongs to whoever started this process and is
+  /// believed. A named one is treated like a file.
+  ///
+  /// - Parameters:
+  ///   - path: the path.
+  ///   - limit: the most bytes that are read.
+  ///   - isFile: whether it must be a regular file.
+  ///   - trust: whose files are believed.
+  package static func read(
+    _ path: String, limit: Int, isFile: Bool = false, trust: FileTrust = FileTrust()
+  ) throws(FileFailure) -> Contents {
+    let folder = try Folder(path)
+    // A pipe is waited for until somebody writes to it, unless it is refused anyway.
+    let descriptor = folder.open(O_RDONLY | O_NOCTTY | (isFile ? O_NONBLOCK : 0))
+    guard descriptor >= 0 else {
+      if errno == ENOENT { throw FileFailure(.missing, path, "no such file") }
+      throw .system(path)
+    }
+    defer { close(descriptor) }
+    let status = try self.status(of: descriptor, path)
+    let kind = status.st_mode & S_IFMT
+    switch kind {
+    case S_IFREG: break
+    case S_IFDIR: throw FileFailure(.unusable, path, "is a folder, not a file")
+    case S_IFIFO where !isFile, S_IFCHR where !isFile: break
+    default: throw FileFailure(.unusable, path, "is not a regular file")
+    }
+    guard kind != S_IFREG || status.st_size <= limit else { throw tooLarge(path, limit) }
+    var warning: String?
+    // The bits of a device say nothing about what it gives.
+    let isBelieved = if kind == S_IFIFO { try !hasName(status, path) } else { kind == S_IFCHR }
+    if !isBelieved {
+      try check(status, folder, trust)
+      warning = trust.warning(of: path, owner: status.st_uid, mode: UInt32(status.st_mode))
+    }
+    return Contents(bytes: try readAll(descriptor, path, limit), warning: warning)
+  }
+
+  /// Checks that others cannot put a file at a path where there is none yet.
+  package static func checkFolder(of path: String, trust: FileTrust = FileTrust()) throws(FileFailure) {
+    let folder = try Folder(path)
+    if let refusal = trust.refusal(of: path, in: folder.parts.folder, mode: try folder.mode) { throw refusal }
+  }
+
+  /// Returns the first bytes of a regular file, fewer if it is shorter; nil if it is another kind or cannot be read.
+  package static func start(of path: String, count: Int) -> [UInt8]? {
+    guard !path.utf8.contains(0) else { return nil }
+    let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+    guard descriptor >= 0 else { return nil }
+    defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+    var bytes = [UInt8](repeating: 0, count: count)
+    let found = Foundation.read(descriptor, &bytes, count)
+    return found < 0 ? nil : Array(bytes.prefix(found))
+  }
+
+  /// Whether a path leads to a pipe, which can be read once only.
+  package static func isPipe(_ path: String) -> Bool {
+    var status = stat()
+    return !path.isEmpty && !path.utf8.contains(0) && stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO
+  }
+
+  private static func check(_ status: stat, _ folder: Folder, _ trust: FileTrust) throws(FileFailure) {
+    let path = folder.parts.path
+    if let refusal = trust.refusal(of: path, owner: status.st_uid, mode: UInt32(status.st_mode)) { throw refusal }
+    if let refusal = trust.refusal(of: path, in: folder.parts.folder, mode: try folder.mode) { throw refusal }
+  }
+
+  /// Whether a pipe has a name that others could open. Those without lie on a device of their own.
+  private static func hasName(_ status: stat, _ path: String) throws(FileFailure) -> Bool {
+    var ends: [CInt] = [0, 0]
+    guard pipe(&ends) == 0 else { throw .system(path) }
+    defer { for end in ends { close(end) } }
+    return try status.st_dev != self.status(of: ends[0], path).st_dev
+  }
+
+  private static func status(of descriptor: CInt, _ path: String) throws(FileFailure) -> stat {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw .system(path) }
+    return status
+  }
+
+  private static func readAll(_ descriptor: CInt, _ path: String, _ limit: Int) throws(FileFailure) -> [UInt8] {
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: min(limit + 1, 64 << 10))
+    while bytes.count <= limit {
+      let count = Foundation.read(descriptor, &buffer, buffer.count)
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else { throw .system(path, "cannot be read") }
+      guard count > 0 else { return bytes }
+      bytes += buffer[..<count]
+    }
+    throw tooLarge(path, limit)
+  }
+
+  private static func tooLarge(_ path: String, _ limit: Int) -> FileFailure {
+    FileFailure(.unusable, path, "is larger than \(limit) bytes, the limit for such a file; name another")
+  }
+}
