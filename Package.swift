@@ -17,13 +17,16 @@ let package = Package(
   name: "swift-zssp",
   platforms: [.macOS(.v26), .iOS(.v26), .tvOS(.v26), .watchOS(.v26), .visionOS(.v26)],
   products: [
+    .library(name: "SwiftZSSP", targets: ["SwiftZSSP"]),
     .library(name: "ZSSP", targets: ["ZSSP"]),
     .library(name: "ZSSPSwiftCrypto", targets: ["ZSSPSwiftCrypto"]),
     .library(name: "ZSSPOpenSSL", targets: ["ZSSPOpenSSL"]),
     .library(name: "ZSSPIPsecMB", targets: ["ZSSPIPsecMB"]),
     .library(name: "ZSSPProviders", targets: ["ZSSPProviders"]),
     .library(name: "ZSSPNIO", targets: ["ZSSPNIO"]),
+    .library(name: "ZSSPMetrics", targets: ["ZSSPMetrics"]),
     .library(name: "ZSSPSQLite", targets: ["ZSSPSQLite"]),
+    .library(name: "ZSSPTesting", targets: ["ZSSPTesting"]),
     .library(name: "ZSSPTunnel", targets: ["ZSSPTunnel"]),
     .library(name: "ZSSPStoreTesting", targets: ["ZSSPStoreTesting"]),
     .library(name: "ZSSPSimulator", targets: ["ZSSPSimulator"]),
@@ -37,6 +40,8 @@ let package = Package(
     .default(enabledTraits: ["SwiftCrypto", "SQLite", "Tunnel"]),
     .trait(name: "SwiftCrypto", description: "The default crypto provider, ZSSPSwiftCrypto."),
     .trait(name: "SQLite", description: "The ratchet store ZSSPSQLite. On Linux it needs libsqlite3-dev."),
+    .trait(
+      name: "ServiceLifecycle", description: "UDPEndpoint is a Service, for which swift-service-lifecycle is built."),
     .trait(name: "Tunnel", description: "zssp tunnel and its configuration files, for which TOMLKit is built."),
     .trait(
       name: "OpenSSL", description: "The crypto provider ZSSPOpenSSL. Needs libcrypto 3 (libssl-dev) and pkg-config.",
@@ -47,9 +52,12 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.14.0"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.7.0"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.9.0"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
   ],
@@ -60,7 +68,7 @@ let package = Package(
     .target(
       name: "ZSSPSwiftCrypto",
       dependencies: [
-        "ZSSP",
+        "ZSSP", "ZSSPFiles",
         .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
         .product(name: "CryptoExtras", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
       ],
@@ -115,19 +123,57 @@ let package = Package(
       dependencies: [
         "ZSSP", "CZSSPSocket",
         .product(name: "HeapModule", package: "swift-collections"),
+        .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
+        .product(
+          name: "ServiceLifecycle", package: "swift-service-lifecycle",
+          condition: .when(traits: ["ServiceLifecycle"])),
       ],
       swiftSettings: common),
+    // All that an application needs behind one import: the protocol, UDP, swift-crypto, the database. Only re-exports,
+    // so that each of the targets can be had without the others, and none depends on a crypto library for this.
+    .target(
+      name: "SwiftZSSP",
+      dependencies: [
+        "ZSSP", "ZSSPNIO",
+        .target(name: "ZSSPSwiftCrypto", condition: .when(traits: ["SwiftCrypto"])),
+        .target(name: "ZSSPSQLite", condition: .when(traits: ["SQLite"])),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(
+          name: "ServiceLifecycle", package: "swift-service-lifecycle",
+          condition: .when(traits: ["ServiceLifecycle"])),
+      ],
+      swiftSettings: common),
+    // Counters, gauges and timers of endpoints through swift-metrics.
+    .target(
+      name: "ZSSPMetrics",
+      dependencies: ["ZSSP", "ZSSPNIO", .product(name: "CoreMetrics", package: "swift-metrics")],
+      swiftSettings: common),
+    // Endpoints on a network in memory, with a clock that tests advance.
+    .target(
+      name: "ZSSPTesting",
+      dependencies: [
+        "ZSSP", "ZSSPNIO",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOEmbedded", package: "swift-nio"),
+      ],
+      swiftSettings: common),
+    // Files with secrets: whose are believed, and how they are written.
+    .target(name: "ZSSPFiles", swiftSettings: common),
     // How states lie in a store that others might read, and the tags by which they are found.
     .target(name: "ZSSPStoreCodec", dependencies: ["ZSSP"], swiftSettings: common),
     // Ratchet states in an SQLite database. Without its trait there is nothing in it.
     .target(
       name: "ZSSPSQLite",
       dependencies: [
-        "ZSSP", "ZSSPStoreCodec",
+        "ZSSP", "ZSSPStoreCodec", "ZSSPFiles",
         .product(name: "GRDB", package: "GRDB.swift", condition: .when(traits: ["SQLite"])),
+        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: common),
     // A private network through a TUN device. The system calls are in C; its configuration files need the trait.
@@ -135,7 +181,7 @@ let package = Package(
     .target(
       name: "ZSSPTunnel",
       dependencies: [
-        "ZSSP", "ZSSPSwiftCrypto", "ZSSPNIO", "CZSSPTunnel",
+        "ZSSP", "ZSSPSwiftCrypto", "ZSSPNIO", "ZSSPFiles", "CZSSPTunnel",
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "TOMLKit", package: "TOMLKit", condition: .when(traits: ["Tunnel"])),
@@ -148,7 +194,7 @@ let package = Package(
       name: "ZSSPCommand",
       dependencies: [
         "ZSSP", "ZSSPSwiftCrypto", "ZSSPProviders", "ZSSPNIO", "ZSSPSQLite", "ZSSPSimulator", "ZSSPBenchmark",
-        "ZSSPTunnel",
+        "ZSSPTunnel", "ZSSPFiles",
         .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
@@ -161,6 +207,11 @@ let package = Package(
     .target(
       name: "ZSSPTestSupport", dependencies: ["ZSSP"], path: "Tests/ZSSPTestSupport",
       resources: [.copy("Vectors")], swiftSettings: common),
+    // Measures times that must not depend on secrets, and has its memory scanned. Used by Scripts,
+    // and part of no product.
+    .executableTarget(
+      name: "ZSSPMeasurements", dependencies: ["ZSSP", "ZSSPSwiftCrypto", "ZSSPSQLite"], path: "Tests/Measurements",
+      swiftSettings: common),
     // Counts what a thread allocates, for tests.
     .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
     .testTarget(
@@ -187,16 +238,24 @@ let package = Package(
     .testTarget(
       name: "ZSSPNIOTests",
       dependencies: [
-        "ZSSP", "ZSSPSwiftCrypto", "ZSSPProviders", "ZSSPNIO", "ZSSPStoreTesting", "CZSSPSocket",
+        "ZSSP", "ZSSPSwiftCrypto", "ZSSPProviders", "ZSSPNIO", "ZSSPStoreTesting", "ZSSPTesting", "ZSSPMetrics",
+        "SwiftZSSP", "CZSSPSocket",
+        .product(name: "InMemoryLogging", package: "swift-log"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "MetricsTestKit", package: "swift-metrics"),
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
+        .product(
+          name: "ServiceLifecycle", package: "swift-service-lifecycle",
+          condition: .when(traits: ["ServiceLifecycle"])),
       ],
       swiftSettings: common),
     .testTarget(
       name: "ZSSPTunnelTests",
       dependencies: [
         "ZSSP", "ZSSPNIO", "ZSSPTunnel", "ZSSPSwiftCrypto", .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
       ],
       swiftSettings: common),
     // Tunnels between network namespaces. They need root.
@@ -207,16 +266,18 @@ let package = Package(
       cSettings: [.define("ZSSP_SQLITE", .when(traits: ["SQLite"]))],
       linkerSettings: [.linkedLibrary("sqlite3", .when(traits: ["SQLite"]))]),
     .testTarget(
+      name: "ZSSPStoreCodecTests", dependencies: ["ZSSP", "ZSSPStoreCodec", "ZSSPSwiftCrypto"], swiftSettings: common),
+    .testTarget(
       name: "ZSSPSQLiteTests",
       dependencies: [
-        "ZSSP", "ZSSPSwiftCrypto", "ZSSPSQLite", "ZSSPStoreTesting", "CPowerCut",
+        "ZSSP", "ZSSPSwiftCrypto", "ZSSPSQLite", "ZSSPFiles", "ZSSPStoreTesting", "CPowerCut",
         .product(name: "GRDB", package: "GRDB.swift", condition: .when(traits: ["SQLite"])),
       ],
       swiftSettings: common),
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "ZSSPTool", "ZSSPCommand", "ZSSP", "ZSSPStoreTesting", "ZSSPTestSupport",
+        "ZSSPTool", "ZSSPCommand", "ZSSP", "ZSSPFiles", "ZSSPStoreTesting", "ZSSPTestSupport",
         .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
       ],
       swiftSettings: common),

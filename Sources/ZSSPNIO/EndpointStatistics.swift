@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ZSSP
 
+/// The counters that the protocol keeps, `ZSSP.Statistics` under the name that tells it from the others:
+/// ``EndpointStatistics`` has all of an endpoint, ``TransportStatistics`` what the transport counts, `SessionStatistics`
+/// what one session counts, and `SQLiteStoreStatistics` what a store counts.
+public typealias ProtocolStatistics = Statistics
+
 /// Counters of an endpoint from its start, and how many sessions it has now.
 public struct EndpointStatistics: Sendable, Hashable {
   /// What the protocol counts.
-  public internal(set) var endpoint: Statistics
+  public internal(set) var endpoint: ProtocolStatistics
   /// What the transport counts.
   public internal(set) var transport = TransportStatistics()
   /// Sessions in any state.
@@ -62,14 +67,36 @@ public struct TransportStatistics: Sendable, Hashable {
   public internal(set) var downgrades: UInt64 = 0
   /// Handshakes of others that were not decided on in time.
   public internal(set) var incomingExpired: UInt64 = 0
+  /// Of these, handshakes that ``UDPEndpoint/incoming`` had not even delivered: nothing reads it, or too slowly.
+  public internal(set) var incomingUnread: UInt64 = 0
   /// Public-key work for strangers that was refused because there was too much of it.
   public internal(set) var publicKeyWorkRefused: UInt64 = 0
+  /// Processor time of public-key work that Hellos led to: reading them, answering them, and
+  /// reading X3. The ``HelloBudget`` pays for it.
+  public internal(set) var timeOnHellos = Duration.zero
   /// Requests to the ratchet store that failed because too many waited.
   public internal(set) var storeRequestsRefused: UInt64 = 0
+  /// Requests to the ratchet store that failed because they were not answered within
+  /// ``UDPOptions/storeTimeout``.
+  public internal(set) var storeRequestsTimedOut: UInt64 = 0
   /// Whether super-datagrams are sent (GSO).
   public internal(set) var isUsingSegmentationOffload = false
   /// Whether super-datagrams are received (GRO).
   public internal(set) var isUsingReceiveOffload = false
+
+  /// Takes the counts of sockets.
+  mutating func setCounts(of sockets: SocketCounters) {
+    reads = sockets.reads
+    superDatagramsReceived = sockets.superDatagramsReceived
+    unreadDatagrams = sockets.unreadDatagrams
+    unreadHellos = sockets.unreadHellos
+    writes = sockets.writes
+    superDatagramsSent = sockets.superDatagramsSent
+    unsentDatagrams = sockets.unsentDatagrams
+    sendErrors = sockets.sendErrors
+    isUsingSegmentationOffload = sockets.isUsingSegmentationOffload
+    isUsingReceiveOffload = sockets.isUsingReceiveOffload
+  }
 
   /// The counters of two shards together. What one of them does not use is not used.
   func adding(_ other: TransportStatistics) -> TransportStatistics {
@@ -92,8 +119,11 @@ public struct TransportStatistics: Sendable, Hashable {
     sum.incomingRefused += other.incomingRefused
     sum.downgrades += other.downgrades
     sum.incomingExpired += other.incomingExpired
+    sum.incomingUnread += other.incomingUnread
     sum.publicKeyWorkRefused += other.publicKeyWorkRefused
+    sum.timeOnHellos += other.timeOnHellos
     sum.storeRequestsRefused += other.storeRequestsRefused
+    sum.storeRequestsTimedOut += other.storeRequestsTimedOut
     sum.isUsingSegmentationOffload = isUsingSegmentationOffload && other.isUsingSegmentationOffload
     sum.isUsingReceiveOffload = isUsingReceiveOffload && other.isUsingReceiveOffload
     return sum

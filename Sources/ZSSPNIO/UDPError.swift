@@ -2,8 +2,24 @@
 public import NIOCore
 public import ZSSP
 
-/// What went wrong at one of the doors of ``UDPEndpoint``, ``Session`` and ``IncomingSession``.
-public enum UDPError: Error {
+/// The errors of ``UDPEndpoint``, ``Session``, ``IncomingSession`` and ``ReconnectingSession``.
+///
+/// Functions with typed errors throw ``cancelled`` when their task is cancelled, where others would throw
+/// `CancellationError`. Code that does not care about other errors asks ``isCancellation``:
+///
+/// ```swift
+/// func attempt(_ endpoint: UDPEndpoint, _ key: PublicKey) async throws -> Session? {
+///   do {
+///     return try await endpoint.connect(to: "gw.example:4500", key: key, timeout: .seconds(10))
+///   } catch where error.isCancellation {
+///     throw CancellationError()
+///   } catch .timeout(let cause) {
+///     print("no session: \(cause)")
+///     return nil
+///   }
+/// }
+/// ```
+public enum UDPError: Error, Equatable {
   /// The text is no address. `reason` says what would be one.
   case invalidAddress(String, reason: String)
   /// No socket could be bound.
@@ -20,15 +36,16 @@ public enum UDPError: Error {
   case sessionEnded(EndReason)
   /// The responder's application refused this side.
   case rejected
-  /// No session came about in time. The reason is that of the last restart of the handshake; nil if it had no time to
-  /// restart.
-  case timeout(RestartReason?)
+  /// No session came about in time. The cause says what was seen of the peer until then.
+  case timeout(TimeoutCause)
   /// The incoming handshake waited too long for a decision, or was decided on before.
   case expired
   /// The handshake was accepted, and then failed.
   case handshakeFailed(DropReason)
-  /// The task was cancelled.
+  /// The task was cancelled. What `CancellationError` is elsewhere.
   case cancelled
+  /// A ``ReconnectingSession`` has no session at the moment, and the message is not to wait for one.
+  case disconnected
   /// The endpoint is closed.
   case closed
   /// The socket failed and could not be replaced. The text is the system's.
@@ -90,42 +107,20 @@ extension UDPError: CustomStringConvertible {
     case .open(let error): "\(error)"
     case .unreachable(let remote, let local): "\(remote) cannot be reached from a socket that is bound to \(local)"
     case .messageTooLarge(let size, let limit): "\(SendError.messageTooLarge(size: size, limit: limit))"
-    case .sessionEnded(let reason): "the session has ended: \(reason.text)"
+    case .sessionEnded(let reason): "the session has ended: \(reason)"
     case .rejected: "the peer refused this side's key or identity"
-    case .timeout(let reason): "no session in time: \(reason?.text ?? "no answer yet")"
+    case .timeout(let cause): "no session in time: \(cause)"
     case .expired: "the handshake waited too long for a decision, or was decided on before"
     case .handshakeFailed(let reason): "the handshake was accepted and then failed: \(reason)"
     case .cancelled: "cancelled"
+    case .disconnected: "there is no session at the moment"
     case .closed: "the endpoint is closed"
     case .transport(let text): "the socket failed: \(text)"
     }
   }
 }
 
-extension EndReason {
-  /// The reason in words.
-  var text: String {
-    switch self {
-    case .closed: "this side closed it"
-    case .rejected: "the peer refused this side"
-    case .notConfirmed: "the peer did not confirm the key in time"
-    case .rekeyTimeout: "the peer did not answer a re-key in time"
-    case .rekeyNotAuthentic: "a re-key was not authentic"
-    case .keyExhausted: "the key has been used as often as it may be"
-    case .ratchetConflict: "another session with the same peer changed the ratchet state first"
-    case .replaced: "a newer session with the same peer took its place"
-    }
-  }
-}
-
-extension RestartReason {
-  /// The reason in words.
-  var text: String {
-    switch self {
-    case .timeout: "the peer does not answer (wrong address, wrong public key, other profile, or it is silent)"
-    case .notAuthentic: "the answers are not authentic (other profile, or a ratchet that does not fit)"
-    case .notConfirmed: "the peer did not confirm (it refuses in silence, or its store failed)"
-    case .ratchetConflict: "another session with the same peer changed the ratchet state first"
-    }
-  }
+extension UDPError {
+  /// Whether this is what `CancellationError` is elsewhere.
+  public var isCancellation: Bool { self == .cancelled }
 }

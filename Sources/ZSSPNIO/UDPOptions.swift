@@ -21,13 +21,22 @@ public struct UDPOptions: Sendable {
   /// port, on the event loops of the group in turn, so that sessions are spread over the processors; a session stays in its
   /// shard. Where the system does not steer datagrams to the right shard they are handed over, and less is gained.
   public var shards = 1
-  /// Items of public-key work that may wait or run at once. What strangers cause beyond that is dropped and counted.
+  /// Items of public-key work caused by strangers that may wait or run at once. With a
+  /// ``HelloPolicy`` that has a budget no more than that are begun, nor more than
+  /// ``Settings/helloWorkLimit``; with ``HelloPolicy/allow`` what is beyond is dropped and counted.
   public var publicKeyQueue = 64
-  /// Threads of this endpoint that do public-key work.
+  /// Threads of this endpoint that do public-key work. The crypto provider must return from each
+  /// call: a thread that it keeps does no other work. Handshakes do not wait for it longer than
+  /// ``Settings/handshakeTimeout``, nor re-keys than ``Settings/rekeyTimeout``.
   public var publicKeyThreads = 1
   /// Requests to the ratchet store that may wait or run at once. More are answered with a failure, which the protocol
   /// survives: packets are sent again.
   public var storeQueue = 4096
+  // [DEC-15]
+  /// How long a request to the ratchet store may take, from when the protocol makes it. One that is
+  /// not answered in time counts as failed, and the next one about the same peer is made; see
+  /// ``RatchetStore``. It keeps its place in ``storeQueue`` until the store answers.
+  public var storeTimeout = Duration.seconds(30)
   /// Whether runs of equal datagrams leave as one UDP GSO super-datagram, if the kernel can. When it turns out at run
   /// time that it cannot, the endpoint stops trying.
   public var segmentationOffload = true
@@ -46,8 +55,12 @@ public struct UDPOptions: Sendable {
   /// Called with each new channel before it is bound, for tests that put a handler between the endpoint and the socket.
   package var configureChannel: (@Sendable (any Channel) throws -> Void)?
 
-  /// Asked before each piece that goes to a socket of the system's own, for tests: an error number other than 0 refuses it.
-  package var refusePiece: (@Sendable (_ isSegmented: Bool) -> CInt)?
+  /// Called with the descriptor of each socket of the system's own, before anything is sent: an error number other than 0 refuses it.
+  package var configureSocket: (@Sendable (_ descriptor: CInt) -> CInt)?
+
+  /// Asked before each piece that goes to a socket of the system's own, for tests: an error number other than 0 refuses it. The size
+  /// is the whole piece's, in bytes.
+  package var refusePiece: (@Sendable (_ size: Int, _ isSegmented: Bool) -> CInt)?
 
   /// The defaults.
   public init() {}

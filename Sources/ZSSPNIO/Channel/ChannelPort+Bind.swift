@@ -14,14 +14,24 @@ extension ChannelPort {
     let joins: Bool
   }
 
-  /// Binds a channel to `address` and says where it is bound. To be called on the driver's event loop.
+  /// Binds a channel. To be called on `eventLoop`.
+  ///
+  /// - Parameters:
+  ///   - address: where to bind.
+  ///   - owner: takes what the channel reads, on `eventLoop`.
+  ///   - maySegment: whether the kernel may be asked to segment.
+  ///   - sharing: how the port is shared; nil if it is not.
+  /// - Returns: where it is bound.
   static func bind(
-    to address: SocketAddress, for driver: Driver, _ sharing: Sharing? = nil
+    to address: SocketAddress, for owner: any DatagramPortOwner, maySegment: Bool, _ options: UDPOptions,
+    on eventLoop: any EventLoop, sharing: Sharing? = nil
   ) -> EventLoopFuture<SocketAddress> {
-    let (options, bound) = (driver.options, driver.bound)
-    guard var bootstrap = DatagramBootstrap(validatingGroup: driver.eventLoop) else {
-      return driver.eventLoop.makeFailedFuture(UnsupportedEventLoop())
+    guard var bootstrap = DatagramBootstrap(validatingGroup: eventLoop) else {
+      return eventLoop.makeFailedFuture(UnsupportedEventLoop())
     }
+    let port = ChannelPort(
+      owner, segments: maySegment && options.segmentationOffload && System.supportsUDPSegmentationOffload)
+    let bound = NIOLoopBound(port, eventLoop: eventLoop)
     let batch = max(1, options.readBatch)
     bootstrap =
       bootstrap
@@ -31,7 +41,7 @@ extension ChannelPort {
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
           try options.configureChannel?(channel)
-          try channel.pipeline.syncOperations.addHandler(ChannelPort(bound.value))
+          try channel.pipeline.syncOperations.addHandler(bound.value)
         }.flatMap {
           enableOffload(of: channel, options, bound)
         }
@@ -50,19 +60,17 @@ extension ChannelPort {
     }
   }
 
-  /// Turns on what the kernel has and the options allow. A kernel that refuses is no error.
+  /// Has the kernel put together what it receives, if it can and the options allow. A kernel that refuses is no error.
   private static func enableOffload(
-    of channel: any Channel, _ options: UDPOptions, _ bound: NIOLoopBound<Driver>
+    of channel: any Channel, _ options: UDPOptions, _ bound: NIOLoopBound<ChannelPort>
   ) -> EventLoopFuture<Void> {
-    bound.value.offersSegmentationOffload(options.segmentationOffload && System.supportsUDPSegmentationOffload)
-    bound.value.counters.isUsingReceiveOffload = false
     guard options.receiveOffload, System.supportsUDPReceiveOffload else {
       return channel.eventLoop.makeSucceededVoidFuture()
     }
     return channel.setOption(.datagramReceiveSegmentSize, value: true).flatMap {
       channel.setOption(.datagramReceiveOffload, value: true)
     }.map {
-      bound.value.counters.isUsingReceiveOffload = true
+      bound.value.receiveOffloadIsOn()
     }.flatMapErrorThrowing { _ in }
   }
 }

@@ -2,7 +2,7 @@
 import NIOCore
 import ZSSP
 
-/// A channel of NIO's as the driver's socket. NIO closes it when the system fails to send; the driver then binds another.
+/// A channel of NIO's as a socket. NIO closes it when the system fails to send; its owner then binds another.
 final class ChannelPort: ChannelInboundHandler, DatagramPort {
   typealias InboundIn = AddressedEnvelope<ByteBuffer>
   typealias OutboundOut = AddressedEnvelope<ByteBuffer>
@@ -10,53 +10,61 @@ final class ChannelPort: ChannelInboundHandler, DatagramPort {
   /// Addresses that are kept; when there are more they are made anew.
   private static let addressLimit = 4096
 
-  private let driver: Driver
+  private let owner: any DatagramPortOwner
   private var context: ChannelHandlerContext?
+  private(set) var counters = SocketCounters()
   /// The bytes of the last flush. The buffer is used again once the socket has let go of it.
   private var sendBuffer = ByteBuffer()
   /// Addresses as NIO wants them, which are costly to make.
   private var socketAddresses: [Address: SocketAddress] = [:]
 
-  init(_ driver: Driver) { self.driver = driver }
+  /// - Parameter segments: whether to have the kernel segment.
+  init(_ owner: any DatagramPortOwner, segments: Bool) {
+    self.owner = owner
+    counters.isUsingSegmentationOffload = segments
+  }
+
+  /// The kernel puts together what it receives.
+  func receiveOffloadIsOn() { counters.isUsingReceiveOffload = true }
 
   // MARK: What the channel tells
 
   func channelActive(context: ChannelHandlerContext) {
     self.context = context
-    driver.socketOpened(self, localAddress: context.channel.localAddress)
-    sendResegmented()
+    owner.portOpened(self, localAddress: context.channel.localAddress)
+    sendRefusedSegments()
   }
 
   func channelInactive(context: ChannelHandlerContext) {
     self.context = nil
-    driver.socketClosed(self)
+    owner.portClosed(self)
   }
 
   /// A datagram, or several of one sender and one size that the kernel put together (GRO).
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     let envelope = unwrapInboundIn(data)
+    let segmentSize = envelope.metadata?.segmentSize ?? 0
+    counters.countRead(isSuper: segmentSize > 0 && segmentSize < envelope.data.readableBytes)
     envelope.data.withUnsafeReadableBytes { bytes in
       // The bytes are decrypted where they lie. Asking the buffer for mutable bytes would copy them: its storage is
       // shared with the other datagrams of the read and with the pool that it came from. These never look at the
       // bytes of this datagram, and this handler is the last in the pipeline, so nobody else does either.
-      driver.receive(
-        UnsafeMutableRawBufferPointer(mutating: bytes), segmentSize: envelope.metadata?.segmentSize ?? 0,
+      owner.receive(
+        UnsafeMutableRawBufferPointer(mutating: bytes), segmentSize: segmentSize,
         from: Address(envelope.remoteAddress), isSteered: false)
     }
   }
 
-  func channelReadComplete(context: ChannelHandlerContext) { driver.readComplete() }
+  func channelReadComplete(context: ChannelHandlerContext) { owner.readComplete() }
 
-  func channelWritabilityChanged(context: ChannelHandlerContext) { driver.drainSends() }
+  func channelWritabilityChanged(context: ChannelHandlerContext) { owner.portHasRoom() }
 
-  /// A read failed. If the failure is fatal NIO closes the channel, and the driver hears of that.
-  func errorCaught(context: ChannelHandlerContext, error: any Error) { driver.socketFailed() }
+  /// A read failed. If the failure is fatal NIO closes the channel, and the owner hears of that.
+  func errorCaught(context: ChannelHandlerContext, error: any Error) { counters.sendErrors += 1 }
 
-  // MARK: What the driver wants
+  // MARK: What the owner wants
 
   var isWritable: Bool { context.map { $0.channel.isActive && $0.channel.isWritable } ?? false }
-
-  var unread: (datagrams: UInt64, hellos: UInt64) { (0, 0) }
 
   var hasUnsent: Bool {
     guard let channel = context?.channel, channel.isActive else { return false }
@@ -76,7 +84,7 @@ final class ChannelPort: ChannelInboundHandler, DatagramPort {
 
   func send(_ batch: borrowing DatagramBatch) {
     guard let context, context.channel.isActive else {
-      driver.counters.unsentDatagrams += UInt64(batch.count)
+      counters.unsentDatagrams += UInt64(batch.count)
       return
     }
     // Slices of one buffer go to the socket. It is the only reference again when they are sent, and then its memory is
@@ -86,7 +94,7 @@ final class ChannelPort: ChannelInboundHandler, DatagramPort {
     buffer.clear(minimumCapacity: batch.byteCount)
     buffer.writeBytes(batch.bytes)
     for run in batch.runs {
-      run.forEachPiece(segmenting: driver.counters.isUsingSegmentationOffload) { range in
+      run.forEachPiece(segmenting: counters.isUsingSegmentationOffload) { range in
         guard let bytes = buffer.getSlice(at: range.lowerBound, length: range.count) else { return }
         write(bytes, run.segmentSize, to: socketAddress(run.address), context)
       }
@@ -98,16 +106,16 @@ final class ChannelPort: ChannelInboundHandler, DatagramPort {
   private func write(
     _ bytes: ByteBuffer, _ segmentSize: Int, to address: SocketAddress, _ context: ChannelHandlerContext
   ) {
-    driver.counters.writes += 1
+    counters.writes += 1
     guard bytes.readableBytes > segmentSize else {
       return context.write(NIOAny(AddressedEnvelope(remoteAddress: address, data: bytes)), promise: nil)
     }
-    driver.counters.superDatagramsSent += 1
+    counters.superDatagramsSent += 1
     let metadata = AddressedEnvelope<ByteBuffer>.Metadata(
       ecnState: .transportNotCapable, packetInfo: nil, segmentSize: segmentSize)
     let promise = context.eventLoop.makePromise(of: Void.self)
     // Stands by for the case that the kernel refuses to segment.
-    let segments = Resegmented(bytes: bytes, address: address, segmentSize: segmentSize)
+    let segments = RefusedSegments(bytes: bytes, address: address, segmentSize: segmentSize)
     promise.futureResult.assumeIsolated().whenFailure { [self] error in segmentationFailed(segments, error) }
     context.write(
       NIOAny(AddressedEnvelope(remoteAddress: address, data: bytes, metadata: metadata)), promise: promise)
@@ -122,34 +130,25 @@ final class ChannelPort: ChannelInboundHandler, DatagramPort {
   }
 }
 
-/// Segments that the kernel refused to make, to be sent one by one.
-struct Resegmented {
-  let bytes: ByteBuffer
-  let address: SocketAddress
-  let segmentSize: Int
-}
-
 extension ChannelPort {
   /// The kernel cannot segment, or not for this network device. What it refused is sent in single datagrams, and from
   /// now on everything is.
-  private func segmentationFailed(_ segments: Resegmented, _ error: any Error) {
-    guard !driver.isClosed, let error = error as? IOError, Errno.segmentationRefused.contains(error.errnoCode) else {
-      return
-    }
-    driver.counters.isUsingSegmentationOffload = false
-    driver.resegmented.append(segments)
+  private func segmentationFailed(_ segments: RefusedSegments, _ error: any Error) {
+    guard let error = error as? IOError, Errno.segmentationRefused.contains(error.errnoCode) else { return }
+    counters.isUsingSegmentationOffload = false
+    owner.keep(segments)
     if error.errnoCode == Errno.messageTooLarge {
       // The socket lives on; after other errors NIO closes it, and its replacement sends them.
-      driver.socketFailed()
-      sendResegmented()
+      counters.sendErrors += 1
+      sendRefusedSegments()
     }
   }
 
   /// Sends what the kernel refused to segment, on this socket or on the one before.
-  private func sendResegmented() {
-    guard let context, context.channel.isActive, !driver.resegmented.isEmpty else { return }
-    let refused = driver.resegmented
-    driver.resegmented = []
+  private func sendRefusedSegments() {
+    guard let context, context.channel.isActive else { return }
+    let refused = owner.takeRefusedSegments()
+    guard !refused.isEmpty else { return }
     for segments in refused {
       var bytes = segments.bytes
       while let segment = bytes.readSlice(length: min(segments.segmentSize, bytes.readableBytes)),

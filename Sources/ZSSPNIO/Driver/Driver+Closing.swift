@@ -21,12 +21,14 @@ extension Driver {
 
   /// Ends everything after what was queued.
   func closeWhenSent() {
+    // From now on nothing new begins.
+    mailboxes.incoming.finish()
     afterSending(until: now.advanced(by: Self.patience), { $0.hasUnsent }) { driver in driver.close() }
   }
 
   /// Whether there is something that the system has not taken yet.
   private var hasUnsent: Bool {
-    !sendQueue.isEmpty || port?.hasUnsent == true
+    !sendQueue.isEmpty || socket.port?.hasUnsent == true
   }
 
   private func afterSending(

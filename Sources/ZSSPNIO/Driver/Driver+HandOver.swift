@@ -29,11 +29,11 @@ extension Driver {
 
   private func give(_ datagram: UnsafeMutableRawBufferPointer, from source: Address, to shard: ShardHandle) {
     switch shard.handOvers.append(datagram, from: source) {
-    case .queued: counters.handedOver += 1
+    case .queued: counted.handedOver += 1
     case .queuedFirst:
-      counters.handedOver += 1
+      counted.handedOver += 1
       shard.tell { driver in driver.take(shard.handOvers.take()) }
-    case .dropped: counters.handOversDropped += 1
+    case .dropped: counted.handOversDropped += 1
     }
   }
 
@@ -43,7 +43,7 @@ extension Driver {
       var bytes = datagram.bytes
       bytes.withUnsafeMutableBytes { take($0, segmentSize: $0.count, from: datagram.source) }
     }
-    deliverBurst()
+    inboxes.endBurst()
     pump()
   }
 }

@@ -18,7 +18,7 @@ extension Driver {
     isDraining = true
     defer { isDraining = false }
     var chunks = 0
-    while port?.isWritable == true {
+    while socket.port?.isWritable == true {
       guard chunks < Self.chunksAtOnce else { return drainLater() }
       chunks += 1
       let items = sendQueue.take(weight: Self.sendChunk)
@@ -57,8 +57,8 @@ extension Driver {
   /// Seals and sends at once what `body` writes, or says that it is not the moment: the socket takes no more, or the queue of
   /// tasks is being emptied, and `body` was not called.
   func sendNow(on session: SessionID, _ body: (inout SendRun) throws(SendError) -> Void) -> Bool {
-    guard !isClosed, !isDraining, port?.isWritable == true else { return false }
-    do { try endpoint.send(on: session, at: now, body) } catch { counters.messagesUnsent += 1 }
+    guard !isClosed, !isDraining, socket.port?.isWritable == true else { return false }
+    do { try endpoint.send(on: session, at: now, body) } catch { counted.messagesUnsent += 1 }
     pump()
     return true
   }
@@ -84,17 +84,17 @@ extension Driver {
       }
     } catch {
       // Sizes were checked before, so the session has ended, and takes none of the rest either; or a writer had enough.
-      counters.messagesUnsent += UInt64(items.count - sent)
+      counted.messagesUnsent += UInt64(items.count - sent)
     }
   }
 
   /// Gives the endpoint's datagrams to the socket.
   func writeOutbox() {
     guard !endpoint.outbox.isEmpty else { return }
-    if let port {
+    if let port = socket.port {
       port.send(endpoint.outbox)
     } else {
-      counters.unsentDatagrams += UInt64(endpoint.outbox.count)
+      socket.countUnsent(endpoint.outbox.count)
     }
     endpoint.outbox.removeAll()
   }

@@ -2,32 +2,6 @@
 import NIOCore
 import ZSSP
 
-/// A call of ``UDPEndpoint/connect(to:key:identity:flags:timeout:)`` that waits.
-struct ConnectAttempt {
-  let request: ConnectRequest
-  let deadline: Instant?
-  let outcome: SessionOutcome
-  var timer: Scheduled<Void>?
-  var lastRestart: RestartReason?
-}
-
-/// Where a handshake stands that the application was asked about.
-enum Acceptance {
-  /// It waits for a decision.
-  case offered
-  /// It was accepted; whoever did waits for the session.
-  case accepted(SessionOutcome)
-}
-
-/// What a session is opened with.
-struct ConnectRequest: Sendable {
-  let address: Address
-  let key: PublicKey
-  let identity: [UInt8]
-  let flags: SecurityFlags?
-  var timeout: Duration?
-}
-
 /// Sessions from their beginnings to their ends.
 extension Driver {
   /// Opens a session for a task that waits for `outcome`.
@@ -40,48 +14,82 @@ extension Driver {
     } catch {
       return _ = outcome.resolve(.failure(.open(error)))
     }
-    inboxes[id] = SessionInbox(options)
-    var attempt = ConnectAttempt(
-      request: request, deadline: request.timeout.map { now.advanced(by: $0) }, outcome: outcome)
-    if let timeout = request.timeout {
-      let bound = bound
-      attempt.timer = eventLoop.scheduleTask(in: .nanoseconds(max(0, timeout.nanoseconds))) {
-        bound.value.connectTimedOut(id)
-      }
+    _ = inboxes.inbox(of: id)
+    let bound = bound
+    var timers = ConnectAttempts.Timers()
+    timers.timeout = request.timeout.map { timeout in
+      eventLoop.scheduleTask(in: .nanoseconds(max(0, timeout.nanoseconds))) { bound.value.connectTimedOut(id) }
     }
-    attempts[id] = attempt
-    noteAttempt(id, request.key)
+    timers.patience = request.patience.map { patienceTimer($0, of: id) }
+    if environment.probes {
+      let interval = TimeAmount.nanoseconds(endpoint.configuration.settings.resendInterval.nanoseconds)
+      timers.probe = eventLoop.scheduleTask(in: interval) { bound.value.probe(id) }
+    }
+    attempts.begin(id, for: outcome, timers)
     pump()
   }
 
   private func connectTimedOut(_ id: SessionID) {
-    guard let attempt = attempts.removeValue(forKey: id) else { return }
-    attempt.outcome.resolve(.failure(.timeout(attempt.lastRestart)))
+    recordProgress(of: id)
+    guard let attempt = attempts.end(id) else { return }
+    attempt.outcome.resolve(.failure(.timeout(attempt.seen)))
     close(id)
   }
 
-  /// Whoever waited for `outcome` does not any more.
+  /// What the handshake of an attempt is waiting for says what was seen of the peer.
+  private func recordProgress(of id: SessionID) {
+    guard let session = endpoint.session(id) else { return }
+    if session.lastRestart == .notAuthentic { attempts.record(.notAuthentic, of: id) }
+    if !isUnanswered(session) { attempts.record(.notConfirmed, of: id) }
+  }
+
+  /// Whether a responder has proved its key.
+  private func isUnanswered(_ session: SessionDescription) -> Bool { session.state == "A1" }
+
+  private func patienceTimer(_ patience: Duration, of id: SessionID) -> Scheduled<Void> {
+    let bound = bound
+    return eventLoop.scheduleTask(in: .nanoseconds(max(0, patience.nanoseconds))) {
+      bound.value.patienceEnded(patience, of: id)
+    }
+  }
+
+  /// There is another address to try, unless the peer answers at this one.
+  private func patienceEnded(_ patience: Duration, of id: SessionID) {
+    guard attempts.contains(id), let session = endpoint.session(id) else { return }
+    guard isUnanswered(session) else { return attempts.setPatience(patienceTimer(patience, of: id), of: id) }
+    connectTimedOut(id)
+  }
+
+  private func probe(_ id: SessionID) {
+    guard attempts.contains(id), let session = endpoint.session(id), isUnanswered(session),
+      let local = socket.localAddress
+    else { return }
+    attempts.setProbe(
+      ReachProbe(to: session.address, from: local, configure: options.configureSocket ?? { _ in 0 }), of: id)
+  }
+
+  /// Ends what was begun for `outcome`, for which nobody waits any more.
   func abandon(_ outcome: SessionOutcome) {
-    // What an accepted handshake comes to is closed when it comes.
-    guard let (id, attempt) = attempts.first(where: { $0.value.outcome === outcome }) else { return }
-    attempt.timer?.cancel()
-    attempts[id] = nil
-    close(id)
+    if let id = acceptances.accepted(for: outcome), endpoint.cancelAccept(id) {
+      _ = acceptances.end(id)
+      return pump()
+    }
+    // Of a handshake that is being stored already a session comes, and is closed then.
+    if let id = attempts.end(waitedForBy: outcome) { close(id) }
   }
 
   /// Accepts a handshake for a task that waits for `outcome`.
   func accept(_ id: RequestID, _ flags: SecurityFlags?, _ outcome: SessionOutcome) {
     guard !isClosed else { return _ = outcome.resolve(.failure(.closed)) }
-    guard case .offered? = acceptances[id] else { return _ = outcome.resolve(.failure(.expired)) }
-    acceptances[id] = .accepted(outcome)
+    guard acceptances.accept(id, for: outcome) else { return _ = outcome.resolve(.failure(.expired)) }
     endpoint.answer(id, accept: .accept(flags ?? endpoint.configuration.flags), at: now)
     pump()
   }
 
   /// Refuses a handshake.
   func reject(_ id: RequestID, _ silently: Bool?) {
-    guard case .offered? = acceptances[id] else { return }
-    acceptances[id] = nil
+    guard let request = acceptances.reject(id) else { return }
+    environment.log?.refused(request, "by the application", at: now)
     let silently = silently ?? endpoint.configuration.flags.contains(.responderRejectsSilently)
     endpoint.answer(id, accept: .reject(silently: silently), at: now)
     pump()
@@ -102,28 +110,29 @@ extension Driver {
     pump()
   }
 
-  /// The inbox of a session. A responder's session is first heard of by its first event.
-  func inbox(_ id: SessionID) -> SessionInbox {
-    if let inbox = inboxes[id] { return inbox }
-    let inbox = SessionInbox(options)
-    inboxes[id] = inbox
-    return inbox
-  }
-
   /// Something happened to a session.
   func handle(_ event: Event) {
     switch event {
     case .established(let id, let establishment):
       established(id, establishment)
     case .restarted(let id, let reason):
-      attempts[id]?.lastRestart = reason
-      inbox(id).events.append(event)
-    case .confirmed(let id), .rekeyed(let id, _), .moved(let id, _, _):
-      inbox(id).events.append(event)
+      attempts.record(TimeoutCause(reason), of: id)
+      environment.log?.restarted(id, reason)
+      inboxes.inbox(of: id).events.append(event)
+    case .confirmed(let id):
+      inboxes.inbox(of: id).events.append(event)
+    case .rekeyed(let id, let chainLength):
+      environment.log?.rekeyed(id, chainLength: chainLength)
+      inboxes.inbox(of: id).events.append(event)
+    case .moved(let id, _, let address):
+      environment.log?.moved(id, to: address)
+      inboxes.inbox(of: id).move(to: address)
+      inboxes.inbox(of: id).events.append(event)
     case .downgraded(let id, let peer, let heldChainLength):
-      counters.downgrades += 1
+      counted.downgrades += 1
+      environment.log?.downgraded(id, peer, heldChainLength: heldChainLength)
       mailboxes.downgrades.append(Downgrade(session: id, peer: peer, heldChainLength: heldChainLength))
-      inbox(id).events.append(event)
+      inboxes.inbox(of: id).events.append(event)
     case .ended(let id, let reason):
       ended(id, reason, event)
     case .withdrawn(let id, let reason):
@@ -132,51 +141,62 @@ extension Driver {
   }
 
   private func established(_ id: SessionID, _ establishment: Establishment) {
+    environment.log?.established(id, establishment)
     var waiting: [SessionOutcome] = []
-    if let request = establishment.acceptance,
-      case .accepted(let outcome)? = acceptances.removeValue(forKey: request)
-    {
+    if let request = establishment.acceptance, case .accepted(let outcome)? = acceptances.end(request) {
       waiting.append(outcome)
     }
-    if let request = establishment.acceptance, let attempt = suspended.removeValue(forKey: request) {
-      waiting.append(attempt.outcome)
-    }
     // When both sides open at once, both calls come to the same session.
-    if let attempt = attempts.removeValue(forKey: id) {
-      attempt.timer?.cancel()
-      waiting.append(attempt.outcome)
-    }
+    if let attempt = attempts.end(id) { waiting.append(attempt.outcome) }
     let session = EstablishedSession(
-      shard: shard, id: id, establishment: establishment, inbox: inbox(id))
-    noteEstablished(session)
+      shard: shard, id: id, establishment: establishment, inbox: inboxes.inbox(of: id))
+    replaceInOtherShards(session)
     let isWanted = waiting.map { $0.resolve(.success(session)) }.contains(true)
     // If not: the task was cancelled, or the endpoint is being closed.
     if !isWanted { endpoint.close(id) }
   }
 
   private func ended(_ id: SessionID, _ reason: EndReason, _ event: Event) {
-    if let attempt = attempts.removeValue(forKey: id) {
-      attempt.timer?.cancel()
+    if let attempt = attempts.end(id) {
       attempt.outcome.resolve(.failure(reason == .rejected ? .rejected : .sessionEnded(reason)))
     }
-    // The last messages come before the end.
-    if burst.session == id { deliverBurst() }
-    handlers[id] = nil
-    noteEnded(id)
-    guard let inbox = inboxes.removeValue(forKey: id) else { return }
-    inbox.finish(reason, event)
+    environment.log?.ended(id, reason)
+    siblings?.end(id)
+    inboxes.end(id, reason, event)
+    sendQueue.sessionEnded(id, .sessionEnded(reason))
   }
 
   private func withdrawn(_ id: RequestID, _ reason: DropReason) {
-    if let attempt = suspended.removeValue(forKey: id) { resume(attempt) }
-    switch acceptances.removeValue(forKey: id) {
+    switch acceptances.end(id) {
     case .offered?:
-      counters.incomingExpired += 1
-      mailboxes.incoming.removeAll { $0.shard == shard && $0.id == id }
+      counted.incomingExpired += 1
+      let isUnread = mailboxes.incoming.removeAll { $0.shard == shard && $0.id == id } > 0
+      if isUnread { counted.incomingUnread += 1 }
+      environment.log?.expired(isUnread: isUnread, at: now)
     case .accepted(let outcome)?:
+      environment.log?.failed(reason, at: now)
       outcome.resolve(.failure(.handshakeFailed(reason)))
     case nil:
       break
     }
+  }
+
+  /// A session is established. It takes the place of any that another shard has with the peer, and
+  /// a task that waits for one there gets this one; or it is the older one, and ends.
+  private func replaceInOtherShards(_ session: EstablishedSession) {
+    guard let shards = siblings?.shards else { return }
+    switch siblings?.establish(session.id, with: session.establishment.peer) {
+    case .replaces(let places)?:
+      for older in places { shards[older.shard].tell { driver in driver.replace(older.session, by: session) } }
+    case .isReplaced?: endpoint.replace(session.id)
+    case nil: break
+    }
+  }
+
+  private func replace(_ id: SessionID, by session: EstablishedSession) {
+    guard !isClosed else { return }
+    attempts.end(id)?.outcome.resolve(.success(session))
+    endpoint.replace(id)
+    pump()
   }
 }

@@ -1,91 +1,106 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
-import NIOPosix
 import ZSSP
 
-/// Drives the protocol's endpoint on one event loop: datagrams and answers in, datagrams, requests and events out.
+/// Drives the protocol's endpoint on one event loop: datagrams and answers in, datagrams, requests
+/// and events out.
 ///
-/// Everything here happens on that event loop, so nothing is locked. Tasks reach it through an ``EndpointHandle``; the
-/// socket is a ``DatagramPort``, which may be replaced by another when it fails.
+/// Everything here happens on that event loop, so nothing is locked. Tasks reach it through an
+/// ``EndpointHandle``. Its parts keep their state to themselves:
+///
+/// | part | what it does |
+/// |---|---|
+/// | ``SocketLife`` | the sockets, one after another |
+/// | ``RoomWaiters`` | callers that wait until the socket takes more |
+/// | ``SessionInboxes`` | messages on their way to sessions |
+/// | ``ConnectAttempts``, ``Acceptances`` | tasks that wait for a session |
+/// | ``StoreExecutor``, ``PublicKeyExecutor`` | requests of the endpoint, off the event loop |
+/// | ``CrossShardSessions`` | what the other shards must know |
+/// | ``DeadlineTimer`` | the endpoint's next deadline |
 final class Driver {
   let eventLoop: any EventLoop
   /// Which of the endpoint's shards this is, 0… The first if there is one.
   let shard: Int
   let options: UDPOptions
-  let store: any RatchetStore
-  var endpoint: Endpoint
-  var counters = TransportStatistics()
-
   let sendQueue: SendQueue
   let mailboxes: EndpointMailboxes
+  let environment: EndpointEnvironment
+  /// Whether dropped datagrams are looked for and logged.
+  let logsDrops: Bool
   let closedPromise: EventLoopPromise<Void>
-  var isClosed = false
+  let inboxes: SessionInboxes
+  let publicKeyExecutor: PublicKeyExecutor
+  let storeExecutor: StoreExecutor
+  /// Refers to this driver until it is closed, for what may outlast it.
+  private let wake: NIOLoopBoundBox<Driver?>
+  private let timer: DeadlineTimer
 
-  /// The socket, while there is one.
-  var port: (any DatagramPort)?
-  /// Where the socket is bound, which a replacement must be too.
-  var localAddress: SocketAddress?
-  var replacements = SocketReplacements()
-  /// What could not be segmented, for the next socket.
-  var resegmented: [Resegmented] = []
-  var isDraining = false
-
-  /// The session whose messages came last in this burst of reads, who handles them, and what waits to be handed over.
-  var burst = Burst()
-
-  var inboxes: [SessionID: SessionInbox] = [:]
-  var handlers: [SessionID: any MessageHandler] = [:]
+  var endpoint: Endpoint
+  var socket = SocketLife()
+  var roomWaiters = RoomWaiters()
+  var attempts = ConnectAttempts()
+  var acceptances = Acceptances()
   /// The other shards; nil if there are none.
-  var siblings: Siblings?
-  /// The peers of sessions that the other shards know of.
-  var peers: [SessionID: PublicKey] = [:]
-  var attempts: [SessionID: ConnectAttempt] = [:]
-  var acceptances: [RequestID: Acceptance] = [:]
-  /// Attempts of other shards that gave way to handshakes of this one.
-  var suspended: [RequestID: SuspendedAttempt] = [:]
-  var storeQueues: [PublicKey: CircularBuffer<PendingStoreRequest>] = [:]
-  var storeRequests = 0
-  var publicKeyPool: NIOThreadPool?
-  var publicKeyWork = 0
-
-  var timer: Scheduled<Void>?
-  var timerDeadline = Instant.distantFuture
+  var siblings: CrossShardSessions?
+  /// What this driver counts itself; see ``counters``.
+  var counted = TransportStatistics()
+  var isDraining = false
+  private(set) var isClosed = false
 
   /// To be made on `eventLoop`.
   init(
     _ configuration: EndpointConfiguration, store: any RatchetStore, options: UDPOptions,
-    mailboxes: EndpointMailboxes, shard: Int = 0, eventLoop: any EventLoop
+    mailboxes: EndpointMailboxes, environment: EndpointEnvironment = EndpointEnvironment(), shard: Int = 0,
+    eventLoop: any EventLoop
   ) throws(ConfigurationError) {
     self.eventLoop = eventLoop
     self.shard = shard
     self.options = options
-    self.store = store
+    var configuration = configuration
+    // A Hello that waits for its turn is worth more than one whose work is refused.
+    configuration.settings.helloWorkLimit = min(configuration.settings.helloWorkLimit, max(1, options.publicKeyQueue))
     endpoint = try Endpoint(configuration)
     self.mailboxes = mailboxes
+    self.environment = environment
+    logsDrops = environment.log?.logsDrops ?? false
     closedPromise = eventLoop.makePromise()
-    // The queue wakes the driver that owns it, once there is one.
+    inboxes = SessionInboxes(options)
     let wake = NIOLoopBoundBox<Driver?>(nil, eventLoop: eventLoop)
+    self.wake = wake
     sendQueue = SendQueue(limit: options.sendBuffer) { [eventLoop] in
       eventLoop.execute { wake.value?.drainSends() }
     }
-    wakeBox = wake
+    timer = DeadlineTimer(on: eventLoop) { wake.value?.timerFired() }
+    publicKeyExecutor = PublicKeyExecutor(options, on: eventLoop) { result, time in
+      wake.value?.workDone(result, took: time)
+    }
+    storeExecutor = StoreExecutor(store, options, on: eventLoop) { answers in wake.value?.storeAnswered(answers) }
     wake.value = self
   }
-
-  /// Refers to this driver until it is closed.
-  private let wakeBox: NIOLoopBoundBox<Driver?>
 
   /// This driver, for closures that come back to the event loop.
   var bound: NIOLoopBound<Driver> { NIOLoopBound(self, eventLoop: eventLoop) }
 
-  /// The time on NIO's clock, which timers use too.
-  var now: Instant { Instant(nanoseconds: Int64(clamping: NIODeadline.now().uptimeNanoseconds)) }
+  /// The time on the event loop's clock, which timers use too.
+  var now: Instant { eventLoop.instant }
+
+  /// What the transport has counted, here and in its parts.
+  var counters: TransportStatistics {
+    var counters = counted
+    counters.setCounts(of: socket.counters)
+    counters.socketsReplaced = socket.replaced
+    counters.messagesDropped = inboxes.dropped
+    counters.publicKeyWorkRefused = publicKeyExecutor.refused
+    counters.timeOnHellos = publicKeyExecutor.timeOnHellos
+    counters.storeRequestsRefused = storeExecutor.refused
+    counters.storeRequestsTimedOut = storeExecutor.timedOut
+    return counters
+  }
 
   /// What everyone can know of the endpoint.
   var statistics: EndpointStatistics {
     var statistics = EndpointStatistics(endpoint: endpoint.statistics)
     statistics.transport = counters
-    if let port { (statistics.transport.unreadDatagrams, statistics.transport.unreadHellos) = port.unread }
     statistics.sessions = endpoint.sessionCount
     statistics.halfOpenHandshakes = endpoint.halfOpenCount
     return statistics
@@ -94,33 +109,24 @@ final class Driver {
   /// Empties the endpoint's queues. Every input ends with this.
   func pump() {
     while true {
-      if let request = endpoint.nextRequest() {
+      if let request = takeRequest() {
         handle(request)
-      } else if let event = endpoint.nextEvent() {
+      } else if let event = takeEvent() {
         handle(event)
       } else {
         break
       }
     }
     writeOutbox()
-    scheduleTimer()
+    if !isClosed { timer.set(to: endpoint.nextDeadline) }
   }
 
-  /// Sets the timer for the endpoint's next deadline. A timer that is too early stays: it finds nothing to do and sets
-  /// itself again, which is cheaper than to move it with every packet.
-  private func scheduleTimer() {
-    guard !isClosed, let deadline = endpoint.nextDeadline, deadline < timerDeadline else { return }
-    timer?.cancel()
-    timerDeadline = deadline
-    let bound = bound
-    timer = eventLoop.scheduleTask(deadline: .uptimeNanoseconds(UInt64(clamping: deadline.nanoseconds))) {
-      bound.value.timerFired()
-    }
-  }
+  // Functions of their own: inlined into the loop by Swift 6.3 with optimisation, the access to the endpoint does not end before
+  // the next turn, which ends the process.
+  @inline(never) private func takeRequest() -> Request? { endpoint.nextRequest() }
+  @inline(never) private func takeEvent() -> Event? { endpoint.nextEvent() }
 
   private func timerFired() {
-    timerDeadline = .distantFuture
-    timer = nil
     guard !isClosed else { return }
     endpoint.advance(to: now)
     pump()
@@ -131,32 +137,30 @@ final class Driver {
     guard !isClosed else { return }
     drainSends()
     isClosed = true
-    for attempt in attempts.values {
-      attempt.timer?.cancel()
-      attempt.outcome.resolve(.failure(error ?? .closed))
-    }
-    attempts = [:]
-    for case .accepted(let outcome) in acceptances.values { outcome.resolve(.failure(error ?? .closed)) }
-    acceptances = [:]
-    for attempt in suspended.values { attempt.outcome.resolve(.failure(error ?? .closed)) }
-    suspended = [:]
-    for id in inboxes.keys { endpoint.close(id) }
-    deliverBurst()
+    // Senders that wait learn that the endpoint is closed, before their sessions end.
+    counted.messagesUnsent += UInt64(sendQueue.finish())
+    attempts.failAll(error ?? .closed)
+    acceptances.failAll(error ?? .closed)
+    for id in inboxes.sessions { endpoint.close(id) }
+    inboxes.endBurst()
     pump()
-    timer?.cancel()
-    sendQueue.finish()
+    timer.cancel()
+    storeExecutor.shutDown()
+    publicKeyExecutor.shutDown()
     mailboxes.finish()
-    publicKeyPool?.shutdownGracefully { _ in }
-    wakeBox.value = nil
+    environment.log?.closed(error)
+    wake.value = nil
     siblings = nil
-    finishClosing(error)
+    if !roomWaiters.isEmpty { resumeRoomWaitersLater() }
+    closeSocket(error)
   }
 
-  private func finishClosing(_ error: UDPError?) {
+  private func closeSocket(_ error: UDPError?) {
     let closedPromise = closedPromise
     @Sendable func finish() { if let error { closedPromise.fail(error) } else { closedPromise.succeed() } }
-    guard let port else { return finish() }
-    self.port = nil
+    guard let port = socket.end() else { return finish() }
     port.close(finish)
+    // Only now has it counted what it could not send.
+    socket.addCounts(of: port)
   }
 }

@@ -6,7 +6,7 @@ extension EndpointHandle {
   /// Makes the shards of an endpoint, and binds their sockets.
   static func bind(
     to address: SocketAddress, _ configuration: EndpointConfiguration, _ store: any RatchetStore,
-    _ options: UDPOptions, _ group: any EventLoopGroup
+    _ options: UDPOptions, _ group: any EventLoopGroup, _ environment: EndpointEnvironment = EndpointEnvironment()
   ) async throws -> EndpointHandle {
     let (mailboxes, directory) = (EndpointMailboxes(options), PeerDirectory())
     var drivers: [NIOLoopBound<Driver>] = []
@@ -15,11 +15,12 @@ extension EndpointHandle {
       // A number of shards that cannot be is refused with the first.
       for index in 0..<max(1, options.shards) {
         var configuration = configuration
+        configuration.directory = directory
         if options.shards != 1 { configuration.settings.shard = Shard(index, of: options.shards) }
         let (eventLoop, settled) = (group.next(), configuration)
         let made = try await eventLoop.submit {
           let driver = try Driver(
-            settled, store: store, options: options, mailboxes: mailboxes, shard: index,
+            settled, store: store, options: options, mailboxes: mailboxes, environment: environment, shard: index,
             eventLoop: eventLoop)
           return (driver.bound, ShardHandle(driver))
         }.get()
@@ -27,11 +28,15 @@ extension EndpointHandle {
         shards.append(made.1)
       }
       if shards.count > 1 {
-        let siblings = Driver.Siblings(shards: shards, directory: directory)
-        for shard in shards { await shard.ask { driver in driver.siblings = siblings } }
+        for shard in shards {
+          await shard.ask { [shards] driver in
+            driver.siblings = CrossShardSessions(shards, directory, of: driver.shard)
+          }
+        }
       }
-      let localAddress = try await bindSockets(to: address, shards, drivers)
-      return EndpointHandle(shards, mailboxes, directory, localAddress: localAddress)
+      let localAddress = try await bindSockets(to: address, options, shards, drivers)
+      environment.log?.bound(localAddress, shards[0].publicKey, shards: shards.count)
+      return EndpointHandle(shards, mailboxes, directory, environment, localAddress: localAddress)
     } catch {
       for shard in shards { shard.tell { driver in driver.close() } }
       throw error
@@ -40,11 +45,13 @@ extension EndpointHandle {
 
   /// Binds the sockets of all shards to one port: the system's own where the event loops can watch them, else channels of NIO's.
   private static func bindSockets(
-    to address: SocketAddress, _ shards: [ShardHandle], _ drivers: [NIOLoopBound<Driver>]
+    to address: SocketAddress, _ options: UDPOptions, _ shards: [ShardHandle], _ drivers: [NIOLoopBound<Driver>]
   ) async throws -> SocketAddress {
     #if os(Linux)
       let eventLoops = shards.compactMap { $0.eventLoop as? SystemEventLoop }
-      if eventLoops.count == shards.count { return try await bindSystemSockets(to: address, eventLoops, drivers) }
+      if eventLoops.count == shards.count {
+        return try await bindSystemSockets(to: address, options, eventLoops, drivers)
+      }
     #endif
     // Nothing steers datagrams to the right channel. Each is free to come to any, and is handed over.
     let isShared = shards.count > 1
@@ -52,7 +59,9 @@ extension EndpointHandle {
     for (index, driver) in drivers.enumerated() {
       let (target, sharing) = (local, isShared ? ChannelPort.Sharing(joins: index > 0) : nil)
       local = try await shards[index].eventLoop.flatSubmit {
-        ChannelPort.bind(to: target, for: driver.value, sharing)
+        let driver = driver.value
+        return ChannelPort.bind(
+          to: target, for: driver, maySegment: true, driver.options, on: driver.eventLoop, sharing: sharing)
       }.get()
     }
     return local
@@ -60,15 +69,18 @@ extension EndpointHandle {
 
   #if os(Linux)
     private static func bindSystemSockets(
-      to address: SocketAddress, _ eventLoops: [SystemEventLoop], _ drivers: [NIOLoopBound<Driver>]
+      to address: SocketAddress, _ options: UDPOptions, _ eventLoops: [SystemEventLoop],
+      _ drivers: [NIOLoopBound<Driver>]
     ) async throws -> SocketAddress {
       guard let wanted = Address(address) else {
         throw IOError(errnoCode: Errno.addressFamilyNotSupported, reason: "bind")
       }
-      let bound = try SystemSockets.bind(to: wanted, shards: drivers.count)
+      let bound = try SystemSockets.bind(
+        to: wanted, shards: drivers.count, configure: options.configureSocket ?? { _ in 0 })
       for ((eventLoop, driver), sockets) in zip(zip(eventLoops, drivers), bound.sockets) {
         try await eventLoop.submit {
-          try SystemPort.open(sockets, at: bound.local, for: driver.value, on: eventLoop)
+          try SystemPort.open(
+            sockets, at: bound.local, for: driver.value, driver.value.options, on: eventLoop)
         }.get()
       }
       return bound.local.socketAddress

@@ -10,21 +10,29 @@ final class EndpointHandle: Sendable {
   let localAddress: SocketAddress
   let publicKey: PublicKey
   let largestMessage: Int
+  let settings: Settings
+  let options: UDPOptions
   let mailboxes: EndpointMailboxes
   let directory: PeerDirectory
+  let environment: EndpointEnvironment
   /// Succeeds when all shards are closed; fails when a socket failed for good.
   let closed: EventLoopFuture<Void>
   private let closing = NIOLockedValueBox(false)
 
   /// A handle of an endpoint whose sockets are bound.
-  init(_ shards: [ShardHandle], _ mailboxes: EndpointMailboxes, _ directory: PeerDirectory, localAddress: SocketAddress)
-  {
+  init(
+    _ shards: [ShardHandle], _ mailboxes: EndpointMailboxes, _ directory: PeerDirectory,
+    _ environment: EndpointEnvironment = EndpointEnvironment(), localAddress: SocketAddress
+  ) {
     self.shards = shards
     self.mailboxes = mailboxes
     self.directory = directory
+    self.environment = environment
     self.localAddress = localAddress
     publicKey = shards[0].publicKey
     largestMessage = shards[0].largestMessage
+    settings = shards[0].settings
+    options = shards[0].options
     closed = EventLoopFuture.andAllSucceed(shards.map(\.closed), on: shards[0].eventLoop)
     for shard in shards {
       // A failure of one ends all. They are told to close together otherwise.
@@ -55,9 +63,10 @@ final class EndpointHandle: Sendable {
 
   /// Begins an attempt to get a session on a shard, and waits for its outcome.
   func session(
-    _ outcome: SessionOutcome, on shard: ShardHandle, _ begin: @escaping @Sendable (Driver) -> Void
+    _ outcome: SessionOutcome, on shard: ShardHandle, as role: Role, _ begin: @escaping @Sendable (Driver) -> Void
   ) async throws(UDPError) -> Session {
     guard !isClosed else { throw .closed }
+    let start = shard.eventLoop.instant
     let result = await withTaskCancellationHandler {
       // The event loop may be told to give up before it is told to begin; the outcome's state shows it.
       shard.tell { driver in
@@ -67,6 +76,10 @@ final class EndpointHandle: Sendable {
     } onCancel: {
       if outcome.resolve(.failure(.cancelled)) { shard.tell { driver in driver.abandon(outcome) } }
     }
+    var isEstablished = false
+    if case .success = result { isEstablished = true }
+    environment.handshakes.record(
+      role, start.duration(to: shard.eventLoop.instant), isEstablished: isEstablished)
     return Session(try result.get(), self)
   }
 

@@ -8,6 +8,8 @@ struct ShardHandle: Sendable {
   let eventLoop: any EventLoop
   let publicKey: PublicKey
   let largestMessage: Int
+  let settings: Settings
+  let options: UDPOptions
   let sendQueue: SendQueue
   /// Datagrams for this shard that came to others.
   let handOvers = HandOverQueue()
@@ -20,7 +22,9 @@ struct ShardHandle: Sendable {
     index = driver.shard
     eventLoop = driver.eventLoop
     publicKey = driver.endpoint.publicKey
-    largestMessage = driver.endpoint.configuration.settings.largestMessage
+    settings = driver.endpoint.configuration.settings
+    options = driver.options
+    largestMessage = settings.largestMessage
     sendQueue = driver.sendQueue
     closed = driver.closedPromise.futureResult
     self.driver = driver.bound

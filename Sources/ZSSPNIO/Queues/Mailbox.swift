@@ -47,6 +47,9 @@ final class Mailbox<Element: Sendable>: Sendable {
     self.weigh = weigh
   }
 
+  /// Whether no more elements are taken.
+  var isFinished: Bool { state.withLockedValue { $0.isFinished } }
+
   /// How many elements were dropped since the start.
   var dropped: UInt64 { state.withLockedValue { $0.dropped } }
 
@@ -99,11 +102,14 @@ final class Mailbox<Element: Sendable>: Sendable {
     }
   }
 
-  /// Takes out what nobody needs any more. It does not count as dropped.
-  func removeAll(where isUnwanted: (Element) -> Bool) {
+  /// Takes out what nobody needs any more, and returns how many that were. They do not count as dropped.
+  @discardableResult
+  func removeAll(where isUnwanted: (Element) -> Bool) -> Int {
     state.withLockedValue { state in
+      let count = state.elements.count
       state.elements = CircularBuffer(state.elements.filter { !isUnwanted($0) })
       state.weight = state.elements.reduce(0) { $0 + weigh($1) }
+      return count - state.elements.count
     }
   }
 

@@ -74,6 +74,9 @@ final class SendQueue: Sendable {
   /// Whether nothing waits to be sealed.
   var isEmpty: Bool { state.withLockedValue { $0.items.isEmpty && $0.waiters.isEmpty } }
 
+  /// How many senders wait for room.
+  var waiterCount: Int { state.withLockedValue { $0.waiters.count } }
+
   /// Whether something waits to be sealed for a session.
   func holdsMessages(for session: SessionID) -> Bool {
     state.withLockedValue { state in
@@ -85,8 +88,10 @@ final class SendQueue: Sendable {
   /// Queues messages, all or none, if there is room and nobody waits for it. Says whether there was.
   func sendIfRoom(_ items: [Item]) -> Bool { state.withLockedValue { isAdmitted(items, &$0) } }
 
-  /// Queues messages, all or none, and waits for room first if there is none.
-  func send(_ items: [Item]) async -> UDPError? {
+  /// Queues messages, all or none, and waits for room first if there is none. `ended` says what to
+  /// fail with if the session that they are for has ended; one that ends later has
+  /// ``sessionEnded(_:_:)`` called.
+  func send(_ items: [Item], unless ended: () -> UDPError? = { nil }) async -> UDPError? {
     guard !Task.isCancelled else { return .cancelled }
     let (id, isQueued): (UInt64, Bool) = state.withLockedValue { state in
       state.lastWaiter += 1
@@ -99,6 +104,7 @@ final class SendQueue: Sendable {
           if state.isFinished { return (false, .closed) }
           if Task.isCancelled { return (false, .cancelled) }
           if isAdmitted(items, &state) { return (false, nil) }
+          if let error = ended() { return (false, error) }
           state.waiters.append(Waiter(id: id, items: items, continuation: continuation))
           return (true, nil)
         }
@@ -143,16 +149,31 @@ final class SendQueue: Sendable {
     return taken
   }
 
-  /// Drops everything. From now on sending fails with ``UDPError/closed``.
-  func finish() {
-    let waiters = state.withLockedValue { state in
+  /// A session has ended: what its senders wait for is no use to them any more. What is queued for
+  /// it already is dropped when its turn comes. To be called when whoever sends can see the end.
+  func sessionEnded(_ session: SessionID, _ error: UDPError) {
+    let ended: [Waiter] = state.withLockedValue { state in
+      guard !state.waiters.isEmpty else { return [] }
+      let ended = state.waiters.filter { $0.items.first?.session == session }
+      if !ended.isEmpty { state.waiters.removeAll { $0.items.first?.session == session } }
+      return ended
+    }
+    for waiter in ended { waiter.continuation.resume(returning: error) }
+  }
+
+  /// Drops everything. From now on sending fails with ``UDPError/closed``. Returns how many
+  /// messages, or writers of some, are dropped of which their senders were not told.
+  func finish() -> Int {
+    let (waiters, dropped) = state.withLockedValue { state in
+      let finished = (state.waiters, state.items.count)
       state.isFinished = true
       state.items.removeAll()
       state.weight = 0
-      defer { state.waiters = [] }
-      return state.waiters
+      state.waiters = []
+      return finished
     }
     for waiter in waiters { waiter.continuation.resume(returning: .closed) }
+    return dropped
   }
 
   private func cancel(_ id: UInt64) {

@@ -30,7 +30,8 @@ public struct IncomingSession: Sendable {
   /// Takes the peer, and returns when the session can carry data.
   ///
   /// Cancelling the task gives the session up. Where this side is opening a session to the same peer, both calls return the
-  /// one that results; see ``UDPEndpoint/connect(to:key:identity:flags:timeout:)``.
+  /// one that results; see
+  /// ``UDPEndpoint/connect(to:key:identity:flags:timeout:)-(SocketAddress,_,_,_,_)``.
   ///
   /// - Parameter flags: π3 and π4 of this session; the endpoint's flags if nil.
   /// - Throws: ``UDPError/expired`` if the handshake has waited too long or was decided on before,
@@ -38,7 +39,9 @@ public struct IncomingSession: Sendable {
   ///   ``UDPError/closed``.
   public func accept(flags: SecurityFlags? = nil) async throws(UDPError) -> Session {
     let (id, outcome) = (id, SessionOutcome())
-    return try await handle.session(outcome, on: handle.shards[shard]) { driver in driver.accept(id, flags, outcome) }
+    return try await handle.session(outcome, on: handle.shards[shard], as: .responder) { driver in
+      driver.accept(id, flags, outcome)
+    }
   }
 
   /// Refuses the peer. It is told so unless `silently`; the endpoint's flag π4 decides if that is nil.

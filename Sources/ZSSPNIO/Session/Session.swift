@@ -34,8 +34,9 @@ public final class Session: Sendable {
   public var identity: [UInt8] { establishment.identity }
   /// The side that this endpoint was on in the handshake.
   public var role: Role { establishment.role }
-  /// Where the peer was when the session was established. It may move; see ``events`` and ``snapshot()``.
-  public var remoteAddress: SocketAddress { SocketAddress(establishment.address) }
+  /// Where the peer is now: it may move, which is a ``SessionEvent/moved(from:to:)``. ``establishment`` says where it
+  /// was at first.
+  public var remoteAddress: SocketAddress { SocketAddress(inbox.address ?? establishment.address) }
   /// The longest message in bytes.
   public var largestMessage: Int { handle.largestMessage }
 
@@ -56,13 +57,17 @@ public final class Session: Sendable {
   /// For one consumer. The newest ``UDPOptions/eventBuffer`` are kept.
   public var events: SessionEvents { SessionEvents(mailbox: inbox.events, handle: handle) }
 
+  /// The same events as the protocol has them. They and ``events`` share one queue.
+  package var protocolEvents: ProtocolEvents { ProtocolEvents(mailbox: inbox.events, handle: handle) }
+
   /// Sends a message of 0…``largestMessage`` bytes.
   ///
   /// Returns when the message is queued for the socket, which is at once unless the socket takes no more: then it waits
   /// for ``UDPOptions/sendBuffer`` to have room. There is no guarantee that the message arrives.
   ///
   /// - Throws: ``UDPError/messageTooLarge(size:limit:)``, ``UDPError/sessionEnded(_:)``, ``UDPError/closed``, or
-  ///   ``UDPError/cancelled``, after which the message is not sent.
+  ///   ``UDPError/cancelled``, after which the message is not sent. A call that waits fails as soon
+  ///   as the session ends or the endpoint is closed.
   public func send(_ message: [UInt8]) async throws(UDPError) {
     try await queue([.array(message)])
   }
@@ -77,9 +82,9 @@ public final class Session: Sendable {
     try await queue([.array(Array(message))])
   }
 
-  /// Sends many messages, in this order, or none of them if one cannot be sent. Cheaper than one by one, and messages
+  /// Sends several messages, in this order, or none of them if one cannot be sent. Cheaper than one by one, and messages
   /// of one size leave as super-datagrams where the system has them.
-  public func send(_ messages: [[UInt8]]) async throws(UDPError) {
+  public func send(contentsOf messages: [[UInt8]]) async throws(UDPError) {
     try await queue(messages.map { .array($0) })
   }
 
@@ -89,8 +94,10 @@ public final class Session: Sendable {
   /// does nothing else meanwhile: it must not block. What it throws drops the rest of its messages, which is counted.
   ///
   /// ```swift
-  /// try await session.sendMessages(ofBytes: 64 * 1200) { run throws(SendError) in
-  ///   for block in 0..<64 { try run.append(file.block(block)) }
+  /// func send(_ blocks: [[UInt8]], on session: Session) async throws {
+  ///   try await session.sendMessages(ofBytes: blocks.count * 1200) { run throws(SendError) in
+  ///     for block in blocks { try run.append(block.span.bytes) }
+  ///   }
   /// }
   /// ```
   ///
@@ -112,7 +119,7 @@ public final class Session: Sendable {
   public func sendMessagesIfRoom(
     ofBytes bytes: Int, _ body: @escaping @Sendable (inout SendRun) throws(SendError) -> Void
   ) throws(UDPError) -> Bool {
-    if let reason = endReason { throw handle.isClosed ? .closed : .sessionEnded(reason) }
+    if let error = endError { throw error }
     return way.sendQueue.sendIfRoom([
       SendQueue.Item(session: id, payload: .writer(bytes: min(max(0, bytes), Self.largestWriter), body))
     ])
@@ -124,15 +131,19 @@ public final class Session: Sendable {
   /// Has `body` write messages straight into the datagrams that the socket sends, now. Only for those who are on
   /// ``eventLoop``, and not in a ``MessageHandler``, between whose messages nothing is sent.
   ///
-  /// - Returns: whether `body` was called. If not, the socket takes no more: a writer for
-  ///   ``sendMessagesIfRoom(ofBytes:_:)`` is called when it does again.
+  /// - Returns: whether `body` was called. If not, the socket takes no more: see ``whenRoom(_:)``.
   /// - Throws: ``UDPError/sessionEnded(_:)`` or ``UDPError/closed``.
   package func sendMessagesNow(
     _ body: (inout SendRun) throws(SendError) -> Void
   ) throws(UDPError) -> Bool {
-    if let reason = endReason { throw handle.isClosed ? .closed : .sessionEnded(reason) }
+    if let error = endError { throw error }
     return way.current.sendNow(on: id, body)
   }
+
+  /// Calls `resume` once, in a turn of ``eventLoop`` of its own, when the socket takes more or the
+  /// endpoint is closed, whatever becomes of this session meanwhile. Only for those who are on
+  /// ``eventLoop``.
+  package func whenRoom(_ resume: @escaping @Sendable () -> Void) { way.current.whenRoom(resume) }
 
   /// From now on `handler` takes the messages of the peer, those first that wait to be read; ``messages`` brings no more.
   /// It is let go of when the session ends.
@@ -148,10 +159,14 @@ public final class Session: Sendable {
   private func queue(_ messages: some Collection<SendQueue.Payload>) async throws(UDPError) {
     for case .array(let message) in messages { try check(message.count) }
     for case .buffer(let message) in messages { try check(message.readableBytes) }
-    if let reason = endReason { throw handle.isClosed ? .closed : .sessionEnded(reason) }
-    if let error = await way.sendQueue.send(messages.map { SendQueue.Item(session: id, payload: $0) }) {
-      throw error
-    }
+    if let error = endError { throw error }
+    let items = messages.map { SendQueue.Item(session: id, payload: $0) }
+    if let error = await way.sendQueue.send(items, unless: { endError }) { throw error }
+  }
+
+  /// What sending fails with once the session has ended.
+  private var endError: UDPError? {
+    endReason.map { handle.isClosed ? .closed : .sessionEnded($0) }
   }
 
   private func check(_ size: Int) throws(UDPError) {

@@ -8,6 +8,7 @@ final class SessionInbox: Sendable {
   let messages: Mailbox<[UInt8]>
   let events: Mailbox<Event>
   private let reason = NIOLockedValueBox<EndReason?>(nil)
+  private let currentAddress = NIOLockedValueBox<Address?>(nil)
 
   init(_ options: UDPOptions) {
     messages = Mailbox(
@@ -17,6 +18,12 @@ final class SessionInbox: Sendable {
 
   /// Why the session ended, once it has.
   var endReason: EndReason? { reason.withLockedValue { $0 } }
+
+  /// Where the peer is now, if it has moved since the session was established.
+  var address: Address? { currentAddress.withLockedValue { $0 } }
+
+  /// The peer has moved.
+  func move(to address: Address) { currentAddress.withLockedValue { $0 = address } }
 
   /// The session has ended. What has come so far can still be read. Whoever reads of the end finds its reason set.
   func finish(_ reason: EndReason, _ last: Event) {

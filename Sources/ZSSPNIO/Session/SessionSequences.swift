@@ -29,34 +29,6 @@ public struct Messages: AsyncSequence, Sendable {
   }
 }
 
-/// The events of a session; see ``Session/events``.
-public struct SessionEvents: AsyncSequence, Sendable {
-  /// An event.
-  public typealias Element = Event
-  /// The sequence does not fail.
-  public typealias Failure = Never
-
-  let mailbox: Mailbox<Event>
-  /// Reading keeps the endpoint open even where nothing else does.
-  let handle: EndpointHandle
-
-  /// Reads the events. Iterators share them: each event goes to one.
-  public func makeAsyncIterator() -> Iterator { Iterator(sequence: self) }
-
-  /// Reads events.
-  public struct Iterator: AsyncIteratorProtocol {
-    let sequence: SessionEvents
-
-    /// The next event; nil when the session has ended, or the task is cancelled.
-    public mutating func next() async -> Event? { await sequence.mailbox.next() }
-
-    /// The next event; nil when the session has ended, or the task is cancelled.
-    public mutating func next(isolation actor: isolated (any Actor)?) async -> Event? {
-      await sequence.mailbox.next(isolation: actor)
-    }
-  }
-}
-
 /// A handshake that went on without the ratchet; see ``UDPEndpoint/downgrades``.
 public struct Downgrade: Sendable, Hashable {
   /// The session that the handshake is for. There may never be one that carries data.

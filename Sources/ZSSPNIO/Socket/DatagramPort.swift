@@ -1,23 +1,104 @@
 // SPDX-License-Identifier: Apache-2.0
+import NIOCore
 import ZSSP
 
-/// A UDP socket as the driver uses it: a channel of NIO's, or a socket of the system's own.
+/// A UDP socket: a channel of NIO's, or a socket of the system's own. Used on its owner's event loop
+/// only.
 ///
-/// What comes is given to ``Driver/receive(_:segmentSize:from:isSteered:)``, and then ``Driver/readComplete()`` is called; when there is
-/// room again, ``Driver/drainSends()``. Everything happens on the driver's event loop.
+/// It gives what it reads to its owner, and knows nothing else of it.
 protocol DatagramPort: AnyObject {
-  /// Whether more should be given to it. What is given nevertheless is kept within bounds.
+  /// Whether more should be given to it. What is given nevertheless is kept within bounds. A port
+  /// that was not writable calls ``DatagramPortOwner/portHasRoom()`` once it is, unless it is closed
+  /// first.
   var isWritable: Bool { get }
   /// Whether there is something that the system has not taken yet.
   var hasUnsent: Bool { get }
-  /// Datagrams, and then Hellos, that the system dropped because they were not read in time.
-  var unread: (datagrams: UInt64, hellos: UInt64) { get }
+  /// What the port has counted since it was opened.
+  var counters: SocketCounters { get }
 
   /// Sends the datagrams of a batch, or keeps copies of them until the system takes them.
   func send(_ batch: borrowing DatagramBatch)
 
   /// Closes the socket and calls `completion`, perhaps at once.
   func close(_ completion: @escaping @Sendable () -> Void)
+}
+
+/// Takes what a ``DatagramPort`` reads. Called on the event loop of both.
+protocol DatagramPortOwner: AnyObject {
+  /// The port is open.
+  func portOpened(_ port: any DatagramPort, localAddress: SocketAddress?)
+
+  /// Takes what one read brought: a datagram, or several of one sender and one size that the kernel
+  /// put together (GRO).
+  ///
+  /// - Parameters:
+  ///   - bytes: the datagrams. They are decrypted where they lie.
+  ///   - segmentSize: the size of each but the last, if there are several; else 0.
+  ///   - source: where they came from; nil if that is no IP address.
+  ///   - isSteered: whether the system has seen to it that they are for this shard.
+  func receive(
+    _ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address?, isSteered: Bool)
+
+  /// There is nothing more to read for now.
+  func readComplete()
+
+  /// The port takes more than before.
+  func portHasRoom()
+
+  /// The socket is closed, by its owner or by NIO.
+  func portClosed(_ port: any DatagramPort)
+
+  /// Keeps segments for the next port: the kernel refused to make them, and NIO closes this one.
+  func keep(_ segments: RefusedSegments)
+
+  /// Takes out what was kept.
+  func takeRefusedSegments() -> [RefusedSegments]
+}
+
+/// What one or several sockets have counted. The counts are those of ``TransportStatistics``.
+struct SocketCounters: Sendable {
+  var reads: UInt64 = 0
+  var superDatagramsReceived: UInt64 = 0
+  var unreadDatagrams: UInt64 = 0
+  var unreadHellos: UInt64 = 0
+  var writes: UInt64 = 0
+  var superDatagramsSent: UInt64 = 0
+  var unsentDatagrams: UInt64 = 0
+  var sendErrors: UInt64 = 0
+  var isUsingSegmentationOffload = false
+  var isUsingReceiveOffload = false
+
+  /// Counts a read.
+  mutating func countRead(isSuper: Bool) {
+    reads += 1
+    if isSuper { superDatagramsReceived += 1 }
+  }
+
+  /// Adds the counts of others; what is in use stays.
+  mutating func addCounts(of other: SocketCounters) {
+    reads += other.reads
+    superDatagramsReceived += other.superDatagramsReceived
+    unreadDatagrams += other.unreadDatagrams
+    unreadHellos += other.unreadHellos
+    writes += other.writes
+    superDatagramsSent += other.superDatagramsSent
+    unsentDatagrams += other.unsentDatagrams
+    sendErrors += other.sendErrors
+  }
+
+  /// Adds what a later socket has counted and uses.
+  mutating func add(_ later: SocketCounters) {
+    addCounts(of: later)
+    isUsingSegmentationOffload = later.isUsingSegmentationOffload
+    isUsingReceiveOffload = later.isUsingReceiveOffload
+  }
+}
+
+/// Segments that the kernel refused to make, to be sent one by one.
+struct RefusedSegments {
+  let bytes: ByteBuffer
+  let address: SocketAddress
+  let segmentSize: Int
 }
 
 extension DatagramBatch.Run {

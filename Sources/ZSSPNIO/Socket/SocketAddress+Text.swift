@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 public import NIOCore
-import NIOPosix
 
 extension SocketAddress {
   /// Reads `1.2.3.4:5`, `[::1]:5` or `[fe80::1%eth0]:5`. Names are not looked up; see ``resolve(hostAndPort:)``.
@@ -9,29 +8,29 @@ extension SocketAddress {
     self = try Self.numeric(host, port, text)
   }
 
-  /// Reads what ``init(hostAndPort:)`` reads, and `name:5`, for which the system's resolver is asked.
+  /// Reads what ``init(hostAndPort:)`` reads, and `name:5`, for which the system's resolver is asked. Returns the first
+  /// address; ``resolveAll(hostAndPort:)`` returns all, of which a socket may reach others only.
+  ///
+  /// - Throws: ``UDPError/invalidAddress(_:reason:)``.
   public static func resolve(hostAndPort text: String) async throws(UDPError) -> SocketAddress {
-    let (host, port) = try split(text)
-    return try await resolve(host: host, port: port, text)
+    guard let first = try await resolveAll(hostAndPort: text).first else {
+      throw .invalidAddress(text, reason: "the name has no address")
+    }
+    return first
   }
 
-  /// Looks up an address or a name.
-  static func resolve(host: String, port: Int, _ text: String) async throws(UDPError) -> SocketAddress {
-    // What is no address is a name.
-    if let address = try? numeric(host, port, text) { return address }
-    guard (0...65_535).contains(port) else { throw .invalidAddress(text, reason: "the port must be 0 to 65535") }
-    do {
-      // The resolver blocks, so it runs on a thread that may be blocked.
-      return try await NIOThreadPool.singleton.runIfActive {
-        try SocketAddress.makeAddressResolvingHost(host, port: port)
-      }
-    } catch {
-      throw .invalidAddress(text, reason: "the name \"\(host)\" is not known")
-    }
+  /// Returns every address of what ``init(hostAndPort:)`` reads, or of `name:5`, in the order in which they are to be
+  /// tried: the first as the system sorts them (RFC 6724), then IPv6 and IPv4 in turn (RFC 8305, section 4).
+  ///
+  /// ``UDPEndpoint/connect(to:key:identity:flags:timeout:)-(String,_,_,_,_)`` does so by itself.
+  ///
+  /// - Throws: ``UDPError/invalidAddress(_:reason:)`` if the text is no address and the name is not known.
+  public static func resolveAll(hostAndPort text: String) async throws(UDPError) -> [SocketAddress] {
+    try await NameResolver.system.addresses(text)
   }
 
   /// The two parts of a text.
-  static func split(_ text: String) throws(UDPError) -> (host: String, port: Int) {
+  package static func split(_ text: String) throws(UDPError) -> (host: String, port: Int) {
     guard let colon = text.lastIndex(of: ":") else {
       throw .invalidAddress(text, reason: "the port is missing; write 192.0.2.1:4500 or [2001:db8::1]:4500")
     }

@@ -18,6 +18,12 @@ enum Errno {
   static let addressFamilyNotSupported = EAFNOSUPPORT
   static let messageTooLarge = EMSGSIZE
 
+  /// What a kernel answers that does not take a datagram for now, and may take the same one later:
+  /// the socket is full (EAGAIN), or there is no memory. Everything else means this datagram, which
+  /// is dropped as the network would: no route (ENETUNREACH, EHOSTUNREACH, ENETDOWN), forbidden by
+  /// a firewall (EPERM, EACCES), no such address, too large.
+  static let notNow: Set<CInt> = [EAGAIN, ENOBUFS, ENOMEM]
+
   /// What a kernel answers that will not segment: no checksum offload (EIO), segments longer than the path's MTU
   /// (EINVAL, newer EMSGSIZE), no such feature.
   static let segmentationRefused: Set<CInt> = [EIO, EINVAL, EMSGSIZE, EOPNOTSUPP, ENOPROTOOPT]

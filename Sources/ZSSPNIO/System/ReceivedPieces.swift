@@ -36,19 +36,25 @@
     /// Reads what there is. Returns how many pieces there are, or a negative error number.
     func fill(from socket: CInt) -> Int { Int(czssp_receiver_fill(receiver, socket)) }
 
-    /// Reads what there is and gives it to a driver. Returns how many pieces there were.
-    func read(_ socket: SystemSocket, into driver: Driver, isSteered: Bool) -> Int {
+    /// Reads what there is and gives it to `owner`, who may send meanwhile.
+    ///
+    /// - Returns: how many pieces there were, and what is to be counted.
+    func read(
+      _ socket: SystemSocket, into owner: any DatagramPortOwner, isSteered: Bool
+    ) -> (count: Int, counters: SocketCounters) {
+      var counters = SocketCounters()
       let count = fill(from: socket.descriptor)
       guard count >= 0 else {
-        if count != -Int(EAGAIN) { driver.socketFailed() }
-        return 0
+        if count != -Int(EAGAIN) { counters.sendErrors += 1 }
+        return (0, counters)
       }
       for index in 0..<count {
         let piece = self[index]
-        driver.receive(piece.bytes, segmentSize: piece.segmentSize, from: piece.source, isSteered: isSteered)
+        counters.countRead(isSuper: piece.segmentSize > 0 && piece.segmentSize < piece.bytes.count)
+        owner.receive(piece.bytes, segmentSize: piece.segmentSize, from: piece.source, isSteered: isSteered)
       }
-      driver.readComplete()
-      return count
+      owner.readComplete()
+      return (count, counters)
     }
 
     /// A piece of the last read, until the next.

@@ -16,6 +16,8 @@
     private var taken: [Kept] = []
 
     var isEmpty: Bool { kept.isEmpty }
+    /// How many datagrams there are.
+    var datagramCount: Int { kept.reduce(0) { $0 + $1.piece.datagramCount } }
 
     /// Keeps a copy of a piece.
     mutating func append(_ piece: czssp_outgoing) {

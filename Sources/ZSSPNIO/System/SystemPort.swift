@@ -11,16 +11,18 @@
     import Musl
   #endif
 
-  /// UDP sockets of Linux as the driver's: system calls and nothing between.
+  /// UDP sockets of Linux: system calls and nothing between.
   ///
   /// A datagram that the system refuses to send is counted and dropped, and the socket goes on.
+  /// What it does not take *now* is kept, and offered again; see ``SendRetry``.
   final class SystemPort: DatagramPort {
     /// Bursts that are read before other sockets, timers and tasks get their turn.
     private static let burstsAtOnce = 4
     /// Bytes that are kept while the system takes none. What comes on top is dropped, as the network would.
     private static let backlogLimit = 4 << 20
 
-    private let driver: Driver
+    private let owner: any DatagramPortOwner
+    private let options: UDPOptions
     private let eventLoop: SystemEventLoop
     private let socket: SystemSocket
     private var watch: SystemEventLoop.Watch?
@@ -28,41 +30,58 @@
     /// What is being given to the system. The array is kept, and its memory with it.
     private var pieces: [czssp_outgoing] = []
     private var backlog = SendBacklog()
+    /// What the data socket has counted.
+    private var counted = SocketCounters()
+    private var retry = SendRetry()
+    /// Runs while the backlog is to be offered again at a time, and not when the socket can be
+    /// written to.
+    private var retryTimer: Scheduled<Void>?
 
-    private init(_ socket: SystemSocket, _ driver: Driver, _ eventLoop: SystemEventLoop) {
+    private init(
+      _ socket: SystemSocket, for owner: any DatagramPortOwner, _ options: UDPOptions, on eventLoop: SystemEventLoop
+    ) {
       self.socket = socket
-      self.driver = driver
+      self.owner = owner
+      self.options = options
       self.eventLoop = eventLoop
     }
 
-    /// Gives the driver its sockets. To be called on the event loop.
-    static func open(_ sockets: SystemSockets, at local: Address, for driver: Driver, on eventLoop: SystemEventLoop)
-      throws
-    {
-      let port = SystemPort(sockets.data, driver, eventLoop)
-      let options = driver.options
+    /// Opens a port with the sockets of a shard. To be called on the event loop.
+    ///
+    /// - Parameters:
+    ///   - sockets: the sockets, which are bound.
+    ///   - local: where they are bound.
+    ///   - owner: takes what they read, on `eventLoop`.
+    /// - Throws: `IOError` if the system cannot watch them.
+    static func open(
+      _ sockets: SystemSockets, at local: Address, for owner: any DatagramPortOwner, _ options: UDPOptions,
+      on eventLoop: SystemEventLoop
+    ) throws {
+      let port = SystemPort(sockets.data, for: owner, options, on: eventLoop)
       let descriptor = sockets.data.descriptor
       czssp_udp_set_buffers(
         descriptor, CInt(clamping: options.receiveBufferSize ?? 0), CInt(clamping: options.sendBufferSize ?? 0))
-      driver.offersSegmentationOffload(options.segmentationOffload && czssp_udp_can_segment(descriptor))
-      driver.counters.isUsingReceiveOffload =
+      port.counted.isUsingSegmentationOffload = options.segmentationOffload && czssp_udp_can_segment(descriptor)
+      port.counted.isUsingReceiveOffload =
         options.receiveOffload && czssp_udp_enable_receive_offload(descriptor) == 0
-      if let hellos = sockets.hellos { port.hellos = try HelloSocket(hellos, driver, eventLoop) }
+      if let hellos = sockets.hellos {
+        port.hellos = try HelloSocket(hellos, for: owner, options, on: eventLoop)
+      }
       do {
         try port.watchData(isSteered: sockets.hellos != nil)
       } catch {
         port.close {}
         throw error
       }
-      driver.socketOpened(port, localAddress: local.socketAddress)
+      owner.portOpened(port, localAddress: local.socketAddress)
     }
 
     private func watchData(isSteered: Bool) throws {
-      guard let received = ReceivedPieces(count: driver.options.readBatch) else {
+      guard let received = ReceivedPieces(count: options.readBatch) else {
         throw IOError(errnoCode: ENOMEM, reason: "bind")
       }
       watch = try eventLoop.watch(socket) { [self] readiness in
-        if readiness.can_write { becameWritable() }
+        if readiness.can_write { sendAgain(isWritable: true) }
         if readiness.can_read { read(into: received, isSteered: isSteered) }
       }
     }
@@ -70,7 +89,9 @@
     func close(_ completion: @escaping @Sendable () -> Void) {
       if let watch = watch.take() { eventLoop.end(watch) }
       hellos?.close()
-      hellos = nil
+      retryTimer?.cancel()
+      retryTimer = nil
+      counted.unsentDatagrams += UInt64(backlog.datagramCount)
       // Whoever closes may have been called by the socket. When the stack is unwound nobody holds the descriptors any more.
       eventLoop.execute(completion)
     }
@@ -78,7 +99,9 @@
     /// Reads what is there, but not for ever.
     private func read(into received: ReceivedPieces, isSteered: Bool) {
       for _ in 0..<Self.burstsAtOnce where watch != nil {
-        guard received.read(socket, into: driver, isSteered: isSteered) == received.count else { break }
+        let read = received.read(socket, into: owner, isSteered: isSteered)
+        counted.addCounts(of: read.counters)
+        guard read.count == received.count else { break }
       }
     }
 
@@ -86,49 +109,78 @@
 
     var isWritable: Bool { watch != nil && backlog.isEmpty }
     var hasUnsent: Bool { !backlog.isEmpty }
-    var unread: (datagrams: UInt64, hellos: UInt64) {
-      (UInt64(czssp_udp_drops(socket.descriptor)), hellos?.unread ?? 0)
+    var counters: SocketCounters {
+      var counters = counted
+      counters.unreadDatagrams = UInt64(czssp_udp_drops(socket.descriptor))
+      if let hellos { counters.addCounts(of: hellos.counters) }
+      return counters
     }
 
     func send(_ batch: borrowing DatagramBatch) {
       batch.bytes.withUnsafeBytes { bytes in
         for run in batch.runs {
-          run.forEachPiece(segmenting: driver.counters.isUsingSegmentationOffload) { range in
+          run.forEachPiece(segmenting: counted.isUsingSegmentationOffload) { range in
             pieces.append(
               czssp_outgoing(UnsafeRawBufferPointer(rebasing: bytes[range]), run.segmentSize, to: run.address))
           }
         }
         // What came before goes first.
-        if backlog.isEmpty { transmit() } else { keep(pieces[...]) }
+        if backlog.isEmpty { transmit(wasWritable: false) } else { keep(pieces[...]) }
         pieces.removeAll(keepingCapacity: true)
       }
     }
 
-    /// The system may take more.
-    private func becameWritable() {
+    /// The system may take more, because it says so or because some time has passed.
+    private func sendAgain(isWritable: Bool) {
+      retryTimer?.cancel()
+      retryTimer = nil
+      guard watch != nil, !backlog.isEmpty else { return }
       backlog.take(into: &pieces)
-      transmit()
+      transmit(wasWritable: isWritable)
       pieces.removeAll(keepingCapacity: true)
       backlog.forgetTaken()
       guard backlog.isEmpty else { return }
       watchForWriting(false)
-      driver.drainSends()
+      owner.portHasRoom()
     }
 
     private func watchForWriting(_ isWanted: Bool) {
       if let watch { eventLoop.change(watch, writing: isWanted) }
     }
 
-    /// Gives ``pieces`` to the system, and keeps what it does not take.
-    private func transmit() {
-      var rest = pieces[...]
+    /// Sees to it that what was kept is offered again.
+    private func waitForRoom(_ action: SendRetry.Action) {
+      guard case .after(let pause) = action else { return watchForWriting(true) }
+      // A socket that is writable would wake the event loop all the time.
+      watchForWriting(false)
+      let bound = NIOLoopBound(self, eventLoop: eventLoop)
+      retryTimer = eventLoop.scheduleTask(in: .nanoseconds(pause.nanoseconds)) {
+        bound.value.retryTimer = nil
+        bound.value.sendAgain(isWritable: false)
+      }
+    }
+
+    /// Gives ``pieces`` to the system, and keeps what it does not take. `wasWritable` is whether
+    /// epoll has just said that it would.
+    private func transmit(wasWritable: Bool) {
+      var (rest, wasWritable) = (pieces[...], wasWritable)
       while !rest.isEmpty {
         let (taken, error) = give(rest)
         count(rest.prefix(taken))
         rest = rest.dropFirst(taken)
+        if taken > 0 {
+          retry.progressed()
+          wasWritable = false
+        }
         guard error != 0, let refused = rest.first else { continue }
-        if error == EAGAIN || error == ENOBUFS { return keep(rest) }
-        driver.socketFailed()
+        if Errno.notNow.contains(error) {
+          let action = retry.refused(isFull: error == EAGAIN, wasWritable: wasWritable)
+          if action != .drop {
+            keep(rest)
+            return waitForRoom(action)
+          }
+        }
+        counted.sendErrors += 1
         rest = rest.dropFirst()
         if refused.segment_size > 0, Errno.segmentationRefused.contains(error) {
           rest = unsegmented(refused, error) + rest
@@ -138,8 +190,8 @@
 
     private func give(_ pieces: ArraySlice<czssp_outgoing>) -> (taken: Int, error: CInt) {
       var pieces = pieces
-      if let refusePiece = driver.options.refusePiece, let first = pieces.first {
-        let error = refusePiece(first.segment_size > 0)
+      if let refusePiece = options.refusePiece, let first = pieces.first {
+        let error = refusePiece(Int(first.length), first.segment_size > 0)
         if error != 0 { return (0, error) }
         pieces = pieces.prefix(1)
       }
@@ -151,26 +203,25 @@
     }
 
     private func count(_ sent: ArraySlice<czssp_outgoing>) {
-      driver.counters.writes += UInt64(sent.count)
-      for piece in sent where piece.segment_size > 0 { driver.counters.superDatagramsSent += 1 }
+      counted.writes += UInt64(sent.count)
+      for piece in sent where piece.segment_size > 0 { counted.superDatagramsSent += 1 }
     }
 
     /// The kernel cannot segment, or not for this network device: from now on everything goes in single datagrams. Or it cannot for
     /// one destination: then that is all. A peer must not be able to slow down all others.
     private func unsegmented(_ piece: czssp_outgoing, _ error: CInt) -> ArraySlice<czssp_outgoing> {
-      if !Errno.segmentationRefusedForOne.contains(error) { driver.counters.isUsingSegmentationOffload = false }
+      if !Errno.segmentationRefusedForOne.contains(error) { counted.isUsingSegmentationOffload = false }
       return piece.datagrams[...]
     }
 
     private func keep(_ rest: ArraySlice<czssp_outgoing>) {
       for piece in rest {
         guard backlog.byteCount + Int(piece.length) <= Self.backlogLimit else {
-          driver.counters.unsentDatagrams += UInt64(piece.datagramCount)
+          counted.unsentDatagrams += UInt64(piece.datagramCount)
           continue
         }
         backlog.append(piece)
       }
-      watchForWriting(true)
     }
   }
 #endif

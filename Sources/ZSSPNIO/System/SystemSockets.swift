@@ -22,14 +22,22 @@
     /// Binds the sockets of as many shards to one port. The kernel steers: what has a key id goes to the shard that the
     /// id's low bits name, a Hello to one by its source.
     ///
-    /// - Parameter shards: a power of two.
+    /// - Parameters:
+    ///   - shards: a power of two.
+    ///   - configure: called with each socket once it is bound; an error number other than 0 refuses it.
     /// - Throws: `IOError`. Among its reasons is that the port is in use, by another instance of this too.
-    static func bind(to address: Address, shards: Int) throws -> Bound {
+    static func bind(
+      to address: Address, shards: Int, configure: (CInt) -> CInt = { _ in 0 }
+    ) throws -> Bound {
       let (first, local) = try SystemSocket.bind(to: address, joining: false)
       let error = czssp_udp_share(first.descriptor)
       guard error == 0 else { throw IOError(errnoCode: -error, reason: "setsockopt") }
       var all = [first]
       while all.count < 2 * shards { all.append(try SystemSocket.bind(to: local, joining: true).socket) }
+      for socket in all {
+        let error = configure(socket.descriptor)
+        guard error == 0 else { throw IOError(errnoCode: error, reason: "setsockopt") }
+      }
       let isSteered = czssp_udp_steer(first.descriptor, UInt32(shards)) == 0
       // The sockets that are not used are closed with `all`.
       return Bound(

@@ -4,7 +4,10 @@ public import ZSSP
 
 /// Ratchet states in memory, gone when the process ends. Peers that remember theirs will report a downgrade, or
 /// refuse one.
-public final class InMemoryRatchetStore: RatchetStore {
+///
+/// For endpoints; a driver that answers requests itself may use the value `MemoryRatchetStore` of `ZSSP`, which this
+/// shares between threads.
+public final class VolatileRatchetStore: RatchetStore {
   private let store: NIOLockedValueBox<MemoryRatchetStore>
 
   /// A store that holds `pairs` to begin with.
@@ -19,3 +22,7 @@ public final class InMemoryRatchetStore: RatchetStore {
   /// Does what is asked, at once.
   public func answer(_ request: StoreRequest) async -> StoreAnswer { store.withLockedValue { $0.answer(request) } }
 }
+
+/// The name of ``VolatileRatchetStore`` in 0.1.0, which differed by two letters from that of another type.
+@available(*, deprecated, renamed: "VolatileRatchetStore")
+public typealias InMemoryRatchetStore = VolatileRatchetStore

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+import SensorGateway
+import SwiftZSSP
+import Testing
+import ZSSPTesting
+
+/// The gateway and a sensor on a network in memory.
+@Suite(.timeLimit(.minutes(5)))
+struct SensorGatewayTests {
+  let network = TestNetwork()
+  let gatewayKey = StaticKey()
+  let sensorKey = StaticKey()
+  let gatewayStore = VolatileRatchetStore()
+  let sensorStore = VolatileRatchetStore()
+
+  /// A gateway, and the task that it runs in. Each reading goes to `readings`.
+  private func gateway(
+    _ allowed: AllowList, _ readings: AsyncStream<[UInt8]>.Continuation
+  ) async throws -> (UDPEndpoint, Task<Void, any Error>) {
+    let endpoint = try await network.endpoint(
+      at: "10.0.0.2:4500", configuration: Site.configuration(gatewayKey), store: gatewayStore)
+    let gateway = Gateway(endpoint, allowed) { _, reading in readings.yield(reading) }
+    return (endpoint, Task { try await gateway.run() })
+  }
+
+  private func makeSensor() async throws -> UDPEndpoint {
+    let password = OneTimePassword.generate()
+    _ = try await gatewayStore.enrol(sensorKey.publicKey, with: password)
+    _ = try await sensorStore.enrol(gatewayKey.publicKey, with: password)
+    try network.setAddresses(["10.0.0.2:0"], of: "gw")
+    return try await network.endpoint(
+      at: "10.0.0.1:1000", configuration: Site.configuration(sensorKey), store: sensorStore)
+  }
+
+  @Test func readingsArriveAlsoAfterARestart() async throws {
+    let (readings, sink) = AsyncStream<[UInt8]>.makeStream()
+    var received = readings.makeAsyncIterator()
+    let sensor = try await makeSensor()
+    let (first, running) = try await gateway(AllowList([sensorKey.publicKey]), sink)
+    let session = try sensor.reconnectingSession(to: "gw:4500", key: gatewayKey.publicKey)
+    try await session.send([1])
+    #expect(await received.next() == [1])
+    #expect(await session.messages.first { _ in true } == [1])
+    await first.close()
+    try await running.value
+
+    #expect(await network.advance { if case .waiting = session.state { true } else { false } })
+    let (second, runningAgain) = try await gateway(AllowList([sensorKey.publicKey]), sink)
+    let sending = Task { try await session.send([2]) }
+    #expect(await network.advance { if case .connected = session.state { true } else { false } })
+    _ = try await sending.value
+    #expect(await received.next() == [2])
+    await session.close()
+    await second.close()
+    try await runningAgain.value
+    await sensor.close()
+  }
+
+  /// It has a ratchet, and is not in the list any more: no session, and no answer.
+  @Test func aSensorThatIsNotInTheList() async throws {
+    let (_, sink) = AsyncStream<[UInt8]>.makeStream()
+    let sensor = try await makeSensor()
+    let (endpoint, running) = try await gateway(AllowList(), sink)
+    let session = try sensor.reconnectingSession(to: "gw:4500", key: gatewayKey.publicKey)
+    #expect(await network.advance { if case .waiting(_, after: .timeout) = session.state { true } else { false } })
+    #expect(await endpoint.statistics().sessions == 0)
+    await session.close()
+    await endpoint.close()
+    try await running.value
+    await sensor.close()
+  }
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+public import CoreMetrics
+import ZSSP
+public import ZSSPNIO
+
+/// Reports an endpoint's counters, gauges and handshake times through swift-metrics.
+///
+/// ```swift
+/// func report(_ endpoint: UDPEndpoint) async {
+///   await withDiscardingTaskGroup { group in
+///     group.addTask { await EndpointMetrics(of: endpoint).run(every: .seconds(10)) }
+///     group.addTask { for await downgrade in endpoint.downgrades { print(downgrade.peer) } }
+///   }
+/// }
+/// ```
+///
+/// Counters are read every so often and not counted twice, so that no packet takes longer. ``names`` lists what is reported. Of
+/// each endpoint there should be one reporter; where a process has several endpoints, ``init(of:prefix:dimensions:factory:)``
+/// takes dimensions that tell them apart.
+///
+/// | kind | name | what |
+/// |---|---|---|
+/// | counter | `zssp_datagrams_received`, `zssp_bytes_received`, `zssp_datagrams_sent`, `zssp_bytes_sent` | datagrams and their bytes, headers of UDP not included |
+/// | counter | `zssp_messages_received`, `zssp_messages_sent` | messages of sessions |
+/// | counter | `zssp_sessions_established` | handshakes that led to a session |
+/// | counter | `zssp_drops`, with the dimension `reason` | datagrams and packets that were dropped; the reasons are the cases of `DropReason` |
+/// | counter | `zssp_public_key_work`, `zssp_public_key_work_refused` | items of public-key work |
+/// | counter | `zssp_hello_work_microseconds` | processor time of the work that Hellos led to |
+/// | counter | `zssp_downgrades` | handshakes that went on without the ratchet |
+/// | counter | `zssp_incoming_refused`, `zssp_incoming_expired`, `zssp_incoming_unread` | handshakes of others that were not decided on |
+/// | counter | `zssp_messages_dropped`, `zssp_messages_unsent` | messages whose reader was slow, or whose session had ended |
+/// | counter | `zssp_store_requests_refused`, `zssp_store_requests_timed_out` | requests to the ratchet store |
+/// | counter | `zssp_reads`, `zssp_writes`, `zssp_send_errors`, `zssp_unsent_datagrams`, `zssp_unread_datagrams`, `zssp_unread_hellos`, `zssp_unusable_sources`, `zssp_sockets_replaced`, `zssp_handed_over`, `zssp_hand_overs_dropped` | the socket; see `TransportStatistics` |
+/// | gauge | `zssp_sessions`, `zssp_half_open_handshakes` | how many there are now |
+/// | timer | `zssp_handshake`, with the dimensions `role` (`initiator`, `responder`) and `outcome` (`established`, `failed`) | from `connect` or `accept` to its end |
+public final class EndpointMetrics: Sendable {
+  /// The names that are reported, without the prefix.
+  public static let names: [String] =
+    counters.map(\.name) + ["drops", "sessions", "half_open_handshakes", "handshake"]
+
+  private static let counters: [(name: String, value: @Sendable (EndpointStatistics) -> UInt64)] = [
+    ("datagrams_received", { $0.endpoint.datagramsReceived }),
+    ("bytes_received", { $0.endpoint.bytesReceived }),
+    ("datagrams_sent", { $0.endpoint.datagramsSent }),
+    ("bytes_sent", { $0.endpoint.bytesSent }),
+    ("messages_received", { $0.endpoint.messagesReceived }),
+    ("messages_sent", { $0.endpoint.messagesSent }),
+    ("sessions_established", { $0.endpoint.sessionsEstablished }),
+    ("public_key_work", { $0.endpoint.publicKeyWork }),
+    ("public_key_work_refused", { $0.transport.publicKeyWorkRefused }),
+    ("hello_work_microseconds", { UInt64(max(0, $0.transport.timeOnHellos / .microseconds(1))) }),
+    ("downgrades", { $0.transport.downgrades }),
+    ("incoming_refused", { $0.transport.incomingRefused }),
+    ("incoming_expired", { $0.transport.incomingExpired }),
+    ("incoming_unread", { $0.transport.incomingUnread }),
+    ("messages_dropped", { $0.transport.messagesDropped }),
+    ("messages_unsent", { $0.transport.messagesUnsent }),
+    ("store_requests_refused", { $0.transport.storeRequestsRefused }),
+    ("store_requests_timed_out", { $0.transport.storeRequestsTimedOut }),
+    ("reads", { $0.transport.reads }),
+    ("writes", { $0.transport.writes }),
+    ("send_errors", { $0.transport.sendErrors }),
+    ("unsent_datagrams", { $0.transport.unsentDatagrams }),
+    ("unread_datagrams", { $0.transport.unreadDatagrams }),
+    ("unread_hellos", { $0.transport.unreadHellos }),
+    ("unusable_sources", { $0.transport.unusableSources }),
+    ("sockets_replaced", { $0.transport.socketsReplaced }),
+    ("handed_over", { $0.transport.handedOver }),
+    ("hand_overs_dropped", { $0.transport.handOversDropped }),
+  ]
+
+  private let endpoint: UDPEndpoint
+  private let reports: Reports
+
+  /// A reporter for an endpoint. From now on its handshakes are timed.
+  ///
+  /// - Parameters:
+  ///   - endpoint: the endpoint.
+  ///   - prefix: stands before each name, with an underscore between them.
+  ///   - dimensions: are reported with everything.
+  ///   - factory: where the metrics go, by default the one that the process was bootstrapped with.
+  public init(
+    of endpoint: UDPEndpoint, prefix: String = "zssp", dimensions: [(String, String)] = [],
+    factory: any MetricsFactory = MetricsSystem.factory
+  ) {
+    self.endpoint = endpoint
+    func dimensioned(_ more: (String, String)...) -> [(String, String)] { dimensions + more }
+    let counters = Self.counters.map {
+      (Counter(label: "\(prefix)_\($0.name)", dimensions: dimensions, factory: factory), $0.value)
+    }
+    let drops = DropReason.allCases.map { reason in
+      (Counter(label: "\(prefix)_drops", dimensions: dimensioned(("reason", "\(reason)")), factory: factory), reason)
+    }
+    reports = Reports(
+      counters: counters, drops: drops,
+      sessions: Gauge(label: "\(prefix)_sessions", dimensions: dimensions, factory: factory),
+      halfOpen: Gauge(label: "\(prefix)_half_open_handshakes", dimensions: dimensions, factory: factory))
+    func timer(_ role: String, _ outcome: String) -> Timer {
+      Timer(
+        label: "\(prefix)_handshake", dimensions: dimensioned(("role", role), ("outcome", outcome)), factory: factory)
+    }
+    let timers = [
+      timer("initiator", "failed"), timer("initiator", "established"), timer("responder", "failed"),
+      timer("responder", "established"),
+    ]
+    endpoint.handshakes.set { record in
+      let timer = timers[(record.role == .responder ? 2 : 0) + (record.isEstablished ? 1 : 0)]
+      timer.recordNanoseconds(Int64(record.duration / .nanoseconds(1)))
+    }
+  }
+
+  deinit { endpoint.handshakes.set(nil) }
+
+  /// Reports what has changed since the last report.
+  public func report() async { await reports.report(await endpoint.statistics()) }
+
+  /// Reports again and again, until the task is cancelled, and then once more.
+  ///
+  /// - Parameters:
+  ///   - interval: the pause between reports, at least 10 ms.
+  ///   - clock: measures it.
+  public func run(every interval: Duration = .seconds(10), clock: some Clock<Duration> = ContinuousClock()) async {
+    do {
+      while true {
+        await report()
+        try await clock.sleep(for: max(interval, .milliseconds(10)))
+      }
+    } catch {
+      // Cancelled: what came since the last report is not lost.
+      await report()
+    }
+  }
+
+  /// What is reported, and what was reported last.
+  private actor Reports {
+    private let counters: [(counter: Counter, value: @Sendable (EndpointStatistics) -> UInt64)]
+    private let sessions: Gauge
+    private let halfOpen: Gauge
+    private var reported: [UInt64]
+
+    init(
+      counters: [(Counter, @Sendable (EndpointStatistics) -> UInt64)], drops: [(Counter, DropReason)],
+      sessions: Gauge, halfOpen: Gauge
+    ) {
+      let ofDrops: [(Counter, @Sendable (EndpointStatistics) -> UInt64)] = drops.map { counter, reason in
+        (counter, { $0.endpoint[reason] })
+      }
+      self.counters = (counters + ofDrops).map { (counter: $0.0, value: $0.1) }
+      self.sessions = sessions
+      self.halfOpen = halfOpen
+      reported = [UInt64](repeating: 0, count: self.counters.count)
+    }
+
+    func report(_ now: EndpointStatistics) {
+      for (index, (counter, value)) in counters.enumerated() {
+        let value = value(now)
+        // Statistics that were asked for earlier may come later.
+        guard value > reported[index] else { continue }
+        counter.increment(by: Int64(clamping: value - reported[index]))
+        reported[index] = value
+      }
+      sessions.record(now.sessions)
+      halfOpen.record(now.halfOpenHandshakes)
+    }
+  }
+}

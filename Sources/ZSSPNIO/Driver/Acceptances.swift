@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+
+/// Handshakes of others that the application was asked about.
+///
+/// | a handshake is | entered by | left by |
+/// |---|---|---|
+/// | offered | ``offer(_:_:)`` | ``accept(_:for:)``, ``reject(_:)``, ``end(_:)`` |
+/// | accepted | ``accept(_:for:)`` | ``end(_:)``: its session is established, or none comes of it |
+struct Acceptances {
+  /// How a handshake stood when it ended.
+  enum Ended {
+    /// It waited for a decision.
+    case offered(AcceptRequest)
+    /// It was accepted by whoever waits for the outcome.
+    case accepted(SessionOutcome)
+  }
+
+  private var states: [RequestID: Ended] = [:]
+
+  /// Adds a handshake that waits for a decision.
+  mutating func offer(_ id: RequestID, _ request: AcceptRequest) { states[id] = .offered(request) }
+
+  /// Records that a handshake is accepted.
+  ///
+  /// - Returns: false if it does not wait for a decision.
+  mutating func accept(_ id: RequestID, for outcome: SessionOutcome) -> Bool {
+    guard case .offered? = states[id] else { return false }
+    states[id] = .accepted(outcome)
+    return true
+  }
+
+  /// Records that a handshake is rejected.
+  ///
+  /// - Returns: what was asked; nil if it does not wait for a decision.
+  mutating func reject(_ id: RequestID) -> AcceptRequest? {
+    guard case .offered(let request)? = states[id] else { return nil }
+    states[id] = nil
+    return request
+  }
+
+  /// Removes a handshake, and returns how it stood; nil if it is unknown.
+  mutating func end(_ id: RequestID) -> Ended? { states.removeValue(forKey: id) }
+
+  /// The handshake that was accepted by whoever waits for `outcome`.
+  func accepted(for outcome: SessionOutcome) -> RequestID? {
+    states.first { state in
+      if case .accepted(let own) = state.value { own === outcome } else { false }
+    }?.key
+  }
+
+  /// Removes all handshakes, with an error for those who have accepted one.
+  mutating func failAll(_ error: UDPError) {
+    for case .accepted(let outcome) in states.values { outcome.resolve(.failure(error)) }
+    states = [:]
+  }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+
+/// What a shard tells the others of its sessions, through the directory of their endpoint.
+struct CrossShardSessions {
+  /// All shards, this one among them.
+  let shards: [ShardHandle]
+  private let directory: PeerDirectory
+  private let shard: Int
+  /// The peers of the sessions that the directory knows.
+  private var peers: [SessionID: PublicKey] = [:]
+
+  /// - Parameter shard: the index of the shard that these are the sessions of.
+  init(_ shards: [ShardHandle], _ directory: PeerDirectory, of shard: Int) {
+    self.shards = shards
+    self.directory = directory
+    self.shard = shard
+  }
+
+  /// What follows from a session that is established.
+  enum Establishment {
+    /// It takes the place of sessions and attempts of other shards.
+    case replaces([PeerDirectory.Place])
+    /// Another shard has a newer one with the peer, which takes its place.
+    case isReplaced
+  }
+
+  /// Records that a session is established.
+  mutating func establish(_ session: SessionID, with peer: PublicKey) -> Establishment {
+    peers[session] = peer
+    let older = directory.establish(place(session), with: peer)
+    return older == [place(session)] ? .isReplaced : .replaces(older.filter { $0.shard != shard })
+  }
+
+  /// Records that a session has ended.
+  mutating func end(_ session: SessionID) {
+    guard let peer = peers.removeValue(forKey: session) else { return }
+    directory.end(place(session), with: peer)
+  }
+
+  private func place(_ session: SessionID) -> PeerDirectory.Place {
+    PeerDirectory.Place(shard: shard, session: session)
+  }
+}

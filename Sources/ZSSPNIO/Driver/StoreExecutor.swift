@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import ZSSP
+
+/// Makes requests of the ratchet store, each on a task of its own, and answers each within
+/// ``UDPOptions/storeTimeout``, whatever the store does. Used on its event loop only.
+///
+/// Which request runs and which waits is decided by ``StoreRequests``.
+final class StoreExecutor {
+  /// What a request came to.
+  typealias Answer = (id: RequestID, answer: StoreAnswer)
+
+  /// Requests that were refused because too many were not answered yet.
+  private(set) var refused: UInt64 = 0
+  /// Requests that were not answered in time.
+  private(set) var timedOut: UInt64 = 0
+
+  /// Requests that are not answered.
+  var inFlight: Int { isShutDown ? 0 : requests.count }
+
+  private let store: any RatchetStore
+  private let limit: Int
+  private let timeout: Duration
+  private let eventLoop: any EventLoop
+  private let answered: @Sendable ([Answer]) -> Void
+  private var requests = StoreRequests()
+  private var timer: DeadlineTimer?
+  private var isShutDown = false
+
+  /// - Parameter answered: called on `eventLoop` with what is known now.
+  init(
+    _ store: any RatchetStore, _ options: UDPOptions, on eventLoop: any EventLoop,
+    answered: @escaping @Sendable ([Answer]) -> Void
+  ) {
+    self.store = store
+    limit = options.storeQueue
+    timeout = max(.milliseconds(1), options.storeTimeout)
+    self.eventLoop = eventLoop
+    self.answered = answered
+  }
+
+  /// Makes a request, when those about the same peer that came before are answered.
+  ///
+  /// - Returns: false if too many are not answered yet; the request is not made then.
+  func execute(_ id: RequestID, _ request: StoreRequest) -> Bool {
+    guard requests.count < limit else {
+      refused += 1
+      return false
+    }
+    if let run = requests.add(id, request, deadline: eventLoop.instant.advanced(by: timeout)) { start(run) }
+    setTimer()
+    return true
+  }
+
+  /// Answers nothing any more. Requests that run go on.
+  func shutDown() {
+    isShutDown = true
+    timer?.cancel()
+    timer = nil
+  }
+
+  private func start(_ run: StoreRequests.Run) {
+    let (bound, eventLoop, store) = (NIOLoopBound(self, eventLoop: eventLoop), eventLoop, store)
+    let task = Task {
+      let answer = await store.answer(run.request)
+      eventLoop.execute { bound.value.finish(run.id, answer) }
+    }
+    requests.setTask(task, of: run.id)
+  }
+
+  private func finish(_ id: RequestID, _ answer: StoreAnswer) {
+    guard !isShutDown else { return }
+    let (isAwaited, next) = requests.finish(id)
+    guard isAwaited else { return }
+    if let next { start(next) }
+    answered([(id, answer)])
+  }
+
+  private func setTimer() {
+    guard !isShutDown else { return }
+    let bound = NIOLoopBound(self, eventLoop: eventLoop)
+    let timer = timer ?? DeadlineTimer(on: eventLoop) { bound.value.expire() }
+    self.timer = timer
+    timer.set(to: requests.nextDeadline)
+  }
+
+  private func expire() {
+    guard !isShutDown else { return }
+    let expiry = requests.expire(at: eventLoop.instant)
+    timedOut += UInt64(expiry.failed.count)
+    // A store that can stop has no reason to go on.
+    for task in expiry.overdue { task.cancel() }
+    for run in expiry.runs { start(run) }
+    setTimer()
+    answered(expiry.failed.map { ($0, .failed) })
+  }
+}

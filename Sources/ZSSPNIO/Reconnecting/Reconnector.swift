@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOConcurrencyHelpers
+import NIOCore
+import ZSSP
+
+/// Opens one session after another, and has their messages in one queue.
+///
+/// | state | entered by | left by |
+/// |---|---|---|
+/// | connecting | the start, and a pause that is over | a session, a failure, the end |
+/// | connected | a session | its end |
+/// | waiting | a failure, or the end of a session | a pause that is over, the end |
+/// | ended | the task's cancellation, a closed endpoint or session, an error that stays | never |
+final class Reconnector: Sendable {
+  /// Whom to connect to, and how.
+  struct Plan: Sendable {
+    let target: String
+    let key: PublicKey
+    let identity: [UInt8]
+    let flags: SecurityFlags?
+    let options: ReconnectOptions
+  }
+
+  private struct Shared {
+    var state = ReconnectingSession.State.connecting(attempt: 1)
+    var session: Session?
+    var readers: [UInt64: Mailbox<ReconnectingSession.State>] = [:]
+    var lastReader: UInt64 = 0
+    var waiters: [UInt64: OneShot<UDPError?>] = [:]
+    var lastWaiter: UInt64 = 0
+  }
+
+  let plan: Plan
+  let messages: Mailbox<[UInt8]>
+  private let endpoint: UDPEndpoint
+  private let shared = NIOLockedValueBox(Shared())
+
+  init(_ endpoint: UDPEndpoint, _ plan: Plan) {
+    self.endpoint = endpoint
+    self.plan = plan
+    let options = endpoint.handle.options
+    messages = Mailbox(
+      .dropOldest, countLimit: options.messageBuffer, weightLimit: options.messageBufferBytes, weigh: \.count)
+  }
+
+  var largestMessage: Int { endpoint.largestMessage }
+  var state: ReconnectingSession.State { shared.withLockedValue { $0.state } }
+  var session: Session? { shared.withLockedValue { $0.session } }
+
+  /// A reader that gets the states from now on, the present one first, while it is referred to.
+  func makeReader() -> StateReader {
+    let mailbox = Mailbox<ReconnectingSession.State>(.dropOldest, countLimit: 16)
+    let id = shared.withLockedValue { shared in
+      shared.lastReader += 1
+      mailbox.append(shared.state)
+      if case .ended = shared.state { mailbox.finish() } else { shared.readers[shared.lastReader] = mailbox }
+      return shared.lastReader
+    }
+    return StateReader(self, id, mailbox)
+  }
+
+  fileprivate func removeReader(_ id: UInt64) { shared.withLockedValue { $0.readers[id] = nil } }
+
+  /// How many readers there are.
+  var readerCount: Int { shared.withLockedValue { $0.readers.count } }
+
+  /// The session that messages can be sent on; nil while there is none.
+  ///
+  /// - Throws: the error of the last state.
+  func usableSession() throws(UDPError) -> Session? {
+    let (state, session) = shared.withLockedValue { ($0.state, $0.session) }
+    if case .ended(let error) = state { throw error }
+    return session?.endReason == nil ? session : nil
+  }
+
+  /// Waits until there is a session.
+  ///
+  /// - Throws: ``UDPError/cancelled``, or the error of the last state.
+  func waitForSession() async throws(UDPError) {
+    let outcome = OneShot<UDPError?>()
+    let id = shared.withLockedValue { shared in
+      shared.lastWaiter += 1
+      shared.waiters[shared.lastWaiter] = outcome
+      if case .ended(let error) = shared.state { outcome.resolve(error) }
+      if let session = shared.session, session.endReason == nil { outcome.resolve(nil) }
+      return shared.lastWaiter
+    }
+    let error = await withTaskCancellationHandler {
+      await outcome.value()
+    } onCancel: {
+      outcome.resolve(.cancelled)
+    }
+    shared.withLockedValue { $0.waiters[id] = nil }
+    if let error { throw error }
+  }
+
+  /// Opens sessions until the task is cancelled, or there is no use in it.
+  func run() async {
+    var backoff = Backoff(plan.options)
+    var generator = SystemRandomNumberGenerator()
+    var attempt = 1
+    while true {
+      enter(.connecting(attempt: attempt))
+      let (error, hasWorked) = await attemptOnce()
+      guard !Task.isCancelled, !error.endsAttempts else { return end(Task.isCancelled ? .closed : error) }
+      if hasWorked { backoff.reset() }
+      attempt = hasWorked ? 1 : attempt + 1
+      let pause = backoff.next(using: &generator)
+      enter(.waiting(pause, after: error))
+      endpoint.handle.environment.log?.waiting(plan.key, pause, error)
+      guard await endpoint.handle.sleep(pause) else { return end(.closed) }
+    }
+  }
+
+  /// Opens a session and stays with it to its end.
+  ///
+  /// - Returns: why there is no session any more, and whether it lasted long enough to count.
+  private func attemptOnce() async -> (UDPError, hasWorked: Bool) {
+    let session: Session
+    do throws(UDPError) {
+      session = try await endpoint.connect(
+        to: plan.target, key: plan.key, identity: plan.identity, flags: plan.flags,
+        timeout: plan.options.attemptTimeout)
+    } catch {
+      return (error, false)
+    }
+    let start = endpoint.handle.now
+    do throws(UDPError) {
+      // What comes first must be in the queue when whoever sees the state looks there.
+      try await session.setMessageHandler(MessageForwarder(messages))
+      enter(.connected(to: session.remoteAddress), session)
+      // Messages go another way; this ends with the session.
+      for await _ in session.messages {}
+    } catch {
+      return (error, false)
+    }
+    if Task.isCancelled { await session.close() }
+    let hasWorked = start.duration(to: endpoint.handle.now) >= plan.options.provingTime
+    return (session.endReason.map { .sessionEnded($0) } ?? .closed, hasWorked)
+  }
+
+  private func enter(_ state: ReconnectingSession.State, _ session: Session? = nil) {
+    let waiters = shared.withLockedValue { shared in
+      // The first state is there before the first attempt begins.
+      let isNew = shared.state != state
+      shared.state = state
+      shared.session = session
+      if isNew { for reader in shared.readers.values { reader.append(state) } }
+      return session == nil ? [] : Array(shared.waiters.values)
+    }
+    for waiter in waiters { waiter.resolve(nil) }
+  }
+
+  private func end(_ error: UDPError) {
+    let (readers, waiters) = shared.withLockedValue { shared in
+      shared.state = .ended(error)
+      shared.session = nil
+      for reader in shared.readers.values { reader.append(shared.state) }
+      defer { shared.readers = [:] }
+      return (Array(shared.readers.values), Array(shared.waiters.values))
+    }
+    messages.finish()
+    for reader in readers { reader.finish() }
+    for waiter in waiters { waiter.resolve(error) }
+  }
+}
+
+extension UDPError {
+  /// Whether it is no use to try again.
+  fileprivate var endsAttempts: Bool {
+    switch self {
+    case .closed, .cancelled, .sessionEnded(.closed), .open(.invalidPeerKey), .open(.identityTooLong), .transport: true
+    default: false
+    }
+  }
+}
+
+/// Reads the states of a session that is kept.
+final class StateReader: Sendable {
+  let mailbox: Mailbox<ReconnectingSession.State>
+  private let reconnector: Reconnector
+  private let id: UInt64
+
+  init(_ reconnector: Reconnector, _ id: UInt64, _ mailbox: Mailbox<ReconnectingSession.State>) {
+    self.reconnector = reconnector
+    self.id = id
+    self.mailbox = mailbox
+  }
+
+  deinit { reconnector.removeReader(id) }
+}
+
+/// Has the messages of a session in a queue that outlasts it.
+private final class MessageForwarder: MessageHandler {
+  private let messages: Mailbox<[UInt8]>
+
+  init(_ messages: Mailbox<[UInt8]>) { self.messages = messages }
+
+  func receive(_ message: RawSpan) { messages.append(message.withUnsafeBytes { Array($0) }) }
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+public import NIOCore
+public import ZSSP
+
+/// What happened to a session; see ``Session/events``.
+public enum SessionEvent: Sendable, Hashable {
+  /// The peer of a session that this side accepted has confirmed the key.
+  case confirmed
+  /// The handshake started anew, with new keys.
+  case restarted(RestartReason)
+  /// The handshake went on with the empty ratchet state although this side held another, of this chain length; see
+  /// ``UDPEndpoint/downgrades``.
+  case downgraded(heldChainLength: UInt64)
+  /// Both sides have a new key.
+  case rekeyed(chainLength: UInt64)
+  /// The peer is now at another address.
+  case moved(from: SocketAddress, to: SocketAddress)
+  /// The session is over. The last event.
+  case ended(EndReason)
+
+  /// What a session's reader learns of an event of the protocol; nil if nothing.
+  init?(_ event: Event) {
+    switch event {
+    case .confirmed: self = .confirmed
+    case .restarted(_, let reason): self = .restarted(reason)
+    case .downgraded(_, _, let heldChainLength): self = .downgraded(heldChainLength: heldChainLength)
+    case .rekeyed(_, let chainLength): self = .rekeyed(chainLength: chainLength)
+    case .moved(_, let from, let to): self = .moved(from: SocketAddress(from), to: SocketAddress(to))
+    case .ended(_, let reason): self = .ended(reason)
+    case .established, .withdrawn: return nil
+    }
+  }
+}
+
+/// The events of a session; see ``Session/events``.
+public struct SessionEvents: AsyncSequence, Sendable {
+  /// An event.
+  public typealias Element = SessionEvent
+  /// The sequence does not fail.
+  public typealias Failure = Never
+
+  let mailbox: Mailbox<Event>
+  /// Reading keeps the endpoint open even where nothing else does.
+  let handle: EndpointHandle
+
+  /// Reads the events. Iterators share them: each event goes to one.
+  public func makeAsyncIterator() -> Iterator { Iterator(sequence: self) }
+
+  /// Reads events.
+  public struct Iterator: AsyncIteratorProtocol {
+    let sequence: SessionEvents
+
+    /// The next event; nil when the session has ended, or the task is cancelled.
+    public mutating func next() async -> SessionEvent? { await next(isolation: nil) }
+
+    /// The next event; nil when the session has ended, or the task is cancelled.
+    public mutating func next(isolation actor: isolated (any Actor)?) async -> SessionEvent? {
+      while let event = await sequence.mailbox.next(isolation: actor) {
+        if let event = SessionEvent(event) { return event }
+      }
+      return nil
+    }
+  }
+}
+
+/// The events of a session as the protocol has them, for this package.
+package struct ProtocolEvents: AsyncSequence, Sendable {
+  package typealias Element = Event
+  package typealias Failure = Never
+
+  let mailbox: Mailbox<Event>
+  /// Reading keeps the endpoint open even where nothing else does.
+  let handle: EndpointHandle
+
+  package func makeAsyncIterator() -> Iterator { Iterator(sequence: self) }
+
+  package struct Iterator: AsyncIteratorProtocol {
+    let sequence: ProtocolEvents
+
+    package mutating func next() async -> Event? { await sequence.mailbox.next() }
+
+    package mutating func next(isolation actor: isolated (any Actor)?) async -> Event? {
+      await sequence.mailbox.next(isolation: actor)
+    }
+  }
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+public import NIOCore
+public import ZSSP
+
+extension UDPEndpoint {
+  /// Opens a session to a peer that is known by a name or an address, and returns when it is established.
+  ///
+  /// ```swift
+  /// func report(_ reading: String, by endpoint: UDPEndpoint, to gateway: PublicKey) async throws {
+  ///   let session = try await endpoint.connect(to: "gw.example:4500", key: gateway, timeout: .seconds(30))
+  ///   try await session.send(Array(reading.utf8))
+  /// }
+  /// ```
+  ///
+  /// The name is resolved now. Of its addresses those that the socket reaches are tried in the order of RFC 8305: IPv6
+  /// and IPv4 in turn, beginning with the one that the system puts first. One that does not answer within two and a half
+  /// ``Settings/resendInterval``s makes room for the next; after the last the first is tried again, for twice as long,
+  /// up to ``Settings/handshakeTimeout``. They are not tried side by side, as RFC 8305 has it: handshakes with one peer
+  /// would compete for its ratchet, and its application would be asked several times. An address whose responder has
+  /// answered is not left any more.
+  ///
+  /// - Parameters:
+  ///   - hostAndPort: where the peer is: `gw.example:4500`, `192.0.2.1:4500` or `[2001:db8::1]:4500`.
+  ///   - key: the static key that the peer must have.
+  ///   - identity: what this side says of itself, 0…4096 bytes. Only the holder of `key` can read it.
+  ///   - flags: π2 counts; the endpoint's flags if nil.
+  ///   - timeout: how long to try, from the call on; nil for as long as it takes.
+  /// - Throws: ``UDPError/invalidAddress(_:reason:)`` for a text that is no address and a name that is not known, and
+  ///   what ``connect(to:key:identity:flags:timeout:)-(SocketAddress,_,_,_,_)`` throws.
+  public func connect(
+    to hostAndPort: String, key: PublicKey, identity: [UInt8] = [], flags: SecurityFlags? = nil,
+    timeout: Duration? = nil
+  ) async throws(UDPError) -> Session {
+    let start = handle.now
+    let addresses = try await handle.addresses(of: hostAndPort, within: timeout)
+    let left = timeout.map { max(.zero, $0 - start.duration(to: handle.now)) }
+    return try await connect(toAnyOf: addresses, key: key, identity: identity, flags: flags, timeout: left)
+  }
+
+  /// Opens a session to a peer at one of several addresses, which are tried as
+  /// ``connect(to:key:identity:flags:timeout:)-(String,_,_,_,_)`` does.
+  ///
+  /// - Parameters:
+  ///   - addresses: where the peer may be, in the order in which they are tried. Those that the socket cannot reach are
+  ///     left out.
+  ///   - key: the static key that the peer must have.
+  ///   - identity: what this side says of itself, 0…4096 bytes. Only the holder of `key` can read it.
+  ///   - flags: π2 counts; the endpoint's flags if nil.
+  ///   - timeout: how long to try; nil for as long as it takes.
+  /// - Throws: ``UDPError/invalidAddress(_:reason:)`` if there is no address, ``UDPError/unreachable(_:from:)`` if none
+  ///   is reached, and what ``connect(to:key:identity:flags:timeout:)-(SocketAddress,_,_,_,_)`` throws.
+  public func connect(
+    toAnyOf addresses: [SocketAddress], key: PublicKey, identity: [UInt8] = [], flags: SecurityFlags? = nil,
+    timeout: Duration? = nil
+  ) async throws(UDPError) -> Session {
+    guard !addresses.isEmpty else { throw .invalidAddress("", reason: "there is no address to connect to") }
+    var usable: [Address] = []
+    for address in try localAddress.reachable(addresses) { usable.append(try self.usable(address)) }
+    let end = timeout.map { handle.now.advanced(by: $0) }
+    var patience = handle.settings.resendInterval * 5 / 2
+    var seen: TimeoutCause?
+    while true {
+      for address in usable {
+        let left = end.map { max(.zero, handle.now.duration(to: $0)) }
+        if let seen, left == .zero { throw .timeout(seen) }
+        let request = ConnectRequest(
+          address: address, key: key, identity: identity, flags: flags, timeout: left,
+          patience: usable.count > 1 ? patience : nil)
+        do {
+          return try await connect(request)
+        } catch {
+          guard case .timeout(let cause) = error else { throw error }
+          seen = seen?.combined(with: cause) ?? cause
+          if usable.count == 1 { throw error }
+        }
+      }
+      patience = min(patience * 2, max(patience, handle.settings.handshakeTimeout))
+    }
+  }
+
+  /// Opens a session and returns when it is established.
+  ///
+  /// The handshake is tried again and again, with new keys every ``Settings/handshakeTimeout``, until it succeeds,
+  /// the peer refuses, `timeout` is over, or the task is cancelled, which closes the attempt.
+  ///
+  /// When both sides open at once, one session results. This call and the ``IncomingSession/accept(flags:)`` of the
+  /// peer's handshake then return the same session: its ``Session/id`` is the same, and so are its sequences.
+  ///
+  /// - Parameters:
+  ///   - address: where the peer is.
+  ///   - key: the static key that the peer must have.
+  ///   - identity: what this side says of itself, 0…4096 bytes. Only the holder of `key` can read it.
+  ///   - flags: π2 counts; the endpoint's flags if nil.
+  ///   - timeout: how long to try; nil for as long as it takes.
+  /// - Throws: ``UDPError/open(_:)``, ``UDPError/unreachable(_:from:)``, ``UDPError/rejected``,
+  ///   ``UDPError/timeout(_:)``, ``UDPError/sessionEnded(_:)``, ``UDPError/cancelled`` or ``UDPError/closed``.
+  public func connect(
+    to address: SocketAddress, key: PublicKey, identity: [UInt8] = [], flags: SecurityFlags? = nil,
+    timeout: Duration? = nil
+  ) async throws(UDPError) -> Session {
+    try await connect(
+      ConnectRequest(address: try usable(address), key: key, identity: identity, flags: flags, timeout: timeout))
+  }
+
+  private func connect(_ request: ConnectRequest) async throws(UDPError) -> Session {
+    let outcome = SessionOutcome()
+    return try await handle.session(outcome, on: handle.shard(for: request), as: .initiator) { driver in
+      driver.connect(request, outcome)
+    }
+  }
+
+  /// The address as this socket's family names it.
+  private func usable(_ address: SocketAddress) throws(UDPError) -> Address {
+    guard let remote = Address(address), remote.port != 0 else {
+      throw .invalidAddress("\(address)", reason: "an IP address and a port other than 0 are needed")
+    }
+    guard let name = localAddress.name(of: remote) else { throw .unreachable(address, from: localAddress) }
+    return name
+  }
+}
+
+extension EndpointHandle {
+  /// The time on the endpoint's clock.
+  var now: Instant { shards[0].eventLoop.instant }
+
+  /// Returns the addresses of a text that the socket reaches.
+  func addresses(of text: String, within timeout: Duration?) async throws(UDPError) -> [SocketAddress] {
+    guard !isClosed else { throw .closed }
+    let outcome = OneShot<Result<[SocketAddress], UDPError>>()
+    let resolver = environment.resolver
+    // The system's resolver cannot be stopped. Whoever waited for it does not wait any longer.
+    let lookUp = Task {
+      do throws(UDPError) {
+        outcome.resolve(.success(try await resolver.addresses(text)))
+      } catch {
+        outcome.resolve(.failure(error))
+      }
+    }
+    let timer = timeout.map { timeout in
+      shards[0].eventLoop.scheduleTask(in: .nanoseconds(max(0, timeout.nanoseconds))) {
+        _ = outcome.resolve(.failure(.timeout(.notResolved)))
+      }
+    }
+    let result = await withTaskCancellationHandler {
+      await outcome.value()
+    } onCancel: {
+      outcome.resolve(.failure(.cancelled))
+    }
+    timer?.cancel()
+    lookUp.cancel()
+    return try localAddress.reachable(try result.get())
+  }
+
+  /// Waits on the endpoint's clock.
+  ///
+  /// - Returns: false if the task was cancelled.
+  func sleep(_ duration: Duration) async -> Bool {
+    let outcome = OneShot<Bool>()
+    let timer = shards[0].eventLoop.scheduleTask(in: .nanoseconds(max(0, duration.nanoseconds))) {
+      _ = outcome.resolve(true)
+    }
+    let isOver = await withTaskCancellationHandler {
+      await outcome.value()
+    } onCancel: {
+      outcome.resolve(false)
+    }
+    timer.cancel()
+    return isOver
+  }
+}
