@@ -45,7 +45,7 @@ int czssp_control_connect(const char *path) {
   return descriptor;
 }
 
-int czssp_control_listen(const char *path) {
+int czssp_control_listen(const char *path, int64_t group) {
   const int other = czssp_control_connect(path);
   if (other >= 0) {
     close(other);
@@ -58,7 +58,8 @@ int czssp_control_listen(const char *path) {
   if (bind(descriptor, (const struct sockaddr *)&name, sizeof name) < 0) return fail(descriptor);
   // Nobody can connect before this socket listens, so that nobody sees it with other permissions.
   if (chmod(path, 0600) < 0) return fail(descriptor);
-  if (listen(descriptor, 8) < 0) return fail(descriptor);
+  if (group >= 0 && (lchown(path, (uid_t)-1, (gid_t)group) < 0 || chmod(path, 0660) < 0)) return fail(descriptor);
+  if (listen(descriptor, 32) < 0) return fail(descriptor);
   return descriptor;
 }
 

@@ -34,7 +34,19 @@ int czssp_path_mtu(int family, const void *address, uint32_t scope) {
   return result < 0 ? -error : mtu;
 }
 
+int czssp_socket_mark(int descriptor, uint32_t mark) {
+  return setsockopt(descriptor, SOL_SOCKET, SO_MARK, &mark, sizeof mark) < 0 ? -errno : 0;
+}
+
+int czssp_socket_device(int descriptor, const char *name) {
+  return setsockopt(descriptor, SOL_SOCKET, SO_BINDTODEVICE, name, (socklen_t)strlen(name)) < 0 ? -errno : 0;
+}
+
 #else
+
+int czssp_socket_mark(int descriptor, uint32_t mark) { return -ENOSYS; }
+
+int czssp_socket_device(int descriptor, const char *name) { return -ENOSYS; }
 
 int czssp_path_mtu(int family, const void *address, uint32_t scope) { return -ENOSYS; }
 

@@ -19,6 +19,16 @@ int czssp_find_user(const char *name, uint32_t *user, uint32_t *group) {
   return 0;
 }
 
+int czssp_find_group(const char *name, uint32_t *group) {
+  char buffer[16384];
+  struct group entry, *found = NULL;
+  const int error = getgrnam_r(name, &entry, buffer, sizeof buffer, &found);
+  if (error) return -error;
+  if (!found) return -ENOENT;
+  *group = found->gr_gid;
+  return 0;
+}
+
 #if defined(__linux__)
 
 #include <dirent.h>

@@ -68,6 +68,7 @@ struct Bench: AsyncParsableCommand {
     guard (128...10_000_000).contains(sessions) else {
       throw ValidationError("--sessions \(sessions): must be 128 to 10000000")
     }
+    if folder == "" { throw ValidationError("--folder: is empty; . is where the command runs") }
     _ = try crowds()
   }
 

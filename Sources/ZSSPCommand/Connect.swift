@@ -7,9 +7,15 @@ import ZSSPNIO
 struct Connect: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Open a session to a peer and exchange messages.",
-    discussion: "Lines of standard input are sent as messages unless --send or --echo is given.")
+    discussion: """
+      Lines of standard input are sent as messages unless --send or --echo is given. A session that ends is opened again, \
+      with pauses of up to 30 s between attempts, unless --once is given.
+      """)
 
-  @Option(help: ArgumentHelp("Where the peer listens: 192.0.2.1:4000 or [2001:db8::1]:4000.", valueName: "addr:port"))
+  @Option(
+    help: ArgumentHelp(
+      "Where the peer listens: gw.example:4000, 192.0.2.1:4000 or [2001:db8::1]:4000. All addresses of a name are tried.",
+      valueName: "host:port"))
   var to: String
 
   @Option(help: ArgumentHelp("The peer's public key, in base64 or 98 hexadecimal digits.", valueName: "key"))
@@ -18,8 +24,13 @@ struct Connect: AsyncParsableCommand {
   @Option(help: ArgumentHelp("The local address, any by default.", valueName: "addr:port"))
   var bind: String?
 
-  @Option(help: ArgumentHelp("Give up if the peer has not answered after this many seconds.", valueName: "seconds"))
+  @Option(
+    help: ArgumentHelp(
+      "Fail if there is no session after this many seconds. Later attempts last as long each.", valueName: "seconds"))
   var timeout = 30.0
+
+  @Flag(help: "Open one session, and fail when it ends by itself.")
+  var once = false
 
   @OptionGroup var options: SessionOptions
 
@@ -30,8 +41,7 @@ struct Connect: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let remote = try AddressReader.read(to, option: "--to")
-    let local = try bind.map { try AddressReader.read($0, option: "--bind") } ?? AddressReader.any(like: remote)
+    _ = try AddressReader.isNumeric(to, option: "--to")
     let peerKey = try KeyReader.publicKey(peer, option: "--peer")
     let staticKey = try options.staticKey()
     let reporter = Reporter(json: options.json)
@@ -39,29 +49,36 @@ struct Connect: AsyncParsableCommand {
     let ratchets = try await options.security.makeRatchets(peers: [peerKey])
     try await ratchets.store.whileOpen {
       let endpoint = try await Tool.bind(
-        local, try options.configuration(staticKey, ratchets.flags), store: ratchets.store)
-      let (identity, duration, limit) = (Array(options.identity.utf8), options.duration, timeout)
+        bind, reaching: to, try options.configuration(staticKey, ratchets.flags), store: ratchets.store)
+      let (identity, duration, target, once) = (Array(options.identity.utf8), options.duration, to, once)
+      let limit = Duration.seconds(min(timeout, duration ?? timeout))
       let readsInput = options.sendsStandardInput
 
       let result: Void? = try await Interruption.cancelling(after: nil) {
         let warning = Task { await DowngradeWarning.report(endpoint, reporter) }
         defer { warning.cancel() }
-        let clock = ContinuousClock()
-        let start = clock.now
-        let session: Session
+        let start = ContinuousClock().now
         do throws(UDPError) {
-          session = try await endpoint.connect(
-            to: remote, key: peerKey, identity: identity, timeout: .seconds(min(limit, duration ?? limit)))
+          if once {
+            let session = try await endpoint.connect(to: target, key: peerKey, identity: identity, timeout: limit)
+            let conversation = Conversation(
+              session: session, number: 1, options: conversationOptions, reporter: reporter)
+            conversation.reportUp(as: "up", after: ContinuousClock().now - start)
+            try await Self.converse(conversation, readsInput: readsInput, duration: duration)
+          } else {
+            var reconnecting = ReconnectOptions()
+            reconnecting.attemptTimeout = limit
+            let session = try endpoint.reconnectingSession(
+              to: target, key: peerKey, identity: identity, options: reconnecting)
+            let kept = KeptConversation(session, conversationOptions, reporter, since: start)
+            try await kept.run(readsInput: readsInput, duration: duration)
+          }
         } catch {
           var report = Report(error.isRejection ? "rejected" : "error")
           (report.peer, report.reason) = (peerKey.text, "\(error)")
           if !Task.isCancelled { reporter.report(report, "no session with \(peerKey.text)") }
           throw error.commandFailure
         }
-        let conversation = Conversation(
-          session: session, number: 1, options: conversationOptions, reporter: reporter)
-        conversation.reportUp(as: "up", after: clock.now - start)
-        try await Self.converse(conversation, readsInput: readsInput, duration: duration)
       }
       await endpoint.close()
       if result == nil { Terminal.note("interrupted") }
@@ -69,38 +86,58 @@ struct Connect: AsyncParsableCommand {
   }
 
   /// Talks until there is nothing left to say, the time is over, or the session ends.
-  private static func converse(_ conversation: Conversation, readsInput: Bool, duration: Double?) async throws {
-    try await withThrowingTaskGroup(of: Bool.self) { group in
-      group.addTask {
-        await conversation.receive()
-        return true
-      }
-      group.addTask {
-        await conversation.watch()
-        return true
-      }
-      group.addTask {
-        do {
-          try await conversation.sendMade()
-          if readsInput {
-            for await line in StandardInput.lines { try await conversation.session.send(Array(line.utf8)) }
-          }
-        } catch let error as UDPError {
-          throw error.commandFailure
-        }
-        // With --echo alone, or a time to stay for, there is more to come.
-        return duration == nil && !(conversation.options.echo && conversation.options.send == nil)
-      }
-      if let duration {
-        group.addTask {
-          try await Task.sleep(for: .seconds(duration))
-          return true
-        }
-      }
-      while let isDone = try await group.next(), !isDone {}
-      group.cancelAll()
-    }
+  private static func converse(
+    _ conversation: Conversation, readsInput: Bool, duration: Double?
+  ) async throws(UDPError) {
+    let session = conversation.session
+    try await Talk(readsInput: readsInput, duration: duration, options: conversation.options).run(
+      receiving: [{ await conversation.receive() }, { await conversation.watch() }]
+    ) { try await session.send($0) }
     // This side has not closed it yet.
-    if let reason = conversation.session.endReason { throw UDPError.sessionEnded(reason).commandFailure }
+    if let reason = session.endReason { throw .sessionEnded(reason) }
+  }
+}
+
+/// What a run of `connect` says, and how long it stays.
+struct Talk: Sendable {
+  let readsInput: Bool
+  let duration: Double?
+  let options: Conversation.Options
+
+  /// Runs until one of `receiving` ends, everything is sent and nothing more is to come, or the time is over.
+  func run(
+    receiving: [@Sendable () async throws -> Void], sending send: @escaping @Sendable ([UInt8]) async throws -> Void
+  ) async throws(UDPError) {
+    do {
+      try await withThrowingTaskGroup(of: Bool.self) { group in
+        for receive in receiving {
+          group.addTask {
+            try await receive()
+            return true
+          }
+        }
+        group.addTask {
+          try await options.sendMade(send)
+          if readsInput {
+            for await line in StandardInput.lines { try await send(Array(line.utf8)) }
+          }
+          // With --echo alone, or a time to stay for, there is more to come.
+          return duration == nil && !(options.echo && options.send == nil)
+        }
+        if let duration {
+          group.addTask {
+            try await Task.sleep(for: .seconds(duration))
+            return true
+          }
+        }
+        while let isDone = try await group.next(), !isDone {}
+        group.cancelAll()
+      }
+    } catch let error as UDPError {
+      throw error
+    } catch {
+      // Pauses throw nothing else.
+      throw .cancelled
+    }
   }
 }

@@ -19,6 +19,15 @@ struct Conversation: Sendable {
     let send: Int?
     let sizes: [Int]
     let interval: Int
+
+    /// Gives the made messages to `send`, with the pauses between them.
+    func sendMade(_ send: ([UInt8]) async throws -> Void) async throws {
+      guard let count = self.send, !sizes.isEmpty else { return }
+      for index in 0..<count {
+        if index > 0, interval > 0 { try await Task.sleep(for: .milliseconds(interval)) }
+        try await send(Pattern.make(UInt64(index), size: sizes[index % sizes.count]))
+      }
+    }
   }
 
   /// Reports everything that comes, and sends it back if asked to, until the session ends or the task is cancelled.
@@ -39,26 +48,20 @@ struct Conversation: Sendable {
     for await event in session.events {
       switch event {
       case .confirmed: state("confirmed", "confirmed by \(session.peer.text)")
-      case .restarted(_, let reason): state("restarted", "handshake restarted: \(reason)", reason: "\(reason)")
-      case .rekeyed(_, let chainLength): state("rekeyed", "new key", chainLength: chainLength)
-      case .moved(_, _, let address): state("moved", "the peer is now at \(SocketAddress(address).text)")
-      case .ended(_, let reason):
-        state("closed", "closed: \(reason)", reason: "\(reason)")
+      case .restarted(let reason): state("restarted", "handshake restarted: \(reason)", reason: reason.rawValue)
+      case .rekeyed(let chainLength): state("rekeyed", "new key", chainLength: chainLength)
+      case .moved(_, let address): state("moved", "the peer is now at \(address.text)")
+      case .ended(let reason):
+        state("closed", "closed: \(reason)", reason: reason.rawValue)
         return
-      // Downgrades are reported for all sessions together; the others are no events of a session that is up.
-      case .established, .withdrawn, .downgraded: break
+      // Downgrades are reported for all sessions together.
+      case .downgraded: break
       }
     }
   }
 
   /// Sends the made messages.
-  func sendMade() async throws {
-    guard let count = options.send, !options.sizes.isEmpty else { return }
-    for index in 0..<count {
-      if index > 0, options.interval > 0 { try await Task.sleep(for: .milliseconds(options.interval)) }
-      try await session.send(Pattern.make(UInt64(index), size: options.sizes[index % options.sizes.count]))
-    }
-  }
+  func sendMade() async throws { try await options.sendMade { try await session.send($0) } }
 
   /// Reports that the session is there.
   func reportUp(as state: String, after duration: Duration? = nil) {
@@ -76,7 +79,8 @@ struct Conversation: Sendable {
     reporter.report(report, text)
   }
 
-  private func report(_ message: [UInt8]) {
+  /// Reports a message of the peer.
+  func report(_ message: [UInt8]) {
     var report = Report("data")
     (report.session, report.length) = (number, message.count)
     report.sha256 = SHA256.hash(data: message).map { String(format: "%02x", $0) }.joined()

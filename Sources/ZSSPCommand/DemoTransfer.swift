@@ -78,7 +78,7 @@ enum DemoTransfer {
       while acknowledged < count {
         let batch = min(count - sent, window - (sent - acknowledged))
         if batch > 0 {
-          try await from.send(Array(repeating: payload, count: batch))
+          try await from.send(contentsOf: Array(repeating: payload, count: batch))
           sent += batch
         }
         guard let message = await acknowledgements.next() else { throw CommandFailure.failed("the session ended") }

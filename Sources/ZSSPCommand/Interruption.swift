@@ -41,6 +41,15 @@ enum Interruption {
 }
 
 extension Interruption {
+  /// Catches a signal from now on. Each time it comes there is an element; several that come at once may be one.
+  static func signals(_ number: Int32) async -> AsyncStream<Void> {
+    let (stream, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+    // A source may be cancelled on any thread.
+    nonisolated(unsafe) let source = await source(of: number) { continuation.yield() }
+    continuation.onTermination = { _ in source.cancel() }
+    return stream
+  }
+
   /// Catches a signal. It is caught when this returns: dispatch installs its handler some time after a source is
   /// resumed, and a signal that comes before would be ignored.
   private static func source(

@@ -15,7 +15,7 @@ struct Keygen: ParsableCommand {
 
   func run() throws {
     let key = StaticKey()
-    try PrivateFile.write(key.pem, to: file, replaces: force)
+    try SecretFile.write(key.pem, to: file, replaces: force)
     Terminal.output(key.publicKey.text)
   }
 }
@@ -32,7 +32,7 @@ struct Pubkey: ParsableCommand {
 
   func run() throws {
     let key = try KeyReader.privateKey(file: file)
-    Terminal.output(hex ? key.publicKey.description : key.publicKey.text)
+    Terminal.output(hex ? key.publicKey.hexadecimal : key.publicKey.text)
   }
 }
 
@@ -40,7 +40,7 @@ struct Pubkey: ParsableCommand {
 enum KeyReader {
   /// The private key in a PEM file.
   static func privateKey(file: String) throws(CommandFailure) -> StaticKey {
-    let text = try PrivateFile.read(file)
+    let text = try SecretFile.read(file, .key)
     do { return try StaticKey(pem: text) } catch { throw .usage("\(file): \(error)") }
   }
 

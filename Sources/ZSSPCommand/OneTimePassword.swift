@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
-import Foundation
 import ZSSP
 import ZSSPSwiftCrypto
 
@@ -19,32 +18,24 @@ struct Otp: ParsableCommand {
   var force = false
 
   func run() throws {
-    let password = OneTimePassword.make()
+    let password = OneTimePassword.generate().text
     if let file {
-      try PrivateFile.write(password + "\n", to: file, replaces: force)
+      try SecretFile.write(password + "\n", to: file, replaces: force)
     } else {
       Terminal.output(password)
     }
   }
 }
 
-/// One-time passwords as text (section 9).
-enum OneTimePassword {
-  /// 256 random bits in base64, 44 characters.
-  static func make() -> String {
-    var bytes = [UInt8](repeating: 0, count: 32)
-    bytes.withMutableBytes { SwiftCryptoProvider().fillRandom(&$0) }
-    return Data(bytes).base64EncodedString()
+extension OneTimePassword {
+  /// Returns the ratchet state that the password in a file stands for.
+  static func read(_ file: String) throws(CommandFailure) -> RatchetState {
+    try contents(of: file).state(provider: .swiftCrypto)
   }
 
-  /// The ratchet state that the password in a file stands for. White space around it does not count.
-  static func read(_ file: String) throws(CommandFailure) -> RatchetState {
-    let text = try PrivateFile.read(file).trimmingCharacters(in: .whitespacesAndNewlines)
-    guard text.utf8.count >= 32 else {
-      throw .usage(
-        "\(file): a one-time password of \(text.utf8.count) bytes is too short; 'zssp otp' makes a good one")
-    }
-    let bytes = Array(text.utf8)
-    return RatchetState(oneTimePassword: bytes.rawBytes, provider: SwiftCryptoProvider())
+  /// Reads the password in a file. White space around it does not count.
+  static func contents(of file: String) throws(CommandFailure) -> OneTimePassword {
+    let text = try SecretFile.read(file, .key)
+    do { return try OneTimePassword(text: text) } catch { throw .usage("\(file): \(error)") }
   }
 }

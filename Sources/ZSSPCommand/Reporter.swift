@@ -6,7 +6,8 @@ import ZSSP
 struct Report: Encodable, Sendable {
   /// listening, session, data, downgrade, rejected, error.
   var event: String
-  /// For `session`: new (we accepted it), up (the peer accepted us), confirmed, restarted, rekeyed, moved, closed.
+  /// For `session`: new (we accepted it), up (the peer accepted us), confirmed, restarted, rekeyed, moved, closed, waiting (for
+  /// another attempt).
   var state: String?
   var address: String?
   var port: Int?

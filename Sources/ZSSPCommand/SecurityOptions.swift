@@ -125,7 +125,8 @@ struct SecurityOptions: ParsableArguments {
     var flags = flags
     // Until the first contact whoever opens insists on the password (section 9).
     do {
-      if let password, try await enroll(password, ratchets) { flags.insert(.initiatorDisallowsDowngrade) }
+      // [RAT-11]
+      if let password, try await enrol(password, ratchets) { flags.insert(.initiatorDisallowsDowngrade) }
     } catch {
       await ratchets.finish()
       throw error
@@ -133,31 +134,32 @@ struct SecurityOptions: ParsableArguments {
     return Ratchets(store: ratchets, flags: flags)
   }
 
-  /// The state that a one-time password stands for, and with whom it is shared.
+  /// A one-time password, and with whom it is shared.
   private struct Password {
     let file: String
     let peer: PublicKey
-    let state: RatchetState
+    let password: OneTimePassword
   }
 
   private static func password(_ file: String, _ peers: [PublicKey]) throws(CommandFailure) -> Password {
     guard let peer = peers.first, peers.count == 1 else {
       throw .usage("--otp-file \(file): exactly one --peer is needed to say whom the password is shared with")
     }
-    return Password(file: file, peer: peer, state: try OneTimePassword.read(file))
+    return Password(file: file, peer: peer, password: try OneTimePassword.contents(of: file))
   }
 
-  /// Stores the state of a one-time password unless there is a ratchet. Says whether that state is what is stored now.
-  private func enroll(_ password: Password, _ ratchets: any RatchetStore) async throws(CommandFailure) -> Bool {
-    let (peer, state) = (password.peer, password.state)
-    // A peer that was met before has a newer ratchet; the password has done its work.
-    switch await ratchets.answer(.compareAndSwap(peer: peer, expected: .empty, new: RatchetPair(state))) {
-    case .swapped: return true
-    case .notSwapped:
-      if case .pair(let held) = await ratchets.answer(.load(peer: peer)), held.state1 == state { return true }
-      Terminal.note("--otp-file \(password.file): not used, there is a ratchet for this peer")
-      return false
-    default: throw .usage("--store \(store ?? ""): the one-time password could not be stored")
+  /// Stores the state of a one-time password unless the store has another ratchet for the peer. Returns whether that
+  /// state is what is stored now.
+  private func enrol(_ password: Password, _ ratchets: any RatchetStore) async throws(CommandFailure) -> Bool {
+    do {
+      switch try await ratchets.enrol(password.peer, with: password.password) {
+      case .stored: return true
+      case .alreadyKnown:
+        Terminal.note("--otp-file \(password.file): not used, there is a ratchet for this peer")
+        return false
+      }
+    } catch {
+      throw .usage("--store \(store ?? "memory"): the one-time password could not be stored")
     }
   }
 

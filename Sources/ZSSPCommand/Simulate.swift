@@ -7,7 +7,7 @@ import ZSSPSwiftCrypto
 
 extension SimulationPlan.Mode: ExpressibleByArgument {}
 
-struct Simulate: ParsableCommand {
+struct Simulate: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract:
       "Run a network of peers in virtual time, with faults and attackers, and check what the protocol promises.",
@@ -33,6 +33,9 @@ struct Simulate: ParsableCommand {
 
   @Option(help: "How many endpoints the first peer is, 1 to 16, with one key and one store behind a load balancer.")
   var responders = 1
+
+  @Option(help: "How many shards each endpoint has, 1, 2, 4, 8 or 16; not that of the first peer if it is several.")
+  var shards = 1
 
   @Option(help: "Virtual hours for each seed.")
   var hours = 3.0
@@ -73,6 +76,15 @@ struct Simulate: ParsableCommand {
   @Option(help: "Attacks per second.")
   var attack = SimulationPlan().attacksPerSecond
 
+  @Option(help: "Campaigns per hour of an adversary that remembers: it holds back, releases, repeats and relays.")
+  var campaigns = AdversaryPlan().campaignsPerHour
+
+  @Option(help: "How many seeds to run at once.")
+  var jobs = 1
+
+  @Flag(help: "Go on after a violation, and print one line for each.")
+  var keepGoing = false
+
   @Option(help: "The largest datagram in bytes, 128 to 65507.")
   var mtu = 1400
 
@@ -88,6 +100,10 @@ struct Simulate: ParsableCommand {
   func validate() throws {
     guard (2...64).contains(peers) else { throw ValidationError("--peers \(peers): must be 2 to 64") }
     guard (1...16).contains(responders) else { throw ValidationError("--responders \(responders): must be 1 to 16") }
+    guard shards >= 1, shards <= 16, shards.nonzeroBitCount == 1 else {
+      throw ValidationError("--shards \(shards): must be 1, 2, 4, 8 or 16")
+    }
+    guard (1...256).contains(jobs) else { throw ValidationError("--jobs \(jobs): must be 1 to 256") }
     guard hours > 0, hours <= 100_000 else { throw ValidationError("--hours \(hours): must be more than 0") }
     guard turbulence > 0, turbulence <= 1e6 else {
       throw ValidationError("--turbulence \(turbulence): must be more than 0 and at most 1000000")
@@ -105,7 +121,10 @@ struct Simulate: ParsableCommand {
     for (name, value) in probabilities where !(0...1).contains(value) {
       throw ValidationError("\(name) \(value): must be 0 to 1")
     }
-    for (name, value) in [("--partition", partition), ("--crash", crash), ("--rebind", rebind), ("--attack", attack)]
+    for (name, value) in [
+      ("--partition", partition), ("--crash", crash), ("--rebind", rebind), ("--attack", attack),
+      ("--campaigns", campaigns),
+    ]
     where !(0...100_000).contains(value) {
       throw ValidationError("\(name) \(value): must be 0 to 100000")
     }
@@ -114,7 +133,8 @@ struct Simulate: ParsableCommand {
   private var plan: SimulationPlan {
     var plan = SimulationPlan()
     (plan.mode, plan.peers, plan.duration) = (mode, peers, .seconds(hours * 3600))
-    plan.responders = responders
+    (plan.responders, plan.shards) = (responders, shards)
+    plan.adversary.campaignsPerHour = campaigns
     (plan.turbulence, plan.calm) = (.seconds(turbulence * 60), .seconds(calm * 60))
     (plan.network.loss, plan.network.duplication, plan.network.reordering) = (loss, duplicate, reorder)
     plan.network.corruption = corrupt
@@ -124,23 +144,31 @@ struct Simulate: ParsableCommand {
     return plan
   }
 
-  func run() throws {
-    let provider: any CryptoProvider = crypto == .real ? SwiftCryptoProvider() : StandInCrypto()
+  func run() async throws {
     let start = ContinuousClock.now
+    let isReal = crypto == .real
+    let makeProvider: @Sendable () -> any CryptoProvider = { isReal ? SwiftCryptoProvider() : StandInCrypto() }
+    let batch = SimulationBatch(plan, seeds: seed..<seed + seeds, trace: trace, makeProvider: makeProvider)
     var total: SimulationReport?
-    for number in 0..<seeds {
-      let seed = seed &+ number
-      do {
-        let report = try Simulation(plan, seed: seed, provider: provider, traceLimit: trace).run()
+    var failures: [UInt64] = []
+    try await batch.run(jobs: jobs) { seed, outcome in
+      switch outcome {
+      case .success(let report):
         if json { Terminal.output(try encode(report)) }
         total = total.map { $0 + report } ?? report
-      } catch let violation as Violation {
-        Terminal.output(json ? try encode(ViolationReport(violation)) : violation.description)
-        throw CommandFailure.failed("seed \(seed) failed; to see it again:\n  \(command(seed))")
+        return true
+      case .failure(let violation):
+        let isBrief = keepGoing && !json
+        Terminal.output(
+          json ? try encode(ViolationReport(violation)) : isBrief ? violation.summary : violation.description)
+        failures.append(seed)
+        return keepGoing
       }
     }
-    guard let total, !json else { return }
-    summarize(total, (ContinuousClock.now - start) / .seconds(1))
+    if let total, !json { summarize(total, failures.count, (ContinuousClock.now - start) / .seconds(1)) }
+    guard let first = failures.first else { return }
+    let which = failures.count == 1 ? "seed \(first) failed" : "\(failures.count) seeds failed, first \(first)"
+    throw CommandFailure.failed("\(which); to see it again:\n  \(command(first))")
   }
 
   /// A violation as a line of JSON.
@@ -178,18 +206,24 @@ struct Simulate: ParsableCommand {
       ("--store-failure", storeFailure, standard.faults.storeFailure), ("--attack", attack, standard.attacksPerSecond),
     ]
     for (name, value, usual) in options where value != usual { words += " \(name) \(value)" }
+    if campaigns != standard.adversary.campaignsPerHour { words += " --campaigns \(campaigns)" }
+    if shards != 1 { words += " --shards \(shards)" }
     if responders != 1 { words += " --responders \(responders)" }
     if mtu != standard.settings.mtu { words += " --mtu \(mtu)" }
     return words + " --crypto \(crypto.rawValue)"
   }
 
-  private func summarize(_ report: SimulationReport, _ seconds: Double) {
+  private func summarize(_ report: SimulationReport, _ failures: Int, _ seconds: Double) {
     let hours = report.virtualSeconds / 3600
+    let promises = failures == 0 ? "all promises held" : "\(failures) seeds failed, which are not counted below"
     Terminal.output(
-      String(format: "%llu seeds, %.1f virtual hours in %.1f s, all promises held", seeds, hours, seconds))
+      String(format: "%llu seeds, %.1f virtual hours in %.1f s, ", seeds, hours, seconds) + promises)
     Terminal.output(
       "  datagrams   \(report.datagramsSent) sent, \(report.datagramsLost) lost, \(report.datagramsDuplicated) twice, "
         + "\(report.attacks) of attackers")
+    Terminal.output(
+      "  adversary   \(report.campaigns) campaigns, \(report.heldBack) datagrams held back; \(report.attemptsLimited) attempts "
+        + "at their time limits, \(report.cancelledAccepts) accepts cancelled")
     Terminal.output("  messages    \(report.messagesSent) sent, \(report.messagesReceived) received")
     Terminal.output(
       "  sessions    \(report.handshakes) established, \(report.rekeys) re-keys, \(report.restarts) restarted, "

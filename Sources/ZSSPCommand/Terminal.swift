@@ -5,13 +5,15 @@ import Foundation
 /// only what was asked for.
 enum Terminal {
   /// Writes a line for people.
-  static func note(_ line: String) { write(line, to: .standardError) }
+  static func note(_ line: String) { write(line, to: STDERR_FILENO) }
 
   /// Writes what went wrong.
-  static func error(_ message: String, prefix: String = "zssp: ") { write(prefix + message, to: .standardError) }
+  static func error(_ message: String, prefix: String = "zssp: ") { write(prefix + message, to: STDERR_FILENO) }
 
-  /// Writes a line of results.
-  static func output(_ line: String) { write(line, to: .standardOutput) }
+  /// Writes a line of results. Ends the process if its reader has left: nothing else is asked of it.
+  static func output(_ line: String) {
+    if write(line, to: STDOUT_FILENO) == EPIPE { exit(1) }
+  }
 
   /// Writes a result as one line of JSON.
   static func output(json value: some Encodable) throws {
@@ -20,9 +22,19 @@ enum Terminal {
     output(String(decoding: try encoder.encode(value), as: UTF8.self))
   }
 
-  private static func write(_ line: String, to handle: FileHandle) {
-    // A closed pipe is no reason to fail: whoever wanted to read has left.
-    try? handle.write(contentsOf: Data((line + "\n").utf8))
+  /// Writes a line. Returns the system's error number, 0 if there is none.
+  ///
+  /// Standard error that is closed, or whose reader has left, is no reason to fail.
+  @discardableResult
+  private static func write(_ line: String, to descriptor: CInt) -> CInt {
+    var rest = Array((line + "\n").utf8)[...]
+    while !rest.isEmpty {
+      let count = rest.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else { return errno }
+      rest = rest.dropFirst(count)
+    }
+    return 0
   }
 
   /// Text of a peer as it may be shown: control characters, which could drive the terminal, and characters that turn the

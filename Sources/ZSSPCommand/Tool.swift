@@ -7,7 +7,7 @@ import ZSSPNIO
 enum Tool {
   /// Binds an endpoint, with errors that name the address.
   static func bind(
-    _ address: SocketAddress, _ configuration: EndpointConfiguration, store: any RatchetStore = InMemoryRatchetStore(),
+    _ address: SocketAddress, _ configuration: EndpointConfiguration, store: any RatchetStore = VolatileRatchetStore(),
     shards: Int = 1
   ) async throws(CommandFailure) -> UDPEndpoint {
     var options = UDPOptions()
@@ -22,10 +22,37 @@ enum Tool {
   }
 }
 
+extension Tool {
+  /// Binds an endpoint that reaches a peer: to `local`, or to any address of the kind of a peer that is given as numbers, or
+  /// to all of both kinds for a name, where the system has both.
+  static func bind(
+    _ local: String?, reaching peer: String, _ configuration: EndpointConfiguration, store: any RatchetStore
+  ) async throws(CommandFailure) -> UDPEndpoint {
+    if let local { return try await bind(AddressReader.read(local, option: "--bind"), configuration, store: store) }
+    if try AddressReader.isNumeric(peer, option: "--to") {
+      let address = try AddressReader.any(like: AddressReader.read(peer, option: "--to"))
+      return try await bind(address, configuration, store: store)
+    }
+    do {
+      return try await UDPEndpoint.bind(host: "::", port: 0, configuration: configuration, store: store)
+    } catch .bindFailed {
+      return try await bind(AddressReader.read("0.0.0.0:0", option: "--bind"), configuration, store: store)
+    } catch {
+      throw error.commandFailure
+    }
+  }
+}
+
 /// Reads addresses from arguments, with errors that name what and where.
 enum AddressReader {
   static func read(_ text: String, option: String) throws(CommandFailure) -> SocketAddress {
     do { return try SocketAddress(hostAndPort: text) } catch { throw .usage("\(option) \(text): \(error)") }
+  }
+
+  /// Whether a text is an address, or a name and a port.
+  static func isNumeric(_ text: String, option: String) throws(CommandFailure) -> Bool {
+    do { _ = try SocketAddress.split(text) } catch { throw .usage("\(option) \(text): \(error)") }
+    return (try? SocketAddress(hostAndPort: text)) != nil
   }
 
   /// Any address and port of the same family.

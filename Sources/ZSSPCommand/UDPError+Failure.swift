@@ -7,7 +7,9 @@ extension UDPError {
   var commandFailure: CommandFailure {
     switch self {
     case .invalidAddress, .bindFailed, .configuration, .open, .unreachable, .messageTooLarge: .usage("\(self)")
-    case .sessionEnded, .rejected, .timeout, .expired, .handshakeFailed, .cancelled, .closed, .transport:
+    case .timeout(let cause):
+      .failed("\(self); most likely:" + cause.likelyCauses.map { "\n  * \($0)" }.joined())
+    case .sessionEnded, .rejected, .expired, .handshakeFailed, .cancelled, .disconnected, .closed, .transport:
       .failed("\(self)")
     }
   }

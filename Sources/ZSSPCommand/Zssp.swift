@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Foundation
 
 /// The command-line tool `zssp`, for executables that are it, or it with more kinds of stores.
 public enum CommandLineTool {
@@ -36,7 +37,12 @@ struct Zssp: AsyncParsableCommand {
 
   /// Runs the command and turns errors into the exit codes above.
   static func main() async {
+    // A pipe that nobody reads is an error of the write, and no reason to end without undoing anything.
+    signal(SIGPIPE, SIG_IGN)
+    // Whoever started this may have ignored it; then nothing could be said of the end of a child.
+    signal(SIGCHLD, SIG_DFL)
     do {
+      try Arguments.check()
       var command = try parseAsRoot()
       if var command = command as? any AsyncParsableCommand {
         try await command.run()
@@ -59,19 +65,21 @@ struct Zssp: AsyncParsableCommand {
 public enum CommandFailure: Error, CustomStringConvertible {
   /// What the user asked for cannot work: arguments, files, keys, addresses. Exit code 2.
   case usage(String)
+  /// The system does not allow it now: a store is locked, a disk is full. Exit code 2, and 1 for a tunnel, which is tried again.
+  case unavailable(String)
   /// The peer or the network did not do its part. Exit code 1.
   case failed(String)
 
   /// What to tell the user.
   public var description: String {
     switch self {
-    case .usage(let message), .failed(let message): message
+    case .usage(let message), .unavailable(let message), .failed(let message): message
     }
   }
 
   var exitCode: Int32 {
     switch self {
-    case .usage: 2
+    case .usage, .unavailable: 2
     case .failed: 1
     }
   }

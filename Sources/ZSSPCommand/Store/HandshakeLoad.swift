@@ -21,8 +21,8 @@ struct HandshakeLoad {
     let server = try await endpoint(store)
     let accepting = Task { await Self.accept(at: server) }
     var clients: [UDPEndpoint] = []
-    for _ in 0..<initiators { clients.append(try await endpoint(InMemoryRatchetStore())) }
-    let bystander = try await endpoint(InMemoryRatchetStore())
+    for _ in 0..<initiators { clients.append(try await endpoint(VolatileRatchetStore())) }
+    let bystander = try await endpoint(VolatileRatchetStore())
     let session = try await bystander.connect(to: server.localAddress, key: server.publicKey)
     let clock = ContinuousClock()
     let start = clock.now

@@ -19,7 +19,7 @@ public protocol KeptRatchets: RatchetStore {
   func finish() async
 }
 
-extension InMemoryRatchetStore: KeptRatchets {
+extension VolatileRatchetStore: KeptRatchets {
   /// What is kept for each peer, for operators.
   public func everything() -> [PublicKey: RatchetRow] { rows }
 

@@ -27,7 +27,7 @@ enum RatchetFile {
 
   private struct Content: Codable {
     static let format = "zssp ratchet store"
-    static let version = 2
+    static let version = 3
     var format = Self.format
     var version = Self.version
     var peers: [String: Row] = [:]
@@ -36,13 +36,22 @@ enum RatchetFile {
   private struct Row: Codable {
     var state1: State
     var state2: State?
-    /// Names of states that the peer has given up; since version 2.
-    var givenUp: [Data]?
+    /// Names of states that were revoked, the newest last; since version 2, which knew the latest eight.
+    var revoked: [Data]?
+    /// How many were revoked in all; since version 3.
+    var revision: UInt64?
+
+    /// Version 2 had another word.
+    enum CodingKeys: String, CodingKey {
+      case state1, state2, revision
+      case revoked = "givenUp"
+    }
 
     init(_ row: RatchetRow) {
       state1 = State(row.pair.state1)
       state2 = row.pair.state2.map(State.init)
-      givenUp = row.givenUp.isEmpty ? nil : row.givenUp.names.map { Data($0.bytes) }
+      revoked = row.revoked.isEmpty ? nil : row.revoked.names.map { Data($0.bytes) }
+      revision = row.revoked.isEmpty ? nil : row.revoked.revision
     }
 
     /// The row; nil if its parts do not have their sizes.
@@ -50,10 +59,13 @@ enum RatchetFile {
       guard let state1 = state1.ratchet else { return nil }
       let state2 = state2?.ratchet
       guard self.state2 == nil || state2 != nil else { return nil }
-      let names = givenUp ?? []
-      guard names.count <= GivenUpStates.limit, names.allSatisfy({ $0.count == Fingerprint.size }) else { return nil }
+      let names = revoked ?? []
+      guard names.count <= RevokedStates.limit, names.allSatisfy({ $0.count == Fingerprint.size }) else { return nil }
+      let revision = revision ?? UInt64(names.count)
+      guard revision >= names.count else { return nil }
       return RatchetRow(
-        RatchetPair(state1, state2), givenUp: GivenUpStates(names.map { Fingerprint(Array($0).rawBytes) }))
+        RatchetPair(state1, state2),
+        revoked: RevokedStates(names.map { Fingerprint(Array($0).rawBytes) }, revision: revision))
     }
   }
 

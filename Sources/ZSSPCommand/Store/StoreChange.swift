@@ -83,7 +83,7 @@ struct StoreExport: AsyncParsableCommand {
     if file == "-" {
       Terminal.output(String(text.dropLast()))
     } else {
-      try PrivateFile.write(text, to: file, replaces: force)
+      try SecretFile.write(text, to: file, replaces: force)
     }
   }
 }
@@ -103,7 +103,7 @@ struct StoreImport: AsyncParsableCommand {
   var force = false
 
   func run() async throws {
-    let text = try PrivateFile.read(file)
+    let text = try SecretFile.read(file, .ratchets)
     let rows: [PublicKey: RatchetRow]
     do { rows = try RatchetFile.rows(in: text) } catch { throw CommandFailure.usage("\(file): \(error)") }
     try await arguments.use(creates: true) { store in

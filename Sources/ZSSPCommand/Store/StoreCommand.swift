@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import ZSSP
+import ZSSPSwiftCrypto
 
 struct StoreCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -68,5 +69,5 @@ struct StoreKey: ParsableCommand {
   @Flag(help: "Replace the file if it exists.")
   var force = false
 
-  func run() throws { try PrivateFile.write(OneTimePassword.make() + "\n", to: file, replaces: force) }
+  func run() throws { try SecretFile.write(OneTimePassword.generate().text + "\n", to: file, replaces: force) }
 }

@@ -74,9 +74,9 @@ struct StoreComparison {
     switch kind {
     case .memory:
       rounds.requests.append(
-        try await StoreBenchmark.handshakes(InMemoryRatchetStore(), initiators: count, for: effort.duration))
+        try await StoreBenchmark.handshakes(VolatileRatchetStore(), initiators: count, for: effort.duration))
       let load = HandshakeLoad(provider: provider, initiators: count)
-      let result = try await load.run(InMemoryRatchetStore(), for: effort.duration)
+      let result = try await load.run(VolatileRatchetStore(), for: effort.duration)
       rounds.handshakes.append(result.rate)
       rounds.roundTrips.append(result.roundTrip)
     #if SQLite

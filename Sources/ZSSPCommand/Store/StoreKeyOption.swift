@@ -23,7 +23,7 @@ struct StoreKeyOption: ParsableArguments {
 
   /// The key in a file.
   static func read(file: String) throws(CommandFailure) -> Secret {
-    try read(try PrivateFile.read(file), "--store-key-file \(file)")
+    try read(try SecretFile.read(file, .key), "--store-key-file \(file)")
   }
 
   /// 32 bytes in base64, with white space around them.

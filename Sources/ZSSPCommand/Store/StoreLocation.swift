@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import ZSSP
+import ZSSPFiles
 import ZSSPNIO
 import ZSSPSQLite
 import ZSSPSwiftCrypto
@@ -15,9 +16,13 @@ enum StoreLocation: Equatable, CustomStringConvertible {
   case other(String)
 
   /// A path alone is what lies there. Where nothing does, a new store is a database, if this build has one.
-  init(_ text: String) throws(CommandFailure) {
+  ///
+  /// - Parameters:
+  ///   - text: the location.
+  ///   - resolve: makes the path of a file of the one that is written; the same by default.
+  init(_ text: String, in resolve: (String) -> String = { $0 }) throws(CommandFailure) {
     let scheme = text.prefix { $0 != ":" }
-    let rest = String(text.dropFirst(scheme.count + 1))
+    let rest = resolve(String(text.dropFirst(scheme.count + 1)))
     switch scheme {
     case "memory" where scheme == text: self = .memory
     case "file" where scheme != text: self = .file(rest)
@@ -26,9 +31,12 @@ enum StoreLocation: Equatable, CustomStringConvertible {
     case "etcd" where rest.hasPrefix("//"):
       // The text is not repeated: a password may be in it by mistake.
       throw .usage("--store etcd://…: this zssp has no stores in etcd; zssp-etcd has (Integrations/Etcd)")
-    default: self = try Self.found(text)
+    default: self = try Self.found(resolve(text))
     }
     guard path != "" else { throw .usage("--store \(text): a path is missing") }
+    if let path {
+      do { _ = try PathParts(path) } catch { throw .usage("--store \(error)") }
+    }
     #if !SQLite
       if case .sqlite = self {
         throw .usage("--store \(text): this zssp was built without databases (the package trait SQLite); use file:PATH")
@@ -53,10 +61,10 @@ enum StoreLocation: Equatable, CustomStringConvertible {
     }
   }
 
-  private static let databaseStart = Data("SQLite format 3\0".utf8)
+  private static let databaseStart = Array("SQLite format 3\0".utf8)
 
   private static func found(_ path: String) throws(CommandFailure) -> StoreLocation {
-    guard FileManager.default.fileExists(atPath: path) else {
+    guard exists(path) else {
       #if SQLite
         return .sqlite(path)
       #else
@@ -64,14 +72,22 @@ enum StoreLocation: Equatable, CustomStringConvertible {
       #endif
     }
     // What cannot be read is refused by the store, with its reason.
-    guard let handle = FileHandle(forReadingAtPath: path) else { return .file(path) }
-    let start = try? handle.read(upToCount: databaseStart.count)
-    return start == databaseStart ? .sqlite(path) : .file(path)
+    return PrivateFile.start(of: path, count: databaseStart.count) == databaseStart ? .sqlite(path) : .file(path)
   }
 
-  /// Opens the store; `creates` says whether it is made if there is none.
-  func open(key: Secret?, creates: Bool = true) async throws(CommandFailure) -> any KeptRatchets {
-    if let path, !creates, !FileManager.default.fileExists(atPath: path) { throw .usage("\(path): no such store") }
+  private static func exists(_ path: String) -> Bool {
+    // What Foundation makes of a path with a NUL is nobody's promise.
+    !path.utf8.contains(0) && access(path, F_OK) == 0
+  }
+
+  /// Opens the store.
+  ///
+  /// - Parameters:
+  ///   - key: the key for states at rest.
+  ///   - creates: whether the store is made if there is none.
+  ///   - owner: a user beside root and ourselves whose files are believed: whom this process becomes.
+  func open(key: Secret?, creates: Bool = true, owner: UInt32? = nil) async throws(CommandFailure) -> any KeptRatchets {
+    if let path, !creates, !Self.exists(path) { throw .usage("\(path): no such store") }
     switch self {
     case .other(let text):
       guard let kind = StoreKind.named(text.prefix { $0 != ":" }) else { throw .usage("--store \(text): unknown kind") }
@@ -79,20 +95,47 @@ enum StoreLocation: Equatable, CustomStringConvertible {
     case .memory, .file:
       // Whoever gives a key relies on it.
       guard key == nil else { throw .usage("--store \(self): is not encrypted, but a key for it was given") }
-      return if case .file(let path) = self { try FileRatchetStore(path: path) } else { InMemoryRatchetStore() }
+      return if case .file(let path) = self { try FileRatchetStore(path: path, owner: owner) } else {
+        VolatileRatchetStore()
+      }
     case .sqlite(let path):
       #if SQLite
         var options = SQLiteStoreOptions()
-        options.key = key
+        (options.key, options.owner) = (key, owner)
         options.onFailure = { Terminal.error("--store \($0)") }
         do {
           return try SQLiteRatchetStore(path: path, provider: SwiftCryptoProvider(), options: options)
         } catch {
-          throw .usage("--store \(error)")
+          throw error.commandFailure
         }
       #else
         throw .usage("--store \(self): this zssp was built without databases")
       #endif
     }
+  }
+}
+
+#if SQLite
+  extension SQLiteStoreError {
+    /// The failure of a command that this error comes to.
+    fileprivate var commandFailure: CommandFailure {
+      switch self {
+      case .inUse(let path): .unavailable("--store \(path): \(StoreLocation.inUse)")
+      case .full, .readOnly, .failed: .unavailable("--store \(self)")
+      case .noAccess(_, let reason) where StoreLocation.isPassing(reason): .unavailable("--store \(self)")
+      default: .usage("--store \(self)")
+      }
+    }
+  }
+#endif
+
+extension StoreLocation {
+  /// What to say of a store that another process has open.
+  static let inUse =
+    "in use by another process; a tunnel that runs is changed by 'zssp tunnel peer', any other process must end first"
+
+  /// Whether a reason of the system's may pass without anybody changing the arguments: no room, a disk that is read-only for now.
+  static func isPassing(_ reason: String) -> Bool {
+    [EROFS, ENOSPC, EDQUOT, EIO, ENOMEM, EMFILE, ENFILE].contains { reason.contains(String(cString: strerror($0))) }
   }
 }

@@ -15,45 +15,98 @@
     var file: String
 
     func run() throws {
-      let configuration = try TunnelFile.read(file)
+      let file = try TunnelFile.read(file)
       // The key and the passwords are read too: they are what is missing most often.
-      let key = try KeyReader.privateKey(file: configuration.privateKeyFile)
-      for password in configuration.peers.compactMap(\.oneTimePasswordFile) { _ = try OneTimePassword.read(password) }
-      _ = try TunnelUp.endpoint(configuration)
-      if let store = configuration.store { _ = try StoreLocation(store) }
-      try TunnelStore.check(configuration)
-      Terminal.output(TunnelExplanation.text(configuration, key.publicKey))
+      let endpoint = try file.endpoint()
+      if let file = file.program.storeKeyFile { _ = try StoreKeyOption.read(file: file) }
+      for password in file.tunnel.peers.compactMap(\.oneTimePasswordFile) { _ = try OneTimePassword.read(password) }
+      Terminal.output(TunnelExplanation.text(file, endpoint.staticKey.publicKey))
     }
   }
 
   /// A configuration in words.
   enum TunnelExplanation {
-    static func text(_ configuration: TunnelConfiguration, _ key: PublicKey) -> String {
+    static func text(_ file: TunnelFile, _ key: PublicKey) -> String {
+      let configuration = file.tunnel
       var lines = [
         "The device \(configuration.interface) gets \(list(configuration.addresses)), with an MTU "
-          + (configuration.mtu.map { "of \($0) bytes." } ?? "that fits the way to the peers."),
-        "It listens on \(configuration.listen). Its public key is \(key.text).",
-        "Ratchets are kept in \(configuration.store ?? "memory, and are lost at the end").",
+          + (configuration.mtu.map { "of \($0) bytes." } ?? "that fits the path to the peers."),
+        "It listens on \(listen(configuration.listen)). Its public key is \(key.text).",
+        "Ratchets are kept in "
+          + (file.program.store == .memory ? "memory, and are lost on exit." : "\(file.program.store)."),
         configuration.flags.contains(.initiatorDisallowsDowngrade)
           ? "A peer that has lost its ratchet is refused (persistent)."
-          : "A peer that has lost its ratchet is reported, and taken (opportunistic).",
+          : "A peer that has lost its ratchet is reported, and accepted (opportunistic).",
       ]
-      if configuration.peers.isEmpty { lines.append("There are no peers yet: 'zssp tunnel set' adds some.") }
-      for (index, peer) in configuration.peers.enumerated() {
-        let place = peer.endpoint.map { "is at \($0)" } ?? "opens sessions itself, for it has no endpoint here"
-        lines.append("\(peer.name ?? "Peer \(index + 1)") \(place). Behind it are \(list(peer.allowedIPs)).")
-        if peer.allowedIPs.isEmpty {
-          lines.append("  Without allowed-ips no packet goes to it, and none comes from it.")
-        }
-        if let keepalive = peer.keepalive { lines.append("  After \(keepalive) s of silence it is sent something.") }
-        if peer.oneTimePasswordFile != nil { lines.append("  The first contact needs the one-time password.") }
-      }
+      if configuration.peers.isEmpty { lines.append("There are no peers yet: 'zssp tunnel peer add' adds some.") }
+      for (index, peer) in configuration.peers.enumerated() { lines += self.lines(peer, index, configuration) }
       if let busyPoll = configuration.busyPoll {
-        lines.append(
-          "For \(busyPoll) ms after traffic it looks for more and does not sleep, which takes processor time.")
+        lines.append("For \(busyPoll) after traffic it polls and does not sleep, which takes processor time.")
       }
+      lines += routing(configuration)
       if let user = configuration.user { lines.append("When all is set up the process becomes \(user).") }
       return lines.joined(separator: "\n")
+    }
+
+    private static func routing(_ configuration: TunnelConfiguration) -> [String] {
+      var lines: [String] = []
+      switch configuration.table {
+      case .auto: break
+      case .main: lines.append("All routes go to the main table, default routes as two halves.")
+      case .off: lines.append("No routes are made.")
+      case .number(let table): lines.append("Routes go to table \(table), and nothing leads there but your own rules.")
+      }
+      if let mark = configuration.mark { lines.append("Its datagrams have the mark \(mark).") }
+      if let device = configuration.bindDevice { lines.append("Its datagrams go by \(device) only.") }
+      if !configuration.dns.isEmpty || !configuration.search.isEmpty {
+        let servers = configuration.dns.map(\.description).joined(separator: ", ")
+        let domains = configuration.search.joined(separator: ", ")
+        lines.append(
+          "While it is up, \(domains.isEmpty ? "names" : "names in \(domains)") are looked up with "
+            + "\(servers.isEmpty ? "the system's servers" : servers).")
+      }
+      return lines
+    }
+
+    private static func lines(
+      _ peer: PeerConfiguration, _ index: Int, _ configuration: TunnelConfiguration
+    ) -> [String] {
+      let places = peer.endpoints.map(\.description).joined(separator: ", or ")
+      let place = places.isEmpty ? "opens sessions itself, because it has no endpoint here" : "is at \(places)"
+      var lines = ["\(peer.name ?? "Peer \(index + 1)") \(place). Behind it are \(list(peer.allowedIPs))."]
+      if peer.allowedIPs.isEmpty { lines.append("  Without allowed-ips no packet goes to it, and none comes from it.") }
+      if let keepalive = peer.keepalive { lines.append("  After \(keepalive) of silence it is sent something.") }
+      if let mtu = peer.mtu { lines.append("  Its packets have at most \(mtu) bytes.") }
+      if !peer.identity.isEmpty {
+        lines.append("  It is told the identity \"\(Terminal.printable(peer.identity.utf8))\".")
+      }
+      if let flags = peer.flags { lines += switches(flags, configuration.flags) }
+      if peer.oneTimePasswordFile != nil { lines.append("  The first contact needs the one-time password.") }
+      return lines
+    }
+
+    /// The flags of a peer that are not those of the file.
+    private static func switches(_ own: SecurityFlags, _ usual: SecurityFlags) -> [String] {
+      let all: [(name: String, flag: SecurityFlags, on: String, off: String)] = [
+        (
+          "pi2", .initiatorDisallowsDowngrade, "no session is opened with it without its ratchet",
+          "a session is opened with it also without its ratchet"
+        ),
+        (
+          "pi3", .responderDisallowsDowngrade, "no session of its own is accepted without its ratchet",
+          "a session of its own is accepted also without its ratchet"
+        ),
+        ("pi4", .responderRejectsSilently, "it is refused in silence", "it is told when it is refused"),
+      ]
+      return all.filter { own.contains($0.flag) != usual.contains($0.flag) }.map { entry in
+        let isOn = own.contains(entry.flag)
+        return "  \(entry.name) = \(isOn), unlike for others: \(isOn ? entry.on : entry.off)."
+      }
+    }
+
+    private static func listen(_ address: ListenAddress) -> String {
+      guard case .any(let port) = address else { return "\(address)" }
+      return "all IPv4 and IPv6 addresses, \(port == 0 ? "any port" : "port \(port)")"
     }
 
     private static func list(_ prefixes: [IPPrefix]) -> String {

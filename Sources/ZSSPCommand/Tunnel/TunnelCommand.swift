@@ -9,17 +9,9 @@
       commandName: "tunnel",
       abstract: "A private network between machines: IP packets of a network device travel in sessions.",
       subcommands: [
-        TunnelUp.self, TunnelCheck.self, TunnelInit.self, TunnelShow.self, TunnelSet.self, TunnelRekey.self,
-        TunnelDown.self,
+        TunnelUp.self, TunnelCheck.self, TunnelInit.self, TunnelImport.self, TunnelShow.self, TunnelReload.self,
+        TunnelPeer.self, TunnelSet.self, TunnelRekey.self, TunnelDown.self,
       ])
-  }
-
-  /// Reads configuration files.
-  enum TunnelFile {
-    static func read(_ file: String) throws(CommandFailure) -> TunnelConfiguration {
-      let text = try PrivateFile.read(file)
-      do { return try TunnelConfiguration(toml: text, file: file) } catch { throw .usage("\(error)") }
-    }
   }
 
   /// The tunnel that a command is about.
@@ -27,7 +19,10 @@
     @Argument(help: "The name of the tunnel's network device; may be left out where there is one tunnel.")
     var interface: String?
 
-    func name() throws(CommandFailure) -> String {
+    func name() throws(CommandFailure) -> String { try Self.name(interface) }
+
+    /// The name that is given, or that of the only tunnel.
+    static func name(_ interface: String?) throws(CommandFailure) -> String {
       if let interface {
         guard TunnelConfiguration.isInterfaceName(interface) else {
           throw .usage("\(interface): not the name of a network device")
@@ -52,9 +47,16 @@
       // Its address may come to the machine later.
       case .endpoint(.bindFailed), .endpoint(.open): .failed("\(self)")
       case .endpoint(let error): error.commandFailure
-      case .hookFailed, .setUp, .deviceFailed: .failed("\(self)")
-      case .inUse, .notRunning, .refused: .usage("\(self)")
+      case .hookFailed, .setUp, .deviceFailed, .inUse: .failed("\(self)")
+      case .notRunning, .refused: .usage("\(self)")
       }
+    }
+  }
+
+  extension CommandFailure {
+    /// The failure as a tunnel has it, which may be started again: what may pass by itself has exit code 1.
+    var ofTunnel: CommandFailure {
+      if case .unavailable(let message) = self { .failed(message) } else { self }
     }
   }
 
@@ -78,6 +80,23 @@
     func run() throws {
       guard case .done(let text) = try ask(.rekey(publicKey: peer), of: tunnel.name()) else { return }
       Terminal.output("re-keying \(text)")
+    }
+  }
+
+  struct TunnelReload: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "reload",
+      abstract: "Apply the changes of a running tunnel's configuration file.",
+      discussion: """
+        Peers, addresses, routes and hooks are changed; sessions of peers that stay go on. What needs a restart is named. \
+        SIGHUP does the same.
+        """)
+
+    @OptionGroup var tunnel: TunnelName
+
+    func run() throws {
+      guard case .done(let text) = try ask(.reload, of: tunnel.name()) else { return }
+      Terminal.output(text)
     }
   }
 

@@ -10,13 +10,13 @@
     static let configuration = CommandConfiguration(
       commandName: "init",
       abstract: "Write keys and commented configuration files for two hosts.",
-      discussion: "Each host gets its .toml and its .pem, over a way that nobody else can read.")
+      discussion: "Take each .toml with its .pem to its host over a secure channel.")
 
     @Argument(help: "The names of the two hosts, which the files are named after.")
     var hosts: [String]
 
     @Option(help: ArgumentHelp("Where the first host can be reached.", valueName: "host:port"))
-    var endpoint = "192.0.2.1:4500"
+    var endpoint = "192.0.2.1:\(TunnelTemplate.port)"
 
     @Option(help: ArgumentHelp("The folder to write to.", valueName: "folder"))
     var folder = "."
@@ -25,12 +25,12 @@
     var force = false
 
     func validate() throws {
+      guard !folder.isEmpty else { throw ValidationError("--folder: is empty; . is where the command runs") }
       guard hosts.count == 2, hosts[0] != hosts[1] else {
         throw ValidationError("name two hosts: zssp tunnel init office home")
       }
-      guard PeerConfiguration.isEndpoint(endpoint) else {
-        throw ValidationError(
-          "--endpoint \(endpoint): must be like vpn.example.org:4500, 192.0.2.1:4500 or [2001:db8::1]:4500")
+      do throws(EndpointTextError) { _ = try PeerEndpoint(endpoint) } catch {
+        throw ValidationError("--endpoint \(error)")
       }
       for host in hosts where !TunnelConfiguration.isInterfaceName(host) {
         throw ValidationError(
@@ -40,35 +40,42 @@
 
     func run() throws {
       let keys = [StaticKey(), StaticKey()]
-      let port = endpoint.split(separator: ":").last.map(String.init) ?? "4500"
-      let any = endpoint.hasPrefix("[") ? "[::]" : "0.0.0.0"
+      let port = endpoint.split(separator: ":").last.map(String.init) ?? "\(TunnelTemplate.port)"
+      var files: [(text: String, path: String)] = []
       for (index, host) in hosts.enumerated() {
         let text = TunnelTemplate.text(
           TunnelTemplate.Host(
             name: host, peer: hosts[1 - index], peerKey: keys[1 - index].publicKey.text, number: index + 1,
-            listen: "\(any):\(index == 0 ? port : "0")",
+            listen: index == 0 ? port : nil,
             endpoint: index == 0 ? nil : endpoint))
-        try PrivateFile.write(keys[index].pem, to: "\(folder)/\(host).pem", replaces: force)
-        try PrivateFile.write(text, to: "\(folder)/\(host).toml", replaces: force)
-        Terminal.output("\(folder)/\(host).toml")
+        files += [(keys[index].pem, "\(folder)/\(host).pem"), (text, "\(folder)/\(host).toml")]
       }
+      // All or none: a key without its configuration would be in the way of the next attempt.
+      try SecretFile.write(files, replaces: force)
+      for host in hosts { Terminal.output("\(folder)/\(host).toml") }
     }
   }
 
   /// Configuration files with comments.
   enum TunnelTemplate {
+    /// The port that is proposed: IANA has assigned it to nobody, and it is no other program's default. (4500 belongs to IPsec, which
+    /// many machines and routers have.)
+    static let port = 20763
+
     /// What differs between the two.
     struct Host {
       let name: String
       let peer: String
       let peerKey: String
       let number: Int
-      let listen: String
+      /// The port to listen on; nil for any.
+      let listen: String?
       let endpoint: String?
     }
 
     static func text(_ host: Host) -> String {
-      let endpoint = host.endpoint.map { "endpoint = \"\($0)\"" } ?? "# endpoint = \"\(host.peer).example.org:4500\""
+      let endpoint = host.endpoint.map { "endpoint = \"\($0)\"" } ?? "# endpoint = \"\(host.peer).example.org:\(port)\""
+      let listen = host.listen.map { "listen = \":\($0)\"" } ?? "# listen = \":\(port)\""
       let keepalive = host.endpoint == nil ? "# keepalive = 25" : "keepalive = 25"
       return """
         # The tunnel from \(host.name) to \(host.peer). Start it with: zssp tunnel up \(host.name).toml
@@ -76,12 +83,13 @@
 
         interface = "\(host.peer)"
         addresses = ["10.77.0.\(host.number)/24", "fd77::\(host.number)/64"]
-        listen = "\(host.listen)"
+        # All IPv4 and IPv6 addresses, and any port by default.
+        \(listen)
         private-key-file = "\(host.name).pem"
 
         # Ratchets outlive a restart in a store, and only then.
         # store = "sqlite:/var/lib/zssp/\(host.peer).db"
-        # persistent refuses a peer that has lost its ratchet; opportunistic warns, and takes it. Use it with a store on both hosts.
+        # persistent refuses a peer that has lost its ratchet; opportunistic warns, and accepts it. Use it with a store on both hosts.
         # mode = "opportunistic"
         # profile = "kyber1024"
         # Proof of work from strangers: off, auto, always.

@@ -6,7 +6,7 @@
   import ZSSPTunnel
 
   struct TunnelShow: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "show", abstract: "Show how a tunnel stands.")
+    static let configuration = CommandConfiguration(commandName: "show", abstract: "Show the status of a tunnel.")
 
     @OptionGroup var tunnel: TunnelName
 
@@ -32,7 +32,7 @@
         "  public key \(report.publicKey)",
       ]
       for peer in report.peers {
-        lines.append("peer \(peer.name.map { Terminal.printable($0.utf8) } ?? peer.publicKey): \(peer.state)")
+        lines.append("peer \(peer.name.map { Terminal.printable($0.utf8) } ?? peer.publicKey): \(state(peer))")
         if peer.name != nil { lines.append("  public key \(peer.publicKey)") }
         if let endpoint = peer.endpoint { lines.append("  endpoint \(endpoint)") }
         lines.append("  allowed IPs \(peer.allowedIPs.joined(separator: ", "))")
@@ -55,6 +55,14 @@
       return lines.joined(separator: "\n")
     }
 
+    private static func state(_ peer: TunnelReport.Peer) -> String {
+      switch peer.state {
+      case .up, .opening, .idle: peer.state.rawValue
+      case .silent: "silent" + (peer.lastReceivedSeconds.map { " for \(seconds($0))" } ?? "")
+      case .unreachable: "unreachable (\(Terminal.printable((peer.reason ?? "unknown").utf8)))"
+      }
+    }
+
     private static func bytes(_ count: UInt64) -> String {
       let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]
       var (value, unit) = (Double(count), 0)
@@ -64,47 +72,6 @@
 
     private static func seconds(_ value: Double) -> String {
       value < 120 ? String(format: "%.1f s", value) : String(format: "%.0f min", value / 60)
-    }
-  }
-
-  struct TunnelSet: ParsableCommand {
-    static let configuration = CommandConfiguration(
-      commandName: "set", abstract: "Add, change or remove a peer of a running tunnel.",
-      discussion: "It is for the running tunnel; the configuration file stays as it is.")
-
-    @OptionGroup var tunnel: TunnelName
-
-    @Option(help: ArgumentHelp("The peer's public key, in base64 or 98 hexadecimal digits.", valueName: "key"))
-    var peer: String
-
-    @Option(help: "What to call the peer.")
-    var name: String?
-
-    @Option(help: ArgumentHelp("Where the peer listens.", valueName: "host:port"))
-    var endpoint: String?
-
-    @Option(help: ArgumentHelp("The addresses behind the peer: 10.0.0.0/8,2001:db8::/32.", valueName: "prefixes"))
-    var allowedIps: String?
-
-    @Option(help: ArgumentHelp("Send something after so much silence; 0 for never.", valueName: "seconds"))
-    var keepalive: Int?
-
-    @Flag(help: "Remove the peer.")
-    var remove = false
-
-    func validate() throws {
-      if remove, name != nil || endpoint != nil || allowedIps != nil || keepalive != nil {
-        throw ValidationError("--remove goes with --peer alone")
-      }
-    }
-
-    func run() throws {
-      var change = ControlRequest.PeerChange(publicKey: peer)
-      (change.name, change.endpoint, change.keepalive) = (name, endpoint, keepalive)
-      change.allowedIPs = allowedIps?.split(separator: ",").map(String.init)
-      let request = remove ? ControlRequest.removePeer(publicKey: peer) : .setPeer(change)
-      guard case .done(let text) = try ask(request, of: tunnel.name()) else { return }
-      Terminal.output("peer \(text)")
     }
   }
 #endif

@@ -4,9 +4,8 @@
   import ArgumentParser
   import Foundation
   import ZSSP
+  import ZSSPFiles
   import ZSSPNIO
-  import ZSSPProviders
-  import ZSSPSwiftCrypto
   import ZSSPTunnel
 
   struct TunnelUp: AsyncParsableCommand {
@@ -21,29 +20,34 @@
     @Argument(help: "The configuration file; see 'zssp tunnel init'.")
     var file: String
 
-    @Flag(help: "Stay until interrupted, and say on standard error what happens.")
+    @Flag(help: "Stay until interrupted, and log to standard error.")
     var foreground = false
 
     @Flag(help: .hidden)
     var background = false
 
     func run() async throws {
-      let configuration = try TunnelFile.read(file)
-      try TunnelStore.check(configuration)
-      guard foreground else { return try await Background.start(file, interface: configuration.interface) }
-      let endpoint = try Self.endpoint(configuration)
-      let store = try await Self.store(configuration)
+      let readiness = background ? Readiness() : nil
+      // The process in the background reads the file again, and warns of it.
+      var file = try TunnelFile.read(file, warns: foreground)
+      guard foreground else {
+        try file.checkReadableTwice()
+        return try Background.start(file)
+      }
+      if let busyPoll = file.tunnel.busyPoll {
+        SystemEventLoopGroup.singleton.busyPolling = .nanoseconds(busyPoll.nanoseconds)
+      }
+      // From now on: before the tunnel is up it has nothing to reload, and must not end.
+      let hangups = await Interruption.signals(SIGHUP)
+      let endpoint = try file.endpoint()
+      let store: any KeptRatchets
+      do throws(CommandFailure) { store = try await Self.store(file) } catch { throw error.ofTunnel }
       try await store.whileOpen {
-        let enrolled = try await Self.enroll(configuration, store)
+        try await file.enroll(in: store)
+        let running = file
         _ = try await Interruption.cancelling(after: nil) {
           do throws(TunnelError) {
-            let tunnel = try await Tunnel.start(
-              enrolled, endpoint: endpoint, store: store, keepsLog: background, log: Terminal.note)
-            Terminal.note("\(tunnel.interface) is up")
-            // Whoever started this has read enough, and removes what it was written to.
-            tunnel.logFile?.takeOver()
-            try await tunnel.run()
-            Terminal.note("\(tunnel.interface) is down")
+            try await Self.run(running, endpoint, store, hangups, readiness)
           } catch {
             throw error.commandFailure
           }
@@ -51,90 +55,60 @@
       }
     }
 
-    /// The static key, the provider and the protocol's settings.
-    static func endpoint(_ configuration: TunnelConfiguration) throws -> EndpointConfiguration {
-      let key = try KeyReader.privateKey(file: configuration.privateKeyFile)
-      let name = configuration.crypto ?? ProviderChoice.fastest.rawValue
-      guard let choice = ProviderChoice(rawValue: name) else {
-        throw CommandFailure.usage(
-          "crypto \"\(name)\": not one of \(ProviderChoice.allCases.map(\.rawValue).joined(separator: ", "))")
+    /// Starts the tunnel, and runs it to its end.
+    private static func run(
+      _ file: TunnelFile, _ endpoint: EndpointConfiguration, _ store: any KeptRatchets, _ hangups: AsyncStream<Void>,
+      _ readiness: Readiness?
+    ) async throws(TunnelError) {
+      let reloader: Tunnel.Reloader = { tunnel throws(TunnelError) in try await file.reload(tunnel, store) }
+      let tunnel = try await Tunnel.start(
+        file.tunnel, endpoint: endpoint, store: store, keepsLog: readiness != nil, reloader: reloader,
+        log: Terminal.note)
+      Terminal.note("\(tunnel.interface) is up")
+      // The process that started this one has read enough.
+      tunnel.logFile?.takeOver()
+      readiness?.report()
+      let reloading = Task {
+        for await _ in hangups {
+          do throws(TunnelError) { Terminal.note("reload: \(try await reloader(tunnel))") } catch {
+            Terminal.note("reload: \(error)")
+          }
+        }
       }
-      let provider: any CryptoProvider
-      do { provider = try choice.makeProvider() } catch {
-        throw CommandFailure.usage("crypto \"\(name)\": \(error.reason)")
-      }
-      var settings = Settings()
-      if let rekeyAfter = configuration.rekeyAfter {
-        settings.rekeyAfter = rekeyAfter
-        // The same share of the age as by default.
-        settings.rekeyJitter = rekeyAfter / 6
-      }
-      return try EndpointConfiguration(
-        staticKey: key.agreementKey(for: provider), provider: provider, profile: configuration.profile,
-        flags: configuration.flags, helloPolicy: configuration.challenge, settings: settings)
+      defer { reloading.cancel() }
+      try await tunnel.run()
+      Terminal.note("\(tunnel.interface) is down")
     }
 
-    private static func store(
-      _ configuration: TunnelConfiguration
-    ) async throws(CommandFailure) -> any KeptRatchets {
-      let location = if let store = configuration.store { try StoreLocation(store) } else { StoreLocation.memory }
-      if location == .memory, configuration.flags.contains(.responderDisallowsDowngrade) {
+    private static func store(_ file: TunnelFile) async throws(CommandFailure) -> any KeptRatchets {
+      let location = file.program.store
+      if location == .memory, file.tunnel.flags.contains(.responderDisallowsDowngrade) {
         Terminal.note("no store to keep ratchets: when this ends, peers in persistent mode cannot come back")
       }
-      let key: Secret? = if let file = configuration.storeKeyFile { try StoreKeyOption.read(file: file) } else { nil }
-      return try await location.open(key: key)
+      let key: Secret? =
+        if let file = file.program.storeKeyFile { try StoreKeyOption.read(file: file) } else { nil }
+      // A store that was given away belongs to whom the tunnel becomes.
+      return try await location.open(key: key, owner: file.program.user?.user)
     }
+  }
 
-    /// Stores the states that one-time passwords stand for where there is no ratchet yet; until it is used whoever opens insists on it.
-    private static func enroll(
-      _ configuration: TunnelConfiguration, _ store: any RatchetStore
-    ) async throws(CommandFailure) -> TunnelConfiguration {
-      var configuration = configuration
-      for index in configuration.peers.indices {
-        guard let file = configuration.peers[index].oneTimePasswordFile else { continue }
-        let (peer, state) = (configuration.peers[index].publicKey, try OneTimePassword.read(file))
+  extension TunnelFile {
+    /// Stores the states that one-time passwords stand for where there is no ratchet yet. Until it is used, a peer with a password is
+    /// opened with π2: this side insists on it.
+    mutating func enroll(in store: any RatchetStore) async throws(CommandFailure) {
+      for index in tunnel.peers.indices {
+        guard let file = tunnel.peers[index].oneTimePasswordFile else { continue }
+        let (peer, state) = (tunnel.peers[index].publicKey, try OneTimePassword.read(file))
         switch await store.answer(.compareAndSwap(peer: peer, expected: .empty, new: RatchetPair(state))) {
         case .swapped: break
         case .notSwapped:
           // A peer that was met before has a newer ratchet; the password has done its work.
-          guard case .pair(let held) = await store.answer(.load(peer: peer)), held.state1 == state else { continue }
-        default: throw .usage("store: the one-time password \(file) could not be stored")
+          guard case .pair(let held, _) = await store.answer(.load(peer: peer)), held.state1 == state else { continue }
+        default: throw .failed("\(program.store): the one-time password \(file) could not be stored")
         }
-        let flags = configuration.peers[index].flags ?? configuration.flags
-        configuration.peers[index].flags = flags.union(.initiatorDisallowsDowngrade)
-      }
-      return configuration
-    }
-  }
-
-  /// A tunnel that goes on when the command has ended.
-  private enum Background {
-    static func start(_ file: String, interface: String) async throws {
-      let process = Process()
-      process.executableURL = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
-      process.arguments = ["tunnel", "up", "--foreground", "--background", file]
-      let log = "\(NSTemporaryDirectory())zssp-\(interface)-\(UUID().uuidString).log"
-      guard FileManager.default.createFile(atPath: log, contents: nil, attributes: [.posixPermissions: 0o600]),
-        let output = FileHandle(forWritingAtPath: log)
-      else { throw CommandFailure.usage("cannot write \(log)") }
-      defer { unlink(log) }
-      (process.standardInput, process.standardOutput, process.standardError) = (FileHandle.nullDevice, output, output)
-      try process.run()
-      while process.isRunning {
-        // What it has said shows when everything is set up.
-        if case let text = try said(log), text.contains("\(interface) is up\n") {
-          return Terminal.note(text.trimmingCharacters(in: .newlines))
-        }
-        try await Task.sleep(for: .milliseconds(20))
-      }
-      let text = try said(log).trimmingCharacters(in: .newlines)
-      Terminal.error(text.isEmpty ? "the tunnel did not start, and did not say why" : text, prefix: "")
-      Terminal.exit(process.terminationStatus)
-    }
-
-    private static func said(_ log: String) throws(CommandFailure) -> String {
-      do { return String(decoding: try Data(contentsOf: URL(filePath: log)), as: UTF8.self) } catch {
-        throw .failed("\(log): \(error.localizedDescription)")
+        let flags = tunnel.peers[index].flags ?? tunnel.flags
+        // [RAT-11]
+        tunnel.peers[index].flags = flags.union(.initiatorDisallowsDowngrade)
       }
     }
   }

@@ -34,6 +34,21 @@ struct KeyLines {
     text.split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }
   }
 
+  /// Returns the numbers of the lines with a NUL character, as it is or as an escape.
+  static func nuls(in text: String) -> [Int] {
+    lines(text).enumerated().compactMap { index, line in
+      let bytes = Array(line.utf8)
+      let hasEscape = bytes.indices.contains { index in
+        guard bytes[index...].starts(with: "u0000".utf8) || bytes[index...].starts(with: "U00000000".utf8) else {
+          return false
+        }
+        // Of two backslashes the first escapes the second.
+        return !bytes[..<index].reversed().prefix { $0 == UInt8(ascii: "\\") }.count.isMultiple(of: 2)
+      }
+      return bytes.contains(0) || hasEscape ? index + 1 : nil
+    }
+  }
+
   /// The line of a key with its tables in front, as in `peer[1].endpoint`.
   subscript(path: String) -> Int? { lines[path] }
 

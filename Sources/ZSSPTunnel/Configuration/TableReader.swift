@@ -4,35 +4,47 @@
   import TOMLKit
 
   /// Gathers what is wrong with a file, so that all of it is said at once.
-  final class ProblemList {
+  package final class ProblemList {
     private let lines: KeyLines
     private(set) var problems: [TunnelConfigurationError.Problem] = []
 
     init(_ lines: KeyLines) { self.lines = lines }
+
+    func hasLine(_ path: String) -> Bool { lines[path] != nil }
 
     func add(_ path: String, _ message: String) {
       problems.append(TunnelConfigurationError.Problem(line: lines[path], message: message))
     }
   }
 
-  /// Reads the values of one table. What is asked for is what is known; the rest is wrong.
-  struct TableReader {
+  /// Reads the values of one table. The keys that are asked for are known; others are refused.
+  package struct TableReader {
     private let table: TOMLTable
     private let prefix: String
     private let problems: ProblemList
-    private var known: [String] = []
+    /// The folder that relative paths start in; empty for where the command runs.
+    private let folder: String
+    private(set) var known: [String] = []
 
     /// A table whose keys have `prefix` in front, as in `peer[0].`.
-    init(_ table: TOMLTable, prefix: String, _ problems: ProblemList) {
-      (self.table, self.prefix, self.problems) = (table, prefix, problems)
+    init(_ table: TOMLTable, prefix: String, folder: String, _ problems: ProblemList) {
+      self.table = table
+      self.prefix = prefix
+      self.folder = folder
+      self.problems = problems
     }
 
     /// Says that the value of a key is wrong.
-    func fail(_ key: String, _ message: String) { problems.add(prefix + key, "\(key): \(message)") }
+    package func fail(_ key: String, _ message: String) { problems.add(prefix + key, "\(key): \(message)") }
 
     /// Says that one of several tables is wrong, or a value in it.
     func fail(_ key: String, at index: Int, value inner: String? = nil, _ message: String) {
       problems.add("\(prefix)\(key)[\(index)]\(inner.map { ".\($0)" } ?? "")", "\(inner ?? key): \(message)")
+    }
+
+    /// Whether a value in one of several tables has a line.
+    func hasLine(_ key: String, at index: Int, _ inner: String) -> Bool {
+      problems.hasLine("\(prefix)\(key)[\(index)].\(inner)")
     }
 
     private mutating func value(_ key: String) -> (any TOMLValueConvertible)? {
@@ -40,7 +52,7 @@
       return table[key]
     }
 
-    mutating func string(_ key: String) -> String? {
+    package mutating func string(_ key: String) -> String? {
       guard let value = value(key) else { return nil }
       guard let text = value.string else {
         fail(key, "must be text in quotation marks")
@@ -49,7 +61,25 @@
       return text
     }
 
-    mutating func bool(_ key: String) -> Bool? {
+    /// A text, or a whole number as one.
+    package mutating func text(_ key: String) -> String? {
+      if let number = table[key]?.int {
+        known.append(key)
+        return "\(number)"
+      }
+      return string(key)
+    }
+
+    /// The path of a file, in the folder of the configuration unless it is absolute.
+    package mutating func path(_ key: String) -> String? { string(key).map(resolve) }
+
+    /// A path in the folder of the configuration, unless it is absolute or empty.
+    package func resolve(_ path: String) -> String {
+      guard !path.isEmpty, !path.hasPrefix("/"), !folder.isEmpty else { return path }
+      return folder.hasSuffix("/") ? folder + path : "\(folder)/\(path)"
+    }
+
+    package mutating func bool(_ key: String) -> Bool? {
       guard let value = value(key) else { return nil }
       guard let flag = value.bool else {
         fail(key, "must be true or false")
@@ -58,7 +88,7 @@
       return flag
     }
 
-    mutating func integer(_ key: String, in range: ClosedRange<Int>) -> Int? {
+    package mutating func integer(_ key: String, in range: ClosedRange<Int>) -> Int? {
       guard let value = value(key) else { return nil }
       guard let number = value.int, range.contains(number) else {
         fail(key, "must be a whole number from \(range.lowerBound) to \(range.upperBound)")
@@ -67,7 +97,7 @@
       return number
     }
 
-    mutating func strings(_ key: String) -> [String]? {
+    package mutating func strings(_ key: String) -> [String]? {
       guard let value = value(key) else { return nil }
       let texts = value.array?.map { $0.string }
       guard let texts, !texts.contains(nil) else {
@@ -78,7 +108,7 @@
     }
 
     /// One of some words.
-    mutating func choice<Value>(_ key: String, _ choices: [(String, Value)]) -> Value? {
+    package mutating func choice<Value>(_ key: String, _ choices: [(String, Value)]) -> Value? {
       guard let text = string(key) else { return nil }
       guard let choice = choices.first(where: { $0.0 == text }) else {
         let names = choices.map(\.0)
@@ -90,7 +120,7 @@
     }
 
     /// Seconds as a number, or text as in 90s, 30m, 1h.
-    mutating func duration(_ key: String) -> Duration? {
+    package mutating func duration(_ key: String) -> Duration? {
       guard let value = value(key) else { return nil }
       guard let number = value.int ?? value.string.flatMap(Self.seconds), (1...1_000_000_000).contains(number) else {
         fail(key, "must be a number of seconds, or a duration like \"90s\", \"30m\" or \"1h\"")
@@ -106,9 +136,10 @@
       return overflows ? nil : seconds
     }
 
-    /// Prefixes. With `isExact` none may have bits behind its length.
+    /// Prefixes, each once. With `isExact` none may have bits behind its length.
     mutating func prefixes(_ key: String, isExact: Bool) -> [IPPrefix] {
-      (strings(key) ?? []).compactMap { text in
+      var known: Set<IPPrefix> = []
+      return (strings(key) ?? []).compactMap { text in
         guard let prefix = IPPrefix(text) else {
           fail(key, "\"\(text)\" is not like 10.0.0.0/8 or 2001:db8::/32")
           return nil
@@ -117,7 +148,7 @@
           fail(key, "\"\(text)\" names an address in a network; did you mean \"\(prefix.network)\"?")
           return nil
         }
-        return prefix
+        return known.insert(prefix).inserted ? prefix : nil
       }
     }
 
@@ -128,7 +159,7 @@
         fail(key, "must be a table, [\(key)]")
         return nil
       }
-      return TableReader(inner, prefix: "\(prefix)\(key).", problems)
+      return TableReader(inner, prefix: "\(prefix)\(key).", folder: folder, problems)
     }
 
     /// Tables within.
@@ -139,13 +170,18 @@
         return []
       }
       return array.enumerated().compactMap { index, value in
-        value.table.map { TableReader($0, prefix: "\(prefix)\(key)[\(index)].", problems) }
+        value.table.map { TableReader($0, prefix: "\(prefix)\(key)[\(index)].", folder: folder, problems) }
       }
     }
 
-    /// Says what was not asked for.
-    func finish() {
+    /// Refuses the keys that were not asked for. Those of the table above it, which is read before, have strayed here.
+    func finish(above: [String] = []) {
       for key in table.keys where !known.contains(key) {
+        if above.contains(key) {
+          let header = prefix.hasPrefix("peer[") ? "[[peer]]" : "[\(prefix.dropLast())]"
+          problems.add(prefix + key, "\"\(key)\" belongs above the first \(header)")
+          continue
+        }
         let hint = Suggestion.closest(to: key, among: known).map { "; did you mean \"\($0)\"?" } ?? ""
         problems.add(prefix + key, "unknown key \"\(key)\"\(hint)")
       }

@@ -8,13 +8,53 @@
   import NIOCore
 
   extension TunnelConfiguration {
+    /// Keys that mean something to the program that runs the tunnel: its key, its store, its cryptography.
+    private static let programKeys = ["private-key-file", "store", "store-key-file", "crypto"]
+
     /// Reads a configuration file's text.
+    ///
+    /// The keys that mean something to the program only, `private-key-file`, `store`, `store-key-file` and `crypto`, are left alone.
     ///
     /// - Parameters:
     ///   - toml: the text.
-    ///   - file: its name, for errors.
+    ///   - file: its path, for errors, and for paths in it, which are relative to its folder.
     /// - Throws: ``TunnelConfigurationError`` with everything that is wrong. No secret is in it.
     public init(toml: String, file: String) throws(TunnelConfigurationError) {
+      self = try Self.read(toml: toml, file: file) { reader in
+        for key in Self.programKeys { _ = reader.string(key) }
+      }.configuration
+    }
+
+    /// Reads a configuration file's text, with keys that mean something to the program.
+    ///
+    /// - Parameters:
+    ///   - toml: the text.
+    ///   - file: its path, for errors, and for paths in it, which are relative to its folder.
+    ///   - program: reads the keys of the program in the table of the whole file.
+    /// - Returns: the configuration, and what `program` returned.
+    package static func read<Program>(
+      toml: String, file: String, _ program: (inout TableReader) -> Program
+    ) throws(TunnelConfigurationError) -> (configuration: TunnelConfiguration, program: Program) {
+      var configuration = TunnelConfiguration()
+      let result = try configuration.read(toml, file, program)
+      return (configuration, result)
+    }
+
+    /// The folder that paths in a file are relative to. What was read from a pipe has none.
+    static func folder(of file: String) -> String {
+      guard !file.hasPrefix("/dev/"), !file.hasPrefix("/proc/"), let slash = file.lastIndex(of: "/") else { return "" }
+      return slash == file.startIndex ? "/" : String(file[..<slash])
+    }
+
+    private mutating func read<Program>(
+      _ toml: String, _ file: String, _ program: (inout TableReader) -> Program
+    ) throws(TunnelConfigurationError) -> Program {
+      let nuls = KeyLines.nuls(in: toml)
+      guard nuls.isEmpty else {
+        // The parser would drop it and what follows in the text, and so name another file or run another command.
+        let message = "there is a NUL character, which no value can have; remove it"
+        throw TunnelConfigurationError(file: file, problems: nuls.map { .init(line: $0, message: message) })
+      }
       let table: TOMLTable
       do {
         table = try TOMLTable(string: toml)
@@ -26,13 +66,13 @@
         )
       }
       let problems = ProblemList(KeyLines(toml))
-      var reader = TableReader(table, prefix: "", problems)
-      self.init()
+      var reader = TableReader(table, prefix: "", folder: Self.folder(of: file), problems)
       readDevice(&reader)
       readSecurity(&reader)
-      if var hooks = reader.table("hooks") { self.hooks = Hooks(&hooks) }
+      let result = program(&reader)
+      if var hooks = reader.table("hooks") { self.hooks = Hooks(&hooks, above: reader.known) }
       for var peer in reader.tables("peer") {
-        if let peer = PeerConfiguration(&peer, flags) { peers.append(peer) }
+        if let peer = PeerConfiguration(&peer, flags, above: reader.known) { peers.append(peer) }
       }
       reader.finish()
       checkTogether(reader)
@@ -40,6 +80,7 @@
         let ordered = problems.problems.sorted { $0.line ?? .max < $1.line ?? .max }
         throw TunnelConfigurationError(file: file, problems: ordered)
       }
+      return result
     }
 
     private mutating func readDevice(_ reader: inout TableReader) {
@@ -53,14 +94,14 @@
       mtu = reader.integer("mtu", in: 576...65_000)
       datagram = reader.integer("datagram", in: 576...65_507)
       if let text = reader.string("listen") {
-        listen = text
-        do { _ = try SocketAddress(hostAndPort: text) } catch { reader.fail("listen", "\(error)") }
+        do throws(EndpointTextError) { listen = try ListenAddress(text) } catch { reader.fail("listen", "\(error)") }
       }
-      routes = reader.bool("routes") ?? routes
+      readRouting(&reader)
       offload = reader.bool("offload") ?? offload
       queueLength = reader.integer("queue-length", in: 1...10_000) ?? queueLength
-      busyPoll = reader.integer("busy-poll", in: 1...1000)
+      busyPoll = reader.integer("busy-poll", in: 1...1000).map { .milliseconds($0) }
       user = reader.string("user")
+      statusGroup = reader.string("status-group")
     }
 
     /// What the system takes as the name of a device, and what is no path.
@@ -72,17 +113,42 @@
         }
     }
 
+    private mutating func readRouting(_ reader: inout TableReader) {
+      let routes = reader.bool("routes")
+      if let text = reader.text("table") {
+        if let table = RoutingTable(text) {
+          self.table = table
+        } else {
+          reader.fail("table", "\"\(text)\" is not auto, main, off or the number of a table")
+        }
+        if routes == false { reader.fail("routes", "goes without table; table = \"off\" makes no routes") }
+      } else if routes == false {
+        table = .off
+      }
+      mark = reader.integer("fwmark", in: 1...Int(UInt32.max)).map { UInt32($0) }
+      if let device = reader.string("bind-device") {
+        bindDevice = device
+        if !(1...15).contains(device.utf8.count) || device.contains("/") {
+          reader.fail("bind-device", "\"\(device)\" is no name of a network device")
+        }
+      }
+      for text in reader.strings("dns") ?? [] {
+        if let address = IPAddress(text) {
+          dns.append(address)
+        } else {
+          reader.fail("dns", "\"\(text)\" is no IP address")
+        }
+      }
+      search = reader.strings("search") ?? []
+      for name in search where !HostAndPort.isName(name) { reader.fail("search", "\"\(name)\" is no name of a domain") }
+    }
+
     private mutating func readSecurity(_ reader: inout TableReader) {
-      privateKeyFile = reader.string("private-key-file") ?? ""
-      if privateKeyFile.isEmpty { reader.fail("private-key-file", "is missing; 'zssp keygen FILE' makes a key") }
-      store = reader.string("store")
-      storeKeyFile = reader.string("store-key-file")
       let modes = [("opportunistic", SecurityFlags.opportunistic), ("persistent", .persistent)]
       flags = reader.choice("mode", modes) ?? flags
       profile = reader.choice("profile", Profile.allCases.map { ($0.rawValue, $0) }) ?? profile
       let policies = [("off", HelloPolicy.allow), ("auto", .automatic()), ("always", .challenge)]
       challenge = reader.choice("challenge", policies) ?? challenge
-      crypto = reader.string("crypto")
       if let count = reader.integer("shards", in: 1...Shard.largestCount) {
         shards = count
         if !Shard(0, of: count).isValid { reader.fail("shards", "must be 1, 2, 4, … \(Shard.largestCount)") }
@@ -124,29 +190,27 @@
   extension TunnelConfiguration {
     /// Endpoints must be of a kind that the socket can send to. Those that are names are looked at when they are looked up.
     private func checkEndpoints(_ reader: TableReader) {
-      // What is wrong by itself was said.
-      guard let local = try? SocketAddress(hostAndPort: listen) else { return }
       for (index, peer) in peers.enumerated() {
-        // Or it is a name.
-        guard let endpoint = peer.endpoint, let address = try? SocketAddress(hostAndPort: endpoint) else { continue }
-        guard !local.reaches(address) else { continue }
-        let kind = address.protocol == .inet6 ? "IPv6" : "IPv4"
-        reader.fail(
-          "peer", at: index, value: "endpoint",
-          "\(endpoint) is of \(kind), which cannot be reached with listen = \"\(listen)\"; \"[::]:\(local.port ?? 0)\" is for both kinds"
-        )
+        // Names are looked at when they are looked up.
+        for address in peer.endpoints.compactMap(\.address) where !listen.reaches(address) {
+          let kind = address.protocol == .inet6 ? "IPv6" : "IPv4"
+          reader.fail(
+            "peer", at: index, value: reader.hasLine("peer", at: index, "endpoint") ? "endpoint" : "endpoints",
+            "\(address.text) is of \(kind), which cannot be reached with listen = \"\(listen)\"; \":\(listen.port)\" is for both kinds"
+          )
+        }
       }
     }
   }
 
   extension TunnelConfiguration.Hooks {
-    fileprivate init(_ reader: inout TableReader) {
+    fileprivate init(_ reader: inout TableReader, above: [String]) {
       self.init()
       preUp = reader.strings("pre-up") ?? []
       postUp = reader.strings("post-up") ?? []
       preDown = reader.strings("pre-down") ?? []
       postDown = reader.strings("post-down") ?? []
-      reader.finish()
+      reader.finish(above: above)
     }
   }
 
@@ -154,28 +218,47 @@
     /// The longest identity in bytes (section 6).
     private static let identityLimit = 4096
 
-    fileprivate init?(_ reader: inout TableReader, _ flags: SecurityFlags) {
+    fileprivate init?(_ reader: inout TableReader, _ flags: SecurityFlags, above: [String]) {
       let name = reader.string("name")
       let key = Self.key(&reader)
-      let endpoint = reader.string("endpoint")
-      if let endpoint, !Self.isEndpoint(endpoint) {
-        reader.fail(
-          "endpoint", "\"\(endpoint)\" is not like vpn.example.org:4500, 192.0.2.1:4500 or [2001:db8::1]:4500")
-      }
+      let endpoints = Self.endpoints(&reader)
       let allowedIPs = reader.prefixes("allowed-ips", isExact: true)
       let identity = reader.string("identity") ?? ""
       if identity.utf8.count > Self.identityLimit {
         reader.fail("identity", "is longer than \(Self.identityLimit) bytes")
       }
-      let keepalive = reader.integer("keepalive", in: 1...65_535)
+      let keepalive = reader.integer("keepalive", in: 0...65_535) ?? 0
       let mtu = reader.integer("mtu", in: 576...65_000)
-      let password = reader.string("one-time-password-file")
+      let password = reader.path("one-time-password-file")
       let own = Self.flags(&reader, flags)
-      reader.finish()
+      reader.finish(above: above)
       guard let key else { return nil }
       self.init(publicKey: key)
-      (self.name, self.endpoint, self.allowedIPs, self.identity) = (name, endpoint, allowedIPs, identity)
-      (self.keepalive, self.mtu, self.flags, oneTimePasswordFile) = (keepalive, mtu, own, password)
+      self.name = name
+      self.endpoints = endpoints
+      self.allowedIPs = allowedIPs
+      self.identity = identity
+      self.keepalive = keepalive == 0 ? nil : .seconds(keepalive)
+      self.mtu = mtu
+      self.flags = own
+      oneTimePasswordFile = password
+    }
+
+    private static func endpoints(_ reader: inout TableReader) -> [PeerEndpoint] {
+      let one = reader.string("endpoint")
+      let several = reader.strings("endpoints")
+      if one != nil, several != nil { reader.fail("endpoints", "goes without endpoint; put all of them here") }
+      let key = one == nil ? "endpoints" : "endpoint"
+      var found: [PeerEndpoint] = []
+      for text in one.map({ [$0] }) ?? several ?? [] {
+        do throws(EndpointTextError) {
+          let endpoint = try PeerEndpoint(text)
+          if !found.contains(endpoint) { found.append(endpoint) }
+        } catch {
+          reader.fail(key, "\(error)")
+        }
+      }
+      return found
     }
 
     private static func key(_ reader: inout TableReader) -> PublicKey? {
@@ -200,15 +283,6 @@
         if isOn { own.insert(flag) } else { own.remove(flag) }
       }
       return isOwn ? own : nil
-    }
-
-    /// Whether a text names a host and a port. Whether there is such a host is found out when it is needed.
-    public static func isEndpoint(_ text: String) -> Bool {
-      // What is no address may be a name.
-      if let address = try? SocketAddress(hostAndPort: text) { return address.port != 0 }
-      let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-      guard parts.count == 2, let port = UInt16(parts[1]), port != 0, !parts[0].isEmpty else { return false }
-      return parts[0].allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == ".") }
     }
   }
 #endif

@@ -11,37 +11,40 @@ public struct TunnelConfiguration: Sendable {
   public var mtu: Int?
   /// The largest datagram of ZSSP in bytes; nil for what the tunnel's MTU needs.
   public var datagram: Int?
-  /// Where to listen: an address and a port. With port 0 the system chooses one.
-  public var listen = "0.0.0.0:0"
-  /// The file with the private key.
-  public var privateKeyFile = ""
-  /// Where ratchets are kept, as `--store` of other commands has it; nil for memory.
-  public var store: String?
-  /// The file with the key of an encrypted store.
-  public var storeKeyFile: String?
+  /// The place to listen on. Both families and any port by default.
+  public var listen = ListenAddress.any(port: 0)
   /// What a lost ratchet means.
   public var flags = SecurityFlags.opportunistic
   /// The variant of the protocol; both ends must have the same.
   public var profile = Profile.kyber1024
   /// What Hellos must bring.
   public var challenge = HelloPolicy.automatic()
-  /// The name of the crypto provider; nil for the fastest.
-  public var crypto: String?
   /// How many event loops sessions are spread over: 1, 2, 4, … 256.
   public var shards = 1
   /// The age at which keys are replaced; nil for the protocol's default.
   public var rekeyAfter: Duration?
-  /// Whether routes to the peers' allowed IPs are made.
-  public var routes = true
+  /// The routing table that the routes to the peers' allowed IPs go to.
+  public var table = RoutingTable.auto
+  /// The mark of the tunnel's datagrams (SO_MARK), 1 to 2^32 - 1; nil for one that ``table`` needs, or none.
+  public var mark: UInt32?
+  /// The network device that the tunnel's datagrams leave and come by; nil for any.
+  public var bindDevice: String?
+  /// The servers that names are looked up with while the tunnel is up; none for the system's own.
+  public var dns: [IPAddress] = []
+  /// The domains that are searched, and looked up with ``dns``.
+  public var search: [String] = []
   /// Whether super-packets are exchanged with the system.
   public var offload = true
   /// Packets that the system keeps for the device while we are busy. More are dropped.
   public var queueLength = 2000
-  /// For how many milliseconds after traffic the event loops look for more instead of sleeping, which shortens delays and costs
-  /// processor time; nil for never. It holds for the whole process.
-  public var busyPoll: Int?
+  /// For how long after traffic the event loops look for more instead of sleeping, which shortens delays and costs processor time; nil
+  /// for never. The tunnel does not apply it: the program does, with `SystemEventLoopGroup.busyPolling`, because it holds for the
+  /// whole process.
+  public var busyPoll: Duration?
   /// The user to become when everything is set up; nil to stay.
   public var user: String?
+  /// The group whose members may ask for the status; nil for the tunnel's user alone.
+  public var statusGroup: String?
   /// Commands at the turns of the tunnel's life.
   public var hooks = Hooks()
   /// Those on the other ends.
@@ -65,7 +68,7 @@ public struct TunnelConfiguration: Sendable {
   /// Whether IPv6 goes through the tunnel.
   var carriesV6: Bool { (addresses + peers.flatMap(\.allowedIPs)).contains { $0.address.family == .v6 } }
 
-  /// The defaults, which are not enough: there is no private key, and no peer.
+  /// The defaults: no peers, and no addresses.
   public init() {}
 }
 
@@ -75,14 +78,14 @@ public struct PeerConfiguration: Sendable, Equatable {
   public var name: String?
   /// The peer's static key.
   public var publicKey: PublicKey
-  /// Where the peer listens, `HOST:PORT`; nil if only the peer opens sessions.
-  public var endpoint: String?
+  /// The places where the peer may listen, of which one is tried at each attempt; none if only the peer opens sessions.
+  public var endpoints: [PeerEndpoint] = []
   /// The addresses behind the peer: packets to them go there, and packets from there come from them.
   public var allowedIPs: [IPPrefix] = []
   /// What to say of ourselves when opening a session, 0…4096 bytes.
   public var identity = ""
-  /// After how many seconds of silence to send something, so that devices on the way keep the way open; nil for never.
-  public var keepalive: Int?
+  /// After how long a silence to send something, so that devices on the way keep the way open; nil for never.
+  public var keepalive: Duration?
   /// Flags of sessions with this peer; nil for those of the file.
   public var flags: SecurityFlags?
   /// The largest packet for this peer in bytes; nil for the device's MTU.

@@ -40,7 +40,7 @@ enum ControlSocket {
   }
 }
 
-/// The side of those who ask.
+/// The side that asks.
 public enum ControlClient {
   /// Asks a running tunnel, and waits for the answer.
   ///
@@ -49,13 +49,25 @@ public enum ControlClient {
   ///   - interface: the name of its device.
   /// - Throws: ``TunnelError/notRunning(interface:reason:)`` or ``TunnelError/refused(_:)``.
   public static func ask(_ request: ControlRequest, of interface: String) throws(TunnelError) -> ControlResponse {
-    let descriptor = czssp_control_connect(RunFolder(interface: interface).control)
-    guard descriptor >= 0 else {
-      throw .notRunning(interface: interface, reason: String(cString: strerror(-descriptor)))
-    }
+    let descriptor = connect(to: interface, forStatus: request == .show)
+    guard descriptor >= 0 else { throw .notRunning(interface: interface, reason: reason(-descriptor)) }
     defer { close(descriptor) }
     try ControlSocket.write(request, to: descriptor)
     return try ControlSocket.read(ControlResponse.self, from: descriptor)
+  }
+
+  /// Connects to the socket for everything, or, if that is not allowed and enough, to the one for the status.
+  private static func connect(to interface: String, forStatus: Bool) -> CInt {
+    let folder = RunFolder(interface: interface)
+    let descriptor = czssp_control_connect(folder.control)
+    guard descriptor == -EACCES, forStatus else { return descriptor }
+    let status = czssp_control_connect(folder.status)
+    return status == -ENOENT ? descriptor : status
+  }
+
+  private static func reason(_ error: CInt) -> String {
+    let text = String(cString: strerror(error))
+    return error == EACCES ? "\(text); ask as root, or as a member of the status-group" : text
   }
 
   /// The names of tunnels that can be asked. A socket that a killed process left is none.
@@ -65,37 +77,44 @@ public enum ControlClient {
     return names.filter(isRunning).sorted()
   }
 
-  /// Whether somebody would answer.
+  /// Whether a request would be answered.
   public static func isRunning(_ interface: String) -> Bool {
-    let descriptor = czssp_control_connect(RunFolder(interface: interface).control)
+    let descriptor = connect(to: interface, forStatus: true)
     guard descriptor >= 0 else { return false }
     close(descriptor)
     return true
   }
 }
 
-/// The side of the tunnel: one thread, and one client at a time.
+/// The side of the tunnel: a thread that accepts clients, and one for each client, so that one that says nothing delays no other.
 final class ControlServer: Sendable {
+  /// How many clients are served at once. When there is one more, the one that has been silent longest has to go.
+  static let limit = 32
+
   private let descriptor: CInt
   private let answer: @Sendable (ControlRequest) async -> ControlResponse
   private let answered: @Sendable (ControlRequest) -> Void
   private let isStopped = Atomic(false)
+  /// Clients whose requests have not come yet, the oldest first; and how many there are of all kinds.
+  private let clients = Mutex<(silent: [CInt], count: Int)>(([], 0))
 
-  /// Listens on a socket that only its owner can use.
+  /// Listens on a socket that only its owner, and perhaps a group, can use.
   ///
   /// - Parameters:
   ///   - path: where the socket is made.
+  ///   - group: the number of the group; nil for none.
   ///   - answer: finds the answer.
   ///   - answered: is called when it was written.
   init(
-    path: String, _ answer: @escaping @Sendable (ControlRequest) async -> ControlResponse,
+    path: String, group: UInt32?, _ answer: @escaping @Sendable (ControlRequest) async -> ControlResponse,
     answered: @escaping @Sendable (ControlRequest) -> Void
   ) throws(TunnelError) {
-    descriptor = czssp_control_listen(path)
+    descriptor = czssp_control_listen(path, group.map { Int64($0) } ?? -1)
     guard descriptor >= 0 else {
       throw .setUp(step: "cannot listen on \(path)", reason: String(cString: strerror(-descriptor)))
     }
-    (self.answer, self.answered) = (answer, answered)
+    self.answer = answer
+    self.answered = answered
     let thread = Thread { [self] in serve() }
     thread.name = "zssp-control"
     thread.start()
@@ -104,7 +123,7 @@ final class ControlServer: Sendable {
   // While anybody has this, the number is nobody else's.
   deinit { close(descriptor) }
 
-  /// Ends it. Nobody is listened to any more.
+  /// Ends it. No client is accepted any more.
   func stop() {
     isStopped.store(true, ordering: .relaxed)
     shutdown(descriptor, CInt(SHUT_RDWR))
@@ -118,19 +137,48 @@ final class ControlServer: Sendable {
         Thread.sleep(forTimeInterval: 0.1)
         continue
       }
-      serve(client)
-      close(client)
+      guard begin(client) else {
+        close(client)
+        continue
+      }
+      let thread = Thread { [self] in
+        serve(client)
+        clients.withLock { clients in
+          clients.silent.removeAll { $0 == client }
+          clients.count -= 1
+          // Under the lock: the number may be another client's as soon as it is closed.
+          close(client)
+        }
+      }
+      thread.name = "zssp-client"
+      thread.start()
+    }
+  }
+
+  /// Makes room for a client. Returns whether there is any.
+  private func begin(_ client: CInt) -> Bool {
+    clients.withLock { clients in
+      if clients.count >= Self.limit {
+        guard let oldest = clients.silent.first else { return false }
+        clients.silent.removeFirst()
+        // Its thread ends with that, a moment later.
+        shutdown(oldest, CInt(SHUT_RDWR))
+      }
+      clients.silent.append(client)
+      clients.count += 1
+      return true
     }
   }
 
   private func serve(_ client: CInt) {
     do throws(TunnelError) {
       let request = try ControlSocket.read(ControlRequest.self, from: client)
-      // Who asked may have left; what was asked for holds.
+      clients.withLock { clients in clients.silent.removeAll { $0 == client } }
+      // The client may have left; what was asked for holds.
       defer { answered(request) }
       try ControlSocket.write(wait(for: request), to: client)
     } catch {
-      // Whoever asked has left, or asked for something that there is not, and learns it if still there. If not, nobody can be told.
+      // The client has left, or asked for something that there is not, and learns it if still there. If not, nobody can be told.
       try? ControlSocket.write(ControlResponse.refused("\(error)"), to: client)
     }
   }

@@ -1,7 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How a tunnel stands, as `zssp tunnel show --json` prints it.
+/// The status of a tunnel, as `zssp tunnel show --json` prints it.
 public struct TunnelReport: Codable, Sendable, Equatable {
+  /// Whether a peer is there, as far as this side can know.
+  public enum PeerState: String, Codable, Sendable {
+    /// There is a session, and the peer answers.
+    case up
+    /// A session is being opened.
+    case opening
+    /// There is a session, and the peer does not answer any more.
+    case silent
+    /// The peer could not be reached; it is tried again.
+    case unreachable
+    /// There is no session, and none is wanted now.
+    case idle
+  }
+
   /// One peer.
   public struct Peer: Codable, Sendable, Equatable {
     /// What people call the peer.
@@ -12,8 +26,10 @@ public struct TunnelReport: Codable, Sendable, Equatable {
     public var endpoint: String?
     /// The addresses behind it.
     public var allowedIPs: [String]
-    /// `up`, `opening` or `down`.
-    public var state: String
+    /// Whether the peer is there.
+    public var state: PeerState
+    /// Why the peer is unreachable.
+    public var reason: String?
     /// Seconds since the last handshake or re-key.
     public var lastHandshakeSeconds: Double?
     /// Seconds since something came.
@@ -59,14 +75,20 @@ public struct TunnelReport: Codable, Sendable, Equatable {
 
 /// What is asked of a running tunnel: one line of JSON each way.
 public enum ControlRequest: Codable, Sendable, Equatable {
-  /// How does it stand?
+  /// The status.
   case show
   /// Adds a peer, or replaces what was set of it.
   case setPeer(PeerChange)
-  /// Removes a peer, by its public key in base64.
+  /// Removes a peer, by its public key or its name.
   case removePeer(publicKey: String)
+  /// Erases the ratchet of a peer, by its public key or its name.
+  case forgetPeer(String)
+  /// Replaces the ratchet of a peer, by its public key or its name, by that of a one-time password.
+  case enrollPeer(String, password: String)
   /// Replaces the keys of sessions, of one peer or of all.
   case rekey(publicKey: String?)
+  /// Applies the changes of the configuration file.
+  case reload
   /// Ends the tunnel.
   case down
 
@@ -82,6 +104,8 @@ public enum ControlRequest: Codable, Sendable, Equatable {
     public var allowedIPs: [String]?
     /// After how many seconds of silence to send something; 0 for never.
     public var keepalive: Int?
+    /// Whether there must not be such a peer yet.
+    public var isNew: Bool?
 
     /// A change of nothing.
     public init(publicKey: String) { self.publicKey = publicKey }
@@ -90,7 +114,7 @@ public enum ControlRequest: Codable, Sendable, Equatable {
 
 /// What comes of it.
 public enum ControlResponse: Codable, Sendable, Equatable {
-  /// How it stands.
+  /// The status.
   case report(TunnelReport)
   /// It is done.
   case done(String)

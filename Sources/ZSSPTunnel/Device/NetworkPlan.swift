@@ -59,21 +59,16 @@ struct NetworkPlan {
   var splitsPackets: Bool { mtu + Self.messageOverhead > datagram }
 
   /// Lines for `ip` that make a device ready.
-  func deviceLines(_ configuration: TunnelConfiguration, device: String) -> [String] {
+  func deviceLines(_ configuration: TunnelConfiguration, _ routing: RoutingPlan) -> [String] {
+    let device = routing.device
     var lines = configuration.addresses.map { "address add \($0) dev \(device)" }
     lines.append("link set dev \(device) mtu \(mtu) txqueuelen \(configuration.queueLength)")
     lines.append("link set dev \(device) up")
-    guard configuration.routes else { return lines }
-    return lines + Self.routes(configuration.peers.flatMap(\.allowedIPs), configuration.addresses, device: device)
+    // A route that exists already is not ours, and stays: `ip` refuses.
+    return lines + routing.routes(configuration).map { $0.line("add", device: device) }
   }
 
-  /// Lines for `ip` that make routes, each once. Networks that the device's addresses are in have theirs. A route that is there already is
-  /// somebody else's, and stays: `ip` refuses.
-  static func routes(_ prefixes: [IPPrefix], _ addresses: [IPPrefix], device: String) -> [String] {
-    routed(prefixes, addresses).map { "route add \($0) dev \(device)" }
-  }
-
-  /// The prefixes that need routes, each once.
+  /// The prefixes that need routes in the main table, each once, a default route as its halves.
   static func routed(_ prefixes: [IPPrefix], _ addresses: [IPPrefix]) -> [IPPrefix] {
     var known: Set<IPPrefix> = []
     return prefixes.filter { prefix in
@@ -95,21 +90,21 @@ struct NetworkPlan {
   /// has made one.
   static func routeAround(
     _ address: IPAddress, _ configuration: TunnelConfiguration
-  ) throws(TunnelError) -> RouteAround? {
-    guard configuration.routes, isCovered(address, configuration) else { return nil }
+  ) throws(TunnelError) -> EndpointRoute? {
+    guard isCovered(address, configuration) else { return nil }
     let step = "cannot find the way to \(address)"
     let family = address.family == .v4 ? "-4" : "-6"
     let own = ["route", "show", "exact", "\(address)/\(address.family.width)"]
     let existing = try SystemCommand.ip([family] + own, step: step)
     guard existing.exitCode != 0 || existing.output.allSatisfy(\.isWhitespace) else { return nil }
     let result = try SystemCommand.ip([family, "route", "get", "\(address)"], step: step)
-    guard result.exitCode == 0 else { throw .setUp(step: step, reason: result.errors) }
-    return RouteAround(to: address, output: result.output)
+    guard result.exitCode == 0 else { throw .setUp(step: step, reason: result.reason) }
+    return EndpointRoute(to: address, output: result.output)
   }
 
-  /// Whether packets to a peer's own address would go through the tunnel.
+  /// Whether the tunnel's own datagrams to an address would go through the tunnel.
   static func isCovered(_ address: IPAddress, _ configuration: TunnelConfiguration) -> Bool {
-    configuration.peers.flatMap(\.allowedIPs).contains { $0.contains(address) }
+    configuration.peers.flatMap(\.allowedIPs).contains { configuration.table.covers($0) && $0.contains(address) }
   }
 }
 

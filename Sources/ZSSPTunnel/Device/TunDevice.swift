@@ -18,13 +18,23 @@ final class TunDevice: Sendable {
     let error = czssp_tun_open(name, offload, &tun)
     guard error != -EBUSY, error != -EEXIST else { throw .inUse(interface: name) }
     guard error == 0 else {
-      let hint = error == -EPERM ? " (root or CAP_NET_ADMIN is needed)" : ""
-      throw .setUp(step: "cannot make the network device \(name)", reason: String(cString: strerror(-error)) + hint)
+      throw .setUp(step: "cannot make the network device \(name)", reason: Self.reason(-error))
     }
     descriptor = tun.descriptor
     segmentsTCP = tun.segments_tcp
     segmentsUDP = tun.segments_udp
     self.name = withUnsafeBytes(of: tun.name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+  }
+
+  private static func reason(_ error: CInt) -> String {
+    let text = String(cString: strerror(error))
+    switch error {
+    case ENOENT, ENXIO, ENODEV:
+      return "/dev/net/tun: \(text); 'modprobe tun' loads the driver, and a container needs --device /dev/net/tun"
+    case EPERM, EACCES:
+      return "\(text); root or CAP_NET_ADMIN is needed, in a container --cap-add NET_ADMIN --device /dev/net/tun"
+    default: return text
+    }
   }
 
   /// A device that is open already. The descriptor is closed with it.
@@ -34,6 +44,14 @@ final class TunDevice: Sendable {
   }
 
   deinit { close(descriptor) }
+
+  /// Whether the system has no IPv6 for this device.
+  var isIPv6Off: Bool {
+    let path = "/proc/sys/net/ipv6/conf/\(name)/disable_ipv6"
+    // A system without IPv6 has no such file.
+    guard let value = try? String(contentsOfFile: path, encoding: .utf8) else { return true }
+    return value.hasPrefix("1")
+  }
 
   /// Packets that the system dropped because they were not read in time.
   var dropped: UInt64 { czssp_tun_dropped(name) }

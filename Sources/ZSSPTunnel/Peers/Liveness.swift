@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
+import ZSSP
 
-/// Whether a peer is still there. The protocol has no message for the end of a session, so that a peer which was started again, and knows
+/// Whether a peer is still there. The protocol has no message for the end of a session, so a peer that was started again, and knows
 /// nothing of it, is silent. A peer that gets packets and sends none is asked, and one that does not answer is given a new session.
 ///
-/// An idle tunnel is silent: nobody is asked who was sent nothing. What keeps a way open counts as sent.
+/// An idle tunnel is silent: a peer that was sent nothing is not asked. A keepalive counts as sent.
 struct Liveness {
-  /// Packets without an answer for so long make a question…
-  static let questionAfter = TunnelClock.second
-  /// …and for so long, another session.
-  static let deadAfter = 5 * TunnelClock.second
+  /// How long packets go unanswered before the peer is asked.
+  static let questionAfter = Duration.seconds(1)
+  /// How long packets go unanswered before another session is opened.
+  static let deadAfter = Duration.seconds(5)
   /// How old the measured latency may be while there is traffic.
-  static let measureAfter = 10 * TunnelClock.second
+  static let measureAfter = Duration.seconds(10)
 
   /// What is to be done now.
   enum Action: Equatable {
@@ -20,36 +21,41 @@ struct Liveness {
     case newSession
   }
 
-  /// When the last message was sent; 0 for never.
-  private(set) var lastSent: Int64 = 0
-  /// When the first packet was sent since something came last; 0 if there was none.
-  private(set) var unansweredSince: Int64 = 0
-  private var lastQuestion: Int64 = 0
+  /// When the last message was sent; nil for never.
+  private(set) var lastSent: Instant?
+  /// When the first packet was sent since something came last; nil if none was.
+  private(set) var unansweredSince: Instant?
+  private var lastQuestion: Instant?
 
-  /// Packets are sent.
-  mutating func sent(at now: Int64) {
+  /// Records that packets are sent.
+  mutating func sent(at now: Instant) {
     lastSent = now
-    if unansweredSince == 0 { unansweredSince = now }
+    if unansweredSince == nil { unansweredSince = now }
   }
 
-  /// Whether somebody waits for the peer in vain.
-  func isSilent(lastReceived: Int64) -> Bool { unansweredSince != 0 && lastReceived < unansweredSince }
+  /// Returns whether packets for the peer go unanswered.
+  func isSilent(lastReceived: Instant?) -> Bool {
+    unansweredSince.map { !Self.isAnswered($0, by: lastReceived) } ?? false
+  }
 
-  /// There is a new session.
-  mutating func restart() { (unansweredSince, lastQuestion) = (0, 0) }
+  /// Begins with a new session.
+  mutating func restart() {
+    unansweredSince = nil
+    lastQuestion = nil
+  }
 
-  /// To be called once a second.
-  mutating func check(at now: Int64, lastReceived: Int64, keepalive: Int?) -> Action {
-    if unansweredSince != 0, lastReceived >= unansweredSince {
-      unansweredSince = 0
-      if now - lastQuestion >= Self.measureAfter { return ask(now) }
+  /// Returns what to do. To be called once a second.
+  mutating func check(at now: Instant, lastReceived: Instant?, keepalive: Duration?) -> Action {
+    if let since = unansweredSince, Self.isAnswered(since, by: lastReceived) {
+      unansweredSince = nil
+      if Self.isDue(lastQuestion, after: Self.measureAfter, at: now) { return ask(now) }
     }
-    if unansweredSince != 0 {
-      let silence = now - unansweredSince
+    if let unansweredSince {
+      let silence = unansweredSince.duration(to: now)
       if silence >= Self.deadAfter { return .newSession }
       if silence >= Self.questionAfter { return ask(now) }
     }
-    if let keepalive, now - lastSent >= Int64(keepalive) * TunnelClock.second {
+    if let keepalive, Self.isDue(lastSent, after: keepalive, at: now) {
       // A peer that was started again knows nothing of the session, and is found out by its silence.
       sent(at: now)
       return .keepalive
@@ -57,8 +63,23 @@ struct Liveness {
     return .nothing
   }
 
-  private mutating func ask(_ now: Int64) -> Action {
-    (lastQuestion, lastSent) = (now, now)
+  /// Records a question that is asked out of turn, because somebody wants to know whether the peer is there.
+  mutating func probed(at now: Instant) {
+    lastQuestion = now
+    sent(at: now)
+  }
+
+  private mutating func ask(_ now: Instant) -> Action {
+    lastQuestion = now
+    lastSent = now
     return .question
+  }
+
+  private static func isAnswered(_ since: Instant, by lastReceived: Instant?) -> Bool {
+    lastReceived.map { $0 >= since } ?? false
+  }
+
+  private static func isDue(_ last: Instant?, after pause: Duration, at now: Instant) -> Bool {
+    last.map { $0.duration(to: now) >= pause } ?? true
   }
 }

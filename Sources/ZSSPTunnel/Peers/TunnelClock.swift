@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
+import ZSSP
 
-/// The clock of timers, in nanoseconds.
+/// The clock of the tunnel, which the timers of event loops use too.
 enum TunnelClock {
-  static var now: Int64 { Int64(clamping: NIODeadline.now().uptimeNanoseconds) }
-  static let second: Int64 = 1_000_000_000
+  static var now: Instant { Instant(nanoseconds: Int64(clamping: NIODeadline.now().uptimeNanoseconds)) }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
+import ZSSP
 
 /// Why a packet of the tunnel did not go on.
 public enum TunnelDropReason: String, Sendable, CaseIterable {
@@ -65,24 +66,39 @@ final class PeerGauges: Sendable {
   let bytesSent = Atomic<UInt64>(0)
   let packetsReceived = Atomic<UInt64>(0)
   let bytesReceived = Atomic<UInt64>(0)
-  /// When something came last, in nanoseconds of the clock of timers; 0 for never.
-  let lastReceived = Atomic<Int64>(0)
-  /// How long a question and its answer took last, in nanoseconds; 0 for never.
-  let roundTrip = Atomic<Int64>(0)
+  /// Nanoseconds of the tunnel's clock; 0 for never.
+  private let received = Atomic<Int64>(0)
+  /// Nanoseconds; 0 for never.
+  private let measured = Atomic<Int64>(0)
   /// The moment that stands in the last question; 0 if it was answered.
   private let question = Atomic<Int64>(0)
 
-  /// A question is asked. Its number is the moment.
-  func asked(at now: Int64) -> UInt64 {
-    question.store(now, ordering: .relaxed)
-    return UInt64(bitPattern: now)
+  /// When something came last; nil for never.
+  var lastReceived: Instant? {
+    let nanoseconds = received.load(ordering: .relaxed)
+    return nanoseconds == 0 ? nil : Instant(nanoseconds: nanoseconds)
   }
 
-  /// An answer came. The peer chooses its number, so that only that of the last question is looked at, and once.
-  func answered(_ number: UInt64, at now: Int64) {
+  /// How long the last question and its answer took; nil for never.
+  var roundTrip: Duration? {
+    let nanoseconds = measured.load(ordering: .relaxed)
+    return nanoseconds == 0 ? nil : .nanoseconds(nanoseconds)
+  }
+
+  /// Records that something came.
+  func recordReceived(at now: Instant) { received.store(now.nanoseconds, ordering: .relaxed) }
+
+  /// Records a question. Returns its number, which is the moment.
+  func asked(at now: Instant) -> UInt64 {
+    question.store(now.nanoseconds, ordering: .relaxed)
+    return UInt64(bitPattern: now.nanoseconds)
+  }
+
+  /// Records an answer. The peer chooses its number, so only that of the last question is looked at, and once.
+  func answered(_ number: UInt64, at now: Instant) {
     let asked = Int64(bitPattern: number)
     guard asked > 0, question.compareExchange(expected: asked, desired: 0, ordering: .relaxed).exchanged else { return }
-    let (duration, overflows) = now.subtractingReportingOverflow(asked)
-    if !overflows, duration > 0 { roundTrip.store(duration, ordering: .relaxed) }
+    let (duration, overflows) = now.nanoseconds.subtractingReportingOverflow(asked)
+    if !overflows, duration > 0 { measured.store(duration, ordering: .relaxed) }
   }
 }

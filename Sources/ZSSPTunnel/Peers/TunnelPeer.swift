@@ -8,31 +8,63 @@
   /// What the tunnel's event loop knows of a peer.
   final class TunnelPeer {
     let id: Int
-    var configuration: PeerConfiguration
+    /// As the registry has it. Only ``TunnelLoop/adopt(_:)`` sets it.
+    private(set) var configuration: PeerConfiguration
     let gauges: PeerGauges
     /// The session that packets go to; nil while there is none.
     var session: Session?
     /// Packets that wait for it.
     var waiting = PacketQueue()
-    /// Whether somebody is opening a session.
+    /// Whether a session is being opened.
     var isDialing = false
-    /// When there was a packet for it last; 0 for never.
-    var lastDemand: Int64 = 0
+    /// When sessions are opened that nobody answers.
+    var backoff = Backoff()
+    /// Why the last attempt to open a session failed; nil since there was a session.
+    var failure: DialFailure?
+    /// The kinds of failure that were said since there was a session.
+    var saidFailures: Set<DialFailure.Kind> = []
+    /// When there was a packet for it last; nil for never.
+    private(set) var lastDemand: Instant?
     /// Where the peer was last.
     var address: Address?
     /// When the last handshake or re-key was done.
-    var lastHandshake: Int64?
+    var lastHandshake: Instant?
     var chainLength: UInt64 = 0
     /// The state of whether the peer answers.
     var liveness = Liveness()
 
     init(id: Int, _ configuration: PeerConfiguration) {
-      (self.id, self.configuration) = (id, configuration)
+      self.id = id
+      self.configuration = configuration
       gauges = PeerGauges()
     }
 
+    /// How long after the last packet for a peer a session is still wanted.
+    private static let interest = Duration.seconds(60)
+
+    /// Whether this side can look for the peer.
+    var canBeReached: Bool { !configuration.endpoints.isEmpty || address != nil }
+
+    /// Whether packets for the session go unanswered.
+    var isSilent: Bool { liveness.isSilent(lastReceived: gauges.lastReceived) }
+
+    /// Whether there was a packet for the peer a short time ago.
+    func isInDemand(at now: Instant) -> Bool { lastDemand.map { $0.duration(to: now) < Self.interest } ?? false }
+
+    /// Uses another configuration. Another place to look for the peer is tried at once.
+    func adopt(_ configuration: PeerConfiguration) {
+      if configuration.endpoints != self.configuration.endpoints { backoff.restart() }
+      self.configuration = configuration
+    }
+
+    /// Records that there is a packet for the peer. After a time without any, the peer is looked for at once.
+    func demanded(at now: Instant) {
+      if !isInDemand(at: now), configuration.keepalive == nil { backoff.restart() }
+      lastDemand = now
+    }
+
     /// Counts what is about to go to the peer.
-    func noteSent(packets: Int, bytes: Int, at now: Int64) {
+    func recordSent(packets: Int, bytes: Int, at now: Instant) {
       gauges.packetsSent.add(UInt64(packets), ordering: .relaxed)
       gauges.bytesSent.add(UInt64(bytes), ordering: .relaxed)
       lastDemand = now

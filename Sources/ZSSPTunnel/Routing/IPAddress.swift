@@ -88,7 +88,10 @@ public struct IPPrefix: Hashable, Sendable {
       self.init(address, length: address.family.width)
       return
     }
-    guard parts[1].allSatisfy({ $0.isASCII && $0.isNumber }), let length = Int(parts[1]) else { return nil }
+    // A zero in front may stand for another base.
+    guard parts[1].allSatisfy({ $0.isASCII && $0.isNumber }), parts[1] == "0" || parts[1].first != "0",
+      let length = Int(parts[1])
+    else { return nil }
     self.init(address, length: length)
   }
 

@@ -5,28 +5,28 @@
   import ZSSP
   import ZSSPNIO
 
-  /// Packets that are not sealed as soon as they are read: nobody has a session for them yet, or another event loop has it.
+  /// Packets that are not sealed as soon as they are read: there is no session for them yet, or another event loop has it.
   extension TunnelLoop {
     /// Keeps a packet, with its header in front, until there is a session.
-    func hold(_ packet: [UInt8], for peer: TunnelPeer, at now: Int64) {
-      peer.lastDemand = now
-      guard peer.configuration.endpoint != nil || peer.address != nil || peer.isDialing else {
+    func hold(_ packet: [UInt8], for peer: TunnelPeer, at now: Instant) {
+      peer.demanded(at: now)
+      guard peer.canBeReached || peer.isDialing else {
         return drops.count(.noEndpoint, SegmentSplitter.measure(packet.rawBytes).packets)
       }
       let dropped = peer.waiting.append(packet)
       if dropped > 0 { drops.count(.queueFull, dropped) }
-      dial(peer)
+      dial(peer, at: now)
     }
 
-    /// Has a session opened unless somebody is at it.
-    func dial(_ peer: TunnelPeer) {
-      guard !peer.isDialing else { return }
+    /// Has a session opened, unless one is being opened, or the last attempt has just failed.
+    func dial(_ peer: TunnelPeer, at now: Instant) {
+      guard !peer.isDialing, peer.backoff.isDue(at: now) else { return }
       peer.isDialing = true
       wanted.yield(peer.id)
     }
 
     /// Sends packets that were kept with their headers, on whatever event loop the session has.
-    func send(_ packets: [[UInt8]], to peer: TunnelPeer, _ session: Session, at now: Int64) {
+    func send(_ packets: [[UInt8]], to peer: TunnelPeer, _ session: Session, at now: Instant) {
       var (count, bytes) = (0, 0)
       for packet in packets {
         let size = SegmentSplitter.measure(packet.rawBytes)
@@ -46,7 +46,7 @@
           throw error
         }
       }
-      if isQueued { peer.noteSent(packets: count, bytes: bytes, at: now) } else { drops.count(.unsent, count) }
+      if isQueued { peer.recordSent(packets: count, bytes: bytes, at: now) } else { drops.count(.unsent, count) }
     }
 
     private static func append(

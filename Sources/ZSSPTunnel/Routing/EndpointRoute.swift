@@ -2,7 +2,7 @@
 
 /// A route to a peer's own address that goes around the tunnel. It is kept as what it is, not as a command, so that whoever reads it runs
 /// nothing else.
-struct RouteAround: Equatable, CustomStringConvertible {
+struct EndpointRoute: Equatable, CustomStringConvertible {
   let host: IPAddress
   let gateway: IPAddress?
   let device: String?
@@ -24,19 +24,19 @@ struct RouteAround: Equatable, CustomStringConvertible {
   enum Found: Equatable {
     /// Somebody has made a route to this very address.
     case isThere
-    case way(RouteAround)
+    case way(EndpointRoute)
     case nowhere
   }
 
   /// The best way among lines of `ip -oneline route show match` that does not lead to the tunnel's device: that of the longest prefix and the
   /// smallest metric. The tunnel's routes are there already, so that the system cannot be asked for the way.
   static func find(to host: IPAddress, in output: String, avoiding device: String) -> Found {
-    var best: (length: Int, metric: Int, route: RouteAround)?
+    var best: (length: Int, metric: Int, route: EndpointRoute)?
     for line in output.split(separator: "\n") {
       let words = line.split(separator: " ")
       // What begins with another word is no way: unreachable, blackhole, prohibit.
       guard let first = words.first, let length = first == "default" ? 0 : IPPrefix(first)?.length,
-        let route = RouteAround(to: host, output: String(line)), route.device != device, !words.contains("dead")
+        let route = EndpointRoute(to: host, output: String(line)), route.device != device, !words.contains("dead")
       else { continue }
       if length == host.family.width { return .isThere }
       let metric = words.firstIndex(of: "metric").flatMap { $0 + 1 < words.count ? Int(words[$0 + 1]) : nil } ?? 0

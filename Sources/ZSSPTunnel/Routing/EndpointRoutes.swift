@@ -4,7 +4,7 @@
 /// named the address.
 ///
 /// A route is written down before it is made, and the one that it replaces goes when it is there.
-actor RoutesAround {
+actor EndpointRoutes {
   /// Where a peer is.
   struct Place: Equatable, Sendable {
     let address: IPAddress
@@ -37,12 +37,12 @@ actor RoutesAround {
   /// Peers that move all the time change routes no faster than this.
   private static let pace = Duration.seconds(1)
 
-  private let folder: RunFolder
+  private let ledger: UndoLedger
   private let device: String
-  private let roster: @Sendable () -> Roster
+  private let registry: PeerRegistry
   private let log: @Sendable (String) -> Void
   private var peers: [Int: Whereabouts]
-  private var routes: [RouteAround]
+  private var routes: [EndpointRoute]
   /// What was said of addresses without a route, so that it is said once.
   private var complaints: [IPAddress: String] = [:]
   private var lastSettled = ContinuousClock.now - pace
@@ -51,12 +51,15 @@ actor RoutesAround {
 
   /// Goes on from the routes that were made at the start.
   init(
-    _ folder: RunFolder, device: String, _ named: [Int: IPAddress], _ routes: [RouteAround],
-    roster: @escaping @Sendable () -> Roster, log: @escaping @Sendable (String) -> Void
+    _ ledger: UndoLedger, device: String, _ named: [Int: IPAddress], _ routes: [EndpointRoute],
+    registry: PeerRegistry, log: @escaping @Sendable (String) -> Void
   ) {
-    (self.folder, self.device, self.routes) = (folder, device, routes)
+    self.ledger = ledger
+    self.device = device
+    self.routes = routes
     peers = named.mapValues { Whereabouts(named: $0) }
-    (self.roster, self.log) = (roster, log)
+    self.registry = registry
+    self.log = log
   }
 
   /// This side is about to send to an address that it named for a peer. When this returns there is a way, if there can be one.
@@ -85,13 +88,13 @@ actor RoutesAround {
     settle()
   }
 
-  /// Removes all routes. None is made afterwards.
+  /// Removes all routes, and undoes everything else that is written down. No route is made afterwards.
   ///
   /// - Returns: what could not be undone.
   func end() -> [String] {
     isOver = true
     later?.cancel()
-    return folder.undoRemembered()
+    return ledger.undo()
   }
 
   // MARK: Routes
@@ -99,16 +102,17 @@ actor RoutesAround {
   /// Makes the routes that are needed, and removes those that are not. A route that is said to be there may have gone with its
   /// network device: that to `suspect` is looked for.
   func settle(verifying suspect: IPAddress? = nil) {
-    let roster = roster()
-    guard !isOver, roster.configuration.routes else { return }
+    let routing = registry.configuration.table
+    guard !isOver, routing != .off else { return }
+    let table = registry.table
     lastSettled = .now
-    peers = peers.filter { roster.peers[$0.key] != nil }
+    peers = peers.filter { table.configurations[$0.key] != nil }
     var wanted: [IPAddress] = []
     var unreachable: Set<IPAddress> = []
     for (peer, place) in peers.sorted(by: { $0.key < $1.key }).flatMap({ peer in
       peer.value.places.map { (peer.key, $0) }
     }) {
-      switch Self.need(place, roster.peers) {
+      switch Self.need(place, table, routing) {
       case .nothing: break
       case .route where !wanted.contains(place.address): wanted.append(place.address)
       case .route: break
@@ -116,7 +120,7 @@ actor RoutesAround {
         unreachable.insert(place.address)
         complain(
           place.address,
-          "\(roster.label(peer)) moved there by itself, and it is among the allowed-ips of \(roster.label(owner))")
+          "\(table.label(peer)) moved there by itself, and it is among the allowed-ips of \(table.label(owner))")
       }
     }
     for host in wanted {
@@ -131,8 +135,14 @@ actor RoutesAround {
   }
 
   /// What a place means for routes.
-  static func need(_ place: Place, _ peers: [Int: PeerConfiguration]) -> Need {
-    guard let owner = PrefixTable(peers).value(for: place.address) else { return .nothing }
+  static func need(_ place: Place, _ peers: PeerTable, _ routing: RoutingTable) -> Need {
+    var best: (length: Int, owner: Int)?
+    for (id, peer) in peers.configurations {
+      for prefix in peer.allowedIPs where routing.covers(prefix) && prefix.contains(place.address) {
+        if best.map({ $0.length < prefix.length }) ?? true { best = (prefix.length, id) }
+      }
+    }
+    guard let owner = best?.owner else { return .nothing }
     return place.isNamed ? .route : .refused(owner: owner)
   }
 
@@ -147,8 +157,8 @@ actor RoutesAround {
     let step = "cannot find the way to \(host)"
     let family = host.family == .v4 ? "-4" : "-6"
     let result = try SystemCommand.ip([family, "-oneline", "route", "show", "match", "\(host)"], step: step)
-    guard result.exitCode == 0 else { throw .setUp(step: step, reason: result.errors) }
-    switch RouteAround.find(to: host, in: result.output, avoiding: device) {
+    guard result.exitCode == 0 else { throw .setUp(step: step, reason: result.reason) }
+    switch EndpointRoute.find(to: host, in: result.output, avoiding: device) {
     // Ours, or somebody has made one.
     case .isThere: return
     case .nowhere: throw .setUp(step: step, reason: "no route leads there but the tunnel's")
@@ -156,36 +166,31 @@ actor RoutesAround {
     }
   }
 
-  private func add(_ route: RouteAround, to others: [RouteAround]) throws(TunnelError) {
+  private func add(_ route: EndpointRoute, to others: [EndpointRoute]) throws(TunnelError) {
     let step = "cannot make a route around the tunnel to \(route)"
-    try folder.remember(others + [route])
+    try ledger.remember(others + [route])
     let result = try SystemCommand.ip(route.arguments("add"), step: step)
     guard result.exitCode == 0 else {
       // Whatever is there is not ours to remove.
-      try folder.remember(others)
+      try ledger.remember(others)
       routes = others
-      throw .setUp(step: step, reason: result.errors.trimmingSuffix)
+      throw .setUp(step: step, reason: result.reason)
     }
     routes = others + [route]
     log("route around the tunnel to \(route)")
   }
 
-  private func remove(_ route: RouteAround) {
+  private func remove(_ route: EndpointRoute) {
     do throws(TunnelError) {
       let result = try SystemCommand.ip(route.arguments("del"), step: "cannot remove the route to \(route)")
       guard result.exitCode == 0 || result.saysGone else {
-        throw .setUp(step: "cannot remove the route to \(route)", reason: result.errors.trimmingSuffix)
+        throw .setUp(step: "cannot remove the route to \(route)", reason: result.reason)
       }
       routes.removeAll { $0 == route }
-      try folder.remember(routes)
+      try ledger.remember(routes)
     } catch {
       // It stays written down, and is tried again.
       if complaints.updateValue("\(error)", forKey: route.host) != "\(error)" { log("\(error)") }
     }
   }
-}
-
-extension String {
-  /// Without the end of the line.
-  fileprivate var trimmingSuffix: String { String(reversed().drop(while: \.isNewline).reversed()) }
 }

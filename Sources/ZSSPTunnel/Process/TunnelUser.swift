@@ -2,10 +2,11 @@
 import CZSSPTunnel
 import Foundation
 
-/// Whom a tunnel becomes when everything is set up.
+/// The user that a tunnel becomes when everything is set up.
 public struct TunnelUser: Sendable {
   private let name: String
-  private let user: UInt32
+  /// The number of the user.
+  public let user: UInt32
   private let group: UInt32
 
   /// Finds a user.
@@ -32,5 +33,24 @@ public struct TunnelUser: Sendable {
     try folder.give(to: user, group)
     let error = czssp_become(user, group)
     guard error == 0 else { throw .setUp(step: "cannot become \(name)", reason: String(cString: strerror(-error))) }
+  }
+}
+
+/// A group of users.
+public struct TunnelGroup: Sendable {
+  /// The number of the group.
+  public let number: UInt32
+
+  /// Finds a group.
+  ///
+  /// - Throws: ``TunnelError/refused(_:)`` if there is none of this name.
+  public init(_ name: String) throws(TunnelError) {
+    var group = 0 as UInt32
+    let error = czssp_find_group(name, &group)
+    guard error == 0 else {
+      throw .refused(
+        "group \"\(name)\": \(error == -ENOENT ? "there is no such group" : String(cString: strerror(-error)))")
+    }
+    number = group
   }
 }

@@ -10,15 +10,20 @@
     private let device: TunDevice
     private let drops: DropCounters
     private var coalescer: Coalescer
-    /// Whose addresses are whose.
-    var table: PrefixTable
+    /// The peer that each address belongs to.
+    private var table: PrefixTable
 
     init(_ device: TunDevice, _ table: PrefixTable, _ drops: DropCounters) {
-      (self.device, self.table, self.drops) = (device, table, drops)
+      self.device = device
+      self.table = table
+      self.drops = drops
       coalescer = Coalescer(.init(tcp: device.segmentsTCP, udp: device.segmentsUDP))
     }
 
-    /// Takes a packet that came from a peer. Says whether it may have.
+    /// Uses another table from the next packet on.
+    func adopt(_ peers: PeerTable) { table = peers.prefixes }
+
+    /// Takes a packet that came from a peer. Returns whether it may have come from there.
     func take(_ packet: RawSpan, from peer: Int) -> Bool {
       guard let inner = InnerPacket(packet) else {
         drops.count(.malformed)
@@ -81,7 +86,7 @@
         gauges.packetsReceived.add(UInt64(burst.packets), ordering: .relaxed)
         gauges.bytesReceived.add(UInt64(burst.bytes), ordering: .relaxed)
       }
-      if burst.messages > 0 { gauges.lastReceived.store(TunnelClock.now, ordering: .relaxed) }
+      if burst.messages > 0 { gauges.recordReceived(at: TunnelClock.now) }
       burst = (0, 0, 0)
     }
   }

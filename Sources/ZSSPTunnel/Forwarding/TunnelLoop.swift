@@ -6,15 +6,18 @@
   import ZSSP
   import ZSSPNIO
 
-  /// The way from the device to the sessions, and who has which. All of it happens on the event loop of the endpoint's first shard.
+  /// The way from the device to the sessions, and which session each peer has. Used on the event loop of the endpoint's first shard only.
   final class TunnelLoop {
     let eventLoop: any EventLoop
     let device: TunDevice
     let mtu: Int
     let drops: DropCounters
-    var peers: [Int: TunnelPeer] = [:]
-    var table = PrefixTable()
-    /// Sessions whose events somebody reads.
+    /// The peers, by their numbers. They are those of ``PeerRegistry``, by ``adopt(_:)``.
+    private(set) var peers: [Int: TunnelPeer] = [:]
+    private var prefixes = PrefixTable()
+    /// Sessions of peers that are gone, until they are closed.
+    private var orphans: [Session] = []
+    /// Sessions whose events are read.
     var followed: Set<SessionPlace> = []
     /// Peers that need a session.
     let wanted: AsyncStream<Int>.Continuation
@@ -27,13 +30,13 @@
     private var header = VirtioHeader()
     private var splitter = SegmentSplitter()
     private var queue = StandingQueue()
-    private var pace = ReadPace()
+    private var moderation = InterruptModeration()
     /// Packets that were read since the device was read to its end.
     private var readPackets = 0
     /// Whether the device was read to its end in this turn.
     private var isEmpty = false
     /// Whether the socket takes no more for now.
-    private var waitsForRoom = false
+    private(set) var waitsForRoom = false
     /// Whether packets are left to gather.
     private var isGathering = false
 
@@ -48,8 +51,31 @@
       _ device: TunDevice, mtu: Int, on eventLoop: any EventLoop, _ drops: DropCounters,
       wanted: AsyncStream<Int>.Continuation
     ) {
-      (self.device, self.mtu, self.eventLoop) = (device, mtu, eventLoop)
-      (self.drops, self.wanted) = (drops, wanted)
+      self.device = device
+      self.mtu = mtu
+      self.eventLoop = eventLoop
+      self.drops = drops
+      self.wanted = wanted
+    }
+
+    // MARK: Peers
+
+    /// Uses another table of peers. Those that stay keep their sessions.
+    func adopt(_ table: PeerTable) {
+      for (id, peer) in peers where table.configurations[id] == nil {
+        peers[id] = nil
+        if let session = peer.session { orphans.append(session) }
+      }
+      for (id, configuration) in table.configurations {
+        if let peer = peers[id] { peer.adopt(configuration) } else { peers[id] = TunnelPeer(id: id, configuration) }
+      }
+      prefixes = table.prefixes
+    }
+
+    /// Takes out the sessions of peers that are gone. The caller closes them.
+    func takeOrphans() -> [Session] {
+      defer { orphans = [] }
+      return orphans
     }
 
     /// Begins to read the device. If that cannot be read any more, `onFailure` is called once.
@@ -74,14 +100,16 @@
     private func readDevice() {
       guard let watch else { return }
       let now = TunnelClock.now
-      (budget, isEmpty, isGathering) = (ReadBudget(), false, false)
+      budget = ReadBudget()
+      isEmpty = false
+      isGathering = false
       if queue.drops(at: now), packetSize > 0 || readPacket() { drop(.queueStands) }
       while !budget.isSpent, !waitsForRoom, packetSize > 0 || readPacket() {
         if let peer = destination() { send(to: peer, at: now) }
       }
       guard !waitsForRoom else { return }
       if isEmpty {
-        if pace.emptied(packets: readPackets, at: TunnelClock.now) { gather() }
+        if moderation.emptied(packets: readPackets, at: TunnelClock.now) { gather() }
         readPackets = 0
       }
       watch.isReading = !isGathering
@@ -89,7 +117,7 @@
 
     /// There is something to read. In a stream it is not alone for long.
     private func deviceIsReadable() {
-      guard isEmpty, pace.isClose else { return readDevice() }
+      guard isEmpty, moderation.isClose else { return readDevice() }
       gather()
       watch?.isReading = false
     }
@@ -98,7 +126,7 @@
     private func gather() {
       isGathering = true
       let bound = NIOLoopBound(self, eventLoop: eventLoop)
-      eventLoop.scheduleTask(in: .nanoseconds(ReadPace.pause)) {
+      eventLoop.scheduleTask(in: .nanoseconds(InterruptModeration.pause.nanoseconds)) {
         if bound.value.isGathering { bound.value.readDevice() }
       }
     }
@@ -149,7 +177,7 @@
         drop(.malformed)
         return nil
       }
-      guard let id = table.value(for: inner.destination), let peer = peers[id] else {
+      guard let id = prefixes.value(for: inner.destination), let peer = peers[id] else {
         drop(.noPeer)
         return nil
       }
@@ -168,7 +196,7 @@
     }
 
     /// Sends the packet that was read, and those behind it that are for the same peer.
-    private func send(to peer: TunnelPeer, at now: Int64) {
+    private func send(to peer: TunnelPeer, at now: Instant) {
       guard let session = peer.session else { return hold(takePacket(), for: peer, at: now) }
       guard session.shard == 0 else { return send([takePacket()], to: peer, session, at: now) }
       var (packets, sent) = (0, 0)
@@ -185,7 +213,7 @@
         peer.session = nil
         if packetSize > 0 { hold(takePacket(), for: peer, at: now) }
       }
-      if packets > 0 { peer.noteSent(packets: packets, bytes: sent, at: now) }
+      if packets > 0 { peer.recordSent(packets: packets, bytes: sent, at: now) }
     }
 
     /// Seals the packets that the one that was read comes to. Counts those that were, and their bytes.
@@ -217,20 +245,16 @@
       return Array(buffer[..<(VirtioHeader.size + packetSize)])
     }
 
-    /// The socket takes no more: what there is stays with the system until it does.
+    /// The socket takes no more: what there is stays with the system until it does. All peers wait
+    /// for the one socket, so what becomes of the session that found it full does not matter.
     private func waitForRoom(_ session: Session) {
       waitsForRoom = true
       watch?.isReading = false
       let bound = NIOLoopBound(self, eventLoop: eventLoop)
-      let resume: @Sendable () -> Void = { [eventLoop] in
-        eventLoop.execute {
-          bound.value.waitsForRoom = false
-          bound.value.readDevice()
-        }
+      session.whenRoom {
+        bound.value.waitsForRoom = false
+        bound.value.readDevice()
       }
-      // A writer's turn comes when there is room. It may not be queued, because the queue is full or the session has ended: then a moment
-      // has to do.
-      if !Self.offer(session, 0, { _ in resume() }) { eventLoop.scheduleTask(in: .milliseconds(1), resume) }
     }
   }
 #endif

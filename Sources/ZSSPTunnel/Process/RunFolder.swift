@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CZSSPTunnel
 import Foundation
+import ZSSPFiles
 
 /// The folder of a running tunnel, `/run/zssp/NAME`: its lock, its control socket, its log, and how to undo what does not go with its device.
 ///
@@ -21,6 +22,8 @@ struct RunFolder {
 
   /// The control socket.
   var control: String { "\(path)/control" }
+  /// The socket for those who may ask for the status.
+  var status: String { "\(path)/status" }
   /// What the process in the background has to say.
   var log: String { "\(path)/log" }
   private var lock: String { "\(path)/lock" }
@@ -57,20 +60,28 @@ struct RunFolder {
     }
   }
 
-  /// Writes down the routes that are about to be made.
-  func remember(_ routes: [RouteAround]) throws(TunnelError) {
+  /// Has others pass through the folder to the status socket. Nobody else can list or change it.
+  func open() throws(TunnelError) {
+    guard chmod(root, 0o755) == 0, chmod(path, 0o711) == 0 else {
+      throw .setUp(step: "cannot open the folder \(path)", reason: String(cString: strerror(errno)))
+    }
+  }
+
+  /// Writes down what is about to be made, a line each: routes around the tunnel, rules, and name servers.
+  func remember(_ lines: [String]) throws(TunnelError) {
     do {
-      guard !routes.isEmpty else {
+      guard !lines.isEmpty else {
         if FileManager.default.fileExists(atPath: undo) { try FileManager.default.removeItem(atPath: undo) }
         return
       }
-      let text = Data(routes.map { "\($0)\n" }.joined().utf8)
-      try text.write(to: URL(filePath: undo), options: .atomic)
-      try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: undo)
+      try PrivateFile.write(lines.map { "\($0)\n" }.joined(), to: undo, replaces: true)
     } catch {
-      throw .setUp(step: "cannot write \(undo)", reason: "\(error.localizedDescription)")
+      throw .setUp(step: "cannot write \(undo)", reason: "\(error)")
     }
   }
+
+  /// The most bytes of a file that says what to undo.
+  private static let undoLimit = 1 << 20
 
   /// Undoes what was written down, by this process or one before it. What is gone already does no harm.
   ///
@@ -79,14 +90,12 @@ struct RunFolder {
     guard FileManager.default.fileExists(atPath: undo) else { return [] }
     var failures: [String] = []
     do {
-      let text = try String(contentsOfFile: undo, encoding: .utf8)
+      // It is obeyed with all privileges.
+      let text = String(decoding: try PrivateFile.read(undo, limit: Self.undoLimit, isFile: true).bytes, as: UTF8.self)
       for line in text.split(separator: "\n") {
-        guard let route = RouteAround(line: line) else {
-          failures.append("\(undo): \"\(line)\" is no route that a tunnel makes; remove the file")
-          continue
-        }
-        let result = try SystemCommand.ip(route.arguments("del"), step: "undo")
-        if result.exitCode != 0, !result.saysGone { failures.append("route to \(route): \(result.errors)") }
+        try failures +=
+          Self.undo(line, ofDevice: interface)
+          ?? ["\(undo): \"\(line)\" is nothing that a tunnel makes; remove the file"]
       }
       if failures.isEmpty { try FileManager.default.removeItem(atPath: undo) }
     } catch {
@@ -95,10 +104,32 @@ struct RunFolder {
     return failures
   }
 
-  /// Removes the control socket and the lock, and the folder if nothing else is in it. Only for who has the claim.
+  /// Undoes one line.
+  ///
+  /// - Returns: what went wrong; nil if the line is nothing that a tunnel makes.
+  private static func undo(_ line: Substring, ofDevice interface: String) throws(TunnelError) -> [String]? {
+    if line == "names \(interface)" { return [NameServers.undo(device: interface)].compactMap(\.self) }
+    if let rule = PolicyRule(line: line) {
+      var failures: [String] = []
+      for arguments in rule.arguments("del") {
+        let result = try SystemCommand.ip(arguments, step: "undo")
+        if result.exitCode != 0, !result.saysGone { failures.append("\(rule): \(result.reason)") }
+      }
+      return failures
+    }
+    guard let route = EndpointRoute(line: line) else { return nil }
+    let result = try SystemCommand.ip(route.arguments("del"), step: "undo")
+    return result.exitCode == 0 || result.saysGone ? [] : ["route to \(route): \(result.reason)"]
+  }
+
+  /// Removes the sockets and the lock, and the folder if nothing else is in it. Only for who has the claim.
   func clear() {
     unlink(control)
+    unlink(status)
     unlink(lock)
+    var status = stat()
+    // A log in which nothing was written: the tunnel was never up.
+    if stat(log, &status) == 0, status.st_size == 0 { unlink(log) }
     // A folder with something in it stays: there is something to undo, or a log to read.
     rmdir(path)
   }

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if Tunnel && os(Linux)
+  import Foundation
+  import ZSSPFiles
+  import ZSSPTunnel
+
+  /// A tunnel that goes on when the command has ended.
+  enum Background {
+    /// Starts the tunnel in another process, and returns when that is up. What it says until then is said here.
+    ///
+    /// The other process reports over a pipe, its descriptor ``Readiness/descriptor``. Its words go to a file in memory, and not through
+    /// the pipe of whoever reads ours, so that nothing that a hook leaves in the background keeps that open.
+    static func start(_ file: TunnelFile) throws(CommandFailure) {
+      var ends: [CInt] = [-1, -1]
+      guard pipe(&ends) == 0 else { throw .failed("no pipe: \(String(cString: strerror(errno)))") }
+      defer { close(ends[0]) }
+      _ = fcntl(ends[0], F_SETFD, FD_CLOEXEC)
+      let (words, process): (MemoryFile, ChildProcess)
+      do {
+        words = try MemoryFile()
+        process = try ChildProcess(
+          "/proc/self/exe", ["zssp", "tunnel", "up", "--foreground", "--background", "--", file.path],
+          descriptors: [-1, words.descriptor, words.descriptor, ends[1]])
+      } catch {
+        close(ends[1])
+        throw .failed("cannot start the process in the background: \(error)")
+      }
+      // The pipe ends with the other process, or with its report.
+      close(ends[1])
+      let isUp = Readiness.wait(ends[0])
+      let text = words.text.trimmingCharacters(in: .newlines)
+      if isUp { return Terminal.note(text) }
+      let code: Int32
+      do { code = try process.wait() } catch { throw .failed("\(text)\nthe tunnel did not start: \(error)") }
+      Terminal.error(text.isEmpty ? "the tunnel did not start, and did not say why" : text, prefix: "")
+      Terminal.exit(code == 0 ? 1 : code)
+    }
+  }
+
+  /// The report of the process in the background that its tunnel is up.
+  struct Readiness {
+    /// The descriptor that the process is started with.
+    static let descriptor: CInt = 3
+
+    /// Takes the descriptor over. Hooks do not get it.
+    init() { _ = fcntl(Self.descriptor, F_SETFD, FD_CLOEXEC) }
+
+    /// Reports, and leaves the terminal: signals that it sends are for the command that has ended.
+    func report() {
+      setsid()
+      // The command may have been interrupted; the tunnel is up nevertheless.
+      _ = write(Self.descriptor, "1", 1)
+      close(Self.descriptor)
+    }
+
+    /// Waits for a report. Returns whether there was one before the process ended.
+    static func wait(_ descriptor: CInt) -> Bool {
+      var byte: UInt8 = 0
+      while true {
+        let count = read(descriptor, &byte, 1)
+        if count < 0, errno == EINTR { continue }
+        return count == 1
+      }
+    }
+  }
+
+  extension TunnelFile {
+    /// Refuses files that can be read once only: the process in the background reads them again.
+    func checkReadableTwice() throws(CommandFailure) {
+      guard PrivateFile.start(of: path, count: 1) != nil else {
+        throw .usage("\(path): can be read once only; use --foreground, or a file")
+      }
+      let others =
+        [("private-key-file", program.privateKeyFile), ("store-key-file", program.storeKeyFile ?? "")]
+        + tunnel.peers.map { ("one-time-password-file", $0.oneTimePasswordFile ?? "") }
+      // What cannot be read at all is named by the process that reads it.
+      for (key, path) in others where PrivateFile.isPipe(path) {
+        throw .usage("\(key) \(path): can be read once only, not again in the background; use --foreground, or a file")
+      }
+    }
+  }
+#endif

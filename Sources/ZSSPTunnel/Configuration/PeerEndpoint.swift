@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+public import NIOCore
+import ZSSPNIO
+
+/// The place where a peer listens: an address or a name, and a port.
+public struct PeerEndpoint: Sendable, Hashable, CustomStringConvertible {
+  /// The part before the port.
+  public enum Host: Sendable, Hashable {
+    /// An address that is written as numbers, with the port.
+    case address(SocketAddress)
+    /// A name, which is looked up at each attempt to open a session.
+    case name(String)
+  }
+
+  /// The part before the port.
+  public let host: Host
+  /// The port, 1…65535.
+  public let port: Int
+
+  /// Reads `vpn.example.org:20763`, `192.0.2.1:20763` or `[2001:db8::1]:20763`.
+  ///
+  /// - Throws: ``EndpointTextError``.
+  public init(_ text: String) throws(EndpointTextError) {
+    let (host, port) = try HostAndPort.split(text)
+    guard let host, port != 0 else {
+      throw EndpointTextError(
+        text, host == nil ? "the host is missing" : "the port must be 1 to 65535")
+    }
+    self.port = port
+    if let address = HostAndPort.address(host, port) {
+      self.host = .address(address)
+    } else {
+      try HostAndPort.checkName(host, text)
+      self.host = .name(host)
+    }
+  }
+
+  /// The address, if it is written as numbers.
+  public var address: SocketAddress? {
+    if case .address(let address) = host { address } else { nil }
+  }
+
+  /// The text that people write.
+  public var description: String {
+    switch host {
+    case .address(let address): address.text
+    case .name(let name): "\(name):\(port)"
+    }
+  }
+}
+
+/// The place where a tunnel listens.
+public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
+  /// All addresses of this machine, of both families; of IPv4 alone where the system has no IPv6.
+  case any(port: Int)
+  /// One address and a port. `::` takes both families.
+  case address(SocketAddress)
+
+  /// Reads `:20763`, which stands for both families, `192.0.2.1:20763` or `[::]:20763`. With port 0 the system chooses one.
+  ///
+  /// - Throws: ``EndpointTextError``.
+  public init(_ text: String) throws(EndpointTextError) {
+    let (host, port) = try HostAndPort.split(text)
+    guard let host else {
+      self = .any(port: port)
+      return
+    }
+    guard let address = HostAndPort.address(host, port) else {
+      throw EndpointTextError(text, "\"\(host)\" is neither an IPv4 nor an IPv6 address of this machine")
+    }
+    self = .address(address)
+  }
+
+  /// The port; 0 for any.
+  public var port: Int {
+    switch self {
+    case .any(let port): port
+    case .address(let address): address.port ?? 0
+    }
+  }
+
+  /// The addresses to bind, of which the first that the system has is taken.
+  var candidates: [SocketAddress] {
+    switch self {
+    case .any(let port): ["::", "0.0.0.0"].compactMap { HostAndPort.address($0, port) }
+    case .address(let address): [address]
+    }
+  }
+
+  /// Whether a socket that is bound here can send to an address.
+  func reaches(_ remote: SocketAddress) -> Bool { candidates.contains { $0.reaches(remote) } }
+
+  /// The text that people write.
+  public var description: String {
+    switch self {
+    case .any(let port): ":\(port)"
+    case .address(let address): address.text
+    }
+  }
+}
+
+/// The reason why a text is neither an endpoint nor an address to listen on.
+public struct EndpointTextError: Error, Equatable, CustomStringConvertible {
+  /// What is wrong, and what would be right.
+  public let description: String
+
+  init(_ text: String, _ reason: String) { description = "\"\(text)\": \(reason)" }
+}
+
+/// The two parts of an endpoint's text.
+enum HostAndPort {
+  private static let example = "write vpn.example.org:20763, 192.0.2.1:20763 or [2001:db8::1]:20763"
+
+  /// Returns the parts. The host is nil if there is none.
+  static func split(_ text: String) throws(EndpointTextError) -> (host: String?, port: Int) {
+    guard let colon = text.lastIndex(of: ":") else {
+      throw EndpointTextError(text, "the port is missing; \(example)")
+    }
+    let (before, digits) = (text[..<colon], text[text.index(after: colon)...])
+    guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let port = UInt16(digits) else {
+      throw EndpointTextError(text, "the port must be a number from 0 to 65535; \(example)")
+    }
+    if before.hasPrefix("["), before.hasSuffix("]") {
+      let host = before.dropFirst().dropLast()
+      guard host.contains(":") else { throw EndpointTextError(text, "only an IPv6 address goes in brackets") }
+      return (String(host), Int(port))
+    }
+    guard !before.contains(":") else {
+      throw EndpointTextError(text, "an IPv6 address goes in brackets, as in [2001:db8::1]:20763")
+    }
+    return (before.isEmpty ? nil : String(before), Int(port))
+  }
+
+  /// Returns the address that is written as numbers; nil for anything else.
+  static func address(_ host: String, _ port: Int) -> SocketAddress? {
+    // Of IPv4 the system may read numbers with zeros in front as octal ones, so they are no address.
+    if host.contains("."), !host.contains(":"), IPAddress(host) == nil { return nil }
+    // What is no address may be a name.
+    return try? SocketAddress(ipAddress: host, port: port)
+  }
+
+  /// The parts of a name.
+  private static func labels(_ host: String) -> [Substring] {
+    (host.hasSuffix(".") ? host.dropLast() : host[...]).split(separator: ".", omittingEmptySubsequences: false)
+  }
+
+  /// Whether a text can be a name: RFC 1123, and `_`, which names of hosts have although they must not.
+  static func isName(_ host: String) -> Bool {
+    let isMade = labels(host).allSatisfy { label in
+      (1...63).contains(label.utf8.count) && !label.hasPrefix("-")
+        && label.utf8.allSatisfy { byte in
+          (0x30...0x39).contains(byte) || (0x61...0x7A).contains(byte | 0x20) || byte == 0x2D || byte == 0x5F
+        }
+    }
+    return isMade && host.utf8.count <= 253
+  }
+
+  /// Refuses what cannot be a name.
+  static func checkName(_ host: String, _ text: String) throws(EndpointTextError) {
+    guard isName(host), let last = labels(host).last else {
+      throw EndpointTextError(text, "\"\(host)\" is neither an address nor a name; \(example)")
+    }
+    // The system's resolver would read such a name as an address, with numbers in other bases.
+    let isNumber = last.utf8.allSatisfy { (0x30...0x39).contains($0) } || last.lowercased().hasPrefix("0x")
+    guard !isNumber else {
+      throw EndpointTextError(
+        text, "\"\(host)\" is no IPv4 address: that is four numbers from 0 to 255, without zeros in front")
+    }
+  }
+}
+
+extension SocketAddress {
+  /// The address as people write it: 192.0.2.1:4000 or [2001:db8::1]:4000.
+  var text: String {
+    guard let host = ipAddress, let port else { return description }
+    return `protocol` == .inet6 ? "[\(host)]:\(port)" : "\(host):\(port)"
+  }
+}

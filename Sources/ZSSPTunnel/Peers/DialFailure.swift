@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+import ZSSPNIO
+
+/// Why a session with a peer could not be opened, as far as this side can know.
+struct DialFailure: Error, Equatable {
+  /// What a failure is about. A line of the log is written for each once.
+  enum Kind: Sendable, Hashable {
+    case noAddress
+    case noAnswer
+    case notAuthentic
+    case refused
+    case ratchet
+    case other
+  }
+
+  /// What this side knows of the peer beside the error.
+  struct Knowledge: Sendable {
+    /// Whether this side insists on its ratchet (π2).
+    var insists: Bool
+    /// Whether a ratchet, or a one-time password, is stored for the peer.
+    var holdsRatchet: Bool
+  }
+
+  let kind: Kind
+  /// What is wrong, and what to look at.
+  let text: String
+
+  private init(_ kind: Kind, _ text: String) {
+    self.kind = kind
+    self.text = text
+  }
+
+  /// How two peers whose ratchets do not fit come together again.
+  static let remedy = "'zssp tunnel peer enroll' on both sides, with a new one-time password, begins anew"
+
+  /// The peer has no address now.
+  static func noAddress(_ reason: String) -> DialFailure { DialFailure(.noAddress, reason) }
+
+  /// The peer came without the ratchet that this side holds.
+  static func lostRatchet(chainLength: UInt64) -> DialFailure {
+    DialFailure(
+      .ratchet,
+      "it does not have the ratchet that this side holds for it (length \(chainLength)): its store was lost, or "
+        + "someone else has its key; \(remedy)")
+  }
+
+  /// Explains an error.
+  init(_ error: UDPError, at place: String, _ knowledge: Knowledge) {
+    switch error {
+    case .timeout(let cause): self = Self.noSession(cause, place, knowledge)
+    case .rejected:
+      self.init(
+        .refused, "\(place) refused this side's key: give this side's public key to the peer, as one of its [[peer]]")
+    case .invalidAddress, .unreachable: self.init(.noAddress, "\(error)")
+    case .sessionEnded(.ratchetConflict), .handshakeFailed(.ratchetConflict):
+      self.init(.ratchet, "the ratchet changed meanwhile; it is tried again")
+    default: self.init(.other, "\(place): \(error)")
+    }
+  }
+
+  private static func noSession(
+    _ cause: TimeoutCause, _ place: String, _ knowledge: Knowledge
+  ) -> DialFailure {
+    switch cause {
+    case .notResolved: return DialFailure(.noAddress, "\(place): \(cause)")
+    case .networkRefused: return DialFailure(.noAnswer, "no answer from \(place): \(cause)")
+    case .noAnswer:
+      let start = "no answer from \(place): it is off, a firewall drops UDP, or public-key is not its key"
+      guard knowledge.insists, knowledge.holdsRatchet else { return DialFailure(.noAnswer, start) }
+      return DialFailure(
+        .noAnswer,
+        start + "; or its store was lost or restored from an older copy, so that it does not know this side's "
+          + "ratchet: then \(remedy)")
+    case .notAuthentic:
+      let start = "\(place) answers, but not as the holder of public-key: it has another key, or another profile"
+      guard knowledge.holdsRatchet else { return DialFailure(.notAuthentic, start) }
+      return DialFailure(
+        .notAuthentic,
+        start + "; or one of the two stores was restored from an older copy: then \(remedy)")
+    case .notConfirmed:
+      return DialFailure(
+        .refused,
+        "\(place) answers, and does not confirm: it does not have this side's public key as one of its [[peer]], or "
+          + "cannot write its store")
+    case .ratchetConflict:
+      return DialFailure(.ratchet, "another session with the peer changed the ratchet first; it is tried again")
+    }
+  }
+}

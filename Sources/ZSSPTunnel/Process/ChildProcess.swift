@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+import CZSSPTunnel
+import Foundation
+
+/// A program that this process starts and waits for.
+///
+/// Its end is the end of the program itself: what it leaves in the background goes on, as with `sh -c`, and is not waited for. What it
+/// writes goes to files in memory, so no reader has to keep up with it, and none that ends early stops anybody.
+package struct ChildProcess {
+  /// The number of the process.
+  package let id: CInt
+
+  /// Starts a program.
+  ///
+  /// - Parameters:
+  ///   - path: the program.
+  ///   - arguments: its arguments, the first of which is its name.
+  ///   - descriptors: what its descriptors 0 to 3 are. A negative number stands for `/dev/null`, or for none in the last place; those
+  ///     that are missing are negative.
+  /// - Throws: a ``SystemFailure``.
+  package init(_ path: String, _ arguments: [String], descriptors: [CInt]) throws(SystemFailure) {
+    var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
+    words.append(nil)
+    defer { for word in words { free(word) } }
+    let count = Int(czssp_descriptor_count)
+    let all = (descriptors + [CInt](repeating: -1, count: count)).prefix(count)
+    let child = Array(all).withUnsafeBufferPointer { czssp_spawn(path, &words, $0.baseAddress) }
+    guard child > 0 else { throw SystemFailure(code: -child) }
+    id = child
+  }
+
+  /// Waits for the end of the program. It blocks.
+  ///
+  /// - Returns: the exit code, or 128 and the number of the signal that ended it.
+  package func wait() throws(SystemFailure) -> Int32 {
+    let code = czssp_wait(id)
+    guard code >= 0 else { throw SystemFailure(code: -code) }
+    return code
+  }
+}
+
+/// An error of the system.
+package struct SystemFailure: Error, CustomStringConvertible {
+  let code: CInt
+
+  /// The system's words.
+  package var description: String { String(cString: strerror(code)) }
+}
+
+/// A file in memory, which is gone with the last reference to it.
+package final class MemoryFile {
+  /// Its descriptor.
+  package let descriptor: CInt
+
+  /// An empty file.
+  package init() throws(SystemFailure) {
+    descriptor = czssp_memory_file()
+    guard descriptor >= 0 else { throw SystemFailure(code: -descriptor) }
+  }
+
+  /// A file with a text, read from its beginning.
+  package convenience init(_ text: String) throws(SystemFailure) {
+    try self.init()
+    var rest = Array(text.utf8)[...]
+    while !rest.isEmpty {
+      let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+      guard count > 0 else { throw SystemFailure(code: errno) }
+      rest = rest.dropFirst(count)
+    }
+    lseek(descriptor, 0, SEEK_SET)
+  }
+
+  deinit { close(descriptor) }
+
+  /// The text so far.
+  package var text: String {
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 64 << 10)
+    while case let count = pread(descriptor, &buffer, buffer.count, off_t(bytes.count)), count > 0 {
+      bytes += buffer[..<count]
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}

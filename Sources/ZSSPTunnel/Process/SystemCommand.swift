@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+/// Programs of the system's that are run to their ends.
+enum SystemCommand {
+  /// What a program left.
+  struct Result {
+    let exitCode: Int32
+    let output: String
+    let errors: String
+
+    /// Whether what was to be removed is not there.
+    var saysGone: Bool {
+      ["No such process", "Cannot find device", "No such file or directory", "does not exist"].contains {
+        errors.contains($0)
+      }
+    }
+
+    /// Why the program failed, in its own words.
+    var reason: String {
+      let text = errors.trimmingCharacters(in: .whitespacesAndNewlines)
+      return text.isEmpty ? "it ended with exit code \(exitCode)" : text
+    }
+  }
+
+  /// Where programs are looked for: the path of a service may lack the folders of administrators.
+  private static let folders = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"]
+
+  /// Returns the path of a program; nil if it is not installed.
+  static func path(of name: String) -> String? {
+    folders.map { "\($0)/\(name)" }.first { FileManager.default.isExecutableFile(atPath: $0) }
+  }
+
+  /// Runs `ip` with lines of commands as its input.
+  static func batch(_ lines: [String], step: String) throws(TunnelError) {
+    guard !lines.isEmpty else { return }
+    let result = try ip(["-batch", "-"], input: lines.joined(separator: "\n") + "\n", step: step)
+    guard result.exitCode == 0 else {
+      throw .setUp(step: step, reason: batchFailure(result.reason, lines))
+    }
+  }
+
+  /// What `ip` says of a line, with the line that it names by its number only.
+  static func batchFailure(_ errors: String, _ lines: [String]) -> String {
+    let mark = "Command failed -:"
+    let words = errors.split(separator: "\n").map { text in
+      guard text.hasPrefix(mark), let number = Int(text.dropFirst(mark.count)), lines.indices.contains(number - 1)
+      else {
+        return String(text)
+      }
+      return "ip \(lines[number - 1])"
+    }
+    return words.reversed().joined(separator: ": ")
+  }
+
+  /// Runs `ip` with arguments.
+  static func ip(_ arguments: [String], input: String = "", step: String) throws(TunnelError) -> Result {
+    guard let program = path(of: "ip") else {
+      throw .setUp(step: step, reason: "there is no program 'ip'; install iproute2")
+    }
+    let result = try run(program, arguments, input: input, step: step)
+    // It has the name, and neither -batch nor most of the rest.
+    if result.exitCode != 0, (result.errors + result.output).contains("BusyBox") {
+      throw .setUp(step: step, reason: "\(program) is BusyBox's, which cannot do this; install iproute2")
+    }
+    return result
+  }
+
+  /// Runs a command of the shell's, whose output is ours.
+  static func hook(_ command: String, interface: String) throws(TunnelError) {
+    let code: Int32
+    do {
+      let words = ["sh", "-c", command.replacing("%i", with: interface)]
+      code = try ChildProcess("/bin/sh", words, descriptors: [-1, STDOUT_FILENO, STDERR_FILENO]).wait()
+    } catch {
+      throw .setUp(step: "hook \"\(command)\"", reason: "/bin/sh cannot be run: \(error)")
+    }
+    guard code == 0 else { throw .hookFailed(command: command, exitCode: code) }
+  }
+
+  /// Runs a program with arguments and a text as its input.
+  static func run(
+    _ program: String, _ arguments: [String], input: String = "", step: String
+  ) throws(TunnelError) -> Result {
+    do {
+      let (stdin, stdout, stderr) = (try MemoryFile(input), try MemoryFile(), try MemoryFile())
+      let name = String(program.split(separator: "/").last ?? "")
+      let descriptors = [stdin.descriptor, stdout.descriptor, stderr.descriptor]
+      let code = try ChildProcess(program, [name] + arguments, descriptors: descriptors).wait()
+      return Result(exitCode: code, output: stdout.text, errors: stderr.text)
+    } catch {
+      throw .setUp(step: step, reason: "\(program) cannot be run: \(error)")
+    }
+  }
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import NIOCore
+import Synchronization
+import ZSSPNIO
+
+/// Looks names up with the system's resolver, which blocks: each on a thread of its own, so that a name that nobody answers for delays no
+/// other.
+actor NameLookUps {
+  /// The look-ups of the process.
+  static let shared = NameLookUps()
+  /// How many look-ups run at once. More wait for these.
+  private static let limit = 64
+
+  private var running = 0
+  private var waiting: [CheckedContinuation<Void, Never>] = []
+
+  /// Returns the addresses of a name, in the order in which to try them; none if it is not known, or the task is cancelled.
+  func addresses(of name: String, port: Int) async -> [SocketAddress] {
+    if running >= Self.limit {
+      await withCheckedContinuation { waiting.append($0) }
+    } else {
+      running += 1
+    }
+    let lookUp = LookUp()
+    let thread = Thread {
+      lookUp.finish(NameResolver.systemAddresses(of: name, port: port))
+      Task { await self.ended() }
+    }
+    thread.name = "zssp-resolver"
+    thread.start()
+    return await withTaskCancellationHandler {
+      await lookUp.result()
+    } onCancel: {
+      lookUp.finish([])
+    }
+  }
+
+  private func ended() {
+    guard !waiting.isEmpty else {
+      running -= 1
+      return
+    }
+    waiting.removeFirst().resume()
+  }
+
+  /// A look-up whose result is awaited once. The first result counts.
+  private final class LookUp: Sendable {
+    private enum State {
+      case begun
+      case awaited(CheckedContinuation<[SocketAddress], Never>)
+      case done([SocketAddress])
+    }
+
+    private let state = Mutex(State.begun)
+
+    func finish(_ addresses: [SocketAddress]) {
+      let continuation: CheckedContinuation<[SocketAddress], Never>? = state.withLock { state in
+        switch state {
+        case .done: return nil
+        case .begun:
+          state = .done(addresses)
+          return nil
+        case .awaited(let continuation):
+          state = .done(addresses)
+          return continuation
+        }
+      }
+      continuation?.resume(returning: addresses)
+    }
+
+    func result() async -> [SocketAddress] {
+      await withCheckedContinuation { continuation in
+        let known: [SocketAddress]? = state.withLock { state in
+          if case .done(let addresses) = state { return addresses }
+          state = .awaited(continuation)
+          return nil
+        }
+        if let known { continuation.resume(returning: known) }
+      }
+    }
+  }
+}
+
+extension PeerEndpoint {
+  /// Returns the addresses of endpoints, in their order; names are looked up, all at once.
+  ///
+  /// - Parameters:
+  ///   - endpoints: the endpoints of a peer.
+  ///   - local: the address that the socket is bound to, which may not reach all of them.
+  /// - Throws: ``DialFailure`` if there is no address that the socket reaches.
+  static func addresses(
+    of endpoints: [PeerEndpoint], reachableFrom local: SocketAddress
+  ) async throws(DialFailure) -> [SocketAddress] {
+    let found = await withTaskGroup(of: (Int, [SocketAddress]).self) { group in
+      for (index, endpoint) in endpoints.enumerated() {
+        group.addTask {
+          switch endpoint.host {
+          case .address(let address): (index, [address])
+          case .name(let name): (index, await NameLookUps.shared.addresses(of: name, port: endpoint.port))
+          }
+        }
+      }
+      var found = [[SocketAddress]](repeating: [], count: endpoints.count)
+      for await (index, addresses) in group { found[index] = addresses }
+      return found
+    }
+    var reachable: [SocketAddress] = []
+    for address in found.joined() where local.reaches(address) && !reachable.contains(address) {
+      reachable.append(address)
+    }
+    guard reachable.isEmpty else { return reachable }
+    let reasons = zip(endpoints, found).map { endpoint, addresses in
+      Self.reason(endpoint, addresses, local)
+    }
+    throw .noAddress(reasons.joined(separator: "; "))
+  }
+
+  private static func reason(_ endpoint: PeerEndpoint, _ found: [SocketAddress], _ local: SocketAddress) -> String {
+    let kind = local.protocol == .inet6 ? "IPv6" : "IPv4"
+    guard case .name(let name) = endpoint.host else {
+      return "\(endpoint) cannot be reached from a socket that is bound to \(local.text)"
+    }
+    guard !found.isEmpty else { return "the name \"\(name)\" is not known now" }
+    return "the name \"\(name)\" has no \(kind) address, and a socket that is bound to \(local.text) reaches no other"
+  }
+}

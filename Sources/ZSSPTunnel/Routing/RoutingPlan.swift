@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+/// A route to the device.
+struct DeviceRoute: Hashable, CustomStringConvertible {
+  let prefix: IPPrefix
+  /// The table; nil for the main one.
+  var table: UInt32?
+
+  /// The words that `ip route add` and `del` take, without the device.
+  var description: String { "\(prefix)" + (table.map { " table \($0)" } ?? "") }
+
+  /// A line for `ip`.
+  func line(_ verb: String, device: String) -> String {
+    "route \(verb) \(prefix) dev \(device)" + (table.map { " table \($0)" } ?? "")
+  }
+}
+
+/// The rules by which packets without the mark of the tunnel's datagrams find the tunnel's default route. More specific routes of the main
+/// table, to networks nearby, come first.
+struct PolicyRule: Hashable, CustomStringConvertible {
+  let family: IPAddress.Family
+  let mark: UInt32
+  let table: UInt32
+
+  /// The first number of tables, and the default mark. It is also the proposed port.
+  static let firstTable: UInt32 = 20_763
+  /// How many tables are looked at for a free one.
+  static let tables: UInt32 = 100
+  /// The priority of the first rule. Rules of the main table come later, at 32766.
+  private static let firstPriority: UInt32 = 32_400
+
+  init(_ family: IPAddress.Family, mark: UInt32, table: UInt32) {
+    self.family = family
+    self.mark = mark
+    self.table = table
+  }
+
+  /// A line that was kept; nil if it is anything else.
+  init?(line: Substring) {
+    let words = line.split(separator: " ", omittingEmptySubsequences: false)
+    guard words.count == 4, words[0] == "rule", let family = UInt8(words[1]).flatMap(IPAddress.Family.init(rawValue:)),
+      let mark = UInt32(words[2]), let table = UInt32(words[3]),
+      (Self.firstTable..<Self.firstTable + Self.tables).contains(table)
+    else { return nil }
+    self.init(family, mark: mark, table: table)
+  }
+
+  /// The line that is kept.
+  var description: String { "rule \(family.rawValue) \(mark) \(table)" }
+
+  /// Arguments for `ip` that add the two rules, or delete them.
+  func arguments(_ verb: String) -> [[String]] {
+    let priority = Self.firstPriority + 2 * (table - Self.firstTable)
+    let start = [family == .v4 ? "-4" : "-6", "rule", verb, "priority"]
+    return [
+      start + ["\(priority)", "table", "main", "suppress_prefixlength", "0"],
+      start + ["\(priority + 1)", "not", "fwmark", "\(mark)", "table", "\(table)"],
+    ]
+  }
+}
+
+/// The tables, rules and mark of one tunnel.
+struct RoutingPlan: Sendable {
+  let device: String
+  /// The table of default routes in ``RoutingTable/auto``.
+  let ownTable: UInt32
+  /// The mark of the tunnel's datagrams; nil for none.
+  let mark: UInt32?
+
+  /// Takes numbers that nothing else on the system uses.
+  init(_ configuration: TunnelConfiguration, device: String) throws(TunnelError) {
+    self.device = device
+    guard configuration.table == .auto else {
+      ownTable = PolicyRule.firstTable
+      mark = configuration.mark
+      return
+    }
+    ownTable = try Self.freeTable()
+    mark = configuration.mark ?? ownTable
+  }
+
+  /// A plan with given numbers.
+  init(device: String, ownTable: UInt32, mark: UInt32?) {
+    self.device = device
+    self.ownTable = ownTable
+    self.mark = mark
+  }
+
+  private static func freeTable() throws(TunnelError) -> UInt32 {
+    let step = "cannot read the system's routing rules"
+    var taken = ""
+    for family in ["-4", "-6"] {
+      taken += try SystemCommand.ip([family, "rule", "show"], step: step).output
+      // A system without rules or routes of a family says so by failing.
+      taken += try SystemCommand.ip([family, "route", "show", "table", "all"], step: step).output
+    }
+    let words = Set(taken.split(whereSeparator: \.isWhitespace))
+    for table in PolicyRule.firstTable..<PolicyRule.firstTable + PolicyRule.tables where !words.contains("\(table)") {
+      return table
+    }
+    throw .setUp(step: "cannot find a free routing table", reason: "set table to a number, or to \"main\"")
+  }
+
+  /// The routes to the device, each once. Networks that the device's addresses are in have theirs from the system.
+  func routes(_ configuration: TunnelConfiguration) -> [DeviceRoute] {
+    let prefixes = configuration.peers.flatMap(\.allowedIPs)
+    switch configuration.table {
+    case .off: return []
+    case .main: return NetworkPlan.routed(prefixes, configuration.addresses).map { DeviceRoute(prefix: $0) }
+    case .number(let table):
+      var known: Set<IPPrefix> = []
+      return prefixes.filter { known.insert($0).inserted }.map { DeviceRoute(prefix: $0, table: table) }
+    case .auto:
+      let usual = NetworkPlan.routed(prefixes.filter { $0.length > 0 }, configuration.addresses)
+      var known: Set<IPPrefix> = []
+      let defaults = prefixes.filter { $0.length == 0 && known.insert($0).inserted }
+      return usual.map { DeviceRoute(prefix: $0) } + defaults.map { DeviceRoute(prefix: $0, table: ownTable) }
+    }
+  }
+
+  /// Changes the rules of the system.
+  func change(from former: [PolicyRule], to next: [PolicyRule], _ ledger: UndoLedger) throws(TunnelError) {
+    let (gone, new) = (former.filter { !next.contains($0) }, next.filter { !former.contains($0) })
+    guard !gone.isEmpty || !new.isEmpty else { return }
+    let step = "cannot change the routing rules"
+    try ledger.remember(rules: former + new)
+    for (verb, rules) in [("del", gone), ("add", new)] {
+      for arguments in rules.flatMap({ $0.arguments(verb) }) {
+        let result = try SystemCommand.ip(arguments, step: step)
+        guard result.exitCode == 0 || verb == "del" && result.saysGone else {
+          throw .setUp(step: step, reason: "ip \(arguments.joined(separator: " ")): \(result.reason)")
+        }
+      }
+    }
+    try ledger.remember(rules: next)
+  }
+
+  /// Returns a warning if the system drops datagrams of peers: by strict filters of sources, which do not know the mark.
+  func strictDevices(_ configuration: TunnelConfiguration) -> [String] {
+    guard rules(configuration).contains(where: { $0.family == .v4 }) else { return [] }
+    let root = "/proc/sys/net/ipv4/conf"
+    func value(_ name: String) -> Int {
+      // A device may go at any moment.
+      let text = try? String(contentsOfFile: "\(root)/\(name)/rp_filter", encoding: .utf8)
+      return text.flatMap { Int($0.filter(\.isNumber)) } ?? 0
+    }
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []
+    let all = value("all")
+    let strict = names.filter { !["all", "default", "lo", device].contains($0) && max(all, value($0)) == 1 }.sorted()
+    guard !strict.isEmpty else { return [] }
+    return [
+      "rp_filter is 1 for \(strict.joined(separator: ", ")): the kernel drops datagrams of peers that come there, because "
+        + "other packets to them go through the tunnel; set net.ipv4.conf.all.rp_filter to 2"
+    ]
+  }
+
+  /// The rules that lead to the routes.
+  func rules(_ configuration: TunnelConfiguration) -> [PolicyRule] {
+    guard configuration.table == .auto, let mark else { return [] }
+    let families = Set(routes(configuration).filter { $0.table != nil }.map(\.prefix.address.family))
+    return families.sorted { $0.rawValue < $1.rawValue }.map { PolicyRule($0, mark: mark, table: ownTable) }
+  }
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if os(Linux)
+  import NIOCore
+  import Synchronization
+  import ZSSP
+  import ZSSPNIO
+  import ZSSPSwiftCrypto
+
+  /// Answers to requests over the control socket.
+  extension Tunnel {
+    func answer(_ request: ControlRequest) async -> ControlResponse {
+      guard !isEnding.load(ordering: .relaxed) else { return .refused("the tunnel is ending") }
+      do throws(TunnelError) {
+        switch request {
+        case .show: return .report(await report())
+        case .setPeer, .removePeer, .forgetPeer, .enrollPeer:
+          await turn.begin()
+          defer { turn.end() }
+          return .done(try await change(request))
+        case .rekey(let key): return .done(try await rekey(key))
+        case .reload:
+          guard let reloader else { throw .refused("this tunnel was not started from a file") }
+          let text = try await reloader(self)
+          log("reload: \(text)")
+          return .done(text)
+        // It ends when this was written.
+        case .down: return .done("going down")
+        }
+      } catch {
+        return .refused("\(error)")
+      }
+    }
+
+    /// Does what is asked of one peer.
+    private func change(_ request: ControlRequest) async throws(TunnelError) -> String {
+      switch request {
+      case .setPeer(let change): try await set(change)
+      case .removePeer(let key): try await remove(key)
+      case .forgetPeer(let peer): try await forget(peer)
+      case .enrollPeer(let peer, let password): try await enroll(peer, password: password)
+      case .show, .rekey, .reload, .down: throw .refused("no peer is named")
+      }
+    }
+
+    // MARK: set
+
+    private func key(_ text: String) throws(TunnelError) -> PublicKey {
+      do { return try PublicKey(text: text) } catch { throw .refused("\(text): \(error)") }
+    }
+
+    private func set(_ change: ControlRequest.PeerChange) async throws(TunnelError) -> String {
+      let key = try key(change.publicKey)
+      let known = registry.table.peer(key)
+      if change.isNew == true, let known {
+        throw .refused("\(known.label): is a peer already; 'zssp tunnel set' changes it")
+      }
+      var peer = known ?? PeerConfiguration(publicKey: key)
+      if let name = change.name { peer.name = name }
+      var address: Address?
+      if let text = change.endpoint {
+        let endpoint: PeerEndpoint
+        do throws(EndpointTextError) { endpoint = try PeerEndpoint(text) } catch { throw .refused("endpoint \(error)") }
+        address = try await self.address(of: endpoint)
+        peer.endpoints = [endpoint]
+      }
+      if let keepalive = change.keepalive {
+        guard (0...65_535).contains(keepalive) else { throw .refused("keepalive \(keepalive): must be 0 to 65535") }
+        peer.keepalive = keepalive == 0 ? nil : .seconds(keepalive)
+      }
+      if let texts = change.allowedIPs { peer.allowedIPs = try prefixes(texts, of: key) }
+      let done = await changePeers { $0.set(peer) }
+      // An endpoint that is set is to be reached, whatever peer has its address.
+      if let address, let id = registry.table.id(of: key) { await endpointRoutes.name(address.ip, for: id) }
+      return (known == nil ? "added" : "changed") + done
+    }
+
+    /// The first address of an endpoint now.
+    private func address(of endpoint: PeerEndpoint) async throws(TunnelError) -> Address? {
+      do throws(DialFailure) {
+        let local = self.endpoint.localAddress
+        return Address(try await PeerEndpoint.addresses(of: [endpoint], reachableFrom: local)[0])
+      } catch {
+        throw .refused("endpoint \(endpoint): \(error.text)")
+      }
+    }
+
+    private func prefixes(_ texts: [String], of key: PublicKey) throws(TunnelError) -> [IPPrefix] {
+      let peers = registry.table.configurations.values
+      var prefixes: [IPPrefix] = []
+      for text in texts {
+        guard let prefix = IPPrefix(text), prefix == prefix.network else {
+          throw .refused("allowed IPs \(text): must be like 10.0.0.0/8 or 2001:db8::/32")
+        }
+        let owner = peers.first { $0.publicKey != key && $0.allowedIPs.contains(prefix) }
+        if let owner { throw .refused("\(prefix) belongs to \(owner.name ?? owner.publicKey.text)") }
+        if !prefixes.contains(prefix) { prefixes.append(prefix) }
+      }
+      return prefixes
+    }
+
+    private func remove(_ text: String) async throws(TunnelError) -> String {
+      let key = try peer(text).peer.publicKey
+      return "removed" + (await changePeers { _ = $0.remove(key) })
+    }
+
+    /// Changes the peers, and then the routes. A peer that is taken out is out, whatever the system says of routes: the process may have
+    /// no privileges left to change them.
+    ///
+    /// - Returns: what to say of routes that could not be changed.
+    private func changePeers(_ body: (inout PeerTable) -> Void) async -> String {
+      let former = registry.configuration
+      registry.change(body)
+      let failures = await settle(from: former)
+      return failures.isEmpty ? "" : ", but not all routes: " + failures.joined(separator: "; ")
+    }
+
+    /// Does what follows from a change of peers: closes the sessions of those that are gone, and changes the routes.
+    ///
+    /// - Returns: what went wrong.
+    func settle(from former: TunnelConfiguration) async -> [String] {
+      for session in await onLoop({ $0.takeOrphans() }) ?? [] { await session.close() }
+      // A place may be behind the tunnel that was not before, and the other way round.
+      await endpointRoutes.settle()
+      let current = registry.configuration
+      var failures = changeRoutes(from: routing.routes(former), to: routing.routes(current))
+      do throws(TunnelError) {
+        try routing.change(from: ledger.rules, to: routing.rules(current), ledger)
+      } catch {
+        failures.append("\(error)")
+      }
+      failures.forEach(log)
+      return failures
+    }
+
+    /// Changes the routes to the device.
+    ///
+    /// - Returns: what went wrong.
+    private func changeRoutes(from former: [DeviceRoute], to next: [DeviceRoute]) -> [String] {
+      former.filter { !next.contains($0) }.compactMap { changeRoute("del", $0) }
+        + next.filter { !former.contains($0) }.compactMap { changeRoute("add", $0) }
+    }
+
+    /// Adds or removes a route to the device. A route that is gone already does no harm.
+    ///
+    /// - Returns: what went wrong.
+    private func changeRoute(_ verb: String, _ wanted: DeviceRoute) -> String? {
+      let route = wanted.line(verb, device: device.name)
+      do throws(TunnelError) {
+        let result = try SystemCommand.ip(route.split(separator: " ").map(String.init), step: route)
+        if result.exitCode == 0 || (verb == "del" && result.saysGone) { return nil }
+        return "ip \(route): \(result.reason)"
+      } catch {
+        return "\(error)"
+      }
+    }
+
+    // MARK: rekey
+
+    private func rekey(_ text: String?) async throws(TunnelError) -> String {
+      let key: PublicKey? = if let text { try peer(text).peer.publicKey } else { nil }
+      let sessions = await onLoop { loop in
+        loop.peers.values.filter { key == nil || $0.configuration.publicKey == key }.compactMap(\.session)
+      }
+      var begun = 0
+      for session in sessions ?? [] where await session.rekey() { begun += 1 }
+      return "\(begun) of \(sessions?.count ?? 0) sessions"
+    }
+  }
+#endif

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if os(Linux)
+  import ZSSP
+  import ZSSPNIO
+  import ZSSPSwiftCrypto
+
+  /// Ratchets of single peers, while the tunnel runs and has their store.
+  extension Tunnel {
+    /// The shortest one-time password in bytes.
+    private static let shortestPassword = 32
+    /// How often a row is read again that another process changes at the same moment.
+    private static let attempts = 5
+
+    /// Erases the ratchet of a peer, and ends the session with it.
+    func forget(_ text: String) async throws(TunnelError) -> String {
+      let (id, peer) = try peer(text)
+      try await replace(RatchetPair.empty, of: peer.publicKey)
+      await endSession(id)
+      return "forgot the ratchet of \(peer.label)"
+    }
+
+    /// Begins anew with a peer: its ratchet becomes that of a one-time password, on which this side insists until it was used.
+    func enroll(_ text: String, password: String) async throws(TunnelError) -> String {
+      let found = try peer(text)
+      var peer = found.peer
+      guard password.utf8.count >= Self.shortestPassword else {
+        throw .refused(
+          "the one-time password is shorter than \(Self.shortestPassword) bytes; 'zssp otp' makes a good one")
+      }
+      let bytes = Array(password.utf8)
+      let state = RatchetState(oneTimePassword: bytes.rawBytes, provider: SwiftCryptoProvider())
+      try await replace(RatchetPair(state), of: peer.publicKey)
+      // [RAT-11]
+      peer.flags = (peer.flags ?? registry.configuration.flags).union(.initiatorDisallowsDowngrade)
+      registry.change { [peer] in $0.set(peer) }
+      await endSession(found.id)
+      return "enrolled \(peer.label): the next session needs the one-time password"
+    }
+
+    /// Replaces what the store holds for a peer, whatever that is.
+    private func replace(_ pair: RatchetPair, of key: PublicKey) async throws(TunnelError) {
+      for _ in 0..<Self.attempts {
+        guard case .pair(let held, _) = await store.answer(.load(peer: key)) else { break }
+        switch await store.answer(.compareAndSwap(peer: key, expected: held, new: pair)) {
+        case .swapped: return
+        // A session that is being opened has changed it meanwhile.
+        case .notSwapped: continue
+        default: break
+        }
+      }
+      throw .refused("the store could not be changed; nothing is known to have changed, try again")
+    }
+
+    /// Ends the session with a peer, and looks for the peer at once if there is reason to.
+    private func endSession(_ id: Int) async {
+      let session = await onLoop { $0.detach(id) } ?? nil
+      await session?.close()
+    }
+
+    /// Finds a peer by its key or its name.
+    func peer(_ text: String) throws(TunnelError) -> (id: Int, peer: PeerConfiguration) {
+      let all = registry.table.configurations
+      let named = all.filter { $0.value.name == text }
+      if let only = named.first, named.count == 1 { return (only.key, only.value) }
+      guard named.isEmpty else { throw .refused("\(text): several peers have this name; give the public key") }
+      // What is no key is no peer of ours either.
+      guard let key = try? PublicKey(text: text), let id = registry.table.id(of: key), let peer = all[id] else {
+        throw .refused("\(text): no peer has this name or public key")
+      }
+      return (id, peer)
+    }
+  }
+#endif

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if os(Linux)
+  import ZSSP
+
+  /// The result of a ``Tunnel/reload(_:)``.
+  public struct TunnelReloadResult: Sendable, Equatable {
+    /// What was changed, in words.
+    public var changed: [String] = []
+    /// The keys of the configuration that differ, and take effect when the tunnel is started again.
+    public var needsRestart: [String] = []
+    /// What the system did not allow, in words.
+    public var failures: [String] = []
+  }
+
+  extension Tunnel {
+    /// Applies another configuration to the running tunnel: peers, addresses, routes, hooks. Sessions of peers that stay go on. The log
+    /// file is opened again, if it was moved away.
+    ///
+    /// - Throws: ``TunnelError/refused(_:)`` when the tunnel is ending.
+    public func reload(_ next: TunnelConfiguration) async throws(TunnelError) -> TunnelReloadResult {
+      guard !isEnding.load(ordering: .relaxed) else { throw .refused("the tunnel is ending") }
+      await turn.begin()
+      defer { turn.end() }
+      let next = device.isIPv6Off ? TunnelParts.withoutIPv6(next) : next
+      let former = registry.configuration
+      var result = TunnelReloadResult()
+      result.needsRestart = Self.fixedKeys(former, next)
+      var configuration = former
+      configuration.hooks = next.hooks
+      configuration.addresses = next.addresses
+      if former.hooks != next.hooks { result.changed.append("hooks") }
+      result.failures += changeAddresses(from: former.addresses, to: next.addresses, "add")
+      let before = former
+      registry.adopt(configuration)
+      let change = registry.change { $0.replace(next.peers) }
+      result.failures += await settle(from: before)
+      result.failures += changeAddresses(from: former.addresses, to: next.addresses, "del")
+      if former.addresses != next.addresses { result.changed.append("addresses") }
+      result.changed += Self.differences(change.former, change.current)
+      do throws(TunnelError) { try logFile?.reopen() } catch { result.failures.append("\(error)") }
+      return result
+    }
+
+    private static func differences(_ former: PeerTable, _ current: PeerTable) -> [String] {
+      let added = current.configurations.keys.filter { former.configurations[$0] == nil }.count
+      let removed = former.configurations.keys.filter { current.configurations[$0] == nil }.count
+      let changed = current.configurations.filter { id, peer in
+        former.configurations[id].map { $0 != peer } ?? false
+      }.count
+      return [(added, "added"), (changed, "changed"), (removed, "removed")].compactMap { count, verb in
+        count == 0 ? nil : "\(count) peer\(count == 1 ? "" : "s") \(verb)"
+      }
+    }
+
+    /// The keys that differ and belong to what was made at the start: the device, the socket, the endpoint.
+    private static func fixedKeys(_ former: TunnelConfiguration, _ next: TunnelConfiguration) -> [String] {
+      [
+        ("interface", former.interface != next.interface), ("mtu", former.mtu != next.mtu),
+        ("datagram", former.datagram != next.datagram), ("listen", former.listen != next.listen),
+        ("mode", former.flags != next.flags), ("profile", former.profile != next.profile),
+        ("challenge", former.challenge != next.challenge), ("shards", former.shards != next.shards),
+        ("rekey-after", former.rekeyAfter != next.rekeyAfter), ("offload", former.offload != next.offload),
+        ("queue-length", former.queueLength != next.queueLength), ("busy-poll", former.busyPoll != next.busyPoll),
+        ("table", former.table != next.table), ("fwmark", former.mark != next.mark),
+        ("bind-device", former.bindDevice != next.bindDevice), ("dns", former.dns != next.dns),
+        ("search", former.search != next.search), ("user", former.user != next.user),
+        ("status-group", former.statusGroup != next.statusGroup),
+      ].compactMap { $0.1 ? $0.0 : nil }
+    }
+
+    /// Adds the device's addresses that are new, or deletes those that are not wanted any more.
+    ///
+    /// - Returns: what went wrong.
+    private func changeAddresses(from former: [IPPrefix], to next: [IPPrefix], _ verb: String) -> [String] {
+      let (all, others) = verb == "add" ? (next, former) : (former, next)
+      return all.filter { !others.contains($0) }.compactMap { address in
+        let step = "address \(verb) \(address) dev \(device.name)"
+        do throws(TunnelError) {
+          let result = try SystemCommand.ip(step.split(separator: " ").map(String.init), step: step)
+          return result.exitCode == 0 ? nil : "ip \(step): \(result.reason)"
+        } catch {
+          return "\(error)"
+        }
+      }
+    }
+  }
+#endif

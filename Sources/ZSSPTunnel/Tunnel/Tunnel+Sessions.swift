@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if os(Linux)
+  import NIOCore
+  import ZSSP
+  import ZSSPNIO
+  import ZSSPSwiftCrypto
+
+  /// Sessions: accepted, opened, watched.
+  extension Tunnel {
+    /// How long one attempt to open a session goes on: a little longer than one handshake, so that its end has a reason.
+    private static let attempt = Duration.milliseconds(10_500)
+    /// How long an attempt goes on where the peer has other addresses to try, or has not answered several times.
+    private static let shortAttempt = Duration.seconds(4)
+
+    /// How long an attempt goes on. A handshake costs public-key work, so peers that are away for long are given less of it, and a whole
+    /// one now and then, to learn the reason.
+    private static func limit(failures: Int, places: Int) -> Duration {
+      places > 1 || failures > 1 && !failures.isMultiple(of: 8) ? shortAttempt : attempt
+    }
+
+    /// Accepts the sessions of peers, and refuses strangers.
+    func acceptSessions() async -> TunnelError? {
+      await withDiscardingTaskGroup { group in
+        var lines = LineLimit()
+        for await incoming in endpoint.incoming {
+          let table = registry.table
+          guard let id = table.id(of: incoming.peer) else {
+            let (isAllowed, omitted) = lines.allows(at: TunnelClock.now)
+            if omitted > 0 { log("refused \(omitted) more that are no peers") }
+            if isAllowed { log("refused \(incoming.peer.text) from \(incoming.remoteAddress.text): not a peer") }
+            incoming.reject()
+            continue
+          }
+          let flags = table.configurations[id]?.flags
+          group.addTask { await self.accept(incoming, id, flags) }
+        }
+        group.cancelAll()
+      }
+      // Nobody closes the endpoint before this ends but a failure of its socket, unless the task is cancelled.
+      return Task.isCancelled ? nil : .endpoint(.closed)
+    }
+
+    private func accept(_ incoming: IncomingSession, _ id: Int, _ flags: SecurityFlags?) async {
+      do {
+        let session = try await incoming.accept(flags: flags)
+        if await keep(session, id) { await follow(session, id) }
+      } catch {
+        log("no session with \(name(id)), who asked for one: \(error)")
+      }
+    }
+
+    /// Warns of peers that came without the ratchet that this side holds.
+    func warnOfDowngrades() async -> TunnelError? {
+      for await downgrade in endpoint.downgrades {
+        let failure = DialFailure.lostRatchet(chainLength: downgrade.heldChainLength)
+        guard let id = registry.table.id(of: downgrade.peer) else {
+          log("WARNING: \(downgrade.peer.text): \(failure.text)")
+          continue
+        }
+        log("WARNING: \(name(id)): \(failure.text)")
+        _ = await onLoop { $0.recordLostRatchet(id, failure) }
+      }
+      return Task.isCancelled ? nil : .endpoint(.closed)
+    }
+
+    /// Opens the sessions that are asked for.
+    func dialWanted(_ wanted: AsyncStream<Int>) async -> TunnelError? {
+      await withDiscardingTaskGroup { group in
+        for await id in wanted { group.addTask { await self.dial(id) } }
+        group.cancelAll()
+      }
+      return nil
+    }
+
+    /// Tries once to open a session. The loop asks again if there is reason to.
+    private func dial(_ id: Int) async {
+      guard let plan = await onLoop({ $0.plan(id) }) ?? nil else { return }
+      var place = ""
+      do {
+        let places = try await places(of: plan)
+        let address = places[plan.failures % places.count]
+        place = address.text
+        await makeWay(to: address, plan, id)
+        let session = try await endpoint.connect(
+          to: address, key: plan.configuration.publicKey, identity: Array(plan.configuration.identity.utf8),
+          flags: plan.configuration.flags, timeout: Self.limit(failures: plan.failures, places: places.count))
+        let isNew = await keep(session, id)
+        // Whatever became of it, this attempt is over.
+        _ = await onLoop { $0.stopDialing(id) }
+        if isNew { await follow(session, id) }
+      } catch let failure as DialFailure {
+        await dialingFailed(id, failure)
+      } catch let error as UDPError {
+        await dialingFailed(id, DialFailure(error, at: place, await knowledge(of: plan.configuration)))
+      } catch {
+        await dialingFailed(id, .noAddress("\(error)"))
+      }
+    }
+
+    private func dialingFailed(_ id: Int, _ failure: DialFailure) async {
+      guard !Task.isCancelled, await onLoop({ $0.dialingFailed(id, failure) }) == true else { return }
+      log("no session with \(name(id)) yet: \(failure.text)")
+    }
+
+    /// What is known of a peer beside an error.
+    private func knowledge(of peer: PeerConfiguration) async -> DialFailure.Knowledge {
+      let flags = peer.flags ?? registry.configuration.flags
+      var holds = false
+      if case .pair(let pair, _) = await store.answer(.load(peer: peer.publicKey)) { holds = pair != .empty }
+      return DialFailure.Knowledge(insists: flags.contains(.initiatorDisallowsDowngrade), holdsRatchet: holds)
+    }
+
+    /// Sees to it that datagrams for the peer go around the tunnel.
+    private func makeWay(to address: SocketAddress, _ plan: TunnelLoop.DialPlan, _ id: Int) async {
+      guard let place = Address(address) else { return }
+      // Where the peer was last it may have moved by itself.
+      if plan.configuration.endpoints.isEmpty {
+        await endpointRoutes.follow(id, to: place.ip)
+      } else {
+        await endpointRoutes.name(place.ip, for: id)
+      }
+    }
+
+    /// Where the peer may be: the addresses of its endpoints now, or else where it was last.
+    private func places(of plan: TunnelLoop.DialPlan) async throws(DialFailure) -> [SocketAddress] {
+      if !plan.configuration.endpoints.isEmpty {
+        return try await PeerEndpoint.addresses(
+          of: plan.configuration.endpoints, reachableFrom: endpoint.localAddress)
+      }
+      guard let address = plan.lastAddress else {
+        throw .noAddress("it has no endpoint here, and has not been heard of")
+      }
+      return [SocketAddress(address)]
+    }
+
+    /// Has a session carry packets.
+    ///
+    /// - Returns: whether it is to be followed.
+    private func keep(_ session: Session, _ id: Int) async -> Bool {
+      let place = session.place
+      guard await onLoop({ $0.beginFollowing(place) }) == true else { return false }
+      if await attach(session, id) { return true }
+      _ = await onLoop { $0.endFollowing(place) }
+      return false
+    }
+
+    private func attach(_ session: Session, _ id: Int) async -> Bool {
+      // Before the first packet comes out of it: the answer must find the session, and not have another opened.
+      guard let gauges = await onLoop({ $0.attach(session, to: id) }) ?? nil else {
+        await session.close()
+        return false
+      }
+      do {
+        let path = paths[session.shard]
+        let handler = try await session.eventLoop.submit {
+          PeerInbound(id, gauges, path.value) { TunnelLoop.say($0, on: session) }
+        }.get()
+        try await session.setMessageHandler(handler)
+      } catch {
+        log("the session with \(name(id)) ended at once: \(error)")
+        return false
+      }
+      await endpointRoutes.follow(id, to: session.establishment.address.ip)
+      log(
+        "session with \(name(id)) at \(session.remoteAddress.text), ratchet length \(session.establishment.chainLength)"
+      )
+      return true
+    }
+
+    /// Follows a session to its end.
+    private func follow(_ session: Session, _ id: Int) async {
+      let place = session.place
+      for await event in session.protocolEvents {
+        _ = await onLoop { $0.record(event, of: place, id) }
+        switch event {
+        case .moved(_, _, let address):
+          log("\(name(id)) is now at \(SocketAddress(address).text)")
+          await endpointRoutes.follow(id, to: address.ip)
+        case .ended(_, let reason) where reason != .replaced: log("the session with \(name(id)) ended: \(reason)")
+        default: break
+        }
+      }
+      _ = await onLoop { $0.endFollowing(place) }
+    }
+
+    /// Does something on the event loop of the device. Returns nil if that is gone.
+    func onLoop<Value: Sendable>(_ body: @escaping @Sendable (TunnelLoop) -> Value) async -> Value? {
+      let loop = loop
+      // It fails only with the event loop, and then there is nobody to tell.
+      return try? await loop.eventLoop.submit { body(loop.value) }.get()
+    }
+
+    /// The name of a peer for people.
+    func name(_ id: Int) -> String {
+      registry.table.label(id)
+    }
+  }
+#endif

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if os(Linux)
+  import CZSSPTunnel
+  import NIOCore
+  import ZSSP
+  import ZSSPNIO
+
+  /// The parts of a tunnel, which are made before it runs.
+  struct TunnelParts {
+    let registry: PeerRegistry
+    let plan: NetworkPlan
+    let folder: RunFolder
+    let ledger: UndoLedger
+    let routing: RoutingPlan
+    let claim: FolderClaim
+    let device: TunDevice
+    let endpoint: UDPEndpoint
+    let store: any RatchetStore
+    let loop: NIOLoopBound<TunnelLoop>
+    let paths: [NIOLoopBound<InboundPath>]
+    let drops: DropCounters
+    let wanted: AsyncStream<Int>
+    /// Where the peers are.
+    let places: [Int: IPAddress]
+    /// The routes to them around the tunnel.
+    let routes: [EndpointRoute]
+
+    /// How long names may take before the tunnel is up without their addresses.
+    private static let namePatience = Duration.seconds(2)
+
+    /// Makes the parts of a tunnel.
+    static func make(
+      _ wanted: TunnelConfiguration, _ endpointConfiguration: EndpointConfiguration,
+      _ store: any RatchetStore, _ folder: RunFolder, _ claim: FolderClaim, _ device: TunDevice,
+      _ log: @escaping Tunnel.Log
+    ) async throws(TunnelError) -> TunnelParts {
+      let configuration = withoutIPv6(wanted, device, log)
+      let registry = PeerRegistry(configuration)
+      let addresses = try await findPeers(configuration, log)
+      let plan = NetworkPlan(configuration, pathMTU: NetworkPlan.pathMTU(to: Array(addresses.values)))
+      try plan.check()
+      var endpointConfiguration = endpointConfiguration
+      endpointConfiguration.settings.mtu = plan.datagram
+      let ledger = UndoLedger(folder)
+      let routing = try RoutingPlan(configuration, device: device.name)
+      let endpoint = try await bind(configuration, endpointConfiguration, store, routing, log)
+      do {
+        let routes = try setUpNetwork(configuration, plan, addresses, ledger, routing)
+        routing.strictDevices(configuration).forEach { log("WARNING: \($0)") }
+        let drops = DropCounters()
+        let (stream, continuation) = AsyncStream<Int>.makeStream()
+        let (loop, paths) = try await makeLoops(endpoint, device, plan, drops, wanted: continuation)
+        return TunnelParts(
+          registry: registry, plan: plan, folder: folder, ledger: ledger, routing: routing, claim: claim,
+          device: device, endpoint: endpoint,
+          store: store, loop: loop, paths: paths, drops: drops, wanted: stream, places: addresses.mapValues(\.ip),
+          routes: routes)
+      } catch {
+        await endpoint.close()
+        throw error
+      }
+    }
+
+    /// The configuration without its IPv6 addresses and routes, if the system has IPv6 switched off for the device.
+    private static func withoutIPv6(
+      _ configuration: TunnelConfiguration, _ device: TunDevice, _ log: Tunnel.Log
+    ) -> TunnelConfiguration {
+      guard configuration.carriesV6, device.isIPv6Off else { return configuration }
+      log(
+        "WARNING: IPv6 is off on this system: its addresses and routes are left out; "
+          + "'sysctl net.ipv6.conf.default.disable_ipv6=0' before the start switches it on")
+      return withoutIPv6(configuration)
+    }
+
+    /// The configuration without its IPv6 addresses and routes.
+    static func withoutIPv6(_ configuration: TunnelConfiguration) -> TunnelConfiguration {
+      var reduced = configuration
+      reduced.addresses.removeAll { $0.address.family == .v6 }
+      for index in reduced.peers.indices { reduced.peers[index].allowedIPs.removeAll { $0.address.family == .v6 } }
+      return reduced
+    }
+
+    private static func makeLoops(
+      _ endpoint: UDPEndpoint, _ device: TunDevice, _ plan: NetworkPlan, _ drops: DropCounters,
+      wanted: AsyncStream<Int>.Continuation
+    ) async throws(TunnelError) -> (NIOLoopBound<TunnelLoop>, [NIOLoopBound<InboundPath>]) {
+      let loops = endpoint.eventLoops
+      do {
+        let loop = try await loops[0].submit {
+          NIOLoopBound(TunnelLoop(device, mtu: plan.mtu, on: loops[0], drops, wanted: wanted), eventLoop: loops[0])
+        }.get()
+        var paths: [NIOLoopBound<InboundPath>] = []
+        for eventLoop in loops {
+          paths.append(
+            try await eventLoop.submit {
+              NIOLoopBound(InboundPath(device, PrefixTable(), drops), eventLoop: eventLoop)
+            }.get())
+        }
+        return (loop, paths)
+      } catch {
+        throw .setUp(step: "cannot use the event loop", reason: "\(error)")
+      }
+    }
+
+    /// Returns where the peers are whose endpoints are known, by their numbers. Names are looked up all at once, and those that take long
+    /// are left for later: they are looked up again at each attempt to open a session.
+    ///
+    /// Where everything goes through the tunnel by routes of the main table each must be found now, because questions for its name would
+    /// go through the tunnel too.
+    private static func findPeers(
+      _ configuration: TunnelConfiguration, _ log: Tunnel.Log
+    ) async throws(TunnelError) -> [Int: Address] {
+      let takesAll =
+        configuration.table == .main && configuration.peers.flatMap(\.allowedIPs).contains { $0.length == 0 }
+      let local = configuration.listen.candidates[0]
+      let wanted = configuration.peers.enumerated().filter { !$0.element.endpoints.isEmpty }
+      let limit: Duration? = takesAll ? nil : namePatience
+      let found = await withTaskGroup(of: (id: Int, result: Result<SocketAddress, DialFailure>)?.self) { group in
+        for (id, peer) in wanted {
+          group.addTask {
+            do throws(DialFailure) {
+              let addresses = try await PeerEndpoint.addresses(of: peer.endpoints, reachableFrom: local)
+              return (id, .success(addresses[0]))
+            } catch {
+              return (id, .failure(error))
+            }
+          }
+        }
+        if let limit {
+          group.addTask {
+            // Cut short when all have been found.
+            try? await Task.sleep(for: limit)
+            return nil
+          }
+        }
+        var found: [Int: Result<SocketAddress, DialFailure>] = [:]
+        while found.count < wanted.count, case let next?? = await group.next() { found[next.id] = next.result }
+        group.cancelAll()
+        return found
+      }
+      var addresses: [Int: Address] = [:]
+      for (id, peer) in wanted {
+        switch found[id] {
+        case .success(let address): addresses[id] = Address(address)
+        case .failure(let failure) where takesAll:
+          throw .setUp(step: "cannot find an endpoint of \(peer.label)", reason: failure.text)
+        case .failure(let failure): log("\(peer.label): \(failure.text)")
+        case nil: log("\(peer.label): no answer yet about \(peer.endpoints.map(\.description).joined(separator: ", "))")
+        }
+      }
+      return addresses
+    }
+
+    /// Binds the socket: to the first of the addresses that the system has.
+    private static func bind(
+      _ configuration: TunnelConfiguration, _ endpoint: EndpointConfiguration, _ store: any RatchetStore,
+      _ routing: RoutingPlan, _ log: Tunnel.Log
+    ) async throws(TunnelError) -> UDPEndpoint {
+      var failure: UDPError?
+      for address in configuration.listen.candidates {
+        do {
+          let bound = try await UDPEndpoint.bind(
+            host: address.ipAddress ?? "", port: address.port ?? 0, configuration: endpoint, store: store,
+            options: .tunnel(configuration, mark: routing.mark))
+          if failure != nil { log("WARNING: this system has no IPv6; listening on IPv4 only") }
+          return bound
+        } catch .bindFailed(let host, let port, .unsupportedFamily) {
+          failure = .bindFailed(host: host, port: port, reason: .unsupportedFamily)
+        } catch .bindFailed(let host, let port, .addressNotAvailable) {
+          failure = .bindFailed(host: host, port: port, reason: .addressNotAvailable)
+        } catch {
+          throw .endpoint(error)
+        }
+      }
+      throw .endpoint(failure ?? .closed)
+    }
+
+    /// Makes the device and the routes ready.
+    ///
+    /// - Returns: the routes around the tunnel.
+    private static func setUpNetwork(
+      _ configuration: TunnelConfiguration, _ plan: NetworkPlan, _ addresses: [Int: Address], _ ledger: UndoLedger,
+      _ routing: RoutingPlan
+    ) throws(TunnelError) -> [EndpointRoute] {
+      var routes: [EndpointRoute] = []
+      for (_, address) in addresses.sorted(by: { $0.key < $1.key }) {
+        guard let route = try NetworkPlan.routeAround(address.ip, configuration), !routes.contains(route) else {
+          continue
+        }
+        try ledger.remember(routes + [route])
+        let step = "cannot make a route around the tunnel to \(route)"
+        let result = try SystemCommand.ip(route.arguments("add"), step: step)
+        guard result.exitCode == 0 else {
+          // Whatever is there is not ours to remove.
+          try ledger.remember(routes)
+          throw .setUp(step: step, reason: result.reason)
+        }
+        routes.append(route)
+      }
+      try SystemCommand.batch(
+        plan.deviceLines(configuration, routing), step: "cannot set up the device \(routing.device)")
+      try routing.change(from: [], to: routing.rules(configuration), ledger)
+      return routes
+    }
+  }
+
+  extension UDPOptions {
+    /// Options that keep little that would make packets wait: what a tunnel cannot pass on at once is better lost early, so that TCP
+    /// notices.
+    static func tunnel(_ configuration: TunnelConfiguration, mark: UInt32?) -> UDPOptions {
+      var options = UDPOptions()
+      options.shards = configuration.shards
+      let device = configuration.bindDevice
+      options.configureSocket = { descriptor in
+        if let mark, case let error = czssp_socket_mark(descriptor, mark), error != 0 { return -error }
+        if let device, case let error = czssp_socket_device(descriptor, device), error != 0 { return -error }
+        return 0
+      }
+      // As much as the device's queue holds of small packets: a sender that catches up brings them all at once.
+      options.receiveBufferSize = 2 << 20
+      options.sendBufferSize = 1 << 20
+      return options
+    }
+  }
+#endif

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if os(Linux)
+  import CZSSPTunnel
+  import Foundation
+  import NIOConcurrencyHelpers
+  import NIOCore
+  import Synchronization
+  public import ZSSP
+  import ZSSPNIO
+
+  /// A private network between this machine and its peers: IP packets of a network device travel in sessions.
+  ///
+  /// ```swift
+  /// let tunnel = try await Tunnel.start(configuration, endpoint: endpointConfiguration, store: store)
+  /// try await tunnel.run()
+  /// ```
+  public final class Tunnel: Sendable {
+    /// Takes lines about what happens, for people. No secret is in them.
+    public typealias Log = @Sendable (String) -> Void
+    /// Reads the configuration again, applies it with ``Tunnel/reload(_:)``, and returns what to tell the user.
+    public typealias Reloader = @Sendable (Tunnel) async throws(TunnelError) -> String
+
+    let registry: PeerRegistry
+    let loop: NIOLoopBound<TunnelLoop>
+    let endpoint: UDPEndpoint
+    let store: any RatchetStore
+    let drops: DropCounters
+    let plan: NetworkPlan
+    let log: Log
+    let device: TunDevice
+    let endpointRoutes: EndpointRoutes
+    let routing: RoutingPlan
+    let ledger: UndoLedger
+    let paths: [NIOLoopBound<InboundPath>]
+    let reloader: Reloader?
+    /// Where the tunnel says what happens, if that was asked for.
+    public let logFile: TunnelLog?
+    private let folder: RunFolder
+    private let claim: FolderClaim
+    private let wanted: AsyncStream<Int>
+    private let servers: NIOLockedValueBox<[ControlServer]> = NIOLockedValueBox([])
+    /// Taken by each change of the running tunnel.
+    let turn = Turn()
+    /// Whether it is too late to ask for anything.
+    let isEnding = Atomic(false)
+    private let stopping: (stream: AsyncStream<TunnelError?>, continuation: AsyncStream<TunnelError?>.Continuation)
+
+    /// The name of the network device.
+    public var interface: String { device.name }
+
+    private init(_ parts: TunnelParts, _ logFile: TunnelLog?, _ reloader: Reloader?, log: @escaping Log) {
+      registry = parts.registry
+      loop = parts.loop
+      paths = parts.paths
+      endpoint = parts.endpoint
+      store = parts.store
+      drops = parts.drops
+      plan = parts.plan
+      device = parts.device
+      wanted = parts.wanted
+      folder = parts.folder
+      routing = parts.routing
+      ledger = parts.ledger
+      claim = parts.claim
+      self.log = log
+      self.logFile = logFile
+      self.reloader = reloader
+      endpointRoutes = EndpointRoutes(
+        parts.ledger, device: parts.device.name, parts.places, parts.routes, registry: parts.registry, log: log)
+      stopping = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    // MARK: Starting
+
+    /// Makes the device, its addresses and its routes, and begins to listen.
+    ///
+    /// What a killed process left is undone first. If a step fails, those before it are undone, with the hooks of the end.
+    ///
+    /// - Parameters:
+    ///   - configuration: the configuration of the tunnel.
+    ///   - endpoint: the static key, the provider and the settings. The MTU is set here.
+    ///   - store: the store of ratchets.
+    ///   - keepsLog: whether to have a file for ``logFile``, in the folder of the tunnel.
+    ///   - reloader: reads the configuration again when that is asked for over the control socket; nil if that is not possible.
+    ///   - log: takes lines about what happens.
+    /// - Throws: ``TunnelError``, with the step that failed.
+    public static func start(
+      _ configuration: TunnelConfiguration, endpoint endpointConfiguration: EndpointConfiguration,
+      store: any RatchetStore, keepsLog: Bool = false, reloader: Reloader? = nil, log: @escaping Log
+    ) async throws(TunnelError) -> Tunnel {
+      let folder = RunFolder(interface: configuration.interface)
+      let claim = try folder.claim()
+      // Nobody else may have the folder before it is cleared.
+      defer { withExtendedLifetime(claim) {} }
+      let tunnel: Tunnel
+      do {
+        for hook in configuration.hooks.preUp { try SystemCommand.hook(hook, interface: configuration.interface) }
+        let device = try TunDevice(name: configuration.interface, offload: configuration.offload)
+        // The folder is ours: whoever had it before is gone.
+        folder.undoRemembered().forEach(log)
+        let parts = try await TunnelParts.make(
+          configuration, endpointConfiguration, store, folder, claim, device, log)
+        let file: TunnelLog? = if keepsLog { try TunnelLog(path: folder.log) } else { nil }
+        tunnel = Tunnel(parts, file, reloader) { line in
+          log(line)
+          file?.bound()
+        }
+      } catch {
+        folder.undoRemembered().forEach(log)
+        folder.clear()
+        run(configuration.hooks.postDown, configuration.interface, log)
+        throw error
+      }
+      do { try await tunnel.finishStarting(configuration) } catch {
+        await tunnel.end()
+        throw error
+      }
+      return tunnel
+    }
+
+    /// Does what follows when everything is in place: requests are answered, hooks run, and privileges are given up.
+    private func finishStarting(_ configuration: TunnelConfiguration) async throws(TunnelError) {
+      // The readers of the peers, each on its event loop.
+      registry.publish { [loop] table in loop.eventLoop.execute { loop.value.adopt(table) } }
+      for path in paths { registry.publish { table in path.eventLoop.execute { path.value.adopt(table) } } }
+      do {
+        let stopping = stopping.continuation
+        try await loop.eventLoop.submit { [loop] in try loop.value.start { stopping.yield($0) } }.get()
+      } catch {
+        throw .setUp(step: "cannot read the device \(device.name)", reason: "\(error)")
+      }
+      try listen(configuration)
+      try NameServers(configuration)?.apply(to: device.name, ledger)
+      for hook in configuration.hooks.postUp { try SystemCommand.hook(hook, interface: device.name) }
+      if let user = configuration.user { try TunnelUser(user).become(folder) }
+    }
+
+    /// Begins to answer requests.
+    private func listen(_ configuration: TunnelConfiguration) throws(TunnelError) {
+      let control = try ControlServer(path: folder.control, group: nil) { [weak self] request in
+        await self?.answer(request) ?? .refused("the tunnel is ending")
+      } answered: { [weak self] request in
+        // Not before: the process may end faster than the answer is written.
+        if request == .down { self?.stop() }
+      }
+      servers.withLockedValue { $0.append(control) }
+      guard let name = configuration.statusGroup else { return }
+      let group = try TunnelGroup(name)
+      try folder.open()
+      let status = try ControlServer(path: folder.status, group: group.number) { [weak self] request in
+        guard request == .show else { return .refused("only 'show' is answered for the group \"\(name)\"") }
+        return await self?.answer(request) ?? .refused("the tunnel is ending")
+      } answered: { _ in
+      }
+      servers.withLockedValue { $0.append(status) }
+    }
+
+    // MARK: Running
+
+    /// Runs until the task is cancelled, `down` is asked for, or the socket or the device fails for good; then undoes everything.
+    ///
+    /// - Throws: ``TunnelError/endpoint(_:)`` or ``TunnelError/deviceFailed(interface:reason:)``.
+    public func run() async throws(TunnelError) {
+      let failure = await withTaskGroup(of: TunnelError?.self) { group in
+        group.addTask { await self.acceptSessions() }
+        group.addTask { await self.warnOfDowngrades() }
+        group.addTask { await self.dialWanted(self.wanted) }
+        group.addTask {
+          for await reason in self.stopping.stream { return reason }
+          return nil
+        }
+        let first = await group.next() ?? nil
+        group.cancelAll()
+        return first
+      }
+      await end()
+      if let failure { throw failure }
+    }
+
+    /// Has ``run()`` return.
+    func stop() { stopping.continuation.yield(nil) }
+
+    private func end() async {
+      let hooks = registry.configuration.hooks
+      Self.run(hooks.preDown, device.name, log)
+      // Requests are refused until all is undone: then nobody answers, which is how one sees it.
+      isEnding.store(true, ordering: .relaxed)
+      do { try await loop.eventLoop.submit { [loop] in loop.value.stop() }.get() } catch { log("\(error)") }
+      await endpoint.close()
+      // The device goes with the last reference to it; its routes and addresses have to be gone when this returns.
+      do { try removeDevice() } catch { log("\(error)") }
+      await endpointRoutes.end().forEach(log)
+      for server in servers.withLockedValue({ $0 }) { server.stop() }
+      folder.clear()
+      Self.run(hooks.postDown, device.name, log)
+    }
+
+    /// Runs hooks of the end, which goes on whatever becomes of them.
+    private static func run(_ hooks: [String], _ interface: String, _ log: Log) {
+      for hook in hooks {
+        do { try SystemCommand.hook(hook, interface: interface) } catch { log("\(error)") }
+      }
+    }
+
+    private func removeDevice() throws(TunnelError) {
+      let result = try SystemCommand.ip(["link", "delete", "dev", device.name], step: "cannot remove \(device.name)")
+      // Without privileges it cannot be removed, and goes when the process ends.
+      if result.exitCode != 0, geteuid() == 0 {
+        throw .setUp(step: "cannot remove \(device.name)", reason: result.reason)
+      }
+    }
+  }
+#endif
