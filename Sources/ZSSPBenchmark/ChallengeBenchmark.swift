@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ZSSP
+import ZSSPNIO
 
 /// What it costs to have a Hello read where Hellos are challenged, beside what it costs the responder to read and answer it
 /// (section 8). An attacker should pay at least as much.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
+import ZSSPNIO
 
 /// One measured figure, with what bounds it, taken in the same run.
 public struct Figure: Sendable, Codable, Hashable {

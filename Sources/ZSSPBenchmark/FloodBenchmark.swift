@@ -12,6 +12,9 @@
     /// The stream: so many messages of 1400 bytes every millisecond, about a gigabit a second.
     private static let stream = PacedStream(size: 1400, burst: 100)
 
+    /// Hosts that solve challenges, and newcomers that come meanwhile.
+    private static let (answeringHosts, newcomerCount) = (16, 20)
+
     /// Goodput and latency, each beside the same without the flood.
     public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) async throws -> [Figure]
     {
@@ -33,6 +36,7 @@
         }
         hellos.append(Double(flood.sent.value - before) / ((clock.now - start) / .seconds(1)))
       }
+      let answered = try await runAnswered(provider, link, placement, effort)
       await link.close()
       try await loops.0.submit { placement.unpin() }.get()
       try await loops.1.submit { placement.unpin() }.get()
@@ -44,6 +48,56 @@
         Figure(
           "flood", "latency, 99th percentile", flooded.map(\.latency), "ns",
           bound: ("that without the flood", calm.map(\.latency))),
+      ] + answered
+    }
+
+    /// What hosts that solve every challenge and repeat their answers take from newcomers, and from
+    /// the session.
+    private static func runAnswered(
+      _ provider: any CryptoProvider, _ link: UDPLink, _ placement: Placement, _ effort: BenchmarkEffort
+    ) async throws -> [Figure] {
+      let (address, key) = (link.receiver.localAddress, link.receiver.publicKey)
+      let flood = try AnswerFlood(hosts: answeringHosts, provider, at: address, key: key)
+      // Threads that newcomers start for their work stay where their event loop is.
+      let loop = SystemEventLoopGroup.singleton.next()
+      if loop !== link.receivingLoop { try await loop.submit { placement.pin(.others) }.get() }
+      let newcomers = Newcomers(count: newcomerCount, patience: .seconds(20), eventLoop: loop)
+      let accepting = Task {
+        for await handshake in link.receiver.incoming { _ = try? await handshake.accept() }
+      }
+      defer { accepting.cancel() }
+      var (calm, flooded) = ([PacedStream.Result](), [PacedStream.Result]())
+      var (came, work, hellos) = ([Newcomers.Result](), [Double](), [Double]())
+      for _ in 0..<effort.rounds {
+        calm.append(try await stream.run(over: link, for: effort.duration))
+        let (start, sent) = (ContinuousClock.now, flood.sent.value)
+        let before = await link.receiver.statistics().transport.timeOnHellos
+        try await flood.whileRunning(placed: placement) {
+          async let coming = newcomers.come(to: address, key: key, provider)
+          flooded.append(try await stream.run(over: link, for: effort.duration))
+          came.append(try await coming)
+        }
+        let seconds = (ContinuousClock.now - start) / .seconds(1)
+        let time = await link.receiver.statistics().transport.timeOnHellos - before
+        work.append(time / .milliseconds(1) / seconds)
+        hellos.append(Double(flood.sent.value - sent) / seconds)
+      }
+      if loop !== link.receivingLoop { try await loop.submit { placement.unpin() }.get() }
+      let budget = HelloBudget()
+      let allowed = (budget.unchallenged + budget.challenged) / .milliseconds(1)
+      let rounds = effort.rounds
+      return [
+        Figure("flood", "answered Hellos sent by \(answeringHosts) hosts", hellos, "/s"),
+        Figure(
+          "flood", "newcomers in within 20 s", came.map { Double($0.established) }, "",
+          bound: ("all", Array(repeating: Double(newcomerCount), count: rounds)), higherIsBetter: true),
+        Figure("flood", "time until the last of them is in", came.map(\.slowest), "s"),
+        Figure(
+          "flood", "work on Hellos in a second", work, "ms",
+          bound: ("the budget", Array(repeating: allowed, count: rounds)), higherIsBetter: true),
+        Figure(
+          "flood", "messages received beside answered Hellos", flooded.map(\.rate), "/s",
+          bound: ("those without the flood", calm.map(\.rate)), higherIsBetter: true),
       ]
     }
   }

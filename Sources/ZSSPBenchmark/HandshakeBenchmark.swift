@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ZSSP
+import ZSSPNIO
 
 /// Whole handshakes, both sides on one core, beside the public-key operations that they consist of.
 public enum HandshakeBenchmark {

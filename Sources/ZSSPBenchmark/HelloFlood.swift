@@ -28,7 +28,8 @@
       hellos = try (0..<Self.variety).map { _ in try Self.hello(provider, to: key, at: address) }
     }
 
-    private static func hello(_ provider: some CryptoProvider, to key: PublicKey, at address: Address) throws
+    /// The datagrams of a Hello by somebody whom the responder does not know.
+    static func hello(_ provider: some CryptoProvider, to key: PublicKey, at address: Address) throws
       -> [[UInt8]]
     {
       var stranger = try Endpoint(

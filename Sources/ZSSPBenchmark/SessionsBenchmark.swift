@@ -131,7 +131,7 @@ public enum SessionsBenchmark {
       while let request = endpoint.nextRequest() {
         switch request {
         case .store(let id, .lookUp): endpoint.answer(id, store: .unknown, at: now)
-        case .store(let id, .load), .store(let id, .giveUp): endpoint.answer(id, store: .pair(.empty), at: now)
+        case .store(let id, .load), .store(let id, .revoke): endpoint.answer(id, store: .pair(.empty), at: now)
         case .store(let id, .compareAndSwap): endpoint.answer(id, store: .swapped, at: now)
         case .accept(let id, _): endpoint.answer(id, accept: .accept(.opportunistic), at: now)
         case .work(let work): endpoint.complete(work.run(), at: now)

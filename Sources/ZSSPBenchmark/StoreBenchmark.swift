@@ -45,7 +45,9 @@ public enum StoreBenchmark {
     }
     guard case .pair = await store.answer(.load(peer: peer)) else { throw Refused(description: "a load") }
     // Initiators that come again after another round find what it has left.
-    guard case .pair(let current) = await store.answer(.load(peer: peer)) else { throw Refused(description: "a load") }
+    guard case .pair(let current, _) = await store.answer(.load(peer: peer)) else {
+      throw Refused(description: "a load")
+    }
     let length = current.state1.chainLength + 1
     let name = number(initiator, count: 16) + number(Int(clamping: length), count: 16)
     let new = RatchetPair(

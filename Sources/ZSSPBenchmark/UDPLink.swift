@@ -19,6 +19,7 @@
     let session: Session
     let receivingSession: Session
     let sendingLoop: any EventLoop
+    let receivingLoop: any EventLoop
     private let counter = Counter()
 
     /// Endpoints on two event loops of a group, or on its only one.
@@ -47,7 +48,7 @@
       session = try await sender.connect(to: receiver.localAddress, key: receiver.publicKey, timeout: .seconds(10))
       guard let other = try await accepted else { throw EndpointLink.Broken(description: "no session over UDP") }
       receivingSession = other
-      sendingLoop = sending
+      (sendingLoop, receivingLoop) = (sending, receiving)
       (self.sender, self.receiver) = (sender, receiver)
     }
 

@@ -41,15 +41,28 @@ public enum ProviderChoice: String, Sendable, CaseIterable {
 
   /// The provider of this name.
   ///
-  /// - Throws: ``ProviderUnavailable`` if this build does not have it or this machine cannot run it.
+  /// That of FIPS has passed its self test: a module in a FIPS mode tests itself before it is used, and so do the parts
+  /// that are not of the module.
+  ///
+  /// - Throws: ``ProviderUnavailable`` if this build does not have it or this machine cannot run it, or if it failed.
   public func makeProvider() throws(ProviderUnavailable) -> any CryptoProvider {
     switch self {
     case .swiftCrypto: try Self.swiftCryptoProvider()
     case .openSSL: try Self.openSSLProvider(fips: false)
-    case .openSSLFIPS: try Self.openSSLProvider(fips: true)
+    case .openSSLFIPS: try Self.tested(Self.openSSLProvider(fips: true), .openSSLFIPS)
     case .ipsecMB: try Self.ipsecMBProvider()
     case .fastest: try Self.fastestProvider()
     }
+  }
+
+  /// The provider, if it passes its self test.
+  package static func tested(
+    _ provider: any CryptoProvider, _ choice: ProviderChoice
+  ) throws(ProviderUnavailable) -> any CryptoProvider {
+    do { try provider.selfTest() } catch {
+      throw ProviderUnavailable(choice, error.description, failure: error)
+    }
+    return provider
   }
 
   private static func swiftCryptoProvider() throws(ProviderUnavailable) -> any CryptoProvider {
@@ -113,7 +126,12 @@ public struct ProviderUnavailable: Error, Equatable, CustomStringConvertible {
   /// Why it is not there, and what would help.
   public let reason: String
 
-  init(_ choice: ProviderChoice, _ reason: String) { (self.choice, self.reason) = (choice, reason) }
+  /// What failed, if it is there and did not pass its self test.
+  public let failure: SelfTestFailure?
+
+  init(_ choice: ProviderChoice, _ reason: String, failure: SelfTestFailure? = nil) {
+    (self.choice, self.reason, self.failure) = (choice, reason, failure)
+  }
 
   /// Both in one sentence, for people.
   public var description: String { "no crypto provider \(choice.rawValue): \(reason)" }

@@ -2,7 +2,8 @@
 import Synchronization
 public import ZSSP
 
-/// Every nonce that was ever used for sealing, by key. Keys are told apart by their bytes, whoever holds them.
+/// Every nonce that was ever used for sealing, by key, and the headers of the datagrams just made. Keys are told apart by their
+/// bytes, whoever holds them.
 ///
 /// The same X3 sealed again is the same packet: it is computed anew when X2 comes twice and the first was not stored.
 /// Nothing else is ever sealed twice. C1, C2 and D have no plaintext, so there a counter that is used again would
@@ -21,8 +22,23 @@ public final class NonceLedger: Sendable {
 
   private let entries = Mutex(Entries())
 
+  private let labels = Mutex<[UInt64: PacketLabel]>([:])
+
   /// An empty ledger.
   public init() {}
+
+  /// Remembers what header it was whose protected form begins with `block`.
+  fileprivate func record(_ label: PacketLabel, block: UInt64) { labels.withLock { $0[block] = label } }
+
+  /// The header of a datagram that was made since ``forgetHeaders()``; nil for one that is not protected.
+  func label(_ datagram: [UInt8]) -> PacketLabel? {
+    guard datagram.count >= FragmentHeader.protectedBytes.upperBound else { return nil }
+    let block = datagram.rawBytes.load(UInt64.self, at: FragmentHeader.protectedBytes.lowerBound)
+    return labels.withLock { $0[block] }
+  }
+
+  /// All datagrams that were made have been taken.
+  func forgetHeaders() { labels.withLock { if !$0.isEmpty { $0.removeAll(keepingCapacity: true) } } }
 
   /// The first nonce that was used for two messages under a key, if one was.
   public var reusedNonce: Nonce? { entries.withLock { $0.reused } }
@@ -59,6 +75,9 @@ public struct NonceGuard: DerivedProvider {
   public func packetKey(_ key: Secret) -> any PacketKey {
     GuardedPacketKey(base.packetKey(key), bytes: key, ledger: ledger)
   }
+
+  /// The base's key, which tells the ledger what headers it protects.
+  public func headerKey(_ key: Secret) -> any HeaderKey { GuardedHeaderKey(base.headerKey(key), ledger: ledger) }
 }
 
 private final class GuardedPacketKey: PacketKey {
@@ -78,4 +97,19 @@ private final class GuardedPacketKey: PacketKey {
   func open(_ message: inout MutableRawSpan, nonce: Nonce, authenticating: RawSpan) -> Bool {
     base.open(&message, nonce: nonce, authenticating: authenticating)
   }
+}
+
+private final class GuardedHeaderKey: HeaderKey {
+  private let base: any HeaderKey
+  private let ledger: NonceLedger
+
+  init(_ base: any HeaderKey, ledger: NonceLedger) { (self.base, self.ledger) = (base, ledger) }
+
+  func encrypt(_ block: inout MutableRawSpan) {
+    let label = PacketLabel(protected: block.bytes)
+    base.encrypt(&block)
+    if let label { ledger.record(label, block: block.bytes.load(UInt64.self, at: 0)) }
+  }
+
+  func decrypt(_ block: inout MutableRawSpan) { base.decrypt(&block) }
 }

@@ -16,7 +16,8 @@ extension Simulation {
       fail(
         .notSilent, "peer \(peer.index), whose Hellos require a ratchet, sent \(bytes.count) bytes to an attacker")
     }
-    var parcel = Parcel(from: peer.address, to: address, bytes: bytes, sender: peer.index)
+    var parcel = Parcel(from: peer.address, to: address, bytes: bytes, sender: peer.index, origin: peer.index)
+    parcel.label = ledger.label(bytes) ?? PacketLabel(unprotected: bytes)
     capture(parcel)
     let plan = isCalm ? .perfect : plan.network
     // All draws are made for every datagram, whatever becomes of it.
@@ -25,6 +26,7 @@ extension Simulation {
     let delay = networkRandom.duration(isLate ? plan.lateness : plan.delay)
     let second = networkRandom.duration(plan.lateness)
     let place = networkRandom.below(max(1, bytes.count))
+    if self.plan.adversary.isActive, let label = parcel.label, adversaryTakes(&parcel, label, from: peer) { return }
     guard !isLost else {
       report.datagramsLost += 1
       return trace.add(.lost, peer: peer.index, at: now)
@@ -35,7 +37,7 @@ extension Simulation {
     }
     if isCorrupt, !bytes.isEmpty {
       parcel.bytes[place] ^= 1 << UInt8(place & 7)
-      parcel.isForged = true
+      (parcel.isForged, parcel.label) = (true, nil)
     }
     agenda.add(.deliver(parcel), at: now.advanced(by: delay))
   }
@@ -43,6 +45,7 @@ extension Simulation {
   /// Hands a datagram to whoever lives at its address now.
   func deliver(_ parcel: Parcel) {
     guard let peer = peers.first(where: { $0.address == parcel.to }), peer.isUp else {
+      if passOn(parcel) { return }
       report.datagramsLost += 1
       return
     }
@@ -60,9 +63,12 @@ extension Simulation {
     case .handled: trace.add(.deliver, peer: peer.index, bytes.count, at: now)
     case .dropped(let reason): trace.add(.drop, peer: peer.index, bytes.count, text: reason, at: now)
     }
+    if case .dropped = reception {} else { noteSource(of: parcel, at: peer) }
     if case .dropped = reception { expectTimers(timers, of: peer, because: "it was dropped") }
     if parcel.isForged { expectTimers(timers, of: peer, because: "it is forged") }
+    delivering = parcel
     settle(peer)
+    delivering = nil
   }
 
   private func stateTimers(_ peer: SimulatedPeer) -> [SimulatedSession?] {

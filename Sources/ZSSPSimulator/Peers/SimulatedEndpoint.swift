@@ -21,12 +21,18 @@ package protocol SimulatedEndpoint: AnyObject {
   func session(_ number: Int) -> SimulatedSession?
   /// What tells a session and its key from others; nil before there is a key, or where it is not known.
   func keyMark(_ session: Int) -> KeyMark?
+  /// What tells a session's handshake from others; nil before there is a Hello, or where it is not known.
+  func handshakeMark(_ session: Int) -> HandshakeMark?
+  /// What this side calls the key that a session sends with; nil before there is one, or where it is not known.
+  func localKeyID(_ session: Int) -> KeyID?
   func takeEvents() -> [SimulatedEvent]
   func takeDatagrams() -> [(address: Address, bytes: [UInt8])]
 
   func nextRequest() -> Request?
   func answer(_ id: RequestID, store answer: StoreAnswer, at now: Instant)
   func answer(_ id: RequestID, accept decision: AcceptDecision, at now: Instant)
+  /// The application does not want what it has accepted any more. Returns whether no session will come of it.
+  func cancelAccept(_ id: RequestID) -> Bool
   func complete(_ result: PublicKeyResult, at now: Instant)
   func refuse(_ id: RequestID)
 }
@@ -50,7 +56,7 @@ package enum SimulatedReception {
 
 /// What happened, in the terms of ``ZSSP/Event``.
 package enum SimulatedEvent {
-  case established(Int, peer: PublicKey, Role, chainLength: UInt64)
+  case established(Int, peer: PublicKey, Role, chainLength: UInt64, acceptance: RequestID? = nil)
   case confirmed(Int)
   case restarted(Int, String)
   case downgraded(Int, peer: PublicKey, heldChainLength: UInt64)
@@ -62,7 +68,7 @@ package enum SimulatedEvent {
   /// For traces.
   var name: String {
     switch self {
-    case .established(_, _, let role, let length): "established \(role) chain \(length)"
+    case .established(_, _, let role, let length, _): "established \(role) chain \(length)"
     case .confirmed: "confirmed"
     case .restarted(_, let reason): "restarted: \(reason)"
     case .downgraded(_, _, let length): "downgraded from \(length)"
@@ -121,9 +127,12 @@ package struct SimulatedTraffic {
 /// An implementation that asks at once has no requests, and awaits no answers.
 extension SimulatedEndpoint {
   package func keyMark(_ session: Int) -> KeyMark? { nil }
+  package func handshakeMark(_ session: Int) -> HandshakeMark? { nil }
+  package func localKeyID(_ session: Int) -> KeyID? { nil }
   package func nextRequest() -> Request? { nil }
   package func answer(_ id: RequestID, store answer: StoreAnswer, at now: Instant) {}
   package func answer(_ id: RequestID, accept decision: AcceptDecision, at now: Instant) {}
+  package func cancelAccept(_ id: RequestID) -> Bool { false }
   package func complete(_ result: PublicKeyResult, at now: Instant) {}
   package func refuse(_ id: RequestID) {}
 }

@@ -14,6 +14,14 @@ final class SimulatedPeer {
     var since: Instant
     /// `established` was reported, and the state since is one to send in.
     var isEstablished = false
+    /// When it got its key, in true time.
+    var establishedAt: Instant?
+    /// When the store took what this session is based on.
+    var swappedAt: Instant?
+    /// What tells it from others, once it has its key.
+    var mark: HandshakeMark?
+    /// The same for its current key, in S2.
+    var keyMark: KeyMark?
   }
 
   let index: Int
@@ -39,6 +47,17 @@ final class SimulatedPeer {
   /// How many downgrades had been reported in the simulation when the store was made to go back while the endpoint
   /// waited for it: the endpoint owes one more.
   var downgradesBefore: UInt64?
+  /// Sessions that were replaced in this step.
+  var replaced: [Known] = []
+  /// When the peer moved last, in true time.
+  var movedAt = Instant(nanoseconds: .min)
+  /// When the store last took a swap about each peer, and when it was last asked for one.
+  var lastSwaps: [Instant]
+  var lastSwapRequests: [Instant]
+  /// What the application has accepted and may cancel: whom, and when.
+  var acceptances: [RequestID: (other: Int, at: Instant)] = [:]
+  /// What it has cancelled, and whether it did so before anything was asked of the store.
+  var cancelled: [RequestID: Bool] = [:]
   /// Attackers from whom this peer has got what might have been a peer's.
   var repeaters: Set<Address> = []
 
@@ -52,6 +71,7 @@ final class SimulatedPeer {
     self.endpoint = endpoint
     address = Self.home(index, port: 1000)
     lastEffects = Array(repeating: Instant(nanoseconds: .min), count: peers)
+    (lastSwaps, lastSwapRequests) = (lastEffects, lastEffects)
   }
 
   /// Peers live in 10.0.0.0/8.

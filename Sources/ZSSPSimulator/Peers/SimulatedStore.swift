@@ -24,28 +24,28 @@ struct SimulatedStore: Sendable {
   mutating func apply(_ request: StoreRequest) -> StoreAnswer {
     regress = nil
     switch request {
-    case .lookUp(let fingerprint):
-      for (peer, row) in rows {
-        for state in [row.pair.state1, row.pair.state2].compactMap(\.self) where state.fingerprint == fingerprint {
-          return .found(state, peer: peer)
+    case .lookUp(let first, let second):
+      for fingerprint in [first, second] {
+        for (peer, row) in rows {
+          if let state = row.pair.state(fingerprint) { return .found(state, peer: peer) }
         }
       }
       return .unknown
     case .load(let peer):
-      return .pair(pair(peer))
-    case .compareAndSwap(let peer, let expected, let new):
+      return row(peer).answer
+    case .compareAndSwap(let peer, let expected, let new, let start):
       var row = row(peer)
       let held = row.pair
-      guard row.swap(expected: expected, new: new) else { return .notSwapped }
+      guard row.swap(expected: expected, new: new, since: start) else { return .notSwapped }
       if new.state1.chainLength < held.state1.chainLength {
         regress = Regress(peer: peer, from: held.state1.chainLength, to: new.state1.chainLength)
       }
       set(peer, row)
       return .swapped
-    case .giveUp(let name, let peer):
+    case .revoke(let name, let peer):
       var row = row(peer)
-      if row.giveUp(name) { set(peer, row) }
-      return .pair(row.pair)
+      if row.revoke(name) { set(peer, row) }
+      return row.answer
     }
   }
 

@@ -13,7 +13,7 @@ extension Simulation {
     planApplication(peer)
     guard peer.isUp else { return }
     if isStranger(peer.index) { return strangerActs(peer) }
-    guard let other = pick(peer.neighbours) else { return }
+    guard let other = pick(peer.neighbours), !isScripted(peer.index, other) else { return }
     let sessions = peer.sessions(with: other)
     let dice = applicationRandom.below(100)
     switch dice {
@@ -49,7 +49,31 @@ extension Simulation {
         now: time)
     else { return }
     peer.known.append(.init(id: id, other: other, state: "A1", since: time))
+    limitAttempt(peer, id, other)
     settle(peer)
+  }
+
+  /// Applications do not wait for ever, and some open just when their peer does.
+  private func limitAttempt(_ peer: SimulatedPeer, _ id: Int, _ other: Int) {
+    let (isLimited, isBoth) = (
+      applicationRandom.chance(plan.faults.attemptLimit), applicationRandom.chance(plan.faults.bothOpen)
+    )
+    let limit = applicationRandom.duration(temper.attemptLimit)
+    let delay = applicationRandom.duration(.zero ... .milliseconds(80))
+    guard !isCalm, !isScripted(peer.index, other) else { return }
+    if isLimited {
+      let item = Item.attemptLimit(peer: peer.index, incarnation: peer.incarnation, session: id, phase: phase)
+      agenda.add(item, at: now.advanced(by: limit))
+    }
+    if isBoth { agenda.add(.reopen(peer: other, other: peer.index, phase: phase), at: now.advanced(by: delay)) }
+  }
+
+  /// An attempt has had its time.
+  func attemptLimited(_ peer: SimulatedPeer, _ session: Int) {
+    guard let known = peer.known.first(where: { $0.id == session }), !known.isEstablished else { return }
+    report.attemptsLimited += 1
+    trace.add(.limit, peer: peer.index, known.other ?? -1, at: now)
+    close(peer, session)
   }
 
   func close(_ peer: SimulatedPeer, _ id: Int) {
@@ -85,13 +109,50 @@ extension Simulation {
   /// Whom an application takes: its neighbours, mostly. It may be slow, or never answer.
   func decide(_ id: RequestID, _ request: AcceptRequest, of peer: SimulatedPeer) {
     let faults = isCalm ? .none : plan.faults
-    let (isSlow, isLost) = (applicationRandom.below(20) == 0, applicationRandom.chance(faults.lostAnswer))
+    let (isSlow, isLost) = (
+      applicationRandom.chance(temper.slowAccept.chance), applicationRandom.chance(faults.lostAnswer)
+    )
     let isMoody = applicationRandom.below(100) == 0
-    let delay = applicationRandom.duration(.zero...(isSlow && !isCalm ? .seconds(12) : .milliseconds(5)))
+    let delay = applicationRandom.duration(.zero...(isSlow && !isCalm ? temper.slowAccept.most : .milliseconds(5)))
+    let (isCancelled, isSoon) = (applicationRandom.chance(faults.cancelledAccept), applicationRandom.chance(0.7))
+    let regret = applicationRandom.duration(.zero...(isSoon ? .milliseconds(2) : .seconds(2)))
     let decision = decision(on: request.peer, ratchetPeer: request.ratchetPeer, isMoody: isMoody, of: peer)
     if isLost { return trace.add(.answerLost, peer: peer.index, at: now) }
     agenda.add(
       .accept(peer: peer.index, incarnation: peer.incarnation, id, decision), at: now.advanced(by: delay))
+    guard isCancelled, case .accept = decision, let other = index(of: request.peer) else { return }
+    peer.acceptances[id] = (other, now.advanced(by: delay))
+    agenda.add(
+      .cancelAccept(peer: peer.index, incarnation: peer.incarnation, id), at: now.advanced(by: delay + regret))
+  }
+
+  /// The application's answer comes to the endpoint.
+  func answer(_ peer: SimulatedPeer, _ id: RequestID, _ decision: AcceptDecision) {
+    trace.add(decision == .reject(silently: true) ? .reject : .accept, peer: peer.index, at: now)
+    peer.endpoint.answer(id, accept: decision, at: localTime(peer))
+    settle(peer)
+  }
+
+  /// The application does not want a peer any more that it has accepted. If nothing was asked of the store since, no session may
+  /// come of it; of one that does come, it closes the session.
+  func cancelAccept(_ peer: SimulatedPeer, _ id: RequestID) {
+    guard let acceptance = peer.acceptances[id] else { return }
+    report.cancelledAccepts += 1
+    trace.add(.cancelled, peer: peer.index, acceptance.other, at: now)
+    let isInTime = peer.lastSwapRequests[acceptance.other] < acceptance.at
+    peer.cancelled[id] = peer.endpoint.cancelAccept(id) || isInTime
+    settle(peer)
+  }
+
+  /// A session has come of an accept that was cancelled.
+  private func establishedInVain(_ peer: SimulatedPeer, _ session: Int, _ other: Int, wasInTime: Bool) {
+    if wasInTime {
+      fail(
+        .cancelledAccept,
+        "peer \(peer.index) has a session with \(other) of which its application had cancelled the acceptance, before "
+          + "anything was stored")
+    }
+    agenda.add(.closeCancelled(peer: peer.index, incarnation: peer.incarnation, session: session), at: now)
   }
 
   /// The same for an endpoint that waits for the answer.
@@ -117,26 +178,42 @@ extension Simulation {
     trace.add(.event, peer: peer.index, text: event.name, at: now)
     let time = localTime(peer)
     switch event {
-    case .established(let id, let key, _, _):
+    case .established(let id, let key, _, _, let acceptance):
       report.handshakes += 1
       guard let other = index(of: key), !isStranger(other), !isStranger(peer.index) else {
         return fail(.strangerAccepted, "peer \(peer.index) has a session with a stranger")
       }
       if !peer.known.contains(where: { $0.id == id }) {
-        peer.known.append(.init(id: id, other: other, state: "S1", since: time))
+        peer.known.append(.init(id: id, other: other, state: "", since: time))
       }
+      update(id, of: peer) { ($0.establishedAt, $0.swappedAt) = (now, peer.lastSwaps[other]) }
+      if let wasInTime = acceptance.flatMap({ peer.cancelled[$0] }) {
+        establishedInVain(peer, id, other, wasInTime: wasInTime)
+      }
+      adversaryNotices(peer.index, other)
     case .restarted(let id, _):
       report.restarts += 1
       update(id, of: peer) { $0.since = time }
     case .downgraded(_, let key, _):
       report.downgrades += 1
-      if let other = index(of: key), isPersistent(peer.index, other) {
+      guard let other = index(of: key) else { return }
+      if isPersistent(peer.index, other) {
         fail(.downgraded, "peer \(peer.index) was downgraded by \(other) in persistent mode")
       }
+      checkDowngradeReport(of: peer, by: other)
     case .rekeyed(let id, _):
       report.rekeys += 1
-      update(id, of: peer) { $0.since = time }
-    case .moved: report.moves += 1
+      update(id, of: peer) {
+        $0.since = time
+        if let other = $0.other {
+          $0.swappedAt = peer.lastSwaps[other]
+          adversaryNotices(peer.index, other)
+        }
+      }
+    case .moved:
+      report.moves += 1
+      // An authentic packet moves a session even when it is dropped for another reason.
+      if let delivering { noteSource(of: delivering, at: peer) }
     case .ended(let id, let reason):
       report.ends[reason, default: 0] += 1
       ended(id, reason, at: peer)
@@ -145,7 +222,9 @@ extension Simulation {
   }
 
   private func ended(_ id: Int, _ reason: String, at peer: SimulatedPeer) {
-    let other = peer.known.first { $0.id == id }?.other
+    let known = peer.known.first { $0.id == id }
+    let other = known?.other
+    if reason == "replaced", let known, known.isEstablished { peer.replaced.append(known) }
     peer.forget(id)
     guard let other, !isStranger(peer.index) else { return }
     if isCalm {
@@ -153,7 +232,8 @@ extension Simulation {
         fail(.calmBroken, "the session of peers \(peer.index) and \(other) ended in calm: \(reason)")
       }
     } else if applicationRandom.below(4) > 0 {
-      let delay = applicationRandom.duration(.zero ... .seconds(10))
+      let delay = applicationRandom.duration(temper.pause)
+      guard !isScripted(peer.index, other) else { return }
       agenda.add(.reopen(peer: peer.index, other: other, phase: phase), at: now.advanced(by: delay))
     }
   }

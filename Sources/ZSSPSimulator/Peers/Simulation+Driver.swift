@@ -23,6 +23,7 @@ extension Simulation {
     checkDowngrade(of: peer)
     while let request = peer.endpoint.nextRequest() { take(request, of: peer) }
     for (address, bytes) in peer.endpoint.takeDatagrams() { send(bytes, from: peer, to: address) }
+    ledger.forgetHeaders()
     checkInvariants(of: peer)
     guard let deadline = peer.endpoint.nextDeadline else { return }
     let due = peer.clock.trueTime(of: deadline, notBefore: now)
@@ -42,14 +43,15 @@ extension Simulation {
       if let other = request.peer.flatMap(index(of:)) {
         time = max(time, peer.lastEffects[other])
         peer.lastEffects[other] = time
+        if case .compareAndSwap = request { peer.lastSwapRequests[other] = now }
       }
       agenda.add(.store(peer: peer.index, incarnation: peer.incarnation, id, request), at: time)
     case .accept(let id, let request):
       decide(id, request, of: peer)
     case .work(let work):
-      let isSlow = faultRandom.chance(faults.slowWork)
+      let isSlow = faultRandom.chance(faults.slowWork * temper.slowWork.factor)
       let (isRefused, isLost) = (faultRandom.chance(faults.refusedWork), faultRandom.chance(faults.lostAnswer))
-      let delay = faultRandom.duration(.zero...(isSlow ? .seconds(6) : .milliseconds(4)))
+      let delay = faultRandom.duration(.zero...(isSlow ? temper.slowWork.most : .milliseconds(4)))
       if isRefused {
         trace.add(.workRefused, peer: peer.index, text: "\(work.kind)", at: now)
         peer.endpoint.refuse(work.id)
@@ -69,6 +71,12 @@ extension Simulation {
     )
     let (isLost, isSlow) = (faultRandom.chance(faults.lostAnswer), faultRandom.chance(faults.storeSlowness))
     let delay = faultRandom.duration(.zero...(isSlow ? .seconds(4) : .milliseconds(2)))
+    // What the pair holds is checked as the request takes effect.
+    if incarnation < peer.incarnation, case .compareAndSwap(let key, _, let new, _) = request,
+      let other = index(of: key)
+    {
+      excuseOrphan(new, of: peer.index, with: other)
+    }
     let (answer, isRegress) = takeEffect(request, peer, failsBefore: failsBefore, failsAfter: failsAfter)
     if isLost { return trace.add(.answerLost, peer: peer.index, at: now) }
     agenda.add(
@@ -98,10 +106,14 @@ extension Simulation {
       let before = peer.store
       answer = peer.store.apply(request)
       if let regress = peer.store.regress {
-        isRegress = true
+        // Only the first link of a new chain is a downgrade.
+        isRegress = regress.to == 1
         checkRegress(regress, peer)
       }
-      if case .swapped = answer, hooks.forgets?() ?? false { peer.store = before }
+      if case .swapped = answer {
+        if hooks.forgets?() ?? false { peer.store = before }
+        swapped(request, peer)
+      }
     }
     if failsBefore || failsAfter {
       report.storeFailures += 1
@@ -110,6 +122,13 @@ extension Simulation {
     }
     trace.add(.store, peer: peer.index, text: request.name, at: now)
     return (answer, isRegress)
+  }
+
+  /// The store has taken a swap.
+  private func swapped(_ request: StoreRequest, _ peer: SimulatedPeer) {
+    guard let other = request.peer.flatMap(index(of:)) else { return }
+    peer.lastSwaps[other] = now
+    checkCommonState(of: peer, with: other)
   }
 
   /// An endpoint that has waited for a chain to go back has now told of it.
@@ -137,10 +156,10 @@ extension Simulation {
 extension StoreRequest {
   var name: String {
     switch self {
-    case .lookUp(let fingerprint): "lookUp \(fingerprint)"
+    case .lookUp(let first, let second): "lookUp \(first) \(second)"
     case .load: "load"
-    case .giveUp(let name, _): "give up \(name)"
-    case .compareAndSwap(_, let expected, let new): "swap \(expected.name) → \(new.name)"
+    case .revoke(let name, _): "revoke \(name)"
+    case .compareAndSwap(_, let expected, let new, _): "swap \(expected.name) → \(new.name)"
     }
   }
 }
@@ -150,7 +169,7 @@ extension StoreAnswer {
     switch self {
     case .found(let state, _): "found \(state.chainLength)"
     case .unknown: "unknown"
-    case .pair(let pair): "pair \(pair.name)"
+    case .pair(let pair, _): "pair \(pair.name)"
     case .swapped: "swapped"
     case .notSwapped: "notSwapped"
     case .failed: "failed"

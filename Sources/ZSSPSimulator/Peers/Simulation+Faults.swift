@@ -27,7 +27,7 @@ extension Simulation {
   func happen(_ fault: Fault) {
     planFault(fault)
     switch fault {
-    case .crash(let peer): crash(peers[peer])
+    case .crash(let peer): crash(peers[peer], downtime: plan.faults.downtime)
     case .rebind(let peer): rebind(peers[peer])
     case .leap(let peer): leap(peers[peer])
     case .partition: partition()
@@ -35,17 +35,18 @@ extension Simulation {
   }
 
   /// Memory is gone, and what was asked of the store is done or not.
-  private func crash(_ peer: SimulatedPeer) {
+  func crash(_ peer: SimulatedPeer, downtime: ClosedRange<Duration>) {
     guard peer.isUp else { return }
     report.crashes += 1
     report.add(peer.endpoint.traffic)
     trace.add(.crash, peer: peer.index, at: now)
     peer.isUp = false
     peer.incarnation += 1
-    peer.known = []
+    (peer.known, peer.replaced) = ([], [])
+    (peer.acceptances, peer.cancelled) = ([:], [:])
     if faultRandom.chance(0.5) { peer.forgottenWrites = peer.incarnation }
     if faultRandom.chance(plan.faults.storeLoss) { loseStore(peer) }
-    let time = now.advanced(by: faultRandom.duration(plan.faults.downtime))
+    let time = now.advanced(by: faultRandom.duration(downtime))
     agenda.add(.restart(peer: peer.index, incarnation: peer.incarnation), at: time)
   }
 
@@ -56,7 +57,10 @@ extension Simulation {
     guard !lost.isEmpty else { return }
     report.storesLost += 1
     trace.add(.storeLost, peer: peer.index, at: now)
-    for other in lost { peer.store.remove(peers[other].publicKey) }
+    for other in lost where peer.store.pair(peers[other].publicKey) != .empty {
+      peer.store.remove(peers[other].publicKey)
+      excuse(peer.index, other)
+    }
   }
 
   func restart(_ peer: SimulatedPeer) {
@@ -73,6 +77,7 @@ extension Simulation {
   private func rebind(_ peer: SimulatedPeer) {
     report.rebindings += 1
     peer.address = SimulatedPeer.home(peer.index, port: peer.address.port &+ 1)
+    peer.movedAt = now
     trace.add(.rebind, peer: peer.index, Int(peer.address.port), at: now)
   }
 

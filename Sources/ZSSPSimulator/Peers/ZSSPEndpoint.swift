@@ -82,6 +82,12 @@ package final class ZSSPEndpoint: SimulatedEndpoint {
     if let id = ids[session] { endpoint.replace(id) }
   }
 
+  /// The same by the endpoint's own name for the session.
+  func replace(_ id: SessionID) { endpoint.replace(id) }
+
+  /// The endpoint's own name for a session; nil once that has ended.
+  func id(of session: Int) -> SessionID? { ids[session] }
+
   package func close(_ session: Int) {
     if let id = ids[session] { endpoint.close(id) }
   }
@@ -97,6 +103,9 @@ package final class ZSSPEndpoint: SimulatedEndpoint {
 
   package func keyMark(_ session: Int) -> KeyMark? { ids[session].flatMap { endpoint.keyMark($0) } }
 
+  package func handshakeMark(_ session: Int) -> HandshakeMark? { ids[session].flatMap { endpoint.handshakeMark($0) } }
+  package func localKeyID(_ session: Int) -> KeyID? { ids[session].flatMap { endpoint.localKeyID($0) } }
+
   package func takeEvents() -> [SimulatedEvent] {
     var events: [SimulatedEvent] = []
     while let event = endpoint.nextEvent() { events.append(translate(event)) }
@@ -106,9 +115,10 @@ package final class ZSSPEndpoint: SimulatedEndpoint {
   private func translate(_ event: Event) -> SimulatedEvent {
     switch event {
     case .established(let id, let info):
-      return .established(number(id), peer: info.peer, info.role, chainLength: info.chainLength)
+      return .established(
+        number(id), peer: info.peer, info.role, chainLength: info.chainLength, acceptance: info.acceptance)
     case .confirmed(let id): return .confirmed(number(id))
-    case .restarted(let id, let reason): return .restarted(number(id), "\(reason)")
+    case .restarted(let id, let reason): return .restarted(number(id), reason.rawValue)
     case .downgraded(let id, let peer, let length):
       return .downgraded(number(id), peer: peer, heldChainLength: length)
     case .rekeyed(let id, let length): return .rekeyed(number(id), chainLength: length)
@@ -116,7 +126,7 @@ package final class ZSSPEndpoint: SimulatedEndpoint {
     case .ended(let id, let reason):
       let number = number(id)
       (numbers[id], ids[number]) = (nil, nil)
-      return .ended(number, "\(reason)")
+      return .ended(number, reason.rawValue)
     case .withdrawn(_, let reason): return .withdrawn("\(reason)")
     }
   }
@@ -143,6 +153,7 @@ package final class ZSSPEndpoint: SimulatedEndpoint {
   package func answer(_ id: RequestID, accept decision: AcceptDecision, at now: Instant) {
     endpoint.answer(id, accept: decision, at: now)
   }
+  package func cancelAccept(_ id: RequestID) -> Bool { endpoint.cancelAccept(id) }
   package func complete(_ result: PublicKeyResult, at now: Instant) { endpoint.complete(result, at: now) }
   package func refuse(_ id: RequestID) { endpoint.refuse(id) }
 }

@@ -20,33 +20,16 @@ extension Simulation {
     {
       fail(.unbounded, "peer \(peer.index) holds \(held)")
     }
-    let reassemblyLimit =
-      held.sessions * settings.reassemblyLimit + held.halfOpen << 14 + settings.helloLimit * PacketSize.hello
+    // Each endpoint of a fleet has a limit of its own.
+    let endpoints = peer.index == 0 ? max(1, plan.responders) : 1
+    let reassemblyLimit = endpoints * (settings.totalReassemblyLimit + settings.helloLimit * PacketSize.hello)
     if held.largestReassembly > settings.reassemblyLimit || held.reassemblyBytes > reassemblyLimit {
       fail(.unbounded, "peer \(peer.index) holds \(held.reassemblyBytes) bytes of incomplete packets")
     }
     let time = localTime(peer)
     let isDue = peer.endpoint.nextDeadline.map { $0 <= time } ?? false
     for index in peer.known.indices { observe(index, of: peer, at: time, isDue: isDue) }
-    for known in peer.known where known.state == "S2" { checkAgreement(known, of: peer) }
-  }
-
-  /// Both ends of a session that are in S2 have the same key.
-  private func checkAgreement(_ known: SimulatedPeer.Known, of peer: SimulatedPeer) {
-    guard let other = known.other, var mark = peer.endpoint.keyMark(known.id) else { return }
-    for counterpart in peers[other].known where counterpart.state == "S2" && counterpart.other == peer.index {
-      guard let theirs = peers[other].endpoint.keyMark(counterpart.id), theirs.sending == mark.receiving,
-        theirs.receiving == mark.sending
-      else { continue }
-      report.agreements += 1
-      hooks.misread?(&mark)
-      if theirs.fingerprint != mark.fingerprint || theirs.chainLength != mark.chainLength {
-        fail(
-          .disagreement,
-          "peers \(peer.index) and \(other) are in S2 with different keys, of chain lengths \(mark.chainLength) "
-            + "and \(theirs.chainLength)")
-      }
-    }
+    if !peer.replaced.isEmpty { checkReplaced(of: peer) }
   }
 
   /// Follows the state of a session as it looks from outside.
@@ -59,6 +42,7 @@ extension Simulation {
     if session.state != known.state {
       peer.known[index].state = session.state
       peer.known[index].since = time
+      sessionChanged(index, of: peer, from: known.state, to: session)
     } else if !isDue, known.since.duration(to: time) > longest(session.state) {
       fail(
         .stuck,
@@ -67,6 +51,7 @@ extension Simulation {
     }
   }
 
+  // [TIME-2] [TIME-4] [TIME-5] [TIME-6] [TIME-7] [TIME-8] [TIME-9]
   /// How long a state may last (section 11). S2 may wait for an answer that is lost, and ask again, a few times.
   private func longest(_ state: String) -> Duration {
     let settings = plan.settings
@@ -77,10 +62,11 @@ extension Simulation {
     }
   }
 
-  /// A swap that shortens a chain is a downgrade: to the first link of a new chain, where that is allowed.
+  /// A swap that shortens a chain is a downgrade: to the first link of a new chain, where that is allowed. After a loss it may
+  /// also go on from the new chain, when a late packet of the old one had come between.
   func checkRegress(_ regress: SimulatedStore.Regress, _ peer: SimulatedPeer) {
     let other = index(of: regress.peer) ?? -1
-    if other < 0 || isPersistent(peer.index, other) || regress.to != 1 {
+    if other < 0 || isPersistent(peer.index, other) || regress.to != 1 && !wasLost(peer.index, other) {
       fail(
         .chainWentBack, "the chain of peer \(peer.index) with \(other) went from \(regress.from) to \(regress.to)")
     }

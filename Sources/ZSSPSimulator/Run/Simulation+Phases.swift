@@ -24,6 +24,8 @@ extension Simulation {
     }
     planFault(.partition)
     planAttack()
+    planCampaign(after: .zero)
+    planRelease()
   }
 
   func beginCalm() {
@@ -31,6 +33,7 @@ extension Simulation {
     isCalm = true
     calmSince = now
     recoveredAt = nil
+    endCampaigns()
     trace.add(.calm, at: now)
     for index in blockedUntil.indices { blockedUntil[index] = Instant(nanoseconds: .min) }
     for index in flows.indices { flows[index].setMark() }

@@ -23,6 +23,9 @@ public struct SimulationPlan: Sendable, Hashable {
   /// How many endpoints the first peer is, with one static key and one store. What comes to no session of one of them comes to any,
   /// as behind a load balancer that changes its mind.
   public var responders = 1
+  /// How many shards the endpoints of the other peers have, and that of the first unless it is several: 1, 2, 4, … 256. Shards of an
+  /// endpoint share its key, its store and what they know of their sessions.
+  public var shards = 1
   /// How long the run takes, in virtual time.
   public var duration = Duration.seconds(3 * 3600)
   /// How long turbulence lasts before there is calm.
@@ -39,8 +42,13 @@ public struct SimulationPlan: Sendable, Hashable {
   public var network = NetworkPlan()
   /// What happens to peers, stores and applications.
   public var faults = FaultPlan()
-  /// Attacks per virtual second, of all kinds together.
+  /// Attacks per virtual second, of all kinds together: datagrams that are repeated, changed or made up.
   public var attacksPerSecond = 0.5
+  /// What an adversary with a memory and a plan does.
+  public var adversary = AdversaryPlan()
+
+  /// Promises that are not checked, to look behind a fault that is known.
+  public var unchecked: Set<Violation.Invariant> = []
 
   /// The defaults: four peers of both modes, three hours, a bad network, everything that can fail failing at times.
   public init() {}
@@ -95,6 +103,12 @@ public struct FaultPlan: Sendable, Hashable {
   public var refusedWork = 0.01
   /// A crash takes the store with it, in opportunistic pairs.
   public var storeLoss = 0.1
+  /// An attempt to open a session has a time limit, after which the application closes it.
+  public var attemptLimit = 0.6
+  /// An application that opens a session does so just when its peer does.
+  public var bothOpen = 0.2
+  /// An application that has accepted a peer changes its mind, mostly before there is a session.
+  public var cancelledAccept = 0.05
 
   /// The defaults.
   public init() {}
@@ -105,8 +119,37 @@ public struct FaultPlan: Sendable, Hashable {
     (plan.partitionsPerHour, plan.crashesPerHour, plan.rebindingsPerHour, plan.clockLeapsPerHour) = (0, 0, 0, 0)
     (plan.storeFailure, plan.storeSlowness, plan.lostAnswer, plan.slowWork) = (0, 0, 0, 0)
     (plan.refusedWork, plan.storeLoss, plan.clockSkew) = (0, 0, 0)
+    (plan.attemptLimit, plan.bothOpen, plan.cancelledAccept) = (0, 0, 0)
     return plan
   }()
+}
+
+/// What the adversary does while there is turbulence: it takes on one pair of peers after another.
+///
+/// In such a campaign it holds back packets of the pair by their types, releases them when it likes, repeats what it has ever
+/// seen, puts its own address under genuine Hellos, and passes on what comes back. Meanwhile the applications of the pair are
+/// restless: they open, close and open again, both at once, and their processes are started again.
+public struct AdversaryPlan: Sendable, Hashable {
+  /// Campaigns per hour of turbulence. Each turbulence begins with one, and so does the run, when no two peers have met.
+  public var campaignsPerHour = 100.0
+  /// Which kinds of campaigns there are, each as likely as the others; at least one.
+  public var kinds = CampaignKind.allCases
+  /// How long a campaign lasts.
+  public var campaign = Duration.seconds(5)...Duration.seconds(150)
+  /// Old packets per hour of turbulence that are released outside of campaigns, after minutes or hours.
+  public var releasesPerHour = 60.0
+
+  /// The defaults.
+  public init() {}
+
+  /// No campaigns, and nothing is released.
+  public static let none: AdversaryPlan = {
+    var plan = AdversaryPlan()
+    (plan.campaignsPerHour, plan.releasesPerHour) = (0, 0)
+    return plan
+  }()
+
+  var isActive: Bool { campaignsPerHour > 0 || releasesPerHour > 0 }
 }
 
 extension NetworkPlan {

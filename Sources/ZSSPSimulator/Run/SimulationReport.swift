@@ -21,6 +21,10 @@ public struct SimulationReport: Sendable, Hashable, Codable {
   public var datagramsDuplicated: UInt64 = 0
   /// Datagrams of attackers.
   public var attacks: UInt64 = 0
+  /// Campaigns of the adversary against a pair of peers.
+  public var campaigns: UInt64 = 0
+  /// Datagrams that the adversary held back.
+  public var heldBack: UInt64 = 0
   /// Messages that applications sent.
   public var messagesSent: UInt64 = 0
   /// Messages that applications received.
@@ -35,6 +39,10 @@ public struct SimulationReport: Sendable, Hashable, Codable {
   public var downgrades: UInt64 = 0
   /// `moved` events.
   public var moves: UInt64 = 0
+  /// Attempts to open a session that came to their time limits.
+  public var attemptsLimited: UInt64 = 0
+  /// Accepted peers that applications cancelled.
+  public var cancelledAccepts: UInt64 = 0
   /// `ended` events by reason.
   public var ends: [String: UInt64] = [:]
   /// Drops of all endpoints by reason.
@@ -77,7 +85,8 @@ public struct SimulationReport: Sendable, Hashable, Codable {
       \.steps, \.datagramsSent, \.datagramsReceived, \.datagramsLost, \.datagramsDuplicated, \.attacks,
       \.messagesSent, \.messagesReceived, \.handshakes, \.rekeys, \.restarts, \.downgrades, \.moves, \.crashes,
       \.storesLost, \.storeFailures, \.partitions, \.rebindings, \.clockLeaps, \.publicKeyWork, \.seals, \.agreements,
-      \.recoveries, \.reopenedAfterMoves, \.reopenedAfterSwaps,
+      \.campaigns, \.heldBack, \.attemptsLimited, \.cancelledAccepts, \.recoveries, \.reopenedAfterMoves,
+      \.reopenedAfterSwaps,
     ]
     for counter in counters { sum[keyPath: counter] += right[keyPath: counter] }
     sum.ends.merge(right.ends, uniquingKeysWith: +)

@@ -9,6 +9,7 @@ struct Trace {
     case wake, store, storeAnswer, storeFailed, answerLost, work, workRefused, accept, reject
     case open, close, rekey, payload
     case event, crash, restart, storeLost, rebind, leap, partition, heal, attack, calm, turbulence, recovered
+    case campaign, held, released, cancelled, limit
   }
 
   private struct Step {

@@ -32,6 +32,16 @@ public struct Violation: Error, Sendable, Hashable {
     case calmBroken
     /// Both ends of a session in S2 have the same key.
     case disagreement
+    /// Two peers whose stores were never lost have a ratchet state in common.
+    case noCommonState
+    /// A downgrade is reported only where a store was lost.
+    case falseDowngrade
+    /// A session sends to where its peer is, not to where its Hello was passed on from.
+    case diverted
+    /// A session that works at both ends gives way to no handshake that its peer has left behind before.
+    case replacedByStale
+    /// Nothing comes of a peer that was accepted, when the application has cancelled that in time.
+    case cancelledAccept
   }
 
   /// The promise.
@@ -46,6 +56,11 @@ public struct Violation: Error, Sendable, Hashable {
   public let step: UInt64
   /// The last steps before it, one per line.
   public let trace: [String]
+}
+
+extension Violation {
+  /// It in one line, without the steps before it.
+  public var summary: String { "seed \(seed): violated \(invariant.rawValue) at \(time) s: \(details)" }
 }
 
 extension Violation: CustomStringConvertible {

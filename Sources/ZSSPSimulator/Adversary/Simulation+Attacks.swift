@@ -14,10 +14,10 @@ extension Simulation {
     guard !captured.isEmpty else { return }
     let original = captured[attackRandom.below(captured.count)]
     var parcel = original
-    parcel.sender = nil
+    (parcel.sender, parcel.label) = (nil, nil)
     let kind = attackRandom.below(7)
     switch kind {
-    case 0: break  // as it was
+    case 0: parcel.label = original.label  // as it was
     case 1:
       for _ in 0...attackRandom.below(3) {
         let bit = attackRandom.below(8 * parcel.bytes.count)
@@ -35,6 +35,7 @@ extension Simulation {
     case 5: return flood(to: parcel.to)
     default:
       // To someone else than it was for.
+      parcel.label = original.label
       parcel.to = peers[attackRandom.below(peers.count)].address
     }
     let source = attackRandom.below(4)
@@ -53,7 +54,7 @@ extension Simulation {
 
   /// Hellos that pass every check that costs nothing.
   private func flood(to address: Address) {
-    for _ in 0..<1 + attackRandom.below(40) {
+    for _ in 0..<1 + attackRandom.below(12) {
       var random = attackRandom
       let hello = FloodHello.make(&random)
       attackRandom = random
@@ -70,14 +71,16 @@ extension Simulation {
     agenda.add(.deliver(parcel), at: now.advanced(by: attackRandom.duration(.milliseconds(1) ... .milliseconds(80))))
   }
 
-  private func mallory(_ host: Int) -> Address { Address(ipv4: 0xD000_0001 + UInt32(host), port: 6666) }
+  /// An address of the adversary.
+  func mallory(_ host: Int) -> Address { Address(ipv4: 0xD000_0001 + UInt32(host), port: 6666) }
 
   /// Whether an attacker lives there.
   func isMallory(_ address: Address) -> Bool { address.port == 6666 && address.low >> 28 == 0xD }
 
   /// A stranger is an endpoint like any other, which the peers do not know. It tries what the protocol allows.
   func strangerActs(_ peer: SimulatedPeer) {
-    if peer.known.count > 3 { close(peer, peer.known[0].id) }
+    // Its Hellos come every second, and nobody answers.
+    if let known = peer.known.first { return close(peer, known.id) }
     let other = attackRandom.below(plan.peers)
     trace.add(.open, peer: peer.index, other, at: now)
     let time = localTime(peer)

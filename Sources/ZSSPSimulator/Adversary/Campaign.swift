@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+
+/// What the adversary does to one pair of peers for a while.
+struct Campaign: Sendable {
+  /// What it does when it acts.
+  enum Act: CaseIterable {
+    /// Delivers something that it holds back.
+    case release
+    /// Repeats several of the latest different Hellos of a peer in a row, and then perhaps delivers an X3.
+    case repeatHellos
+    /// Delivers any packet of the pair that it remembers.
+    case replay
+    /// Lets go of what it holds back: it will be replayed at most.
+    case discard
+  }
+
+  /// Which of the packets that it holds back it releases.
+  enum Choice: CaseIterable {
+    case oldest, newest, any
+  }
+
+  /// So many of the latest packets that are held back may be released: what is older leads to nothing any more, and is replayed.
+  static let heldLimit = 8
+
+  let number: Int
+  let kind: CampaignKind
+  /// The two peers.
+  let low, high: Int
+  let begin: Instant
+  let end: Instant
+  /// The mean time between two acts.
+  let pace: Duration
+  /// The mean time between what the applications of the pair do; nil if they go about their business.
+  let unrest: Duration?
+  /// How likely each type of packet is to be held back, from the first of the two to the other and back.
+  private let holding: [[PacketType: Double]]
+  /// Whether Hellos from the first to the other, and back, come from an address of the adversary.
+  private let relaying: [Bool]
+  /// Whose attempts never come to anything, in a campaign that starves.
+  let victim: Int
+  private let weights: [Int]
+  private let choice: Choice
+  /// How often a packet that was released gets through when it is sent again.
+  private let leniency: Double
+
+  /// How many different X3s of the victim were held back.
+  private(set) var starved = 0
+  /// Packets that are held back, by their numbers in the memory, in the order in which they came.
+  private(set) var held: [Int] = []
+  /// Whether a packet that was seen is held back each time that it comes.
+  private var decisions: [Int: Bool] = [:]
+
+  /// A campaign of one of these kinds.
+  init(
+    _ number: Int, of kinds: [CampaignKind] = CampaignKind.allCases, low: Int, high: Int, from begin: Instant,
+    until end: Instant, _ random: inout SimulationRandom
+  ) {
+    (self.number, self.low, self.high, self.begin, self.end) = (number, low, high, begin, end)
+    let kind = kinds[random.below(kinds.count)]
+    self.kind = kind
+    holding = Self.holding(kind, &random)
+    let relays = random.chance(kind == .relay ? 1 : 0.1)
+    let direction = random.below(3)
+    relaying = [relays && direction != 0, relays && direction != 1]
+    choice = Choice.allCases[random.below(Choice.allCases.count)]
+    leniency = Double(random.below(3)) / 2
+    victim = random.chance(0.5) ? low : high
+    let (quick, slow) = (random.duration(.milliseconds(80) ... .milliseconds(500)), random.below(4))
+    let quickUnrest = random.duration(.milliseconds(250) ... .milliseconds(1200))
+    let draws = [random.below(5), random.below(3), random.below(2)]
+    switch kind {
+    case .walk: (weights, pace, unrest) = ([10, 0, 1, draws[2]], quick, quickUnrest)
+    case .starve: (weights, pace, unrest) = ([0, 1, draws[2], 0], .seconds(20), quickUnrest)
+    // What the applications do in these is part of the script.
+    case .cross, .rekey: (weights, pace, unrest) = ([1, 0, 0, 0], .milliseconds(300), nil)
+    case .relay, .any:
+      weights = [3 + draws[0], draws[0], draws[1], draws[2]]
+      pace = [quick, .seconds(1), .seconds(2), .seconds(6)][slow]
+      unrest = [nil, quickUnrest, .seconds(3)][draws[1]]
+    }
+  }
+
+  /// How likely each type of packet is to be held back, in each direction.
+  private static func holding(_ kind: CampaignKind, _ random: inout SimulationRandom) -> [[PacketType: Double]] {
+    let types: [PacketType] = [
+      .hello, .response, .completion, .keyConfirm, .acknowledge, .rekeyInit, .rekeyComplete, .rejected,
+    ]
+    var holding = [[PacketType: Double](), [:]]
+    for direction in 0..<2 {
+      for type in types {
+        // All draws are made in any case.
+        let (some, little) = ([0, 0, 0.3, 0.7, 1][random.below(5)], [0, 0.2, 0.4][random.below(3)])
+        switch kind {
+        case .walk:
+          // What stays unconfirmed at both ends is what can go apart.
+          let likely: [PacketType: Double] = [.completion: 0.85, .response: 0.35, .keyConfirm: 0.4 + 1.5 * little]
+          holding[direction][type] = likely[type] ?? little / 2
+        case .cross: holding[direction][type] = type == .completion || type == .keyConfirm ? 1 : 0
+        case .rekey: holding[direction][type] = type == .rekeyComplete ? 1 : 0
+        case .starve: holding[direction][type] = type == .completion ? 1 : 0
+        case .relay: holding[direction][type] = little / 2
+        case .any: holding[direction][type] = some
+        }
+      }
+    }
+    return holding
+  }
+
+  /// Whether both peers are those of the campaign.
+  func concerns(_ one: Int, _ other: Int) -> Bool { one == low && other == high || one == high && other == low }
+
+  private func direction(from sender: Int) -> Int { sender == low ? 0 : 1 }
+
+  /// Whether Hellos of a peer come from an address of the adversary.
+  func relays(from sender: Int) -> Bool { relaying[direction(from: sender)] }
+
+  /// Whether the adversary keeps a packet for itself, which `sender` has just sent.
+  mutating func holds(
+    _ number: Int, _ type: PacketType, from sender: Int, at now: Instant, _ random: inout SimulationRandom
+  ) -> Bool {
+    if let decision = decisions[number] { return decision }
+    var decision = random.chance(holding[direction(from: sender)][type] ?? 0)
+    if kind == .cross { decision = holdsInCross(type, isVictims: sender == victim, at: now, otherwise: decision) }
+    // C1 is sent anew each time. None of those that are sent while it is held back is worth a place.
+    if kind == .cross, type == .keyConfirm { return decision }
+    decisions[number] = decision
+    if decision {
+      if type == .completion, sender == victim { starved += 1 }
+      if held.count == Self.heldLimit { held.removeFirst() }
+      held.append(number)
+    }
+    return decision
+  }
+
+  /// What the adversary does next.
+  func act(_ random: inout SimulationRandom) -> Act {
+    var dice = random.below(weights.reduce(0, +))
+    for (act, weight) in zip(Act.allCases, weights) {
+      if dice < weight { return act }
+      dice -= weight
+    }
+    return .release
+  }
+
+  /// Takes a packet that is held back.
+  mutating func release(_ number: Int) { held.removeAll { $0 == number } }
+
+  /// Takes one of the packets that are held back.
+  mutating func release(_ random: inout SimulationRandom) -> Int? {
+    let index =
+      switch choice {
+      case .oldest: 0
+      case .newest: max(0, held.count - 1)
+      case .any: random.below(max(1, held.count))
+      }
+    let passes = random.chance(leniency)
+    guard !held.isEmpty else { return nil }
+    let number = held.remove(at: index)
+    if passes { decisions[number] = false }
+    return number
+  }
+
+  /// Lets go of all packets that are held back.
+  mutating func discard() { held = [] }
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+public import ZSSP
+
+/// Runs of one plan with many seeds, several at once, whose outcomes come in the order of the seeds.
+public struct SimulationBatch: Sendable {
+  /// What came of a seed.
+  public typealias Outcome = Result<SimulationReport, Violation>
+
+  private let plan: SimulationPlan
+  private let seeds: Range<UInt64>
+  private let trace: Int
+  private let makeProvider: @Sendable () -> any CryptoProvider
+
+  /// A batch that has not begun.
+  ///
+  /// - Parameters:
+  ///   - trace: how many of the last steps a violation shows.
+  ///   - makeProvider: makes the provider of a run.
+  public init(
+    _ plan: SimulationPlan, seeds: Range<UInt64>, trace: Int = 200,
+    makeProvider: @escaping @Sendable () -> any CryptoProvider = { StandInCrypto() }
+  ) {
+    (self.plan, self.seeds, self.trace, self.makeProvider) = (plan, seeds, trace, makeProvider)
+  }
+
+  /// Runs all seeds, `jobs` of them at once.
+  ///
+  /// - Parameters:
+  ///   - each: is called with the outcome of each seed, in the order of the seeds, and says whether to go on.
+  /// - Throws: what `each` throws, or a `ConfigurationError` if the plan cannot be run.
+  public nonisolated(nonsending) func run(
+    jobs: Int, _ each: (_ seed: UInt64, _ outcome: Outcome) throws -> Bool
+  ) async throws {
+    try await withThrowingTaskGroup(of: (UInt64, Outcome).self) { group in
+      var (next, turn) = (seeds.lowerBound, seeds.lowerBound)
+      var outcomes: [UInt64: Outcome] = [:]
+      for _ in 0..<max(1, jobs) where next < seeds.upperBound {
+        start(next, in: &group)
+        next += 1
+      }
+      while let (seed, outcome) = try await group.next() {
+        outcomes[seed] = outcome
+        if next < seeds.upperBound {
+          start(next, in: &group)
+          next += 1
+        }
+        while let outcome = outcomes.removeValue(forKey: turn) {
+          guard try each(turn, outcome) else { return group.cancelAll() }
+          turn += 1
+        }
+      }
+    }
+  }
+
+  private func start(_ seed: UInt64, in group: inout ThrowingTaskGroup<(UInt64, Outcome), any Error>) {
+    group.addTask {
+      let simulation = try Simulation(plan, seed: seed, provider: makeProvider(), traceLimit: trace)
+      return (seed, Result { () throws(Violation) in try simulation.run() })
+    }
+  }
+}

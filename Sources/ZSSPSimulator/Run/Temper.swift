@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+
+/// What is usual in one run, by its seed: how busy the machines are, and how patient the applications.
+struct Temper: Sendable {
+  /// How many times as often as the plan says public-key work is slow, and how slow it is at most.
+  let slowWork: (factor: Double, most: Duration)
+  /// How often an application takes its time to accept a peer, and how long it takes at most.
+  let slowAccept: (chance: Double, most: Duration)
+  /// The time limits of attempts to open a session.
+  let attemptLimit: ClosedRange<Duration>
+  /// The pause before another attempt.
+  let pause: ClosedRange<Duration>
+
+  /// The temper of a seed.
+  init(seed: UInt64) {
+    var random = SimulationRandom(seed: seed, stream: 6)
+    slowWork = [(1, .seconds(6)), (6, .seconds(3)), (14, .milliseconds(1500))][random.below(3)]
+    slowAccept = [(0.05, .seconds(12)), (0.3, .seconds(5)), (0.7, .milliseconds(2500))][random.below(3)]
+    attemptLimit =
+      [
+        .milliseconds(200) ... .seconds(3), .milliseconds(800) ... .seconds(10), .seconds(5) ... .seconds(60),
+      ][random.below(3)]
+    pause = [.zero ... .milliseconds(500), .zero ... .seconds(10)][random.below(2)]
+  }
+}
