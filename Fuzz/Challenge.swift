@@ -3,10 +3,13 @@
 @testable import ZSSPSimulator
 
 /// Challenges (section 8): what the issuer redeems was issued, to that address, not long ago, and only once; what was
-/// issued is redeemed; and the gate keeps to its budget.
+/// issued is redeemed; the gate keeps to its budget, and reads once what it has let wait.
 func fuzz(_ input: inout FuzzInput) {
   var budget = HelloBudget()
-  (budget.unchallenged, budget.challenged, budget.perSource) = (input.below(8), input.below(8), input.below(8))
+  (budget.unchallenged, budget.challenged) = (
+    HelloBudget.assumedTime * input.below(8), HelloBudget.assumedTime * input.below(8)
+  )
+  budget.perSource = input.below(8)
   let isSilent = input.flag()
   let provider = FreeWork()
   var world = ChallengeWorld(budget: budget, isSilent: isSilent, provider: provider)
@@ -40,12 +43,14 @@ private struct ChallengeWorld {
   private var issued: [Issued] = []
   private var redeemed = 0
   private var admitted: [Instant] = []
+  private var waiting = 0
   private var now = Instant.milliseconds(0)
 
   init(budget: HelloBudget, isSilent: Bool, provider: FreeWork) {
     (self.budget, self.isSilent, self.provider) = (budget, isSilent, provider)
     issuer = ChallengeIssuer(salt: provider.random(32))
-    gate = HelloGate(policy: .automatic(budget), isSilent: isSilent, salt: provider.random(32))
+    gate = HelloGate(
+      policy: .automatic(budget), isSilent: isSilent, workLimit: 32, patience: .seconds(5), salt: provider.random(32))
   }
 
   mutating func step(_ input: inout FuzzInput) {
@@ -53,6 +58,8 @@ private struct ChallengeWorld {
     case 0:
       let step = input.integer(UInt16.self)
       now = now.advanced(by: input.flag() ? .milliseconds(Int64(step)) : .seconds(Int64(step & 255)))
+      waiting -= gate.expire(at: now)
+      readWaiting()
     case 1: issue(to: source(&input), proof: input.integer(UInt64.self))
     case 2, 3: redeem(&input)
     case 4: judge(&input)
@@ -124,18 +131,35 @@ private struct ChallengeWorld {
     // Lets the salts rotate if they must, so that the count tells whether the gate redeems.
     _ = issuer.redeem(.unchallenged(proof: 0), from: source, provider: provider, at: now)
     let before = issuer.redeemedCount
-    let verdict = gate.judge(response, from: source, &issuer, provider: provider, at: now)
+    let hello = [UInt8](repeating: 0, count: PacketSize.helloWithoutChallenge) + response.bytes
+    let verdict = gate.admit(hello, from: source, &issuer, provider: provider, at: now)
     if issuer.redeemedCount > before {
-      expect(verdict == .admit, "what was redeemed is let in")
+      expect(verdict == .wait(evicting: false), "what was redeemed has a place")
       note(response, index, true)
     }
     if isSilent { expect(verdict != .challenge, "no challenge breaks silence") }
-    guard verdict == .admit else { return }
+    switch verdict {
+    case .read: admit()
+    case .wait: waiting += 1
+    case .challenge, .drop: break
+    }
+    readWaiting()
+  }
+
+  private mutating func readWaiting() {
+    while gate.next(at: now) != nil {
+      waiting -= 1
+      admit()
+    }
+    expect(gate.waiting == waiting, "\(gate.waiting) wait, and not \(waiting)")
+    if let deadline = gate.nextDeadline { expect(deadline > now, "what is due is done") }
+  }
+
+  private mutating func admit() {
     admitted.append(now)
     let recent = admitted.count { $0.duration(to: now) < .seconds(1) }
-    expect(
-      recent <= 2 * (budget.unchallenged + budget.challenged),
-      "\(recent) Hellos in a second for a budget of \(budget.unchallenged) and \(budget.challenged)")
+    let allowed = (budget.unchallenged + budget.challenged) / HelloBudget.assumedTime
+    expect(Double(recent) <= 2 * allowed, "\(recent) Hellos in a second for a budget of \(allowed)")
   }
 
   private func readAndWrite(_ input: inout FuzzInput) {

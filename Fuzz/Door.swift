@@ -22,7 +22,7 @@ extension Endpoint {
   /// All that waits for something comes to its end without any answer: nothing is held for ever but sessions.
   fileprivate mutating func advanceFarther(from now: Instant) {
     advance(to: now.advanced(by: .seconds(3600)))
-    expect(hellos.count == 0 && halfOpen.isEmpty, "an hour later no handshake of a stranger is left")
+    expect(hellos.reassembly.count == 0 && hellos.count == 0, "an hour later no handshake of a stranger is left")
   }
 }
 
@@ -116,14 +116,11 @@ private struct Attack {
     let provider = victim.endpoint.configuration.provider
     // The order of a dictionary is another in each process.
     for session in victim.allSessions.sorted(by: { $0.id.index < $1.id.index }) {
-      guard let headerKey = session.headerKeys?.receivingKey(provider) else { continue }
-      let keyIDs = [
-        session.currentKey?.localID, session.otherKey?.localID, session.offeredKeyID, session.answeredKeyID,
-      ]
-      for case .some(let keyID) in keyIDs where keyID != .none { targets.append((keyID, headerKey, session)) }
+      guard let headerKey = session.core.keys.headerReceivingKey(provider) else { continue }
+      for keyID in session.keyIDs { targets.append((keyID, headerKey, session)) }
     }
-    for handshake in victim.endpoint.halfOpen {
-      if let headerKey = handshake.headerKeys?.receivingKey(provider) {
+    for handshake in victim.endpoint.hellos.handshakes {
+      if let headerKey = handshake.headerReceivingKey(provider) {
         targets.append((handshake.keyID, headerKey, nil))
       }
     }
@@ -191,13 +188,15 @@ private struct Attack {
 
   /// A challenge to one of the victim's Hellos, with the right proof or not.
   private func challenge(_ input: inout FuzzInput) {
-    let sessions = victim.allSessions.filter { $0.offeredKeyID != .none }
-    guard let session = sessions.min(by: { $0.id.index < $1.id.index }) else { return }
-    let proof = input.flag() ? session.challengeResponse.proof : input.integer(UInt64.self)
+    let sessions = victim.allSessions.filter { !$0.offeredKeyIDs.isEmpty }
+    guard let session = sessions.min(by: { $0.id.index < $1.id.index }), let keyID = session.offeredKeyIDs.first else {
+      return
+    }
+    let proof = input.flag() ? session.challengeProof ?? 0 : input.integer(UInt64.self)
     let challenge = ChallengeResponse(input.padded(PacketSize.challenge).rawBytes).with(proof: proof)
     var header = FragmentHeader(keyID: .none, number: 0, count: 1, type: .challenge, counter: 5)
     header.reserved = input.byte()
-    let bytes = datagram(header, session.offeredKeyID.bytes + challenge.bytes, under: nil)
+    let bytes = datagram(header, keyID.bytes + challenge.bytes, under: nil)
     victim.receive(bytes, from: scene.bob.address, at: scene.now)
   }
 

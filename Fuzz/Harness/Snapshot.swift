@@ -6,22 +6,20 @@ struct Snapshot {
   private struct SessionView: Equatable {
     let state: String
     let address: Address
-    let stateDeadline, resendDeadline, pendingDeadline: Instant
-    let pending: RequestID?
+    let stateDeadline, resendDeadline: Instant
+    let isWaiting: Bool
     let sendCounter: UInt64
-    let ratchet: RatchetPair
-    let keyIDs: [KeyID?]
+    let held: RatchetPair?
+    let keyIDs: [KeyID]
 
     init(_ session: Session) {
-      state = session.state.name
+      state = session.stateName
       address = session.address
-      (stateDeadline, resendDeadline) = (session.stateDeadline, session.resendDeadline)
-      (pendingDeadline, pending) = (session.pendingDeadline, session.pending)
-      sendCounter = session.sendCounter
-      ratchet = session.ratchet
-      keyIDs = [
-        session.offeredKeyID, session.answeredKeyID, session.currentKey?.localID, session.otherKey?.localID,
-      ]
+      (stateDeadline, resendDeadline) = (session.stateDeadlines.end, session.stateDeadlines.resend)
+      isWaiting = session.isWaiting
+      sendCounter = session.core.keys.counter
+      held = session.heldStates
+      keyIDs = session.keyIDs
     }
   }
 
@@ -33,9 +31,9 @@ struct Snapshot {
   init(_ peer: borrowing FuzzPeer) {
     let all = peer.allSessions
     sessions = Dictionary(uniqueKeysWithValues: all.map { ($0.id, SessionView($0)) })
-    received = Dictionary(uniqueKeysWithValues: all.map { ($0.id, $0.replayWindow.next) })
-    halfOpen = peer.endpoint.halfOpen.map { ObjectIdentifier($0) }
-    requests = peer.endpoint.continuations.count
+    received = Dictionary(uniqueKeysWithValues: all.map { ($0.id, $0.core.keys.window.next) })
+    halfOpen = peer.endpoint.hellos.handshakes.map { ObjectIdentifier($0) }
+    requests = peer.endpoint.pending.count
   }
 
   /// Checks that a datagram which was dropped for `reason` has changed nothing.
@@ -50,9 +48,14 @@ struct Snapshot {
   }
 }
 
+extension Session {
+  /// The ids of its keys, those that are offered among them.
+  var keyIDs: [KeyID] { offeredKeyIDs + [core.keys.current?.localID, core.keys.other?.localID].compactMap(\.self) }
+}
+
 extension FuzzPeer {
   /// Every session of the endpoint.
-  var allSessions: [Session] { endpoint.peers.values.joined().compactMap { endpoint.sessions[$0] } }
+  var allSessions: [Session] { Array(endpoint.peers.sessions.all) }
 
   /// The bounds of everything that could grow (Documentation/architecture.md), and that nothing is left behind by what has
   /// ended.
@@ -64,12 +67,13 @@ extension FuzzPeer {
     expect(now.incompleteHellos <= limits.helloLimit, "incomplete Hellos: \(now.incompleteHellos)")
     expect(now.timers <= now.sessions + now.halfOpen, "one deadline each: \(now.timers)")
     expect(now.requests <= now.sessions + now.halfOpen, "one request each: \(now.requests)")
+    let held = endpoint.memory.packets.bytes
+    expect(held <= limits.totalReassemblyLimit, "bytes of all incomplete packets: \(held)")
+    expect(held + endpoint.hellos.reassembly.bytes == now.reassemblyBytes, "they are counted as what they are")
     var owned = 0
     for session in sessions {
-      let keyIDs = [
-        session.offeredKeyID, session.answeredKeyID, session.currentKey?.localID, session.otherKey?.localID,
-      ]
-      for case .some(let keyID) in keyIDs where keyID != .none {
+      expect(endpoint.peers.ids(of: session.peer).contains(session.id), "every session belongs to its peer")
+      for keyID in session.keyIDs {
         owned += 1
         guard case .session(let owner)? = endpoint.keyIDs[keyID] else { fatalError("broken: a key id without owner") }
         expect(owner === session, "a key id leads to its session")
@@ -77,7 +81,7 @@ extension FuzzPeer {
       expect(session.reassembly.bytes <= limits.reassemblyLimit, "bytes of incomplete packets")
       expect(session.reassembly.count <= limits.reassemblyPackets, "incomplete packets")
     }
-    for handshake in endpoint.halfOpen {
+    for handshake in endpoint.hellos.handshakes {
       if handshake.keyID != .none { owned += 1 }
       expect(handshake.reassembly.count <= 1, "one incomplete X3")
     }

@@ -21,8 +21,9 @@ struct BenchCommandTests {
       #expect(figures.contains { $0["benchmark"] as? String == benchmark }, "\(benchmark)")
     }
     for figure in figures {
-      #expect((figure["value"] as? Double ?? 0) > 0, "\(figure)")
-      if figure["bound"] != nil { #expect((figure["ratio"] as? Double ?? 0) > 0, "\(figure)") }
+      // In a millisecond of a starved machine a figure may be 0.
+      #expect((figure["value"] as? Double ?? -1) >= 0, "\(figure)")
+      if figure["bound"] != nil { #expect((figure["ratio"] as? Double ?? -1) >= 0, "\(figure)") }
     }
     #expect(figures.contains { $0["name"] as? String == "send and receive 1400 bytes" && $0["ratio"] != nil })
   }

@@ -3,8 +3,9 @@ import Foundation
 import Testing
 import ZSSPTestSupport
 
-@Suite("zssp with ratchets: modes, stores, one-time passwords", .ownThreads, .timeLimit(.minutes(2)))
+@Suite("zssp with ratchets: modes, stores, one-time passwords", .ownThreads, .timeLimit(.minutes(20)))
 struct RatchetCommandTests {
+  // [RAT-11]
   /// Whoever opens with a password insists on it, in any mode (section 9).
   @Test func aPasswordIsInsistedOn() throws {
     let peers = try Peers()

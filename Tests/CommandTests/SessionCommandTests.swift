@@ -6,7 +6,7 @@ import ZSSPTestSupport
 
 @testable import ZSSPCommand
 
-@Suite("zssp listen and connect", .ownThreads, .timeLimit(.minutes(2)))
+@Suite("zssp listen and connect", .ownThreads, .timeLimit(.minutes(20)))
 struct SessionCommandTests {
   @Test(arguments: ["127.0.0.1", "[::1]"])
   func madeMessagesArriveIntactAndAreEchoed(host: String) throws {
@@ -161,13 +161,65 @@ struct SessionCommandTests {
     let listener = try Listener(tool, "--echo")
     let connect = try tool.start([
       "connect", "--to", listener.address, "--peer", listener.key, "--json", "--send", "1", "--for", "600",
-      "--rekey-after", "0.2s", "--rekey-timeout", "0.3s",
+      "--rekey-after", "0.2s", "--rekey-timeout", "0.3s", "--once",
     ])
     _ = try #require(try connect.nextEvent { $0["state"] as? String == "up" })
     listener.run.interrupt()
     #expect(listener.run.finish().exitCode == 0)
     let result = connect.finish()
     #expect(result.exitCode == 1 && result.errors.contains("did not answer a re-key"), "\(result.errors)")
+  }
+
+  /// Names have several addresses, of which the listener has one.
+  @Test func namesAreConnectedTo() throws {
+    let tool = try Tool()
+    let listener = try Listener(tool)
+    let port = try #require(listener.address.split(separator: ":").last)
+    for more in [[], ["--bind", "0.0.0.0:0"], ["--once"]] {
+      let result = try tool.start(
+        ["connect", "--to", "localhost:\(port)", "--peer", listener.key, "--send", "1"] + more
+      ).finish()
+      #expect(result.exitCode == 0, "\(result.errors)")
+    }
+    let unknown = try tool.run("connect", "--to", "no-such-host.invalid:1", "--peer", listener.key)
+    #expect(unknown.exitCode == 2 && unknown.errors.contains("\"no-such-host.invalid\" is not known"))
+    listener.run.interrupt()
+    #expect(listener.run.finish().exitCode == 0)
+  }
+
+  /// The listener is started again at its port with its key, and the session is opened again.
+  @Test func aSessionIsOpenedAgain() throws {
+    let tool = try Tool()
+    let key = try tool.run("keygen", tool.path("bob.pem")).output.trimmingCharacters(in: .newlines)
+    let first = try Listener(tool, "--key", tool.path("bob.pem"))
+    let connect = try tool.start([
+      "connect", "--to", first.address, "--peer", key, "--json", "--echo", "--rekey-after", "2s",
+      "--rekey-timeout", "3s", "--timeout", "60",
+    ])
+    _ = try #require(try connect.nextEvent { $0["state"] as? String == "up" })
+    first.run.interrupt()
+    #expect(first.run.finish().exitCode == 0)
+    let waiting = try #require(try connect.nextEvent { $0["state"] as? String == "waiting" })
+    #expect((waiting["reason"] as? String)?.contains("session has ended") == true)
+    let second = try tool.start([
+      "listen", "--bind", first.address, "--key", tool.path("bob.pem"), "--json", "--send", "1",
+    ])
+    let again = try #require(try connect.nextEvent { $0["state"] as? String == "up" })
+    #expect(try #require(again["session"] as? Int) >= 2)
+    let data = try #require(try connect.nextEvent { $0["event"] as? String == "data" })
+    #expect(data["pattern"] as? String == "ok")
+    connect.interrupt()
+    #expect(connect.finish().exitCode == 0)
+    second.interrupt()
+    #expect(second.finish().exitCode == 0)
+  }
+
+  /// Only the causes of what was seen are named.
+  @Test func causesOfATimeoutAreNamed() throws {
+    let tool = try Tool()
+    let result = try tool.run("connect", "--to", "127.0.0.1:1", "--peer", validKey, "--timeout", "1.5")
+    #expect(result.exitCode == 1 && result.errors.contains("most likely:"), "\(result.errors)")
+    #expect(!result.errors.contains("has not accepted"))
   }
 
   @Test func onlyAllowedPeersAreAccepted() throws {

@@ -39,6 +39,19 @@ final class Tool: Sendable {
   /// Runs to the end.
   func run(_ arguments: String...) throws -> Result { try start(arguments).finish() }
 
+  /// Runs in a folder, to which relative paths refer.
+  func run(in folder: String, _ arguments: [String]) throws -> Result {
+    try shell(#"exec "$0" "$@""#, in: folder, arguments)
+  }
+
+  /// Runs a script of the shell's in a folder; `$0` is the tool.
+  func shell(_ script: String, in folder: String, _ arguments: [String] = []) throws -> Result {
+    try Run(
+      executable: URL(filePath: "/bin/sh"), arguments: ["-c", script, Self.executable().path] + arguments,
+      input: .nullDevice, environment: [:], folder: folder
+    ).finish()
+  }
+
   private static func executable() throws -> URL {
     // The tests' own program lies in the folder of all products.
     let own = URL(filePath: CommandLine.arguments[0]).resolvingSymlinksInPath()
@@ -64,8 +77,11 @@ final class Run {
   private let watchdog = DispatchSource.makeTimerSource()
   private var pending = Data()
 
-  init(executable: URL, arguments: [String], input: FileHandle?, environment: [String: String]) throws {
+  init(executable: URL, arguments: [String], input: FileHandle?, environment: [String: String], folder: String? = nil)
+    throws
+  {
     process.executableURL = executable
+    if let folder { process.currentDirectoryURL = URL(filePath: folder) }
     process.arguments = arguments
     process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     process.standardInput = input

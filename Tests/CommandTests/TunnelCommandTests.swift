@@ -6,7 +6,7 @@
   import ZSSPTestSupport
 
   /// `zssp tunnel` as far as it needs no privileges: files are written, explained and refused.
-  @Suite(.serialized, .ownThreads, .timeLimit(.minutes(5)))
+  @Suite(.serialized, .ownThreads, .timeLimit(.minutes(20)))
   struct TunnelCommandTests {
     /// Whether the tool was built with tunnels.
     private static let isBuilt = (try? Tool().run("tunnel", "--help").exitCode) == 0
@@ -19,10 +19,7 @@
       for host in ["office", "home"] {
         let permissions = try FileManager.default.attributesOfItem(atPath: tool.path("\(host).pem"))[.posixPermissions]
         #expect((permissions as? NSNumber)?.intValue == 0o600)
-        // Where the command runs is not where the files are.
-        let text = try String(contentsOfFile: tool.path("\(host).toml"), encoding: .utf8)
-          .replacing("\(host).pem", with: tool.path("\(host).pem"))
-        try text.write(toFile: tool.path("\(host).toml"), atomically: true, encoding: .utf8)
+        // Where the command runs is not where the files are: paths are relative to the file.
         let checked = try tool.run("tunnel", "check", tool.path("\(host).toml"))
         #expect(checked.exitCode == 0, "\(checked.errors)")
         #expect(checked.output.contains("10.77.0."))
@@ -40,8 +37,26 @@
       let made = try tool.run(
         "tunnel", "init", "x", "y", "--folder", tool.folder.path, "--endpoint", "[2001:db8::1]:4500")
       #expect(made.exitCode == 0)
-      #expect(try String(contentsOfFile: tool.path("x.toml"), encoding: .utf8).contains("listen = \"[::]:4500\""))
-      #expect(try String(contentsOfFile: tool.path("y.toml"), encoding: .utf8).contains("listen = \"[::]:0\""))
+      #expect(try String(contentsOfFile: tool.path("x.toml"), encoding: .utf8).contains("\nlisten = \":4500\""))
+      #expect(try String(contentsOfFile: tool.path("y.toml"), encoding: .utf8).contains("# listen = \":20763\""))
+    }
+
+    /// What means something to the program only is checked where it has a line, too.
+    @Test(
+      .enabled(if: isBuilt, "built without the trait Tunnel"),
+      arguments: [
+        ("crypto = \"magic\"", "crypto: \"magic\" is not one of"), ("store = \"sqlite:\"", "store: "),
+        ("user = \"no-such-user\"", "user: user \"no-such-user\": there is no such user"),
+        ("private-key-file = \"\"", "private-key-file: is missing"),
+      ])
+    func theProgramsKeysHaveLines(line: String, expected: String) throws {
+      let tool = try Tool()
+      let file = tool.path("c.toml")
+      let key = line.hasPrefix("private") ? "" : "private-key-file = \"k\"\n"
+      try "\(key)mtu = 1400\n\(line)\n".write(toFile: file, atomically: true, encoding: .utf8)
+      let result = try tool.run("tunnel", "check", file)
+      let number = key.isEmpty ? 2 : 3
+      #expect(result.exitCode == 2 && result.errors.contains("\(file):\(number): \(expected)"), "\(result.errors)")
     }
 
     @Test(.enabled(if: isBuilt, "built without the trait Tunnel")) func mistakesAreNamedWithTheirLines() throws {
@@ -56,14 +71,14 @@
       }
       let key = try tool.run("keygen", tool.path("k.pem")).output.trimmingCharacters(in: .whitespacesAndNewlines)
       let peer = "[[peer]]\npublic-key = \"\(key)\"\nendpoint = \"[2001:db8::1]:4500\"\n"
-      try "private-key-file = \"\(tool.path("k.pem"))\"\nmtu = 65000\ndatagram = 1000\n\(peer)"
+      try "private-key-file = \"k.pem\"\nmtu = 65000\ndatagram = 1000\nlisten = \"0.0.0.0:0\"\n\(peer)"
         .write(toFile: file, atomically: true, encoding: .utf8)
       for command in ["check", "up"] {
         let result = try tool.run("tunnel", command, file)
         #expect(result.exitCode == 2)
         #expect(result.errors.contains("\(file):2: mtu: must be at most 47216"), "\(result.errors)")
         #expect(
-          result.errors.contains("\(file):6: endpoint: [2001:db8::1]:4500 is of IPv6, which cannot be reached"),
+          result.errors.contains("\(file):7: endpoint: [2001:db8::1]:4500 is of IPv6, which cannot be reached"),
           "\(result.errors)")
       }
       #expect(try tool.run("tunnel", "check", tool.path("none.toml")).exitCode == 2)

@@ -159,7 +159,7 @@ extension NamespaceTests {
     @Test func aNameIsUsedOnce() async throws {
       let lab = try await Lab.pair()
       let second = try lab.attempt("\(Lab.zssp()) tunnel up --foreground \(lab.path("a.toml"))", on: "a")
-      #expect(second.exitCode == 2)
+      #expect(second.exitCode == 1)
       #expect(second.output.contains("already"), "\(second.output)")
       try await lab.reaches("a", "10.99.0.2")
     }

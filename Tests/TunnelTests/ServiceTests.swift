@@ -22,7 +22,12 @@ extension NamespaceTests {
       let text = try String(contentsOf: Self.unit, encoding: .utf8).replacing("/usr/bin/zssp", with: Lab.zssp())
       let copy = lab.path("zssp-tunnel@.service")
       try text.write(toFile: copy, atomically: true, encoding: .utf8)
-      #expect(try lab.run("systemd-analyze verify \(copy)").isEmpty)
+      // Older systemds do not know the keys for pauses that grow, and ignore them.
+      let complaints = try lab.run("systemd-analyze verify \(copy)").split(separator: "\n")
+      let isUnknown = complaints.allSatisfy {
+        ($0.contains("RestartSteps") || $0.contains("RestartMaxDelaySec")) && $0.contains("Unknown key")
+      }
+      #expect(isUnknown, "\(complaints)")
     }
 
     /// Everything that a tunnel does, with the unit's capabilities and no others: routes, also around the tunnel, a port below 1024, and another user.
@@ -33,7 +38,7 @@ extension NamespaceTests {
       try lab.link("a", "b")
       try lab.run("sysctl -qw net.ipv4.ip_unprivileged_port_start=1024", on: "a")
       let everything = Lab.Peer("b", allowed: "[\"0.0.0.0/0\", \"::/0\"]", at: "192.168.1.2")
-      try lab.write("a", number: 1, extra: extra, peers: [everything])
+      try lab.write("a", number: 1, extra: "table = \"main\"\n\(extra)", peers: [everything])
       let file = lab.path("a.toml")
       let text = try String(contentsOfFile: file, encoding: .utf8)
       try text.replacing("0.0.0.0:4500", with: "0.0.0.0:450").write(toFile: file, atomically: true, encoding: .utf8)

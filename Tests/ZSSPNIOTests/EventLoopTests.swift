@@ -91,7 +91,7 @@
     }
   }
 
-  @Suite(.timeLimit(.minutes(5)))
+  @Suite(.timeLimit(.minutes(20)))
   struct SystemEventLoopTests {
     private struct Failure: Error {}
 

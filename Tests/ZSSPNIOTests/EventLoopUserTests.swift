@@ -10,7 +10,7 @@
   @testable import ZSSPNIO
 
   /// What those can do who share an event loop with an endpoint.
-  @Suite(.timeLimit(.minutes(5)))
+  @Suite(.timeLimit(.minutes(20)))
   struct EventLoopUserTests {
     /// A descriptor of one's own is heard of when there is something to read, while that is wanted.
     @Test func watchesADescriptor() async throws {

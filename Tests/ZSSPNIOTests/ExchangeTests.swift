@@ -6,7 +6,7 @@ import ZSSPNIO
 
 /// Messages of all sizes over loopback, at several MTUs, over both kinds of IP, with the kernel's help and without.
 /// One after another: each gets the processor for itself, and the time limit means the same on a busy machine.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(20)))
 struct ExchangeTests {
   /// The largest message of these tests at an MTU.
   private func largest(mtu: Int) -> Int { min(60_000, quickSettings(mtu: mtu).largestMessage) }
@@ -75,7 +75,7 @@ struct ExchangeTests {
     try await exchange(pair, count: 200, largest: largest(mtu: 1400), seed: 7)
     // Many of one size in one call, which is where super-datagrams come from.
     let messages = (0..<100).map { number in [UInt8](repeating: UInt8(number), count: 1000) }
-    try await pair.clientSession.send(messages)
+    try await pair.clientSession.send(contentsOf: messages)
     var received = pair.serverSession.messages.makeAsyncIterator()
     for message in messages { #expect(await received.next() == message) }
 
@@ -108,7 +108,7 @@ struct ExchangeTests {
     let client = try await makeEndpoint()
     async let greeted: Session = {
       let session = try await acceptFirst(server)
-      try await session.send((0..<20).map { [UInt8($0)] })
+      try await session.send(contentsOf: (0..<20).map { [UInt8($0)] })
       return session
     }()
     let session = try await client.connect(to: server.localAddress, key: server.publicKey)

@@ -10,7 +10,7 @@
   @testable import ZSSPNIO
 
   /// Hellos have a socket of their own, so that a flood of them costs established sessions nothing.
-  @Suite(.serialized, .timeLimit(.minutes(5)))
+  @Suite(.serialized, .timeLimit(.minutes(20)))
   struct HelloSocketTests {
     /// Stops the event loop at its first message, until it is told to go on.
     private final class Stopper: MessageHandler {

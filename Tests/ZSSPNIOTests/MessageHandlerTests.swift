@@ -5,7 +5,7 @@ import ZSSP
 import ZSSPNIO
 
 /// Messages without queues in between.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(20)))
 struct MessageHandlerTests {
   /// Keeps what it is given, and resolves when there is enough.
   private final class Collector: MessageHandler {

@@ -6,7 +6,7 @@ import ZSSP
 @testable import ZSSPNIO
 
 /// Endpoints of several shards look like one.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(20)))
 struct ShardTests {
   private func endpoint(
     _ shards: Int, _ transport: Transport, _ configuration: EndpointConfiguration = makeConfiguration()
@@ -40,8 +40,9 @@ struct ShardTests {
     let statistics = await server.statistics()
     #expect(statistics.sessions == 16)
     #expect(statistics.endpoint.sessionsEstablished == 16)
+    // A message that came to the wrong shard would be missing here. Drops prove nothing: where processors are starved, a handshake is
+    // begun anew, and what is repeated of the first finds no key id.
     #expect(statistics.endpoint.messagesReceived == 16 * 20)
-    #expect(statistics.endpoint[.unknownKeyID] == 0)
     #expect(statistics.transport.handOversDropped == 0)
     // Nothing steers to channels.
     if transport != .channels || shards == 1 { #expect(statistics.transport.handedOver == 0) }
@@ -140,7 +141,7 @@ struct ShardTests {
     async let accepted = acceptFirst(server)
     let session = try await client.connect(to: server.localAddress, key: server.publicKey)
     let other = try await accepted
-    try await session.send((0..<50).map { [UInt8]($0..<$0 + 1) })
+    try await session.send(contentsOf: (0..<50).map { [UInt8]($0..<$0 + 1) })
     await client.close()
     var messages = other.messages.makeAsyncIterator()
     for number in 0..<50 { #expect(await messages.next() == [UInt8(number)]) }
@@ -165,7 +166,7 @@ struct ShardTests {
         eventLoopGroup: transport.eventLoopGroup)
       await endpoint.close()
     }
-    while reference != nil { await Task.yield() }
+    while reference != nil { try await Task.sleep(for: .milliseconds(1)) }
   }
 
   @Test(arguments: [0, 3, 512, -1]) func numbersOfShardsThatCannotBe(shards: Int) async throws {
@@ -174,41 +175,6 @@ struct ShardTests {
     } throws: { error in
       guard case UDPError.configuration(.shardOutOfRange) = error else { return false }
       return true
-    }
-  }
-}
-
-/// Which shard knows of which peer.
-struct PeerDirectoryTests {
-  private let peers = [makeConfiguration().staticKey.publicKey, makeConfiguration().staticKey.publicKey]
-
-  @Test func theNewestIsKept() throws {
-    let directory = PeerDirectory()
-    let ids = sessionIDs(3)
-    let places = (0..<3).map { PeerDirectory.Place(shard: $0, session: ids[$0]) }
-    #expect(directory.shard(for: peers[0]) == nil)
-    directory.begin(places[0], with: peers[0])
-    #expect(directory.shard(for: peers[0]) == 0)
-    #expect(directory.attempts(peers[0]) == [places[0]])
-    #expect(directory.establish(places[1], with: peers[0]) == [places[0]])
-    #expect(directory.attempts(peers[0]) == [])
-    #expect(directory.shard(for: peers[0]) == 1)
-    #expect(directory.establish(places[2], with: peers[0]) == [places[1]])
-    #expect(directory.establish(places[2], with: peers[1]) == [])
-    // The end of one that was replaced changes nothing.
-    directory.end(places[1], with: peers[0])
-    #expect(directory.shard(for: peers[0]) == 2)
-    directory.end(places[2], with: peers[0])
-    #expect(directory.shard(for: peers[0]) == nil)
-    #expect(directory.shard(for: peers[1]) == 2)
-  }
-
-  /// Names of sessions, which only endpoints make.
-  private func sessionIDs(_ count: Int) -> [SessionID] {
-    guard var endpoint = try? Endpoint(makeConfiguration()) else { return [] }
-    return (0..<count).compactMap { number in
-      try? endpoint.open(
-        to: makeConfiguration().staticKey.publicKey, at: Address(ipv4: 1, port: 1), now: Instant(nanoseconds: 0))
     }
   }
 }

@@ -4,12 +4,12 @@ import ZSSP
 import ZSSPNIO
 import ZSSPStoreTesting
 
-@Suite("The contract of ratchet stores, in memory", .timeLimit(.minutes(5)))
+@Suite("The contract of ratchet stores, in memory", .timeLimit(.minutes(20)))
 struct StoreTests {
   private struct Memory: StoreMedium {
     let isDurable = false
 
-    func open() -> any RatchetStore { InMemoryRatchetStore() }
+    func open() -> any RatchetStore { VolatileRatchetStore() }
     func close(_ store: any RatchetStore) {}
   }
 
@@ -26,6 +26,10 @@ struct StoreTests {
       func close(_ store: any RatchetStore) async { await self.store.reopen() }
       func setFailing(_ isFailing: Bool) async -> Bool {
         await store.setFailing(isFailing)
+        return true
+      }
+      func setFailingAfterEffect(_ isFailing: Bool) async -> Bool {
+        await store.setFailingAfterEffect(isFailing)
         return true
       }
       func contents(of store: any RatchetStore) async -> [UInt8]? { await self.store.contents }

@@ -37,11 +37,11 @@ extension Event {
     switch self {
     case .established(_, let establishment): "established \(establishment.chainLength)"
     case .confirmed: "confirmed"
-    case .restarted(_, let reason): "restarted \(reason)"
+    case .restarted(_, let reason): "restarted \(reason.rawValue)"
     case .downgraded(_, _, let heldChainLength): "downgraded \(heldChainLength)"
     case .rekeyed(_, let chainLength): "rekeyed \(chainLength)"
     case .moved: "moved"
-    case .ended(_, let reason): "ended \(reason)"
+    case .ended(_, let reason): "ended \(reason.rawValue)"
     case .withdrawn: "withdrawn"
     }
   }
@@ -56,18 +56,20 @@ final class RecordingStore: ReferenceStore {
 
   var pairs: [PublicKey: RatchetPair] { memory.pairs }
 
-  func state(_ fingerprint: Fingerprint) throws(StoreFailure) -> (state: RatchetState, peer: PublicKey)? {
-    try memory.state(fingerprint)
-  }
+  func state(_ first: Fingerprint, _ second: Fingerprint) throws(StoreFailure) -> (
+    state: RatchetState, peer: PublicKey
+  )? { try memory.state(first, second) }
 
-  func pair(_ peer: PublicKey) throws(StoreFailure) -> RatchetPair { try memory.pair(peer) }
+  func row(_ peer: PublicKey) throws(StoreFailure) -> HeldRow { try memory.row(peer) }
 
-  func swap(_ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair) throws(StoreFailure) -> Bool {
+  func swap(
+    _ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair, since start: UInt64?
+  ) throws(StoreFailure) -> Bool {
     swaps.append((expected, new))
-    return try memory.swap(peer, expected, new)
+    return try memory.swap(peer, expected, new, since: start)
   }
 
-  func giveUp(_ peer: PublicKey, _ name: Fingerprint) throws(StoreFailure) -> RatchetPair {
-    try memory.giveUp(peer, name)
+  func revoke(_ peer: PublicKey, _ name: Fingerprint) throws(StoreFailure) -> HeldRow {
+    try memory.revoke(peer, name)
   }
 }

@@ -1,48 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #if SQLite
   import Foundation
-  import Synchronization
   import Testing
   import ZSSP
 
   @testable import ZSSPSQLite
 
-  @Suite("Group commit, and commits that fail", .timeLimit(.minutes(5)))
+  @Suite("Group commit, and commits that fail", .timeLimit(.minutes(20)))
   struct GroupCommitTests {
-    /// Holds the first commit back until it is let go.
-    private final class Gate: Sendable {
-      private let state = Mutex((passed: 0, isOpen: false))
-      private let opened = DispatchSemaphore(value: 0)
-
-      func pass() {
-        let isFirst = state.withLock { state in
-          state.passed += 1
-          return state.passed == 1 && !state.isOpen
-        }
-        if isFirst { opened.wait() }
-      }
-
-      var isReached: Bool { state.withLock { $0.passed > 0 } }
-
-      func open() {
-        state.withLock { $0.isOpen = true }
-        opened.signal()
-      }
-    }
-
     private struct Refused: Error {}
 
     /// One swap whose commit is held back, and `count` that come meanwhile. Gives the answers to these.
     private func crowd(_ store: SQLiteRatchetStore, _ gate: Gate, count: UInt8) async throws -> [StoreAnswer] {
       let first = Task { await store.swap(try Sample.peer(255), .empty, RatchetPair(Sample.state(255))) }
-      while !gate.isReached { await Task.yield() }
+      while !gate.isReached { try await Task.sleep(for: .milliseconds(1)) }
       return try await withThrowingTaskGroup(of: StoreAnswer.self) { group in
         for number in 0..<count {
           group.addTask {
             await store.swap(try Sample.peer(number), .empty, RatchetPair(Sample.state(UInt64(number) + 1)))
           }
         }
-        while store.statistics.waiting < Int(count) { await Task.yield() }
+        while store.statistics.waiting < Int(count) { try await Task.sleep(for: .milliseconds(1)) }
         gate.open()
         _ = try await first.value
         return try await group.reduce(into: []) { $0.append($1) }
@@ -88,12 +66,12 @@
       let (database, gate, peer) = (try Database(), Gate(), try Sample.peer(1))
       let store = try database.open { $0.willCommit = { _ in gate.pass() } }
       let first = Task { await store.swap(try Sample.peer(2), .empty, RatchetPair(Sample.state(9))) }
-      while !gate.isReached { await Task.yield() }
+      while !gate.isReached { try await Task.sleep(for: .milliseconds(1)) }
       var tasks: [Task<StoreAnswer, Never>] = []
       for (expected, new) in [(0, 1), (0, 2), (1, 3), (1, 4), (3, 5)] as [(UInt64, UInt64)] {
         let pair = expected == 0 ? RatchetPair.empty : RatchetPair(Sample.state(expected))
         tasks.append(Task { await store.swap(peer, pair, RatchetPair(Sample.state(new))) })
-        while store.statistics.waiting < tasks.count { await Task.yield() }
+        while store.statistics.waiting < tasks.count { try await Task.sleep(for: .milliseconds(1)) }
       }
       gate.open()
       var wins: [Bool] = []
@@ -149,7 +127,11 @@
     @Test func aDatabaseThatIsGoneIsNotReplaced() async throws {
       let database = try Database()
       let isBroken = Shared(false)
-      let store = try database.open { $0.willCommit = { _ in if isBroken.value { throw Refused() } } }
+      let store = try database.open { options in
+        // What erases opens the database again, and goes on with it.
+        options.eraseAfter = .seconds(1000)
+        options.willCommit = { _ in if isBroken.value { throw Refused() } }
+      }
       #expect(await store.swap(try Sample.peer(1), .empty, RatchetPair(Sample.state(1))).isSwapped)
       isBroken.change { $0 = true }
       #expect(await store.swap(try Sample.peer(1), RatchetPair(Sample.state(1)), .empty).isFailed)

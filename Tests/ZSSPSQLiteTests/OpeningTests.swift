@@ -8,7 +8,7 @@
 
   @testable import ZSSPSQLite
 
-  @Suite("Opening a database: what is refused, and left as it was", .timeLimit(.minutes(5)))
+  @Suite("Opening a database: what is refused, and left as it was", .timeLimit(.minutes(20)))
   struct OpeningTests {
     /// Expects that opening fails, and changes no byte of the file.
     private func expectRefused(
@@ -103,6 +103,38 @@
       try await database.open().close()
     }
 
+    /// Who can write in the folder can put another database in the place of this one, an older one of ours for example.
+    @Test(
+      arguments: [(0o777, true), (0o775, true), (0o1777, false), (0o755, false), (0o711, false)] as [(mode_t, Bool)])
+    func aFolderThatOthersCanWriteTo(mode: mode_t, isRefused: Bool) async throws {
+      let (database, new) = (try await filled(), try Database())
+      for one in [database, new] {
+        #expect(chmod(one.folder, mode) == 0)
+        if isRefused {
+          let error = try one.refusal()
+          #expect(error.description.contains("'chmod go-w \(one.folder)'"), "\(error)")
+        } else {
+          try await one.open().close()
+        }
+        #expect(chmod(one.folder, 0o700) == 0)
+      }
+    }
+
+    @Test(.enabled(if: geteuid() == 0, "only root can give files away"))
+    func aFileOfAnotherUser() async throws {
+      let database = try await filled()
+      #expect(chown(database.path, 4242, 4242) == 0)
+      for owner: UInt32? in [nil, 4243] {
+        try expectRefused(database, .untrusted(path: "", reason: "")) { $0.owner = owner }
+      }
+      let error = try database.refusal()
+      #expect(error.description.contains("belongs to user 4242") && error.description.contains("'chown 0 "), "\(error)")
+      // Whom the process becomes may have it.
+      try await database.open { $0.owner = 4242 }.close()
+      #expect(chown(database.path, 0, 0) == 0)
+      try await database.open().close()
+    }
+
     @Test func whatIsNoFile() throws {
       let database = try Database()
       for (path, expected): (String, SQLiteStoreError) in [
@@ -122,16 +154,50 @@
     @Test func aStoreIsForOneAtATime() async throws {
       let database = try await filled()
       let store = try database.open()
-      try expectRefused(database, .inUse(path: ""))
+      try expectRefused(database, .inUseHere(path: ""))
+      // Other processes see the lock.
+      let descriptor = Foundation.open("\(database.path).lock", O_RDWR | O_CLOEXEC)
+      try #require(descriptor >= 0)
+      defer { Foundation.close(descriptor) }
+      #expect(flock(descriptor, LOCK_SH | LOCK_NB) != 0)
       // Another name for the same file is no way around.
       let link = database.folder + "/link"
       try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: database.path)
       let error = try #require(throws: SQLiteStoreError.self) {
         _ = try SQLiteRatchetStore(path: link, provider: .swiftCrypto)
       }
-      #expect(error == .inUse(path: database.path))
+      #expect(error == .inUseHere(path: database.path))
       try await store.close()
       try await database.open().close()
+    }
+
+    @Test("the lock of another process is respected, and the message says so")
+    func otherProcess() async throws {
+      let database = try await filled()
+      let descriptor = Foundation.open("\(database.path).lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+      try #require(descriptor >= 0)
+      try #require(flock(descriptor, LOCK_EX | LOCK_NB) == 0)
+      try expectRefused(database, .inUse(path: ""))
+      #expect(try database.refusal().description.contains("another process"))
+      Foundation.close(descriptor)
+      try await database.open().close()
+    }
+
+    @Test("a store that was released is waited for, and not blamed on another process")
+    func released() async throws {
+      let database = try await filled()
+      for _ in 0..<20 {
+        // Each is released without close(), with a swap in its log.
+        let store = try database.open { $0.eraseAfter = .seconds(3600) }
+        #expect(await store.load(try Sample.peer(1)) != nil)
+      }
+      try await database.open().close()
+    }
+
+    @Test func aFileOfRootsSaysWhoseItIs() {
+      let error = SQLiteStoreError.otherOwner(path: "/x", owner: 0, user: 1000)
+      #expect(error.description.contains("belongs to user 0") && error.description.contains("chown 1000"))
+      #expect(!error.description.contains("chmod"))
     }
 
     @Test func keys() async throws {
@@ -197,7 +263,7 @@
       let (peer, pair) = (try Sample.peer(1), RatchetPair(Sample.state(2)))
       let store = try database.open()
       #expect(await store.load(peer) == pair)
-      _ = await store.answer(.giveUp(Sample.state(3).fingerprint, peer: peer))
+      _ = await store.answer(.revoke(Sample.state(3).fingerprint, peer: peer))
       #expect(await store.swap(peer, pair, RatchetPair(Sample.state(3))).isSwapped == false)
       try await store.close()
     }
@@ -266,9 +332,11 @@
       case (.newer(_, let left, let leftKnown), .newer(_, let right, let rightKnown)):
         left == right && leftKnown == rightKnown
       case (.exposed(_, let left), .exposed(_, let right)): left == right
-      case (.damaged, .damaged), (.noAccess, .noAccess), (.notOurs, .notOurs), (.inUse, .inUse), (.full, .full),
+      case (.damaged, .damaged), (.noAccess, .noAccess), (.notOurs, .notOurs), (.inUse, .inUse),
+        (.inUseHere, .inUseHere),
+        (.full, .full),
         (.keyNeeded, .keyNeeded), (.keyNotNeeded, .keyNotNeeded), (.wrongKey, .wrongKey), (.readOnly, .readOnly),
-        (.notAFile, .notAFile):
+        (.notAFile, .notAFile), (.untrusted, .untrusted):
         true
       default: false
       }

@@ -8,7 +8,7 @@
   @testable import ZSSPSQLite
 
   /// Swaps on a file system that loses what was not synced, and tears and reorders what it keeps of it.
-  @Suite("Loss of power", .timeLimit(.minutes(5)))
+  @Suite("Loss of power", .timeLimit(.minutes(20)))
   struct PowerCutTests {
     private static let peers = UInt8(4)
     private static let cuts = Int(ProcessInfo.processInfo.environment["ZSSP_CRASHES"] ?? "") ?? 40
@@ -77,6 +77,7 @@
       return []
     }
 
+    // [RAT-6]
     @Test func answeredSwapsSurvive() async throws {
       #expect(try await losses(cuts: Self.cuts) { _ in } == [])
       #expect(

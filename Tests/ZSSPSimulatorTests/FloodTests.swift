@@ -26,6 +26,7 @@ struct FloodTests {
     return simulation
   }
 
+  // [DEC-52]
   @Test("established sessions lose nothing, an honest newcomer gets in, and the cost is bounded")
   func flood() throws {
     let simulation = try simulation(.opportunistic)
@@ -78,13 +79,14 @@ struct FloodTests {
 
     // Work: what the budget allows for 100 seconds and its burst; the rest was challenged. The newcomer had three items.
     let work = Int(after.1.publicKeyWork - before.1.publicKeyWork)
-    let limit = budget.unchallenged * (strangers / perSecond + 1)
+    let limit = Int(budget.unchallenged / HelloBudget.assumedTime) * (strangers / perSecond + 1)
     #expect(work > limit / 2 && work <= limit + 3)
     #expect(after.1[.challenged] - before.1[.challenged] >= UInt64(strangers - limit))
 
     // Memory: never more than the bounds, and afterwards as before, but for the newcomer's session.
     #expect(most.sessions == 3 && most.halfOpen <= Settings().halfOpenLimit && most.incompleteHellos <= 2)
     #expect(most.requests <= most.sessions + most.halfOpen && most.redeemedChallenges <= 1)
+    #expect(most.waitingHellos == 0, "there is time for the newcomer at once")
     #expect(most.reassemblyBytes <= 4 * PacketSize.hello)
     #expect(after.0.sessions == before.0.sessions + 1 && after.0.keyIDs == before.0.keyIDs + 1)
     #expect(after.0.halfOpen == 0 && after.0.incompleteHellos == 0 && after.0.reassemblyBytes == 0)
@@ -119,6 +121,7 @@ extension Diagnostics {
       reassemblyBytes: max(reassemblyBytes, other.reassemblyBytes),
       largestReassembly: max(largestReassembly, other.largestReassembly), keyIDs: max(keyIDs, other.keyIDs),
       timers: max(timers, other.timers), requests: max(requests, other.requests),
-      redeemedChallenges: max(redeemedChallenges, other.redeemedChallenges))
+      redeemedChallenges: max(redeemedChallenges, other.redeemedChallenges),
+      waitingHellos: max(waitingHellos, other.waitingHellos))
   }
 }

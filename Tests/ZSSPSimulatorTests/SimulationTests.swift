@@ -42,6 +42,7 @@ struct SimulationTests {
     #expect(report.recoveries >= 1 && report.rekeys > 0)
   }
 
+  // [TIME-14]
   @Test func aSeedReplaysExactly() throws {
     let reports = try (0..<2).map { _ in try Simulation(plan(.mixed), seed: 7).run() }
     #expect(reports[0] == reports[1])

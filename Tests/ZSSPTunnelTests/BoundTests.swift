@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSP
 
 @testable import ZSSPTunnel
 
@@ -10,7 +11,7 @@ struct BoundTests {
   @Test func everyPacketCounts() {
     var budget = ReadBudget()
     var packets = 0
-    while !budget.isSpent {
+    while !budget.isSpent, packets < ReadBudget.limit {
       budget.spend(0)
       packets += 1
     }
@@ -19,11 +20,12 @@ struct BoundTests {
 
   @Test func strangersWriteSomeLines() {
     var lines = LineLimit()
-    let written = (0..<1000).filter { lines.allows(at: Int64($0)).isAllowed }
+    let written = (0..<1000 as Range<Int64>).filter { lines.allows(at: Instant(nanoseconds: $0)).isAllowed }
     #expect(written.count == LineLimit.lines)
-    let next = lines.allows(at: LineLimit.period)
+    let begin = Instant(nanoseconds: 0)
+    let next = lines.allows(at: begin.advanced(by: LineLimit.period))
     #expect(next.isAllowed && next.omitted == 1000 - LineLimit.lines)
-    let last = lines.allows(at: 2 * LineLimit.period)
+    let last = lines.allows(at: begin.advanced(by: LineLimit.period * 2))
     #expect(last.isAllowed && last.omitted == 0)
   }
 

@@ -53,10 +53,11 @@
       #expect(configuration.interface == "office" && configuration.mtu == 1380 && configuration.shards == 2)
       #expect(configuration.addresses.map(\.description) == ["10.0.0.1/24", "fd00::1/64"])
       #expect(configuration.flags == .persistent && configuration.profile == .mlkem1024)
-      #expect(configuration.rekeyAfter == .seconds(1800) && !configuration.routes && configuration.user == "nobody")
-      #expect(configuration.hooks.postUp == ["true"] && configuration.busyPoll == 20)
+      #expect(
+        configuration.rekeyAfter == .seconds(1800) && configuration.table == .off && configuration.user == "nobody")
+      #expect(configuration.hooks.postUp == ["true"] && configuration.busyPoll == .milliseconds(20))
       let peer = try #require(configuration.peers.first)
-      #expect(peer.publicKey.text == key && peer.keepalive == 25 && peer.identity == "office")
+      #expect(peer.publicKey.text == key && peer.keepalive == .seconds(25) && peer.identity == "office")
       #expect(peer.flags == SecurityFlags.persistent.subtracting(.responderDisallowsDowngrade))
       #expect(peer.allowedIPs.map(\.description) == ["10.0.0.2/32", "fd00:1::/32"])
     }
@@ -89,6 +90,87 @@
     ])
     func wrongLines(line: String, expected: String) {
       #expect(problems("private-key-file = \"k\"\n\(line)\n") == [expected])
+    }
+
+    /// The parser ends a text at it: another file would be read, or the rest of the configuration not at all.
+    @Test(arguments: [
+      ("store = \"a\\u0000b\"", true), ("store = \"a\\U00000000b\"", true), ("store = \"a\0b\"", true), ("# \0", true),
+      ("store = \"a\\\\\\u0000b\"", true), ("store = \"a\\\\u0000b\"", false), ("store = \"u0000\"", false),
+      ("store = \"\\u0001\"", false),
+    ])
+    func aNULIsRefused(line: String, isRefused: Bool) {
+      let found = problems("private-key-file = \"k\"\n\(line)\n")
+      #expect(found.contains { $0.hasPrefix("t.toml:2: there is a NUL character") } == isRefused, "\(found)")
+      #expect(found.isEmpty != isRefused, "\(found)")
+    }
+
+    /// What operators write, and what it comes to.
+    @Test func whatOperatorsWrite() throws {
+      let start = "private-key-file = \"k\"\n"
+      let peer = "[[peer]]\npublic-key = \"\(key)\"\n"
+      // 0 is off, as with WireGuard, and the same prefix twice is one.
+      let off = try read(start + peer + "keepalive = 0\nallowed-ips = [\"10.0.0.0/8\", \"10.0.0.0/8\"]\n")
+      #expect(off.peers[0].keepalive == nil && off.peers[0].allowedIPs.count == 1)
+      // A key of the whole file below a peer is told where it belongs.
+      #expect(
+        problems(start + peer + "store = \"s\"\nuser = \"nobody\"") == [
+          "t.toml:4: \"store\" belongs above the first [[peer]]", "t.toml:5: \"user\" belongs above the first [[peer]]",
+        ])
+      #expect(
+        problems(start + "[hooks]\nmtu = 1400") == ["t.toml:3: \"mtu\" belongs above the first [hooks]"])
+      // Several places, names with underscores, and each place once.
+      let several = try read(
+        start + peer
+          + "endpoints = [\"my_host.example.org:1\", \"192.0.2.1:2\", \"[2001:db8::1]:3\", \"192.0.2.1:2\"]\n")
+      #expect(
+        several.peers[0].endpoints.map(\.description) == ["my_host.example.org:1", "192.0.2.1:2", "[2001:db8::1]:3"])
+      #expect(problems(start + peer + "endpoint = \"a:1\"\nendpoints = [\"b:1\"]").count == 1)
+      // What is left out of listen is both families.
+      #expect(
+        try read(start).listen == .any(port: 0) && read(start + "listen = \":20763\"").listen == .any(port: 20_763))
+      #expect(ListenAddress.any(port: 7).candidates.map(\.text) == ["[::]:7", "0.0.0.0:7"])
+    }
+
+    /// Addresses with zeros in front, which a resolver would read as octal, and other texts that are no endpoints.
+    @Test(arguments: [
+      "010.0.0.1:1", "10.0.0.01:1", "1.2.3:1", "0x7f.1:1", "256.1.1.1:1", "1:1", "a b:1", "-a:1", "a..b:1",
+      "[192.0.2.1]:1",
+      "2001:db8::1:1", "a:", "a:+1", "a:65536", "a:0", ":1", "a",
+    ])
+    func textsThatAreNoEndpoints(text: String) {
+      let start = "private-key-file = \"k\"\n[[peer]]\npublic-key = \"\(key)\"\n"
+      let found = problems(start + "endpoint = \"\(text)\"")
+      #expect(found.count == 1 && found[0].hasPrefix("t.toml:4: endpoint: "), "\(found)")
+      #expect(IPPrefix("10.0.0.0/08") == nil)
+    }
+
+    /// Paths are relative to the folder of the file, unless it came through a pipe.
+    @Test(arguments: [
+      ("/etc/zssp/a.toml", "/etc/zssp/otp"), ("conf/a.toml", "conf/otp"), ("a.toml", "otp"), ("/a.toml", "/otp"),
+      ("/dev/stdin", "otp"), ("/proc/self/fd/3", "otp"),
+    ])
+    func pathsAreRelativeToTheFile(file: String, expected: String) throws {
+      let text = "[[peer]]\npublic-key = \"\(key)\"\none-time-password-file = "
+      #expect(try TunnelConfiguration(toml: text + "\"otp\"", file: file).peers[0].oneTimePasswordFile == expected)
+      #expect(try TunnelConfiguration(toml: text + "\"/otp\"", file: file).peers[0].oneTimePasswordFile == "/otp")
+    }
+
+    /// Tables, marks and name servers.
+    @Test func routing() throws {
+      let configuration = try read(
+        "table = 7\nfwmark = 8\nbind-device = \"eth0\"\ndns = [\"10.0.0.53\"]\nsearch = [\"example.org\"]")
+      #expect(configuration.table == .number(7) && configuration.mark == 8 && configuration.bindDevice == "eth0")
+      #expect(configuration.dns.map(\.description) == ["10.0.0.53"] && configuration.search == ["example.org"])
+      #expect(try read("table = \"main\"").table == .main && read("routes = true").table == .auto)
+      for (line, reason) in [
+        ("table = \"mine\"", "table: \"mine\" is not auto, main, off or the number of a table"),
+        ("table = 0", "table: \"0\" is not"), ("fwmark = 0", "fwmark: must be a whole number"),
+        ("dns = [\"ns.example.org\"]", "dns: \"ns.example.org\" is no IP address"),
+        ("search = [\"a b\"]", "search: \"a b\" is no name"), ("bind-device = \"a/b\"", "bind-device: "),
+      ] {
+        let found = problems(line)
+        #expect(found.count == 1 && found[0].hasPrefix("t.toml:1: \(reason)"), "\(found)")
+      }
     }
 
     @Test func wrongPeers() {
@@ -131,14 +213,14 @@
         ("0.0.0.0:4500", "[2001:db8::1]:1", "IPv6"), ("192.0.2.7:4500", "[::1]:1", "IPv6"),
         ("[2001:db8::7]:4500", "192.0.2.1:1", "IPv4"), ("0.0.0.0:4500", "192.0.2.1:1", nil),
         ("[::]:4500", "192.0.2.1:1", nil), ("[::]:4500", "[2001:db8::1]:1", nil),
-        ("0.0.0.0:4500", "[::ffff:192.0.2.1]:1", nil),
+        ("0.0.0.0:4500", "[::ffff:192.0.2.1]:1", nil), (":4500", "192.0.2.1:1", nil), (":4500", "[::1]:1", nil),
         ("[2001:db8::7]:4500", "[2001:db8::1]:1", nil), ("0.0.0.0:4500", "vpn.example.org:1", nil),
       ] as [(String, String, String?)])
     func endpointsOfTheOtherKind(listen: String, endpoint: String, kind: String?) {
       let text =
         "private-key-file = \"k\"\nlisten = \"\(listen)\"\n[[peer]]\npublic-key = \"\(key)\"\nendpoint = \"\(endpoint)\"\n"
       let expected = kind.map {
-        "t.toml:5: endpoint: \(endpoint) is of \($0), which cannot be reached with listen = \"\(listen)\"; \"[::]:4500\" is for both kinds"
+        "t.toml:5: endpoint: \(endpoint) is of \($0), which cannot be reached with listen = \"\(listen)\"; \":4500\" is for both kinds"
       }
       #expect(problems(text) == (expected.map { [$0] } ?? []))
     }
@@ -159,7 +241,7 @@
 
     /// All of it is said at once, in the order of the file.
     @Test func allProblems() {
-      #expect(problems("mtu = 1\nroutes = 7\n").count == 3)
+      #expect(problems("mtu = 1\nroutes = 7\n").count == 2)
       #expect(problems("x = \n").first?.hasPrefix("t.toml:1:") == true)
     }
 

@@ -64,7 +64,7 @@
       #expect(written() == [[UInt8](repeating: 0, count: VirtioHeader.size) + packet])
       #expect(gauges.packetsReceived.load(ordering: .relaxed) == 1)
       #expect(gauges.bytesReceived.load(ordering: .relaxed) == UInt64(packet.count))
-      #expect(gauges.lastReceived.load(ordering: .relaxed) > 0)
+      #expect(gauges.lastReceived != nil)
     }
 
     /// A burst comes to the device as one super-packet, when it is over and not before.
@@ -108,7 +108,7 @@
       #expect(drops(.foreignSource) == 3)
       #expect(gauges.packetsReceived.load(ordering: .relaxed) == 0)
       // It is alive nevertheless.
-      #expect(gauges.lastReceived.load(ordering: .relaxed) > 0)
+      #expect(gauges.lastReceived != nil)
     }
 
     @Test func whatIsNoPacketIsDropped() {
@@ -124,7 +124,7 @@
       let asked = gauges.asked(at: TunnelClock.now)
       receive([TunnelMessage.question(7).bytes, TunnelMessage.answer(asked).bytes, [], [3, 1, 4]])
       #expect(answers.all.withLock { $0 } == [.answer(7)])
-      #expect(gauges.roundTrip.load(ordering: .relaxed) > 0)
+      #expect(gauges.roundTrip != nil)
       #expect(written().isEmpty)
       #expect(TunnelDropReason.allCases.allSatisfy { drops($0) == 0 })
     }
@@ -134,7 +134,7 @@
       defer { close(other) }
       let packet = PacketMaker().packet(payload(10))
       receive([packet])
-      path.table = PrefixTable()
+      path.adopt(PeerTable())
       receive([packet])
       #expect(written().count == 1)
       #expect(drops(.foreignSource) == 1)

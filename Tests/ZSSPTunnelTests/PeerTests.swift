@@ -1,56 +1,86 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
 import ZSSP
+import ZSSPSwiftCrypto
 
 @testable import ZSSPTunnel
 
 /// What a peer's state does with time and packets.
 struct PeerTests {
-  private let second = TunnelClock.second
+  private func at(_ seconds: Int64, plus nanoseconds: Int64 = 0) -> Instant {
+    Instant(nanoseconds: seconds * 1_000_000_000 + nanoseconds)
+  }
 
   @Test func anIdlePeerIsLeftAlone() {
     var liveness = Liveness()
-    for time in 1...100 {
-      #expect(liveness.check(at: Int64(time) * second, lastReceived: 0, keepalive: nil) == .nothing)
+    for time in 1...100 as ClosedRange<Int64> {
+      #expect(liveness.check(at: at(time), lastReceived: nil, keepalive: nil) == .nothing)
     }
   }
 
   /// A peer that gets packets and is silent is asked, and then given another session.
-  @Test func aSilentPeerIsAskedAndGivenUp() {
+  @Test func aSilentPeerIsAskedAndReplaced() {
     var liveness = Liveness()
-    liveness.sent(at: 10 * second)
-    #expect(liveness.check(at: 10 * second + 1, lastReceived: 0, keepalive: nil) == .nothing)
-    #expect(liveness.check(at: 11 * second, lastReceived: 0, keepalive: nil) == .question)
-    #expect(liveness.check(at: 14 * second, lastReceived: 0, keepalive: nil) == .question)
-    #expect(liveness.check(at: 15 * second, lastReceived: 0, keepalive: nil) == .newSession)
+    liveness.sent(at: at(10))
+    #expect(liveness.check(at: at(10, plus: 1), lastReceived: nil, keepalive: nil) == .nothing)
+    #expect(liveness.check(at: at(11), lastReceived: nil, keepalive: nil) == .question)
+    #expect(liveness.check(at: at(14), lastReceived: nil, keepalive: nil) == .question)
+    #expect(liveness.check(at: at(15), lastReceived: nil, keepalive: nil) == .newSession)
     liveness.restart()
-    #expect(liveness.check(at: 16 * second, lastReceived: 0, keepalive: nil) == .nothing)
+    #expect(liveness.check(at: at(16), lastReceived: nil, keepalive: nil) == .nothing)
   }
 
   @Test func anAnswerIsEnough() {
     var liveness = Liveness()
-    liveness.sent(at: 100 * second)
-    // Whoever answers is asked how long it takes, but not all the time.
-    #expect(liveness.check(at: 101 * second, lastReceived: 100 * second + 5, keepalive: nil) == .question)
-    liveness.sent(at: 102 * second)
-    #expect(liveness.check(at: 103 * second, lastReceived: 102 * second + 5, keepalive: nil) == .nothing)
-    #expect(liveness.unansweredSince == 0)
+    liveness.sent(at: at(100))
+    // A peer that answers is asked how long it takes, but not all the time.
+    #expect(liveness.check(at: at(101), lastReceived: at(100, plus: 5), keepalive: nil) == .question)
+    liveness.sent(at: at(102))
+    #expect(liveness.check(at: at(103), lastReceived: at(102, plus: 5), keepalive: nil) == .nothing)
+    #expect(liveness.unansweredSince == nil)
   }
 
-  /// Who keeps a way open learns by it that the peer was started again.
+  /// A keepalive shows that the peer was started again.
   @Test func silenceIsFilledWhereThatIsWanted() {
     var liveness = Liveness()
-    func check(_ time: Int64, lastReceived: Int64) -> Liveness.Action {
-      liveness.check(at: time * second, lastReceived: lastReceived * second, keepalive: 25)
+    func check(_ time: Int64, lastReceived: Int64?) -> Liveness.Action {
+      liveness.check(at: at(time), lastReceived: lastReceived.map { at($0) }, keepalive: .seconds(25))
     }
-    #expect(check(25, lastReceived: 0) == .keepalive)
-    #expect(check(26, lastReceived: 0) == .question)
+    #expect(check(25, lastReceived: nil) == .keepalive)
+    #expect(check(26, lastReceived: nil) == .question)
     #expect(check(27, lastReceived: 26) == .nothing)
     #expect(check(50, lastReceived: 26) == .nothing)
     #expect(check(51, lastReceived: 26) == .keepalive)
     #expect(check(52, lastReceived: 26) == .question)
-    #expect(liveness.isSilent(lastReceived: 26 * second))
+    #expect(liveness.isSilent(lastReceived: at(26)))
     #expect(check(56, lastReceived: 26) == .newSession)
+  }
+
+  /// A peer that is asked out of turn is silent until it answers.
+  @Test func aProbeShowsWhetherAPeerIsThere() {
+    var liveness = Liveness()
+    liveness.probed(at: at(100))
+    #expect(liveness.isSilent(lastReceived: at(99)))
+    #expect(!liveness.isSilent(lastReceived: at(100, plus: 1)))
+  }
+
+  /// Pauses double up to two minutes, and differ.
+  @Test func attemptsBackOff() {
+    var backoff = Backoff()
+    var (now, pauses) = (at(0), [Int64]())
+    for _ in 0..<12 {
+      #expect(backoff.isDue(at: now))
+      backoff.failed(at: now, random: 0)
+      var pause: Int64 = 0
+      while !backoff.isDue(at: now.advanced(by: .seconds(pause))) { pause += 1 }
+      pauses.append(pause)
+      now = now.advanced(by: .seconds(pause))
+    }
+    #expect(pauses == [2, 4, 8, 16, 32, 64, 120, 120, 120, 120, 120, 120])
+    backoff.failed(at: now, random: 99)
+    #expect(!backoff.isDue(at: now.advanced(by: .seconds(90))) && backoff.isDue(at: now.advanced(by: .seconds(91))))
+    backoff.restart()
+    #expect(backoff.isDue(at: now) && backoff.failures == 0)
   }
 
   @Test func theOldestPacketLeaves() {
@@ -83,12 +113,11 @@ struct PeerTests {
   /// Bursts are kept whole; of a queue that stands a packet is dropped now and then.
   @Test func aQueueDoesNotStand() {
     var queue = StandingQueue()
-    let millisecond = 1_000_000 as Int64
     // A packet after a long time is not one that has waited for a long time.
-    let drops = (100...150).filter { queue.drops(at: $0 * millisecond) }
+    let drops = (100...150 as ClosedRange<Int64>).filter { queue.drops(at: Instant.milliseconds($0)) }
     #expect(drops == [111, 121, 131, 141])
     queue.emptied()
-    let dropsAfterwards = [500, 501, 510].filter { queue.drops(at: $0 * millisecond) }
+    let dropsAfterwards = ([500, 501, 510] as [Int64]).filter { queue.drops(at: Instant.milliseconds($0)) }
     #expect(dropsAfterwards == [])
   }
 
@@ -127,10 +156,71 @@ struct PeerTests {
   @Test func routes() throws {
     let addresses = [try #require(IPPrefix("10.0.0.1/24")), try #require(IPPrefix("fd00::1/128"))]
     let prefixes = ["10.0.0.2/32", "10.1.0.0/16", "0.0.0.0/0", "fd00::2/128"].compactMap { IPPrefix($0) }
+    var configuration = TunnelConfiguration()
+    configuration.addresses = addresses
+    configuration.peers = [PeerConfiguration(publicKey: StaticKey().publicKey)]
+    configuration.peers[0].allowedIPs = prefixes + prefixes
+    let routing = RoutingPlan(device: "d", ownTable: 20_770, mark: 20_770)
+    func lines(_ table: RoutingTable) -> [String] {
+      configuration.table = table
+      return routing.routes(configuration).map { $0.line("add", device: "d") }
+        + routing.rules(configuration).flatMap { $0.arguments("add") }.map { $0.joined(separator: " ") }
+    }
     #expect(
-      NetworkPlan.routes(prefixes, addresses, device: "d") == [
+      lines(.main) == [
         "route add 10.1.0.0/16 dev d", "route add 0.0.0.0/1 dev d", "route add 128.0.0.0/1 dev d",
         "route add fd00::2/128 dev d",
       ])
+    #expect(
+      lines(.auto) == [
+        "route add 10.1.0.0/16 dev d", "route add fd00::2/128 dev d", "route add 0.0.0.0/0 dev d table 20770",
+        "-4 rule add priority 32414 table main suppress_prefixlength 0",
+        "-4 rule add priority 32415 not fwmark 20770 table 20770",
+      ])
+    #expect(lines(.off) == [])
+    #expect(
+      lines(.number(7)) == [
+        "route add 10.0.0.2/32 dev d table 7", "route add 10.1.0.0/16 dev d table 7",
+        "route add 0.0.0.0/0 dev d table 7", "route add fd00::2/128 dev d table 7",
+      ])
+  }
+
+  /// With a mark, only routes of the main table take the tunnel's own datagrams into it.
+  @Test func endpointsThatNeedAWayAround() throws {
+    let address = try #require(IPAddress("192.0.2.1"))
+    var configuration = TunnelConfiguration()
+    configuration.peers = [PeerConfiguration(publicKey: StaticKey().publicKey)]
+    for (prefix, expected) in [
+      ("0.0.0.0/0", [false, true, false, false]), ("192.0.2.0/24", [true, true, false, false]),
+    ] {
+      configuration.peers[0].allowedIPs = [try #require(IPPrefix(prefix))]
+      let covered = [RoutingTable.auto, .main, .off, .number(7)].map { table in
+        configuration.table = table
+        return NetworkPlan.isCovered(address, configuration)
+      }
+      #expect(covered == expected, "\(prefix)")
+    }
+  }
+
+  /// What is written down is read as what it is, and nothing else is.
+  @Test func rulesAsLines() throws {
+    let rule = PolicyRule(.v6, mark: 7, table: 20_763)
+    #expect(PolicyRule(line: "\(rule)"[...]) == rule)
+    for line in ["rule 6 7 254", "rule 5 7 20763", "rule 6 7", "rule 6 -7 20763", "rule 6 7 20763 x", "rule 6  20763"] {
+      #expect(PolicyRule(line: line[...]) == nil, "\(line)")
+    }
+  }
+
+  /// What is told of name servers.
+  @Test func nameServers() throws {
+    var configuration = TunnelConfiguration()
+    #expect(NameServers(configuration) == nil)
+    configuration.dns = [try #require(IPAddress("10.0.0.53"))]
+    let all = try #require(NameServers(configuration))
+    #expect(all.resolvectl(device: "d") == [["dns", "d", "10.0.0.53"], ["domain", "d", "~."]])
+    configuration.search = ["corp.example.org"]
+    let some = try #require(NameServers(configuration))
+    #expect(some.resolvectl(device: "d") == [["dns", "d", "10.0.0.53"], ["domain", "d", "corp.example.org"]])
+    #expect(some.resolvconf == "nameserver 10.0.0.53\nsearch corp.example.org\n")
   }
 }

@@ -39,6 +39,37 @@ struct RunFolderTests {
     #expect(!FileManager.default.fileExists(atPath: mark))
   }
 
+  /// The folder may have been others' before, and a file in it may still be.
+  @Test(arguments: [0o620, 0o602] as [mode_t]) func whatOthersCanWriteIsNotObeyed(mode: mode_t) throws {
+    defer { try? FileManager.default.removeItem(atPath: root) }
+    let claim = try folder.claim()
+    defer { withExtendedLifetime(claim) {} }
+    let undo = "\(folder.path)/undo"
+    try Data("192.0.2.9 via 10.0.0.1 dev none\n".utf8).write(to: URL(filePath: undo))
+    #expect(chmod(undo, mode) == 0)
+    let failures = folder.undoRemembered()
+    #expect(failures.count == 1 && failures[0].contains("others can write to it"), "\(failures)")
+    #expect(FileManager.default.fileExists(atPath: undo))
+  }
+
+  /// The system's names of sockets are short.
+  @Test(arguments: [107, 108, 4096]) func aSocketWithALongPathIsRefusedOrMade(length: Int) throws {
+    defer { try? FileManager.default.removeItem(atPath: root) }
+    try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: false)
+    let path = "\(root)/".padding(toLength: length, withPad: "s", startingAt: 0)
+    let fits = length < MemoryLayout.size(ofValue: sockaddr_un().sun_path)
+    do {
+      let server = try ControlServer(path: path, group: nil) { _ in
+        .refused("")
+      } answered: { _ in
+      }
+      server.stop()
+      #expect(fits)
+    } catch {
+      #expect(!fits && "\(error)".contains("cannot listen on \(path)"), "\(error)")
+    }
+  }
+
   /// Devices of one name may be in several network namespaces, and the folder is there once.
   @Test func aFolderIsClaimedOnce() throws {
     defer { try? FileManager.default.removeItem(atPath: root) }
@@ -62,18 +93,18 @@ struct RunFolderTests {
   @Test func routesAsLines() throws {
     let host = try #require(IPAddress("192.0.2.9"))
     let route = try #require(
-      RouteAround(to: host, output: "192.0.2.9 via 10.0.0.1 dev br-lan.7 src 10.0.0.2 uid 0 \n    cache"))
+      EndpointRoute(to: host, output: "192.0.2.9 via 10.0.0.1 dev br-lan.7 src 10.0.0.2 uid 0 \n    cache"))
     #expect(route.description == "192.0.2.9 via 10.0.0.1 dev br-lan.7")
-    #expect(RouteAround(line: route.description[...]) == route)
+    #expect(EndpointRoute(line: route.description[...]) == route)
     #expect(route.arguments("del") == ["-4", "route", "del", "192.0.2.9/32", "via", "10.0.0.1", "dev", "br-lan.7"])
-    let other = try #require(RouteAround(to: host, output: "192.0.2.9 via inet6 fe80::1 dev e0"))
+    let other = try #require(EndpointRoute(to: host, output: "192.0.2.9 via inet6 fe80::1 dev e0"))
     #expect(other.arguments("add") == ["-4", "route", "add", "192.0.2.9/32", "via", "inet6", "fe80::1", "dev", "e0"])
-    #expect(RouteAround(to: host, output: "local 192.0.2.9 dev lo") == nil)
+    #expect(EndpointRoute(to: host, output: "local 192.0.2.9 dev lo") == nil)
     let wrong: [String] = [
       "", "192.0.2.9", "192.0.2.9 via", "192.0.2.9 via x dev e0", "192.0.2.9 dev -force", "192.0.2.9 dev a/b",
-      "192.0.2.9 table 7", "192.0.2.9 dev e0 dev e1", "x dev e0", "192.0.2.0/24 dev e0",
+      "192.0.2.9 table 7", "192.0.2.9 dev e0 table 7", "192.0.2.9 dev e0 dev e1", "x dev e0", "192.0.2.0/24 dev e0",
     ]
-    for line in wrong { #expect(RouteAround(line: line[...]) == nil, "\(line)") }
+    for line in wrong { #expect(EndpointRoute(line: line[...]) == nil, "\(line)") }
   }
 
   /// The way around the tunnel, when its routes are there: the longest prefix, then the smallest metric, and never the tunnel's device.
@@ -98,7 +129,7 @@ struct RunFolderTests {
     ] as [(String, String?)])
   func waysAroundTheTunnel(output: String, expected: String?) throws {
     let host = try #require(IPAddress("192.0.2.9"))
-    switch RouteAround.find(to: host, in: output, avoiding: "t0") {
+    switch EndpointRoute.find(to: host, in: output, avoiding: "t0") {
     case .way(let route): #expect(route.description == expected)
     case .nowhere: #expect(expected == nil)
     case .isThere: Issue.record("there is no route to the address itself")
@@ -108,24 +139,25 @@ struct RunFolderTests {
   @Test func aRouteToTheAddressItselfIsNotMadeAgain() throws {
     let host = try #require(IPAddress("192.0.2.9"))
     let output = "default via 10.0.0.1 dev e0\n192.0.2.9 via 10.0.0.7 dev e0\n"
-    #expect(RouteAround.find(to: host, in: output, avoiding: "t0") == .isThere)
+    #expect(EndpointRoute.find(to: host, in: output, avoiding: "t0") == .isThere)
     let v6 = try #require(IPAddress("2001:db8::9"))
     let lines =
       "2001:db8::/64 dev e0 proto kernel metric 256 pref medium\ndefault via fe80::1 dev e0 proto ra metric 1024 expires 9sec\n"
-    let way = RouteAround.find(to: v6, in: lines, avoiding: "t0")
-    #expect(try way == .way(#require(RouteAround(line: "2001:db8::9 dev e0"))))
+    let way = EndpointRoute.find(to: v6, in: lines, avoiding: "t0")
+    #expect(try way == .way(#require(EndpointRoute(line: "2001:db8::9 dev e0"))))
   }
 
   /// An address that this side named is believed; one that a peer moved to by itself may be anybody's.
   @Test func whoGetsARoute() throws {
     let keys = (0..<2).map { _ in StaticKey().publicKey }
-    var peers: [Int: PeerConfiguration] = [:]
-    for (id, prefix) in [(0, "10.1.0.0/16"), (1, "10.2.0.0/16")] {
-      peers[id] = PeerConfiguration(publicKey: keys[id])
-      peers[id]?.allowedIPs = [try #require(IPPrefix(prefix))]
-    }
-    func need(_ address: String, _ isNamed: Bool) throws -> RoutesAround.Need {
-      RoutesAround.need(.init(address: try #require(IPAddress(address)), isNamed: isNamed), peers)
+    let peers = PeerTable(
+      try zip(keys, ["10.1.0.0/16", "10.2.0.0/16"]).map { key, prefix in
+        var peer = PeerConfiguration(publicKey: key)
+        peer.allowedIPs = [try #require(IPPrefix(prefix))]
+        return peer
+      })
+    func need(_ address: String, _ isNamed: Bool) throws -> EndpointRoutes.Need {
+      EndpointRoutes.need(.init(address: try #require(IPAddress(address)), isNamed: isNamed), peers, .main)
     }
     for isNamed in [false, true] { #expect(try need("192.0.2.1", isNamed) == .nothing) }
     for (owner, address) in ["10.1.0.1", "10.2.0.1"].enumerated() {

@@ -6,19 +6,33 @@ actor BadStore: RatchetStore {
   enum Fault: Sendable, CaseIterable {
     case none, loses, swapsAlways, comparesKeys, confusesNoneAndEmpty, findsReplaced, findsEmpty, findsForgotten
     case comparesBeforeAwait, keepsKeys, answersWhileFailing, ignoresChainLength, swapsWhileFailing
-    case forgetsGivenUp, forgetsGivenUpAtSwap, keepsOneGivenUp, givesUpHeld, givesUpOfNobody, remembersForgotten
+    case forgetsRevoked, forgetsRevokedAtSwap, keepsOneRevoked, revokesHeld, revokesOfNobody, remembersForgotten
+    case findsFirstOnly, ignoresSince, believesMemory, believesItselfWhileFailing
   }
 
   private let fault: Fault
   private var memory = MemoryRatchetStore()
   private var everything: [(PublicKey, RatchetState)] = []
   private var isFailing = false
-  /// Names that are given up by mistake.
+  private var isFailingAfterEffect = false
+  /// What is on the "medium", where that is not what is in memory.
+  private var written: MemoryRatchetStore?
+  /// Names that are revoked by mistake.
   private var refused: Set<Fingerprint> = []
 
   init(_ fault: Fault) { self.fault = fault }
 
-  func reopen() { if fault == .loses { memory = MemoryRatchetStore() } }
+  func reopen() {
+    if fault == .loses { memory = MemoryRatchetStore() }
+    if let written { memory = written }
+    written = nil
+  }
+
+  /// A store without a fault reads what is there before it answers again.
+  func setFailingAfterEffect(_ isFailing: Bool) {
+    isFailingAfterEffect = isFailing
+    if !isFailing, fault != .believesMemory { reopen() }
+  }
 
   func setFailing(_ isFailing: Bool) { self.isFailing = isFailing }
 
@@ -36,11 +50,28 @@ actor BadStore: RatchetStore {
       return empty.answer(request)
     }
     if isFailing, fault != .swapsWhileFailing { return .failed }
+    if isFailingAfterEffect { return failAfterEffect(request) }
     switch request {
     case .load: return memory.answer(request)
-    case .lookUp(let fingerprint): return lookUp(fingerprint)
-    case .compareAndSwap(let peer, let expected, let new): return await swap(peer, expected, new)
-    case .giveUp(let name, let peer): return giveUp(name, peer)
+    case .lookUp(let first, let second):
+      if case .found(let state, let peer) = lookUp(first) { return .found(state, peer: peer) }
+      if fault == .findsFirstOnly { return .unknown }
+      return lookUp(second)
+    case .compareAndSwap(let peer, let expected, let new, let start):
+      return await swap(peer, expected, new, since: start)
+    case .revoke(let name, let peer): return revoke(name, peer)
+    }
+  }
+
+  private func failAfterEffect(_ request: StoreRequest) -> StoreAnswer {
+    var next = written ?? memory
+    switch request {
+    case .load, .lookUp:
+      return fault == .believesItselfWhileFailing || fault == .believesMemory ? memory.answer(request) : .failed
+    case .compareAndSwap, .revoke:
+      _ = next.answer(request)
+      written = next
+      return .failed
     }
   }
 
@@ -57,12 +88,14 @@ actor BadStore: RatchetStore {
     return memory.answer(.lookUp(fingerprint))
   }
 
-  private func swap(_ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair) async -> StoreAnswer {
+  private func swap(
+    _ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair, since start: UInt64?
+  ) async -> StoreAnswer {
     let held = memory.pairs[peer] ?? .empty
     if fault == .comparesBeforeAwait {
       guard held == expected else { return .notSwapped }
       await Task.yield()
-      return put(peer, new)
+      return put(peer, new, since: start)
     }
     let isEqual =
       switch fault {
@@ -74,34 +107,34 @@ actor BadStore: RatchetStore {
           && held.state2?.fingerprint == expected.state2?.fingerprint
       default: held == expected
       }
-    return isEqual ? put(peer, new) : .notSwapped
+    return isEqual ? put(peer, new, since: fault == .ignoresSince ? nil : start) : .notSwapped
   }
 
-  private func giveUp(_ name: Fingerprint, _ peer: PublicKey) -> StoreAnswer {
+  private func revoke(_ name: Fingerprint, _ peer: PublicKey) -> StoreAnswer {
     let held = memory.pairs[peer]
     switch fault {
-    case .forgetsGivenUp: return memory.answer(.load(peer: peer))
-    case .keepsOneGivenUp: memory = memory.withoutGivenUp
-    case .givesUpHeld where held?.state1.fingerprint == name: refused.insert(name)
-    case .givesUpOfNobody where held == nil: refused.insert(name)
+    case .forgetsRevoked: return memory.answer(.load(peer: peer))
+    case .keepsOneRevoked: memory = memory.withoutRevocations
+    case .revokesHeld where held?.state1.fingerprint == name: refused.insert(name)
+    case .revokesOfNobody where held == nil: refused.insert(name)
     case .remembersForgotten: refused.insert(name)
     default: break
     }
-    return memory.answer(.giveUp(name, peer: peer))
+    return memory.answer(.revoke(name, peer: peer))
   }
 
-  private func put(_ peer: PublicKey, _ new: RatchetPair) -> StoreAnswer {
+  private func put(_ peer: PublicKey, _ new: RatchetPair, since start: UInt64?) -> StoreAnswer {
     let held = memory.pairs[peer] ?? .empty
     let states = [new.state1, new.state2].compactMap(\.self)
     guard !states.contains(where: { refused.contains($0.fingerprint) && !held.contains($0) }) else {
       return .notSwapped
     }
     everything += states.map { (peer, $0) }
-    if fault == .forgetsGivenUpAtSwap { memory = memory.withoutGivenUp }
-    return memory.answer(.compareAndSwap(peer: peer, expected: held, new: new))
+    if fault == .forgetsRevokedAtSwap { memory = memory.withoutRevocations }
+    return memory.answer(.compareAndSwap(peer: peer, expected: held, new: new, since: start))
   }
 }
 
 extension MemoryRatchetStore {
-  fileprivate var withoutGivenUp: MemoryRatchetStore { MemoryRatchetStore(pairs: pairs) }
+  fileprivate var withoutRevocations: MemoryRatchetStore { MemoryRatchetStore(pairs: pairs) }
 }

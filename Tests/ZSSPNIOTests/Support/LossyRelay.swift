@@ -63,6 +63,8 @@ final class LossyRelay: Sendable {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
       let envelope = unwrapInboundIn(data)
+      // A probe of the network, from a port of its own.
+      guard envelope.data.readableBytes > 0 else { return }
       if envelope.remoteAddress != server { client = envelope.remoteAddress }
       guard let target = envelope.remoteAddress == server ? client : server else { return }
       if Double.random(in: 0..<1, using: &generator) < state.loss.withLockedValue({ $0 }) {

@@ -26,7 +26,7 @@ func makeConfiguration(
 
 func makeEndpoint(
   host: String = "127.0.0.1", _ settings: Settings = quickSettings(), flags: SecurityFlags = .opportunistic,
-  helloPolicy: HelloPolicy = .automatic(), store: any RatchetStore = InMemoryRatchetStore(),
+  helloPolicy: HelloPolicy = .automatic(), store: any RatchetStore = VolatileRatchetStore(),
   options: UDPOptions = UDPOptions(), on transport: Transport = .default
 ) async throws -> UDPEndpoint {
   try await UDPEndpoint.bind(
@@ -112,7 +112,7 @@ func exchange(_ pair: Pair, count: Int, largest: Int, seed: UInt64) async throws
 func wait(for endpoint: UDPEndpoint, _ condition: (EndpointStatistics) -> Bool) async throws {
   while !condition(await endpoint.statistics()) {
     try Task.checkCancellation()
-    await Task.yield()
+    try await Task.sleep(for: .milliseconds(1))
   }
 }
 

@@ -85,44 +85,54 @@ final class FailingStore: ReferenceStore {
     return result
   }
 
-  func state(_ fingerprint: Fingerprint) throws(StoreFailure) -> (state: RatchetState, peer: PublicKey)? {
-    try perform("look up \(fingerprint)") {
-      for (peer, pair) in pairs {
-        for state in [pair.state1, pair.state2].compactMap(\.self) where state.fingerprint == fingerprint {
-          return (state, peer)
+  func state(_ first: Fingerprint, _ second: Fingerprint) throws(StoreFailure) -> (
+    state: RatchetState, peer: PublicKey
+  )? {
+    try perform("look up \(first) \(second)") {
+      for fingerprint in [first, second] {
+        for (peer, pair) in pairs {
+          if let state = pair.state(fingerprint) { return (state, peer) }
         }
       }
       return nil
     }
   }
 
-  func pair(_ peer: PublicKey) throws(StoreFailure) -> RatchetPair {
-    try perform("load") { rows[peer]?.pair ?? .empty }
-  }
+  func row(_ peer: PublicKey) throws(StoreFailure) -> HeldRow { try perform("load") { held(peer) } }
 
-  func swap(_ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair) throws(StoreFailure) -> Bool {
-    try perform("swap \(expected.summary) \(new.summary)") {
-      rows[peer, default: RatchetRow()].swap(expected: expected, new: new)
+  func swap(
+    _ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair, since start: UInt64?
+  ) throws(StoreFailure) -> Bool {
+    try perform("swap \(expected.summary) \(new.summary) since \(start.map { "\($0)" } ?? "now")") {
+      rows[peer, default: RatchetRow()].swap(expected: expected, new: new, since: start)
     }
   }
 
-  func giveUp(_ peer: PublicKey, _ name: Fingerprint) throws(StoreFailure) -> RatchetPair {
-    try perform("give up \(name)") {
-      _ = rows[peer]?.giveUp(name)
-      return rows[peer]?.pair ?? .empty
+  func revoke(_ peer: PublicKey, _ name: Fingerprint) throws(StoreFailure) -> HeldRow {
+    try perform("revoke \(name)") {
+      _ = rows[peer]?.revoke(name)
+      return held(peer)
     }
+  }
+
+  private func held(_ peer: PublicKey) -> HeldRow {
+    (rows[peer]?.pair ?? .empty, rows[peer]?.revoked.revision ?? 0)
   }
 
   /// The same for an endpoint.
   func answer(_ request: StoreRequest) -> StoreAnswer {
     do {
       switch request {
-      case .lookUp(let fingerprint):
-        return try state(fingerprint).map { .found($0.state, peer: $0.peer) } ?? .unknown
-      case .load(let peer): return .pair(try pair(peer))
-      case .compareAndSwap(let peer, let expected, let new):
-        return try swap(peer, expected, new) ? .swapped : .notSwapped
-      case .giveUp(let name, let peer): return .pair(try giveUp(peer, name))
+      case .lookUp(let first, let second):
+        return try state(first, second).map { .found($0.state, peer: $0.peer) } ?? .unknown
+      case .load(let peer):
+        let row = try row(peer)
+        return .pair(row.pair, revision: row.revision)
+      case .compareAndSwap(let peer, let expected, let new, let start):
+        return try swap(peer, expected, new, since: start) ? .swapped : .notSwapped
+      case .revoke(let name, let peer):
+        let row = try revoke(peer, name)
+        return .pair(row.pair, revision: row.revision)
       }
     } catch { return .failed }
   }

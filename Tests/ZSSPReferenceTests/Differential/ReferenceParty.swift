@@ -91,6 +91,8 @@ extension ReferencePeer.Settings {
     (resendInterval, handshakeTimeout) = (settings.resendInterval, settings.handshakeTimeout)
     (rekeyTimeout, rekeyAfter, rekeyJitter) = (settings.rekeyTimeout, settings.rekeyAfter, settings.rekeyJitter)
     reassemblyTimeout = settings.reassemblyTimeout
+    (previousKeyLifetime, bodiesPerHandshake) = (settings.previousKeyLifetime, settings.bodiesPerHandshake)
+    (rekeyBurst, rekeyRefill) = (settings.rekeyBurst, settings.rekeyRefill)
     (rekeyUses, keyUseLimit) = (settings.rekeyUses, settings.keyUseLimit)
     (halfOpenLimit, helloLimit) = (settings.halfOpenLimit, settings.helloLimit)
     (helloFragmentLimit, reassemblySlots) = (settings.helloFragmentLimit, settings.reassemblyPackets)

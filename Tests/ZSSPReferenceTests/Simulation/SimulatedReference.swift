@@ -95,29 +95,33 @@ private final class SimulatedStoreAtOnce: ReferenceStore {
 
   init(ask: @escaping (StoreRequest) -> StoreAnswer) { self.ask = ask }
 
-  func state(_ fingerprint: Fingerprint) throws(StoreFailure) -> (state: RatchetState, peer: PublicKey)? {
-    switch ask(.lookUp(fingerprint)) {
+  func state(_ first: Fingerprint, _ second: Fingerprint) throws(StoreFailure) -> (
+    state: RatchetState, peer: PublicKey
+  )? {
+    switch ask(.lookUp(first, second: second)) {
     case .found(let state, let peer): return (state, peer)
     case .unknown: return nil
     default: throw StoreFailure()
     }
   }
 
-  func pair(_ peer: PublicKey) throws(StoreFailure) -> RatchetPair {
-    guard case .pair(let pair) = ask(.load(peer: peer)) else { throw StoreFailure() }
-    return pair
+  func row(_ peer: PublicKey) throws(StoreFailure) -> HeldRow {
+    guard case .pair(let pair, let revision) = ask(.load(peer: peer)) else { throw StoreFailure() }
+    return (pair, revision)
   }
 
-  func swap(_ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair) throws(StoreFailure) -> Bool {
-    switch ask(.compareAndSwap(peer: peer, expected: expected, new: new)) {
+  func swap(
+    _ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair, since start: UInt64?
+  ) throws(StoreFailure) -> Bool {
+    switch ask(.compareAndSwap(peer: peer, expected: expected, new: new, since: start)) {
     case .swapped: return true
     case .notSwapped: return false
     default: throw StoreFailure()
     }
   }
 
-  func giveUp(_ peer: PublicKey, _ name: Fingerprint) throws(StoreFailure) -> RatchetPair {
-    guard case .pair(let pair) = ask(.giveUp(name, peer: peer)) else { throw StoreFailure() }
-    return pair
+  func revoke(_ peer: PublicKey, _ name: Fingerprint) throws(StoreFailure) -> HeldRow {
+    guard case .pair(let pair, let revision) = ask(.revoke(name, peer: peer)) else { throw StoreFailure() }
+    return (pair, revision)
   }
 }

@@ -137,6 +137,8 @@ extension Transcript {
     reference.rekeyAfter = .milliseconds(settings.rekeyAfterTime)
     reference.rekeyJitter = .milliseconds(settings.rekeyTimeMaxJitter)
     reference.reassemblyTimeout = .milliseconds(settings.fragmentAssemblyTimeout)
+    // Upstream reads one.
+    reference.bodiesPerHandshake = 1
     return reference
   }
 }

@@ -85,7 +85,7 @@
 
     /// What is stored; nil if the store fails.
     func load(_ peer: PublicKey) async -> RatchetPair? {
-      guard case .pair(let pair) = await answer(.load(peer: peer)) else { return nil }
+      guard case .pair(let pair, _) = await answer(.load(peer: peer)) else { return nil }
       return pair
     }
   }

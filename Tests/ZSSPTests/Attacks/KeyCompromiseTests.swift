@@ -40,6 +40,7 @@ struct KeyCompromiseTests {
     }
   }
 
+  // [MODE-1]
   @Test func withAlicesKeyNobodyComesIn() throws {
     let pair = try acquaintances()
     let thief = try impostor(of: pair.alice)
@@ -56,6 +57,7 @@ struct KeyCompromiseTests {
     try pair.expectWorking()
   }
 
+  // [MODE-3] [MODE-4] [XK-28]
   /// Bob answers strangers, but lets no known peer come back without its ratchet (π1 clear, π3 set).
   @Test("with Alice's key and π1 clear, π3 keeps the thief out", arguments: [true, false])
   func pi3(isSilent: Bool) throws {
@@ -81,6 +83,7 @@ struct KeyCompromiseTests {
     #expect(thief.state(session) == (isSilent ? "A3" : nil))
   }
 
+  // [MODE-6] [XK-30]
   /// In opportunistic mode the thief does come in, and Bob's application is told of it.
   @Test func withAlicesKeyInOpportunisticModeTheDowngradeIsReported() throws {
     let pair = try Pair(provider: provider)
@@ -91,6 +94,7 @@ struct KeyCompromiseTests {
     #expect(thief.state(session) == "S2" && pair.bob.downgrades == 1 && thief.downgrades == 0)
   }
 
+  // [MODE-2]
   @Test func withBobsKeyNobodyAnswersAsBob() throws {
     let pair = try acquaintances()
     let thief = try impostor(of: pair.bob)
@@ -113,6 +117,7 @@ struct KeyCompromiseTests {
     try pair.expectWorking()
   }
 
+  // [XK-20] [XK-26]
   /// An opportunistic Alice is told; and her last confirmed state is not forgotten, so that the true Bob is recognised.
   @Test func withBobsKeyInOpportunisticModeTheDowngradeIsReported() throws {
     let pair = try Pair(provider: provider)

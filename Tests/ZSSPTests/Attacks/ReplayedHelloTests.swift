@@ -15,6 +15,7 @@ struct ReplayedHelloTests {
     return pair.intercept()
   }
 
+  // [MODE-1] [XK-12]
   @Test func withAnUnrecognisedFingerprintAPersistentBobIsSilent() throws {
     let pair = try Pair.persistent(provider)
     let old = try unansweredHello(pair)
@@ -31,6 +32,7 @@ struct ReplayedHelloTests {
     try pair.expectData(one, other)
   }
 
+  // [DEC-28] [TIME-3] [XK-13]
   @Test func withAnUnrecognisedFingerprintAnOpportunisticBobAnswersAndKeepsHisSession() throws {
     let pair = try Pair(provider: provider)
     let old = try unansweredHello(pair)

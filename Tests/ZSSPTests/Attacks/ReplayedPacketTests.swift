@@ -41,6 +41,7 @@ struct ReplayedPacketTests {
     }
   }
 
+  // [CTR-3] [CTR-4]
   @Test("C1, C2, K1, K2 and data again, in S2", arguments: 0...3)
   func inS2(rekeys: Int) throws {
     let tape = try Tape(provider, rekeys: rekeys)
@@ -60,6 +61,7 @@ struct ReplayedPacketTests {
     try pair.expectWorking()
   }
 
+  // [KK-11] [KK-12] [KK-13] [KK-14]
   /// A re-key's own packets again, while the re-key waits for the next one.
   @Test func inR1R2AndS1() throws {
     let pair = try Pair.persistent(provider)
@@ -80,6 +82,7 @@ struct ReplayedPacketTests {
     try pair.expectWorking()
   }
 
+  // [CTRL-2] [XK-34]
   /// C1 and X3 again while Alice waits for C1, and C1 while Bob waits for C2.
   @Test func inA3AndS1() throws {
     let pair = try Pair.persistent(provider)
@@ -109,6 +112,7 @@ struct ReplayedPacketTests {
     return (pair, session, rejection)
   }
 
+  // [CTRL-5]
   @Test func aSpoofedDDoesNotEndAnAttempt() throws {
     let (pair, session, rejection) = try refused()
     let before = Footing(pair.alice, [session])
@@ -148,6 +152,7 @@ struct ReplayedPacketTests {
     #expect(pair.alice.endReasons == [] && pair.alice.state(session) == "S2")
   }
 
+  // [CHAL-10] [CHAL-12]
   /// A challenge repeats the proof of the Hello; whoever has not seen the Hello must guess 64 bits. See also
   /// `ChallengeTests`: `aSpoofedChallengeIsIgnored`, and `aStolenAnswerIsWorthNothingElsewhere` for an answer that another
   /// address sends.

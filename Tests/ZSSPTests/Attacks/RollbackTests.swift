@@ -47,6 +47,7 @@ struct RollbackTests {
     try pair.expectWorking()
   }
 
+  // [MODE-6] [XK-20] [XK-30]
   @Test("opportunistic: a new chain, and both are told", arguments: [false, true])
   func opportunistic(ofAlice: Bool) throws {
     let (pair, alice, bob) = try pairWithAPast(.opportunistic)
@@ -89,6 +90,7 @@ struct RollbackTests {
     #expect(pair.alice.downgrades == (ofAlice ? 0 : 1) && pair.bob.downgrades == (ofAlice ? 1 : 0))
   }
 
+  // [RAT-8] [TIME-7] [TIME-8]
   /// Under a session the rollback shows when the next swap compares (section 9).
   @Test(
     "under a session it is found at the re-key", arguments: [SecurityFlags.persistent, .opportunistic], [false, true])
@@ -116,6 +118,7 @@ struct RollbackTests {
     }
   }
 
+  // [XK-11] [XK-19] [XK-25]
   /// Between X2 and C1 Alice holds two states, so one step back is no step too far.
   @Test("persistent: Bob one step back while Alice waits for C1")
   func oneStepBack() throws {

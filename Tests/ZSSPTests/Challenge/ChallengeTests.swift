@@ -7,6 +7,7 @@ struct ChallengeTests {
   private let alice = Address(ipv4: 0x0A00_0001, port: 1111)
   private let mallory = Address(ipv4: 0x0A00_0666, port: 666)
 
+  // [CHAL-1] [CHAL-5] [CHAL-11]
   @Test(
     "recorded proofs are found from their starts",
     arguments: providers, try vectors("unit")["challenge"]["cases"].array)
@@ -20,6 +21,7 @@ struct ChallengeTests {
     #expect(!ProofOfWork.holds(response.with(proof: response.proof &- 1), provider: provider))
   }
 
+  // [CHAL-3] [CHAL-4] [CHAL-5] [CHAL-6] [CHAL-9]
   @Test(arguments: providers)
   func anAnswerIsGoodOnceAndForItsAddressOnly(provider: any CryptoProvider) {
     let bob = Responder(provider)
@@ -32,6 +34,7 @@ struct ChallengeTests {
     #expect(!bob.redeem(answer, from: alice), "used")
   }
 
+  // [DEC-50]
   @Test(arguments: providers)
   func anAnswerOutlivesOneRotationOfTheSalt(provider: any CryptoProvider) {
     let bob = Responder(provider)
@@ -45,6 +48,7 @@ struct ChallengeTests {
     #expect(bob.redeemedCount == 0)
   }
 
+  // [DEC-50]
   @Test(
     "bug: a salt that was rotated late began its second lifetime anew, so that answers were good for three",
     arguments: providers)
@@ -57,6 +61,7 @@ struct ChallengeTests {
     #expect(!bob.redeem(answer, from: alice))
   }
 
+  // [DEC-49]
   @Test(arguments: providers)
   func noNumberOfStrangersMakesAnHonestAnswerStale(provider: any CryptoProvider) {
     let bob = Responder(provider)
@@ -65,6 +70,24 @@ struct ChallengeTests {
     #expect(bob.redeem(answer, from: alice))
   }
 
+  // [DEC-49] [DEC-50]
+  @Test("a salt with 65,536 answers is rotated early, and an honest answer outlives that once")
+  func anEarlyRotation() {
+    let bob = Responder(EasyWork(seed: 7))
+    let answers = (0..<2).map { _ in bob.answer(from: alice) }
+    func fill() {
+      for _ in 0..<ChallengeIssuer.redeemedLimit { _ = bob.redeem(bob.answer(from: mallory), from: mallory) }
+    }
+    fill()
+    #expect(bob.redeemedCount == ChallengeIssuer.redeemedLimit)
+    // The next that is issued or redeemed rotates.
+    #expect(bob.redeem(answers[0], from: alice) && !bob.redeem(answers[0], from: alice))
+    fill()
+    #expect(!bob.redeem(answers[1], from: alice), "two rotations")
+    #expect(bob.redeemedCount == ChallengeIssuer.redeemedLimit, "the first set is gone")
+  }
+
+  // [CHAL-8] [CHAL-12]
   @Test(arguments: providers)
   func theAnswerGoesOutWithTheNextResend(provider: any CryptoProvider) throws {
     let pair = try Pair(provider: provider, helloPolicy: .challenge)
@@ -79,6 +102,7 @@ struct ChallengeTests {
     #expect(pair.bob.statistics[.challenged] == 1)
   }
 
+  // [CHAL-4] [CHAL-7] [CHAL-8]
   @Test(arguments: providers)
   func aStolenAnswerIsWorthNothingElsewhere(provider: any CryptoProvider) throws {
     let pair = try Pair(provider: provider, helloPolicy: .challenge)
@@ -96,6 +120,7 @@ struct ChallengeTests {
     #expect(pair.alice.state(session) == "S2")
   }
 
+  // [CHAL-10]
   @Test(arguments: providers)
   func aSpoofedChallengeIsIgnored(provider: any CryptoProvider) throws {
     let pair = try Pair(provider: provider)
@@ -112,47 +137,23 @@ struct ChallengeTests {
     #expect(pair.alice.state(session) == "S2" && work == 1)
   }
 
-  @Test(arguments: providers)
-  func theBudgetDecidesWhoIsChallenged(provider: any CryptoProvider) {
-    var budget = HelloBudget()
-    (budget.unchallenged, budget.challenged, budget.perSource) = (5, 3, 100)
-    let bob = Responder(provider, budget)
-    #expect(
-      (0..<7).map { _ in bob.judge(.unchallenged(proof: 1), from: alice) }
-        == Array(repeating: .admit, count: 5) + [.challenge, .challenge])
-    let answers = (0..<5).map { _ in bob.answer(from: alice) }
-    #expect(answers.map { bob.judge($0, from: alice) } == [.admit, .admit, .admit, .drop, .drop])
-    // What was dropped for the budget's sake was not used up.
-    bob.now = bob.now.advanced(by: .seconds(1))
-    for _ in 0..<5 { _ = bob.judge(.unchallenged(proof: 1), from: alice) }
-    #expect(bob.judge(answers[3], from: alice) == .admit)
-    #expect(bob.judge(answers[0], from: alice) == .challenge, "used")
-  }
-
-  @Test(arguments: providers)
-  func oneSourceCannotUseUpTheBudget(provider: any CryptoProvider) {
-    var budget = HelloBudget()
-    (budget.unchallenged, budget.challenged, budget.perSource) = (50, 50, 4)
-    let bob = Responder(provider, budget)
-    let verdicts = (0..<100).map { (port: UInt16) in
-      bob.judge(.unchallenged(proof: 1), from: Address(ipv4: 1, port: port))
-    }
-    #expect(verdicts.count { $0 == .admit } == 4)
-    #expect(bob.judge(.unchallenged(proof: 1), from: alice) == .admit)
-  }
-
+  // [CHAL-14] [DEC-56] [DEC-58]
   @Test(arguments: providers)
   func withPi1TheAutomaticPolicyStaysSilent(provider: any CryptoProvider) throws {
     var budget = HelloBudget()
-    budget.unchallenged = 1
+    (budget.unchallenged, budget.challenged) = (HelloBudget.assumedTime, HelloBudget.assumedTime)
     let pair = try Pair(provider: provider, flags: .persistent, helloPolicy: .automatic(budget))
     for _ in 0..<5 {
       let session = try pair.alice.open(to: pair.bob, at: pair.now)
       for datagram in pair.intercept() { pair.deliver(datagram) }
       pair.alice.close(session)
     }
-    #expect(pair.bob.statistics.datagramsSent == 0)
-    #expect(pair.bob.statistics[.unknownRatchet] == 1 && pair.bob.statistics[.overBudget] == 4)
+    // One is read at once, one in its turn, one waits, and others from its address meanwhile are
+    // dropped.
+    #expect(pair.bob.statistics.datagramsSent == 0 && pair.bob.diagnostics.waitingHellos == 1)
+    #expect(pair.bob.statistics[.unknownRatchet] == 2 && pair.bob.statistics[.busy] == 2)
+    pair.run(for: .seconds(1))
+    #expect(pair.bob.statistics.datagramsSent == 0 && pair.bob.statistics[.unknownRatchet] == 3)
   }
 }
 
@@ -160,14 +161,11 @@ struct ChallengeTests {
 private final class Responder {
   var now = Instant.milliseconds(0)
   private let provider: any CryptoProvider
-  private var gate: HelloGate
   private var issuer: ChallengeIssuer
 
-  init(_ provider: any CryptoProvider, _ budget: HelloBudget = HelloBudget()) {
-    let salt = provider.random(32)
+  init(_ provider: any CryptoProvider) {
     self.provider = provider
-    gate = HelloGate(policy: .automatic(budget), isSilent: false, salt: salt)
-    issuer = ChallengeIssuer(salt: salt)
+    issuer = ChallengeIssuer(salt: provider.random(32))
   }
 
   var redeemedCount: Int { issuer.redeemedCount }
@@ -183,9 +181,5 @@ private final class Responder {
 
   func redeem(_ response: ChallengeResponse, from source: Address) -> Bool {
     issuer.redeem(response, from: source, provider: provider, at: now)
-  }
-
-  func judge(_ response: ChallengeResponse, from source: Address) -> HelloGate.Verdict {
-    gate.judge(response, from: source, &issuer, provider: provider, at: now)
   }
 }

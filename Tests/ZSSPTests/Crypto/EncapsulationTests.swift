@@ -8,6 +8,7 @@ import ZSSP
 
 @Suite("ML-KEM-1024 and Kyber1024")
 struct EncapsulationTests {
+  // [PRIM-6]
   @Test("encapsulation and decapsulation agree", arguments: providers, ZSSP.KEM.allCases)
   func roundTrip(_ provider: any CryptoProvider, _ algorithm: ZSSP.KEM) throws {
     let key = provider.generateEncapsulationKey(for: algorithm)
@@ -38,6 +39,7 @@ struct EncapsulationTests {
     }
   }
 
+  // [PRIM-8]
   @Test("malformed keys and ciphertexts are refused", arguments: providers, ZSSP.KEM.allCases)
   func malformed(_ provider: any CryptoProvider, _ algorithm: ZSSP.KEM) throws {
     let key = provider.generateEncapsulationKey(for: algorithm)
@@ -80,6 +82,7 @@ struct EncapsulationTests {
     }
   }
 
+  // [PRIM-9] [PROF-6]
   @Test("the two algorithms share keys and ciphertexts, not secrets", arguments: providers)
   func algorithms(_ provider: any CryptoProvider) throws {
     let seed = provider.random(64)
@@ -96,6 +99,7 @@ struct EncapsulationTests {
     #expect(kyber1024Secret(inner.bytes, result.ciphertext.rawBytes) == result.sharedSecret)
   }
 
+  // [PRIM-6] [PRIM-9]
   /// A round-3 key cannot be loaded, but what the round-3 scheme hashes last can be worked out from the recorded random
   /// draws: `Kbar` is the first half of `SHA3-512(SHA3-256(m) || SHA3-256(pk))`, and `z` stands for it when rejecting.
   @Test("the last hash of a round-3 Kyber1024", arguments: try vectors("unit")["kyber1024_round3"]["cases"].array)

@@ -30,6 +30,7 @@ struct HashTests {
     ),
   ]
 
+  // [PRIM-1]
   @Test("known digests", arguments: providers, digests.indices)
   func digest(_ provider: any CryptoProvider, _ index: Int) {
     let (message, digest) = Self.digests[index]
@@ -89,6 +90,7 @@ struct HashTests {
     ),
   ]
 
+  // [PRIM-2]
   @Test("known authentication codes", arguments: providers, codes.indices)
   func code(_ provider: any CryptoProvider, _ index: Int) {
     let (key, message, code) = Self.codes[index]

@@ -5,6 +5,7 @@ import ZSSP
 
 @Suite("AES-256 on single blocks")
 struct HeaderKeyTests {
+  // [PRIM-4]
   @Test("fragment headers", arguments: providers, try vectors("unit")["header_encryption"]["cases"].array)
   func fragments(_ provider: any CryptoProvider, _ vector: JSON) throws {
     let key = provider.headerKey(try vector["header_key"].bytes.secret)
@@ -47,6 +48,7 @@ struct HeaderKeyTests {
     }
   }
 
+  // [PRIM-4]
   @Test("the example of FIPS 197 appendix C.3", arguments: providers)
   func example(_ provider: any CryptoProvider) throws {
     let key = provider.headerKey([UInt8](0..<32).secret)

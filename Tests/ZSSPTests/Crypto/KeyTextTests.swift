@@ -81,7 +81,7 @@ struct KeyTextTests {
     #expect(key.text == KeyTexts.publicKey)
     #expect(key.text.count == 68)
     for text in [
-      key.text, " \t" + key.text + "\r\n", key.description, "\n" + key.description + " ", key.description.uppercased(),
+      key.text, " \t" + key.text + "\r\n", key.hexadecimal, "\n" + key.hexadecimal + " ", key.hexadecimal.uppercased(),
     ] {
       #expect(try PublicKey(text: text) == key, "\(text)")
     }

@@ -11,6 +11,7 @@ struct PacketKeyTests {
 
   @Test("the vectors are there") func present() { #expect(Self.cases.count == 10) }
 
+  // [PRIM-3]
   @Test("known ciphertexts", arguments: providers, cases)
   func known(_ provider: any CryptoProvider, _ vector: JSON) throws {
     let sample = try Sample(provider, vector)

@@ -129,6 +129,7 @@ struct PacketStreamTests {
     #expect(pair.bob.messages.count == pair.alice.messages.count)
   }
 
+  // [DEC-23]
   @Test("a message with a changed bit in any fragment is not delivered", arguments: all)
   func forgedFragment(_ provider: any CryptoProvider) throws {
     var settings = Settings()

@@ -47,7 +47,7 @@ struct BurstTests {
       while let request = endpoint.nextRequest() {
         switch request {
         case .store(let id, .lookUp): endpoint.answer(id, store: .unknown, at: now)
-        case .store(let id, .load), .store(let id, .giveUp): endpoint.answer(id, store: .pair(.empty), at: now)
+        case .store(let id, .load), .store(let id, .revoke): endpoint.answer(id, store: .pair(.empty), at: now)
         case .store(let id, .compareAndSwap): endpoint.answer(id, store: .swapped, at: now)
         case .accept(let id, _): endpoint.answer(id, accept: .accept(.opportunistic), at: now)
         case .work(let work): endpoint.complete(work.run(), at: now)
@@ -94,6 +94,7 @@ struct BurstTests {
     #expect(messages == (size >= datagram.count ? [[1, 2, 3]] : []))
   }
 
+  // [CTR-1]
   @Test("what was appended before an error is sent, and its counters are not used again")
   func partOfARun() throws {
     let link = try Link(provider)
@@ -108,10 +109,11 @@ struct BurstTests {
     #expect(link.received() == [[1], [2]])
   }
 
+  // [CTR-10]
   @Test("a key that is used up in the middle of a run ends the session")
   func exhaustedRun() throws {
     var settings = Settings()
-    settings.keyUseLimit = 10
+    (settings.rekeyUses, settings.keyUseLimit) = (9, 10)
     let link = try Link(provider, settings)
     var sent = 0
     #expect(throws: SendError.keyExhausted) {
@@ -128,6 +130,7 @@ struct BurstTests {
     #expect(link.alice.takeDatagrams().count == 9)
   }
 
+  // [CTR-8] [HDR-2] [HDR-5]
   /// Bursts of good, forged, repeated, shortened and strange datagrams are received one by one by one receiver and as
   /// bursts by another that is its equal.
   @Test("a burst is received as its datagrams are", arguments: 1...20 as ClosedRange<UInt64>)
@@ -158,9 +161,95 @@ struct BurstTests {
       let all = burst.bob.messages(
         of: datagrams.flatMap(\.self), segmentSize: datagrams[0].count, from: source, at: burst.now)
       #expect(all == one)
+      let counted = burst.bob.memory.packets.bytes
+      #expect(counted == burst.bob.diagnostics.reassemblyBytes - burst.bob.hellos.reassembly.bytes)
       #expect(single.bob.statistics == burst.bob.statistics)
       #expect(single.bob.session(single.bobSession) == burst.bob.session(burst.bobSession))
     }
+  }
+
+  /// How datagrams of one message each come to the receiver.
+  enum Arrival: CaseIterable { case single, burst }
+
+  /// Brings datagrams of one size in the way that is asked for, and returns their messages.
+  private func bring(
+    _ datagrams: [[UInt8]], to link: Link, from source: Address, as arrival: Arrival
+  ) -> [[UInt8]] {
+    switch arrival {
+    case .single: datagrams.compactMap { link.bob.message(of: $0, from: source, at: link.now) }
+    case .burst:
+      link.bob.messages(
+        of: datagrams.flatMap(\.self), segmentSize: datagrams.first?.count ?? 1, from: source, at: link.now)
+    }
+  }
+
+  /// Makes datagrams of one message each.
+  private func datagrams(_ count: Int, on link: Link) throws -> [[UInt8]] {
+    for number in 0..<count { try link.alice.send([UInt8(number)].rawBytes, on: link.session, at: link.now) }
+    return link.alice.takeDatagrams()
+  }
+
+  private func moves(_ link: Link) -> [(from: Address, to: Address)] {
+    var moves: [(Address, Address)] = []
+    while let event = link.bob.nextEvent() {
+      if case .moved(link.bobSession, let from, let to) = event { moves.append((from, to)) }
+    }
+    return moves
+  }
+
+  // [DEC-30]
+  @Test("new datagrams from another address move the session there, once", arguments: Arrival.allCases, [1, 2, 7])
+  func roaming(arrival: Arrival, count: Int) throws {
+    let link = try Link(provider)
+    let elsewhere = Address(ipv4: 0x0A00_0063, port: 99)
+    #expect(bring(try datagrams(2, on: link), to: link, from: Link.from, as: arrival).count == 2)
+    #expect(moves(link).isEmpty)
+    #expect(bring(try datagrams(count, on: link), to: link, from: elsewhere, as: arrival).count == count)
+    let made = moves(link)
+    #expect(made.count == 1 && made.first?.from == Link.from && made.first?.to == elsewhere)
+    #expect(link.bob.session(link.bobSession)?.address == elsewhere)
+    // What is sent from now on goes there.
+    try link.bob.send([1].rawBytes, on: link.bobSession, at: link.now)
+    #expect(link.bob.outbox.runs.map(\.address) == [elsewhere])
+  }
+
+  // [DEC-31]
+  @Test(
+    "old datagrams bring their messages from another address and do not move the session", arguments: Arrival.allCases)
+  func oldDatagramsDoNotMove(arrival: Arrival) throws {
+    let link = try Link(provider)
+    let held = try datagrams(5, on: link)
+    #expect(bring(try datagrams(1, on: link), to: link, from: Link.from, as: arrival).count == 1)
+    #expect(bring(held, to: link, from: Address(ipv4: 0x0A00_0063, port: 99), as: arrival).count == 5)
+    #expect(moves(link).isEmpty)
+    #expect(link.bob.session(link.bobSession)?.address == Link.from)
+  }
+
+  @Test("one new datagram among old ones is enough", arguments: Arrival.allCases, [0, 2, 5])
+  func newAmongOld(arrival: Arrival, place: Int) throws {
+    let link = try Link(provider)
+    let elsewhere = Address(ipv4: 0x0A00_0063, port: 99)
+    var mixed = try datagrams(5, on: link)
+    #expect(bring(try datagrams(1, on: link), to: link, from: Link.from, as: arrival).count == 1)
+    mixed.insert(try datagrams(1, on: link)[0], at: place)
+    #expect(bring(mixed, to: link, from: elsewhere, as: arrival).count == 6)
+    #expect(moves(link).map(\.to) == [elsewhere])
+  }
+
+  // [DEC-31]
+  @Test("forged and repeated datagrams do not move the session", arguments: Arrival.allCases, [false, true])
+  func forgedDatagramsDoNotMove(arrival: Arrival, isRepeated: Bool) throws {
+    let link = try Link(provider)
+    var made = try datagrams(4, on: link)
+    if isRepeated {
+      #expect(bring(made, to: link, from: Link.from, as: arrival).count == 4)
+    } else {
+      // The last byte is of the tag: everything is right but that.
+      for index in made.indices { made[index][made[index].count - 1] ^= 1 }
+    }
+    #expect(bring(made, to: link, from: Address(ipv4: 0x0A00_0063, port: 99), as: arrival).isEmpty)
+    #expect(moves(link).isEmpty)
+    #expect(link.bob.session(link.bobSession)?.address == Link.from)
   }
 
   /// Repeats, forges and shortens some of the datagrams, all of one size but the last.

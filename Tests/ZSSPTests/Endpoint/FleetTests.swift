@@ -26,7 +26,7 @@ struct FleetTests {
       }
     }
 
-    var namesGivenUp: Int { asked.count { if case .giveUp = $0 { true } else { false } } }
+    var namesGivenUp: Int { asked.count { if case .revoke = $0 { true } else { false } } }
   }
 
   /// Alice, two responders, and the time.
@@ -94,6 +94,7 @@ struct FleetTests {
     }
   }
 
+  // [DEC-63] [DEC-68]
   @Test(arguments: providers)
   func aLateX3AtTheFirstResponderComesToNothing(provider: any CryptoProvider) throws {
     var fleet = try Fleet(provider)
@@ -109,13 +110,14 @@ struct FleetTests {
     try fleet.expectWorking()
   }
 
+  // [DEC-63]
   /// The first responder takes X3 while the second is asking the store to give its outcome up.
   @Test(arguments: providers)
   func anX3ThatIsTakenBeforeItsOutcomeIsGivenUpStands(provider: any CryptoProvider) throws {
     var fleet = try Fleet(provider)
     let lateX3 = fleet.round(fleet.round(try fleet.hello(to: 0)))
     try fleet.alice.restart()
-    fleet.store.fate = { if case .giveUp = $0 { .later } else { .answered } }
+    fleet.store.fate = { if case .revoke = $0 { .later } else { .answered } }
     #expect(fleet.round(try fleet.hello(to: 1)).isEmpty)
     // What the first responder says of it is lost.
     _ = fleet.round(lateX3)
@@ -128,6 +130,7 @@ struct FleetTests {
     try fleet.expectWorking()
   }
 
+  // [DEC-68]
   /// The first responder is re-keying when Alice leaves it, and hears of her answer afterwards.
   @Test(arguments: providers)
   func aLateK2AtTheFirstResponderComesToNothing(provider: any CryptoProvider) throws {
@@ -144,13 +147,14 @@ struct FleetTests {
     try fleet.expectWorking()
   }
 
+  // [DEC-12] [DEC-63]
   /// A Hello is not answered before the store remembers what Alice will forget.
   @Test(arguments: providers)
   func noX2LeavesWhileTheStoreFails(provider: any CryptoProvider) throws {
     var fleet = try Fleet(provider)
     _ = fleet.round(fleet.round(try fleet.hello(to: 0)))
     try fleet.alice.restart()
-    fleet.store.fate = { if case .giveUp = $0 { .failed } else { .answered } }
+    fleet.store.fate = { if case .revoke = $0 { .failed } else { .answered } }
     #expect(fleet.round(try fleet.hello(to: 1)).isEmpty)
     #expect(fleet.bobs[1].statistics[.storeFailed] == 1 && fleet.bobs[1].halfOpenCount == 0)
     fleet.store.fate = { _ in .answered }

@@ -4,6 +4,7 @@ import ZSSP
 
 @Suite("A handshake between two endpoints")
 struct HandshakeTests {
+  // [PROF-4] [PROF-5] [PROF-6]
   @Test(arguments: providers, Profile.allCases)
   func establishesAndCarriesDataBothWays(provider: any CryptoProvider, profile: Profile) throws {
     let pair = try Pair(provider: provider, profile: profile)
@@ -20,6 +21,7 @@ struct HandshakeTests {
     #expect(pair.alice.messages.map(\.bytes) == [Array("to alice".utf8)])
   }
 
+  // [KK-1] [TIME-6]
   @Test(arguments: providers)
   func rekeysForDaysWithoutLosingData(provider: any CryptoProvider) throws {
     let pair = try Pair(provider: provider)

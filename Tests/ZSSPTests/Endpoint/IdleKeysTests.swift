@@ -73,14 +73,13 @@ struct IdleKeysTests {
   private static func session(_ index: Int) -> Session {
     let peer = FastCrypto(seed: 1).generateAgreementKey().publicKey
     return Session(
-      id: SessionID(index: UInt32(index), generation: 1), role: .initiator, peer: peer, identity: [], flags: [],
-      address: Address(ipv4: 1, port: 1), state: .s2, settings: Settings())
+      acceptedFrom: peer, at: Address(ipv4: 1, port: 1), id: SessionID(index: UInt32(index), generation: 1), Settings())
   }
 
   @Test("a sweep looks at a few, and all are looked at in every timeout", arguments: [1, 128, 129, 1000])
   func sweeps(count: Int) throws {
     let sessions = (0..<count).map(Self.session)
-    var keys = ExpandedKeys(limit: 4096, timeout: .seconds(10))
+    var keys = KeyCache(limit: 4096, timeout: .seconds(10))
     var now = Instant.milliseconds(0)
     for session in sessions { keys.use(session, at: now) }
     // Every third goes on.
@@ -89,28 +88,28 @@ struct IdleKeysTests {
       for index in stride(from: 0, to: count, by: 3) { keys.use(sessions[index], at: now) }
       let before = keys.count
       keys.sweep(at: now)
-      #expect(before - keys.count <= ExpandedKeys.sweptAtOnce)
+      #expect(before - keys.count <= KeyCache.sweptAtOnce)
       if now < .milliseconds(10_000) { #expect(keys.count == count) }
       if now > .milliseconds(25_000) { #expect(keys.count == (count + 2) / 3) }
     }
-    #expect(sessions.indices.filter { sessions[$0].placeOfExpanded >= 0 } == Array(stride(from: 0, to: count, by: 3)))
+    #expect(sessions.indices.filter { sessions[$0].cachePlace.index >= 0 } == Array(stride(from: 0, to: count, by: 3)))
     now = now.advanced(by: .seconds(3600))
     while keys.nextSweep < .distantFuture {
       now = max(now, keys.nextSweep)
       keys.sweep(at: now)
     }
-    #expect(keys.count == 0 && sessions.allSatisfy { $0.placeOfExpanded == -1 })
+    #expect(keys.count == 0 && sessions.allSatisfy { $0.cachePlace.index == -1 })
   }
 
   @Test("a sweep that comes late takes no key that was just used, and does no more at once")
   func late() {
     let sessions = (0..<1000).map(Self.session)
-    var keys = ExpandedKeys(limit: 4096, timeout: .seconds(10))
+    var keys = KeyCache(limit: 4096, timeout: .seconds(10))
     for session in sessions { keys.use(session, at: .milliseconds(0)) }
     let now = Instant.milliseconds(3_600_000)
     keys.use(sessions[0], at: now)
     keys.sweep(at: now)
-    #expect(keys.count == 1000 - ExpandedKeys.sweptAtOnce + 1 && sessions[0].placeOfExpanded >= 0)
+    #expect(keys.count == 1000 - KeyCache.sweptAtOnce + 1 && sessions[0].cachePlace.index >= 0)
     #expect(keys.nextSweep > now)
   }
 }

@@ -26,6 +26,7 @@ struct KeyErasureTests {
     pair.settle()
   }
 
+  // [KK-15]
   @Test func onlyTheKeysThatAreHeldLive() throws {
     let pair = try pair()
     expectKeys(0)
@@ -52,6 +53,7 @@ struct KeyErasureTests {
     #expect(pair.alice.diagnostics.keyIDs == 0 && pair.bob.diagnostics.keyIDs == 0)
   }
 
+  // [KK-15] [TIME-7]
   @Test("a re-key that is under way holds two keys at most, and leaves one behind if it fails")
   func inTheMiddle() throws {
     let pair = try pair()
@@ -91,6 +93,7 @@ struct KeyErasureTests {
     #expect(pair.bob.halfOpenCount == 0 && watch.liveHeaderKeys == 0 && pair.bob.diagnostics.keyIDs == 0)
   }
 
+  // [KK-15]
   /// What opens a message as its fragments come holds the key.
   @Test("of a key that makes room nothing is kept for an incomplete message")
   func incompleteMessage() throws {
@@ -112,6 +115,62 @@ struct KeyErasureTests {
     #expect(pair.bob.diagnostics.reassemblyBytes == 0)
   }
 
+  // [DEC-39]
+  @Test("the previous key is erased to the nanosecond when its lifetime ends, on both sides")
+  func previousKeyLifetime() throws {
+    let pair = try pair()
+    let (one, other) = try pair.establish()
+    try use(pair, one, other)
+    try pair.alice.send([1], on: one, at: pair.now)
+    try pair.alice.send([2], on: one, at: pair.now)
+    try pair.bob.send([UInt8](repeating: 3, count: 5000), on: other, at: pair.now)
+    let late = pair.intercept()
+    #expect(pair.bob.rekey(other, at: pair.now))
+    pair.settle()
+    try use(pair, one, other)
+    expectKeys(2)
+    let end = pair.now.advanced(by: Settings().previousKeyLifetime)
+    #expect(Settings().previousKeyLifetime == .seconds(60))
+    pair.run(until: Instant(nanoseconds: end.nanoseconds - 1))
+    for peer in [pair.alice, pair.bob] { #expect(peer.diagnostics.keyIDs == 2 && peer.nextDeadline == end) }
+    pair.deliver(late[0])
+    // A message under the previous key that stays incomplete.
+    pair.deliver(late[2])
+    #expect(pair.bob.messages.last?.bytes == [1] && pair.alice.diagnostics.reassemblyBytes > 0)
+    pair.run(until: end)
+    for peer in [pair.alice, pair.bob] {
+      #expect(peer.diagnostics.keyIDs == 1 && peer.diagnostics.reassemblyBytes == 0 && peer.countsReassemblyRight)
+    }
+    for datagram in [late[1], late[3]] {
+      let peer = datagram.to == pair.alice.address ? pair.alice : pair.bob
+      #expect(peer.receive(datagram.bytes, from: datagram.from, at: pair.now) == .dropped(.unknownKeyID))
+    }
+    try use(pair, one, other)
+    expectKeys(1)
+    try pair.expectWorking()
+  }
+
+  @Test("the end of the previous key's lifetime takes no key of a re-key that began before it", arguments: 0...3)
+  func previousKeyAndNextRekey(steps: Int) throws {
+    let pair = try pair()
+    let (one, other) = try pair.establish()
+    #expect(pair.bob.rekey(other, at: pair.now))
+    pair.settle()
+    pair.skip(.seconds(59))
+    // As many steps of the next re-key as there are before the time has come.
+    var next = pair.beginRekey(other)
+    for _ in 0..<steps { next = pair.round(next) }
+    pair.skip(.seconds(1))
+    pair.alice.advance(to: pair.now)
+    pair.bob.advance(to: pair.now)
+    for datagram in next { pair.deliver(datagram) }
+    pair.settle()
+    #expect(pair.alice.description(one)?.statistics.rekeys == 2 && pair.bob.description(other)?.statistics.rekeys == 2)
+    #expect(pair.alice.diagnostics.keyIDs == 2 && pair.bob.diagnostics.keyIDs == 2)
+    try pair.expectWorking()
+  }
+
+  // [CTRL-7] [KK-15]
   @Test("late data is read under the previous key, and no longer under the one before")
   func lateData() throws {
     let pair = try pair()

@@ -30,7 +30,7 @@ struct KeyIDTableTests {
   @Test("agrees with a dictionary", arguments: Ids.allCases, [1, 2] as [UInt64])
   func model(_ ids: Ids, _ seed: UInt64) {
     var random = SplitMix64(seed: seed)
-    var (table, model) = (KeyIDTable(), [KeyID: HalfOpenHandshake]())
+    var (table, model) = (KeyIDTable(KeyIDPattern(Settings())), [KeyID: HalfOpenHandshake]())
     let owners = (0..<8).map { _ in Self.owner() }
     for step in 0..<20_000 {
       let keyID = ids.draw(&random)
@@ -68,7 +68,7 @@ struct KeyIDTableTests {
     settings.shard = Shard((1 << shardBits) - 1, of: 1 << shardBits)
     (settings.nodeBits, settings.node) = (nodeBits, (1 << nodeBits) - 1)
     let pattern = KeyIDPattern(settings)
-    var table = KeyIDTable(shardBits: shardBits)
+    var table = KeyIDTable(pattern)
     var random = SplitMix64(seed: 7)
     let owner = Self.owner()
     // As many as an endpoint with 16 fixed bits hands out at most, and the table half full.
@@ -81,7 +81,7 @@ struct KeyIDTableTests {
 
   @Test("an id given to another owner is still one id")
   func replacement() {
-    var table = KeyIDTable()
+    var table = KeyIDTable(KeyIDPattern(Settings()))
     let (first, second) = (Self.owner(), Self.owner())
     let keyID = KeyID(value: 77)
     table.set(keyID, to: .halfOpen(first))
@@ -99,7 +99,7 @@ struct KeyIDTableTests {
   func cluster(_ removed: Int) {
     // All of these have their home in place 14 of 16, so they wrap around the end.
     let keyIDs = (0..<7).map { KeyID(value: UInt32($0) << 8 | 14) }
-    var table = KeyIDTable()
+    var table = KeyIDTable(KeyIDPattern(Settings()))
     let owner = Self.owner()
     for keyID in keyIDs { table.set(keyID, to: .halfOpen(owner)) }
     table.remove(keyIDs[removed])

@@ -12,13 +12,14 @@ struct LimitTests {
     -> (pair: Pair, alice: SessionID, bob: SessionID)
   {
     var settings = Settings()
-    (settings.rekeyUses, settings.keyUseLimit) = (rekeyUses, keyUseLimit)
+    (settings.rekeyUses, settings.keyUseLimit) = (min(rekeyUses, keyUseLimit - 1), keyUseLimit)
     let pair = try Pair(provider: provider, settings: settings)
     let (one, other) = try pair.establish()
     #expect(pair.alice.nextCounter(one) == 1 && pair.bob.nextCounter(other) == 1)
     return (pair, one, other)
   }
 
+  // [CTR-11] [KK-1]
   @Test("a re-key begins at the n-th use, and not before", arguments: [5, 20, 100] as [UInt64])
   func rekeyUses(limit: UInt64) throws {
     let (pair, one, other) = try established(rekeyUses: limit)
@@ -36,6 +37,7 @@ struct LimitTests {
     try pair.expectData(one, other)
   }
 
+  // [CTR-11]
   @Test("a use in S1 or R2 does not begin a re-key, and the first in S2 that is beyond the limit does")
   func rekeyUsesElsewhere() throws {
     var settings = Settings()
@@ -59,20 +61,25 @@ struct LimitTests {
   private func reach(_ state: State, keyUseLimit: UInt64) throws -> (Pair, TestPeer, SessionID) {
     if state == .s1 {
       var settings = Settings()
-      settings.keyUseLimit = keyUseLimit
+      (settings.rekeyUses, settings.keyUseLimit) = (keyUseLimit - 1, keyUseLimit)
       let pair = try Pair(provider: provider, settings: settings)
       _ = try pair.alice.open(to: pair.bob, at: pair.now)
       _ = pair.round(pair.round(pair.round(pair.intercept())))
       return (pair, pair.bob, try #require(pair.bob.establishedSession))
     }
     let (pair, one, other) = try established(keyUseLimit: keyUseLimit)
-    if state == .s2 { return (pair, pair.alice, one) }
+    if state == .s2 {
+      // The re-key that the use of the key begins comes to nothing.
+      pair.alice.losesWork = true
+      return (pair, pair.alice, one)
+    }
     let first = pair.beginRekey(other)
     if state == .r1 { return (pair, pair.bob, other) }
     _ = pair.round(first)
     return (pair, pair.alice, one)
   }
 
+  // [CTR-10] [CTRL-6]
   @Test("the last allowed use is sent, the next throws and ends the session", arguments: State.allCases)
   func keyUseLimit(state: State) throws {
     let limit: UInt64 = 10
@@ -89,6 +96,7 @@ struct LimitTests {
     #expect(throws: SendError.unknownSession) { try peer.send([7], on: session, at: pair.now) }
   }
 
+  // [CTR-10] [DEC-42] [TIME-5] [TIME-7] [TIME-8]
   @Test("resends are uses, too, and end the session at the limit", arguments: [State.s1, .r1, .r2])
   func keyUseLimitByResends(state: State) throws {
     let limit: UInt64 = 10
@@ -104,6 +112,7 @@ struct LimitTests {
     #expect(peer.pump(at: pair.now).isEmpty && peer.endReasons == [.keyExhausted])
   }
 
+  // [CTR-2] [DEC-42]
   @Test("uses are counted from the making of the key")
   func usesOfANewKey() throws {
     let (pair, one, other) = try established(keyUseLimit: 12)
@@ -114,6 +123,7 @@ struct LimitTests {
     #expect(pair.alice.description(one)?.statistics.rekeys == 1)
     let first = try #require(pair.alice.nextCounter(one))
     #expect(first > 9)
+    pair.alice.losesWork = true
     for _ in 0..<11 { try pair.alice.send([1], on: one, at: pair.now) }
     pair.settle()
     // C1 was the first use of the new key.
@@ -122,6 +132,7 @@ struct LimitTests {
     #expect(pair.bob.state(other) == "S2")
   }
 
+  // [CTR-6]
   @Test(
     "a counter may be 2^24 ahead of the newest, and no more", arguments: [(0, true), (1, false)] as [(UInt64, Bool)])
   func largestStep(beyond: UInt64, isTaken: Bool) throws {
@@ -139,6 +150,7 @@ struct LimitTests {
     #expect((pair.bob.statistics[.replayed] == 0) == isTaken)
   }
 
+  // [CTR-3] [CTR-4] [CTR-5]
   @Test("the window spans 8192 counters, of packets whole and in fragments", arguments: [1, 5000])
   func windowEdges(size: Int) throws {
     let (pair, one, _) = try established()
@@ -157,6 +169,7 @@ struct LimitTests {
     #expect(pair.bob.statistics[.replayed] == UInt64(3 * sent[0].count))
   }
 
+  // [CTR-7]
   /// Section 5: the window is looked at twice, for the fragments and for the packet.
   @Test func aPacketThatBecomesTooOldWhileItIsIncompleteIsDropped() throws {
     let (pair, one, _) = try established()

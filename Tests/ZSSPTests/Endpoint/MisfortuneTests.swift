@@ -7,6 +7,7 @@ import ZSSP
 struct MisfortuneTests {
   private let provider = FastCrypto(seed: 1)
 
+  // [FRAG-11] [FRAG-16]
   @Test func anIncompleteX3IsDroppedAfterFiveSecondsAndTheHandshakeStays() throws {
     let pair = try Pair(provider: provider)
     _ = try pair.alice.open(to: pair.bob, identity: [UInt8](repeating: 7, count: 4000), at: pair.now)
@@ -24,6 +25,7 @@ struct MisfortuneTests {
     #expect(pair.bob.establishedSession != nil)
   }
 
+  // [CHAL-13]
   @Test func thePolicyForHellosCanBeChanged() throws {
     let pair = try Pair(provider: provider)
     #expect(pair.bob.helloPolicy == .allow)
@@ -49,6 +51,7 @@ struct MisfortuneTests {
     #expect(pair.alice.state(session) == "S2")
   }
 
+  // [KK-16] [PROF-2] [PROF-3]
   @Test("Ends of different profiles part at K2 (section 13)")
   func profilesThatDifferInTheRekey() throws {
     let pair = try Pair(provider: provider, profile: .kyber1024, bobProfile: .upstream)
@@ -60,6 +63,7 @@ struct MisfortuneTests {
     #expect(pair.alice.diagnostics.keyIDs == 0)
   }
 
+  // [DEC-12]
   @Test("The re-key of one's own waits while the peer's K1 is being worked on")
   func aRekeyThatComesWhileThePeersIsUnderWay() throws {
     var settings = Settings()
@@ -80,6 +84,7 @@ struct MisfortuneTests {
     #expect(!pair.bob.rekey(answered, at: pair.now))
   }
 
+  // [RAT-8] [RAT-9]
   /// What Bob's store says to the request that fails, and what he drops for.
   @Test(
     "A responder's store that fails or was changed by another",
@@ -116,7 +121,10 @@ struct MisfortuneTests {
     }
   }
 
-  @Test func aStateThatIsGoneWhenItsRowIsReadIsUnknown() throws {
+  // [DEC-66] [DEC-67]
+  /// A swap took effect between the look-up and the reading of the row. The peer is known all the same, and no stranger: to go on
+  /// with the empty state would be a downgrade that is none.
+  @Test func aPeerWhoseStateIsGoneWhenItsRowIsReadIsNoStranger() throws {
     let pair = try Pair(provider: provider)
     let first = try pair.alice.open(to: pair.bob, at: pair.now)
     pair.settle()
@@ -124,12 +132,50 @@ struct MisfortuneTests {
     pair.bob.answerStore = { [bob = pair.bob] request in
       if case .load = request { .pair(.empty) } else { bob.store.answer(request) }
     }
-    _ = try pair.alice.open(to: pair.bob, at: pair.now)
-    for _ in 0..<2 { for datagram in pair.intercept() { pair.deliver(datagram) } }
-    _ = pair.intercept()
-    #expect(pair.alice.downgrades == 1, "Bob goes on with the empty state")
+    let second = try pair.alice.open(to: pair.bob, at: pair.now)
+    for datagram in pair.intercept() { pair.deliver(datagram) }
+    #expect(pair.intercept().isEmpty && pair.bob.halfOpenCount == 0 && pair.bob.statistics[.busy] == 1)
+    // The Hello comes again.
+    pair.bob.answerStore = nil
+    pair.run(for: .seconds(5))
+    #expect(pair.alice.state(second) == "S2" && pair.alice.downgrades == 0 && pair.bob.downgrades == 0)
   }
 
+  /// The time comes with each datagram, perhaps before the timer was looked at.
+  @Test("an X3 that comes when B2 is over is not read, though the timer is late", arguments: [false, true])
+  func completionAfterExpiry(isOver: Bool) throws {
+    let pair = try Pair(provider: provider)
+    _ = try pair.alice.open(to: pair.bob, at: pair.now)
+    let completion = pair.round(pair.round(pair.intercept()))
+    let work = pair.bob.statistics.publicKeyWork
+    pair.skip(.seconds(10) - (isOver ? .zero : .nanoseconds(1)))
+    for datagram in completion { pair.deliver(datagram) }
+    #expect(pair.bob.sessionCount == (isOver ? 0 : 1))
+    #expect(pair.bob.statistics.publicKeyWork - work == (isOver ? 0 : 1))
+    #expect(pair.bob.statistics[.unknownKeyID] == (isOver ? UInt64(completion.count) : 0))
+  }
+
+  /// Alice names two states. While the store revokes the one that Bob does not hold, his row changes.
+  @Test("the state that X2 leaves behind is revoked, though the row changed while another was")
+  func rowThatChangesWhileAStateIsRevoked() throws {
+    let pair = try Pair(provider: provider)
+    let states = [1, 2].map { byte in
+      RatchetState(oneTimePassword: [UInt8](repeating: byte, count: 32).rawBytes, provider: provider)
+    }
+    pair.alice.store = MemoryRatchetStore(pairs: [pair.bob.publicKey: RatchetPair(states[0], states[1])])
+    pair.bob.store = MemoryRatchetStore(pairs: [pair.alice.publicKey: RatchetPair(states[0])])
+    var revoked: [Fingerprint] = []
+    pair.bob.answerStore = { [bob = pair.bob] request in
+      guard case .revoke(let name, _) = request else { return bob.store.answer(request) }
+      revoked.append(name)
+      return .pair(RatchetPair(states[1]), revision: UInt64(revoked.count))
+    }
+    _ = try pair.alice.open(to: pair.bob, at: pair.now)
+    #expect(!pair.round(pair.intercept()).isEmpty, "X2")
+    #expect(revoked == [states[1].fingerprint, states[0].fingerprint])
+  }
+
+  // [XK-13]
   @Test func twoFingerprintsOfWhichNeitherIsKnown() throws {
     let pair = try Pair(provider: provider)
     let first = try pair.alice.open(to: pair.bob, at: pair.now)
@@ -147,6 +193,7 @@ struct MisfortuneTests {
     #expect(pair.alice.state(second) == "S2" && pair.alice.downgrades == 1)
   }
 
+  // [CTRL-6] [FRAG-8]
   @Test("Errors say what is wrong and how much would be right")
   func descriptions() throws {
     let pair = try Pair(provider: provider)

@@ -33,6 +33,7 @@ struct RatchetAgreementTests {
     return pair.intercept()
   }
 
+  // [DEC-63] [DEC-64]
   @Test(arguments: providers)
   func aLateX3OfAnEarlierAttemptComesToNothing(provider: any CryptoProvider) throws {
     let pair = try persistentPair(provider)
@@ -62,6 +63,7 @@ struct RatchetAgreementTests {
     try expectWorking(pair)
   }
 
+  // [DEC-10] [DEC-76]
   @Test(arguments: providers)
   func aSwapThatTookEffectButWasReportedAsFailedIsNotARefusal(provider: any CryptoProvider) throws {
     let pair = try persistentPair(provider)
@@ -78,6 +80,7 @@ struct RatchetAgreementTests {
     try expectWorking(pair)
   }
 
+  // [DEC-64]
   @Test(arguments: providers)
   func aK2ThatComesAfterThePeerStartedAnewDoesNotMoveTheRatchet(provider: any CryptoProvider) throws {
     let pair = try persistentPair(provider)
@@ -95,6 +98,7 @@ struct RatchetAgreementTests {
     try expectWorking(pair)
   }
 
+  // [DEC-64]
   /// As above, but the peer has not crashed, and the new handshake is never completed.
   @Test(arguments: providers)
   func aK2DoesNotMoveTheRatchetWhenAHandshakeSinceHasExpired(provider: any CryptoProvider) throws {
@@ -116,6 +120,7 @@ struct RatchetAgreementTests {
     try expectWorking(pair)
   }
 
+  // [DEC-74] [TIME-5]
   /// Each side takes the other's attempt, for the one that is preferred gave up and the other waited long enough.
   @Test(arguments: providers)
   func attemptsInBothDirectionsThatAreBothTakenLeaveAStateInCommon(provider: any CryptoProvider) throws {
@@ -136,6 +141,7 @@ struct RatchetAgreementTests {
     try expectWorking(pair)
   }
 
+  // [DEC-75]
   /// As above, and then both open again at once: they must go on from the same of the two states that both hold.
   @Test(arguments: providers)
   func bothOpenAtOnceAfterBothAttemptsWereTaken(provider: any CryptoProvider) throws {

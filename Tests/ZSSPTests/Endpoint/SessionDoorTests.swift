@@ -30,6 +30,7 @@ struct SessionDoorTests {
     return bytes
   }
 
+  // [CTR-8]
   @Test func aDamagedCopyThatComesFirstDoesNotShutOutTheMessage() throws {
     let (pair, session, answered) = try established()
     let datagram = try #require(message([1, 2, 3], pair, session).first)
@@ -41,6 +42,7 @@ struct SessionDoorTests {
     #expect(pair.bob.messages.map(\.bytes) == [[1, 2, 3]])
   }
 
+  // [CTR-8] [CTRL-3]
   @Test func aDamagedCopyThatComesFirstDoesNotShutOutAControlPacket() throws {
     let scene = try Scene(.acknowledge, FastCrypto(seed: 1))
     let (pair, acknowledgement) = (scene.pair, try #require(scene.datagrams.first))
@@ -52,6 +54,7 @@ struct SessionDoorTests {
     #expect(pair.bob.state(answered) == "S2")
   }
 
+  // [TIME-10]
   @Test func nothingThatIsNotAuthenticMovesATimer() throws {
     let scene = try Scene(.acknowledge, FastCrypto(seed: 1))
     let (pair, acknowledgement) = (scene.pair, try #require(scene.datagrams.first))
@@ -69,6 +72,7 @@ struct SessionDoorTests {
     #expect(pair.bob.state(answered) == "S1")
   }
 
+  // [CTR-3] [CTR-4]
   @Test func aMessageIsTakenOnce() throws {
     let (pair, session, _) = try established()
     let whole = try message([1], pair, session)
@@ -81,6 +85,7 @@ struct SessionDoorTests {
     #expect(pair.bob.messages.count == 2)
   }
 
+  // [CTR-3] [CTR-4]
   @Test func aControlPacketIsTakenOnce() throws {
     let scene = try Scene(.keyConfirm, FastCrypto(seed: 1))
     let (pair, confirmation) = (scene.pair, try #require(scene.datagrams.first))
@@ -91,6 +96,7 @@ struct SessionDoorTests {
     #expect(pair.alice.statistics.datagramsSent == sent, "a C1 that was answered is not answered again")
   }
 
+  // [DEC-30] [DEC-31]
   @Test func theNewestMessageMovesTheSessionAndAnOlderOneDoesNot() throws {
     let (pair, session, answered) = try established()
     let older = try #require(message([1], pair, session).first)
@@ -107,9 +113,10 @@ struct SessionDoorTests {
     #expect(moves == [[pair.alice.address, elsewhere]])
   }
 
+  // [CTR-10]
   @Test func aKeyIsUsedAsOftenAsItMayBeAndNotOnceMore() throws {
     var settings = Settings()
-    settings.keyUseLimit = 10
+    (settings.rekeyUses, settings.keyUseLimit) = (9, 10)
     let (pair, session, answered) = try established(settings)
     // C2 was the first use on Alice's side.
     for number in 0..<9 as Range<UInt8> { try pair.alice.send([number], on: session, at: pair.now) }
@@ -120,6 +127,7 @@ struct SessionDoorTests {
     #expect(pair.bob.state(answered) == "S2")
   }
 
+  // [CTR-11]
   @Test func aKeyThatWasUsedOftenIsReplacedAtOnce() throws {
     var settings = Settings()
     settings.rekeyUses = 10
@@ -140,6 +148,7 @@ struct SessionDoorTests {
     #expect(pair.alice.chainLength(session) == 3 && pair.bob.messages.count == 18)
   }
 
+  // [KK-15]
   @Test func keyIDsOfKeysThatAreGoneLeadNowhere() throws {
     let (pair, session, answered) = try established()
     #expect(pair.alice.diagnostics.keyIDs == 1 && pair.bob.diagnostics.keyIDs == 1)
@@ -155,12 +164,33 @@ struct SessionDoorTests {
     #expect(pair.alice.diagnostics.keyIDs == 0 && pair.bob.diagnostics.keyIDs == 0)
   }
 
+  // [CTRL-7]
+  @Test("data under the next key is read in A3 and R2", arguments: [Scene.Step.keyConfirm, .rekeyConfirm])
+  func dataUnderTheNextKey(step: Scene.Step) throws {
+    let scene = try Scene(step, FastCrypto(seed: 1))
+    let (pair, session) = (scene.pair, try #require(scene.session))
+    let answered = try #require(pair.bob.establishedSession)
+    try pair.bob.send([7], on: answered, at: pair.now)
+    for datagram in pair.intercept() { pair.deliver(datagram) }
+    #expect(pair.alice.messages.map(\.bytes) == [[7]] && pair.alice.state(session) == step.states.alice)
+  }
+
+  // [TIME-12]
+  @Test func anIdleSessionSendsNothingUntilItsRekey() throws {
+    let (pair, session, answered) = try established()
+    let sent = [pair.alice, pair.bob].map(\.statistics.datagramsSent)
+    // The earliest re-key is 3600 s − 600 s after S2 was entered.
+    pair.run(for: .milliseconds(2_999_999))
+    #expect([pair.alice, pair.bob].map(\.statistics.datagramsSent) == sent)
+    #expect(pair.alice.state(session) == "S2" && pair.bob.state(answered) == "S2")
+  }
+
   @Test func aHandshakeThatBeginsAnewHasAReplayWindowOfItsOwn() throws {
     let pair = try Pair(provider: FastCrypto(seed: 1))
     let session = try pair.alice.open(to: pair.bob, at: pair.now)
     // C1 arrives, and its counter is used, but Alice's store fails, and C1 does not come again.
     pair.alice.answerStore = { [alice = pair.alice] request in
-      if case .compareAndSwap(_, let expected, let new) = request, new.state1 == expected.state1 { return .failed }
+      if case .compareAndSwap(_, let expected, let new, _) = request, new.state1 == expected.state1 { return .failed }
       return alice.store.answer(request)
     }
     pair.settle()

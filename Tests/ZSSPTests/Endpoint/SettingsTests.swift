@@ -7,6 +7,7 @@ import ZSSPTestSupport
 
 @Suite("Settings (section 11)")
 struct SettingsTests {
+  // [DEC-24] [FRAG-4] [TIME-13]
   @Test("the defaults are those of the specification, and valid")
   func defaults() throws {
     let settings = Settings()
@@ -20,11 +21,12 @@ struct SettingsTests {
     #expect(settings.rekeyUses == 1 << 30)
     #expect(settings.keyUseLimit == UInt64(UInt32.max))
     #expect((settings.halfOpenLimit, settings.helloLimit) == (2048, 32))
-    #expect(settings.helloFragmentLimit == 1024)
+    #expect((settings.helloFragmentLimit, settings.helloWorkLimit) == (1024, 32))
     #expect(settings.reassemblyPackets == 64)
     #expect(Settings.smallestMTU == 128)
   }
 
+  // [FRAG-4]
   @Test(
     "an MTU must be possible",
     arguments: [
@@ -37,13 +39,25 @@ struct SettingsTests {
     #expect(error(of: settings) == (isValid ? nil : .mtuOutOfRange(mtu)))
   }
 
+  // [CTR-10]
   @Test(
     "the limit of section 4 for uses of a key cannot be raised",
-    arguments: [(1, true), (1 << 32 - 1, true), (1 << 32, false), (.max, false)] as [(UInt64, Bool)])
+    arguments: [(2, true), (1 << 32 - 1, true), (1 << 32, false), (.max, false)] as [(UInt64, Bool)])
   func keyUses(_ limit: UInt64, _ isValid: Bool) {
     var settings = Settings()
-    settings.keyUseLimit = limit
+    (settings.rekeyUses, settings.keyUseLimit) = (1, limit)
     #expect(error(of: settings) == (isValid ? nil : .keyUseLimitTooLarge(limit)))
+  }
+
+  @Test(
+    "a key is replaced before it is used up",
+    arguments: [
+      (1, 2, true), (2, 2, false), (59, 60, true), (60, 60, false), (1 << 30, 60, false), (1 << 30, 1 << 32 - 1, true),
+    ] as [(UInt64, UInt64, Bool)])
+  func rekeyUses(_ uses: UInt64, _ limit: UInt64, _ isValid: Bool) {
+    var settings = Settings()
+    (settings.rekeyUses, settings.keyUseLimit) = (uses, limit)
+    #expect(error(of: settings) == (isValid ? nil : .rekeyUsesTooLarge(rekeyUses: uses, keyUseLimit: limit)))
   }
 
   /// A setting that must be greater than zero, and how to set it.
@@ -60,13 +74,17 @@ struct SettingsTests {
     Positive(testDescription: "reassemblyTimeout") { $0.reassemblyTimeout = .nanoseconds($1) },
     Positive(testDescription: "expandedKeyTimeout") { $0.expandedKeyTimeout = .nanoseconds($1) },
     Positive(testDescription: "halfOpenLimit") { $0.halfOpenLimit = $1 },
+    Positive(testDescription: "helloWorkLimit") { $0.helloWorkLimit = $1 },
     Positive(testDescription: "helloLimit") { $0.helloLimit = $1 },
     Positive(testDescription: "helloFragmentLimit") { $0.helloFragmentLimit = $1 },
     Positive(testDescription: "reassemblyPackets") { $0.reassemblyPackets = $1 },
     Positive(testDescription: "reassemblyBytes") { $0.reassemblyBytes = $1 },
     Positive(testDescription: "expandedKeys") { $0.expandedKeys = $1 },
     Positive(testDescription: "rekeyUses") { $0.rekeyUses = UInt64(clamping: $1) },
-    Positive(testDescription: "keyUseLimit") { $0.keyUseLimit = UInt64(clamping: $1) },
+    Positive(testDescription: "keyUseLimit") {
+      // The smallest is 2, for a re-key comes before.
+      ($0.rekeyUses, $0.keyUseLimit) = (1, UInt64(clamping: $1 == 1 ? 2 : $1))
+    },
   ]
 
   @Test("durations and limits are greater than zero", arguments: positiveSettings, [0, -1])
@@ -112,6 +130,7 @@ struct SettingsTests {
     #expect(error(of: settings) == (isValid ? nil : .jitterOutOfRange(rekeyJitter: jitter, rekeyAfter: .seconds(10))))
   }
 
+  // [FRAG-8]
   /// `reassemblyBytes` is 1 MiB, and a message may be three times as long: it never arrived.
   @Test(
     "a message of the largest size arrives at every MTU", arguments: [128, 1400, 20_000, 40_000, 65_507],
@@ -150,6 +169,7 @@ struct SettingsTests {
     arguments: [
       (.mtuOutOfRange(5), ["5", "128", "65507"]), (.notPositive("helloLimit"), ["helloLimit", "greater than zero"]),
       (.keyUseLimitTooLarge(1 << 40), ["1099511627776", "2^32 - 1"]),
+      (.rekeyUsesTooLarge(rekeyUses: 70, keyUseLimit: 60), ["70", "60", "less than"]),
       (.shardOutOfRange(Shard(3, of: 7)), ["3 of 7", "256"]),
       (.nodeOutOfRange(node: 9, nodeBits: 3, shard: Shard(0, of: 4)), ["node 9 of 3 bits", "16", "the 2 of"]),
       (
@@ -159,6 +179,22 @@ struct SettingsTests {
     ] as [(ConfigurationError, [String])])
   func descriptions(_ error: ConfigurationError, _ parts: [String]) {
     for part in parts { #expect(error.description.contains(part)) }
+  }
+
+  @Test("limits that are as good as none take no memory before they are used")
+  func largestLimits() throws {
+    var settings = Settings()
+    (settings.helloLimit, settings.helloFragmentLimit, settings.halfOpenLimit) = (.max, .max, .max)
+    (settings.helloWorkLimit, settings.reassemblyPackets, settings.reassemblyBytes) = (.max, .max, .max)
+    (settings.totalReassemblyBytes, settings.rekeyBurst, settings.bodiesPerHandshake) = (.max, .max, .max)
+    settings.expandedKeys = .max
+    let pair = try Pair(provider: FastCrypto(seed: 0x11), helloPolicy: .automatic(), settings: settings)
+    let session = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.settle()
+    #expect(pair.alice.state(session) == "S2")
+    #expect(pair.alice.rekey(session, at: pair.now))
+    pair.settle()
+    #expect(pair.alice.description(session)?.statistics.rekeys == 1)
   }
 
   private func error(of settings: Settings) -> ConfigurationError? {

@@ -19,6 +19,7 @@ struct ShardTests {
     check(settings, isValid ? nil : .shardOutOfRange(settings.shard))
   }
 
+  // [DEC-21]
   @Test(
     "a node fits into its bits, and these leave enough to chance",
     arguments: [
@@ -41,11 +42,13 @@ struct ShardTests {
     }
   }
 
+  // [DEC-21] [KID-3]
   /// What a classic BPF program does, and a load balancer that looks at the first byte.
   @Test("who handed out a key id is seen in the first four bytes of each datagram for it", arguments: [0, 5, 7])
   func steering(_ index: Int) throws {
     var settings = Settings()
     (settings.shard, settings.nodeBits, settings.node) = (Shard(index, of: 8), 8, 0xC3)
+    settings.rekeyBurst = 20
     let pair = try Pair(provider: provider, settings: settings)
     let one = try pair.alice.open(to: pair.bob, at: pair.now)
     var seen = 0
@@ -90,20 +93,42 @@ struct ShardTests {
     #expect(addressee(Array(datagram([0, 0, 0, 7], type: .data).dropLast())) == nil)
   }
 
+  // [KID-1]
   @Test("with all fixed bits 0 no key id is 0, and the other bits are random")
   func randomness() throws {
     var settings = Settings()
     (settings.shard, settings.nodeBits) = (Shard(0, of: 256), 8)
     let provider = provider
-    var endpoint = try Endpoint(
-      EndpointConfiguration(staticKey: provider.generateAgreementKey(), provider: provider, settings: settings))
-    let ids = (0..<2000).map { _ in endpoint.drawKeyID().value }
+    var table = KeyIDTable(KeyIDPattern(settings))
+    let owner = HalfOpenHandshake(address: Address(ipv4: 1, port: 1), settings: settings, at: .milliseconds(0))
+    let ids = (0..<2000).map { _ in
+      let keyID = table.draw(for: .halfOpen(owner), provider)
+      table.remove(keyID)
+      return keyID.value
+    }
     #expect(ids.allSatisfy { $0 != 0 && $0 & 0xFF00_00FF == 0 })
     // Of 65,535 ids 2,000 draws meet about 1,970.
     #expect(Set(ids).count > 1900)
     #expect(ids.reduce(0, |) == 0x00FF_FF00 && ids.reduce(.max, &) == 0)
   }
 
+  // [KID-2]
+  @Test("a key id that is in use is not drawn again")
+  func unused() throws {
+    var settings = Settings()
+    settings.nodeBits = 16
+    let provider = provider
+    var table = KeyIDTable(KeyIDPattern(settings))
+    let owner = HalfOpenHandshake(address: Address(ipv4: 1, port: 1), settings: settings, at: .milliseconds(0))
+    var ids: Set<UInt32> = []
+    // 10,000 of 65,535 ids: if those in use could be drawn, about 700 would be.
+    for _ in 0..<10_000 {
+      ids.insert(table.draw(for: .halfOpen(owner), provider).value)
+    }
+    #expect(ids.count == 10_000)
+  }
+
+  // [DEC-22]
   /// Otherwise an endpoint with few ids to give would look for a free one for ever.
   @Test("no more sessions and handshakes than there are key ids for")
   func tooMany() throws {

@@ -10,24 +10,23 @@ struct StoreAnswerTests {
   /// The questions of a handshake, and of a re-key that Bob begins, in the order in which each side asks them.
   ///
   /// Both sides hold a newest state that the other does not know, and one in common, as after attempts that came to
-  /// nothing. So Bob looks up two fingerprints, learns that Alice gives the first up, and has a state to drop when C2 comes.
+  /// nothing. So Bob looks up two fingerprints, revokes the state of the first, and has a state to drop when C2 comes.
   enum Question: String, CaseIterable {
     case aliceLoads, aliceStoresCompletion, aliceStoresConfirmation
-    case bobLooksUpFirst, bobLooksUpSecond, bobVerifies, bobGivesUp, bobLoads, bobStores, bobStoresAcknowledgement
+    case bobLooksUp, bobVerifies, bobRevokes, bobLoads, bobStores, bobStoresAcknowledgement
     case aliceStoresRekeyAnswer, bobStoresRekeyCompletion, aliceStoresRekeyConfirmation
 
     var isAlices: Bool { rawValue.hasPrefix("alice") }
     /// How many questions the same side asked before.
     var number: Int {
       switch self {
-      case .aliceLoads, .bobLooksUpFirst: 0
-      case .aliceStoresCompletion, .bobLooksUpSecond: 1
-      case .aliceStoresConfirmation, .bobVerifies: 2
-      case .aliceStoresRekeyAnswer, .bobGivesUp: 3
-      case .aliceStoresRekeyConfirmation, .bobLoads: 4
-      case .bobStores: 5
-      case .bobStoresAcknowledgement: 6
-      case .bobStoresRekeyCompletion: 7
+      case .aliceLoads, .bobLooksUp: 0
+      case .aliceStoresCompletion, .bobVerifies: 1
+      case .aliceStoresConfirmation, .bobRevokes: 2
+      case .aliceStoresRekeyAnswer, .bobLoads: 3
+      case .aliceStoresRekeyConfirmation, .bobStores: 4
+      case .bobStoresAcknowledgement: 5
+      case .bobStoresRekeyCompletion: 6
       }
     }
     var isOfTheRekey: Bool { rawValue.contains("Rekey") }
@@ -35,8 +34,8 @@ struct StoreAnswerTests {
     /// Whether `request` is a question of this kind.
     func isAsked(by request: StoreRequest) -> Bool {
       switch (request, self) {
-      case (.lookUp, .bobLooksUpFirst), (.lookUp, .bobLooksUpSecond): true
-      case (.load, .aliceLoads), (.load, .bobVerifies), (.load, .bobLoads), (.giveUp, .bobGivesUp): true
+      case (.lookUp, .bobLooksUp): true
+      case (.load, .aliceLoads), (.load, .bobVerifies), (.load, .bobLoads), (.revoke, .bobRevokes): true
       case (.compareAndSwap, _): rawValue.contains("Stores")
       default: false
       }
@@ -142,6 +141,7 @@ struct StoreAnswerTests {
     }
   }
 
+  // [DEC-10] [DEC-13] [RAT-9]
   @Test(arguments: Question.allCases, Fate.allCases)
   func whateverBecomesOfOneAnswer(_ question: Question, _ fate: Fate) throws {
     let stage = try Stage(question, fate, seed: 0x57)

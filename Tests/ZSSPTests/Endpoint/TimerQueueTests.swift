@@ -10,7 +10,7 @@ struct TimerQueueTests {
   func model(_ seed: UInt64, _ spread: UInt64) {
     var random = SplitMix64(seed: seed)
     var queue = TimerQueue()
-    let timers = (0..<200).map { _ in Timed() }
+    let timers = (0..<200).map { _ in TimerEntry() }
     var model = [Int: Instant]()
     var now: Int64 = 0
     for step in 0..<20_000 {
@@ -53,7 +53,7 @@ struct TimerQueueTests {
   @Test("a deadline is due at its very moment and not before")
   func moment() {
     var queue = TimerQueue()
-    let timed = Timed()
+    let timed = TimerEntry()
     queue.set(timed, to: .milliseconds(5))
     #expect(queue.popExpired(at: Instant(nanoseconds: 4_999_999)) == nil)
     #expect(queue.next == .milliseconds(5))
@@ -65,7 +65,7 @@ struct TimerQueueTests {
   @Test("a deadline that moves is one deadline")
   func moves() {
     var queue = TimerQueue()
-    let (one, other) = (Timed(), Timed())
+    let (one, other) = (TimerEntry(), TimerEntry())
     queue.set(one, to: .milliseconds(1))
     queue.set(other, to: .milliseconds(2))
     queue.set(one, to: .milliseconds(3))

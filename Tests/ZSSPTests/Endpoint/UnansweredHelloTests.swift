@@ -4,6 +4,7 @@ import ZSSP
 
 @Suite("An initiator whose peer never answers (section 11)")
 struct UnansweredHelloTests {
+  // [TIME-1] [TIME-2] [XK-1]
   @Test func itTriesAgainWithFreshKeysUntilItIsToldToStop() throws {
     let pair = try Pair.persistent(FastCrypto(seed: 0x0A))
     let session = try pair.alice.open(to: pair.bob, at: pair.now)

@@ -66,6 +66,7 @@ struct EnumerationTests {
   /// How many cases of the product are run, if not all (1).
   private static let productLimit = ProcessInfo.processInfo.environment["ZSSP_FULL_ENUMERATION"].flatMap(Int.init)
 
+  // [CTRL-4] [TIME-1]
   @Test("Every fault alone", arguments: [false, true])
   func singles(hasLongIdentity: Bool) async throws {
     let faults = Case.none + Case.singles(hasLongIdentity: hasLongIdentity)

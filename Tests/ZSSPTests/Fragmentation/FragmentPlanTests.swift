@@ -6,6 +6,7 @@ import Testing
 
 @Suite("Sizes of fragments (section 5)")
 struct FragmentPlanTests {
+  // [FRAG-5] [FRAG-6]
   @Test("recorded sizes", arguments: try vectors("unit")["fragmentation"]["cases"].array)
   func recorded(_ vector: JSON) throws {
     let wanted = try vector["fragment_payload_sizes"].array.map { try $0.int }
@@ -20,6 +21,7 @@ struct FragmentPlanTests {
     #expect((0..<plan.count).map(received.range) == ranges)
   }
 
+  // [FRAG-5] [FRAG-6]
   @Test("sizes from one byte to the largest packet", arguments: [128, 129, 576, 1400])
   func sweep(_ mtu: Int) {
     let room = mtu - 16
@@ -38,6 +40,7 @@ struct FragmentPlanTests {
     }
   }
 
+  // [FRAG-8]
   @Test(
     "the largest message fills 48 fragments",
     arguments: [(128, 48 * 112 - 16), (1400, 48 * 1384 - 16), (9000, 48 * 8984 - 16)])

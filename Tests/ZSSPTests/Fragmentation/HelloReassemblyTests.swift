@@ -41,6 +41,7 @@ struct HelloReassemblyTests {
     #expect(outcomes.last == .complete(packet(fragments)))
   }
 
+  // [FRAG-10]
   @Test("Hellos of many strangers at once stay apart")
   func interleaved() {
     // The same counter from different addresses, and different counters from one.
@@ -56,6 +57,7 @@ struct HelloReassemblyTests {
     #expect(buffer.count == 0)
   }
 
+  // [FRAG-10]
   @Test("IPv6 scopes and families are parts of an address")
   func addresses() {
     let sources = [
@@ -67,6 +69,7 @@ struct HelloReassemblyTests {
     #expect(buffer.count == sources.count)
   }
 
+  // [FRAG-15]
   @Test("a duplicate changes nothing")
   func duplicates() {
     let fragments = hello(3, 3)
@@ -80,6 +83,7 @@ struct HelloReassemblyTests {
     #expect(buffer.insert(fragments[0], from: stranger) == .complete(packet(fragments)))
   }
 
+  // [FRAG-15]
   @Test("another count of fragments is refused and changes nothing")
   func changedCount() {
     let fragments = hello(3, 3)
@@ -100,6 +104,7 @@ struct HelloReassemblyTests {
     #expect(buffer.count == 2)
   }
 
+  // [DEC-16] [XK-7]
   /// The size of a Hello is known, so the size of each fragment is.
   @Test("a fragment of the wrong size is refused at once", arguments: [1, 2, 3, 16, 48])
   func wrongSizes(_ count: Int) {
@@ -118,6 +123,7 @@ struct HelloReassemblyTests {
     #expect(buffer.count == 0)
   }
 
+  // [FRAG-9]
   @Test("the oldest packet makes room for a new one", arguments: [1, 2, 7, 32])
   func packetLimit(_ limit: Int) {
     var buffer = buffer(packets: limit)
@@ -130,6 +136,7 @@ struct HelloReassemblyTests {
     if limit > 1 { #expect(buffer.insert(hello(99, 2)[1], from: stranger) == .complete(packet(hello(99, 2)))) }
   }
 
+  // [FRAG-9]
   @Test("fragments have a limit of their own, however they are spread")
   func fragmentLimit() {
     // 3 + 3 of at most 8 fragments are there.
@@ -157,6 +164,67 @@ struct HelloReassemblyTests {
     #expect(buffer.count == 0)
   }
 
+  /// Where single fragments come from, in turn.
+  enum Flood: String, CaseIterable {
+    case onePort, manyPorts, oneNetwork, networks, ipv6Network
+
+    func source(_ number: Int) -> Address {
+      switch self {
+      case .onePort: Address(ipv4: 0x0B00_0001, port: 1)
+      case .manyPorts: Address(ipv4: 0x0B00_0001, port: UInt16(truncatingIfNeeded: number))
+      case .oneNetwork: Address(ipv4: 0x0B00_0000 + UInt32(number % 256), port: 1)
+      case .networks: Address(ipv4: 0x0B00_0000 + UInt32(number % 31) << 8, port: 1)
+      case .ipv6Network: Address(ipv6: 0x2001 << 48 + UInt64(number % 65_536), 1, port: 1)
+      }
+    }
+  }
+
+  // [DEC-18] [DEC-25]
+  @Test("single fragments of up to 31 networks push out nobody else's Hello", arguments: Flood.allCases)
+  func floodOfFirstFragments(_ flood: Flood) {
+    var buffer = buffer()
+    let fragments = hello(1, 2)
+    #expect(buffer.insert(fragments[0], from: stranger) == .stored)
+    let other = hello(2, 2)[0]
+    for number in 0..<2_000 {
+      var fragment = other
+      fragment.header.counter = UInt64(number)
+      #expect(buffer.insert(fragment, from: flood.source(number)) == .stored)
+    }
+    #expect(buffer.count == 32)
+    #expect(buffer.insert(fragments[1], from: stranger) == .complete(packet(fragments)))
+  }
+
+  // [DEC-25]
+  @Test("packets of many fragments push out each other, and none of few")
+  func floodOfManyFragments() {
+    var buffer = buffer()
+    let fragments = hello(1, 2)
+    #expect(buffer.insert(fragments[0], from: stranger) == .stored)
+    for network in 0..<30 {
+      let source = Address(ipv4: 0x0B00_0000 + UInt32(network) << 8, port: 1)
+      for fragment in hello(UInt64(network) + 2, 48).dropLast() {
+        #expect(buffer.insert(fragment, from: source) == .stored)
+      }
+    }
+    #expect(buffer.count < 31, "1024 fragments are the limit")
+    #expect(buffer.insert(fragments[1], from: stranger) == .complete(packet(fragments)))
+  }
+
+  // [DEC-18]
+  @Test("beside a host with many, one of its network that has one keeps it")
+  func hostsOfOneNetwork() {
+    var buffer = buffer()
+    let fragments = hello(1, 2)
+    let neighbour = Address(ipv4: 0x0B00_0002, port: 1)
+    #expect(buffer.insert(fragments[0], from: neighbour) == .stored)
+    for seed in 2..<100 as Range<UInt64> {
+      #expect(buffer.insert(hello(seed, 2)[0], from: Address(ipv4: 0x0B00_0001, port: UInt16(seed))) == .stored)
+    }
+    #expect(buffer.insert(fragments[1], from: neighbour) == .complete(packet(fragments)))
+  }
+
+  // [FRAG-16]
   @Test("a packet is dropped 5 s after its first fragment, to the nanosecond")
   func expiry() {
     let fragments = hello(1, 3)

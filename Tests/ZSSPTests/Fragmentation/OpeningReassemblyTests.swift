@@ -19,6 +19,7 @@ struct OpeningReassemblyTests {
     return packet
   }
 
+  // [DEC-23]
   @Test("every order of the fragments", arguments: 2...5)
   func orders(_ count: Int) {
     for size in [16 * count, 17 * count - 1, 18 * count + 1, 40 * count + count / 2] {
@@ -56,6 +57,7 @@ struct OpeningReassemblyTests {
     #expect(buffer.insert(fragments[0]) == .opened(message))
   }
 
+  // [DEC-39]
   @Test("what came under a key that is given up is dropped, and nothing else")
   func removal() {
     let packet = seal([UInt8](repeating: 3, count: 100))

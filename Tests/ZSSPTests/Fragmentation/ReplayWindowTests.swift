@@ -68,6 +68,7 @@ struct ReplayWindowTests {
       Arrival.bad(64...70), [.good(64 + span), .bad(64), .good(71), .bad(70)]),
   ]
 
+  // [CTR-4] [CTR-5] [CTR-6]
   @Test("numbered tables", arguments: tables)
   func table(_ table: Table) {
     var window = ReplayWindow()
@@ -96,6 +97,7 @@ struct ReplayWindowTests {
     }
   }
 
+  // [CTR-4] [CTR-5] [CTR-6]
   @Test("100,000 random steps agree with a set", arguments: [1, 2, 3] as [UInt64])
   func model(_ seed: UInt64) {
     var random = SplitMix64(seed: seed)
@@ -123,6 +125,7 @@ struct ReplayWindowTests {
     #expect(model.received.count > 20_000 && model.received.count < 90_000)
   }
 
+  // [CTR-9]
   @Test("the bitmap takes no more than a kibibyte")
   func size() {
     #expect(MemoryLayout<ReplayWindow>.size <= 1024 + MemoryLayout<UInt64>.size)

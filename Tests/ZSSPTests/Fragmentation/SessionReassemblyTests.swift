@@ -43,6 +43,7 @@ struct SessionReassemblyTests {
     }
   }
 
+  // [FRAG-13]
   @Test("64 packets at once, whatever their order")
   func interleaved() {
     var random = SplitMix64(seed: 5)
@@ -63,6 +64,7 @@ struct SessionReassemblyTests {
     #expect(buffer.count == 0 && buffer.bytes == 0)
   }
 
+  // [FRAG-15]
   @Test("a duplicate changes nothing")
   func duplicates() {
     let packet = message(100)
@@ -77,6 +79,7 @@ struct SessionReassemblyTests {
     #expect(buffer.insert(fragments[1]) == .complete(packet))
   }
 
+  // [FRAG-15]
   @Test("another count of fragments is refused and changes nothing")
   func changedCount() {
     let packet = message(120)
@@ -106,6 +109,7 @@ struct SessionReassemblyTests {
     #expect(buffer.insert(fragments[2]) == .complete(packet))
   }
 
+  // [FRAG-6]
   @Test(
     "sizes that section 5 does not give are refused at the end",
     arguments: [
@@ -126,6 +130,7 @@ struct SessionReassemblyTests {
     }
   }
 
+  // [FRAG-14]
   @Test("a newer packet takes the slot of an older one, an older one does not")
   func slots() {
     let old = Fragment.cut(message(100), into: 2, counter: 5)
@@ -174,6 +179,7 @@ struct SessionReassemblyTests {
     #expect(buffer.insert(Fragment.cut(message(400), into: 4, counter: 4)[3]) == .complete(message(400)))
   }
 
+  // [FRAG-15]
   @Test("a packet larger than all the room is refused and makes nothing go")
   func tooLarge() {
     var buffer = buffer(bytes: 1000)
@@ -182,6 +188,7 @@ struct SessionReassemblyTests {
     #expect(buffer.count == 1 && buffer.bytes == 404)
   }
 
+  // [FRAG-15]
   @Test("bug: a newer packet that was too large took the slot of an older one before it was refused")
   func tooLargeForASlotInUse() {
     var buffer = buffer(bytes: 1000)
@@ -200,6 +207,7 @@ struct SessionReassemblyTests {
     #expect(outcomes.contains { $0 == .refused(.reassemblyFull) || $0 == .refused(.malformed) } != isGood)
   }
 
+  // [FRAG-16]
   @Test("a packet is dropped 5 s after its first fragment, to the nanosecond")
   func expiry() {
     let fragments = Fragment.cut(message(100), into: 3)

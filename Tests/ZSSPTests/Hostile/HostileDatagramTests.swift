@@ -6,6 +6,7 @@ import ZSSP
 /// session in progress still completes.
 @Suite("Hostile datagrams")
 struct HostileDatagramTests {
+  // [FRAG-17] [HDR-2]
   @Test("Zeros, ones and random bytes of every length from 0 to 2,000", arguments: providers, Scene.Step.allCases)
   func garbage(provider: any CryptoProvider, step: Scene.Step) throws {
     let scene = try Scene(step, provider)
@@ -25,6 +26,7 @@ struct HostileDatagramTests {
     try scene.expectCompletion()
   }
 
+  // [FRAG-7] [TIME-10]
   /// Every change is made in the scene as it should be: one that a change has moved is completed, and made again. What
   /// each costs is worked off before the next comes.
   @Test(
@@ -104,6 +106,7 @@ struct HostileDatagramTests {
     }
   }
 
+  // [PRIM-7] [XK-9]
   @Test("A forged Hello costs one item of work and leaves nothing behind", arguments: providers)
   func forgedHello(provider: any CryptoProvider) throws {
     let scene = try Scene(.hello, provider, mtu: 9000)
@@ -116,6 +119,7 @@ struct HostileDatagramTests {
     #expect(bob.halfOpenCount == 0 && bob.statistics[.notAuthentic] == 1 && bob.statistics.publicKeyWork == 1)
   }
 
+  // [FRAG-12] [TIME-3]
   @Test("Half-open handshakes are bounded, and the oldest makes room", arguments: providers)
   func halfOpenBound(provider: any CryptoProvider) throws {
     var settings = Settings()

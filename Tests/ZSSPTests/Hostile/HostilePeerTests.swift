@@ -17,6 +17,7 @@ struct HostilePeerTests {
     return try Pair(provider: tampering, settings: settings)
   }
 
+  // [PKT-7] [XK-18]
   @Test("An X2 of another counter than its tag says is no answer, and costs no work")
   func responseOfAnotherCounter() throws {
     let pair = try pair(.response) { $0.store($0.bytes.load(UInt64.self, at: 4) ^ 1, at: 4) }
@@ -26,6 +27,7 @@ struct HostilePeerTests {
     #expect(pair.alice.statistics[.notAuthentic] == 1 && pair.alice.statistics.publicKeyWork == 1)
   }
 
+  // [HDR-3]
   @Test("An X2 whose counter has more than three bytes is implausible")
   func responseOfAnImplausibleCounter() throws {
     let pair = try pair(.response) { $0.store($0.bytes.load(UInt64.self, at: 4) | 1 << 24, at: 4) }
@@ -34,6 +36,7 @@ struct HostilePeerTests {
     #expect(pair.alice.state(session) == "A1" && pair.alice.statistics[.implausible] == 1)
   }
 
+  // [HDR-5]
   @Test("Data under the key id of a Hello is implausible, for that id has no key yet")
   func dataInThePlaceOfTheResponse() throws {
     let pair = try pair(.response) { $0.store(PacketType.data.rawValue, at: 3) }
@@ -42,6 +45,16 @@ struct HostilePeerTests {
     #expect(pair.alice.state(session) == "A1" && pair.alice.statistics[.implausible] == 1)
   }
 
+  // [HDR-6]
+  @Test("A fragment of X1, X3 or a challenge is implausible for a session", arguments: [0, 2, 9] as [UInt8])
+  func packetOfATypeThatIsForNoSession(_ type: UInt8) throws {
+    let pair = try pair(.keyConfirm) { $0.store(type, at: 3) }
+    let session = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.settle()
+    #expect(pair.alice.state(session) == "A3" && pair.alice.statistics[.implausible] == 1)
+  }
+
+  // [HDR-4] [PKT-7]
   @Test("An X3 of another counter than 0 is implausible")
   func completionOfAnotherCounter() throws {
     let pair = try pair(.completion) { $0.store(1 as UInt64, at: 4) }
@@ -51,6 +64,7 @@ struct HostilePeerTests {
     #expect(pair.bob.establishedSession == nil)
   }
 
+  // [PKT-7] [XK-8]
   @Test("A Hello of another counter than its tag says is dropped before any work")
   func helloOfAnotherCounter() throws {
     let pair = try Pair(provider: provider)
@@ -63,6 +77,20 @@ struct HostilePeerTests {
     #expect(pair.bob.statistics[.notAuthentic] == 1 && pair.bob.statistics.publicKeyWork == 0)
   }
 
+  // [DEC-19]
+  @Test("A Hello of another counter than its tag says is dropped before the policy is asked")
+  func helloOfAnotherCounterIsNotChallenged() throws {
+    let pair = try Pair(provider: provider, helloPolicy: .challenge)
+    _ = try pair.alice.open(to: pair.bob, at: pair.now)
+    for datagram in pair.intercept() {
+      var bytes = datagram.bytes
+      bytes[15] ^= 1
+      pair.bob.receive(bytes, from: datagram.from, at: pair.now)
+    }
+    #expect(pair.bob.statistics[.notAuthentic] == 1 && pair.bob.statistics[.challenged] == 0)
+  }
+
+  // [XK-10]
   @Test("A Hello that names key id 0 is dropped before any work")
   func helloOfKeyIDZero() throws {
     let pair = try Pair(provider: provider)
@@ -77,6 +105,7 @@ struct HostilePeerTests {
     #expect(pair.bob.statistics.publicKeyWork == 0 && pair.bob.halfOpenCount == 0)
   }
 
+  // [DEC-20]
   @Test("A K1 that names key id 0 is not authentic, and neither is a K2")
   func rekeyOfKeyIDZero() throws {
     let (one, other) = (provider.generateAgreementKey(), provider.generateAgreementKey())

@@ -11,6 +11,7 @@ struct KBKDFTests {
     "ZSSP": "ZSSP", "ASKH": "ASKH", "ASKK": "ASKK", "ASKR": "ASKR", "ZSSP_OTP_TO_RATCHET": "ZSSP_OTP_TO_RATCHET",
   ]
 
+  // [KDF-1]
   @Test("recorded outputs", arguments: providers, try vectors("unit")["kbkdf"]["cases"].array)
   func recorded(_ provider: any CryptoProvider, _ vector: JSON) throws {
     let label = try #require(Self.labels[try vector["label"].string])
@@ -22,6 +23,7 @@ struct KBKDFTests {
     #expect(outputs.allSatisfy { $0.count == 64 })
   }
 
+  // [KDF-2]
   /// The number of outputs is part of the input: two of three are not the two of two.
   @Test("a pair is two outputs, cut to 32 bytes", arguments: providers)
   func pairs(_ provider: any CryptoProvider) {

@@ -13,6 +13,7 @@ struct ProtocolNameTests {
     #expect(state.chainingKey.hex == wanted.hex)
   }
 
+  // [NOISE-1] [PROF-4] [PROF-7]
   @Test("recorded names", arguments: providers)
   func recorded(_ provider: any CryptoProvider) throws {
     let names = try vectors("unit")["protocol_names_h0_ck0"]
@@ -21,12 +22,14 @@ struct ProtocolNameTests {
     check(Profile.rekeyName, try names["kk"].bytes, provider)
   }
 
+  // [PROF-6]
   @Test("the name with ML-KEM", arguments: providers)
   func mlkem(_ provider: any CryptoProvider) {
     let name = [UInt8]("Noise_XKhfs+psk2_P384+MLKEM1024_AESGCM_SHA512".utf8)
     check(Profile.mlkem1024.handshakeName, name + [UInt8](repeating: 0, count: 64 - name.count), provider)
   }
 
+  // [PROF-1] [PROF-4] [PROF-5] [PROF-6]
   @Test(
     "what else a profile decides",
     arguments: [(.kyber1024, .kyber1024, false), (.upstream, .kyber1024, true), (.mlkem1024, .mlkem1024, false)]

@@ -10,6 +10,7 @@ struct MemoryRatchetStoreTests {
     try #require(PublicKey([2] + [UInt8](repeating: number, count: 48)))
   }
 
+  // [RAT-2] [RAT-4]
   @Test("a peer without a row has the empty pair")
   func load() throws {
     var store = MemoryRatchetStore(pairs: [try peer(1): RatchetPair(state(1), state(2))])
@@ -18,6 +19,7 @@ struct MemoryRatchetStoreTests {
     #expect(store.pairs.count == 1)
   }
 
+  // [RAT-3]
   @Test("both states of every peer are found by fingerprint, with the peer")
   func lookUp() throws {
     var store = MemoryRatchetStore(pairs: [
@@ -43,6 +45,7 @@ struct MemoryRatchetStoreTests {
     #expect(store.answer(.lookUp(.empty)).isUnknown)
   }
 
+  // [RAT-5] [RAT-7]
   @Test("a swap happens if what is stored is what was expected")
   func swap() throws {
     var store = MemoryRatchetStore()
@@ -74,7 +77,7 @@ struct MemoryRatchetStoreTests {
 }
 
 extension StoreAnswer {
-  fileprivate var pair: RatchetPair? { if case .pair(let pair) = self { pair } else { nil } }
+  fileprivate var pair: RatchetPair? { if case .pair(let pair, _) = self { pair } else { nil } }
   fileprivate var isUnknown: Bool { if case .unknown = self { true } else { false } }
   fileprivate var swapped: Bool? {
     switch self {

@@ -6,6 +6,7 @@ import Testing
 
 @Suite("One-time passwords (section 9)")
 struct OneTimePasswordTests {
+  // [RAT-10]
   @Test("recorded states", arguments: providers, try vectors("unit")["otp"].array)
   func recorded(_ provider: any CryptoProvider, _ vector: JSON) throws {
     let password = try vector["otp"].bytes

@@ -11,54 +11,91 @@ struct RatchetRowTests {
       key: Secret(copying: bytes.rawBytes), fingerprint: Fingerprint(bytes.rawBytes), chainLength: chainLength)
   }
 
-  @Test func namesAreKeptInOrderAndTheOldestGoFirst() {
-    var names = GivenUpStates()
-    #expect(names.isEmpty)
-    names.insert(.empty)
-    #expect(names.isEmpty, "the empty state is never given up")
-    let given = (1...UInt8(GivenUpStates.limit)).map { state($0).fingerprint }
-    let areNew = (given + given).map { names.insert($0) }
-    #expect(areNew == given.map { _ in true } + given.map { _ in false })
-    names.insert(state(100).fingerprint)
-    #expect(names.names == given.dropFirst() + [state(100).fingerprint])
-    #expect(!names.contains(given[0]) && names.contains(given[1]))
-    #expect(GivenUpStates(names.names) == names)
+  private func name(_ number: Int) -> Fingerprint {
+    Fingerprint(([UInt8](repeating: 0, count: 30) + [UInt8(number >> 8), UInt8(number & 0xFF)]).rawBytes)
   }
 
-  /// What becomes of a row that holds `pair` and has given up `names`, when `expected` is swapped for `new`.
+  // [DEC-69]
+  @Test func namesAreKeptInOrderAndEveryRevocationCounts() {
+    var names = RevokedStates()
+    #expect(names.isEmpty)
+    names.insert(.empty)
+    #expect(names.isEmpty, "the empty state is never revoked")
+    let given = (1...RevokedStates.limit).map { name($0) }
+    let areNew = (given + given).map { names.insert($0) }
+    #expect(areNew == given.map { _ in true } + given.map { _ in false })
+    #expect(names.revision == UInt64(RevokedStates.limit))
+    names.insert(name(1000))
+    #expect(names.names == given.dropFirst() + [name(1000)])
+    #expect(names.revision == UInt64(RevokedStates.limit) + 1)
+    #expect(RevokedStates(names.names, revision: names.revision) == names)
+    #expect(RevokedStates(names.names).revision == UInt64(RevokedStates.limit), "never less than there are names")
+  }
+
+  // [DEC-69]
+  /// An attempt may lead to a state that was not revoked, unless its name may be one that was dropped.
+  @Test(arguments: [
+    // (number of revocations, the attempt's beginning, the state it leads to, whether it may)
+    (0, 0, 2000, true), (1, 0, 2000, true), (1, 1, 2000, true), (1, 2, 2000, false), (1, 0, 1, false),
+    (1, 1, 1, false), (256, 0, 2000, true), (256, 0, 1, false), (257, 0, 2000, false), (257, 1, 2000, true),
+    (257, 0, 1, false), (257, 1, 2, false), (257, 257, 257, false), (1000, 743, 2000, false),
+    (1000, 744, 2000, true), (1000, 1000, 2000, true),
+  ])
+  func anAttemptMayNotLeadToAStateThatMayHaveBeenRevoked(
+    revocations: Int, start: UInt64, outcome: Int, isAllowed: Bool
+  ) {
+    let list = RevokedStates((0..<revocations).map { name($0 + 1) }, revision: UInt64(revocations))
+    #expect(list.allows(name(outcome), since: start) == isAllowed)
+    let held = RatchetPair(state(250))
+    var row = RatchetRow(held, revoked: list)
+    let new = RatchetState(key: .zeros(32), fingerprint: name(outcome), chainLength: 1)
+    let isSwapped = row.swap(expected: held, new: RatchetPair(new), since: start)
+    #expect(isSwapped == isAllowed)
+  }
+
+  @Test func anOutcomeThatIsNewMayComeInWhateverWasRevoked() {
+    let held = RatchetPair(state(250))
+    var row = RatchetRow(held, revoked: RevokedStates([state(1).fingerprint], revision: 1_000_000))
+    let isSwapped = row.swap(expected: held, new: RatchetPair(state(2)))
+    #expect(isSwapped)
+  }
+
+  /// What becomes of a row that holds `pair` and has `names` revoked, when `expected` is swapped for `new`.
   private func swapped(
-    _ pair: RatchetPair, givenUp names: [RatchetState], _ expected: RatchetPair, _ new: RatchetPair
+    _ pair: RatchetPair, revoked names: [RatchetState], _ expected: RatchetPair, _ new: RatchetPair
   ) -> RatchetRow? {
-    var row = RatchetRow(pair, givenUp: GivenUpStates(names.map(\.fingerprint)))
+    var row = RatchetRow(pair, revoked: RevokedStates(names.map(\.fingerprint)))
     return row.swap(expected: expected, new: new) ? row : nil
   }
 
-  @Test func aStateThatWasGivenUpDoesNotComeIn() {
+  // [DEC-68]
+  @Test func aStateThatWasRevokedDoesNotComeIn() {
     let held = RatchetPair(state(1))
     for new in [RatchetPair(state(2)), RatchetPair(state(3), state(2)), RatchetPair(state(2, chainLength: 9))] {
-      #expect(swapped(held, givenUp: [state(2)], held, new) == nil)
+      #expect(swapped(held, revoked: [state(2)], held, new) == nil)
     }
     let next = RatchetPair(state(3), state(1))
     #expect(
-      swapped(held, givenUp: [state(2)], held, next) == RatchetRow(next, givenUp: GivenUpStates([state(2).fingerprint]))
+      swapped(held, revoked: [state(2)], held, next) == RatchetRow(next, revoked: RevokedStates([state(2).fingerprint]))
     )
   }
 
+  // [DEC-63]
   @Test func aStateThatIsHeldStays() {
     var row = RatchetRow(RatchetPair(state(2), state(1)))
-    let isGivenUp = [1, 2, 3, 3].map { row.giveUp(state($0).fingerprint) }
-    #expect(isGivenUp == [false, false, true, false])
-    #expect(row.givenUp.names == [state(3).fingerprint])
+    let isRevoked = [1, 2, 3, 3].map { row.revoke(state($0).fingerprint) }
+    #expect(isRevoked == [false, false, true, false])
+    #expect(row.revoked.names == [state(3).fingerprint])
     // As a store might have it that was written by others.
-    #expect(swapped(row.pair, givenUp: [state(1)], row.pair, RatchetPair(state(1))) != nil)
+    #expect(swapped(row.pair, revoked: [state(1)], row.pair, RatchetPair(state(1))) != nil)
   }
 
   @Test func ofAPeerThatIsForgottenNothingIsLeft() {
     var row = RatchetRow()
-    let isGivenUp = row.giveUp(state(1).fingerprint)
-    #expect(!isGivenUp && row.isEmpty)
+    let isRevoked = row.revoke(state(1).fingerprint)
+    #expect(!isRevoked && row.isEmpty)
     let pair = RatchetPair(state(1))
-    #expect(swapped(pair, givenUp: [state(2)], pair, .empty) == RatchetRow())
-    #expect(RatchetRow(.empty, givenUp: GivenUpStates([state(1).fingerprint])) == RatchetRow())
+    #expect(swapped(pair, revoked: [state(2)], pair, .empty) == RatchetRow())
+    #expect(RatchetRow(.empty, revoked: RevokedStates([state(1).fingerprint])) == RatchetRow())
   }
 }

@@ -6,6 +6,7 @@ import Testing
 
 @Suite("Ratchet states (section 9)")
 struct RatchetStateTests {
+  // [RAT-1] [RAT-2]
   @Test("the empty state is zeros and chain length 0")
   func empty() {
     #expect(RatchetState.empty.key.hex == String(repeating: "0", count: 64))
@@ -17,6 +18,7 @@ struct RatchetStateTests {
     #expect(!state(1).isEmpty)
   }
 
+  // [RAT-7]
   @Test("states are compared by fingerprint and chain length, never by key")
   func equality() {
     #expect(state(1) == state(1, key: 9))

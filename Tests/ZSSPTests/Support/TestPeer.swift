@@ -15,8 +15,10 @@ final class TestPeer {
   private var endpoint: Endpoint
   let configuration: EndpointConfiguration
   var store: MemoryRatchetStore
-  /// What the application says of others.
-  var decide: (AcceptRequest) -> AcceptDecision = { _ in .accept(.opportunistic) }
+  /// What the application says of others; nil leaves the request in ``undecided``.
+  var decide: (AcceptRequest) -> AcceptDecision? = { _ in .accept(.opportunistic) }
+  /// Accept requests that were not answered.
+  private(set) var undecided: [(id: RequestID, request: AcceptRequest)] = []
   /// Answers store requests; nil leaves the request in ``unanswered``.
   var answerStore: ((StoreRequest) -> StoreAnswer?)?
   /// Store requests that were not answered.
@@ -25,6 +27,10 @@ final class TestPeer {
   var repeatsAnswers = false
   /// Whether whoever drives the endpoint is too busy for an item of work.
   var isTooBusy: (PublicKeyWork.Kind) -> Bool = { _ in false }
+  /// Loses items of work: they are never answered.
+  var losesWork = false
+  /// What whoever drives the endpoint tells of the time that an item of work took.
+  var timeOfWork: (PublicKeyWork.Kind) -> Duration? = { _ in nil }
   private(set) var events: [Event] = []
   /// How many downgrades were reported before the last restart.
   private var earlierDowngrades = 0
@@ -33,7 +39,7 @@ final class TestPeer {
   struct Fates {
     var handled = 0
     var dropped = 0
-    /// Half-open handshakes that made room for a newer one as it came.
+    /// Half-open handshakes, and incomplete packets, that made room for a newer one as it came.
     var evicted: UInt64 = 0
     /// What was dropped after work, an answer or a timer.
     var droppedLater: UInt64 = 0
@@ -63,20 +69,38 @@ final class TestPeer {
 
   func close(_ session: SessionID) { endpoint.close(session) }
 
+  /// From now on the session's re-keys keep to no pace on this side, as those of a peer that has
+  /// none.
+  func forgetPace(_ session: SessionID) { endpoint.peers[session]?.forgetPace() }
+
+  /// Whether the bytes of incomplete packets are counted as what they are.
+  var countsReassemblyRight: Bool {
+    let ofSessions = endpoint.peers.sessions.all.reduce(0) { $0 + $1.reassembly.bytes }
+    return endpoint.memory.packets.bytes == endpoint.hellos.handshakes.reduce(ofSessions) { $0 + $1.reassembly.bytes }
+  }
+
   func prefetch(_ sessions: [SessionID]) { endpoint.prefetch(sessions.span) }
 
   /// Answers a store request after all.
   func answer(_ id: RequestID, _ answer: StoreAnswer, at now: Instant) { endpoint.answer(id, store: answer, at: now) }
 
+  /// Answers an accept request after all.
+  func answer(_ id: RequestID, _ decision: AcceptDecision, at now: Instant) {
+    endpoint.answer(id, accept: decision, at: now)
+  }
+
+  func cancelAccept(_ id: RequestID) -> Bool { endpoint.cancelAccept(id) }
+
   /// The next packet of the session gets this counter, as if those between had been sent and lost.
-  func skipCounters(_ session: SessionID, to counter: UInt64) { endpoint.sessions[session]?.sendCounter = counter }
+  func skipCounters(_ session: SessionID, to counter: UInt64) { endpoint.peers[session]?.skipCounters(to: counter) }
   /// The counter of the next packet.
-  func nextCounter(_ session: SessionID) -> UInt64? { endpoint.sessions[session]?.sendCounter }
+  func nextCounter(_ session: SessionID) -> UInt64? { endpoint.peers[session]?.core.keys.counter }
 
   func state(_ session: SessionID) -> String? { endpoint.session(session)?.state }
   func chainLength(_ session: SessionID) -> UInt64? { endpoint.session(session)?.chainLength }
   var statistics: Statistics { endpoint.statistics }
   var sessionCount: Int { endpoint.sessionCount }
+  func sessions(with peer: PublicKey) -> [SessionID] { endpoint.peers.ids(of: peer) }
   var halfOpenCount: Int { endpoint.halfOpenCount }
   var diagnostics: Diagnostics { endpoint.diagnostics }
   func description(_ session: SessionID) -> SessionDescription? { endpoint.session(session) }
@@ -107,7 +131,8 @@ final class TestPeer {
   /// Compares the endpoint's counters with what it said of a datagram.
   private func audit(_ reception: Reception, since before: Statistics) {
     let after = endpoint.statistics
-    let (counted, evicted) = (after.dropped - before.dropped, after[.evicted] - before[.evicted])
+    let counted = after.dropped - before.dropped
+    let evicted = [DropReason.evicted, .reassemblyEvicted].reduce(0) { $0 + after[$1] - before[$1] }
     fates.evicted += evicted
     var expected = evicted
     if case .dropped(let reason) = reception {
@@ -145,9 +170,18 @@ final class TestPeer {
         endpoint.answer(id, store: answer, at: now)
         if repeatsAnswers { endpoint.answer(id, store: answer, at: now) }
       case .accept(let id, let request):
-        endpoint.answer(id, accept: decide(request), at: now)
+        guard let decision = decide(request) else {
+          undecided.append((id, request))
+          continue
+        }
+        endpoint.answer(id, accept: decision, at: now)
       case .work(let work):
-        if isTooBusy(work.kind) { endpoint.refuse(work.id) } else { endpoint.complete(work.run(), at: now) }
+        if losesWork { continue }
+        if isTooBusy(work.kind) {
+          endpoint.refuse(work.id)
+        } else {
+          endpoint.complete(work.run(), took: timeOfWork(work.kind), at: now)
+        }
       }
     }
   }

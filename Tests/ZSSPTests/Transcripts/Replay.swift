@@ -97,7 +97,7 @@ final class Replay {
       case .work(let work):
         endpoint.complete(work.run(), at: now)
       case .store(let id, let request):
-        if case .compareAndSwap(_, let expected, let new) = request { swaps.append((expected, new)) }
+        if case .compareAndSwap(_, let expected, let new, _) = request { swaps.append((expected, new)) }
         endpoint.answer(id, store: store.answer(request), at: now)
       case .accept(let id, let request):
         questions.append(request)
@@ -197,6 +197,8 @@ extension Transcript {
     endpointSettings.rekeyAfter = .milliseconds(settings.rekeyAfterTime)
     endpointSettings.rekeyJitter = .milliseconds(settings.rekeyTimeMaxJitter)
     endpointSettings.reassemblyTimeout = .milliseconds(settings.fragmentAssemblyTimeout)
+    // Upstream reads one.
+    endpointSettings.bodiesPerHandshake = 1
     return endpointSettings
   }
 }
@@ -214,11 +216,11 @@ extension Event {
     switch self {
     case .established(_, let establishment): "established \(establishment.chainLength)"
     case .confirmed: "confirmed"
-    case .restarted(_, let reason): "restarted \(reason)"
+    case .restarted(_, let reason): "restarted \(reason.rawValue)"
     case .downgraded(_, _, let heldChainLength): "downgraded \(heldChainLength)"
     case .rekeyed(_, let chainLength): "rekeyed \(chainLength)"
     case .moved: "moved"
-    case .ended(_, let reason): "ended \(reason)"
+    case .ended(_, let reason): "ended \(reason.rawValue)"
     case .withdrawn(_, let reason): "withdrawn \(reason)"
     }
   }

@@ -15,6 +15,7 @@ struct TranscriptTests {
     return replay
   }
 
+  // [CHAL-1] [CHAL-2] [CHAL-7] [CHAL-9] [CTR-1] [CTRL-1] [CTRL-2] [CTRL-3] [CTRL-5] [DEC-62] [FRAG-1] [HDR-1] [HDR-7] [KK-2] [KK-3] [KK-4] [KK-5] [KK-6] [KK-7] [KK-8] [KK-10] [KK-11] [KK-12] [KK-13] [KK-14] [NOISE-15] [PKT-7] [PKT-8] [PROF-4] [PROF-5] [PROF-6] [XK-2] [XK-3] [XK-4] [XK-5] [XK-6] [XK-14] [XK-15] [XK-16] [XK-17] [XK-19] [XK-20] [XK-21] [XK-22] [XK-24] [XK-25] [XK-26] [XK-28] [XK-29] [XK-31] [XK-32] [XK-33]
   @Test(
     "packets, events, stores and questions are the recorded ones", arguments: providers,
     TranscriptCase.recorded + TranscriptCase.computed)
@@ -28,6 +29,7 @@ struct TranscriptTests {
     checkQuestions(replay)
   }
 
+  // [NOISE-2] [NOISE-3] [NOISE-4] [NOISE-5] [NOISE-6] [NOISE-7] [NOISE-8] [NOISE-9] [NOISE-10] [NOISE-11] [NOISE-12] [XK-23]
   @Test(
     "h, ck and k after each operation (section 3), and all derived keys", arguments: providers, TranscriptCase.recorded)
   func computesAsRecorded(_ provider: any CryptoProvider, _ given: TranscriptCase) throws {
@@ -47,6 +49,7 @@ struct TranscriptTests {
     }
   }
 
+  // [KK-3] [NOISE-13] [NOISE-14] [NOISE-15]
   @Test("keys after each handshake are those of the reference model", arguments: providers, TranscriptCase.computed)
   func derivesAsComputed(_ provider: any CryptoProvider, _ given: TranscriptCase) throws {
     let replay = try play(given, provider)

@@ -6,6 +6,7 @@ import Testing
 
 @Suite("Fragment headers (section 5)")
 struct FragmentHeaderTests {
+  // [FRAG-3] [PKT-3]
   @Test("recorded headers", arguments: try vectors("unit")["header_encryption"]["cases"].array)
   func recorded(_ vector: JSON) throws {
     let clear = try vector["clear_fragment"].bytes
@@ -18,6 +19,7 @@ struct FragmentHeaderTests {
     #expect(FragmentHeader(datagram: clear) == header)
   }
 
+  // [FRAG-3] [PKT-1]
   /// Each field has a place of its own.
   @Test("fields", arguments: [UInt8(0), 1, 0x7F, 0x80, 0xFF])
   func fields(_ value: UInt8) throws {
@@ -32,6 +34,7 @@ struct FragmentHeaderTests {
     #expect(FragmentHeader(datagram: bytes) != header)
   }
 
+  // [FRAG-2] [FRAG-18]
   @Test(
     "a fragment number is below the count, a count is 1 to 48",
     arguments: [
@@ -44,6 +47,7 @@ struct FragmentHeaderTests {
     #expect((FragmentHeader(datagram: bytes) != nil) == isValid)
   }
 
+  // [PKT-1]
   @Test("key ids are big-endian")
   func keyIDs() {
     #expect(KeyID(value: 0x0102_0304).bytes == [1, 2, 3, 4])
@@ -51,6 +55,7 @@ struct FragmentHeaderTests {
     #expect(KeyID(bytes: [0, 0, 0, 0]) == .none)
   }
 
+  // [PKT-5] [PKT-6]
   /// The packets of section 4, by their parts.
   @Test("sizes of packets")
   func sizes() {

@@ -6,6 +6,7 @@ import Testing
 
 @Suite("Nonces (section 4)")
 struct NonceTests {
+  // [PKT-2] [PKT-3]
   @Test("the twelve bytes of a type and a counter", arguments: try vectors("unit")["nonce"].array)
   func bytes(_ vector: JSON) throws {
     let type = try #require(PacketType(rawValue: UInt8(try vector["type"].int)))
@@ -19,6 +20,7 @@ struct NonceTests {
     #expect(header.nonce == nonce)
   }
 
+  // [PKT-4]
   @Test("the reserved byte is part of the nonce as it was received")
   func reserved() throws {
     let received = try [UInt8](hex: "0102030400015a080000000000000007" + String(repeating: "00", count: 16))

@@ -32,14 +32,14 @@ struct HeldRow: Sendable {
     }
     let state2 = stored.hasState2 ? Self.state(stored.state2, peer, place: 2, codec) : nil
     guard !stored.hasState2 || state2 != nil else { throw Self.damaged(peer, "state 2 cannot be read") }
-    var names = GivenUpStates()
+    var names = RevokedStates()
     if !stored.givenUp.isEmpty {
-      guard let decoded = codec.decode(givenUp: [UInt8](stored.givenUp), peer: peer) else {
-        throw Self.damaged(peer, "the names of states that were given up cannot be read")
+      guard let decoded = codec.decode(revoked: [UInt8](stored.givenUp), peer: peer) else {
+        throw Self.damaged(peer, "its revoked states cannot be read")
       }
       names = decoded
     }
-    row = RatchetRow(RatchetPair(state1, state2), givenUp: names)
+    row = RatchetRow(RatchetPair(state1, state2), revoked: names)
     guard !row.isEmpty else { throw Self.damaged(peer, "there is a row of nothing") }
     revision = keyValue.modRevision
     writes = stored.writes.map { [UInt8]($0) }
@@ -53,7 +53,7 @@ struct HeldRow: Sendable {
     stored.version = Self.version
     stored.state1 = Self.stored(new.pair.state1, peer, place: 1, codec)
     if let state2 = new.pair.state2 { stored.state2 = Self.stored(state2, peer, place: 2, codec) }
-    if let names = codec.encode(new.givenUp, peer: peer) { stored.givenUp = Data(names) }
+    if let names = codec.encode(new.revoked, peer: peer) { stored.givenUp = Data(names) }
     stored.writes = (writes + [write]).suffix(Self.writeLimit).map { Data($0) }
     do { return try stored.serializedBytes() } catch { throw .damaged(reason: "a row cannot be written: \(error)") }
   }

@@ -16,13 +16,13 @@ struct Keys: Sendable {
   /// What all keys begin with.
   var all: [UInt8] { bytes("") }
 
-  func peer(_ peer: PublicKey) -> [UInt8] { bytes("peers/\(peer.description)") }
+  func peer(_ peer: PublicKey) -> [UInt8] { bytes("peers/\(peer.hexadecimal)") }
 
   /// What the entries of a tag begin with: one for each peer that has a state with this tag.
   func tag(_ tag: [UInt8]) -> [UInt8] { bytes("tags/\(tag.hexadecimal)/") }
 
   func tag(_ tag: [UInt8], _ peer: PublicKey) -> [UInt8] {
-    bytes("tags/\(tag.hexadecimal)/\(peer.description)")
+    bytes("tags/\(tag.hexadecimal)/\(peer.hexadecimal)")
   }
 
   func fence(_ name: [UInt8]) -> [UInt8] { bytes("fences/\(name.hexadecimal)") }

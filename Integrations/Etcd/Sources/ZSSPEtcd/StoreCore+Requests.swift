@@ -9,10 +9,11 @@ extension StoreCore {
       guard !state.withLock({ $0.isClosed }) else { throw .closed }
       answer =
         switch request {
-        case .lookUp(let fingerprint): try await lookUp(fingerprint)
-        case .load(let peer): .pair(try await load(peer).pair)
-        case .compareAndSwap(let peer, let expected, let new): try await swap(peer, expected, new)
-        case .giveUp(let name, let peer): .pair(try await giveUp(name, peer).pair)
+        case .lookUp(let first, let second): try await lookUp(first, second)
+        case .load(let peer): try await load(peer).answer
+        case .compareAndSwap(let peer, let expected, let new, let start):
+          try await swap(peer, expected, new, since: start)
+        case .revoke(let name, let peer): try await revoke(name, peer).answer
         }
     } catch {
       report(error)
@@ -33,22 +34,26 @@ extension StoreCore {
     }
   }
 
-  /// Two calls where there is an entry for the tag, and one where there is none.
-  private func lookUp(_ fingerprint: Fingerprint) async throws(EtcdStoreError) -> StoreAnswer {
-    guard let tag = codec.tag(fingerprint) else { return .unknown }
+  /// Two calls where there is an entry for a tag, and one where there is none. The index is read at one revision for both. A row that has
+  /// changed since is of one moment too: where it holds neither state, neither is held.
+  private func lookUp(_ first: Fingerprint, _ second: Fingerprint) async throws(EtcdStoreError) -> StoreAnswer {
+    let tags = [first, second].compactMap { codec.tag($0) }
+    guard !tags.isEmpty else { return .unknown }
     return try await repeated { () async throws(CallFailure) -> StoreAnswer? in
       try await fence.settle()
       var request = Etcdserverpb_TxnRequest()
       request.compare = [.created(keys.head, at: head.revision)]
-      request.success = [.range(Etcdserverpb_RangeRequest(prefix: keys.tag(tag), limit: 8, keysOnly: true))]
+      request.success = tags.map { tag in
+        .range(Etcdserverpb_RangeRequest(prefix: keys.tag(tag), limit: 8, keysOnly: true))
+      }
       let response = try await keyValues.transact(request)
-      guard response.succeeded, let found = response.responses.first else {
+      guard response.succeeded, response.responses.count == tags.count else {
         throw .refused(.replaced(prefix: options.prefix))
       }
-      for entry in found.responseRange.kvs {
+      for entry in response.responses.flatMap(\.responseRange.kvs) {
         guard let peer = Keys.peer(in: entry.key) else { throw .refused(.damaged(reason: "an entry of the index")) }
-        // If the row has changed since, this state was replaced.
-        if let state = try await read(peer).row.pair.state(fingerprint) { return .found(state, peer: peer) }
+        let pair = try await read(peer).row.pair
+        if let state = pair.state(first) ?? pair.state(second) { return .found(state, peer: peer) }
       }
       return .unknown
     }
@@ -56,7 +61,7 @@ extension StoreCore {
 
   /// Exactly one of the writes that begin from the same row is done. Of one that got no answer it is found out what became of it.
   private func swap(
-    _ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair
+    _ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair, since start: UInt64?
   ) async throws(EtcdStoreError) -> StoreAnswer {
     let name = [UInt8].name()
     let mark = keys.mark(fence.name, name)
@@ -80,7 +85,7 @@ extension StoreCore {
         }
       }
       var row = held.row
-      guard row.swap(expected: expected, new: new) else { return .notSwapped }
+      guard row.swap(expected: expected, new: new, since: start) else { return .notSwapped }
       // Where there is no row before or after, nothing in it can tell.
       let isMarked = held.revision == 0 || row.isEmpty
       usesMark = usesMark || isMarked
@@ -96,12 +101,12 @@ extension StoreCore {
   }
 
   /// To be repeated without harm: a name that is in the row already stays there.
-  private func giveUp(_ name: Fingerprint, _ peer: PublicKey) async throws(EtcdStoreError) -> RatchetRow {
+  private func revoke(_ name: Fingerprint, _ peer: PublicKey) async throws(EtcdStoreError) -> RatchetRow {
     try await repeated { () async throws(CallFailure) -> RatchetRow? in
       let fence = try await fence.raised()
       let held = try await read(peer)
       var row = held.row
-      guard row.giveUp(name) else { return row }
+      guard row.revoke(name) else { return row }
       let raced = try await write(row, over: held, of: peer, by: .name(), mark: nil, fence: fence)
       return raced == nil ? row : nil
     }

@@ -6,7 +6,7 @@ import ZSSP
 
 extension OverEtcd {
   @Suite(
-    "Calls that get no answer", .timeLimit(.minutes(10)))
+    "Calls that get no answer", .timeLimit(.minutes(20)))
   struct ChaosTests {
     private static let shared = Result { try EtcdNodes() }
 

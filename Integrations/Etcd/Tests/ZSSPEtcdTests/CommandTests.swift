@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 extension OverEtcd {
-  @Suite("zssp-etcd", .timeLimit(.minutes(5)))
+  @Suite("zssp-etcd", .timeLimit(.minutes(20)))
   struct CommandTests {
     private let nodes: EtcdNodes
     private let folder: Folder

@@ -6,7 +6,7 @@ import ZSSP
 @testable import ZSSPEtcd
 
 extension OverEtcd {
-  @Suite("Fences and marks", .timeLimit(.minutes(5)))
+  @Suite("Fences and marks", .timeLimit(.minutes(20)))
   struct FenceTests {
     private static let shared = Result { try EtcdNodes() }
 

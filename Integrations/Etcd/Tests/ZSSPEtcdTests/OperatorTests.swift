@@ -5,7 +5,7 @@ import ZSSP
 @testable import ZSSPEtcd
 
 extension OverEtcd {
-  @Suite("What operators do while a fleet is up", .timeLimit(.minutes(5)))
+  @Suite("What operators do while a fleet is up", .timeLimit(.minutes(20)))
   struct OperatorTests {
     private static let shared = Result { try EtcdNodes() }
 

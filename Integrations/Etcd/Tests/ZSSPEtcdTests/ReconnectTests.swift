@@ -185,7 +185,7 @@ extension OverEtcd {
         // The states of a one-time password.
         let first = Sample.state(1, of: index)
         #expect(await setup.swap(clientKey.publicKey, .empty, RatchetPair(first)).isSwapped)
-        let store = InMemoryRatchetStore(pairs: [key.publicKey: RatchetPair(first)])
+        let store = VolatileRatchetStore(pairs: [key.publicKey: RatchetPair(first)])
         clients.append(try await Self.bind(clientKey, store))
       }
       let responders = [try await Responder(nodes, options, key), try await Responder(nodes, options, key)]

@@ -7,7 +7,7 @@ import ZSSP
 
 extension OverEtcd {
   @Suite(
-    "TLS, users and passwords", .timeLimit(.minutes(5)))
+    "TLS, users and passwords", .timeLimit(.minutes(20)))
   struct SecurityTests {
     /// Certificates of an authority of the test's own, made by openssl.
     private struct Certificates {

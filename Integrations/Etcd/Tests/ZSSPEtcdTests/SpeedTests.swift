@@ -8,7 +8,7 @@ import ZSSP
 extension OverEtcd {
   /// Swaps per second, where somebody asks for them with `ZSSP_ETCD_SPEED`.
   @Suite(
-    "Swaps per second", .timeLimit(.minutes(5)),
+    "Swaps per second", .timeLimit(.minutes(20)),
     .enabled(
       if: Etcd.isTested && ProcessInfo.processInfo.environment["ZSSP_ETCD_SPEED"] != nil,
       "figures are printed when ZSSP_ETCD_SPEED is set"))

@@ -6,7 +6,7 @@ import ZSSP
 @testable import ZSSPEtcd
 
 extension OverEtcd {
-  @Suite("Requests that have to wait", .timeLimit(.minutes(5)))
+  @Suite("Requests that have to wait", .timeLimit(.minutes(20)))
   struct WaitingTests {
     private static let shared = Result { try EtcdNodes() }
 

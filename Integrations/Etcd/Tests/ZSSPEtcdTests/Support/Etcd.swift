@@ -108,7 +108,7 @@ extension EtcdRatchetStore {
   }
 
   func pair(_ peer: PublicKey) async -> RatchetPair? {
-    guard case .pair(let pair) = await answer(.load(peer: peer)) else { return nil }
+    guard case .pair(let pair, _) = await answer(.load(peer: peer)) else { return nil }
     return pair
   }
 }

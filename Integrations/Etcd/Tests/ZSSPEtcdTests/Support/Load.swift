@@ -99,15 +99,15 @@ final class Load: Sendable {
     if held > 0, Int.random(in: 0...3, using: &random) == 0 { await lookUp(held, index, other) }
     began = tick()
     if held > 0, number > 0, Int.random(in: 0...7, using: &random) == 0 {
-      async let givenUp = giveUp(number, index, from: held, other)
+      async let revoked = revoke(number, index, from: held, other)
       let answer = await store.swap(peer, Sample.pair(held, of: index), Sample.pair(number, of: index))
       let ended = tick()
-      let isGivenUp = await givenUp
-      if answer.isSwapped, isGivenUp { Issue.record("\(number) was brought in after it was given up") }
+      let isRevoked = await revoked
+      if answer.isSwapped, isRevoked { Issue.record("\(number) was brought in after it was given up") }
       // That it was not done may have this reason, and tells nothing of what was held.
       if !answer.isNotSwapped { note(answer, index, from: held, to: number, began, ended) }
       // Numbers are not used again, so a row that does not hold this one now never will.
-      if isGivenUp {
+      if isRevoked {
         let late = await store.swap(peer, Sample.pair(held, of: index), Sample.pair(number, of: index))
         if late.isSwapped { Issue.record("\(number) was brought in after it was given up") }
       }
@@ -134,11 +134,11 @@ final class Load: Sendable {
   }
 
   /// Gives a number up that nobody has stored yet, and says whether that is in force: the row was still that which it is to follow.
-  private func giveUp(_ number: UInt64, _ index: Int, from held: UInt64, _ store: EtcdRatchetStore) async -> Bool {
+  private func revoke(_ number: UInt64, _ index: Int, from held: UInt64, _ store: EtcdRatchetStore) async -> Bool {
     let began = tick()
     guard
-      case .pair(let pair) = await store.answer(
-        .giveUp(Sample.state(number, of: index).fingerprint, peer: peers[index]))
+      case .pair(let pair, _) = await store.answer(
+        .revoke(Sample.state(number, of: index).fingerprint, peer: peers[index]))
     else { return false }
     let ended = tick()
     state.withLock { $0.outcome.histories[index].add(.load(Int(pair.state1.chainLength)), began, ended) }

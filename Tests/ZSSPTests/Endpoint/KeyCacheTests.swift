@@ -4,22 +4,21 @@ import Testing
 @testable import ZSSP
 
 @Suite("Expanded keys are kept for the sessions that were used lately")
-struct ExpandedKeysTests {
+struct KeyCacheTests {
   private static func session(_ index: Int) -> Session {
     let peer = FastCrypto(seed: 1).generateAgreementKey().publicKey
     return Session(
-      id: SessionID(index: UInt32(index), generation: 1), role: .initiator, peer: peer, identity: [], flags: [],
-      address: Address(ipv4: 1, port: 1), state: .s2, settings: Settings())
+      acceptedFrom: peer, at: Address(ipv4: 1, port: 1), id: SessionID(index: UInt32(index), generation: 1), Settings())
   }
 
   private let now = Instant.milliseconds(1000)
 
-  private func kept(_ sessions: [Session]) -> [Int] { sessions.indices.filter { sessions[$0].placeOfExpanded >= 0 } }
+  private func kept(_ sessions: [Session]) -> [Int] { sessions.indices.filter { sessions[$0].cachePlace.index >= 0 } }
 
   @Test("never more than the limit, and who was not used since the hand came by goes first")
   func clock() {
     let sessions = (0..<6).map(Self.session)
-    var keys = ExpandedKeys(limit: 3, timeout: .seconds(10))
+    var keys = KeyCache(limit: 3, timeout: .seconds(10))
     for session in sessions[0..<3] { keys.use(session, at: now) }
     #expect(kept(sessions) == [0, 1, 2] && keys.count == 3)
     // The hand goes round once, and takes the first.
@@ -50,7 +49,7 @@ struct ExpandedKeysTests {
       let provider = Provider(base: FastCrypto(seed: 1), usualExpandedKeys: usual)
       let endpoint = try Endpoint(
         EndpointConfiguration(staticKey: provider.generateAgreementKey(), provider: provider, settings: settings))
-      let found = endpoint.expandedKeys.limit
+      let found = endpoint.memory.keys.limit
       #expect(found == limit)
     }
     #expect(FastCrypto(seed: 1).usualExpandedKeys == 4096)
@@ -60,13 +59,13 @@ struct ExpandedKeysTests {
   func random(_ limit: Int) {
     var random = SplitMix64(seed: UInt64(limit))
     let sessions = (0..<20).map(Self.session)
-    var keys = ExpandedKeys(limit: limit, timeout: .seconds(10))
+    var keys = KeyCache(limit: limit, timeout: .seconds(10))
     for _ in 0..<5000 {
       let session = sessions[Int(random.next() % 20)]
       if random.next() % 8 == 0 { keys.remove(session) } else { keys.use(session, at: now) }
-      let places = sessions.map(\.placeOfExpanded).filter { $0 >= 0 }
+      let places = sessions.map(\.cachePlace.index).filter { $0 >= 0 }
       guard Set(places).count == places.count, places.count == keys.count, keys.count <= limit,
-        places.allSatisfy({ $0 < keys.count })
+        places.allSatisfy({ $0 < Int32(keys.count) })
       else {
         Issue.record("\(places) of \(keys.count)")
         return

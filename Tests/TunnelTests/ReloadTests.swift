@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+
+extension NamespaceTests {
+  /// Changes of a running tunnel: by its file, by signals, and by commands about one peer.
+  @Suite struct ReloadTests {
+    private static func pair(
+      _ lab: Lab, extra: String = "", peerExtra: String = ""
+    ) async throws -> (Program, Program) {
+      try lab.add("a", "b", "c")
+      try lab.link("a", "b")
+      try lab.link("a", "c")
+      let first = try await lab.tunnel(
+        "a", number: 1, extra: extra, peers: [Lab.Peer("b", number: 2, at: "192.168.1.2", extra: peerExtra)])
+      let second = try await lab.tunnel("b", number: 2, peers: [Lab.Peer("a", number: 1)])
+      try await lab.reaches("a", "10.99.0.2")
+      return (first, second)
+    }
+
+    private static func peer(_ lab: Lab, _ host: String, _ name: String) throws -> [String: Any]? {
+      (try lab.show(host)["peers"] as? [[String: Any]])?.first { $0["name"] as? String == name }
+    }
+
+    /// The file has another peer, another address, another route and other hooks afterwards; the session with the old peer goes on.
+    @Test(arguments: ["command", "signal"]) func aChangedFileIsApplied(how: String) async throws {
+      let lab = try Lab()
+      let (first, _) = try await Self.pair(lab)
+      let length = try lab.ratchetLength("a")
+      let mark = lab.path("mark")
+      try lab.write(
+        "a", number: 1, extra: "mtu = 1300\n[hooks]\npost-down = [\"touch \(mark)\"]",
+        peers: [
+          Lab.Peer("b", allowed: "[\"10.99.0.2/32\", \"10.40.0.0/16\"]", at: "192.168.1.2"),
+          Lab.Peer("c", number: 3, at: "192.168.2.2"),
+        ])
+      let file = lab.path("a.toml")
+      let text = try String(contentsOfFile: file, encoding: .utf8)
+        .replacing("\"10.99.0.1/24\"", with: "\"10.99.0.1/24\", \"10.98.0.1/24\"")
+      try text.write(toFile: file, atomically: true, encoding: .utf8)
+      if how == "command" {
+        let said = try lab.run("\(Lab.zssp()) tunnel reload \(lab.device("a"))")
+        #expect(said.contains("1 peer added, 1 peer changed"), "\(said)")
+        #expect(said.contains("a restart is needed for mtu"), "\(said)")
+      } else {
+        first.send(SIGHUP)
+        try await first.waits(for: "reload: hooks, addresses, 1 peer added, 1 peer changed")
+      }
+      _ = try await lab.tunnel("c", number: 3, peers: [Lab.Peer("a", number: 1)])
+      try await lab.reaches("a", "10.99.0.3")
+      #expect(try lab.run("ip route", on: "a").contains("10.40.0.0/16 dev \(lab.device("a"))"))
+      #expect(try lab.run("ip address", on: "a").contains("10.98.0.1/24"))
+      let peer = try #require(try Self.peer(lab, "a", "b"))
+      #expect(peer["state"] as? String == "up" && (peer["ratchetLength"] as? NSNumber)?.intValue == length)
+      // And back: what is not in the file any more goes.
+      try lab.write("a", number: 1, peers: [Lab.Peer("b", number: 2, at: "192.168.1.2")])
+      try lab.run("\(Lab.zssp()) tunnel reload \(lab.device("a"))")
+      #expect(try !lab.run("ip route", on: "a").contains("10.40.0.0/16"))
+      #expect(try !lab.run("ip address", on: "a").contains("10.98.0.1/24"))
+      #expect(try Self.peer(lab, "a", "c") == nil)
+      first.send(SIGTERM)
+      #expect(first.finish().exitCode == 0)
+      // The hooks are those of the last reload.
+      #expect(!FileManager.default.fileExists(atPath: mark))
+    }
+
+    /// A file with a mistake changes nothing, and the tunnel goes on.
+    @Test func aWrongFileChangesNothing() async throws {
+      let lab = try Lab()
+      let (first, _) = try await Self.pair(lab)
+      let file = lab.path("a.toml")
+      let text = try String(contentsOfFile: file, encoding: .utf8)
+      try "nonsense = 1\n\(text)".write(toFile: file, atomically: true, encoding: .utf8)
+      let refused = try lab.attempt("\(Lab.zssp()) tunnel reload \(lab.device("a"))", on: "a")
+      #expect(refused.exitCode == 2 && refused.output.contains("unknown key \"nonsense\""), "\(refused.output)")
+      first.send(SIGHUP)
+      try await first.waits(for: "reload: \(file):1: unknown key")
+      try await lab.reaches("a", "10.99.0.2")
+    }
+
+    /// A peer is added, and removed again, by its name; the other's session is the same all the time.
+    @Test func peersComeAndGo() async throws {
+      let lab = try Lab()
+      _ = try await Self.pair(lab)
+      let (zssp, device, key) = (try Lab.zssp(), lab.device("a"), try lab.key("c"))
+      let length = try lab.ratchetLength("a")
+      let add = "\(zssp) tunnel peer add \(key) --interface \(device) --name c --endpoint 192.168.2.2:4500"
+      try lab.run("\(add) --allowed-ips 10.99.0.3/32")
+      _ = try await lab.tunnel("c", number: 3, peers: [Lab.Peer("a", number: 1)])
+      try await lab.reaches("a", "10.99.0.3")
+      let again = try lab.attempt(add, on: "a")
+      #expect(again.exitCode == 2 && again.output.contains("is a peer already"), "\(again.output)")
+      try lab.run("\(zssp) tunnel peer remove c --interface \(device)")
+      #expect(try Self.peer(lab, "a", "c") == nil)
+      #expect(try lab.attempt("\(zssp) tunnel peer remove c --interface \(device)", on: "a").exitCode == 2)
+      #expect(try lab.ratchetLength("a") == length)
+    }
+
+    /// In persistent mode a peer that has lost its store comes back with a new one-time password on both sides, and not before. The hub
+    /// runs all the time, and has its store.
+    @Test func aPeerIsMended() async throws {
+      let lab = try Lab()
+      try lab.add("a", "b")
+      try lab.link("a", "b")
+      try lab.run("\(Lab.zssp()) otp \(lab.path("otp"))")
+      let password = "one-time-password-file = \"otp\""
+      func extra(_ host: String) -> String { "mode = \"persistent\"\nstore = \"file:\(host).store\"" }
+      _ = try await lab.tunnel("a", number: 1, extra: extra("a"), peers: [Lab.Peer("b", number: 2, extra: password)])
+      let peer = Lab.Peer("a", number: 1, at: "192.168.1.1", extra: password)
+      let second = try await lab.tunnel("b", number: 2, extra: extra("b"), peers: [peer])
+      try await lab.reaches("b", "10.99.0.1")
+      second.send(SIGTERM)
+      #expect(second.finish().exitCode == 0)
+      // The store is lost; the old password is none of the hub's any more.
+      try FileManager.default.removeItem(atPath: lab.path("b.store"))
+      let third = try await lab.again("b")
+      _ = try lab.attempt("ping -c 3 -i 0.3 -W 1 10.99.0.1", on: "b")
+      #expect((try lab.show("b")["peers"] as? [[String: Any]])?.first?["state"] as? String != "up")
+      let store = try lab.attempt("\(Lab.zssp()) store list file:\(lab.path("a.store"))", on: "a")
+      #expect(store.exitCode == 2 && store.output.contains("'zssp tunnel peer'"), "\(store.output)")
+      let made = try Program([Lab.zssp(), "tunnel", "peer", "enroll", "b", "--interface", lab.device("a")]).finish()
+      #expect(made.exitCode == 0, "\(made.output)")
+      let fresh = try #require(made.output.split(separator: "\n").last.map(String.init))
+      try Data("\(fresh)\n".utf8).write(to: URL(filePath: lab.path("otp2")))
+      try lab.run("chmod 600 \(lab.path("otp2"))")
+      try lab.run(
+        "\(Lab.zssp()) tunnel peer enroll a --interface \(lab.device("b")) --otp-file \(lab.path("otp2"))", on: "b")
+      try await lab.reaches("b", "10.99.0.1")
+      // A ratchet that is forgotten on one side fits no more.
+      try lab.run("\(Lab.zssp()) tunnel peer forget b --interface \(lab.device("a"))")
+      third.send(SIGTERM)
+      #expect(third.finish().exitCode == 0)
+      _ = try await lab.again("b")
+      #expect(try lab.attempt("ping -c 3 -i 0.3 -W 1 10.99.0.1", on: "b").exitCode != 0)
+    }
+
+    /// Members of a group see the status, and can do nothing else; a client that says nothing delays nobody.
+    @Test(.enabled(if: Lab.isInstalled("setpriv"), "setpriv is not installed"))
+    func aGroupSeesTheStatus() async throws {
+      let lab = try Lab()
+      _ = try await Self.pair(lab, extra: "status-group = \"adm\"")
+      try lab.run("chmod 755 \(lab.folder.path)")
+      let device = lab.device("a")
+      let member = "setpriv --reuid=nobody --regid=nogroup --groups=adm"
+      let stranger = "setpriv --reuid=nobody --regid=nogroup --clear-groups"
+      let shown = try lab.run("\(member) \(Lab.zssp()) tunnel show \(device)", on: "a")
+      #expect(shown.contains("peer b: up"), "\(shown)")
+      for command in ["down", "rekey", "reload"] {
+        #expect(try lab.attempt("\(member) \(Lab.zssp()) tunnel \(command) \(device)", on: "a").exitCode != 0)
+      }
+      let refused = try lab.attempt("\(stranger) \(Lab.zssp()) tunnel show \(device)", on: "a")
+      #expect(refused.exitCode == 2 && refused.output.contains("status-group"), "\(refused.output)")
+      // Many connect and are silent, on both sockets.
+      let silent = """
+        import socket, sys, time
+        held = []
+        for name in ("control", "status"):
+            for _ in range(80):
+                held.append(socket.socket(socket.AF_UNIX))
+                held[-1].connect("/run/zssp/\(device)/" + name)
+        print("held", flush=True)
+        time.sleep(60)
+        """
+      guard Lab.isInstalled("python3") else { return }
+      let holder = try lab.start("python3 \(lab.script(silent))", on: "a")
+      try await holder.waits(for: "held")
+      #expect(try lab.run("\(Lab.zssp()) tunnel show \(device)", on: "a").contains("peer b"))
+      holder.send(SIGKILL)
+      _ = holder.finish()
+    }
+  }
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+import InMemoryLogging
+import Logging
+import NIOCore
+import Testing
+import ZSSP
+import ZSSPSwiftCrypto
+import ZSSPTesting
+
+@testable import ZSSPNIO
+
+/// What endpoints log.
+@Suite(.timeLimit(.minutes(5)))
+struct LogTests {
+  private static func logger(_ level: Logger.Level) -> (Logger, InMemoryLogHandler) {
+    let handler = InMemoryLogHandler()
+    var logger = Logger(label: "test") { _ in handler }
+    logger.logLevel = level
+    return (logger, handler)
+  }
+
+  /// Every text of every entry.
+  private static func text(_ handler: InMemoryLogHandler) -> String {
+    handler.entries.map { "\($0.level) \($0.message) \($0.metadata)" }.joined(separator: "\n")
+  }
+
+  @Test func sessionsAreLogged() async throws {
+    let network = TestNetwork()
+    let (logger, handler) = Self.logger(.trace)
+    let server = try await network.endpoint(
+      at: "10.0.0.2:4500", configuration: testConfiguration(), logger: logger)
+    let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
+    async let accepted = acceptFirst(server)
+    let session = try await client.connect(
+      to: server.localAddress, key: server.publicKey, identity: Array("an identity".utf8))
+    let other = try await accepted
+    try await session.send(Array("a message".utf8))
+    #expect(await other.messages.first { _ in true } != nil)
+    await other.close()
+    let established = try #require(handler.entries.first { "\($0.message)" == "session established" })
+    #expect(established.level == .info && established.metadata["zssp.peer"] == "\(client.publicKey)")
+    #expect(established.metadata["zssp.address"] == "10.0.0.1:1000")
+    let ended = try #require(handler.entries.first { "\($0.message)" == "session ended" })
+    #expect(ended.metadata["zssp.session"] == established.metadata["zssp.session"])
+    #expect(ended.metadata["zssp.reason"] == "this side closed it")
+    // What a peer says is for the application alone.
+    #expect(!Self.text(handler).contains("an identity") && !Self.text(handler).contains("a message"))
+    await client.close()
+    await server.close()
+  }
+
+  /// A flood of nonsense is some lines a second, which say how many others there were.
+  @Test func dropsAreLoggedWithinBounds() async throws {
+    let (logger, handler) = Self.logger(.debug)
+    let network = TestNetwork()
+    let server = try await network.endpoint(
+      at: "10.0.0.2:4500", configuration: testConfiguration(), logger: logger)
+    let (target, source) = (Address(ipv4: 0x0A00_0002, port: 4500), Address(ipv4: 0x0A00_0009, port: 7))
+    for _ in 0..<100 { network.send([1, 2, 3], from: source, to: target) }
+    while await server.statistics().endpoint[.badLength] < 100 { await Task.yield() }
+    func drops() -> [InMemoryLogHandler.Entry] { handler.entries.filter { "\($0.message)" == "datagram dropped" } }
+    #expect(drops().count == LogLimiter.linesPerSecond)
+    let first = try #require(drops().first)
+    #expect(first.level == .debug && first.metadata["zssp.reason"] == "badLength")
+    #expect(first.metadata["zssp.address"] == "10.0.0.9:7")
+    await network.advance(by: .seconds(1))
+    network.send([1], from: source, to: target)
+    while await server.statistics().endpoint[.badLength] < 101 { await Task.yield() }
+    #expect(drops().last?.metadata["zssp.suppressed"] == "90")
+    await server.close()
+  }
+
+  /// Above debug nobody looks for drops.
+  @Test func dropsAreNotLoggedAtInfo() async throws {
+    let (logger, handler) = Self.logger(.info)
+    let network = TestNetwork()
+    let server = try await network.endpoint(
+      at: "10.0.0.2:4500", configuration: testConfiguration(), logger: logger)
+    let source = Address(ipv4: 0x0A00_0009, port: 7)
+    network.send([1, 2, 3], from: source, to: Address(ipv4: 0x0A00_0002, port: 4500))
+    while await server.statistics().endpoint[.badLength] < 1 { await Task.yield() }
+    #expect(!Self.text(handler).contains("dropped"))
+    await server.close()
+  }
+
+  /// Somebody should learn that nothing reads the handshakes.
+  @Test func unreadHandshakesAreWarnedOf() async throws {
+    let (logger, handler) = Self.logger(.info)
+    let network = TestNetwork()
+    let server = try await network.endpoint(
+      at: "10.0.0.2:4500", configuration: testConfiguration(), logger: logger)
+    let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
+    let connecting = Task { try? await client.connect(to: server.localAddress, key: server.publicKey) }
+    #expect(await network.advance { await server.statistics().transport.incomingUnread > 0 })
+    let warning = try #require(handler.entries.first { $0.level == .warning })
+    #expect("\(warning.message)".contains("nothing reads"))
+    connecting.cancel()
+    _ = await connecting.value
+    await client.close()
+    await server.close()
+  }
+
+  @Test func linesASecond() {
+    var limiter = LogLimiter()
+    let start = Instant(nanoseconds: 5)
+    for _ in 0..<LogLimiter.linesPerSecond { #expect(limiter.admit(at: start) == .line(suppressed: 0)) }
+    for _ in 0..<7 { #expect(limiter.admit(at: start.advanced(by: .milliseconds(999))) == .suppressed) }
+    #expect(limiter.admit(at: start.advanced(by: .seconds(1))) == .line(suppressed: 7))
+    #expect(limiter.admit(at: start.advanced(by: .seconds(1))) == .line(suppressed: 0))
+  }
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import Testing
+import ZSSP
+import ZSSPSwiftCrypto
+import ZSSPTesting
+
+@testable import ZSSPNIO
+
+/// Sessions that are opened again.
+@Suite(.timeLimit(.minutes(5)))
+struct ReconnectTests {
+  /// Settings with which a peer that is gone is noticed within a minute.
+  private static var settings: Settings {
+    var settings = Settings()
+    settings.rekeyAfter = .seconds(30)
+    settings.rekeyJitter = .zero
+    settings.rekeyTimeout = .seconds(5)
+    return settings
+  }
+
+  /// A server whose handshakes are accepted, and whose messages are sent back with a byte in front.
+  private func serve(_ server: UDPEndpoint, _ tag: UInt8) -> Task<Void, Never> {
+    Task {
+      await withDiscardingTaskGroup { group in
+        for await handshake in server.incoming {
+          group.addTask {
+            guard let session = try? await handshake.accept() else { return }
+            for await message in session.messages { try? await session.send([tag] + message) }
+          }
+        }
+        group.cancelAll()
+      }
+    }
+  }
+
+  /// Waits until the state is as it should be, while time passes.
+  private func wait(
+    _ network: TestNetwork, _ session: ReconnectingSession, _ condition: (ReconnectingSession.State) -> Bool
+  ) async throws {
+    try #require(await network.advance { condition(session.state) }, "\(session.state)")
+  }
+
+  /// The server restarts with its key and its store; the client goes on with the ratchet, in persistent mode.
+  @Test func aServerThatRestarts() async throws {
+    let network = TestNetwork()
+    let (key, clientKey) = (StaticKey(), StaticKey())
+    let (store, clientStore) = (VolatileRatchetStore(), VolatileRatchetStore())
+    let password = OneTimePassword.generate()
+    _ = try await store.enrol(clientKey.publicKey, with: password)
+    _ = try await clientStore.enrol(key.publicKey, with: password)
+    func bind() async throws -> UDPEndpoint {
+      try await makeEndpoint(
+        on: network, at: "10.0.0.2:4500", settings: Self.settings, flags: .persistent, key: key, store: store)
+    }
+    let first = try await bind()
+    let serving = serve(first, 1)
+    let client = try await makeEndpoint(
+      on: network, at: "10.0.0.1:1000", settings: Self.settings, flags: .persistent, key: clientKey,
+      store: clientStore)
+    try network.setAddresses(["10.0.0.2:0"], of: "gw")
+    let session = try client.reconnectingSession(to: "gw:4500", key: key.publicKey)
+    var messages = session.messages.makeAsyncIterator()
+    try await session.send([1])
+    #expect(await messages.next() == [1, 1])
+    #expect(session.session?.establishment.chainLength == 2)
+
+    await first.close()
+    await serving.value
+    try await wait(network, session) { if case .waiting(_, after: .sessionEnded) = $0 { true } else { false } }
+    let second = try await bind()
+    let servingAgain = serve(second, 2)
+    try await wait(network, session) { if case .connected = $0 { true } else { false } }
+    try await session.send([5])
+    // One queue of messages for all sessions, and one chain of ratchets.
+    #expect(await messages.next() == [2, 5])
+    #expect((session.session?.establishment.chainLength ?? 0) > 2)
+    #expect(session.session?.establishment.downgradedFrom == nil)
+    await session.close()
+    #expect(session.state == .ended(.closed))
+    #expect(await messages.next() == nil)
+    await second.close()
+    await servingAgain.value
+    await client.close()
+  }
+
+  /// The name stands for another address after the server has moved.
+  @Test func namesAreResolvedAgain() async throws {
+    let network = TestNetwork()
+    let key = StaticKey()
+    let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
+    var options = ReconnectOptions()
+    options.attemptTimeout = .seconds(12)
+    let session = try client.reconnectingSession(to: "gw:4500", key: key.publicKey, options: options)
+    // Not known at all.
+    try await wait(network, session) { if case .waiting(_, after: .invalidAddress) = $0 { true } else { false } }
+    // Nobody there.
+    try network.setAddresses(["10.0.0.3:0"], of: "gw")
+    try await wait(network, session) { if case .waiting(_, after: .timeout) = $0 { true } else { false } }
+    let server = try await makeEndpoint(on: network, at: "10.0.0.2:4500", key: key)
+    let serving = serve(server, 1)
+    try network.setAddresses(["10.0.0.2:0"], of: "gw")
+    try await wait(network, session) { if case .connected = $0 { true } else { false } }
+    await session.close()
+    await server.close()
+    await serving.value
+    await client.close()
+  }
+
+  @Test func statesInOrder() async throws {
+    let network = TestNetwork()
+    let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
+    let peer = try await ScriptedPeer(on: network, at: "10.0.0.2:4500", configuration: testConfiguration())
+    let script = Task { try await peer.run([.reject, .accept]) }
+    let session = try client.reconnectingSession(to: "10.0.0.2:4500", key: peer.publicKey)
+    var states = session.states.makeAsyncIterator()
+    #expect(await states.next() == .connecting(attempt: 1))
+    guard case .waiting(let pause, after: .rejected)? = await states.next() else { return unexpected("no pause") }
+    #expect(pause >= .milliseconds(250) && pause <= .milliseconds(500))
+    await network.advance(by: .seconds(1))
+    #expect(await states.next() == .connecting(attempt: 2))
+    #expect(await states.next() == .connected(to: peer.address))
+    try await script.value
+    await session.close()
+    #expect(await states.next() == .ended(.closed))
+    #expect(await states.next() == nil)
+    // Whoever comes later learns the end, and nothing else.
+    var late = session.states.makeAsyncIterator()
+    #expect(await late.next() == .ended(.closed))
+    #expect(await late.next() == nil)
+    await peer.close()
+    await client.close()
+  }
+
+  @Test func whatSendingDoesWithoutASession() async throws {
+    let network = TestNetwork()
+    let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
+    let key = StaticKey()
+    let session = try client.reconnectingSession(to: "10.0.0.2:4500", key: key.publicKey)
+    await #expect(throws: UDPError.disconnected) { try await session.send([1], whenDisconnected: .fail) }
+    #expect(try await session.send([1], whenDisconnected: .drop) == false)
+    let tooLong = [UInt8](repeating: 0, count: client.largestMessage + 1)
+    await #expect(throws: UDPError.messageTooLarge(size: tooLong.count, limit: client.largestMessage)) {
+      try await session.send(tooLong, whenDisconnected: .drop)
+    }
+    let cancelled = Task { try await session.send([2]) }
+    cancelled.cancel()
+    await #expect(throws: UDPError.cancelled) { try await cancelled.value }
+    // Who waits gets the session that comes.
+    let waiting = Task { try await session.send([3]) }
+    let server = try await makeEndpoint(on: network, at: "10.0.0.2:4500", key: key)
+    let accepting = Task { try await acceptFirst(server) }
+    try await wait(network, session) { if case .connected = $0 { true } else { false } }
+    #expect(try await waiting.value)
+    let other = try await accepting.value
+    #expect(await other.messages.first { _ in true } == [3])
+    await session.close()
+    await #expect(throws: UDPError.closed) { try await session.send([4]) }
+    await server.close()
+    await client.close()
+  }
+
+  /// Closing the session itself is the user's own end, and so is closing the endpoint.
+  @Test(arguments: [false, true]) func theUsersOwnEnds(wholeEndpoint: Bool) async throws {
+    let network = TestNetwork()
+    let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
+    let server = try await makeEndpoint(on: network, at: "10.0.0.2:4500")
+    let serving = serve(server, 1)
+    let session = try client.reconnectingSession(to: "10.0.0.2:4500", key: server.publicKey)
+    try await wait(network, session) { if case .connected = $0 { true } else { false } }
+    if wholeEndpoint { await client.close() } else { await session.session?.close() }
+    for await _ in session.messages {}
+    guard case .ended = session.state else { return unexpected(session.state) }
+    await server.close()
+    await serving.value
+    await client.close()
+  }
+
+  /// A reference that is gone ends the attempts.
+  @Test func releasing() async throws {
+    let network = TestNetwork()
+    let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
+    let reconnector: Reconnector
+    do {
+      let session = try client.reconnectingSession(to: "10.0.0.2:4500", key: StaticKey().publicKey)
+      reconnector = session.reconnector
+    }
+    let reader = reconnector.makeReader()
+    while let state = await reader.mailbox.next() {
+      if case .ended = state { break }
+    }
+    #expect(reconnector.state == .ended(.closed))
+    await client.close()
+  }
+
+  /// Whoever asks for states again and again leaves nothing behind.
+  @Test func readersOfStatesAreForgotten() async throws {
+    let network = TestNetwork()
+    let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
+    let session = try client.reconnectingSession(to: "10.0.0.2:4500", key: StaticKey().publicKey)
+    for _ in 0..<10 { #expect(await session.states.first { _ in true } == .connecting(attempt: 1)) }
+    #expect(session.reconnector.readerCount == 0)
+    let states = session.states
+    #expect(session.reconnector.readerCount == 1)
+    withExtendedLifetime(states) {}
+    await session.close()
+    await client.close()
+  }
+
+  @Test func mistakesThatStay() async throws {
+    let network = TestNetwork()
+    let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
+    #expect(throws: UDPError.self) { try client.reconnectingSession(to: "gw", key: client.publicKey) }
+    // x = 2^384 − 1 is not below the field's prime.
+    let noPoint = try #require(PublicKey([2] + [UInt8](repeating: 0xFF, count: 48)))
+    let session = try client.reconnectingSession(to: "10.0.0.2:4500", key: noPoint)
+    for await _ in session.messages {}
+    #expect(session.state == .ended(.open(.invalidPeerKey)))
+    await client.close()
+  }
+
+  @Test func pausesDoubleWithJitter() {
+    var options = ReconnectOptions()
+    options.longestPause = .seconds(5)
+    var generator = SeededGenerator(seed: 9)
+    var backoff = Backoff(options)
+    for bound in [500, 1000, 2000, 4000, 5000, 5000] {
+      let pause = backoff.next(using: &generator)
+      #expect(pause >= .milliseconds(bound) / 2 && pause <= .milliseconds(bound))
+    }
+    for _ in 0..<100 { #expect(backoff.next(using: &generator) <= .seconds(5)) }
+    backoff.reset()
+    #expect(backoff.next(using: &generator) <= .milliseconds(500))
+    options.shortestPause = .seconds(60)
+    backoff = Backoff(options)
+    #expect(backoff.next(using: &generator) <= .seconds(5))
+    var pauses: Set<Duration> = []
+    for _ in 0..<20 { pauses.insert(backoff.next(using: &generator)) }
+    #expect(pauses.count > 10)
+  }
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#if SQLite
+  import GRDB
+  import Testing
+  import ZSSP
+
+  @testable import ZSSPSQLite
+
+  @Suite("What becomes of keys that were replaced", .timeLimit(.minutes(20)))
+  struct ErasureTests {
+    private struct Refused: Error {}
+
+    private func isDue(_ store: SQLiteRatchetStore) -> Bool { store.core.state.withLock { $0.isErasureDue } }
+
+    /// Another connection, which reads until its transaction ends.
+    private func beginReading(_ database: Database) throws -> DatabaseQueue {
+      var configuration = Configuration()
+      configuration.allowsUnsafeTransactions = true
+      let reader = try DatabaseQueue(path: database.path, configuration: configuration)
+      try reader.inDatabase { database in
+        try database.beginTransaction(.deferred)
+        #expect(try Int.fetchOne(database, sql: "SELECT count(*) FROM peers") == 1)
+      }
+      return reader
+    }
+
+    private func endReading(_ reader: DatabaseQueue) throws {
+      try reader.inDatabase { database in try database.commit() }
+      try reader.close()
+    }
+
+    /// A reader keeps the pages that it reads in the log. What cannot be erased now is not said to be erased.
+    @Test func erasureThatAReaderHoldsUpIsAnError() async throws {
+      let (database, peer) = (try Database(), try Sample.peer(1))
+      let (first, second) = (RatchetPair(Sample.state(1)), RatchetPair(Sample.state(2)))
+      let store = try database.open { $0.eraseAfter = .seconds(1000) }
+      #expect(await store.swap(peer, .empty, first).isSwapped)
+      let reader = try beginReading(database)
+      #expect(await store.swap(peer, first, second).isSwapped)
+      await #expect(throws: SQLiteStoreError.self) { try await store.erase() }
+      try endReading(reader)
+      try await store.erase()
+      #expect(try !database.bytes().contains(Sample.state(1).keyBytes))
+      try await store.close()
+    }
+
+    /// What could not be erased when its time had come is erased later, and swaps after that have a time of their own.
+    @Test func erasureThatFailedIsDueAgain() async throws {
+      let (database, peer) = (try Database(), try Sample.peer(1))
+      let (first, second) = (RatchetPair(Sample.state(1)), RatchetPair(Sample.state(2)))
+      let store = try database.open { $0.eraseAfter = .seconds(1000) }
+      let core = store.core
+      #expect(await store.swap(peer, .empty, first).isSwapped)
+      let reader = try beginReading(database)
+      #expect(await store.swap(peer, first, second).isSwapped)
+      core.queue.sync { core.eraseIfDue() }
+      #expect(isDue(store))
+      try endReading(reader)
+      core.queue.sync { core.eraseIfDue() }
+      #expect(!isDue(store))
+      #expect(try !database.bytes().contains(Sample.state(1).keyBytes))
+      #expect(await store.swap(peer, second, first).isSwapped)
+      #expect(isDue(store))
+      try await store.close()
+    }
+
+    /// A commit that failed may have left in the log what it was to replace.
+    @Test func erasureIsDueAfterACommitThatFailed() async throws {
+      let (database, peer, isBroken) = (try Database(), try Sample.peer(1), Shared(false))
+      let held = RatchetPair(Sample.state(1))
+      let store = try database.open { options in
+        options.eraseAfter = .seconds(1000)
+        options.willCommit = { _ in if isBroken.value { throw Refused() } }
+      }
+      let core = store.core
+      #expect(await store.swap(peer, .empty, held).isSwapped)
+      core.queue.sync { core.eraseIfDue() }
+      #expect(!isDue(store))
+      isBroken.change { $0 = true }
+      #expect(await store.swap(peer, held, RatchetPair(Sample.state(2))).isFailed)
+      #expect(isDue(store))
+      core.queue.sync { core.eraseIfDue() }
+      #expect(!isDue(store))
+      isBroken.change { $0 = false }
+      try await store.close()
+    }
+
+    /// What is forgotten leaves neither keys nor whose they were.
+    @Test func aSwapToNothingLeavesNothingOfThePeer() async throws {
+      let (database, peer) = (try Database(), try Sample.peer(0x77))
+      let held = RatchetPair(Sample.state(1))
+      let store = try database.open { $0.eraseAfter = .seconds(1000) }
+      #expect(await store.swap(peer, .empty, held).isSwapped)
+      #expect(try database.bytes().contains(peer.array))
+      #expect(await store.swap(peer, held, .empty).isSwapped)
+      #expect(try await store.rows().isEmpty)
+      try await store.erase()
+      #expect(try !database.bytes().contains(peer.array))
+      try await store.close()
+    }
+
+    /// An import replaces keys as swaps do.
+    @Test func erasureIsDueAfterSwapsAndAfterImports() async throws {
+      let (database, peer) = (try Database(), try Sample.peer(1))
+      for isImport in [false, true] {
+        let store = try database.open { $0.eraseAfter = .seconds(1000) }
+        #expect(!isDue(store))
+        let new = RatchetPair(Sample.state(isImport ? 2 : 1))
+        if isImport {
+          try await store.store([peer: RatchetRow(new)], replaces: true)
+        } else {
+          #expect(await store.swap(peer, .empty, new).isSwapped)
+        }
+        #expect(isDue(store))
+        try await store.close()
+      }
+      #expect(try !database.bytes().contains(Sample.state(1).keyBytes))
+    }
+  }
+#endif

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+
+@testable import ZSSP
+
+/// What is read at once, what is challenged, and what is paid for it.
+@Suite("The Hello budget")
+struct HelloBudgetTests {
+  private let alice = Address(ipv4: 0x0A00_0001, port: 1111)
+
+  /// Hosts in networks of their own.
+  private func stranger(_ number: Int) -> Address { Address(ipv4: 0x0B00_0000 + UInt32(number) << 8, port: 1) }
+
+  // [DEC-52] [DEC-54] [DEC-55]
+  @Test("of the default, 50 Hellos are read at once and 100 after a challenge, at the assumed time")
+  func defaults() {
+    let world = GateWorld()
+    let first = (0..<60).map { world.receive(from: stranger($0)) }
+    #expect(first == Array(repeating: .read(.unchallenged), count: 50) + Array(repeating: .challenge, count: 10))
+    for number in 0..<110 { world.receive(world.answer(from: stranger(number)), from: stranger(number)) }
+    #expect(world.read.count == 150 && world.gate.waiting == 10)
+    // What the budget brings in a moment: one of each kind every 20 and 10 ms.
+    world.run(for: .milliseconds(10) - .nanoseconds(1))
+    #expect(world.read.count == 150)
+    world.run(for: .nanoseconds(1))
+    #expect(world.read.count == 151 && world.receive(from: stranger(200)) == .challenge)
+    world.run(for: .milliseconds(10))
+    #expect(
+      world.receive(from: stranger(200)) == .read(.unchallenged) && world.receive(from: stranger(201)) == .challenge)
+  }
+
+  // [DEC-53]
+  @Test("one host has 25 Hellos a second read without a challenge, whatever its ports", arguments: [25, 4, 1, 0])
+  func perSource(_ limit: Int) {
+    var budget = HelloBudget()
+    budget.perSource = limit
+    let world = GateWorld(.automatic(budget))
+    let verdicts = (1...40).map { world.receive(from: Address(ipv4: 1, port: UInt16($0))) }
+    #expect(
+      verdicts == Array(repeating: .read(.unchallenged), count: limit)
+        + Array(repeating: .challenge, count: 40 - limit))
+    #expect(world.receive(from: alice) == (limit > 0 ? .read(.unchallenged) : .challenge))
+    // After a challenge there is no limit for a host but its turns.
+    for port in 1...60 as ClosedRange<UInt16> {
+      let source = Address(ipv4: 1, port: port)
+      world.receive(world.answer(from: source), from: source)
+    }
+    #expect(world.read.count == limit + (limit > 0 ? 1 : 0) + 60)
+  }
+
+  // [DEC-52] [DEC-54] [DEC-55]
+  /// The items that a second pays for, and those that the second before has left.
+  @Test(
+    "work is paid for with the time that it took",
+    arguments: [
+      (nil, 150), (.milliseconds(2), 150), (.microseconds(500), 600), (.milliseconds(20), 15), (.milliseconds(1), 300),
+    ] as [(Duration?, Int)])
+  func timeSpent(_ cost: Duration?, perSecond: Int) {
+    let world = GateWorld()
+    world.cost = cost
+    var number = 0
+    func flood(for ticks: Int) {
+      for _ in 0..<ticks {
+        world.run(for: .milliseconds(1))
+        number += 1
+        world.receive(from: stranger(number % 5_000))
+        world.receive(world.answer(from: stranger(number % 5_000)), from: stranger(number % 5_000))
+      }
+    }
+    flood(for: 2_000)
+    let before = world.read.count
+    flood(for: 2_000)
+    let rate = (world.read.count - before) / 2
+    #expect(abs(rate - perSecond) <= 2, "\(rate)")
+  }
+
+  @Test("work that took for ever closes the budget for two seconds and no longer")
+  func debt() {
+    let world = GateWorld(.challenge)
+    world.cost = .seconds(3_600)
+    world.receive(world.answer(from: alice), from: alice)
+    world.receive(world.answer(from: stranger(1)), from: stranger(1))
+    #expect(world.read == [alice])
+    // A second's worth, less one item of 10 ms, may be open.
+    world.run(for: .milliseconds(1_010) - .nanoseconds(1))
+    #expect(world.read == [alice])
+    world.run(for: .nanoseconds(1))
+    #expect(world.read == [alice, stranger(1)])
+  }
+
+  @Test("a budget below one item a second keeps to that", arguments: [1, 5, 100])
+  func smallShares(_ secondsEach: Int) {
+    var budget = HelloBudget()
+    (budget.unchallenged, budget.challenged) = (.zero, HelloBudget.assumedTime / secondsEach)
+    let world = GateWorld(.automatic(budget), patience: .seconds(1_000))
+    for number in 0..<5 { world.receive(world.answer(from: stranger(number)), from: stranger(number)) }
+    for count in 1...5 {
+      #expect(world.read.count == count)
+      world.run(for: .seconds(secondsEach) - .nanoseconds(1))
+      #expect(world.read.count == count)
+      world.run(for: .nanoseconds(1))
+    }
+  }
+
+  @Test("no more work is under way than the limit, whatever the budget", arguments: [1, 32])
+  func workLimit(_ limit: Int) {
+    var budget = HelloBudget()
+    (budget.unchallenged, budget.challenged) = (.seconds(1), .seconds(1))
+    let world = GateWorld(.automatic(budget), workLimit: limit)
+    world.worksAtOnce = false
+    for number in 0..<limit { #expect(world.receive(from: stranger(number)) == .read(.unchallenged)) }
+    #expect(world.receive(from: stranger(100)) == .challenge)
+    #expect(world.receive(world.answer(from: stranger(100)), from: stranger(100)) == .wait(evicting: false))
+    #expect(world.read.count == limit && world.gate.waiting == 1)
+    #expect(world.gate.nextDeadline == world.now.advanced(by: .seconds(5)), "only its end")
+    world.gate.workEnded()
+    #expect(world.gate.nextDeadline.map { $0 <= world.now } == true)
+    world.readWaiting()
+    #expect(world.read.last == stranger(100))
+  }
+
+  // MARK: At an endpoint
+
+  /// Bob has time for one Hello a second, and has spent it.
+  private func busyPair() throws -> Pair {
+    var budget = HelloBudget()
+    (budget.unchallenged, budget.challenged) = (.zero, HelloBudget.assumedTime)
+    let pair = try Pair(provider: EasyWork(seed: 1), helloPolicy: .automatic(budget))
+    let other = try TestPeer(pair.alice.configuration, at: Address(ipv4: 0x0A00_0009, port: 9))
+    _ = try other.open(to: pair.bob, at: pair.now)
+    for _ in 0..<2 {
+      other.advance(to: pair.now)
+      for datagram in other.pump(at: pair.now) { pair.bob.receive(datagram.bytes, from: datagram.from, at: pair.now) }
+      for datagram in pair.bob.pump(at: pair.now) { other.receive(datagram.bytes, from: datagram.from, at: pair.now) }
+      _ = other.pump(at: pair.now)
+      pair.skip(.seconds(1))
+    }
+    #expect(pair.bob.halfOpenCount == 1)
+    return pair
+  }
+
+  @Test("a Hello that waits is answered at the deadline that the endpoint names")
+  func exactDeadline() throws {
+    let pair = try busyPair()
+    // Spent again at this moment.
+    let session = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.settle()
+    #expect(pair.bob.statistics[.challenged] == 2)
+    pair.run(for: .milliseconds(999))
+    #expect(pair.alice.state(session) == "A1")
+    pair.run(for: .milliseconds(1))
+    #expect(pair.alice.state(session) == "S2")
+  }
+
+  /// Strangers, each in a network of its own, whose Hellos name a state that Bob does not know.
+  private func strangersWithAState(_ count: Int, to pair: Pair) throws -> [TestPeer] {
+    let password = [UInt8](repeating: 7, count: 32)
+    let state = RatchetState(oneTimePassword: password.rawBytes, provider: pair.alice.configuration.provider)
+    return try (0..<count).map { number in
+      let peer = try TestPeer(pair.alice.configuration, at: stranger(number))
+      peer.store = MemoryRatchetStore(pairs: [pair.bob.publicKey: RatchetPair(state)])
+      return peer
+    }
+  }
+
+  /// Hellos of strangers, each in a network of its own, that have answered a challenge of `bob`.
+  private func answeredHellos(_ count: Int, to pair: Pair, _ strangers: [TestPeer]? = nil) throws -> [[Datagram]] {
+    let strangers = try strangers ?? (0..<count).map { try TestPeer(pair.alice.configuration, at: stranger($0)) }
+    for peer in strangers {
+      _ = try peer.open(to: pair.bob, at: pair.now)
+      for datagram in peer.pump(at: pair.now) { pair.bob.receive(datagram.bytes, from: datagram.from, at: pair.now) }
+      for datagram in pair.bob.pump(at: pair.now) { peer.receive(datagram.bytes, from: datagram.from, at: pair.now) }
+      _ = peer.pump(at: pair.now)
+    }
+    pair.skip(.seconds(1))
+    return strangers.map { peer in
+      peer.advance(to: pair.now)
+      return peer.pump(at: pair.now)
+    }
+  }
+
+  // [DEC-55]
+  @Test(
+    "an endpoint charges what its driver tells, for X1 and X2 together, and sets aside as much as X1 took for X3",
+    arguments: [
+      (nil, 5), (.microseconds(500), 6), (.milliseconds(1), 3), (.milliseconds(2), 2), (.milliseconds(5), 1),
+    ] as [(Duration?, Int)])
+  func driverTells(_ cost: Duration?, read: Int) throws {
+    var budget = HelloBudget()
+    // Five of the assumed cost at once.
+    (budget.unchallenged, budget.challenged) = (.zero, HelloBudget.assumedTime * 5)
+    let pair = try Pair(provider: EasyWork(seed: 1), helloPolicy: .automatic(budget))
+    let hellos = try answeredHellos(8, to: pair)
+    pair.bob.timeOfWork = { $0.isCausedByStrangers ? cost : nil }
+    for datagram in hellos.joined() {
+      pair.bob.receive(datagram.bytes, from: datagram.from, at: pair.now)
+      _ = pair.bob.pump(at: pair.now)
+    }
+    #expect(pair.bob.halfOpenCount == read && pair.bob.diagnostics.waitingHellos == 8 - read)
+  }
+
+  @Test("work that is refused or forgotten makes room for the next", arguments: [true, false])
+  func endedWork(isRefused: Bool) throws {
+    var settings = Settings()
+    settings.helloWorkLimit = 1
+    let pair = try Pair(provider: EasyWork(seed: 1), helloPolicy: .challenge, settings: settings)
+    let hellos = try answeredHellos(2, to: pair)
+    pair.bob.isTooBusy = { _ in isRefused }
+    pair.bob.losesWork = !isRefused
+    for datagram in hellos.joined() { pair.bob.receive(datagram.bytes, from: datagram.from, at: pair.now) }
+    #expect(pair.bob.diagnostics.waitingHellos == 1)
+    _ = pair.bob.pump(at: pair.now)
+    pair.bob.losesWork = false
+    pair.bob.isTooBusy = { _ in false }
+    if !isRefused { #expect(pair.bob.nextDeadline == pair.now.advanced(by: .seconds(5)), "the end of its wait") }
+    pair.run(for: isRefused ? .zero : .seconds(10))
+    #expect(pair.bob.diagnostics.waitingHellos == 0)
+    #expect(pair.bob.statistics[.queueTimeout] == (isRefused ? 0 : 1) && pair.bob.halfOpenCount == (isRefused ? 1 : 0))
+    // None is under way any more.
+    for datagram in try answeredHellos(1, to: pair).joined() {
+      pair.bob.receive(datagram.bytes, from: datagram.from, at: pair.now)
+    }
+    #expect(pair.bob.diagnostics.waitingHellos == 0)
+  }
+
+  // [DEC-80]
+  @Test("a Hello whose answer was redeemed waits until there is room for its handshake")
+  func noRoom() throws {
+    var settings = Settings()
+    (settings.helloWorkLimit, settings.halfOpenLimit) = (1, 2)
+    let pair = try Pair(provider: EasyWork(seed: 1), helloPolicy: .challenge, settings: settings)
+    let hellos = try answeredHellos(3, to: pair, strangersWithAState(3, to: pair))
+    pair.bob.answerStore = { _ in nil }
+    for datagram in hellos.joined() { pair.bob.receive(datagram.bytes, from: datagram.from, at: pair.now) }
+    #expect(pair.bob.diagnostics.waitingHellos == 2)
+    _ = pair.bob.pump(at: pair.now)
+    // Two wait for the store, and make no room.
+    #expect(pair.bob.diagnostics.waitingHellos == 1 && pair.bob.halfOpenCount == 2)
+    #expect(pair.bob.statistics[.busy] == 0 && pair.bob.nextDeadline == pair.now.advanced(by: .seconds(5)))
+    pair.bob.answer(try #require(pair.bob.unanswered.first?.id), .unknown, at: pair.now)
+    _ = pair.bob.pump(at: pair.now)
+    #expect(pair.bob.diagnostics.waitingHellos == 0 && pair.bob.halfOpenCount == 2)
+    #expect(pair.bob.statistics[.evicted] == 1 && pair.bob.statistics[.busy] == 0)
+  }
+
+  /// Sends Bob Hellos of strangers that name a state each. His store does not answer.
+  private func askTheStore(_ count: Int, _ pair: Pair) throws {
+    pair.bob.answerStore = { _ in nil }
+    for peer in try strangersWithAState(count, to: pair) {
+      _ = try peer.open(to: pair.bob, at: pair.now)
+      for datagram in peer.pump(at: pair.now) { pair.bob.receive(datagram.bytes, from: datagram.from, at: pair.now) }
+      _ = pair.bob.pump(at: pair.now)
+    }
+  }
+
+  // [DEC-81]
+  /// The store is slow, and answers many look-ups at once.
+  @Test("X2 are written within the limit on work under way, in turn", arguments: [true, false])
+  func responsesUnderWay(isLimited: Bool) throws {
+    var settings = Settings()
+    settings.helloWorkLimit = 2
+    let pair = try Pair(provider: EasyWork(seed: 1), helloPolicy: isLimited ? .automatic() : .allow, settings: settings)
+    try askTheStore(6, pair)
+    let work = pair.bob.statistics.publicKeyWork
+    #expect(pair.bob.unanswered.count == 6 && work == 6)
+    for (id, _) in pair.bob.unanswered { pair.bob.answer(id, .unknown, at: pair.now) }
+    #expect(pair.bob.statistics.publicKeyWork - work == (isLimited ? 2 : 6))
+    let sent = pair.bob.pump(at: pair.now)
+    #expect(pair.bob.statistics.publicKeyWork - work == 6)
+    #expect(Set(sent.map(\.to)) == Set((0..<6).map(stranger)), "each gets its X2")
+  }
+
+  @Test("an X2 that waits to be written and is forgotten is not written, and makes room")
+  func forgottenResponse() throws {
+    var settings = Settings()
+    settings.helloWorkLimit = 1
+    let pair = try Pair(provider: EasyWork(seed: 1), helloPolicy: .automatic(), settings: settings)
+    try askTheStore(3, pair)
+    let work = pair.bob.statistics.publicKeyWork
+    for (id, _) in pair.bob.unanswered { pair.bob.answer(id, .unknown, at: pair.now) }
+    pair.bob.losesWork = true
+    _ = pair.bob.pump(at: pair.now)
+    pair.run(for: .seconds(10))
+    #expect(pair.bob.halfOpenCount == 0 && pair.bob.diagnostics.timers == 0 && pair.bob.diagnostics.requests == 0)
+    #expect(pair.bob.statistics.publicKeyWork - work == 1)
+    pair.bob.losesWork = false
+    let session = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.bob.answerStore = nil
+    pair.run(for: .seconds(2))
+    #expect(pair.alice.state(session) == "S2")
+  }
+
+  @Test("counts of sources that are kept up to date are those of a census")
+  func tally() {
+    var random = SplitMix64(seed: 6)
+    var (tally, census) = (SourceTally(), SourceCensus())
+    var held: [(source: HelloSource, share: SourceTally.Share)] = []
+    for _ in 0..<2_000 {
+      if held.isEmpty || random.next() % 5 < 3 {
+        let source = HelloSource(Address(ipv4: UInt32(random.next() % 3) << 8 + UInt32(random.next() % 4), port: 1))
+        held.append((source, tally.add(source)))
+        census.add(1, to: source)
+      } else {
+        let source = held.remove(at: Int(random.next() % UInt64(held.count))).source
+        tally.remove(source)
+        census.add(-1, to: source)
+      }
+      for (source, share) in held { #expect(share.weight == census.weight(source)) }
+    }
+    for (source, _) in held { tally.remove(source) }
+    #expect(tally.prefixCount == 0)
+  }
+
+  // [DEC-26]
+  @Test("a source with many half-open handshakes pushes out its own")
+  func halfOpenHandshakes() throws {
+    var settings = Settings()
+    settings.halfOpenLimit = 8
+    let pair = try Pair(provider: FastCrypto(seed: 4), settings: settings)
+    let session = try pair.alice.open(to: pair.bob, at: pair.now)
+    let hello = pair.intercept()
+    for datagram in hello { pair.bob.receive(datagram.bytes, from: datagram.from, at: pair.now) }
+    let response = pair.bob.pump(at: pair.now)
+    for number in 0..<20 {
+      let other = try TestPeer(pair.alice.configuration, at: Address(ipv4: 0x0B00_0000 + UInt32(number), port: 1))
+      _ = try other.open(to: pair.bob, at: pair.now)
+      for datagram in other.pump(at: pair.now) { pair.bob.receive(datagram.bytes, from: datagram.from, at: pair.now) }
+      _ = pair.bob.pump(at: pair.now)
+    }
+    #expect(pair.bob.halfOpenCount == 8 && pair.bob.statistics[.evicted] == 13)
+    for datagram in response { pair.deliver(datagram) }
+    pair.settle()
+    #expect(pair.alice.state(session) == "S2")
+  }
+
+  // [DEC-27]
+  @Test("while every half-open handshake is being worked on, a new Hello is dropped and not challenged")
+  func halfOpenHandshakesThatAreWorkedOn() throws {
+    var settings = Settings()
+    settings.halfOpenLimit = 1
+    let pair = try Pair(provider: FastCrypto(seed: 4), settings: settings)
+    pair.bob.losesWork = true
+    for policy in [HelloPolicy.allow, .challenge] {
+      pair.bob.helloPolicy = policy
+      _ = try pair.alice.open(to: pair.bob, at: pair.now)
+      for datagram in pair.intercept() { pair.deliver(datagram) }
+      #expect(pair.bob.halfOpenCount == 1 && pair.bob.statistics[.evicted] == 0)
+    }
+    #expect(pair.bob.statistics[.busy] == 1 && pair.bob.statistics[.challenged] == 0)
+  }
+
+  @Test("a share of less than a nanosecond a second is none")
+  func shareOfLessThanANanosecond() {
+    var budget = TimeBudget()
+    let share = Duration(secondsComponent: 0, attosecondsComponent: 1)
+    budget.charge(.milliseconds(1), share, at: .milliseconds(1))
+    #expect(!budget.admits(share, at: .milliseconds(1)) && budget.admission(share) == nil)
+  }
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+import Crypto
+import ZSSP
+
+/// ML-KEM-1024 (FIPS 203) and Kyber1024 of the third round, plainly: to take what no provider does, an expanded private
+/// key and given randomness. It follows the algorithms of FIPS 203 by their numbers, without a thought for time or
+/// for secrets, and is itself held against the known answers.
+struct PlainKEM {
+  let algorithm: ZSSP.KEM
+
+  private static let q = 3329
+  private static let k = 4
+
+  /// Algorithm 16: the encapsulation key and the expanded decapsulation key. Round 3 hashes `d` alone.
+  func keys(d: [UInt8], z: [UInt8]) -> (encapsulation: [UInt8], decapsulation: [UInt8]) {
+    let seed = Self.g(algorithm == .mlkem1024 ? d + [UInt8(Self.k)] : d)
+    let (rho, sigma) = ([UInt8](seed[..<32]), [UInt8](seed[32...]))
+    let s = (0..<Self.k).map { Self.ntt(Self.binomial(sigma, $0)) }
+    let e = (0..<Self.k).map { Self.ntt(Self.binomial(sigma, Self.k + $0)) }
+    let t = (0..<Self.k).map { i in
+      Self.add(Self.dot((0..<Self.k).map { Self.uniform(rho, $0, i) }, s), e[i])
+    }
+    let encapsulation = t.flatMap { Self.encode($0, 12) } + rho
+    return (encapsulation, s.flatMap { Self.encode($0, 12) } + encapsulation + Self.h(encapsulation) + z)
+  }
+
+  /// Algorithm 17 with the randomness `m`. Round 3 hashes it first.
+  func encapsulate(to key: [UInt8], m: [UInt8]) -> (ciphertext: [UInt8], secret: [UInt8]) {
+    let message = algorithm == .mlkem1024 ? m : Self.h(m)
+    let derived = Self.g(message + Self.h(key))
+    let ciphertext = Self.encrypt(key, message, [UInt8](derived[32...]))
+    return (ciphertext, secret(of: [UInt8](derived[..<32]), ciphertext))
+  }
+
+  /// Algorithm 18, under an expanded key of 3168 bytes.
+  func decapsulate(_ ciphertext: [UInt8], with key: [UInt8]) -> [UInt8] {
+    let (s, encapsulation) = ([UInt8](key[..<1536]), [UInt8](key[1536..<3104]))
+    let (hash, z) = ([UInt8](key[3104..<3136]), [UInt8](key[3136...]))
+    let message = Self.decrypt(s, ciphertext)
+    let derived = Self.g(message + hash)
+    let accepted = Self.encrypt(encapsulation, message, [UInt8](derived[32...])) == ciphertext
+    if accepted { return secret(of: [UInt8](derived[..<32]), ciphertext) }
+    return algorithm == .mlkem1024 ? Self.shake(z, ciphertext, 32) : secret(of: z, ciphertext)
+  }
+
+  /// Round 3 hashes the secret with the ciphertext.
+  private func secret(of key: [UInt8], _ ciphertext: [UInt8]) -> [UInt8] {
+    algorithm == .mlkem1024 ? key : Self.shake(key, Self.h(ciphertext), 32)
+  }
+
+  // MARK: K-PKE
+
+  private static func encrypt(_ key: [UInt8], _ message: [UInt8], _ randomness: [UInt8]) -> [UInt8] {
+    let rho = [UInt8](key[1536...])
+    let t = (0..<k).map { decode([UInt8](key[384 * $0..<384 * $0 + 384]), 12) }
+    let y = (0..<k).map { ntt(binomial(randomness, $0)) }
+    let u = (0..<k).map { i in
+      add(inverse(dot((0..<k).map { uniform(rho, i, $0) }, y)), binomial(randomness, k + i))
+    }
+    let point = decode(message, 1).map { $0 * ((q + 1) / 2) }
+    let v = add(add(inverse(dot(t, y)), binomial(randomness, 2 * k)), point)
+    return u.flatMap { encode(compress($0, 11), 11) } + encode(compress(v, 5), 5)
+  }
+
+  private static func decrypt(_ key: [UInt8], _ ciphertext: [UInt8]) -> [UInt8] {
+    let s = (0..<k).map { decode([UInt8](key[384 * $0..<384 * $0 + 384]), 12) }
+    let u = (0..<k).map { ntt(expand(decode([UInt8](ciphertext[352 * $0..<352 * $0 + 352]), 11), 11)) }
+    let v = expand(decode([UInt8](ciphertext[1408...]), 5), 5)
+    let w = zip(v, inverse(dot(s, u))).map { ($0 - $1 + q) % q }
+    return encode(compress(w, 1), 1)
+  }
+
+  // MARK: Polynomials
+
+  private static func power(_ exponent: Int) -> Int { (0..<exponent).reduce(1) { value, _ in value * 17 % q } }
+  private static func reversed(_ index: Int) -> Int { (0..<7).reduce(0) { $0 << 1 | index >> $1 & 1 } }
+  private static let zeta = (0..<128).map { power(reversed($0)) }
+  private static let gamma = (0..<128).map { power(2 * reversed($0) + 1) }
+
+  private static func ntt(_ input: [Int]) -> [Int] {
+    var (f, index, size) = (input, 1, 128)
+    while size >= 2 {
+      for start in stride(from: 0, to: 256, by: 2 * size) {
+        for j in start..<start + size {
+          let t = zeta[index] * f[j + size] % q
+          f[j + size] = (f[j] - t + q) % q
+          f[j] = (f[j] + t) % q
+        }
+        index += 1
+      }
+      size /= 2
+    }
+    return f
+  }
+
+  private static func inverse(_ input: [Int]) -> [Int] {
+    var (f, index, size) = (input, 127, 2)
+    while size <= 128 {
+      for start in stride(from: 0, to: 256, by: 2 * size) {
+        for j in start..<start + size {
+          let t = f[j]
+          f[j] = (t + f[j + size]) % q
+          f[j + size] = zeta[index] * (f[j + size] - t + q) % q
+        }
+        index -= 1
+      }
+      size *= 2
+    }
+    return f.map { $0 * 3303 % q }
+  }
+
+  private static func dot(_ a: [[Int]], _ b: [[Int]]) -> [Int] {
+    zip(a, b).reduce([Int](repeating: 0, count: 256)) { add($0, multiply($1.0, $1.1)) }
+  }
+
+  private static func multiply(_ a: [Int], _ b: [Int]) -> [Int] {
+    (0..<128).flatMap { i in
+      let (a0, a1, b0, b1) = (a[2 * i], a[2 * i + 1], b[2 * i], b[2 * i + 1])
+      return [(a0 * b0 + a1 * b1 % q * gamma[i]) % q, (a0 * b1 + a1 * b0) % q]
+    }
+  }
+
+  private static func add(_ a: [Int], _ b: [Int]) -> [Int] { zip(a, b).map { ($0 + $1) % q } }
+
+  private static func encode(_ f: [Int], _ width: Int) -> [UInt8] {
+    var output = [UInt8](repeating: 0, count: 32 * width)
+    for (index, value) in f.enumerated() {
+      for bit in 0..<width where value >> bit & 1 == 1 {
+        output[(index * width + bit) / 8] |= 1 << UInt8((index * width + bit) % 8)
+      }
+    }
+    return output
+  }
+
+  private static func decode(_ bytes: [UInt8], _ width: Int) -> [Int] {
+    (0..<256).map { index in
+      (0..<width).reduce(0) { value, bit in
+        let position = index * width + bit
+        return value | Int(bytes[position / 8] >> UInt8(position % 8) & 1) << bit
+      }
+    }
+  }
+
+  private static func compress(_ f: [Int], _ width: Int) -> [Int] {
+    f.map { (($0 << width) + q / 2) / q & (1 << width - 1) }
+  }
+
+  private static func expand(_ f: [Int], _ width: Int) -> [Int] { f.map { ($0 * q + 1 << (width - 1)) >> width } }
+
+  // MARK: Sampling and hashing
+
+  private static func uniform(_ rho: [UInt8], _ j: Int, _ i: Int) -> [Int] {
+    let stream = PlainKeccak.shake128(rho + [UInt8(j), UInt8(i)], 168 * 6)
+    var found: [Int] = []
+    for at in stride(from: 0, to: stream.count, by: 3) {
+      let (b0, b1, b2) = (Int(stream[at]), Int(stream[at + 1]), Int(stream[at + 2]))
+      found += [b0 | (b1 & 15) << 8, b1 >> 4 | b2 << 4].filter { $0 < q }
+    }
+    precondition(found.count >= 256, "1008 bytes give 256 coefficients, but for one seed in a great many")
+    return [Int](found[..<256])
+  }
+
+  private static func binomial(_ key: [UInt8], _ nonce: Int) -> [Int] {
+    let bytes = shake(key, [UInt8(nonce)], 128)
+    return (0..<256).map { index in
+      let nibble = Int(bytes[index / 2] >> UInt8(4 * (index % 2)))
+      return ((nibble & 1) + (nibble >> 1 & 1) - (nibble >> 2 & 1) - (nibble >> 3 & 1) + q) % q
+    }
+  }
+
+  static func h(_ bytes: [UInt8]) -> [UInt8] { [UInt8](SHA3_256.hash(data: bytes)) }
+  private static func g(_ bytes: [UInt8]) -> [UInt8] { [UInt8](SHA3_512.hash(data: bytes)) }
+  private static func shake(_ first: [UInt8], _ second: [UInt8], _ count: Int) -> [UInt8] {
+    PlainKeccak.shake256(first + second, count)
+  }
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOConcurrencyHelpers
+import Testing
+import ZSSP
+import ZSSPSwiftCrypto
+
+@testable import ZSSPTunnel
+
+/// The numbers of peers, by which packets and sessions find them, and who is told of changes.
+struct PeerRegistryTests {
+  private let keys = (0..<5).map { _ in StaticKey().publicKey }
+
+  private func table(_ count: Int) -> PeerTable {
+    PeerTable(keys[..<count].map { PeerConfiguration(publicKey: $0) })
+  }
+
+  /// What is under way for a peer that was removed must not come to another.
+  @Test func aNumberIsNeverUsedAgain() {
+    var table = table(2)
+    let removals = (table.remove(keys[0]), table.remove(keys[0]))
+    #expect(removals == (true, false))
+    var ids = [0, 1]
+    for key in keys[2...] {
+      table.set(PeerConfiguration(publicKey: key))
+      if let id = table.id(of: key) { ids.append(id) }
+      if key != keys[4] { _ = table.remove(key) }
+    }
+    #expect(ids == [0, 1, 2, 3, 4])
+    #expect(table.configurations.keys.sorted() == [1, 4])
+    #expect(table.label(2) == "a former peer")
+  }
+
+  @Test func numbersOfSeveralNewPeersDiffer() {
+    var table = table(2)
+    _ = table.remove(keys[0])
+    for key in keys[2...] { table.set(PeerConfiguration(publicKey: key)) }
+    #expect(Set(keys[1...].compactMap { table.id(of: $0) }).count == 4)
+    for key in keys[1...] { #expect(table.peer(key)?.publicKey == key) }
+  }
+
+  @Test func aChangedPeerKeepsItsNumber() {
+    var table = table(2)
+    var changed = PeerConfiguration(publicKey: keys[1])
+    changed.name = "b"
+    table.set(changed)
+    #expect(table.id(of: keys[1]) == 1 && table.label(1) == "b" && table.configurations.count == 2)
+  }
+
+  /// Of all peers at once: those that stay keep their numbers, and new ones get numbers of their own.
+  @Test func replacingAllKeepsNumbers() {
+    var table = table(3)
+    table.replace([keys[2], keys[3]].map { PeerConfiguration(publicKey: $0) })
+    #expect(table.id(of: keys[2]) == 2 && table.id(of: keys[3]) == 3)
+    #expect(table.id(of: keys[0]) == nil && table.configurations.count == 2)
+  }
+
+  /// Addresses follow the peers, whatever changes.
+  @Test func addressesFollowThePeers() throws {
+    let prefix = try #require(IPPrefix("10.0.0.0/8"))
+    var table = table(1)
+    var peer = PeerConfiguration(publicKey: keys[0])
+    peer.allowedIPs = [prefix]
+    table.set(peer)
+    #expect(table.prefixes.value(for: prefix.address) == 0)
+    _ = table.remove(keys[0])
+    #expect(table.prefixes.value(for: prefix.address) == nil)
+  }
+
+  /// Every reader sees every change, in order, before the change returns.
+  @Test func readersSeeEveryChange() {
+    let registry = PeerRegistry(TunnelConfiguration())
+    let seen = NIOLockedValueBox<[[Int]]>([[], []])
+    for reader in 0..<2 {
+      registry.publish { table in seen.withLockedValue { $0[reader].append(table.configurations.count) } }
+    }
+    for key in keys[..<3] { registry.change { $0.set(PeerConfiguration(publicKey: key)) } }
+    let removed = registry.change { $0.remove(keys[0]) }
+    #expect(removed.result && removed.former.configurations.count == 3)
+    #expect(seen.withLockedValue { $0 } == [[0, 1, 2, 3, 2], [0, 1, 2, 3, 2]])
+  }
+}
