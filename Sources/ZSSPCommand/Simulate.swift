@@ -227,7 +227,7 @@ struct Simulate: AsyncParsableCommand {
     Terminal.output("  messages    \(report.messagesSent) sent, \(report.messagesReceived) received")
     Terminal.output(
       "  sessions    \(report.handshakes) established, \(report.rekeys) re-keys, \(report.restarts) restarted, "
-        + "\(report.downgrades) downgrades, \(report.moves) moves")
+        + "\(report.downgrades) downgrades, \(report.moves) moves, \(report.probesAnswered) probes answered")
     Terminal.output(
       "  faults      \(report.crashes) crashes, \(report.storesLost) stores lost, \(report.storeFailures) store "
         + "failures, \(report.partitions) partitions, \(report.rebindings) rebindings, \(report.clockLeaps) clock leaps"

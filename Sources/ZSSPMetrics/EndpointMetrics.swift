@@ -33,10 +33,11 @@ public import ZSSPNIO
 /// | counter | `zssp_reads`, `zssp_writes`, `zssp_send_errors`, `zssp_unsent_datagrams`, `zssp_unread_datagrams`, `zssp_unread_hellos`, `zssp_unusable_sources`, `zssp_sockets_replaced`, `zssp_handed_over`, `zssp_hand_overs_dropped` | the socket; see `TransportStatistics` |
 /// | gauge | `zssp_sessions`, `zssp_half_open_handshakes` | how many there are now |
 /// | timer | `zssp_handshake`, with the dimensions `role` (`initiator`, `responder`) and `outcome` (`established`, `failed`) | from `connect` or `accept` to its end |
+/// | timer | `zssp_round_trip` | from a probe of a peer to its answer; see `UDPOptions.keepAlive` |
 public final class EndpointMetrics: Sendable {
   /// The names that are reported, without the prefix.
   public static let names: [String] =
-    counters.map(\.name) + ["drops", "sessions", "half_open_handshakes", "handshake"]
+    counters.map(\.name) + ["drops", "sessions", "half_open_handshakes", "handshake", "round_trip"]
 
   private static let counters: [(name: String, value: @Sendable (EndpointStatistics) -> UInt64)] = [
     ("datagrams_received", { $0.endpoint.datagramsReceived }),
@@ -72,7 +73,7 @@ public final class EndpointMetrics: Sendable {
   private let endpoint: UDPEndpoint
   private let reports: Reports
 
-  /// A reporter for an endpoint. From now on its handshakes are timed.
+  /// A reporter for an endpoint. From now on its handshakes and probes are timed.
   ///
   /// - Parameters:
   ///   - endpoint: the endpoint.
@@ -103,13 +104,18 @@ public final class EndpointMetrics: Sendable {
       timer("initiator", "failed"), timer("initiator", "established"), timer("responder", "failed"),
       timer("responder", "established"),
     ]
+    let roundTrip = Timer(label: "\(prefix)_round_trip", dimensions: dimensions, factory: factory)
+    endpoint.roundTrips.set { roundTrip.recordNanoseconds(Int64($0 / .nanoseconds(1))) }
     endpoint.handshakes.set { record in
       let timer = timers[(record.role == .responder ? 2 : 0) + (record.isEstablished ? 1 : 0)]
       timer.recordNanoseconds(Int64(record.duration / .nanoseconds(1)))
     }
   }
 
-  deinit { endpoint.handshakes.set(nil) }
+  deinit {
+    endpoint.handshakes.set(nil)
+    endpoint.roundTrips.set(nil)
+  }
 
   /// Reports what has changed since the last report.
   public func report() async { await reports.report(await endpoint.statistics()) }

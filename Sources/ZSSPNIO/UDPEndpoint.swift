@@ -136,7 +136,9 @@ public final class UDPEndpoint: Sendable {
   /// The event loops of the shards.
   package var eventLoops: [any EventLoop] { handle.shards.map(\.eventLoop) }
   /// Tells one observer how handshakes went.
-  package var handshakes: HandshakeObserver { handle.environment.handshakes }
+  package var handshakes: Observer<HandshakeRecord> { handle.environment.handshakes }
+  /// Learns how long probes of peers took to be answered.
+  package var roundTrips: Observer<Duration> { handle.environment.roundTrips }
   /// The static key that peers know this endpoint by.
   public var publicKey: PublicKey { handle.publicKey }
   /// The longest message in bytes at the endpoint's MTU.

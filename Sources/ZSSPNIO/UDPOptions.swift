@@ -37,6 +37,12 @@ public struct UDPOptions: Sendable {
   /// not answered in time counts as failed, and the next one about the same peer is made; see
   /// ``RatchetStore``. It keeps its place in ``storeQueue`` until the store answers.
   public var storeTimeout = Duration.seconds(30)
+  // [DEC-83]
+  /// After how much silence of its peer a session probes it, less up to a quarter at random; nil for never. This and ``idleTimeout``
+  /// stand for `Settings.keepAlive` and `Settings.idleTimeout` where the endpoint's settings have neither.
+  public var keepAlive: Duration? = .seconds(15)
+  /// After how much silence of its peer a session ends, with `EndReason.peerSilent`; nil for never. Longer than ``keepAlive``.
+  public var idleTimeout: Duration? = .seconds(45)
   /// Whether runs of equal datagrams leave as one UDP GSO super-datagram, if the kernel can. When it turns out at run
   /// time that it cannot, the endpoint stops trying.
   public var segmentationOffload = true

@@ -251,9 +251,9 @@ extension ReferencePeer {
     session.resend = now.advanced(by: settings.resendInterval)
     // [MODE-6] [XK-30]
     if let chainLength = downgradedFrom { downgraded(session, from: chainLength) }
-    established(session)
+    established(session, at: now)
     // [XK-32]
-    sendControl(.c1, on: session, under: session.current)
+    sendC1(session, at: now)
   }
 
   /// A new session, or one that this side is opening itself, which then goes on as Bob's (section 14). "Bob's session

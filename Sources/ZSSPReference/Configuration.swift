@@ -91,6 +91,11 @@ extension ReferencePeer {
     public var rekeyBurst = 8
     /// No longer than half of ``rekeyAfter``, or of ``rekeyTimeout``.
     public var rekeyRefill = Duration.seconds(10)
+    // [DEC-83]
+    /// Section 14: after how much silence C1 asks, and the session ends; nil for never.
+    public var keepAlive: Duration?
+    /// The same: longer than ``keepAlive``.
+    public var idleTimeout: Duration?
     // [DEC-4]
     /// Section 14: how many X2 or X3 are read in one handshake.
     public var bodiesPerHandshake = 4
@@ -198,6 +203,8 @@ extension ReferencePeer {
     case downgraded(session: Int, peer: PublicKey, heldChainLength: UInt64)
     /// Both sides have a new key.
     case rekeyed(session: Int, chainLength: UInt64)
+    /// C2 came in S2, after C1.
+    case answered(session: Int, roundTrip: Duration?)
     /// The peer is elsewhere now.
     case moved(session: Int, from: Address, to: Address)
     /// ⊥.
@@ -238,8 +245,12 @@ extension ReferencePeer {
   public enum End: String, Sendable {
     /// The application closed it.
     case closed
-    /// D came.
+    /// D came in A3.
     case rejected
+    /// D came later.
+    case closedByPeer
+    /// Nothing came for too long.
+    case peerSilent
     /// S1 has timed out.
     case notConfirmed
     /// R1 or R2 has timed out.

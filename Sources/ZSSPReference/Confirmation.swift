@@ -13,7 +13,7 @@ extension ReferencePeer {
     // [PKT-6]
     guard packet.count == (isRekey ? Size.rekey : Size.tag) else { throw .malformed }
     // [KK-17] [TIME-10]
-    let inner = try authenticated(packet, header, session, under: key.kek.receive, from: source)
+    let inner = try authenticated(packet, header, session, under: key.kek.receive, from: source, at: now)
     switch type {
     case .c1: try receiveC1(session, key, at: now)
     case .c2: try receiveC2(session, key, at: now)
@@ -34,7 +34,7 @@ extension ReferencePeer {
       guard try swap(session, to: RatchetPair(session.ratchet.state1), at: now) else { return }
       (session.current, session.other) = (session.other, nil)
       enterS2(session, at: now)
-      established(session)
+      established(session, at: now)
       sendControl(.c2, on: session, under: session.current)
     // Section 7: "The responder in R2 on that C1 stores (new, none), makes the new key current, enters S2, sends C2 under
     // it."
@@ -57,8 +57,14 @@ extension ReferencePeer {
 
   /// C2: "Bob, on a good C2 in S1, enters S2." So does the initiator of a re-key (section 7).
   private func receiveC2(_ session: Session, _ key: SessionKey, at now: Instant) throws(Drop) {
+    guard session.canSend, session.isCurrent(key) else { return }
+    let isAnswer = session.silence?.answered(at: now) == true
     // [CTRL-3] [KK-14]
-    guard case .s1 = session.state, session.isCurrent(key) else { return }
+    guard case .s1 = session.state else {
+      // [DEC-83]
+      if isAnswer { report(.answered(session: session.id, roundTrip: session.silence?.roundTrip)) }
+      return
+    }
     // Section 14, "Attempts in both directions": Bob "drops the latter when C2 confirms the former".
     // [DEC-74]
     if session.ratchet.state2 != nil {
@@ -72,11 +78,46 @@ extension ReferencePeer {
         : .rekeyed(session: session.id, chainLength: session.ratchet.state1.chainLength))
   }
 
-  /// D: "Alice on a good D in A3: the session ends, rejected."
+  /// D: "Alice on a good D in A3: the session ends, rejected." Section 14 has the other states.
   private func receiveD(_ session: Session, _ key: SessionKey) throws(Drop) {
+    switch session.state {
     // [CTRL-5]
-    guard case .a3 = session.state, !session.isCurrent(key) else { throw .implausible }
-    end(session, .rejected)
+    case .a3 where !session.isCurrent(key): end(session, .rejected)
+    // "Under the key that its sender sends with": in S1 and R2 that may still, or already, be the other.
+    // [DEC-84]
+    case .s1, .r2: end(session, .closedByPeer)
+    case .s2 where session.isCurrent(key), .r1 where session.isCurrent(key): end(session, .closedByPeer)
+    default: throw .implausible
+    }
+  }
+
+  /// C1, which the peer must answer.
+  func sendC1(_ session: Session, at now: Instant) {
+    session.silence?.asked(at: now)
+    sendControl(.c1, on: session, under: session.current)
+  }
+
+  // [DEC-83]
+  /// Section 14, "The peer that is gone": what is due when nothing came for long.
+  func lookAtSilence(_ session: Session, at now: Instant) {
+    guard var silence = session.silence, silence.look <= now else { return }
+    if silence.end(settings) <= now { return end(session, .peerSilent) }
+    let isDue = silence.nextC1(settings) <= now
+    if isDue {
+      silence.pause =
+        silence.isAsked ? min(2 * silence.pause, 65_536 * settings.resendInterval) : settings.resendInterval
+      silence.early = earliness()
+      session.silence = silence
+      sendC1(session, at: now)
+    }
+    session.silence?.look = min(session.silence?.nextC1(settings) ?? now, silence.end(settings))
+  }
+
+  /// "Up to a quarter at random", in nanoseconds.
+  private func earliness() -> Duration {
+    guard let keepAlive = settings.keepAlive else { return .zero }
+    let quarter = UInt64(keepAlive / .nanoseconds(1)) / 4
+    return .nanoseconds(Int64(randomInteger() % (quarter + 1)))
   }
 
   /// Section 11: "3600 s − random(0…600 s) → R1". The random part is a number of nanoseconds.
@@ -95,7 +136,10 @@ extension ReferencePeer {
   }
 
   /// Data can be sent. Section 14: "A session that has its key ends older ones with the same peer."
-  func established(_ session: Session) {
+  func established(_ session: Session, at now: Instant) {
+    var silence = Silence(since: now, early: earliness(), pause: settings.resendInterval)
+    silence.look = min(silence.nextC1(settings), silence.end(settings))
+    session.silence = silence
     // [DEC-46]
     for other in sessions where other !== session && other.peerKey == session.peerKey && other.canSend {
       end(other, .replaced)

@@ -70,7 +70,7 @@ extension ReferencePeer {
       return .handled
     }
     guard let key = session.key(header.keyID) else { throw .implausible }
-    if type == .p { return try receiveData(packet, header, session, key, from: source) }
+    if type == .p { return try receiveData(packet, header, session, key, from: source, at: now) }
     try receiveControl(packet, header, type, session, key, from: source, at: now)
     return .handled
   }
@@ -115,9 +115,10 @@ extension ReferencePeer {
   // [CTRL-7]
   /// P. "It may be *received* under any key held" (section 6).
   private func receiveData(
-    _ packet: [UInt8], _ header: Header, _ session: Session, _ key: SessionKey, from source: Address
+    _ packet: [UInt8], _ header: Header, _ session: Session, _ key: SessionKey, from source: Address, at now: Instant
   ) throws(Drop) -> Reception {
-    .message(session: session.id, try authenticated(packet, header, session, under: key.nk.receive, from: source))
+    let message = try authenticated(packet, header, session, under: key.nk.receive, from: source, at: now)
+    return .message(session: session.id, message)
   }
 
   /// The peer is elsewhere.
@@ -130,7 +131,7 @@ extension ReferencePeer {
   /// header and after authentication) and updated only after the packet authenticated." Section 14:
   /// "The newest packet that authenticated, of whatever type, says where the peer is."
   func authenticated(
-    _ packet: [UInt8], _ header: Header, _ session: Session, under key: [UInt8], from source: Address
+    _ packet: [UInt8], _ header: Header, _ session: Session, under key: [UInt8], from source: Address, at now: Instant
   ) throws(Drop) -> [UInt8] {
     let plaintext: [UInt8]
     do { plaintext = try crypto.open(key, header.nonce, packet) } catch { throw .notAuthentic }
@@ -139,6 +140,8 @@ extension ReferencePeer {
     let isNewest = header.counter >= session.replayWindow.next
     // [CTR-8]
     session.replayWindow.accept(header.counter)
+    // [DEC-83]
+    session.silence?.since = now
     // [DEC-30] [DEC-31]
     if isNewest, source != session.address { move(session, to: source) }
     return plaintext

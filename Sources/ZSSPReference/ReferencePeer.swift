@@ -94,9 +94,12 @@ public final class ReferencePeer {
     return true
   }
 
-  /// Ends a session. There is no packet for it.
+  /// Ends a session, and says so with D.
   public func close(_ session: Int) {
-    if let session = find(session) { end(session, .closed) }
+    guard let session = find(session) else { return }
+    // [DEC-84]
+    if session.canSend { sendControl(.d, on: session, under: session.current) }
+    end(session, .closed)
   }
 
   /// Takes what must go out, in order.

@@ -85,7 +85,7 @@ extension ReferencePeer {
     session.timeout = now.advanced(by: settings.rekeyTimeout)
     session.resend = now.advanced(by: settings.resendInterval)
     // [KK-12]
-    sendControl(.c1, on: session, under: session.current)
+    sendC1(session, at: now)
   }
 
   /// Section 14, "The pace of re-keys": a few at once, and then one in every interval.

@@ -88,6 +88,9 @@ final class Session {
   /// Handshakes begun.
   var handshakes = 0
 
+  /// Section 14, "The peer that is gone"; nil before there is a session.
+  var silence: Silence?
+
   /// When the state ends, and when its packet is sent again.
   var timeout = Instant.distantFuture
   var resend = Instant.distantFuture
@@ -146,6 +149,50 @@ struct Tokens {
   mutating func take(every interval: Duration, at now: Instant) {
     returns = returns.filter { $0 > now }
     returns.append((returns.last ?? now).advanced(by: interval))
+  }
+}
+
+/// Section 14, "The peer that is gone".
+struct Silence {
+  /// When something authentic came last.
+  var since: Instant
+  /// When to look what is due. "Packets do not move it."
+  var look = Instant.distantFuture
+  /// By how much C1 is early.
+  var early = Duration.zero
+  /// When C1 was sent last, and how many were since C2 came.
+  var lastC1: Instant?
+  var unanswered = 0
+  /// The last measured time between them.
+  var roundTrip: Duration?
+  /// The pause after the last C1.
+  var pause = Duration.zero
+
+  /// Whether C1 was sent since something came.
+  var isAsked: Bool { lastC1.map { $0 > since } ?? false }
+
+  /// When C1 is due.
+  func nextC1(_ settings: ReferencePeer.Settings) -> Instant {
+    guard let keepAlive = settings.keepAlive else { return .distantFuture }
+    guard isAsked, let lastC1 else { return since.advanced(by: keepAlive - early) }
+    return lastC1.advanced(by: min(pause, keepAlive))
+  }
+
+  /// When the session ends.
+  func end(_ settings: ReferencePeer.Settings) -> Instant {
+    settings.idleTimeout.map { since.advanced(by: $0) } ?? .distantFuture
+  }
+
+  /// C1 is sent.
+  mutating func asked(at now: Instant) {
+    (lastC1, unanswered) = (now, unanswered + 1)
+  }
+
+  /// C2 came: the time since C1, if there was one.
+  mutating func answered(at now: Instant) -> Bool {
+    defer { unanswered = 0 }
+    if unanswered == 1 { roundTrip = lastC1?.duration(to: now) }
+    return unanswered > 0
   }
 }
 

@@ -17,6 +17,8 @@ extension ReferencePeer {
       session.reassembly.expire(settings.reassemblyTimeout, at: now)
       // [DEC-39]
       if session.previousUntil <= now { eraseOther(session) }
+      lookAtSilence(session, at: now)
+      guard find(session.id) != nil else { continue }
       if session.timeout <= now {
         timeout(session, at: now)
       } else if session.resend <= now {
@@ -59,7 +61,7 @@ extension ReferencePeer {
     // [TIME-4]
     case .a3(let x3): if now <= session.lastX3 { sendX3(session, x3) }
     // [TIME-5]
-    case .s1: sendControl(.c1, on: session, under: session.current)
+    case .s1: sendC1(session, at: now)
     // [TIME-12]
     case .s2: break
     // [KK-9] [TIME-7]
@@ -80,7 +82,8 @@ extension ReferencePeer {
 
   private func deadline(of session: Session) -> Instant {
     let expiry = session.reassembly.oldest?.advanced(by: settings.reassemblyTimeout) ?? .distantFuture
-    return min(session.timeout, session.resend, session.previousUntil, expiry)
+    let look = session.silence?.look ?? .distantFuture
+    return min(session.timeout, session.resend, session.previousUntil, min(expiry, look))
   }
 }
 

@@ -118,15 +118,23 @@
       #expect(drops(.malformed) == 4)
     }
 
-    /// A question is answered with its number; an answer is measured; nothing of it comes to the device.
+    /// A question is answered with its number; nothing of the tunnel's own comes to the device.
     @Test func messagesOfTheTunnelItself() {
       defer { close(other) }
-      let asked = gauges.asked(at: TunnelClock.now)
-      receive([TunnelMessage.question(7).bytes, TunnelMessage.answer(asked).bytes, [], [3, 1, 4]])
+      receive([TunnelMessage.question(7).bytes, TunnelMessage.answer(5).bytes, [], [3, 1, 4]])
       #expect(answers.all.withLock { $0 } == [.answer(7)])
-      #expect(gauges.roundTrip != nil)
       #expect(written().isEmpty)
       #expect(TunnelDropReason.allCases.allSatisfy { drops($0) == 0 })
+    }
+
+    /// The answer to a probe shows that the peer is there, and how far away it is if that is known.
+    @Test func answersToProbesAreRecorded() {
+      defer { close(other) }
+      peer.answered(roundTrip: nil)
+      #expect(gauges.lastReceived != nil)
+      #expect(gauges.roundTrip == nil)
+      peer.answered(roundTrip: .milliseconds(3))
+      #expect(gauges.roundTrip == .milliseconds(3))
     }
 
     /// Whoever is taken out of the table is out with the next packet.

@@ -23,8 +23,8 @@ struct PeerTests {
     var liveness = Liveness()
     liveness.sent(at: at(10))
     #expect(liveness.check(at: at(10, plus: 1), lastReceived: nil, keepalive: nil) == .nothing)
-    #expect(liveness.check(at: at(11), lastReceived: nil, keepalive: nil) == .question)
-    #expect(liveness.check(at: at(14), lastReceived: nil, keepalive: nil) == .question)
+    #expect(liveness.check(at: at(11), lastReceived: nil, keepalive: nil) == .probe)
+    #expect(liveness.check(at: at(14), lastReceived: nil, keepalive: nil) == .probe)
     #expect(liveness.check(at: at(15), lastReceived: nil, keepalive: nil) == .newSession)
     liveness.restart()
     #expect(liveness.check(at: at(16), lastReceived: nil, keepalive: nil) == .nothing)
@@ -34,7 +34,7 @@ struct PeerTests {
     var liveness = Liveness()
     liveness.sent(at: at(100))
     // A peer that answers is asked how long it takes, but not all the time.
-    #expect(liveness.check(at: at(101), lastReceived: at(100, plus: 5), keepalive: nil) == .question)
+    #expect(liveness.check(at: at(101), lastReceived: at(100, plus: 5), keepalive: nil) == .probe)
     liveness.sent(at: at(102))
     #expect(liveness.check(at: at(103), lastReceived: at(102, plus: 5), keepalive: nil) == .nothing)
     #expect(liveness.unansweredSince == nil)
@@ -46,12 +46,12 @@ struct PeerTests {
     func check(_ time: Int64, lastReceived: Int64?) -> Liveness.Action {
       liveness.check(at: at(time), lastReceived: lastReceived.map { at($0) }, keepalive: .seconds(25))
     }
-    #expect(check(25, lastReceived: nil) == .keepalive)
-    #expect(check(26, lastReceived: nil) == .question)
+    #expect(check(25, lastReceived: nil) == .probe)
+    #expect(check(26, lastReceived: nil) == .probe)
     #expect(check(27, lastReceived: 26) == .nothing)
     #expect(check(50, lastReceived: 26) == .nothing)
-    #expect(check(51, lastReceived: 26) == .keepalive)
-    #expect(check(52, lastReceived: 26) == .question)
+    #expect(check(51, lastReceived: 26) == .probe)
+    #expect(check(52, lastReceived: 26) == .probe)
     #expect(liveness.isSilent(lastReceived: at(26)))
     #expect(check(56, lastReceived: 26) == .newSession)
   }

@@ -18,7 +18,7 @@ struct SilenceTests {
   }
 
   @Test func trafficThatGoesOnDoesNotHideSilence() {
-    #expect(actions(seconds: 6) == [.question, .question, .question, .question, .newSession, .newSession])
+    #expect(actions(seconds: 6) == [.probe, .probe, .probe, .probe, .newSession, .newSession])
   }
 
   /// An answer ends a silence, and the next begins with the next packet.

@@ -66,6 +66,14 @@ extension Endpoint {
     perform(actions, for: session, at: now)
   }
 
+  // [DEC-84]
+  /// Tells the peer that the session is closed.
+  mutating func sayGoodbye(_ session: Session) {
+    for case .send(let packet) in session.goodbye(configuration) {
+      send(packet, to: session.address, under: session.core.keys.headerSendingKey(provider))
+    }
+  }
+
   mutating func end(_ session: Session, _ reason: EndReason) {
     guard peers.contains(session) else { return }
     pending.stopWaiting(session)

@@ -119,7 +119,7 @@ extension Endpoint {
           let tally = session.withWindow { window in
             openData(&burst, rest, under: receivingKey, of: id, window: &window)
           }
-          record(tally, for: session, from: source)
+          record(tally, for: session, from: source, at: now)
           rest = Segments(range: tally.end..<run.range.upperBound, size: run.size)
         }
         start = fragmentsReceived(&burst, rest, for: session, headerKey, from: source, at: now)
@@ -177,9 +177,9 @@ extension Endpoint {
     return tally
   }
 
-  private mutating func record(_ tally: Tally, for session: Session, from source: Address) {
+  private mutating func record(_ tally: Tally, for session: Session, from source: Address, at now: Instant) {
     guard tally.messages > 0 else { return }
-    countDelivered(messages: tally.messages, bytes: tally.bytes, on: session)
+    countDelivered(messages: tally.messages, bytes: tally.bytes, on: session, at: now)
     // [DEC-30] [DEC-31]
     if tally.hasNewest, source != session.address { move(session, to: source) }
   }

@@ -182,7 +182,7 @@ extension Endpoint {
     case .refused(let reason): return .dropped(reason)
     case .opened(let message, let stream):
       session.key(header.keyID)?.giveBack(stream)
-      let outcome = dataOpened(message.count, header, for: session, from: source)
+      let outcome = dataOpened(message.count, header, for: session, from: source, at: now)
       guard case .message(let id, _) = outcome else { return outcome }
       return .assembled(id, message: message)
     case .complete(var packet):
@@ -229,31 +229,33 @@ extension Endpoint {
     guard key.receivingKey(provider).open(&packet, nonce: header.nonce, authenticating: RawSpan()) else {
       return .dropped(.notAuthentic)
     }
-    return dataOpened(packet.byteCount - PacketSize.tag, header, for: session, from: source)
+    return dataOpened(packet.byteCount - PacketSize.tag, header, for: session, from: source, at: now)
   }
 
   /// A data packet was authentic, and its plaintext has `size` bytes.
   private mutating func dataOpened(
-    _ size: Int, _ header: FragmentHeader, for session: Session, from source: Address
+    _ size: Int, _ header: FragmentHeader, for session: Session, from source: Address, at now: Instant
   ) -> Reception {
     // [DEC-23]
-    guard accept(header, for: session, from: source) else { return .dropped(.replayed) }
-    countDelivered(messages: 1, bytes: UInt64(size), on: session)
+    guard accept(header, for: session, from: source, at: now) else { return .dropped(.replayed) }
+    countDelivered(messages: 1, bytes: UInt64(size), on: session, at: now)
     return .message(session.id, range: 0..<size)
   }
 
   /// Counts messages that were delivered.
-  mutating func countDelivered(messages: UInt64, bytes: UInt64, on session: Session) {
+  mutating func countDelivered(messages: UInt64, bytes: UInt64, on session: Session, at now: Instant) {
     journal.countDelivered(messages)
-    session.countReceived(messages: messages, bytes: bytes)
+    session.countReceived(messages: messages, bytes: bytes, at: now)
   }
 
   /// A packet was authentic: its counter is used up, and if it is the newest, its source is where
   /// the peer is now, whatever type it has (section 14).
   /// - Returns: whether its counter was still acceptable.
-  private mutating func accept(_ header: FragmentHeader, for session: Session, from source: Address) -> Bool {
+  private mutating func accept(
+    _ header: FragmentHeader, for session: Session, from source: Address, at now: Instant
+  ) -> Bool {
     // [CTR-7] [CTR-8] [DEC-30] [DEC-31]
-    guard let hasMoved = session.accept(header.counter, from: source) else { return false }
+    guard let hasMoved = session.accept(header.counter, from: source, at: now) else { return false }
     if hasMoved { move(session, to: source) }
     return true
   }
@@ -280,7 +282,7 @@ extension Endpoint {
     guard key.makeExchangeReceivingKey(provider).open(&packet, nonce: header.nonce, authenticating: RawSpan()) else {
       return .dropped(.notAuthentic)
     }
-    guard accept(header, for: session, from: source) else { return .dropped(.replayed) }
+    guard accept(header, for: session, from: source, at: now) else { return .dropped(.replayed) }
     do {
       let actions = try session.controlReceived(type, packet.bytes, under: key, surroundings, at: now)
       perform(actions, for: session, at: now)

@@ -101,9 +101,19 @@ public struct Endpoint: ~Copyable {
     return true
   }
 
-  /// Ends a session here. The protocol has no message for it: the peer finds out when it needs an answer.
+  /// Probes the peer of a session now instead of after ``Settings/keepAlive``. ``Event/answered(_:roundTrip:)`` tells of its answer.
+  /// A session that is being opened sends nothing.
+  public mutating func probe(_ id: SessionID, at now: Instant) {
+    guard let session = peers[id] else { return }
+    perform(session.probe(configuration, at: now), for: session, at: now)
+  }
+
+  /// Ends a session here, and tells the peer if it is established: once, in a datagram that may get lost. A peer that does not learn
+  /// of it finds out when it needs an answer, or by ``Settings/idleTimeout``.
   public mutating func close(_ id: SessionID) {
     guard let session = peers[id] else { return }
+    // [DEC-84]
+    sayGoodbye(session)
     end(session, .closed)
   }
 

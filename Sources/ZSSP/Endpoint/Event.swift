@@ -20,6 +20,9 @@ public enum Event: Sendable {
   case downgraded(SessionID, peer: PublicKey, heldChainLength: UInt64)
   /// Both sides have a new key.
   case rekeyed(SessionID, chainLength: UInt64)
+  /// The peer of a confirmed session has answered a probe. The time that it took is nil where there were several: nobody knows which
+  /// of them it answers. See ``Settings/keepAlive`` and ``Endpoint/probe(_:at:)``.
+  case answered(SessionID, roundTrip: Duration?)
   /// The peer is now at another address.
   case moved(SessionID, from: Address, to: Address)
   /// The session is gone.
@@ -64,6 +67,10 @@ public enum RestartReason: String, Sendable, Hashable {
 public enum EndReason: String, Sendable, Hashable {
   /// This side closed it.
   case closed
+  /// The peer closed it.
+  case closedByPeer
+  /// Nothing came of the peer for ``Settings/idleTimeout``.
+  case peerSilent
   /// The responder's application refused this peer.
   case rejected
   /// The peer did not confirm a new key in time.

@@ -34,6 +34,14 @@ public struct Settings: Sendable, Hashable {
   /// re-key often by their timers always can. Never longer than half of ``rekeyTimeout`` either: a
   /// peer whose K1 is dropped sends it again, and would end the session when that time is over.
   public var rekeyRefill: Duration = .seconds(10)
+  // [DEC-83]
+  /// After how much silence of its peer a session probes it, less up to a quarter at random. A peer that does not answer is
+  /// probed again after ``resendInterval``, twice that, and so on, at most so long. Nothing is sent while both sides send
+  /// something. Nil, the default, is never (section 14).
+  public var keepAlive: Duration?
+  /// After how much silence of its peer a session ends; longer than ``keepAlive``. Nil, the default, is never. Without ``keepAlive``,
+  /// here or at the peer, a session that is merely not used ends too (section 14).
+  public var idleTimeout: Duration?
   // [DEC-4]
   /// How many X2 the initiator, and how many X3 the responder, reads in one handshake until one is
   /// authentic. Each costs public-key work. When none was, the initiator starts anew, and the
@@ -171,6 +179,8 @@ public enum ConfigurationError: Error, Equatable {
   /// ``Settings/rekeyUses`` is not less than ``Settings/keyUseLimit``: sessions would end instead of
   /// re-keying.
   case rekeyUsesTooLarge(rekeyUses: UInt64, keyUseLimit: UInt64)
+  /// ``Settings/idleTimeout`` is not longer than ``Settings/keepAlive``: sessions would end before their peers are probed.
+  case idleTimeoutTooShort(idleTimeout: Duration, keepAlive: Duration)
   /// ``Settings/shard`` is not one of 1, 2, 4, … 256.
   case shardOutOfRange(Shard)
   /// ``Settings/node`` does not fit into ``Settings/nodeBits``, or these and those of the shard are more than
@@ -190,6 +200,8 @@ extension ConfigurationError: CustomStringConvertible {
     case .keyUseLimitTooLarge(let limit): "key use limit \(limit) is more than 2^32 - 1"
     case .rekeyUsesTooLarge(let uses, let limit):
       "a re-key after \(uses) uses of a key is too late: it must be less than the key use limit \(limit)"
+    case .idleTimeoutTooShort(let timeout, let keepAlive):
+      "an idle timeout of \(timeout) is too short: it must be longer than the keep-alive time \(keepAlive)"
     case .shardOutOfRange(let shard):
       "there is no shard \(shard.index) of \(shard.count): it must be 0 to count - 1, of 1, 2, 4, ... \(Shard.largestCount)"
     case .nodeOutOfRange(let node, let bits, let shard):
@@ -213,7 +225,8 @@ extension Settings {
       ("resendInterval", resendInterval), ("handshakeTimeout", handshakeTimeout), ("rekeyTimeout", rekeyTimeout),
       ("rekeyAfter", rekeyAfter), ("reassemblyTimeout", reassemblyTimeout),
       ("expandedKeyTimeout", expandedKeyTimeout), ("previousKeyLifetime", previousKeyLifetime),
-      ("rekeyRefill", rekeyRefill),
+      ("rekeyRefill", rekeyRefill), ("keepAlive", keepAlive ?? resendInterval),
+      ("idleTimeout", idleTimeout ?? resendInterval),
     ]
     // The clock counts nanoseconds: less is nothing, and a timer of nothing would be due for ever.
     for (name, duration) in durations where duration < .nanoseconds(1) { throw .notPositive(name) }
@@ -229,6 +242,9 @@ extension Settings {
       ("expandedKeys", expandedKeys ?? 1), ("keyUseLimit", Int(keyUseLimit)), ("rekeyUses", Int(clamping: rekeyUses)),
     ]
     for (name, limit) in limits where limit <= 0 { throw .notPositive(name) }
+    if let keepAlive, let idleTimeout, idleTimeout <= keepAlive {
+      throw .idleTimeoutTooShort(idleTimeout: idleTimeout, keepAlive: keepAlive)
+    }
     guard rekeyUses < keyUseLimit else {
       throw .rekeyUsesTooLarge(rekeyUses: rekeyUses, keyUseLimit: keyUseLimit)
     }

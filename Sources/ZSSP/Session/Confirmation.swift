@@ -79,6 +79,6 @@ struct Confirmation {
   ) -> [Action] {
     resendDeadline = now.advanced(by: configuration.settings.resendInterval)
     guard state == .unconfirmed else { return [] }
-    return core.send(.keyConfirm, under: core.keys.current, configuration)
+    return core.probe(under: core.keys.current, configuration, at: now)
   }
 }

@@ -81,6 +81,8 @@ struct Rekey {
   var deadlines: (end: Instant, resend: Instant)? {
     if case .idle = state { nil } else { (stateDeadline, resendDeadline) }
   }
+  /// Whether it is R2: the peer uses the current key, or the one that is prepared.
+  var isAnswered: Bool { if case .answered = state { true } else { false } }
   /// Whether an answer is waited for.
   var isWaiting: Bool { awaited != nil }
   /// The ids of keys that are offered.

@@ -92,7 +92,8 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
   var nextDeadline: Instant {
     let ofState = stateDeadlines
     let ofKeys = min(established?.rekey.giveUpDeadline ?? .distantFuture, core.keys.previousDeadline)
-    return min(min(ofState.end, ofState.resend), min(ofKeys, reassembly.nextDeadline ?? .distantFuture))
+    let ofOthers = min(core.liveness.deadline, reassembly.nextDeadline ?? .distantFuture)
+    return min(min(ofState.end, ofState.resend), min(ofKeys, ofOthers))
   }
 
   /// The ids of keys that are offered.
@@ -137,6 +138,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     core.countHandshake()
     established = Established(
       held: acceptance.held, confirmation: Confirmation(unconfirmedAt: now, surroundings.settings))
+    core.liveness.begin(surroundings, at: now)
     var actions: [Action] = []
     // [MODE-6] [XK-30]
     if let chainLength = acceptance.downgradedFrom {
@@ -147,7 +149,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
         identity: acceptance.identity, downgradedFrom: acceptance.downgradedFrom, acceptance: acceptance.request))
     acceptance.held.recordProgress(of: peer, surroundings, at: now)
     // [XK-32]
-    return actions + core.send(.keyConfirm, under: core.keys.current, surroundings.configuration)
+    return actions + core.probe(under: core.keys.current, surroundings.configuration, at: now)
   }
 
   private func establish(identity: [UInt8], downgradedFrom: UInt64?, acceptance: RequestID?) -> Action {
@@ -206,6 +208,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
       return actions ?? []
     case .rekeyComplete:
       return try established?.rekey.answerReceived(packet, under: key, core, surroundings, at: now) ?? []
+    case .rejected: return try goodbyeReceived(under: key)
     // [CTRL-5]
     default: throw Dropped(.implausible)
     }
@@ -227,12 +230,27 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
   private func acknowledgeReceived(
     under key: SessionKey, _ surroundings: Surroundings, at now: Instant
   ) throws(Dropped) -> [Action] {
+    guard var established, key === core.keys.current else { return [] }
+    let isAnswer = core.liveness.answered(at: now)
     // [CTRL-3] [KK-14]
-    guard var established, !established.confirmation.isConfirmed, key === core.keys.current else { return [] }
+    guard !established.confirmation.isConfirmed else {
+      // [DEC-83]
+      return isAnswer ? [.emit(.answered(id, roundTrip: core.liveness.roundTrip))] : []
+    }
     let request = try established.confirmation.acknowledged(&established.held, core, surroundings, at: now)
     self.established = established
     if let request { return [request] }
     return confirmed(surroundings, at: now)
+  }
+
+  // [DEC-84]
+  /// D: the peer has closed the session. It says so under the key that it sends with.
+  private func goodbyeReceived(under key: SessionKey) throws(Dropped) -> [Action] {
+    guard let established else { throw Dropped(.implausible) }
+    // In S2 and R1 it has left the other key behind.
+    let usesEither = !established.confirmation.isConfirmed || established.rekey.isAnswered
+    guard key === core.keys.current || usesEither else { throw Dropped(.implausible) }
+    return [.end(.closedByPeer)]
   }
 
   // MARK: Answers
@@ -265,6 +283,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     established = Established(
       held: held, confirmation: Confirmation(confirmedAt: now, &core.keys, surroundings))
     opening = nil
+    core.liveness.begin(surroundings, at: now)
     surroundings.directory.finish(surroundings.place(id), with: peer)
     held.recordProgress(of: peer, surroundings, at: now)
     let actions = [establish(identity: identity, downgradedFrom: downgradedFrom, acceptance: nil)]
@@ -309,7 +328,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     // [KK-12]
     case .completed(let given):
       established.confirmation = Confirmation(unconfirmedAt: now, surroundings.settings)
-      actions = given + core.send(.keyConfirm, under: core.keys.current, surroundings.configuration)
+      actions = given + core.probe(under: core.keys.current, surroundings.configuration, at: now)
     // [KK-13]
     case .confirmed:
       established.confirmation = Confirmation(confirmedAt: now, &core.keys, surroundings)
@@ -412,6 +431,29 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     return actions
   }
 
+  // [DEC-84]
+  /// D, once the session is established: the application closes it.
+  func goodbye(_ configuration: borrowing EndpointConfiguration) -> [Action] {
+    guard established != nil else { return [] }
+    return core.send(.rejected, under: core.keys.current, configuration)
+  }
+
+  // [DEC-83]
+  /// Does what is due when nothing came of the peer for long.
+  func silenceDue(_ surroundings: Surroundings, at now: Instant) -> [Action] {
+    guard established != nil else { return [] }
+    switch core.liveness.due(surroundings, at: now) {
+    case .nothing: return []
+    case .probe: return core.probe(under: core.keys.current, surroundings.configuration, at: now)
+    case .end: return [.end(.peerSilent)]
+    }
+  }
+
+  /// Probes the peer, once the session is established.
+  func probe(_ configuration: borrowing EndpointConfiguration, at now: Instant) -> [Action] {
+    established == nil ? [] : core.probe(under: core.keys.current, configuration, at: now)
+  }
+
   // [DEC-64]
   /// The peer begins a handshake without the state of this name.
   func revoke(_ name: Fingerprint) { established?.rekey.revoke(name) }
@@ -433,9 +475,10 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
   /// the peer is now, whatever type it has (section 14).
   ///
   /// - Returns: nil if its counter is no longer acceptable, else whether the peer has moved.
-  func accept(_ counter: UInt64, from source: Address) -> Bool? {
+  func accept(_ counter: UInt64, from source: Address, at now: Instant) -> Bool? {
     // [CTR-7]
     guard let isNewest = core.keys.accept(counter) else { return nil }
+    core.liveness.received(at: now)
     // [DEC-30] [DEC-31]
     return isNewest && source != core.address
   }
@@ -447,7 +490,10 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
   func keep(receiving key: any HeaderKey) { core.keys.keep(receiving: key) }
 
   /// Counts messages that were delivered.
-  func countReceived(messages: UInt64, bytes: UInt64) { core.countReceived(messages: messages, bytes: bytes) }
+  func countReceived(messages: UInt64, bytes: UInt64, at now: Instant) {
+    core.liveness.received(at: now)
+    core.countReceived(messages: messages, bytes: bytes)
+  }
 
   /// Lets `body` open packets against the window of counters.
   @inline(__always)

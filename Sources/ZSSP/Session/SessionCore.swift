@@ -7,6 +7,8 @@ struct SessionCore: ~Copyable {
   /// Where to send.
   private(set) var address: Address
   private(set) var statistics = SessionStatistics()
+  /// Whether the peer is still there.
+  var liveness = Liveness()
   /// The keys. Their window is large, so they come last of what a data packet needs.
   var keys = SessionKeys()
 
@@ -33,6 +35,14 @@ struct SessionCore: ~Copyable {
     _ type: PacketType, _ body: [UInt8] = [], under key: SessionKey?, _ configuration: borrowing EndpointConfiguration
   ) -> [Action] {
     keys.control(type, body, under: key, configuration).map { [$0] } ?? []
+  }
+
+  /// C1 under `key`, which the peer must answer.
+  mutating func probe(
+    under key: SessionKey?, _ configuration: borrowing EndpointConfiguration, at now: Instant
+  ) -> [Action] {
+    liveness.probed(at: now)
+    return send(.keyConfirm, under: key, configuration)
   }
 
   mutating func countHandshake() { statistics.handshakes += 1 }

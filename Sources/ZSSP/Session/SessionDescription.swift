@@ -17,6 +17,11 @@ public struct SessionDescription: Sendable, Hashable {
   public let lastRestart: RestartReason?
   /// The chain length of the current key; 0 before there is one.
   public let chainLength: UInt64
+  /// When something authentic of the peer's came last, or else when the session was established; nil before it is.
+  public let lastReceived: Instant?
+  /// The time from a probe (C1) to its answer (C2), as measured last; nil if it never was. It has the
+  /// peer's processing in it, and no public-key work.
+  public let roundTrip: Duration?
   /// Counters of the session.
   public let statistics: SessionStatistics
 
@@ -28,6 +33,8 @@ public struct SessionDescription: Sendable, Hashable {
     isEstablished = session.canSend
     lastRestart = session.lastRestart
     chainLength = session.core.keys.current?.chainLength ?? 0
+    lastReceived = isEstablished ? session.core.liveness.lastReceived : nil
+    roundTrip = session.core.liveness.roundTrip
     statistics = session.core.statistics
   }
 }

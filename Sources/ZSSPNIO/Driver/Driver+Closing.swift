@@ -31,6 +31,17 @@ extension Driver {
     !sendQueue.isEmpty || socket.port?.hasUnsent == true
   }
 
+  /// Calls `body` when the socket has taken everything, or takes nothing for too long.
+  func whenSent(_ body: @escaping @Sendable (Driver) -> Void) {
+    whenSent(until: now.advanced(by: Self.patience), body)
+  }
+
+  private func whenSent(until deadline: Instant, _ body: @escaping @Sendable (Driver) -> Void) {
+    guard now < deadline, socket.port?.hasUnsent == true else { return body(self) }
+    let bound = bound
+    eventLoop.scheduleTask(in: Self.pause) { bound.value.whenSent(until: deadline, body) }
+  }
+
   private func afterSending(
     until deadline: Instant, _ isWaiting: @escaping @Sendable (Driver) -> Bool,
     _ end: @escaping @Sendable (Driver) -> Void

@@ -103,6 +103,13 @@ extension Driver {
     return begins
   }
 
+  /// Probes the peer of a session.
+  func probePeer(of id: SessionID) {
+    guard !isClosed else { return }
+    endpoint.probe(id, at: now)
+    pump()
+  }
+
   /// Ends a session.
   func close(_ id: SessionID) {
     guard !isClosed else { return }
@@ -124,6 +131,9 @@ extension Driver {
     case .rekeyed(let id, let chainLength):
       environment.log?.rekeyed(id, chainLength: chainLength)
       inboxes.inbox(of: id).events.append(event)
+    case .answered(let id, let roundTrip):
+      if let roundTrip { environment.roundTrips.record(roundTrip) }
+      inboxes.answered(id, roundTrip: roundTrip)
     case .moved(let id, _, let address):
       environment.log?.moved(id, to: address)
       inboxes.inbox(of: id).move(to: address)

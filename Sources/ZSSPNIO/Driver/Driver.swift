@@ -59,6 +59,10 @@ final class Driver {
     var configuration = configuration
     // A Hello that waits for its turn is worth more than one whose work is refused.
     configuration.settings.helloWorkLimit = min(configuration.settings.helloWorkLimit, max(1, options.publicKeyQueue))
+    if configuration.settings.keepAlive == nil, configuration.settings.idleTimeout == nil {
+      configuration.settings.keepAlive = options.keepAlive
+      configuration.settings.idleTimeout = options.idleTimeout
+    }
     endpoint = try Endpoint(configuration)
     self.mailboxes = mailboxes
     self.environment = environment
@@ -155,12 +159,16 @@ final class Driver {
     closeSocket(error)
   }
 
+  /// Closes the socket, after the farewells to the peers of many sessions have gone out.
   private func closeSocket(_ error: UDPError?) {
     let closedPromise = closedPromise
     @Sendable func finish() { if let error { closedPromise.fail(error) } else { closedPromise.succeed() } }
-    guard let port = socket.end() else { return finish() }
-    port.close(finish)
-    // Only now has it counted what it could not send.
-    socket.addCounts(of: port)
+    guard socket.port != nil else { return finish() }
+    whenSent { driver in
+      guard let port = driver.socket.end() else { return finish() }
+      port.close(finish)
+      // Only now has it counted what it could not send.
+      driver.socket.addCounts(of: port)
+    }
   }
 }

@@ -11,7 +11,9 @@ package struct EndpointEnvironment: Sendable {
   /// Whether the network may be asked about addresses that do not answer; see ``ReachProbe``.
   package var probes = true
   /// Learns how handshakes went.
-  package let handshakes = HandshakeObserver()
+  package let handshakes = Observer<HandshakeRecord>()
+  /// Learns how long probes of peers took to be answered.
+  package let roundTrips = Observer<Duration>()
 
   /// The system's resolver, and no log.
   package init() {}
@@ -27,18 +29,15 @@ package struct HandshakeRecord: Sendable {
   package let isEstablished: Bool
 }
 
-/// Tells one observer how handshakes went.
-package final class HandshakeObserver: Sendable {
-  private let observer = NIOLockedValueBox<(@Sendable (HandshakeRecord) -> Void)?>(nil)
+/// Tells one observer of something that is measured now and then.
+package final class Observer<Record>: Sendable {
+  private let observer = NIOLockedValueBox<(@Sendable (Record) -> Void)?>(nil)
 
-  /// Has `observer` called after each handshake, on any thread; nil for nobody.
-  package func set(_ observer: (@Sendable (HandshakeRecord) -> Void)?) {
+  /// Has `observer` called with each record, on any thread; nil for nobody.
+  package func set(_ observer: (@Sendable (Record) -> Void)?) {
     self.observer.withLockedValue { $0 = observer }
   }
 
-  /// A handshake is over.
-  func record(_ role: Role, _ duration: Duration, isEstablished: Bool) {
-    observer.withLockedValue { $0 }?(
-      HandshakeRecord(role: role, duration: duration, isEstablished: isEstablished))
-  }
+  /// Something was measured.
+  func record(_ record: Record) { observer.withLockedValue { $0 }?(record) }
 }

@@ -79,7 +79,8 @@ final class EndpointHandle: Sendable {
     var isEstablished = false
     if case .success = result { isEstablished = true }
     environment.handshakes.record(
-      role, start.duration(to: shard.eventLoop.instant), isEstablished: isEstablished)
+      HandshakeRecord(
+        role: role, duration: start.duration(to: shard.eventLoop.instant), isEstablished: isEstablished))
     return Session(try result.get(), self)
   }
 

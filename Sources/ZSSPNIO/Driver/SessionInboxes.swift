@@ -71,6 +71,9 @@ final class SessionInboxes {
     return true
   }
 
+  /// The peer of a session has answered a probe.
+  func answered(_ id: SessionID, roundTrip: Duration?) { handlers[id]?.answered(roundTrip: roundTrip) }
+
   /// Removes the inbox of a session that has ended, after its last messages.
   func end(_ id: SessionID, _ reason: EndReason, _ event: Event) {
     if session == id { endBurst() }

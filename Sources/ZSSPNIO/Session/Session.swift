@@ -5,8 +5,8 @@ public import ZSSP
 /// A session with one peer: encrypted and authenticated datagrams in both directions.
 ///
 /// The service is that of UDP: messages may be lost or come in another order; none comes twice or altered. A session
-/// lives until ``close()``, until it or the endpoint ends; letting go of this object does not end it. There is no
-/// message in the protocol for a session's end: the peer notices when it needs an answer.
+/// lives until ``close()``, until it or the endpoint ends; letting go of this object does not end it. The peer is told of
+/// ``close()`` once, in a datagram that may get lost; it finds out by ``UDPOptions/idleTimeout`` otherwise.
 public final class Session: Sendable {
   /// The session's name within its shard.
   public let id: SessionID
@@ -188,7 +188,20 @@ public final class Session: Sendable {
     return await way.ask { driver in driver.rekey(id) } ?? false
   }
 
-  /// Ends the session here, after what was queued before has gone to the system, for which it waits two seconds at most.
-  /// The peer is not told. Closing twice does no harm.
+  /// Probes the peer now instead of after ``UDPOptions/keepAlive``. ``snapshot()`` has the time that its answer took, and when it was
+  /// heard of last.
+  public func probe() async {
+    let id = id
+    _ = await way.ask { driver in driver.probePeer(of: id) }
+  }
+
+  /// The same from anywhere, without waiting.
+  package func probeSoon() {
+    let id = id
+    way.tell { driver in driver.probePeer(of: id) }
+  }
+
+  /// Ends the session here, after what was queued before has gone to the system, for which it waits two seconds at most. The peer is
+  /// told, once: its session ends with `EndReason.closedByPeer` if the datagram arrives. Closing twice does no harm.
   public func close() async { await way.close(id) }
 }

@@ -27,7 +27,7 @@ public enum SessionEvent: Sendable, Hashable {
     case .rekeyed(_, let chainLength): self = .rekeyed(chainLength: chainLength)
     case .moved(_, let from, let to): self = .moved(from: SocketAddress(from), to: SocketAddress(to))
     case .ended(_, let reason): self = .ended(reason)
-    case .established, .withdrawn: return nil
+    case .established, .answered, .withdrawn: return nil
     }
   }
 }

@@ -168,6 +168,7 @@ extension SimulatedEvent {
     case .restarted(let id, let reason): .restarted(number(id), reason)
     case .downgraded(let id, let peer, let length): .downgraded(number(id), peer: peer, heldChainLength: length)
     case .rekeyed(let id, let length): .rekeyed(number(id), chainLength: length)
+    case .answered(let id): .answered(number(id))
     case .moved(let id): .moved(number(id))
     case .ended(let id, let reason): .ended(number(id), reason)
     case .withdrawn: self

@@ -61,6 +61,7 @@ package enum SimulatedEvent {
   case restarted(Int, String)
   case downgraded(Int, peer: PublicKey, heldChainLength: UInt64)
   case rekeyed(Int, chainLength: UInt64)
+  case answered(Int)
   case moved(Int)
   case ended(Int, String)
   case withdrawn(String)
@@ -73,6 +74,7 @@ package enum SimulatedEvent {
     case .restarted(_, let reason): "restarted: \(reason)"
     case .downgraded(_, _, let length): "downgraded from \(length)"
     case .rekeyed(_, let length): "rekeyed chain \(length)"
+    case .answered: "answered"
     case .moved: "moved"
     case .ended(_, let reason): "ended: \(reason)"
     case .withdrawn(let reason): "withdrawn: \(reason)"

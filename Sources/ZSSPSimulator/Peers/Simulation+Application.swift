@@ -210,6 +210,7 @@ extension Simulation {
           adversaryNotices(peer.index, other)
         }
       }
+    case .answered: report.probesAnswered += 1
     case .moved:
       report.moves += 1
       // An authentic packet moves a session even when it is dropped for another reason.

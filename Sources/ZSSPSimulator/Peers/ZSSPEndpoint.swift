@@ -122,6 +122,7 @@ package final class ZSSPEndpoint: SimulatedEndpoint {
     case .downgraded(let id, let peer, let length):
       return .downgraded(number(id), peer: peer, heldChainLength: length)
     case .rekeyed(let id, let length): return .rekeyed(number(id), chainLength: length)
+    case .answered(let id, _): return .answered(number(id))
     case .moved(let id, _, _): return .moved(number(id))
     case .ended(let id, let reason):
       let number = number(id)

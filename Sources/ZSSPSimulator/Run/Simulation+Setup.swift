@@ -17,7 +17,7 @@ extension Simulation {
     let configuration = EndpointConfiguration(
       staticKey: seeded.generateAgreementKey(), provider: NonceGuard(seeded, ledger: ledger),
       flags: isPersistent && !isStranger ? .persistent : .opportunistic, helloPolicy: plan.helloPolicy,
-      settings: plan.settings)
+      settings: temper.settings(plan.settings))
     let clock = SimulatedClock(
       at: now, showing: Instant(nanoseconds: Int64(random.below(1 << 50))),
       skew: random.below(2 * plan.faults.clockSkew + 1) - plan.faults.clockSkew)

@@ -37,6 +37,8 @@ public struct SimulationReport: Sendable, Hashable, Codable {
   public var restarts: UInt64 = 0
   /// `downgraded` events.
   public var downgrades: UInt64 = 0
+  /// `answered` events.
+  public var probesAnswered: UInt64 = 0
   /// `moved` events.
   public var moves: UInt64 = 0
   /// Attempts to open a session that came to their time limits.
@@ -86,7 +88,7 @@ public struct SimulationReport: Sendable, Hashable, Codable {
       \.messagesSent, \.messagesReceived, \.handshakes, \.rekeys, \.restarts, \.downgrades, \.moves, \.crashes,
       \.storesLost, \.storeFailures, \.partitions, \.rebindings, \.clockLeaps, \.publicKeyWork, \.seals, \.agreements,
       \.campaigns, \.heldBack, \.attemptsLimited, \.cancelledAccepts, \.recoveries, \.reopenedAfterMoves,
-      \.reopenedAfterSwaps,
+      \.reopenedAfterSwaps, \.probesAnswered,
     ]
     for counter in counters { sum[keyPath: counter] += right[keyPath: counter] }
     sum.ends.merge(right.ends, uniquingKeysWith: +)

@@ -11,6 +11,8 @@ struct Temper: Sendable {
   let attemptLimit: ClosedRange<Duration>
   /// The pause before another attempt.
   let pause: ClosedRange<Duration>
+  /// After how much silence sessions probe their peers, and end; nil if they never do.
+  let silence: (keepAlive: Duration, idleTimeout: Duration)?
 
   /// The temper of a seed.
   init(seed: UInt64) {
@@ -22,5 +24,14 @@ struct Temper: Sendable {
         .milliseconds(200) ... .seconds(3), .milliseconds(800) ... .seconds(10), .seconds(5) ... .seconds(60),
       ][random.below(3)]
     pause = [.zero ... .milliseconds(500), .zero ... .seconds(10)][random.below(2)]
+    silence = [nil, nil, nil, (.seconds(40), .seconds(120)), (.seconds(300), .seconds(1000))][random.below(5)]
+  }
+
+  /// The settings of all endpoints of the run.
+  func settings(_ usual: Settings) -> Settings {
+    var settings = usual
+    settings.keepAlive = usual.keepAlive ?? silence?.keepAlive
+    settings.idleTimeout = usual.idleTimeout ?? silence?.idleTimeout
+    return settings
   }
 }

@@ -73,12 +73,12 @@
         burst.bytes += message.byteCount
       case .question(let number):
         answer(.answer(number))
-      case .answer(let number):
-        gauges.answered(number, at: TunnelClock.now)
-      case .keepalive, .unknown:
+      case .answer, .keepalive, .unknown:
         break
       }
     }
+
+    func answered(roundTrip: Duration?) { gauges.recordAnswer(after: roundTrip, at: TunnelClock.now) }
 
     func burstEnded() {
       path.flush()

@@ -135,23 +135,18 @@
         let keepalive = peer.configuration.keepalive
         switch peer.liveness.check(at: now, lastReceived: peer.gauges.lastReceived, keepalive: keepalive) {
         case .nothing: break
-        case .keepalive: Self.say(.keepalive, on: session)
-        case .question: ask(peer, session, at: now)
+        case .probe: session.probeSoon()
         case .newSession where isWanted(peer, at: now):
-          ask(peer, session, at: now)
+          session.probeSoon()
           dial(peer, at: now)
         case .newSession: break
         }
       }
     }
 
-    private func ask(_ peer: TunnelPeer, _ session: Session, at now: Instant) {
-      Self.say(.question(peer.gauges.asked(at: now)), on: session)
-    }
-
-    /// Asks the peers that were not heard of for a while whether they are there.
+    /// Probes the peers that were not heard of for a while.
     ///
-    /// - Returns: the numbers of those that were asked.
+    /// - Returns: the numbers of those that were probed.
     func probe(unheardFor silence: Duration) -> [Int] {
       let now = TunnelClock.now
       return peers.values.compactMap { peer in
@@ -159,7 +154,7 @@
           peer.gauges.lastReceived.map({ $0.duration(to: now) >= silence }) ?? true
         else { return nil }
         peer.liveness.probed(at: now)
-        ask(peer, session, at: now)
+        session.probeSoon()
         return peer.id
       }
     }
@@ -167,7 +162,7 @@
     /// Whether any of these peers has not answered yet.
     func hasSilent(among ids: [Int]) -> Bool { ids.contains { peers[$0]?.isSilent ?? false } }
 
-    /// Sends a message of the tunnel's own, from any event loop. Without room it is lost: what is not answered is asked again.
+    /// Sends a message of the tunnel's own, from any event loop. Without room it is lost.
     static func say(_ message: TunnelMessage, on session: Session) {
       let bytes = message.bytes
       _ = offer(session, bytes.count) { run throws(SendError) in try run.append(bytes.rawBytes) }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// Whether a peer is still there. The protocol has no message for the end of a session, so a peer that was started again, and knows
-/// nothing of it, is silent. A peer that gets packets and sends none is asked, and one that does not answer is given a new session.
+/// When a peer is probed, and when it is given a new session. A peer that was started again, and knows nothing of the session, is
+/// silent: one that gets packets and sends none is probed, and one that does not answer is given a new session.
 ///
-/// An idle tunnel is silent: a peer that was sent nothing is not asked. A keepalive counts as sent.
+/// An idle tunnel is silent: a peer that was sent nothing is not probed. A keepalive is a probe, and counts as sent.
 struct Liveness {
-  /// How long packets go unanswered before the peer is asked.
-  static let questionAfter = Duration.seconds(1)
+  /// How long packets go unanswered before the peer is probed.
+  static let probeAfter = Duration.seconds(1)
   /// How long packets go unanswered before another session is opened.
   static let deadAfter = Duration.seconds(5)
   /// How old the measured latency may be while there is traffic.
@@ -16,8 +16,7 @@ struct Liveness {
   /// What is to be done now.
   enum Action: Equatable {
     case nothing
-    case keepalive
-    case question
+    case probe
     case newSession
   }
 
@@ -25,7 +24,7 @@ struct Liveness {
   private(set) var lastSent: Instant?
   /// When the first packet was sent since something came last; nil if none was.
   private(set) var unansweredSince: Instant?
-  private var lastQuestion: Instant?
+  private var lastProbe: Instant?
 
   /// Records that packets are sent.
   mutating func sent(at now: Instant) {
@@ -41,38 +40,39 @@ struct Liveness {
   /// Begins with a new session.
   mutating func restart() {
     unansweredSince = nil
-    lastQuestion = nil
+    lastProbe = nil
   }
 
   /// Returns what to do. To be called once a second.
   mutating func check(at now: Instant, lastReceived: Instant?, keepalive: Duration?) -> Action {
     if let since = unansweredSince, Self.isAnswered(since, by: lastReceived) {
       unansweredSince = nil
-      if Self.isDue(lastQuestion, after: Self.measureAfter, at: now) { return ask(now) }
+      if Self.isDue(lastProbe, after: Self.measureAfter, at: now) { return probe(now) }
     }
     if let unansweredSince {
       let silence = unansweredSince.duration(to: now)
       if silence >= Self.deadAfter { return .newSession }
-      if silence >= Self.questionAfter { return ask(now) }
+      if silence >= Self.probeAfter { return probe(now) }
     }
     if let keepalive, Self.isDue(lastSent, after: keepalive, at: now) {
       // A peer that was started again knows nothing of the session, and is found out by its silence.
       sent(at: now)
-      return .keepalive
+      lastProbe = now
+      return .probe
     }
     return .nothing
   }
 
-  /// Records a question that is asked out of turn, because somebody wants to know whether the peer is there.
+  /// Records a probe out of turn, because somebody wants to know whether the peer is there.
   mutating func probed(at now: Instant) {
-    lastQuestion = now
+    lastProbe = now
     sent(at: now)
   }
 
-  private mutating func ask(_ now: Instant) -> Action {
-    lastQuestion = now
+  private mutating func probe(_ now: Instant) -> Action {
+    lastProbe = now
     lastSent = now
-    return .question
+    return .probe
   }
 
   private static func isAnswered(_ since: Instant, by lastReceived: Instant?) -> Bool {

@@ -70,8 +70,6 @@ final class PeerGauges: Sendable {
   private let received = Atomic<Int64>(0)
   /// Nanoseconds; 0 for never.
   private let measured = Atomic<Int64>(0)
-  /// The moment that stands in the last question; 0 if it was answered.
-  private let question = Atomic<Int64>(0)
 
   /// When something came last; nil for never.
   var lastReceived: Instant? {
@@ -79,7 +77,7 @@ final class PeerGauges: Sendable {
     return nanoseconds == 0 ? nil : Instant(nanoseconds: nanoseconds)
   }
 
-  /// How long the last question and its answer took; nil for never.
+  /// How long the last probe and its answer took; nil for never.
   var roundTrip: Duration? {
     let nanoseconds = measured.load(ordering: .relaxed)
     return nanoseconds == 0 ? nil : .nanoseconds(nanoseconds)
@@ -88,17 +86,9 @@ final class PeerGauges: Sendable {
   /// Records that something came.
   func recordReceived(at now: Instant) { received.store(now.nanoseconds, ordering: .relaxed) }
 
-  /// Records a question. Returns its number, which is the moment.
-  func asked(at now: Instant) -> UInt64 {
-    question.store(now.nanoseconds, ordering: .relaxed)
-    return UInt64(bitPattern: now.nanoseconds)
-  }
-
-  /// Records an answer. The peer chooses its number, so only that of the last question is looked at, and once.
-  func answered(_ number: UInt64, at now: Instant) {
-    let asked = Int64(bitPattern: number)
-    guard asked > 0, question.compareExchange(expected: asked, desired: 0, ordering: .relaxed).exchanged else { return }
-    let (duration, overflows) = now.nanoseconds.subtractingReportingOverflow(asked)
-    if !overflows, duration > 0 { measured.store(duration, ordering: .relaxed) }
+  /// Records the answer to a probe, and how long it took if that is known.
+  func recordAnswer(after roundTrip: Duration?, at now: Instant) {
+    recordReceived(at: now)
+    if let roundTrip, roundTrip > .zero { measured.store(roundTrip.nanoseconds, ordering: .relaxed) }
   }
 }

@@ -4,9 +4,9 @@ import ZSSP
 /// What a message of a session is to the tunnel. IP packets begin with 4 or 6 in the upper half of their first byte; what begins with a 0
 /// there is between the tunnels themselves, and what they do not know they ignore.
 enum TunnelMessage: Equatable {
-  /// Nothing, which keeps the way open.
+  /// Nothing: version 0.1.0 kept the way open with it.
   case keepalive
-  /// Asks for an answer with the same number.
+  /// Asks for an answer with the same number, as version 0.1.0 did to find out whether its peer was there.
   case question(UInt64)
   case answer(UInt64)
   /// An IP packet.

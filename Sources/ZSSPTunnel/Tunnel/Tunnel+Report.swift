@@ -9,14 +9,14 @@
 
   /// The status of a tunnel.
   extension Tunnel {
-    /// How long a peer may be unheard before it is asked whether it is there.
+    /// How long a peer may be unheard before it is probed.
     private static let believed = Duration.seconds(5)
     /// How long its answer is waited for, in steps of ``answerStep``.
     private static let answerSteps = 50
     private static let answerStep = Duration.milliseconds(20)
 
-    /// Returns the status. Peers with a session that were not heard of for a while are asked first, because the protocol does not say
-    /// that a session has ended.
+    /// Returns the status. Peers with a session that were not heard of for a while are probed first: the end of a session may have
+    /// gone unsaid.
     func report() async -> TunnelReport {
       let asked = await onLoop { $0.probe(unheardFor: Self.believed) } ?? []
       for _ in 0..<Self.answerSteps {

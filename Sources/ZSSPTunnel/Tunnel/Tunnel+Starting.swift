@@ -211,6 +211,8 @@
     static func tunnel(_ configuration: TunnelConfiguration, mark: UInt32?) -> UDPOptions {
       var options = UDPOptions()
       options.shards = configuration.shards
+      // The tunnel probes by itself: an idle one is silent. See ``Liveness``.
+      (options.keepAlive, options.idleTimeout) = (nil, nil)
       let device = configuration.bindDevice
       options.configureSocket = { descriptor in
         if let mark, case let error = czssp_socket_mark(descriptor, mark), error != 0 { return -error }

@@ -93,7 +93,7 @@ final class EndpointParty: Party {
       return "\(number(id)) established \(role) \(info.identity.count) \(info.address.port) \(info.chainLength) "
         + "from \(info.downgradedFrom ?? 0)"
     case .confirmed(let id), .restarted(let id, _), .downgraded(let id, _, _), .rekeyed(let id, _),
-      .moved(let id, _, _), .ended(let id, _):
+      .moved(let id, _, _), .answered(let id, _), .ended(let id, _):
       return "\(number(id)) \(event.summary)"
     case .withdrawn: return event.summary
     }

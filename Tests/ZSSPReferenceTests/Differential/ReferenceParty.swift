@@ -42,7 +42,7 @@ final class ReferenceParty: Party {
         return "\(id) established \(info.isInitiator ? "Alice" : "Bob") \(info.identity.count) \(info.address.port) "
           + "\(info.chainLength) from \(info.downgradedFrom ?? 0)"
       case .confirmed(let id), .restarted(let id, _), .downgraded(let id, _, _), .rekeyed(let id, _),
-        .moved(let id, _, _), .ended(let id, _):
+        .moved(let id, _, _), .answered(let id, _), .ended(let id, _):
         return "\(id) \(event.summary)"
       case .withdrawn: return event.summary
       }
@@ -93,6 +93,7 @@ extension ReferencePeer.Settings {
     reassemblyTimeout = settings.reassemblyTimeout
     (previousKeyLifetime, bodiesPerHandshake) = (settings.previousKeyLifetime, settings.bodiesPerHandshake)
     (rekeyBurst, rekeyRefill) = (settings.rekeyBurst, settings.rekeyRefill)
+    (keepAlive, idleTimeout) = (settings.keepAlive, settings.idleTimeout)
     (rekeyUses, keyUseLimit) = (settings.rekeyUses, settings.keyUseLimit)
     (halfOpenLimit, helloLimit) = (settings.halfOpenLimit, settings.helloLimit)
     (helloFragmentLimit, reassemblySlots) = (settings.helloFragmentLimit, settings.reassemblyPackets)

@@ -246,6 +246,8 @@ struct Scene {
     (settings.rekeyBurst, settings.rekeyRefill) = (1 + random.below(3), .seconds(10))
     settings.bodiesPerHandshake = 1 + random.below(4)
     if random.below(3) == 0 { settings.rekeyUses = 24 }
+    if random.below(2) == 0 { settings.keepAlive = .seconds(4) }
+    if random.below(3) == 0 { settings.idleTimeout = .seconds(15) }
     if random.below(6) == 0 { (settings.rekeyUses, settings.keyUseLimit) = (min(settings.rekeyUses, 56), 60) }
     self.settings = settings
     keys = (0..<2).map { _ in provider.generateAgreementKey() }

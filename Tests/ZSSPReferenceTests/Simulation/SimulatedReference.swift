@@ -75,6 +75,7 @@ final class SimulatedReference: SimulatedEndpoint {
       case .restarted(let id, let reason): .restarted(id, "\(reason)")
       case .downgraded(let id, let key, let length): .downgraded(id, peer: key, heldChainLength: length)
       case .rekeyed(let id, let length): .rekeyed(id, chainLength: length)
+      case .answered(let id, _): .answered(id)
       case .moved(let id, _, _): .moved(id)
       case .ended(let id, let reason): .ended(id, "\(reason)")
       case .withdrawn: .withdrawn("")

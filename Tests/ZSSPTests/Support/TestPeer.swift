@@ -68,6 +68,26 @@ final class TestPeer {
   }
 
   func close(_ session: SessionID) { endpoint.close(session) }
+  /// The datagram of a D under the previous key, as whoever has stolen that key makes it; nil where there is none.
+  func goodbyeUnderPreviousKey(_ session: SessionID) -> [UInt8]? {
+    let provider = configuration.provider
+    guard let session = endpoint.peers[session], let key = session.core.keys.other,
+      let headerKey = session.core.keys.headerSendingKey(provider)
+    else { return nil }
+    let header = FragmentHeader(
+      keyID: key.remoteID, number: 0, count: 1, type: .rejected, counter: session.core.keys.counter)
+    var bytes = [UInt8](repeating: 0, count: FragmentHeader.size + PacketSize.tag)
+    bytes.withMutableBytes { datagram in
+      header.write(to: &datagram)
+      var tag = datagram.slice(FragmentHeader.size..<FragmentHeader.size + PacketSize.tag)
+      key.makeExchangeSendingKey(provider)
+        .seal([UInt8]().rawBytes, nonce: header.nonce, authenticating: RawSpan(), into: &tag)
+      var block = datagram.slice(FragmentHeader.protectedBytes)
+      headerKey.encrypt(&block)
+    }
+    return bytes
+  }
+  func probe(_ session: SessionID, at now: Instant) { endpoint.probe(session, at: now) }
 
   /// From now on the session's re-keys keep to no pace on this side, as those of a peer that has
   /// none.

@@ -219,6 +219,7 @@ extension Event {
     case .restarted(_, let reason): "restarted \(reason.rawValue)"
     case .downgraded(_, _, let heldChainLength): "downgraded \(heldChainLength)"
     case .rekeyed(_, let chainLength): "rekeyed \(chainLength)"
+    case .answered: "answered"
     case .moved: "moved"
     case .ended(_, let reason): "ended \(reason.rawValue)"
     case .withdrawn(_, let reason): "withdrawn \(reason)"

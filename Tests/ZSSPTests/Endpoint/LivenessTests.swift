@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+import ZSSP
+
+/// Silent peers are probed, and sessions with those that are gone end (section 14).
+@Suite("A peer that is gone")
+struct LivenessTests {
+  private let provider = FastCrypto(seed: 0x11)
+
+  private func established(
+    keepAlive: Duration? = .seconds(16), idleTimeout: Duration? = .seconds(45),
+    _ change: (inout Settings) -> Void = { _ in }
+  ) throws -> (Pair, SessionID, SessionID) {
+    var settings = Settings()
+    (settings.keepAlive, settings.idleTimeout) = (keepAlive, idleTimeout)
+    change(&settings)
+    let pair = try Pair(provider: provider, settings: settings)
+    let (one, other) = try pair.establish()
+    return (pair, one, other)
+  }
+
+  /// When Alice sends something from now on, and nothing comes to anyone.
+  private func silence(_ pair: Pair, for duration: Duration) -> [Duration] {
+    let (start, end) = (pair.now, pair.now.advanced(by: duration))
+    var sent: [Duration] = []
+    _ = pair.intercept()
+    while let deadline = pair.alice.nextDeadline, deadline <= end {
+      pair.skip(pair.now.duration(to: deadline))
+      pair.alice.advance(to: pair.now)
+      if pair.intercept().contains(where: { $0.from == pair.alice.address }) {
+        sent.append(start.duration(to: pair.now))
+      }
+    }
+    pair.skip(pair.now.duration(to: end))
+    return sent
+  }
+
+  private func answers(_ peer: TestPeer) -> [Duration?] {
+    peer.events.compactMap { if case .answered(_, let roundTrip) = $0 { .some(roundTrip) } else { nil } }
+  }
+
+  // [DEC-83]
+  @Test("an idle pair exchanges one probe in each keep-alive time, and its sessions last")
+  func idlePair() throws {
+    let (pair, one, other) = try established { $0.rekeyAfter = .seconds(100_000) }
+    let before = pair.alice.statistics.datagramsSent + pair.bob.statistics.datagramsSent
+    pair.run(for: .seconds(1600))
+    // C1 and C2, each after 12 to 16 seconds, from whoever is sooner.
+    let datagrams = pair.alice.statistics.datagramsSent + pair.bob.statistics.datagramsSent - before
+    #expect((200...268).contains(datagrams))
+    #expect(UInt64(answers(pair.alice).count + answers(pair.bob).count) * 2 == datagrams)
+    #expect(pair.alice.state(one) == "S2" && pair.bob.state(other) == "S2")
+    try pair.expectWorking()
+  }
+
+  // [DEC-83]
+  @Test("without settings an idle pair is silent for ever")
+  func off() throws {
+    let (pair, one, _) = try established(keepAlive: nil, idleTimeout: nil) {
+      $0.rekeyAfter = .seconds(100_000)
+    }
+    let before = pair.alice.statistics.datagramsSent + pair.bob.statistics.datagramsSent
+    pair.run(for: .seconds(90_000))
+    #expect(pair.alice.statistics.datagramsSent + pair.bob.statistics.datagramsSent == before)
+    #expect(pair.alice.state(one) == "S2")
+  }
+
+  // [DEC-83]
+  @Test("a pair that sends in both directions probes never")
+  func traffic() throws {
+    let (pair, one, other) = try established()
+    for _ in 0..<60 {
+      try pair.alice.send([1], on: one, at: pair.now)
+      try pair.bob.send([2], on: other, at: pair.now)
+      pair.run(for: .seconds(10))
+    }
+    #expect(answers(pair.alice).isEmpty && answers(pair.bob).isEmpty)
+  }
+
+  // [DEC-83]
+  @Test("who sends, and hears nothing, probes; the probe is what the other hears")
+  func oneWay() throws {
+    let (pair, one, _) = try established()
+    for _ in 0..<60 {
+      try pair.alice.send([1], on: one, at: pair.now)
+      pair.run(for: .seconds(10))
+    }
+    #expect((30...60).contains(answers(pair.alice).count))
+    #expect(answers(pair.bob).isEmpty)
+  }
+
+  // [DEC-83]
+  @Test("probes to a dead peer double their pauses, and the session ends exactly in time")
+  func deadPeer() throws {
+    let (pair, one, _) = try established(idleTimeout: .seconds(45)) { $0.resendInterval = .milliseconds(500) }
+    let sent = silence(pair, for: .milliseconds(44_999))
+    let first = try #require(sent.first)
+    #expect(first >= .seconds(12) && first <= .seconds(16))
+    // After 0.5, 1, 2, 4, 8 and 16 seconds; the keep-alive time at most.
+    let pauses = zip(sent, sent.dropFirst()).map { $1 - $0 }
+    #expect(pauses == [500, 1000, 2000, 4000, 8000].map { Duration.milliseconds($0) })
+    #expect(pair.alice.state(one) == "S2")
+    _ = silence(pair, for: .milliseconds(1))
+    #expect(pair.alice.state(one) == nil && pair.alice.endReasons == [.peerSilent])
+  }
+
+  // [DEC-83]
+  @Test("pauses are never longer than the keep-alive time", arguments: [1, 3, 20] as [Int64])
+  func longestPause(seconds: Int64) throws {
+    let (pair, _, _) = try established(keepAlive: .seconds(seconds), idleTimeout: nil) {
+      $0.rekeyAfter = .seconds(100_000)
+    }
+    let sent = silence(pair, for: .seconds(600))
+    let pauses = zip(sent, sent.dropFirst()).map { $1 - $0 }
+    #expect(pauses.max() == .seconds(seconds) && pauses.count > 600 / Int(seconds) - 10)
+  }
+
+  // [DEC-83]
+  @Test("sessions that began together do not probe together")
+  func jitter() throws {
+    let times = try (0..<64).map { seed in
+      var settings = Settings()
+      settings.keepAlive = .seconds(16)
+      let pair = try Pair(provider: FastCrypto(seed: UInt64(seed)), settings: settings)
+      _ = try pair.establish()
+      return try #require(silence(pair, for: .seconds(16)).first)
+    }
+    #expect(times.allSatisfy { $0 >= .seconds(12) && $0 <= .seconds(16) })
+    #expect(Set(times.map { $0.components.seconds }).count >= 4)
+    #expect(Set(times).count > 60)
+  }
+
+  /// In the middle of a re-key that does not go on, too.
+  // [DEC-83]
+  @Test func silenceEndsARekey() throws {
+    let (pair, one, _) = try established(idleTimeout: .seconds(30))
+    #expect(pair.alice.rekey(one, at: pair.now))
+    _ = silence(pair, for: .milliseconds(29_999))
+    #expect(pair.alice.state(one) == "R1")
+    _ = silence(pair, for: .milliseconds(1))
+    #expect(pair.alice.endReasons == [.peerSilent])
+  }
+
+  // [DEC-83]
+  @Test("what is not authentic, or old, is no sign of life")
+  func forgeries() throws {
+    let (pair, one, other) = try established(keepAlive: nil, idleTimeout: .seconds(45))
+    try pair.bob.send([1], on: other, at: pair.now)
+    let old = pair.intercept()
+    for datagram in old { pair.deliver(datagram) }
+    let heard = pair.alice.description(one)?.lastReceived
+    #expect(heard == pair.now)
+    pair.skip(.seconds(20))
+    try pair.bob.send([2], on: other, at: pair.now)
+    for datagram in pair.intercept() { pair.deliver(datagram.flipped(datagram.bytes.count - 1, 0)) }
+    for datagram in old { pair.deliver(datagram) }
+    #expect(pair.alice.description(one)?.lastReceived == heard)
+    _ = silence(pair, for: .seconds(25))
+    #expect(pair.alice.endReasons == [.peerSilent])
+  }
+
+  /// Data, in one fragment, several, or a burst, and control packets.
+  // [DEC-83]
+  @Test("everything authentic is a sign of life", arguments: [0, 1, 5000, -1])
+  func signs(size: Int) throws {
+    let (pair, one, other) = try established(keepAlive: nil)
+    pair.skip(.seconds(7))
+    if size < 0 {
+      pair.bob.probe(other, at: pair.now)
+    } else {
+      try pair.bob.send([UInt8](repeating: 1, count: size), on: other, at: pair.now)
+    }
+    for datagram in pair.intercept() { pair.deliver(datagram) }
+    #expect(pair.alice.description(one)?.lastReceived == pair.now)
+  }
+
+  // [DEC-83]
+  @Test("a probe measures the round trip; several that are answered late do not")
+  func roundTrip() throws {
+    let (pair, one, _) = try established(keepAlive: nil, idleTimeout: nil)
+    func exchange(_ probes: Int, after delay: Duration) {
+      for _ in 0..<probes { pair.alice.probe(one, at: pair.now) }
+      let questions = pair.intercept()
+      pair.skip(delay)
+      for datagram in questions { pair.deliver(datagram) }
+      pair.settle()
+    }
+    exchange(1, after: .milliseconds(30))
+    #expect(answers(pair.alice) == [.milliseconds(30)])
+    #expect(pair.alice.description(one)?.roundTrip == .milliseconds(30))
+    exchange(2, after: .milliseconds(50))
+    // The second C2 answers nothing that is known.
+    #expect(answers(pair.alice) == [.milliseconds(30), .milliseconds(30)])
+    exchange(1, after: .milliseconds(70))
+    #expect(pair.alice.description(one)?.roundTrip == .milliseconds(70))
+    // C2 without a probe are no events.
+    #expect(answers(pair.bob).isEmpty)
+  }
+
+  // [DEC-83]
+  @Test("a session that is being opened has no probe")
+  func opening() throws {
+    let pair = try Pair(provider: provider)
+    let session = try pair.alice.open(to: pair.bob, at: pair.now)
+    _ = pair.intercept()
+    pair.alice.probe(session, at: pair.now)
+    #expect(pair.intercept().isEmpty)
+    #expect(pair.alice.description(session)?.lastReceived == nil)
+  }
+
+  /// It is an ordinary C1: section 6 has both profiles answer it.
+  // [DEC-83]
+  @Test("probes are answered in each profile", arguments: Profile.allCases)
+  func profiles(profile: Profile) throws {
+    var settings = Settings()
+    settings.keepAlive = .seconds(15)
+    let pair = try Pair(provider: provider, profile: profile, settings: settings)
+    let (one, _) = try pair.establish()
+    pair.alice.probe(one, at: pair.now)
+    pair.settle()
+    #expect(answers(pair.alice) == [.zero])
+  }
+}
+
+/// An application that closes a session says so (section 14).
+@Suite("An end that is said")
+struct GoodbyeTests {
+  private let provider = FastCrypto(seed: 0x12)
+
+  // [DEC-84]
+  @Test("the peer's session ends in S1, S2, R1 and R2")
+  func everyState() throws {
+    for state in ["S1", "S2", "R1", "R2"] {
+      let pair = try Pair(provider: provider)
+      let one: SessionID
+      let other: SessionID
+      if state == "S1" {
+        one = try pair.alice.open(to: pair.bob, at: pair.now)
+        while pair.alice.state(one) != "S2" { _ = try #require(pair.deliverOne()) }
+        other = try #require(pair.bob.establishedSession)
+      } else {
+        (one, other) = try pair.establish()
+      }
+      if state == "R1" {
+        #expect(pair.bob.rekey(other, at: pair.now))
+        _ = pair.intercept()
+      }
+      if state == "R2" {
+        #expect(pair.alice.rekey(one, at: pair.now))
+        while pair.bob.state(other) != "R2" { _ = try #require(pair.deliverOne()) }
+      }
+      #expect(pair.bob.state(other) == state)
+      _ = pair.intercept()
+      pair.alice.close(one)
+      let goodbye = pair.intercept()
+      #expect(goodbye.count == 1 && goodbye[0].bytes.count == 32)
+      for datagram in goodbye { pair.deliver(datagram) }
+      #expect(pair.bob.endReasons == [.closedByPeer], "\(state)")
+      // Once, and the end of a session is not answered.
+      pair.run(for: .seconds(100))
+      #expect(pair.alice.endReasons == [.closed] && pair.intercept().isEmpty)
+    }
+  }
+
+  /// The one who has sent C1 under the new key uses it, while the other still waits in R2.
+  // [DEC-84]
+  @Test func underTheNewKeyInR2() throws {
+    let pair = try Pair(provider: provider)
+    let (one, other) = try pair.establish()
+    #expect(pair.alice.rekey(one, at: pair.now))
+    while pair.alice.state(one) != "S1" { _ = try #require(pair.deliverOne()) }
+    #expect(pair.bob.state(other) == "R2")
+    _ = pair.intercept()
+    pair.alice.close(one)
+    for datagram in pair.intercept() { pair.deliver(datagram) }
+    #expect(pair.bob.endReasons == [.closedByPeer])
+  }
+
+  /// The one in R2 still sends under the old key, while the other is in S1 with the new.
+  // [DEC-84]
+  @Test func underTheOldKeyInS1() throws {
+    let pair = try Pair(provider: provider)
+    let (one, other) = try pair.establish()
+    #expect(pair.alice.rekey(one, at: pair.now))
+    while pair.alice.state(one) != "S1" { _ = try #require(pair.deliverOne()) }
+    _ = pair.intercept()
+    pair.bob.close(other)
+    for datagram in pair.intercept() { pair.deliver(datagram) }
+    #expect(pair.alice.endReasons == [.closedByPeer])
+  }
+
+  /// Whoever has stolen a key that was replaced ends nothing with it.
+  // [DEC-84]
+  @Test func underThePreviousKeyItIsRefused() throws {
+    let pair = try Pair(provider: provider)
+    let (one, other) = try pair.establish()
+    #expect(pair.alice.rekey(one, at: pair.now))
+    pair.settle()
+    #expect(pair.alice.state(one) == "S2" && pair.bob.state(other) == "S2")
+    for (thief, victim, session) in [(pair.alice, pair.bob, one), (pair.bob, pair.alice, other)] {
+      let goodbye = try #require(thief.goodbyeUnderPreviousKey(session))
+      #expect(victim.receive(goodbye, from: thief.address, at: pair.now) == .dropped(.implausible))
+    }
+    #expect(pair.alice.state(one) == "S2" && pair.bob.state(other) == "S2")
+  }
+
+  // [DEC-84]
+  @Test("a D that is held back does not end the session that follows")
+  func heldBack() throws {
+    let pair = try Pair(provider: provider)
+    let (one, _) = try pair.establish()
+    pair.alice.close(one)
+    let goodbye = pair.intercept()
+    _ = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.run(for: .seconds(2))
+    for datagram in goodbye { pair.deliver(datagram) }
+    #expect(pair.bob.endReasons == [.replaced])
+    try pair.expectWorking()
+  }
+
+  // [DEC-84]
+  @Test("a D that is forged in any bit ends nothing")
+  func forged() throws {
+    let pair = try Pair(provider: provider)
+    let (one, other) = try pair.establish()
+    pair.alice.close(one)
+    let goodbye = try #require(pair.intercept().first)
+    for bit in 0..<goodbye.bytes.count * 8 {
+      pair.bob.receive(goodbye.flipped(bit / 8, bit % 8).bytes, from: goodbye.from, at: pair.now)
+    }
+    pair.collect()
+    #expect(pair.bob.state(other) == "S2" && pair.bob.endReasons == [])
+    pair.deliver(goodbye)
+    #expect(pair.bob.endReasons == [.closedByPeer])
+    // Repeated, it is a stranger's datagram.
+    #expect(pair.bob.receive(goodbye.bytes, from: goodbye.from, at: pair.now) == .dropped(.unknownKeyID))
+  }
+
+  // [DEC-84]
+  @Test("an attempt that is given up says nothing, and no other end does")
+  func silentEnds() throws {
+    let pair = try Pair(provider: provider)
+    let attempt = try pair.alice.open(to: pair.bob, at: pair.now)
+    _ = pair.intercept()
+    pair.alice.close(attempt)
+    #expect(pair.intercept().isEmpty)
+    // A session that a newer one replaces.
+    let (_, other) = try pair.establish()
+    _ = try pair.alice.open(to: pair.bob, at: pair.now)
+    pair.settle()
+    #expect(pair.bob.endReasons == [.replaced] && pair.bob.state(other) == nil)
+    #expect(pair.alice.endReasons == [.closed, .replaced])
+  }
+
+  /// Before C1 has come, D is what section 6 says: a rejection.
+  // [CTRL-5] [DEC-84]
+  @Test func beforeC1ItRejects() throws {
+    let pair = try Pair(provider: provider)
+    let one = try pair.alice.open(to: pair.bob, at: pair.now)
+    while pair.bob.establishedSession == nil { _ = try #require(pair.deliverOne()) }
+    _ = pair.intercept()
+    pair.bob.close(try #require(pair.bob.establishedSession))
+    for datagram in pair.intercept() { pair.deliver(datagram) }
+    #expect(pair.alice.state(one) == nil && pair.alice.endReasons == [.rejected])
+  }
+}
