@@ -15,10 +15,10 @@ struct Bench: AsyncParsableCommand {
 
   /// What to measure.
   enum Subject: String, ExpressibleByArgument, CaseIterable {
-    case crypto, path, handshake, challenge, sessions, shards, udp, flood, store, all
+    case crypto, path, handshake, challenge, sessions, idle, shards, udp, flood, store, all
   }
 
-  @Argument(help: "crypto, path, handshake, challenge, sessions, shards, udp, flood, store, or all.")
+  @Argument(help: "crypto, path, handshake, challenge, sessions, idle, shards, udp, flood, store, or all.")
   var subject = Subject.all
 
   @Option(help: "How often each thing is measured.")
@@ -27,7 +27,7 @@ struct Bench: AsyncParsableCommand {
   @Option(help: "How many milliseconds one measurement takes at least.")
   var milliseconds = 200
 
-  @Option(help: "How many sessions the benchmark of sessions makes; each takes a handshake.")
+  @Option(help: "How many sessions the benchmarks of sessions and of idle ones make; each takes a handshake.")
   var sessions = 10_000
 
   @Option(parsing: .upToNextOption, help: "The sizes of the messages of the benchmark of the path, in bytes.")
@@ -98,10 +98,9 @@ struct Bench: AsyncParsableCommand {
       if includes(.handshake) { try show(HandshakeBenchmark.run(provider, effort)) }
       if includes(.challenge) { try show(ChallengeBenchmark.run(provider, effort)) }
       if includes(.shards) { try show(ShardsBenchmark.run(provider, effort)) }
-      if includes(.sessions) {
-        let sessionProvider: any CryptoProvider = quickHandshakes ? QuickHandshakes(provider) : provider
-        try show(SessionsBenchmark.run(sessionProvider, effort))
-      }
+      let sessionProvider: any CryptoProvider = quickHandshakes ? QuickHandshakes(provider) : provider
+      if includes(.sessions) { try show(SessionsBenchmark.run(sessionProvider, effort)) }
+      if includes(.idle) { try show(IdleBenchmark.run(sessionProvider, effort)) }
       #if os(Linux)
         if includes(.udp) { try show(await UDPBenchmark.run(provider, effort)) }
         if includes(.flood) { try show(await FloodBenchmark.run(provider, effort)) }

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+public import ZSSP
+
+/// Many sessions that nobody uses, at one endpoint that probes their peers.
+public enum IdleBenchmark {
+  /// How long is simulated, after the first probes have spread.
+  private static let span = Duration.seconds(60)
+  private static let keepAlive = Duration.seconds(15)
+
+  /// The endpoint's processor time and datagrams in each second of virtual time, and how its probes lie in time.
+  public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) throws -> [Figure] {
+    var server = try Server(provider, effort.sessions, keepAlive)
+    // All sessions are of one moment: the first probes come within a quarter of the keep-alive time.
+    server.run(for: keepAlive * 2)
+    var (time, datagrams, busiest, silence) = ([Double](), [Double](), [Double](), [Double]())
+    for _ in 0..<effort.rounds {
+      let period = server.run(for: span)
+      time.append(period.processorTime / .microseconds(1) / (span / .seconds(1)))
+      datagrams.append(Double(period.datagrams) / (span / .seconds(1)))
+      busiest.append(Double(period.busiestTenth) * 10 / max(1, datagrams.last ?? 1))
+      silence.append(period.longestSilence / .seconds(1))
+    }
+    guard server.sessionCount == effort.sessions else {
+      throw EndpointLink.Broken(description: "\(effort.sessions - server.sessionCount) idle sessions have ended")
+    }
+    let many = "\(effort.sessions) idle sessions"
+    return [
+      Figure("idle", "processor time a second, \(many)", time, "µs"),
+      Figure("idle", "datagrams a second, both ways, \(many)", datagrams, "1/s"),
+      Figure("idle", "busiest tenth of a second beside the mean", busiest, ""),
+      Figure(
+        "idle", "longest silence before a probe", silence, "s", bound: ("keep-alive time", silence.map { _ in 15 })),
+    ]
+  }
+
+  /// What a while of virtual time has brought.
+  private struct Period {
+    var processorTime = Duration.zero
+    var datagrams = 0
+    /// The most datagrams in one tenth of a second.
+    var busiestTenth = 0
+    var longestSilence = Duration.zero
+  }
+
+  /// An endpoint, and the peers of its sessions, which only answer.
+  private struct Server: ~Copyable {
+    private var endpoint: Endpoint
+    private var peers: [Peer] = []
+    private var now = Instant(nanoseconds: 1_000_000_000)
+    private static let address = Address(ipv4: 0x0A00_0001, port: 1)
+
+    /// One endpoint each, in an object of its own so that it stays where it is.
+    private final class Peer {
+      var endpoint: Endpoint
+      var heard: Instant
+
+      init(_ provider: some CryptoProvider, at now: Instant) throws {
+        var settings = Settings()
+        (settings.expandedKeys, settings.halfOpenLimit) = (1, 1)
+        endpoint = try Endpoint(
+          EndpointConfiguration(
+            staticKey: provider.generateAgreementKey(), provider: provider, helloPolicy: .drop, settings: settings))
+        heard = now
+      }
+    }
+
+    var sessionCount: Int { endpoint.sessionCount }
+
+    init(_ provider: some CryptoProvider, _ count: Int, _ keepAlive: Duration) throws {
+      var settings = Settings()
+      // Only what silence brings is measured.
+      (settings.keepAlive, settings.idleTimeout) = (keepAlive, keepAlive * 3)
+      settings.rekeyAfter = .seconds(1_000_000)
+      endpoint = try Endpoint(
+        EndpointConfiguration(
+          staticKey: provider.generateAgreementKey(), provider: provider, helloPolicy: .allow, settings: settings))
+      for number in 0..<count {
+        let peer = try Peer(provider, at: now)
+        peers.append(peer)
+        _ = try peer.endpoint.open(to: endpoint.publicKey, at: Self.address, now: now)
+        for _ in 0..<4 {
+          pump(&peer.endpoint)
+          deliver(from: number)
+          pump(&endpoint)
+          exchange()
+        }
+      }
+      guard endpoint.sessionCount == count else {
+        throw EndpointLink.Broken(description: "\(endpoint.sessionCount) sessions of \(count)")
+      }
+    }
+
+    private static func peerAddress(_ number: Int) -> Address {
+      Address(ipv4: 0x0B00_0000 + UInt32(truncatingIfNeeded: number), port: 2)
+    }
+
+    private func pump(_ endpoint: inout Endpoint) {
+      while let request = endpoint.nextRequest() {
+        switch request {
+        case .store(let id, .lookUp): endpoint.answer(id, store: .unknown, at: now)
+        case .store(let id, .load), .store(let id, .revoke): endpoint.answer(id, store: .pair(.empty), at: now)
+        case .store(let id, .compareAndSwap): endpoint.answer(id, store: .swapped, at: now)
+        case .accept(let id, _): endpoint.answer(id, accept: .accept(.opportunistic), at: now)
+        case .work(let work): endpoint.complete(work.run(), at: now)
+        }
+      }
+      while endpoint.nextEvent() != nil {}
+    }
+
+    /// Lets time go on from deadline to deadline.
+    @discardableResult
+    mutating func run(for duration: Duration) -> Period {
+      var period = Period()
+      let end = now.advanced(by: duration)
+      var (tenth, inTenth) = (Int64(0), 0)
+      while let deadline = endpoint.nextDeadline, deadline <= end {
+        now = max(now, deadline)
+        let start = ThreadClock.now
+        endpoint.advance(to: now)
+        period.processorTime += ThreadClock.now - start
+        let before = period.datagrams
+        while !endpoint.outbox.isEmpty { exchange(&period) }
+        pump(&endpoint)
+        if now.nanoseconds / 100_000_000 != tenth { (tenth, inTenth) = (now.nanoseconds / 100_000_000, 0) }
+        inTenth += period.datagrams - before
+        period.busiestTenth = max(period.busiestTenth, inTenth)
+      }
+      now = end
+      return period
+    }
+
+    /// Gives the endpoint's datagrams to its peers, and theirs to the endpoint.
+    private mutating func exchange() {
+      var period = Period()
+      exchange(&period)
+    }
+
+    private mutating func exchange(_ period: inout Period) {
+      let (bytes, runs) = (endpoint.outbox.bytes.withUnsafeBytes { Array($0) }, endpoint.outbox.runs)
+      endpoint.outbox.removeAll()
+      for run in runs {
+        let number = Int(truncatingIfNeeded: run.address.low) - 0x0B00_0000
+        let peer = peers[number]
+        period.longestSilence = max(period.longestSilence, peer.heard.duration(to: now))
+        peer.heard = now
+        var datagram = Array(bytes[run.range])
+        datagram.withUnsafeMutableBytes { buffer in
+          var burst = MutableRawSpan(_unsafeBytes: buffer)
+          peer.endpoint.receive(burst: &burst, segmentSize: run.segmentSize, from: Self.address, at: now)
+        }
+        pump(&peer.endpoint)
+        period.datagrams += 1
+        deliver(from: number, &period)
+      }
+    }
+
+    private mutating func deliver(from number: Int) {
+      var period = Period()
+      deliver(from: number, &period)
+    }
+
+    /// Gives a peer's datagrams to the endpoint.
+    private mutating func deliver(from number: Int, _ period: inout Period) {
+      let peer = peers[number]
+      for run in peer.endpoint.outbox.runs {
+        var datagrams = peer.endpoint.outbox.bytes.extracting(run.range).withUnsafeBytes { Array($0) }
+        datagrams.withUnsafeMutableBytes { buffer in
+          var burst = MutableRawSpan(_unsafeBytes: buffer)
+          let start = ThreadClock.now
+          endpoint.receive(burst: &burst, segmentSize: run.segmentSize, from: Self.peerAddress(number), at: now)
+          period.processorTime += ThreadClock.now - start
+        }
+        period.datagrams += 1
+      }
+      peer.endpoint.outbox.removeAll()
+    }
+  }
+}
