@@ -15,7 +15,7 @@ struct LivenessTests {
   }
 
   @Test func closingIsSaid() async throws {
-    let (pair, other) = try await connected(TestNetwork())
+    let (pair, other) = try await NetworkPair.connected(on: TestNetwork())
     await pair.session.close()
     #expect(await lastEvent(of: other) == .ended(.closedByPeer))
     #expect(other.endReason == .closedByPeer && pair.session.endReason == .closed)
@@ -55,7 +55,7 @@ struct LivenessTests {
   @Test("by default an idle session is probed, and one whose peer is gone ends after 45 seconds")
   func aPeerThatIsGone() async throws {
     let network = TestNetwork()
-    let (pair, other) = try await connected(network)
+    let (pair, other) = try await NetworkPair.connected(on: network)
     await network.advance(by: .seconds(300), step: .seconds(1))
     #expect(pair.session.endReason == nil && other.endReason == nil)
     let description = try #require(await pair.session.snapshot())
@@ -76,7 +76,7 @@ struct LivenessTests {
       func answered(roundTrip: Duration?) { roundTrips.update { $0.append(roundTrip) } }
     }
     let network = TestNetwork()
-    let (pair, _) = try await connected(network)
+    let (pair, _) = try await NetworkPair.connected(on: network)
     let recorder = Recorder()
     try await pair.session.setMessageHandler(recorder)
     network.conditions.delay = .milliseconds(30)

@@ -6,22 +6,6 @@ import ZSSPNIO
 import ZSSPSwiftCrypto
 import ZSSPTesting
 
-/// An endpoint on a network in memory.
-func makeEndpoint(
-  on network: TestNetwork, at address: String, settings: Settings = Settings(),
-  flags: SecurityFlags = .opportunistic, key: StaticKey = StaticKey(), store: any RatchetStore = VolatileRatchetStore()
-) async throws -> UDPEndpoint {
-  try await network.endpoint(
-    at: address, configuration: testConfiguration(settings, flags, key), store: store)
-}
-
-func testConfiguration(
-  _ settings: Settings = Settings(), _ flags: SecurityFlags = .opportunistic, _ key: StaticKey = StaticKey()
-) -> EndpointConfiguration {
-  EndpointConfiguration(
-    staticKey: key.agreementKey, provider: .swiftCrypto, flags: flags, helloPolicy: .allow, settings: settings)
-}
-
 /// The network in memory that `ZSSPTesting` has for applications.
 @Suite(.timeLimit(.minutes(5)))
 struct TestNetworkTests {
@@ -62,7 +46,7 @@ struct TestNetworkTests {
 
   @Test func delayedDatagramsWaitForTheClock() async throws {
     let network = TestNetwork()
-    let (pair, other) = try await connected(network)
+    let (pair, other) = try await NetworkPair.connected(on: network)
     network.conditions.delay = .milliseconds(300)
     try await pair.session.send([7])
     await network.advance(by: .milliseconds(250))
@@ -74,7 +58,7 @@ struct TestNetworkTests {
 
   @Test func partitions() async throws {
     let network = TestNetwork()
-    let (pair, other) = try await connected(network)
+    let (pair, other) = try await NetworkPair.connected(on: network)
     network.separate(pair.client, pair.server)
     try await pair.session.send([1])
     await network.advance(by: .seconds(1))
@@ -149,24 +133,5 @@ struct TestNetworkTests {
     let error = await #expect(throws: ScriptedPeer.Failure.self) { try await peer.run([.vanish, .send([1])]) }
     #expect(error?.index == 1 && error?.description.contains("no session") == true)
     await peer.close()
-  }
-
-  struct Ends {
-    let client: UDPEndpoint
-    let server: UDPEndpoint
-    let session: Session
-
-    func close() async {
-      await client.close()
-      await server.close()
-    }
-  }
-
-  private func connected(_ network: TestNetwork) async throws -> (Ends, Session) {
-    let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
-    let server = try await makeEndpoint(on: network, at: "10.0.0.2:4500")
-    async let accepted = acceptFirst(server)
-    let session = try await client.connect(to: server.localAddress, key: server.publicKey)
-    return (Ends(client: client, server: server, session: session), try await accepted)
   }
 }
