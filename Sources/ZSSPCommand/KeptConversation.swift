@@ -83,7 +83,10 @@ final class KeptConversation: Sendable {
   private func receive() async {
     for await message in session.messages {
       // Messages come through a queue of their own, and may be ahead of the report of their session.
-      while current.withLock({ $0 }) == nil, !Task.isCancelled { await Task.yield() }
+      while current.withLock({ $0 }) == nil, !Task.isCancelled {
+        // Cut short when the task is cancelled, which is looked at.
+        try? await Task.sleep(for: .milliseconds(1))
+      }
       guard let conversation = current.withLock({ $0 }) else { return }
       conversation.report(message)
       guard options.echo else { continue }

@@ -17,8 +17,6 @@ struct Liveness {
     case end
   }
 
-  /// When something authentic came last, or else when the session was established.
-  private(set) var lastReceived = Instant.distantFuture
   /// When to look what is due: nothing is due sooner. Packets do not move it, so there may be nothing yet.
   private(set) var deadline = Instant.distantFuture
   /// When C1 was sent last.
@@ -32,6 +30,8 @@ struct Liveness {
   private var unanswered: UInt8 = 0
   /// How often the last probe was repeated.
   private var repeats: UInt8 = 0
+  /// When something authentic came last, or else when the session was established.
+  private(set) var lastReceived = Instant.distantFuture
 
   /// The time from a C1 to its C2, as measured last.
   var roundTrip: Duration? { measured.map { .nanoseconds($0) } }

@@ -2,13 +2,14 @@
 
 /// What a session has in every state.
 struct SessionCore: ~Copyable {
-  // What a data packet needs comes first: see ``Endpoint/prefetch(_:)``.
+  /// Whether the peer is still there. What each packet changes of it is its last field, beside the address.
+  var liveness = Liveness()
+
+  // What a data packet needs lies together: see ``Endpoint/prefetch(_:)``.
 
   /// Where to send.
   private(set) var address: Address
   private(set) var statistics = SessionStatistics()
-  /// Whether the peer is still there.
-  var liveness = Liveness()
   /// The keys. Their window is large, so they come last of what a data packet needs.
   var keys = SessionKeys()
 

@@ -67,6 +67,7 @@ final class EndpointHandle: Sendable {
   ) async throws(UDPError) -> Session {
     guard !isClosed else { throw .closed }
     let start = shard.eventLoop.instant
+    let span = HandshakeSpan(role)
     let result = await withTaskCancellationHandler {
       // The event loop may be told to give up before it is told to begin; the outcome's state shows it.
       shard.tell { driver in
@@ -76,6 +77,7 @@ final class EndpointHandle: Sendable {
     } onCancel: {
       if outcome.resolve(.failure(.cancelled)) { shard.tell { driver in driver.abandon(outcome) } }
     }
+    span.end(result)
     var isEstablished = false
     if case .success = result { isEstablished = true }
     environment.handshakes.record(

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+
+#if Tracing
+  import Tracing
+
+  /// The span of a handshake that a task waits for, `zssp.handshake`: a child of the task's span, if it has one.
+  ///
+  /// | attribute | value |
+  /// |---|---|
+  /// | `zssp.role` | `initiator` or `responder` |
+  /// | `zssp.peer` | the peer's static key, once it is proved |
+  /// | `network.peer.address` | where the peer is, once it is proved |
+  /// | `zssp.ratchet.chain_length` | how many handshakes the ratchet has behind it |
+  struct HandshakeSpan {
+    private let span: any Span
+
+    /// The handshake begins.
+    init(_ role: Role) {
+      span = startSpan("zssp.handshake", ofKind: role == .initiator ? .client : .server)
+      span.attributes["zssp.role"] = role == .initiator ? "initiator" : "responder"
+    }
+
+    /// The handshake is over.
+    func end(_ result: Result<EstablishedSession, UDPError>) {
+      switch result {
+      case .success(let session):
+        span.attributes["zssp.peer"] = session.establishment.peer.text
+        span.attributes["network.peer.address"] = "\(session.establishment.address)"
+        span.attributes["zssp.ratchet.chain_length"] = Int64(clamping: session.establishment.chainLength)
+      case .failure(let error):
+        span.recordError(error)
+        span.setStatus(SpanStatus(code: .error, message: "\(error)"))
+      }
+      span.end()
+    }
+  }
+#else
+  /// Without the trait `Tracing` a handshake has no span.
+  struct HandshakeSpan {
+    init(_ role: Role) {}
+    func end(_ result: Result<EstablishedSession, UDPError>) {}
+  }
+#endif
