@@ -33,6 +33,7 @@ extension Simulation {
     isCalm = true
     calmSince = now
     recoveredAt = nil
+    turbulenceTakesEffectUntil = peers.flatMap(\.lastEffects).max() ?? now
     endCampaigns()
     trace.add(.calm, at: now)
     for index in blockedUntil.indices { blockedUntil[index] = Instant(nanoseconds: .min) }
@@ -47,7 +48,11 @@ extension Simulation {
   /// What applications do in calm: see that there is a session and send on it, every second until all is well, and
   /// then every few minutes.
   func calmTick() {
-    if recoveredAt == nil, violation == nil, links.allSatisfy({ trouble($0, $1) == nil }) { recovered() }
+    if recoveredAt == nil, violation == nil, now >= turbulenceTakesEffectUntil,
+      links.allSatisfy({ trouble($0, $1) == nil })
+    {
+      recovered()
+    }
     for (low, high) in links {
       if recoveredAt == nil { maintain(low, high) }
       sendMessage(peers[low], high)

@@ -78,6 +78,8 @@ public final class Simulation {
   /// When every pair had come back, in this calm.
   var recoveredAt: Instant?
   var calmSince = Instant.milliseconds(0)
+  /// When the last store request of turbulence takes effect. Until then pairs may seem to be well, and are parted by it.
+  var turbulenceTakesEffectUntil = Instant.milliseconds(0)
   var violation: Violation?
   /// What was sent by whom to whom.
   var flows: [Flow]
