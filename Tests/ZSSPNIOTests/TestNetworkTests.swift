@@ -120,8 +120,15 @@ struct TestNetworkTests {
       try await session.send([number])
       #expect(await messages.next() == [number])
     }
-    // The other end is closed and made anew; the next session comes all the same.
-    _ = try await client.connect(to: peer.address, key: peer.publicKey)
+    // The other end is closed and made anew; the next session comes all the same. What is sent in between is lost, and sent again
+    // when time goes on.
+    let isOver = SharedBox(false)
+    let next = Task {
+      defer { isOver.value = true }
+      return try await client.connect(to: peer.address, key: peer.publicKey)
+    }
+    #expect(await network.advance { isOver.value })
+    _ = try await next.value
     try await script.value
     await client.close()
     await peer.close()
