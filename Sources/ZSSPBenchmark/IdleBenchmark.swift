@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ZSSP
+import ZSSPNIO
 
 /// Many sessions that nobody uses, at one endpoint that probes their peers.
 public enum IdleBenchmark {
@@ -9,7 +10,7 @@ public enum IdleBenchmark {
 
   /// The endpoint's processor time and datagrams in each second of virtual time, and how its probes lie in time.
   public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) throws -> [Figure] {
-    var server = try Server(provider, effort.sessions, keepAlive)
+    let server = try Server(provider, effort.sessions, keepAlive)
     // All sessions are of one moment: the first probes come within a quarter of the keep-alive time.
     server.run(for: keepAlive * 2)
     var (time, datagrams, busiest, silence) = ([Double](), [Double](), [Double](), [Double]())
@@ -43,7 +44,7 @@ public enum IdleBenchmark {
   }
 
   /// An endpoint, and the peers of its sessions, which only answer.
-  private struct Server: ~Copyable {
+  private final class Server {
     private var endpoint: Endpoint
     private var peers: [Peer] = []
     private var now = Instant(nanoseconds: 1_000_000_000)
@@ -79,9 +80,9 @@ public enum IdleBenchmark {
         peers.append(peer)
         _ = try peer.endpoint.open(to: endpoint.publicKey, at: Self.address, now: now)
         for _ in 0..<4 {
-          pump(&peer.endpoint)
+          Self.pump(&peer.endpoint, at: now)
           deliver(from: number)
-          pump(&endpoint)
+          Self.pump(&endpoint, at: now)
           exchange()
         }
       }
@@ -94,7 +95,7 @@ public enum IdleBenchmark {
       Address(ipv4: 0x0B00_0000 + UInt32(truncatingIfNeeded: number), port: 2)
     }
 
-    private func pump(_ endpoint: inout Endpoint) {
+    private static func pump(_ endpoint: inout Endpoint, at now: Instant) {
       while let request = endpoint.nextRequest() {
         switch request {
         case .store(let id, .lookUp): endpoint.answer(id, store: .unknown, at: now)
@@ -109,7 +110,7 @@ public enum IdleBenchmark {
 
     /// Lets time go on from deadline to deadline.
     @discardableResult
-    mutating func run(for duration: Duration) -> Period {
+    func run(for duration: Duration) -> Period {
       var period = Period()
       let end = now.advanced(by: duration)
       var (tenth, inTenth) = (Int64(0), 0)
@@ -120,7 +121,7 @@ public enum IdleBenchmark {
         period.processorTime += ThreadClock.now - start
         let before = period.datagrams
         while !endpoint.outbox.isEmpty { exchange(&period) }
-        pump(&endpoint)
+        Self.pump(&endpoint, at: now)
         if now.nanoseconds / 100_000_000 != tenth { (tenth, inTenth) = (now.nanoseconds / 100_000_000, 0) }
         inTenth += period.datagrams - before
         period.busiestTenth = max(period.busiestTenth, inTenth)
@@ -130,49 +131,57 @@ public enum IdleBenchmark {
     }
 
     /// Gives the endpoint's datagrams to its peers, and theirs to the endpoint.
-    private mutating func exchange() {
+    private func exchange() {
       var period = Period()
       exchange(&period)
     }
 
-    private mutating func exchange(_ period: inout Period) {
-      let (bytes, runs) = (endpoint.outbox.bytes.withUnsafeBytes { Array($0) }, endpoint.outbox.runs)
-      endpoint.outbox.removeAll()
-      for run in runs {
-        let number = Int(truncatingIfNeeded: run.address.low) - 0x0B00_0000
+    private func exchange(_ period: inout Period) {
+      for (address, size, datagrams) in Self.takeOutbox(&endpoint) {
+        let number = Int(truncatingIfNeeded: address.low) - 0x0B00_0000
         let peer = peers[number]
         period.longestSilence = max(period.longestSilence, peer.heard.duration(to: now))
         peer.heard = now
-        var datagram = Array(bytes[run.range])
-        datagram.withUnsafeMutableBytes { buffer in
-          var burst = MutableRawSpan(_unsafeBytes: buffer)
-          peer.endpoint.receive(burst: &burst, segmentSize: run.segmentSize, from: Self.address, at: now)
-        }
-        pump(&peer.endpoint)
+        Self.receive(datagrams, size, by: &peer.endpoint, from: Self.address, at: now)
+        Self.pump(&peer.endpoint, at: now)
         period.datagrams += 1
         deliver(from: number, &period)
       }
     }
 
-    private mutating func deliver(from number: Int) {
+    private static func takeOutbox(_ endpoint: inout Endpoint) -> [(to: Address, size: Int, bytes: [UInt8])] {
+      var taken: [(to: Address, size: Int, bytes: [UInt8])] = []
+      for run in endpoint.outbox.runs {
+        let bytes = endpoint.outbox.bytes.extracting(run.range).withUnsafeBytes { Array($0) }
+        taken.append((run.address, run.segmentSize, bytes))
+      }
+      endpoint.outbox.removeAll()
+      return taken
+    }
+
+    private static func receive(
+      _ datagrams: [UInt8], _ size: Int, by endpoint: inout Endpoint, from source: Address, at now: Instant
+    ) {
+      var datagrams = datagrams
+      datagrams.withUnsafeMutableBytes { buffer in
+        var burst = MutableRawSpan(_unsafeBytes: buffer)
+        endpoint.receive(burst: &burst, segmentSize: size, from: source, at: now)
+      }
+    }
+
+    private func deliver(from number: Int) {
       var period = Period()
       deliver(from: number, &period)
     }
 
     /// Gives a peer's datagrams to the endpoint.
-    private mutating func deliver(from number: Int, _ period: inout Period) {
-      let peer = peers[number]
-      for run in peer.endpoint.outbox.runs {
-        var datagrams = peer.endpoint.outbox.bytes.extracting(run.range).withUnsafeBytes { Array($0) }
-        datagrams.withUnsafeMutableBytes { buffer in
-          var burst = MutableRawSpan(_unsafeBytes: buffer)
-          let start = ThreadClock.now
-          endpoint.receive(burst: &burst, segmentSize: run.segmentSize, from: Self.peerAddress(number), at: now)
-          period.processorTime += ThreadClock.now - start
-        }
+    private func deliver(from number: Int, _ period: inout Period) {
+      for (_, size, datagrams) in Self.takeOutbox(&peers[number].endpoint) {
+        let start = ThreadClock.now
+        Self.receive(datagrams, size, by: &endpoint, from: Self.peerAddress(number), at: now)
+        period.processorTime += ThreadClock.now - start
         period.datagrams += 1
       }
-      peer.endpoint.outbox.removeAll()
     }
   }
 }

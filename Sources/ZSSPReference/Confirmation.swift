@@ -105,12 +105,15 @@ extension ReferencePeer {
     let isDue = silence.nextC1(settings) <= now
     if isDue {
       silence.pause =
-        silence.isAsked ? min(2 * silence.pause, 65_536 * settings.resendInterval) : settings.resendInterval
+        silence.isAsked ? min(silence.pause * 2, settings.resendInterval * 65_536) : settings.resendInterval
       silence.early = earliness()
       session.silence = silence
+      // It may be the end of the session's key.
       sendC1(session, at: now)
     }
-    session.silence?.look = min(session.silence?.nextC1(settings) ?? now, silence.end(settings))
+    var next = session.silence ?? silence
+    next.look = min(next.nextC1(settings), next.end(settings))
+    session.silence = next
   }
 
   /// "Up to a quarter at random", in nanoseconds.
