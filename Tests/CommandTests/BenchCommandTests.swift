@@ -8,12 +8,13 @@ struct BenchCommandTests {
   /// The figures themselves say nothing here; that they are there, with their bounds, does.
   @Test func everyFigureIsAnObjectOfJSON() throws {
     let result = try Tool().run(
-      "bench", "--rounds", "1", "--milliseconds", "1", "--sessions", "128", "--initiators", "1,3", "--json")
+      "bench", "--rounds", "1", "--milliseconds", "1", "--sessions", "128", "--initiators", "1,3",
+      "--quick-handshakes", "--json")
     #expect(result.exitCode == 0, "\(result.errors)")
     let figures = try result.output.split(separator: "\n").map { line in
       try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
     }
-    var benchmarks = ["crypto", "path", "handshake", "sessions", "challenge", "shards", "store"]
+    var benchmarks = ["crypto", "path", "handshake", "sessions", "idle", "challenge", "shards", "store"]
     #if os(Linux)
       benchmarks += ["udp", "flood"]
     #endif

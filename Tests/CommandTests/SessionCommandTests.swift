@@ -164,10 +164,24 @@ struct SessionCommandTests {
       "--rekey-after", "0.2s", "--rekey-timeout", "0.3s", "--once",
     ])
     _ = try #require(try connect.nextEvent { $0["state"] as? String == "up" })
+    listener.run.send(SIGKILL)
+    _ = listener.run.finish()
+    let result = connect.finish()
+    #expect(result.exitCode == 1 && result.errors.contains("did not answer a re-key"), "\(result.errors)")
+  }
+
+  /// Who is interrupted says so.
+  @Test func aPeerThatLeavesSaysSo() throws {
+    let tool = try Tool()
+    let listener = try Listener(tool, "--echo")
+    let connect = try tool.start([
+      "connect", "--to", listener.address, "--peer", listener.key, "--json", "--send", "1", "--for", "600", "--once",
+    ])
+    _ = try #require(try connect.nextEvent { $0["state"] as? String == "up" })
     listener.run.interrupt()
     #expect(listener.run.finish().exitCode == 0)
     let result = connect.finish()
-    #expect(result.exitCode == 1 && result.errors.contains("did not answer a re-key"), "\(result.errors)")
+    #expect(result.exitCode == 1 && result.errors.contains("the peer closed it"), "\(result.errors)")
   }
 
   /// Names have several addresses, of which the listener has one.

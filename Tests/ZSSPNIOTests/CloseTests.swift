@@ -98,7 +98,8 @@ struct CloseTests {
     try await onLoop { pair.value.clientPort.setFull(false) }
     try await closed.get()
     #expect(client.endReason == .closed)
-    #expect(try await onLoop { pair.value.clientPort.sent.count } == 1)
+    // The message, and the end of the session.
+    #expect(try await onLoop { pair.value.clientPort.sent.count } == 2)
     #expect(try await onLoop { pair.value.client.counters.messagesUnsent } == 0)
   }
 

@@ -16,7 +16,15 @@ struct LivenessTests {
     change(&settings)
     let pair = try Pair(provider: provider, settings: settings)
     let (one, other) = try pair.establish()
+    try hearEachOther(pair, one, other)
     return (pair, one, other)
+  }
+
+  /// Silence begins now.
+  private func hearEachOther(_ pair: Pair, _ one: SessionID, _ other: SessionID) throws {
+    try pair.alice.send([], on: one, at: pair.now)
+    try pair.bob.send([], on: other, at: pair.now)
+    pair.settle()
   }
 
   /// When Alice sends something from now on, and nothing comes to anyone.
@@ -122,7 +130,8 @@ struct LivenessTests {
       var settings = Settings()
       settings.keepAlive = .seconds(16)
       let pair = try Pair(provider: FastCrypto(seed: UInt64(seed)), settings: settings)
-      _ = try pair.establish()
+      let (one, other) = try pair.establish()
+      try hearEachOther(pair, one, other)
       return try #require(silence(pair, for: .seconds(16)).first)
     }
     #expect(times.allSatisfy { $0 >= .seconds(12) && $0 <= .seconds(16) })
