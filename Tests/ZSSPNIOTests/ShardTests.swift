@@ -106,11 +106,12 @@ struct ShardTests {
   }
 
   /// A challenge has no key id in front, and comes to a shard of the initiator by its source. Attempts stay in the shard that
-  /// has had a session with the peer, wherever the peer is now.
+  /// has a session with the peer, wherever the peer is now.
   @Test(arguments: Transport.allCases) func challengesFindTheirShard(transport: Transport) async throws {
     let configuration = makeConfiguration(helloPolicy: .challenge)
     let client = try await endpoint(4, transport)
     var shards: Set<Int> = []
+    var servers: [UDPEndpoint] = []
     for _ in 0..<6 {
       let server = try await endpoint(1, transport, configuration)
       async let accepted = acceptFirst(server)
@@ -118,10 +119,12 @@ struct ShardTests {
       let pair = Pair(client: client, server: server, clientSession: session, serverSession: try await accepted)
       try await exchange(pair, count: 5, largest: 3000, seed: 8)
       shards.insert(session.shard)
-      await server.close()
+      // It must not say goodbye.
+      servers.append(server)
     }
     #expect(shards.count == 1)
     await client.close()
+    for server in servers { await server.close() }
   }
 
   /// An application that steers by itself has one endpoint for each shard, which is not the first.

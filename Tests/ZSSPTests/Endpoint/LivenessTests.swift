@@ -106,7 +106,8 @@ struct LivenessTests {
     #expect(first >= .seconds(12) && first <= .seconds(16))
     // After 0.5, 1, 2, 4, 8 and 16 seconds; the keep-alive time at most.
     let pauses = zip(sent, sent.dropFirst()).map { $1 - $0 }
-    #expect(pauses == [500, 1000, 2000, 4000, 8000].map { Duration.milliseconds($0) })
+    let doubling = [500, 1000, 2000, 4000, 8000, 16_000].map { Duration.milliseconds($0) }
+    #expect(pauses.count >= 5 && pauses == Array(doubling.prefix(pauses.count)))
     #expect(pair.alice.state(one) == "S2")
     _ = silence(pair, for: .milliseconds(1))
     #expect(pair.alice.state(one) == nil && pair.alice.endReasons == [.peerSilent])
