@@ -6,7 +6,7 @@
   import ZSSPTestSupport
 
   /// `zssp tunnel import`: WireGuard's files become ours.
-  @Suite(.serialized, .ownThreads, .timeLimit(.minutes(5)))
+  @Suite(.serialized, .ownThreads, .timeLimit(.minutes(20)))
   struct TunnelImportTests {
     /// Whether the tool was built with tunnels.
     private static let isBuilt = (try? Tool().run("tunnel", "--help").exitCode) == 0

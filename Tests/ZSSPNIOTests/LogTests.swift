@@ -10,7 +10,7 @@ import ZSSPTesting
 @testable import ZSSPNIO
 
 /// What endpoints log.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(20)))
 struct LogTests {
   private static func logger(_ level: Logger.Level) -> (Logger, InMemoryLogHandler) {
     let handler = InMemoryLogHandler()

@@ -10,7 +10,7 @@ import ZSSPTesting
 @testable import ZSSPNIO
 
 /// What is reported through swift-metrics.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(20)))
 struct MetricsTests {
   private func ends() async throws -> (TestNetwork, client: UDPEndpoint, server: UDPEndpoint) {
     let network = TestNetwork()

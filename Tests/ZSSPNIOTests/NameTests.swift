@@ -7,7 +7,7 @@ import ZSSPTesting
 @testable import ZSSPNIO
 
 /// Peers that are known by names, with several addresses.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(20)))
 struct NameTests {
   private static func addresses(_ texts: [String]) throws -> [SocketAddress] {
     try texts.map { try SocketAddress(hostAndPort: $0) }

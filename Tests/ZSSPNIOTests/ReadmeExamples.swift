@@ -38,7 +38,7 @@ private let named: [Any.Type] = [
   }
 #endif
 
-@Suite("README", .timeLimit(.minutes(5)))
+@Suite("README", .timeLimit(.minutes(20)))
 struct ReadmeTests {
   @Test func theLibraryExampleWorks() async throws {
     #expect(try await greet() == "hello")

@@ -8,7 +8,7 @@ import ZSSPTesting
 @testable import ZSSPNIO
 
 /// Sessions that are opened again.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(20)))
 struct ReconnectTests {
   /// Settings with which a peer that is gone is noticed within a minute.
   private static var settings: Settings {

@@ -8,7 +8,7 @@
   import ZSSPNIO
 
   /// Endpoints as services. Signals are those of the whole process, so these tests run one after another.
-  @Suite(.serialized, .timeLimit(.minutes(5)))
+  @Suite(.serialized, .timeLimit(.minutes(20)))
   struct ServiceTests {
     /// Tells when its group runs: from then on the group catches its signals.
     private struct Witness: Service {
@@ -50,7 +50,9 @@
       await #expect(throws: UDPError.closed) {
         try await server.connect(to: client.localAddress, key: client.publicKey)
       }
-      withExtendedLifetime(session) {}
+      // The goodbye follows the messages.
+      try await wait(for: client) { $0.sessions == 0 }
+      #expect(session.endReason == .closedByPeer)
       await client.close()
     }
 

@@ -7,7 +7,7 @@ import ZSSPSwiftCrypto
 import ZSSPTesting
 
 /// The network in memory that `ZSSPTesting` has for applications.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(20)))
 struct TestNetworkTests {
   @Test func aSessionNeedsNoTime() async throws {
     let network = TestNetwork()

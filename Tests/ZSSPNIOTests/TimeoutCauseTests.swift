@@ -8,7 +8,7 @@ import ZSSPTesting
 @testable import ZSSPNIO
 
 /// A timeout says what was seen of the peer.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(20)))
 struct TimeoutCauseTests {
   /// Connects for 15 seconds of the network's time, and returns what it fails with.
   private func failure(

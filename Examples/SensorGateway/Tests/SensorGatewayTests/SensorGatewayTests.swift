@@ -5,7 +5,7 @@ import Testing
 import ZSSPTesting
 
 /// The gateway and a sensor on a network in memory.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(20)))
 struct SensorGatewayTests {
   let network = TestNetwork()
   let gatewayKey = StaticKey()
