@@ -242,7 +242,7 @@ let package = Package(
       name: "ZSSPNIOTests",
       dependencies: [
         "ZSSP", "ZSSPSwiftCrypto", "ZSSPProviders", "ZSSPNIO", "ZSSPStoreTesting", "ZSSPTesting", "ZSSPMetrics",
-        "SwiftZSSP", "CZSSPSocket",
+        "SwiftZSSP", "CZSSPSocket", "ZSSPSimulator", "ZSSPTunnel",
         .product(name: "InMemoryLogging", package: "swift-log"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "MetricsTestKit", package: "swift-metrics"),

@@ -2,8 +2,15 @@
 import Foundation
 import Testing
 import SwiftZSSP
+import ZSSP
 import ZSSPMetrics
+import ZSSPSimulator
+import ZSSPStoreTesting
 import ZSSPTesting
+
+#if os(Linux)
+  import ZSSPTunnel
+#endif
 
 // The examples of documentation comments, which DocumentationTests finds here. Each is as it stands there.
 
@@ -122,3 +129,59 @@ func isAcknowledged(
   try await script
   return answer == [2]
 }
+
+// Endpoint
+
+func begin(
+  _ key: StaticKey, to peer: PublicKey, at address: Address, _ store: inout MemoryRatchetStore, now: Instant
+) throws -> Int {
+  var endpoint = try Endpoint(EndpointConfiguration(staticKey: key.agreementKey, provider: .swiftCrypto))
+  _ = try endpoint.open(to: peer, at: address, now: now)
+  while let request = endpoint.nextRequest() {
+    switch request {
+    case .store(let id, let question): endpoint.answer(id, store: store.answer(question), at: now)
+    case .work(let work): endpoint.complete(work.run(), at: now)
+    case .accept(let id, _): endpoint.answer(id, accept: .reject(silently: true), at: now)
+    }
+  }
+  return endpoint.outbox.count
+}
+
+// DerivedProvider
+
+struct Watched: DerivedProvider {
+  let base: any CryptoProvider
+  var name: String { "\(base.name), watched" }
+  func packetKey(_ key: Secret) -> any PacketKey {
+    print("a packet key is expanded")
+    return base.packetKey(key)
+  }
+}
+
+// Simulation
+
+func simulate() throws -> SimulationReport { try Simulation(SimulationPlan(), seed: 1).run() }
+
+// StoreMedium
+
+struct MyMedium: StoreMedium {
+  func open() async throws -> any RatchetStore { VolatileRatchetStore() }
+  func close(_ store: any RatchetStore) async throws {}
+  var isDurable: Bool { false }
+}
+
+@Test(arguments: StoreConformance.cases)
+func conformance(_ rule: StoreConformance) async throws {
+  try await rule.run(on: MyMedium())
+}
+
+// Tunnel
+
+#if os(Linux)
+  func run(
+    _ configuration: TunnelConfiguration, _ endpoint: EndpointConfiguration, _ store: any RatchetStore
+  ) async throws {
+    let tunnel = try await Tunnel.start(configuration, endpoint: endpoint, store: store)
+    try await tunnel.run()
+  }
+#endif

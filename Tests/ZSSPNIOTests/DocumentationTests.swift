@@ -39,7 +39,10 @@ struct DocumentationTests {
     return files.compactMap { $0 as? URL }.filter { $0.pathExtension == "swift" }
   }
 
-  @Test(arguments: ["ZSSPNIO", "ZSSPSQLite", "ZSSPTesting", "ZSSPMetrics", "SwiftZSSP", "ZSSPSwiftCrypto"])
+  @Test(arguments: [
+    "ZSSP", "ZSSPNIO", "ZSSPSQLite", "ZSSPTesting", "ZSSPMetrics", "SwiftZSSP", "ZSSPSwiftCrypto", "ZSSPSimulator",
+    "ZSSPStoreTesting", "ZSSPTunnel",
+  ])
   func examplesAreCompiled(module: String) throws {
     let compiled = Self.essence(
       try String(

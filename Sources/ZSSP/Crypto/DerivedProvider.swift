@@ -4,9 +4,13 @@
 /// measured.
 ///
 /// ```swift
-/// struct Measured: DerivedProvider {
+/// struct Watched: DerivedProvider {
 ///   let base: any CryptoProvider
-///   func packetKey(_ key: Secret) -> any PacketKey { MeasuredKey(base.packetKey(key)) }
+///   var name: String { "\(base.name), watched" }
+///   func packetKey(_ key: Secret) -> any PacketKey {
+///     print("a packet key is expanded")
+///     return base.packetKey(key)
+///   }
 /// }
 /// ```
 public protocol DerivedProvider: CryptoProvider {

@@ -8,9 +8,20 @@
 /// ``advance(to:)`` wants to be called (``nextDeadline``). Calling it at deadlines only is enough.
 ///
 /// ```swift
-/// var endpoint = try Endpoint(EndpointConfiguration(staticKey: key, provider: .swiftCrypto))
-/// let session = try endpoint.open(to: peer, at: address, now: clock.now)
-/// while let request = endpoint.nextRequest() { … answer it … }
+/// func begin(
+///   _ key: StaticKey, to peer: PublicKey, at address: Address, _ store: inout MemoryRatchetStore, now: Instant
+/// ) throws -> Int {
+///   var endpoint = try Endpoint(EndpointConfiguration(staticKey: key.agreementKey, provider: .swiftCrypto))
+///   _ = try endpoint.open(to: peer, at: address, now: now)
+///   while let request = endpoint.nextRequest() {
+///     switch request {
+///     case .store(let id, let question): endpoint.answer(id, store: store.answer(question), at: now)
+///     case .work(let work): endpoint.complete(work.run(), at: now)
+///     case .accept(let id, _): endpoint.answer(id, accept: .reject(silently: true), at: now)
+///     }
+///   }
+///   return endpoint.outbox.count
+/// }
 /// ```
 public struct Endpoint: ~Copyable {
   /// Datagrams that must go out. Send them, then call ``DatagramBatch/removeAll()``.

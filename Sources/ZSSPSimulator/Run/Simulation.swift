@@ -4,7 +4,7 @@ public import ZSSP
 /// A network of endpoints in virtual time, in which everything that happens follows from one seed.
 ///
 /// ```swift
-/// let report = try Simulation(SimulationPlan(), seed: 1).run()
+/// func simulate() throws -> SimulationReport { try Simulation(SimulationPlan(), seed: 1).run() }
 /// ```
 ///
 /// A run alternates between turbulence and calm (see ``SimulationPlan``), and throws a ``Violation`` at the first step

@@ -12,8 +12,12 @@
   /// A private network between this machine and its peers: IP packets of a network device travel in sessions.
   ///
   /// ```swift
-  /// let tunnel = try await Tunnel.start(configuration, endpoint: endpointConfiguration, store: store)
-  /// try await tunnel.run()
+  /// func run(
+  ///   _ configuration: TunnelConfiguration, _ endpoint: EndpointConfiguration, _ store: any RatchetStore
+  /// ) async throws {
+  ///   let tunnel = try await Tunnel.start(configuration, endpoint: endpoint, store: store)
+  ///   try await tunnel.run()
+  /// }
   /// ```
   public final class Tunnel: Sendable {
     /// Takes lines about what happens, for people. No secret is in them.
