@@ -4,6 +4,10 @@
 public struct Settings: Sendable, Hashable {
   /// The largest datagram in bytes, headers of ZSSP included, those of UDP and IP not. At least ``smallestMTU``.
   public var mtu = 1400
+  // [DEC-85]
+  /// The largest datagram of a handshake in bytes, if ``mtu`` is not less: small enough for nearly every path, so that handshakes
+  /// succeed wherever the path of data is still to be found. Recorded transcripts of others have larger ones.
+  package var handshakeMTU = 1200
   // [TIME-1] [TIME-13]
   /// How long to wait before a packet that was not answered is sent again (section 11).
   public var resendInterval: Duration = .seconds(1)
