@@ -55,9 +55,10 @@ extension Endpoint {
     timers.set(session, to: session.nextDeadline)
   }
 
-  /// Follows the peer to another address.
+  // [DEC-86]
+  /// Follows the peer to another address, or is reached at another, which is nobody's business.
   mutating func move(_ session: Session, to address: Address) {
-    journal.emit(.moved(session.id, from: session.address, to: address))
+    if address != session.address { journal.emit(.moved(session.id, from: session.address, to: address)) }
     session.move(to: address)
   }
 

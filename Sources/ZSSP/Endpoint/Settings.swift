@@ -106,6 +106,9 @@ public struct Settings: Sendable, Hashable {
   // [FRAG-4]
   /// The smallest MTU in bytes (section 5).
   public static let smallestMTU = 128
+  // [DEC-87]
+  /// No path is taken to be narrower in bytes of a datagram: 1280, which IPv6 asks of every link, less its header and that of UDP.
+  public static let smallestDatagramLimit = 1232
   /// The largest MTU in bytes: the largest UDP payload over IPv4.
   public static let largestMTU = 65_507
 

@@ -17,6 +17,9 @@ public struct SessionDescription: Sendable, Hashable {
   public let lastRestart: RestartReason?
   /// The chain length of the current key; 0 before there is one.
   public let chainLength: UInt64
+  /// The largest datagram of data in bytes, if it is less than ``Settings/mtu``; see
+  /// ``Endpoint/setDatagramLimit(_:of:)``. Else nil.
+  public let datagramLimit: Int?
   /// Counters of the session.
   public let statistics: SessionStatistics
 
@@ -28,6 +31,7 @@ public struct SessionDescription: Sendable, Hashable {
     isEstablished = session.canSend
     lastRestart = session.lastRestart
     chainLength = session.core.keys.current?.chainLength ?? 0
+    datagramLimit = session.core.narrowedLimit
     statistics = session.core.statistics
   }
 }
