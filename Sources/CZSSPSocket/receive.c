@@ -14,7 +14,7 @@ enum { capacity = 1 << 16, distance = capacity + 65 * 64 };
 struct slot {
   struct iovec vector;
   union czssp_sockaddr name;
-  _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  _Alignas(struct cmsghdr) char control[2 * CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct in6_pktinfo))];
   czssp_incoming incoming;
 };
 
@@ -58,14 +58,42 @@ static void prepare(czssp_receiver *receiver, int index) {
   };
 }
 
-static uint16_t segment_size(struct msghdr *header, uint32_t length) {
+static void read_local_v4(const struct cmsghdr *control, czssp_local *local) {
+  struct in_pktinfo info;
+  memcpy(&info, CMSG_DATA(control), sizeof info);
+  // What was sent to all is answered from the address of the interface.
+  *local = (czssp_local){.low = ntohl(info.ipi_spec_dst.s_addr), .family = 4};
+}
+
+static void read_local_v6(const struct cmsghdr *control, czssp_local *local) {
+  struct in6_pktinfo info;
+  memcpy(&info, CMSG_DATA(control), sizeof info);
+  uint64_t halves[2];
+  memcpy(halves, &info.ipi6_addr, sizeof halves);
+  *local = (czssp_local){.high = __builtin_bswap64(halves[0]), .low = __builtin_bswap64(halves[1]), .family = 6};
+  if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr)) local->interface = (uint32_t)info.ipi6_ifindex;
+}
+
+/// Reads what the kernel says of a piece beside its bytes.
+static void read_control(struct msghdr *header, czssp_incoming *incoming) {
   for (struct cmsghdr *control = CMSG_FIRSTHDR(header); control; control = CMSG_NXTHDR(header, control)) {
-    if (control->cmsg_level != IPPROTO_UDP || control->cmsg_type != UDP_GRO) continue;
-    int size = 0;
-    memcpy(&size, CMSG_DATA(control), sizeof size);
-    return size > 0 && (uint32_t)size < length ? (uint16_t)size : 0;
+    const int level = control->cmsg_level, type = control->cmsg_type;
+    if (level == IPPROTO_UDP && type == UDP_GRO) {
+      int size = 0;
+      memcpy(&size, CMSG_DATA(control), sizeof size);
+      if (size > 0 && (uint32_t)size < incoming->length) incoming->segment_size = (uint16_t)size;
+    } else if (level == IPPROTO_IP && type == IP_PKTINFO) {
+      read_local_v4(control, &incoming->local);
+    } else if (level == IPPROTO_IPV6 && type == IPV6_PKTINFO) {
+      read_local_v6(control, &incoming->local);
+    } else if (level == IPPROTO_IP && type == IP_TOS) {
+      memcpy(&incoming->traffic_class, CMSG_DATA(control), sizeof incoming->traffic_class);
+    } else if (level == IPPROTO_IPV6 && type == IPV6_TCLASS) {
+      int value = 0;
+      memcpy(&value, CMSG_DATA(control), sizeof value);
+      incoming->traffic_class = (uint8_t)value;
+    }
   }
-  return 0;
 }
 
 int czssp_receiver_fill(czssp_receiver *receiver, int socket) {
@@ -77,10 +105,9 @@ int czssp_receiver_fill(czssp_receiver *receiver, int socket) {
   if (count < 0) return -errno;
   for (int index = 0; index < count; index++) {
     struct slot *slot = &receiver->slots[index];
-    const uint32_t length = receiver->headers[index].msg_len;
+    slot->incoming = (czssp_incoming){.length = receiver->headers[index].msg_len};
     czssp_read_address(&slot->name, &slot->incoming.source);
-    slot->incoming.length = length;
-    slot->incoming.segment_size = segment_size(&receiver->headers[index].msg_hdr, length);
+    read_control(&receiver->headers[index].msg_hdr, &slot->incoming);
   }
   return count;
 }

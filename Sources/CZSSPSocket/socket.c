@@ -67,6 +67,35 @@ int czssp_udp_enable_receive_offload(int socket) {
   return setsockopt(socket, IPPROTO_UDP, UDP_GRO, &on, sizeof on) < 0 ? -errno : 0;
 }
 
+/// Sets an option of IPv4, and of IPv6 where the socket is one of that.
+static int set_both(int socket, int v4, int v4_value, int v6, int v6_value) {
+  int family = 0;
+  socklen_t size = sizeof family;
+  if (getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &family, &size) < 0) return -errno;
+  // A socket of IPv6 that takes IPv4 has both.
+  if (family == AF_INET6 && setsockopt(socket, IPPROTO_IPV6, v6, &v6_value, sizeof v6_value) < 0) return -errno;
+  return setsockopt(socket, IPPROTO_IP, v4, &v4_value, sizeof v4_value) < 0 && family == AF_INET ? -errno : 0;
+}
+
+int czssp_udp_report_local(int socket) {
+  int family = 0;
+  socklen_t size = sizeof family;
+  const int on = 1;
+  if (getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &family, &size) < 0) return -errno;
+  // A socket of IPv6 reports IPv4 addresses as its own kind.
+  const int level = family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP;
+  const int option = family == AF_INET6 ? IPV6_RECVPKTINFO : IP_PKTINFO;
+  return setsockopt(socket, level, option, &on, sizeof on) < 0 ? -errno : 0;
+}
+
+int czssp_udp_report_traffic_class(int socket) { return set_both(socket, IP_RECVTOS, 1, IPV6_RECVTCLASS, 1); }
+
+int czssp_udp_forbid_fragments(int socket, bool forbidden) {
+  return set_both(
+      socket, IP_MTU_DISCOVER, forbidden ? IP_PMTUDISC_PROBE : IP_PMTUDISC_DONT, IPV6_MTU_DISCOVER,
+      forbidden ? IPV6_PMTUDISC_PROBE : IPV6_PMTUDISC_DONT);
+}
+
 bool czssp_udp_can_segment(int socket) {
   int size = 0;
   socklen_t length = sizeof size;

@@ -97,7 +97,8 @@
       for datagram in host.hello {
         datagram.withUnsafeBytes { bytes in
           var piece = czssp_outgoing(
-            address: target, bytes: bytes.baseAddress, length: UInt32(bytes.count), segment_size: 0)
+            address: target, bytes: bytes.baseAddress, local: nil, length: UInt32(bytes.count), segment_size: 0,
+            traffic_class: 0)
           var count: CInt = 0
           // What the system does not take is lost, as in a network.
           _ = czssp_udp_send(host.socket, &piece, 1, &count)

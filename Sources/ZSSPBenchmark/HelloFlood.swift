@@ -83,7 +83,8 @@
         for datagram in hello {
           datagram.withUnsafeBytes { bytes in
             var piece = czssp_outgoing(
-              address: target, bytes: bytes.baseAddress, length: UInt32(bytes.count), segment_size: 0)
+              address: target, bytes: bytes.baseAddress, local: nil, length: UInt32(bytes.count), segment_size: 0,
+              traffic_class: 0)
             var count: CInt = 0
             // What the system does not take is lost, as in a network.
             _ = czssp_udp_send(socket, &piece, 1, &count)

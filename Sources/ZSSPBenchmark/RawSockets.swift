@@ -77,8 +77,8 @@
           let pieceSize = segmentSize > 0 ? segments * datagram : datagram
           let pieces = stride(from: 0, to: bytes.count, by: pieceSize).map { start in
             czssp_outgoing(
-              address: target, bytes: bytes.baseAddress.map { $0 + start }, length: UInt32(pieceSize),
-              segment_size: segmentSize)
+              address: target, bytes: bytes.baseAddress.map { $0 + start }, local: nil, length: UInt32(pieceSize),
+              segment_size: segmentSize, traffic_class: 0)
           }
           var sent: CInt = 0
           // What the system does not take is lost, as in a network.

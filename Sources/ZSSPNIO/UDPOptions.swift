@@ -58,6 +58,26 @@ public struct UDPOptions: Sendable {
   /// may give less.
   public var sendBufferSize: Int? = 4 << 20
 
+  // [DEC-88]
+  /// Whether datagrams may be cut on their way. All datagrams are sent alike, whatever their neighbours are.
+  public var fragmentation = Fragmentation.allowed
+  /// Whether a ``MessageHandler`` learns the traffic class of datagrams.
+  package var reportsTrafficClass = false
+
+  // [DEC-88]
+  /// Whether datagrams that are too large for a part of their path are cut there.
+  public enum Fragmentation: Sendable {
+    /// They are, by routers of IPv4, and by this host ("don't fragment" is never set). So they arrive on narrow paths, which costs
+    /// two datagrams for one there. The default.
+    case allowed
+    /// They are not ("don't fragment" is always set), and are lost on a path that is too narrow. This is for an application
+    /// that finds out what the path takes, by messages that the other side answers (RFC 8899), and sets
+    /// ``Session/setDatagramLimit(_:)``; the tunnel does. What ICMP says of a path is not believed, because anybody can send
+    /// that. A session whose datagrams do not fit this host's own network device is limited to
+    /// ``Settings/smallestDatagramLimit`` at once.
+    case forbidden
+  }
+
   /// Called with each new channel before it is bound, for tests that put a handler between the endpoint and the socket.
   package var configureChannel: (@Sendable (any Channel) throws -> Void)?
 

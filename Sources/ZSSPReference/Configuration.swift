@@ -72,6 +72,9 @@ extension ReferencePeer {
     // [FRAG-4]
     /// M of section 5, at least 128.
     public var mtu = 1400
+    // [DEC-85]
+    /// M for everything but data, if it is less.
+    package var handshakeMTU = 1200
     // [TIME-1]
     /// "Resends every 1 s."
     public var resendInterval = Duration.seconds(1)

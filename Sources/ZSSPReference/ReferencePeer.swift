@@ -76,7 +76,7 @@ public final class ReferencePeer {
     guard message.count <= 48 * (settings.mtu - 16) - 16 else { throw .tooLong }
     guard let counter = takeCounter(session, key) else { throw .keyExhausted }
     let packet = crypto.seal(key.nk.send, nonce(PacketType.p.rawValue, counter), message)
-    emit(packet, .p, counter, to: session.address, key.remoteID, session.headerKeys?.send)
+    emit(packet, .p, counter, to: session.address, key.remoteID, session.headerKeys?.send, mtu: settings.mtu)
     // Section 4: "At 2^30 uses in state S2 a re-key starts at once."
     // [CTR-11]
     if case .s2 = session.state, session.uses(of: key) >= settings.rekeyUses { startRekey(session, at: now) }
@@ -159,13 +159,14 @@ public final class ReferencePeer {
     emit(packet, type, counter, to: session.address, key.remoteID, session.headerKeys?.send)
   }
 
-  /// Cuts a packet into datagrams (section 5).
+  /// Cuts a packet into datagrams (section 5); those of handshakes into "at most 1,200 bytes" (section 14).
   func emit(
     _ packet: [UInt8], _ type: PacketType, _ counter: UInt64, to address: Address, _ keyID: KeyID,
-    _ headerKey: [UInt8]?
+    _ headerKey: [UInt8]?, mtu: Int? = nil
   ) {
-    let datagrams = fragments(
-      of: packet, type, counter, to: keyID, mtu: settings.mtu, headerKey: headerKey, crypto)
+    // [DEC-85]
+    let mtu = mtu ?? min(settings.mtu, settings.handshakeMTU)
+    let datagrams = fragments(of: packet, type, counter, to: keyID, mtu: mtu, headerKey: headerKey, crypto)
     outgoing += datagrams.map { (address, $0) }
   }
 

@@ -39,6 +39,8 @@
         routes = false
         user = "nobody"
         busy-poll = 20
+        path-mtu = "fragment"
+        dscp = 46
         [hooks]
         post-up = ["true"]
         [[peer]]
@@ -56,6 +58,7 @@
       #expect(
         configuration.rekeyAfter == .seconds(1800) && configuration.table == .off && configuration.user == "nobody")
       #expect(configuration.hooks.postUp == ["true"] && configuration.busyPoll == .milliseconds(20))
+      #expect(!configuration.discoversPathMTU && configuration.dscp == .fixed(46))
       let peer = try #require(configuration.peers.first)
       #expect(peer.publicKey.text == key && peer.keepalive == .seconds(25) && peer.identity == "office")
       #expect(peer.flags == SecurityFlags.persistent.subtracting(.responderDisallowsDowngrade))
@@ -67,6 +70,10 @@
       ("intreface = \"a\"", "t.toml:2: unknown key \"intreface\"; did you mean \"interface\"?"),
       ("zebra = 1", "t.toml:2: unknown key \"zebra\""),
       ("mtu = \"1400\"", "t.toml:2: mtu: must be a whole number from 576 to 65000"),
+      ("dscp = 64", "t.toml:2: dscp: \"64\" is not copy, and no number from 0 to 63"),
+      ("dscp = -1", "t.toml:2: dscp: \"-1\" is not copy, and no number from 0 to 63"),
+      ("dscp = \"ef\"", "t.toml:2: dscp: \"ef\" is not copy, and no number from 0 to 63"),
+      ("path-mtu = \"no\"", "t.toml:2: path-mtu: \"no\" is not one of discover, fragment"),
       ("mtu = 70000", "t.toml:2: mtu: must be a whole number from 576 to 65000"),
       (
         "mode = \"persistant\"",

@@ -55,6 +55,58 @@
 
     private func drops(_ reason: TunnelDropReason) -> UInt64 { drops.value(reason) }
 
+    /// A mark of the network comes to the packet; one that its sender would not understand costs the packet.
+    @Test(arguments: [false, true]) func congestionIsPassedOn(isV6: Bool) throws {
+      defer { close(other) }
+      var maker = PacketMaker()
+      maker.isV6 = isV6
+      var packet = maker.packet(payload(500))
+      peer.receive(packet.rawBytes, trafficClass: 3)
+      peer.burstEnded()
+      #expect(written().isEmpty && drops(.congested) == 1)
+      packet.withMutableBytes { TrafficClass.mark(&$0, 2) }
+      for outer in [0, 2, 3] as [UInt8] {
+        peer.receive(packet.rawBytes, trafficClass: 0x28 | outer)
+        peer.burstEnded()
+        let came = try #require(written().first)
+        #expect(Array(came[VirtioHeader.size...]).trafficClass == (outer == 3 ? 3 : 2))
+      }
+    }
+
+    /// Where the way back takes less, the other side of a connection learns it from its first packet.
+    @Test func connectionsLearnThePath() throws {
+      defer { close(other) }
+      var maker = PacketMaker()
+      (maker.flags, maker.options) = (0x12, [2, 4, 0x05, 0xB4])
+      let packet = maker.packet([])
+      receive([packet])
+      #expect(written() == [[UInt8](repeating: 0, count: VirtioHeader.size) + packet])
+      gauges.pathLimit.store(1340, ordering: .relaxed)
+      receive([packet])
+      maker.options = [2, 4, 0x05, 0x14]
+      #expect(written() == [[UInt8](repeating: 0, count: VirtioHeader.size) + maker.packet([])])
+    }
+
+    /// Probes are answered; answers are passed on, but no more than there were probes.
+    @Test func probesOfThePath() {
+      defer { close(other) }
+      let answers = answers
+      final class Box: Sendable { let numbers = Mutex<[UInt64]>([]) }
+      let box = Box()
+      let peer = PeerInbound(1, gauges, path) { answer in
+        answers.all.withLock { $0.append(answer) }
+      } probed: { number in
+        box.numbers.withLock { $0.append(number) }
+      }
+      peer.receive(TunnelMessage.bytes(of: .init(number: 7, size: 1400)).rawBytes)
+      #expect(answers.all.withLock { $0 } == [.probeAnswer(7)])
+      gauges.probed(2)
+      for number in 1...5 as ClosedRange<UInt64> { peer.receive(TunnelMessage.probeAnswer(number).bytes.rawBytes) }
+      peer.burstEnded()
+      #expect(box.numbers.withLock { $0 } == [1, 2])
+      #expect(written().isEmpty)
+    }
+
     @Test(arguments: [false, true]) func aPacketIsWritten(isV6: Bool) {
       defer { close(other) }
       var maker = PacketMaker()

@@ -102,3 +102,15 @@ extension SegmentSplitter {
     return isWhole ? packets : nil
   }
 }
+
+// Macros of the testing library cannot pass spans.
+extension Array<UInt8> {
+  /// The class of a packet.
+  var trafficClass: UInt8 { TrafficClass.of(rawBytes) }
+  /// Whether a packet opens a connection.
+  var opensConnection: Bool { SegmentSizeClamp.opensConnection(rawBytes) }
+  /// Whether the checksums of a packet of a flow are right.
+  var isIntact: Bool { FlowPacket(rawBytes)?.isIntact(rawBytes) == true }
+  /// What a message is to the tunnel.
+  var tunnelMessage: TunnelMessage { TunnelMessage(rawBytes) }
+}

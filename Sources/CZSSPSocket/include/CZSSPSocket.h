@@ -21,21 +21,38 @@ typedef struct {
   uint8_t family;
 } czssp_address;
 
+/// One of this host's own addresses, which datagrams come to and leave from. Of IPv4 (`family` 4) the low half's low 32 bits
+/// count; `interface` is that of a link-local address, else 0; `family` 0 is none.
+typedef struct {
+  uint64_t high;
+  uint64_t low;
+  uint32_t interface;
+  uint8_t family;
+} czssp_local;
+
 /// Datagrams of one size, the last may be shorter, for one address; at most 64 of them, and 65,507 bytes.
 typedef struct {
   czssp_address address;
   const void *bytes;
+  /// The address to send from; NULL leaves the choice to the system.
+  const czssp_local *local;
   uint32_t length;
   /// The size of each datagram, or 0 if there is one.
   uint16_t segment_size;
+  /// The type of service or traffic class: DSCP and ECN.
+  uint8_t traffic_class;
 } czssp_outgoing;
 
 /// What came in one piece: a datagram, or several that the kernel put together.
 typedef struct {
   czssp_address source;
+  /// The address that it came to; none unless czssp_udp_report_local was called.
+  czssp_local local;
   uint32_t length;
   /// The size of each datagram, or 0 if there is one.
   uint16_t segment_size;
+  /// The type of service or traffic class; 0 unless czssp_udp_report_traffic_class was called.
+  uint8_t traffic_class;
 } czssp_incoming;
 
 /// Opens a non-blocking UDP socket that is closed on exec, and binds it. An IPv6 socket that is bound to :: takes IPv4 too.
@@ -59,6 +76,15 @@ uint32_t czssp_udp_drops(int socket);
 
 /// Has the kernel hand over several datagrams of one sender at once (UDP GRO).
 int czssp_udp_enable_receive_offload(int socket);
+
+/// Has the kernel say which address each datagram came to (IP_PKTINFO, IPV6_RECVPKTINFO).
+int czssp_udp_report_local(int socket);
+
+/// Has the kernel say with which type of service or traffic class each datagram came.
+int czssp_udp_report_traffic_class(int socket);
+
+/// Sends all datagrams with "don't fragment", whatever ICMP says of their path, or all without.
+int czssp_udp_forbid_fragments(int socket, bool forbidden);
 
 /// Whether the kernel can cut datagrams out of one piece (UDP GSO).
 bool czssp_udp_can_segment(int socket);

@@ -55,9 +55,10 @@ extension Endpoint {
     timers.set(session, to: session.nextDeadline)
   }
 
-  /// Follows the peer to another address.
+  // [DEC-86]
+  /// Follows the peer to another address, or is reached at another, which is nobody's business.
   mutating func move(_ session: Session, to address: Address) {
-    journal.emit(.moved(session.id, from: session.address, to: address))
+    if address != session.address { journal.emit(.moved(session.id, from: session.address, to: address)) }
     session.move(to: address)
   }
 
@@ -186,13 +187,15 @@ extension Endpoint {
 
   // MARK: Datagrams
 
-  /// Cuts a packet into datagrams (section 5). Without a header key they go unprotected, as X1 and challenges do.
+  /// Cuts a packet of a handshake, or of its control, into datagrams (section 5). Without a header key they go unprotected, as X1
+  /// and challenges do.
   mutating func send(_ packet: OutgoingPacket, to address: Address, under headerKey: (any HeaderKey)?) {
     let before = outbox.tally
-    // [FRAG-1] [HDR-7]
+    let settings = surroundings.configuration.settings
+    // [FRAG-1] [HDR-7] [DEC-85]
     outbox.append(
       fragmentsOf: packet.bytes.rawBytes, packet.type, packet.counter, to: address, packet.keyID, under: headerKey,
-      mtu: surroundings.configuration.settings.mtu)
+      mtu: min(settings.mtu, settings.handshakeMTU))
     journal.countSent(before, outbox.tally)
   }
 }

@@ -181,7 +181,7 @@ extension Endpoint {
     guard tally.messages > 0 else { return }
     countDelivered(messages: tally.messages, bytes: tally.bytes, on: session, at: now)
     // [DEC-30] [DEC-31]
-    if tally.hasNewest, source != session.address { move(session, to: source) }
+    if tally.hasNewest, session.core.isElsewhere(source) { move(session, to: source) }
   }
 
   /// Takes in the fragments of data packets at the start of `segments`, whose headers `headerKey` has uncovered, up to the

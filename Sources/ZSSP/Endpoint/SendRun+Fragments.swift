@@ -2,19 +2,17 @@
 
 extension SendRun {
   /// Seals a message and cuts it into datagrams (section 5).
-  mutating func appendFragments(_ message: RawSpan, _ size: Int) {
+  mutating func appendFragments(_ message: RawSpan, _ size: Int, _ plan: FragmentPlan) {
     if let stream = path.takeStream() {
-      appendFragments(message, size, stream)
+      appendFragments(message, plan, stream)
       path.giveBack(stream)
     } else {
-      appendFragmentsOfWhole(message, size)
+      appendFragmentsOfWhole(message, size, plan)
     }
   }
 
   /// Seals piece by piece, each straight into its datagram.
-  private mutating func appendFragments(_ message: RawSpan, _ size: Int, _ stream: any PacketStream) {
-    // [FRAG-5]
-    let plan = FragmentPlan(size: size, mtu: mtu)
+  private mutating func appendFragments(_ message: RawSpan, _ plan: FragmentPlan, _ stream: any PacketStream) {
     stream.begin(.sealing, nonce: Nonce(.data, counter))
     for number in 0..<plan.count {
       let header = FragmentHeader(keyID: path.keyID, number: number, count: plan.count, type: .data, counter: counter)
@@ -23,7 +21,7 @@ extension SendRun {
       let piece = message.extracting(range.lowerBound..<min(range.upperBound, message.byteCount))
       let (datagramSize, tagStart) = (FragmentHeader.size + range.count, FragmentHeader.size + piece.byteCount)
       prepareDatagram(size: datagramSize)
-      outbox.append(size: datagramSize, to: address) { datagram in
+      outbox.append(size: datagramSize, to: address, trafficClass: trafficClass) { datagram in
         header.write(to: &datagram)
         do {
           var body = datagram.slice(FragmentHeader.size..<tagStart)
@@ -37,7 +35,7 @@ extension SendRun {
   }
 
   /// Seals in one piece, and copies its parts into the datagrams.
-  private mutating func appendFragmentsOfWhole(_ message: RawSpan, _ size: Int) {
+  private mutating func appendFragmentsOfWhole(_ message: RawSpan, _ size: Int, _ plan: FragmentPlan) {
     var packet = outbox.scratch
     outbox.scratch = []
     if packet.count < size { packet.append(contentsOf: repeatElement(0, count: size - packet.count)) }
@@ -46,14 +44,12 @@ extension SendRun {
       var body = bytes.slice(0..<size)
       packetKey.seal(message, nonce: nonce, authenticating: RawSpan(), into: &body)
     }
-    // [FRAG-5]
-    let plan = FragmentPlan(size: size, mtu: mtu)
     for number in 0..<plan.count {
       let header = FragmentHeader(keyID: path.keyID, number: number, count: plan.count, type: .data, counter: counter)
       let piece = packet.rawBytes.extracting(plan.range(number))
       let datagramSize = FragmentHeader.size + piece.byteCount
       prepareDatagram(size: datagramSize)
-      outbox.append(size: datagramSize, to: address) { datagram in
+      outbox.append(size: datagramSize, to: address, trafficClass: trafficClass) { datagram in
         header.write(to: &datagram)
         datagram.write(piece, at: FragmentHeader.size)
       }

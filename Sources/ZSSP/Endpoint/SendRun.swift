@@ -28,7 +28,13 @@ public struct SendRun: ~Copyable {
   /// The keys, which nobody else has as long as the run lasts.
   var path: SendContext
   let address: Address
-  let mtu: Int
+  /// The IPv4 type of service or IPv6 traffic class of the datagrams that follow: six bits of DSCP and two of ECN; 0 at
+  /// first. Datagrams of different classes do not leave in one ``DatagramBatch/Run``.
+  public var trafficClass: UInt8 = 0
+  /// The largest datagram that the session's path takes.
+  private let limit: Int
+  /// The largest datagram of all.
+  private let mtu: Int
   private let largestMessage: Int
   private var unprotected = Unprotected()
 
@@ -39,12 +45,21 @@ public struct SendRun: ~Copyable {
     counterLimit = path.firstCounter + settings.keyUseLimit
     self.path = path
     address = session.address
+    limit = session.core.datagramLimit(settings)
     mtu = settings.mtu
     largestMessage = settings.largestMessage
   }
 
   /// Seals a message of 0…``Settings/largestMessage`` bytes.
-  public mutating func append(_ message: RawSpan) throws(SendError) {
+  public mutating func append(_ message: RawSpan) throws(SendError) { try append(message, inDatagramsOf: limit) }
+
+  // [DEC-87]
+  /// Seals a message as ``append(_:)`` does, in datagrams of up to ``Settings/mtu`` bytes though the session's path may not take
+  /// them: a probe of the path.
+  public mutating func appendProbe(_ message: RawSpan) throws(SendError) { try append(message, inDatagramsOf: mtu) }
+
+  @inline(__always)
+  private mutating func append(_ message: RawSpan, inDatagramsOf limit: Int) throws(SendError) {
     // [FRAG-8]
     guard message.byteCount <= largestMessage else {
       throw .messageTooLarge(size: message.byteCount, limit: largestMessage)
@@ -52,10 +67,11 @@ public struct SendRun: ~Copyable {
     // [CTR-10]
     guard counter < counterLimit else { throw .keyExhausted }
     let size = message.byteCount + PacketSize.tag
-    if size + FragmentHeader.size <= mtu {
+    if size + FragmentHeader.size <= limit {
       appendWhole(message, size)
     } else {
-      appendFragments(message, size)
+      // [DEC-87]
+      appendFragments(message, size, FragmentPlan(size: size, largestOf: limit))
     }
     // [CTR-1]
     counter += 1
@@ -69,16 +85,16 @@ public struct SendRun: ~Copyable {
     // [KID-3]
     let header = FragmentHeader(keyID: path.keyID, number: 0, count: 1, type: .data, counter: counter)
     prepareDatagram(size: datagramSize)
-    Self.seal(message, header, under: path.packetKey, into: &outbox, size: datagramSize, to: address)
+    Self.seal(message, header, under: path.packetKey, into: &outbox, size: datagramSize, to: address, trafficClass)
   }
 
   /// A function of its own to which the key is lent: that costs no reference count.
   @inline(never)
   private static func seal(
     _ message: RawSpan, _ header: FragmentHeader, under key: any PacketKey, into outbox: inout DatagramBatch,
-    size: Int, to address: Address
+    size: Int, to address: Address, _ trafficClass: UInt8
   ) {
-    outbox.append(size: size, to: address) { datagram in
+    outbox.append(size: size, to: address, trafficClass: trafficClass) { datagram in
       header.write(to: &datagram)
       var body = datagram.slice(FragmentHeader.size..<size)
       key.seal(message, nonce: header.nonce, authenticating: RawSpan(), into: &body)
@@ -109,7 +125,7 @@ public struct SendRun: ~Copyable {
     Self.protect(blocks, in: &outbox, by: path.headerKey)
   }
 
-  /// As with ``seal(_:_:under:into:size:to:)`` the key is lent.
+  /// As with ``seal(_:_:under:into:size:to:_:)`` the key is lent.
   @inline(never)
   private static func protect(_ blocks: Unprotected, in outbox: inout DatagramBatch, by key: any HeaderKey) {
     outbox.rewrite(from: blocks.start) { bytes in

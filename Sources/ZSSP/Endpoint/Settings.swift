@@ -4,6 +4,10 @@
 public struct Settings: Sendable, Hashable {
   /// The largest datagram in bytes, headers of ZSSP included, those of UDP and IP not. At least ``smallestMTU``.
   public var mtu = 1400
+  // [DEC-85]
+  /// The largest datagram of a handshake in bytes, if ``mtu`` is not less: small enough for nearly every path, so that handshakes
+  /// succeed wherever the path of data is still to be found. Recorded transcripts of others have larger ones.
+  package var handshakeMTU = 1200
   // [TIME-1] [TIME-13]
   /// How long to wait before a packet that was not answered is sent again (section 11).
   public var resendInterval: Duration = .seconds(1)
@@ -110,6 +114,9 @@ public struct Settings: Sendable, Hashable {
   // [FRAG-4]
   /// The smallest MTU in bytes (section 5).
   public static let smallestMTU = 128
+  // [DEC-87]
+  /// No path is taken to be narrower in bytes of a datagram: 1280, which IPv6 asks of every link, less its header and that of UDP.
+  public static let smallestDatagramLimit = 1232
   /// The largest MTU in bytes: the largest UDP payload over IPv4.
   public static let largestMTU = 65_507
 

@@ -10,6 +10,8 @@ public struct DatagramBatch: ~Copyable {
   public struct Run: Sendable, Hashable {
     /// Where they go.
     public let address: Address
+    /// The IPv4 type of service or IPv6 traffic class that they leave with: six bits of DSCP and two of ECN.
+    public let trafficClass: UInt8
     /// Where they lie in ``DatagramBatch/bytes``.
     public fileprivate(set) var range: Range<Int>
     /// The size of each but the last in bytes. The last may be shorter.
@@ -60,7 +62,9 @@ public struct DatagramBatch: ~Copyable {
   }
 
   /// Appends a datagram of `size` bytes to `address`, which `write` writes whole.
-  mutating func append(size: Int, to address: Address, _ write: (inout MutableRawSpan) -> Void) {
+  mutating func append(
+    size: Int, to address: Address, trafficClass: UInt8 = 0, _ write: (inout MutableRawSpan) -> Void
+  ) {
     let start = used
     reserve(size)
     used += size
@@ -68,7 +72,7 @@ public struct DatagramBatch: ~Copyable {
       var datagram = bytes.slice(start..<start + size)
       write(&datagram)
     }
-    record(start..<used, to: address)
+    record(start..<used, to: address, trafficClass)
   }
 
   /// Lets `body` write to everything from `start` on once more.
@@ -86,17 +90,19 @@ public struct DatagramBatch: ~Copyable {
     storage.append(contentsOf: repeatElement(0, count: capacity - storage.count))
   }
 
-  private mutating func record(_ range: Range<Int>, to address: Address) {
+  private mutating func record(_ range: Range<Int>, to address: Address, _ trafficClass: UInt8) {
     count += 1
     let last = runs.count - 1
-    // A run ends with its first shorter datagram.
-    if last >= 0, runs[last].address == address, range.count <= runs[last].segmentSize,
+    // A run ends with its first shorter datagram, and leaves by one path with one class.
+    if last >= 0, range.count <= runs[last].segmentSize, runs[last].trafficClass == trafficClass,
+      runs[last].address.isSamePath(as: address),
       runs[last].range.count == runs[last].count * runs[last].segmentSize
     {
       runs[last].range = runs[last].range.lowerBound..<range.upperBound
       runs[last].count += 1
     } else {
-      runs.append(Run(address: address, range: range, segmentSize: range.count, count: 1))
+      runs.append(
+        Run(address: address, trafficClass: trafficClass, range: range, segmentSize: range.count, count: 1))
     }
   }
 }

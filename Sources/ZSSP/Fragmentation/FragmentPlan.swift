@@ -17,6 +17,14 @@ package struct FragmentPlan: Sendable {
     self.init(size: size, count: (size + room - 1) / room)
   }
 
+  // [DEC-87]
+  /// The plan for a packet of `size` bytes in datagrams of at most `limit` bytes, or larger ones if they would be too many.
+  init(size: Int, largestOf limit: Int) {
+    let room = limit - FragmentHeader.size
+    // [FRAG-5]
+    self.init(size: size, count: min(FragmentHeader.largestCount, (size + room - 1) / room))
+  }
+
   /// The plan for a packet of `size` bytes in `count` fragments.
   package init(size: Int, count: Int) {
     self.count = count

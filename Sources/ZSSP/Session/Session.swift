@@ -474,17 +474,20 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
   /// A packet was authentic: its counter is used up, and if it is the newest, its source is where
   /// the peer is now, whatever type it has (section 14).
   ///
-  /// - Returns: nil if its counter is no longer acceptable, else whether the peer has moved.
+  /// - Returns: nil if its counter is no longer acceptable, else whether the path has changed.
   func accept(_ counter: UInt64, from source: Address, at now: Instant) -> Bool? {
     // [CTR-7]
     guard let isNewest = core.keys.accept(counter) else { return nil }
     core.liveness.received(at: now)
     // [DEC-30] [DEC-31]
-    return isNewest && source != core.address
+    return isNewest && core.isElsewhere(source)
   }
 
   /// Follows the peer to another address.
   func move(to address: Address) { core.move(to: address) }
+
+  /// Sets the largest datagram of data; nil for that of the settings. Returns what it is then.
+  func setDatagramLimit(_ limit: Int?, _ settings: Settings) -> Int { core.setDatagramLimit(limit, settings) }
 
   /// Keeps the key that has uncovered a header of the peer's.
   func keep(receiving key: any HeaderKey) { core.keys.keep(receiving: key) }

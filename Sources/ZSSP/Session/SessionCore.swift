@@ -9,6 +9,8 @@ struct SessionCore: ~Copyable {
 
   /// Where to send.
   private(set) var address: Address
+  /// The largest datagram that the path takes, as far as is known; 0 for ``Settings/mtu``.
+  private var narrowing: UInt16 = 0
   private(set) var statistics = SessionStatistics()
   /// The keys. Their window is large, so they come last of what a data packet needs.
   var keys = SessionKeys()
@@ -28,8 +30,36 @@ struct SessionCore: ~Copyable {
   /// The session goes on in a handshake that the peer began.
   mutating func become(_ role: Role, at address: Address) { (self.role, self.address) = (role, address) }
 
-  /// Follows the peer to another address.
-  mutating func move(to address: Address) { self.address = address }
+  // [DEC-86]
+  /// Whether the peer, or the way to it, is elsewhere if its newest packet came by this path. Whoever opened the session has its
+  /// own address chosen by the system, which follows its routes.
+  func isElsewhere(_ source: Address) -> Bool {
+    source != address || source.localIndex != address.localIndex && role == .responder
+  }
+
+  // [DEC-86]
+  /// Follows the peer to another address, or is reached at another.
+  mutating func move(to address: Address) {
+    self.address = role == .responder ? address : address.reached(at: self.address.localIndex)
+  }
+
+  // [DEC-87]
+  /// The largest datagram of data.
+  @inline(__always)
+  borrowing func datagramLimit(_ settings: borrowing Settings) -> Int {
+    narrowing == 0 ? settings.mtu : Int(narrowing)
+  }
+
+  /// The largest datagram of data; nil for ``Settings/mtu``.
+  var narrowedLimit: Int? { narrowing == 0 ? nil : Int(narrowing) }
+
+  // [DEC-87]
+  /// Sets the largest datagram of data, within what the settings allow. Returns what it is then.
+  mutating func setDatagramLimit(_ limit: Int?, _ settings: Settings) -> Int {
+    let bounded = min(settings.mtu, max(Settings.smallestDatagramLimit, limit ?? settings.mtu))
+    narrowing = bounded == settings.mtu ? 0 : UInt16(clamping: bounded)
+    return bounded
+  }
 
   /// A control packet, sealed under the kek of `key`.
   mutating func send(

@@ -22,6 +22,9 @@ public struct SessionDescription: Sendable, Hashable {
   /// The time from a probe (C1) to its answer (C2), as measured last; nil if it never was. It has the
   /// peer's processing in it, and no public-key work.
   public let roundTrip: Duration?
+  /// The largest datagram of data in bytes, if it is less than ``Settings/mtu``; see
+  /// ``Endpoint/setDatagramLimit(_:of:)``. Else nil.
+  public let datagramLimit: Int?
   /// Counters of the session.
   public let statistics: SessionStatistics
 
@@ -35,6 +38,7 @@ public struct SessionDescription: Sendable, Hashable {
     chainLength = session.core.keys.current?.chainLength ?? 0
     lastReceived = isEstablished ? session.core.liveness.lastReceived : nil
     roundTrip = session.core.liveness.roundTrip
+    datagramLimit = session.core.narrowedLimit
     statistics = session.core.statistics
   }
 }

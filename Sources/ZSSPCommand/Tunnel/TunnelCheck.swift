@@ -43,6 +43,12 @@
       if let busyPoll = configuration.busyPoll {
         lines.append("For \(busyPoll) after traffic it polls and does not sleep, which takes processor time.")
       }
+      if !configuration.discoversPathMTU { lines.append("Its datagrams may be cut on their way.") }
+      switch configuration.dscp {
+      case .copy: lines.append("Its datagrams have the DSCP of the packets in them.")
+      case .fixed(0): break
+      case .fixed(let value): lines.append("Its datagrams have the DSCP \(value).")
+      }
       lines += routing(configuration)
       if let user = configuration.user { lines.append("When all is set up the process becomes \(user).") }
       return lines.joined(separator: "\n")

@@ -42,6 +42,7 @@
         }
         if let received = peer.lastReceivedSeconds { lines.append("  last heard of \(seconds(received)) ago") }
         if let latency = peer.latencyMilliseconds { lines.append(String(format: "  latency %.2f ms", latency)) }
+        if let size = peer.pathMTU { lines.append("  path MTU \(size)") }
         if peer.waiting > 0 { lines.append("  \(peer.waiting) packets wait for a session") }
       }
       let drops = [

@@ -46,6 +46,9 @@ extension ChannelPort {
           enableOffload(of: channel, options, bound)
         }
       }
+    for (option, value) in fragmentationOptions(address, options) {
+      bootstrap = bootstrap.channelOption(option, value: value)
+    }
     if let size = options.receiveBufferSize {
       bootstrap = bootstrap.channelOption(.socketOption(.so_rcvbuf), value: .init(clamping: size))
     }
@@ -58,6 +61,22 @@ extension ChannelPort {
       guard sharing?.joins == false else { return channel.eventLoop.makeSucceededFuture(local) }
       return channel.setOption(.socketOption(.reusePort), value: 1).map { local }
     }
+  }
+
+  // [DEC-88]
+  /// What has a socket send all its datagrams alike. On systems other than Linux they go as the system has it.
+  private static func fragmentationOptions(
+    _ address: SocketAddress, _ options: UDPOptions
+  ) -> [(option: ChannelOptions.Types.SocketOption, value: SocketOptionValue)] {
+    #if os(Linux)
+      // Of <linux/in.h> and <linux/in6.h>, which Swift does not import: IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, and their values.
+      let value: SocketOptionValue = options.fragmentation == .forbidden ? 3 : 0
+      let v4 = ChannelOptions.Types.SocketOption(level: .ip, name: NIOBSDSocket.Option(rawValue: 10))
+      let v6 = ChannelOptions.Types.SocketOption(level: .ipv6, name: NIOBSDSocket.Option(rawValue: 23))
+      return address.protocol == .inet6 ? [(v6, value), (v4, value)] : [(v4, value)]
+    #else
+      return []
+    #endif
   }
 
   /// Has the kernel put together what it receives, if it can and the options allow. A kernel that refuses is no error.

@@ -6,12 +6,16 @@ import ZSSP
 /// Hellos.
 extension Driver {
   /// Takes the datagrams that are for this shard, neighbours together, and gives copies of the others to theirs.
-  func handOver(_ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address) {
-    guard let siblings, !bytes.isEmpty else { return take(bytes, segmentSize: segmentSize, from: source) }
+  func handOver(
+    _ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address, _ trafficClass: UInt8
+  ) {
+    guard let siblings, !bytes.isEmpty else { return take(bytes, segmentSize: segmentSize, from: source, trafficClass) }
     var (own, start) = (0, 0)
     func takeOwn() {
       guard own < start else { return }
-      take(UnsafeMutableRawBufferPointer(rebasing: bytes[own..<start]), segmentSize: segmentSize, from: source)
+      take(
+        UnsafeMutableRawBufferPointer(rebasing: bytes[own..<start]), segmentSize: segmentSize, from: source,
+        trafficClass)
     }
     while start < bytes.count {
       let end = min(start + segmentSize, bytes.count)
@@ -20,15 +24,17 @@ extension Driver {
       if let other = keyID?.shard(of: siblings.shards.count), other != shard {
         takeOwn()
         own = end
-        give(datagram, from: source, to: siblings.shards[other])
+        give(datagram, from: source, trafficClass, to: siblings.shards[other])
       }
       start = end
     }
     takeOwn()
   }
 
-  private func give(_ datagram: UnsafeMutableRawBufferPointer, from source: Address, to shard: ShardHandle) {
-    switch shard.handOvers.append(datagram, from: source) {
+  private func give(
+    _ datagram: UnsafeMutableRawBufferPointer, from source: Address, _ trafficClass: UInt8, to shard: ShardHandle
+  ) {
+    switch shard.handOvers.append(datagram, from: source, trafficClass: trafficClass) {
     case .queued: counted.handedOver += 1
     case .queuedFirst:
       counted.handedOver += 1
@@ -41,7 +47,7 @@ extension Driver {
     guard !isClosed else { return }
     for datagram in datagrams {
       var bytes = datagram.bytes
-      bytes.withUnsafeMutableBytes { take($0, segmentSize: $0.count, from: datagram.source) }
+      bytes.withUnsafeMutableBytes { take($0, segmentSize: $0.count, from: datagram.source, datagram.trafficClass) }
     }
     inboxes.endBurst()
     pump()

@@ -5,7 +5,8 @@ import ZSSP
 /// Datagrams on their way in.
 extension Driver {
   func receive(
-    _ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address?, isSteered: Bool
+    _ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address?, isSteered: Bool,
+    trafficClass: UInt8
   ) {
     guard !isClosed else { return }
     // The system refuses to send to port 0, and NIO closes a socket that fails to send.
@@ -16,17 +17,19 @@ extension Driver {
     let isSuper = segmentSize > 0 && segmentSize < bytes.count
     // What the kernel put together it steered by the first.
     if siblings == nil || isSteered && !isSuper {
-      take(bytes, segmentSize: isSuper ? segmentSize : bytes.count, from: source)
+      take(bytes, segmentSize: isSuper ? segmentSize : bytes.count, from: source, trafficClass)
     } else {
-      handOver(bytes, segmentSize: isSuper ? segmentSize : bytes.count, from: source)
+      handOver(bytes, segmentSize: isSuper ? segmentSize : bytes.count, from: source, trafficClass)
     }
   }
 
   /// Gives datagrams that are for this shard to its endpoint.
-  func take(_ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address) {
-    guard logsDrops else { return takeUnwatched(bytes, segmentSize: segmentSize, from: source) }
+  func take(
+    _ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address, _ trafficClass: UInt8
+  ) {
+    guard logsDrops else { return takeUnwatched(bytes, segmentSize: segmentSize, from: source, trafficClass) }
     let before = endpoint.statistics
-    takeUnwatched(bytes, segmentSize: segmentSize, from: source)
+    takeUnwatched(bytes, segmentSize: segmentSize, from: source, trafficClass)
     logDrops(since: before, from: source)
   }
 
@@ -39,13 +42,15 @@ extension Driver {
     }
   }
 
-  private func takeUnwatched(_ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address) {
+  private func takeUnwatched(
+    _ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address, _ trafficClass: UInt8
+  ) {
     let now = now
     var datagrams = MutableRawSpan(_unsafeBytes: bytes)
     // A datagram of no bytes is one too.
     guard !bytes.isEmpty else { return _ = endpoint.receive(&datagrams, from: source, at: now) }
     endpoint.receive(burst: &datagrams, segmentSize: segmentSize, from: source, at: now)
-    for delivery in endpoint.inbox { inboxes.append(delivery, of: datagrams.bytes) }
+    for delivery in endpoint.inbox { inboxes.append(delivery, of: datagrams.bytes, trafficClass) }
     endpoint.inbox.removeAll(keepingCapacity: true)
   }
 

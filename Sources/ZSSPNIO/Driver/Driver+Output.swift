@@ -93,6 +93,7 @@ extension Driver {
     guard !endpoint.outbox.isEmpty else { return }
     if let port = socket.port {
       port.send(endpoint.outbox)
+      for refused in port.takeTooLarge() { endpoint.datagramRefused(ofBytes: refused.size, to: refused.address) }
     } else {
       socket.countUnsent(endpoint.outbox.count)
     }

@@ -36,16 +36,18 @@ final class SessionInboxes {
 
   /// Takes a message of the burst.
   ///
-  /// - Parameter datagrams: where the message lies, unless it was assembled.
-  func append(_ delivery: Delivery, of datagrams: RawSpan) {
+  /// - Parameters:
+  ///   - datagrams: where the message lies, unless it was assembled.
+  ///   - trafficClass: the class that its last datagram came with; 0 if that is not known.
+  func append(_ delivery: Delivery, of datagrams: RawSpan, _ trafficClass: UInt8 = 0) {
     if session != delivery.session {
       endBurst()
       session = delivery.session
       handler = handlers[delivery.session]
     }
     switch (handler, delivery.assembled) {
-    case (let handler?, let message?): handler.receive(message.span.bytes)
-    case (let handler?, nil): handler.receive(datagrams.extracting(delivery.range))
+    case (let handler?, let message?): handler.receive(message.span.bytes, trafficClass: trafficClass)
+    case (let handler?, nil): handler.receive(datagrams.extracting(delivery.range), trafficClass: trafficClass)
     case (nil, let message?): messages.append(message)
     case (nil, nil): messages.append(Array(datagrams.extracting(delivery.range)))
     }

@@ -9,6 +9,10 @@ public protocol MessageHandler: AnyObject, Sendable {
   /// A message of the peer, 0…``Session/largestMessage`` bytes of the peer's MTU. The bytes are there during the call only.
   func receive(_ message: RawSpan)
 
+  /// The same with the IPv4 type of service or IPv6 traffic class of the datagram that the message came in, or of the last of
+  /// several; 0 where that is not known or not asked for. The network may have changed it: it is not authentic.
+  func receive(_ message: RawSpan, trafficClass: UInt8)
+
   /// Of the messages that came together, all were given. A handler that gathers them acts now.
   func burstEnded()
 
@@ -17,6 +21,9 @@ public protocol MessageHandler: AnyObject, Sendable {
 }
 
 extension MessageHandler {
+  /// Calls ``receive(_:)``.
+  public func receive(_ message: RawSpan, trafficClass: UInt8) { receive(message) }
+
   /// Does nothing.
   public func burstEnded() {}
 

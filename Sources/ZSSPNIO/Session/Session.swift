@@ -179,6 +179,29 @@ public final class Session: Sendable {
     return await way.ask { driver in driver.endpoint.session(id) } ?? nil
   }
 
+  // [DEC-87]
+  /// Sets the largest datagram that the session's messages are sent in, in bytes of UDP payload; see
+  /// ``Endpoint/setDatagramLimit(_:of:)``. Messages of up to ``largestMessage`` bytes are sent in any case, in several datagrams
+  /// where they do not fit. Other sessions are not concerned.
+  ///
+  /// - Parameter limit: the limit; nil for ``Settings/mtu``, which is what a session begins with.
+  /// - Returns: the limit that holds now; nil once the session has ended.
+  @discardableResult
+  public func setDatagramLimit(_ limit: Int?) async -> Int? {
+    let id = id
+    return await way.ask { driver in driver.endpoint.setDatagramLimit(limit, of: id) } ?? nil
+  }
+
+  /// The same for those who do not wait. It holds for what is sent afterwards.
+  package func requestDatagramLimit(_ limit: Int?) {
+    let id = id
+    if way.eventLoop.inEventLoop {
+      way.current.endpoint.setDatagramLimit(limit, of: id)
+    } else {
+      way.tell { driver in driver.endpoint.setDatagramLimit(limit, of: id) }
+    }
+  }
+
   /// Replaces the session's key now instead of when its time has come (section 7). ``events`` tells when it is done.
   ///
   /// - Returns: whether a re-key begins. It does not while one is under way, or before the peer has confirmed the session.

@@ -34,6 +34,9 @@ extension Address {
     }
   }
 
+  /// Whether a socket that is bound here has all addresses of this host.
+  var isWildcard: Bool { unmapped.high == 0 && unmapped.low == 0 }
+
   /// The same place as an IPv6 socket names it.
   var mapped: Address {
     family == .ipv4 ? Address(ipv6: 0, mappedPrefix | low, port: port) : self

@@ -19,8 +19,22 @@ protocol DatagramPort: AnyObject {
   /// Sends the datagrams of a batch, or keeps copies of them until the system takes them.
   func send(_ batch: borrowing DatagramBatch)
 
+  /// Takes out which datagrams were larger than their network device takes, as far as the port knows.
+  func takeTooLarge() -> [RefusedDatagram]
+
   /// Closes the socket and calls `completion`, perhaps at once.
   func close(_ completion: @escaping @Sendable () -> Void)
+}
+
+extension DatagramPort {
+  func takeTooLarge() -> [RefusedDatagram] { [] }
+}
+
+/// A datagram that is larger than what its network device takes.
+struct RefusedDatagram: Equatable {
+  let address: Address
+  /// Bytes of UDP payload.
+  let size: Int
 }
 
 /// Takes what a ``DatagramPort`` reads. Called on the event loop of both.
@@ -36,8 +50,10 @@ protocol DatagramPortOwner: AnyObject {
   ///   - segmentSize: the size of each but the last, if there are several; else 0.
   ///   - source: where they came from; nil if that is no IP address.
   ///   - isSteered: whether the system has seen to it that they are for this shard.
+  ///   - trafficClass: the IPv4 type of service or IPv6 traffic class of all of them; 0 if it is not known.
   func receive(
-    _ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address?, isSteered: Bool)
+    _ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address?, isSteered: Bool,
+    trafficClass: UInt8)
 
   /// There is nothing more to read for now.
   func readComplete()
@@ -53,6 +69,15 @@ protocol DatagramPortOwner: AnyObject {
 
   /// Takes out what was kept.
   func takeRefusedSegments() -> [RefusedSegments]
+}
+
+extension DatagramPortOwner {
+  /// Takes what one read brought where the traffic class is not known.
+  func receive(
+    _ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address?, isSteered: Bool
+  ) {
+    receive(bytes, segmentSize: segmentSize, from: source, isSteered: isSteered, trafficClass: 0)
+  }
 }
 
 /// What one or several sockets have counted. The counts are those of ``TransportStatistics``.

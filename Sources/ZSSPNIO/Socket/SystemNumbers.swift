@@ -24,6 +24,9 @@ enum Errno {
   /// a firewall (EPERM, EACCES), no such address, too large.
   static let notNow: Set<CInt> = [EAGAIN, ENOBUFS, ENOMEM]
 
+  /// What a kernel may answer when a datagram is to leave from an address that the host does not have, and also for other reasons.
+  static let mayMeanNoSource: Set<CInt> = [EINVAL, ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL]
+
   /// What a kernel answers that will not segment: no checksum offload (EIO), segments longer than the path's MTU
   /// (EINVAL, newer EMSGSIZE), no such feature.
   static let segmentationRefused: Set<CInt> = [EIO, EINVAL, EMSGSIZE, EOPNOTSUPP, ENOPROTOOPT]

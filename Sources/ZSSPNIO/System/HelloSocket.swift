@@ -30,9 +30,10 @@
 
     /// Reads from a socket for `owner`, on its event loop.
     init(
-      _ socket: SystemSocket, for owner: any DatagramPortOwner, _ options: UDPOptions, on eventLoop: SystemEventLoop
+      _ socket: SystemSocket, for owner: any DatagramPortOwner, _ options: UDPOptions, _ locals: LocalAddresses,
+      _ gone: GoneAddresses, on eventLoop: SystemEventLoop
     ) throws {
-      guard let received = ReceivedPieces(count: Self.atOnce) else {
+      guard let received = ReceivedPieces(count: Self.atOnce, locals: locals, gone: gone) else {
         throw IOError(errnoCode: ENOMEM, reason: "bind")
       }
       self.socket = socket

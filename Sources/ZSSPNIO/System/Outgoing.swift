@@ -6,10 +6,18 @@
 
   extension czssp_outgoing {
     /// The bytes of one datagram of `segmentSize`, or of several.
-    init(_ bytes: UnsafeRawBufferPointer, _ segmentSize: Int, to address: Address) {
+    ///
+    /// - Parameters:
+    ///   - address: where they go.
+    ///   - local: where they leave from; nil leaves the choice to the system.
+    ///   - trafficClass: the class that they leave with.
+    init(
+      _ bytes: UnsafeRawBufferPointer, _ segmentSize: Int, to address: Address,
+      from local: UnsafePointer<czssp_local>? = nil, trafficClass: UInt8 = 0
+    ) {
       self.init(
-        address: czssp_address(address), bytes: bytes.baseAddress, length: UInt32(bytes.count),
-        segment_size: bytes.count > segmentSize ? UInt16(segmentSize) : 0)
+        address: czssp_address(address), bytes: bytes.baseAddress, local: local, length: UInt32(bytes.count),
+        segment_size: bytes.count > segmentSize ? UInt16(segmentSize) : 0, traffic_class: trafficClass)
     }
 
     /// How many datagrams there are.
@@ -22,7 +30,8 @@
       let size = segment_size == 0 ? Int(length) : Int(segment_size)
       return stride(from: 0, to: Int(length), by: max(1, size)).map { start in
         czssp_outgoing(
-          address: address, bytes: bytes + start, length: UInt32(min(size, Int(length) - start)), segment_size: 0)
+          address: address, bytes: bytes + start, local: local, length: UInt32(min(size, Int(length) - start)),
+          segment_size: 0, traffic_class: traffic_class)
       }
     }
   }

@@ -19,14 +19,27 @@
       let segmentSize: Int
       /// Nil if that is no IP address.
       let source: Address?
+      /// The type of service or traffic class, where that is asked for.
+      let trafficClass: UInt8
     }
 
     let count: Int
     private let receiver: OpaquePointer
+    private let locals: LocalAddresses
+    private let gone: GoneAddresses
+    /// The address that something came to last, and its number.
+    private var lastLocal = czssp_local()
+    private var lastIndex: UInt8 = 0
 
     /// Buffers for 1…1024 pieces of 64 KiB; nil without memory for them.
-    init?(count: Int) {
+    ///
+    /// - Parameters:
+    ///   - locals: has the numbers of this host's own addresses.
+    ///   - gone: learns that something comes to an address.
+    init?(count: Int, locals: LocalAddresses = LocalAddresses(), gone: GoneAddresses = GoneAddresses()) {
       self.count = min(max(1, count), 1024)
+      self.locals = locals
+      self.gone = gone
       guard let receiver = czssp_receiver_create(CInt(self.count)) else { return nil }
       self.receiver = receiver
     }
@@ -51,7 +64,9 @@
       for index in 0..<count {
         let piece = self[index]
         counters.countRead(isSuper: piece.segmentSize > 0 && piece.segmentSize < piece.bytes.count)
-        owner.receive(piece.bytes, segmentSize: piece.segmentSize, from: piece.source, isSteered: isSteered)
+        owner.receive(
+          piece.bytes, segmentSize: piece.segmentSize, from: piece.source, isSteered: isSteered,
+          trafficClass: piece.trafficClass)
       }
       owner.readComplete()
       return (count, counters)
@@ -63,7 +78,15 @@
       return Piece(
         bytes: UnsafeMutableRawBufferPointer(
           start: czssp_receiver_bytes(receiver, CInt(index)), count: Int(incoming.length)),
-        segmentSize: Int(incoming.segment_size), source: Address(incoming.source))
+        segmentSize: Int(incoming.segment_size), source: Address(incoming.source)?.reached(at: number(incoming.local)),
+        trafficClass: incoming.traffic_class)
+    }
+
+    /// The number of this host's own address. Most pieces come to that of the one before.
+    private func number(_ local: czssp_local) -> UInt8 {
+      if !local.isSame(as: lastLocal) { (lastLocal, lastIndex) = (local, locals.index(of: local)) }
+      if !gone.isEmpty { gone.remove(lastIndex) }
+      return lastIndex
     }
   }
 #endif

@@ -20,6 +20,8 @@
     private static let burstsAtOnce = 4
     /// Bytes that are kept while the system takes none. What comes on top is dropped, as the network would.
     private static let backlogLimit = 4 << 20
+    /// Datagrams that were too large are remembered up to this number; the others come again.
+    private static let refusalLimit = 16
 
     private let owner: any DatagramPortOwner
     private let options: UDPOptions
@@ -27,6 +29,11 @@
     private let socket: SystemSocket
     private var watch: SystemEventLoop.Watch?
     private var hellos: HelloSocket?
+    private let locals: LocalAddresses
+    /// Addresses of this host's that the system does not send from any more.
+    private let gone = GoneAddresses()
+    /// Datagrams that were too large for the network device since they were asked for.
+    private var tooLarge: [RefusedDatagram] = []
     /// What is being given to the system. The array is kept, and its memory with it.
     private var pieces: [czssp_outgoing] = []
     private var backlog = SendBacklog()
@@ -38,9 +45,11 @@
     private var retryTimer: Scheduled<Void>?
 
     private init(
-      _ socket: SystemSocket, for owner: any DatagramPortOwner, _ options: UDPOptions, on eventLoop: SystemEventLoop
+      _ socket: SystemSocket, for owner: any DatagramPortOwner, _ options: UDPOptions, _ locals: LocalAddresses,
+      on eventLoop: SystemEventLoop
     ) {
       self.socket = socket
+      self.locals = locals
       self.owner = owner
       self.options = options
       self.eventLoop = eventLoop
@@ -52,20 +61,24 @@
     ///   - sockets: the sockets, which are bound.
     ///   - local: where they are bound.
     ///   - owner: takes what they read, on `eventLoop`.
+    ///   - locals: has the numbers of this host's own addresses, for all shards.
     /// - Throws: `IOError` if the system cannot watch them.
     static func open(
       _ sockets: SystemSockets, at local: Address, for owner: any DatagramPortOwner, _ options: UDPOptions,
-      on eventLoop: SystemEventLoop
+      _ locals: LocalAddresses, on eventLoop: SystemEventLoop
     ) throws {
-      let port = SystemPort(sockets.data, for: owner, options, on: eventLoop)
+      let port = SystemPort(sockets.data, for: owner, options, locals, on: eventLoop)
       let descriptor = sockets.data.descriptor
+      for descriptor in [descriptor, sockets.hellos?.descriptor].compactMap(\.self) {
+        prepare(descriptor, at: local, options)
+      }
       czssp_udp_set_buffers(
         descriptor, CInt(clamping: options.receiveBufferSize ?? 0), CInt(clamping: options.sendBufferSize ?? 0))
       port.counted.isUsingSegmentationOffload = options.segmentationOffload && czssp_udp_can_segment(descriptor)
       port.counted.isUsingReceiveOffload =
         options.receiveOffload && czssp_udp_enable_receive_offload(descriptor) == 0
       if let hellos = sockets.hellos {
-        port.hellos = try HelloSocket(hellos, for: owner, options, on: eventLoop)
+        port.hellos = try HelloSocket(hellos, for: owner, options, locals, port.gone, on: eventLoop)
       }
       do {
         try port.watchData(isSteered: sockets.hellos != nil)
@@ -76,8 +89,17 @@
       owner.portOpened(port, localAddress: local.socketAddress)
     }
 
+    /// Sets what all sockets have in common. A kernel without one of these does as it did before there was such a thing.
+    private static func prepare(_ descriptor: CInt, at local: Address, _ options: UDPOptions) {
+      // [DEC-86]
+      // A socket that is bound to one address sends from there.
+      if local.isWildcard { czssp_udp_report_local(descriptor) }
+      if options.reportsTrafficClass { czssp_udp_report_traffic_class(descriptor) }
+      czssp_udp_forbid_fragments(descriptor, options.fragmentation == .forbidden)
+    }
+
     private func watchData(isSteered: Bool) throws {
-      guard let received = ReceivedPieces(count: options.readBatch) else {
+      guard let received = ReceivedPieces(count: options.readBatch, locals: locals, gone: gone) else {
         throw IOError(errnoCode: ENOMEM, reason: "bind")
       }
       watch = try eventLoop.watch(socket) { [self] readiness in
@@ -119,9 +141,13 @@
     func send(_ batch: borrowing DatagramBatch) {
       batch.bytes.withUnsafeBytes { bytes in
         for run in batch.runs {
+          let index = run.address.localIndex
+          let local = gone.contains(index) ? nil : locals[index]
           run.forEachPiece(segmenting: counted.isUsingSegmentationOffload) { range in
             pieces.append(
-              czssp_outgoing(UnsafeRawBufferPointer(rebasing: bytes[range]), run.segmentSize, to: run.address))
+              czssp_outgoing(
+                UnsafeRawBufferPointer(rebasing: bytes[range]), run.segmentSize, to: run.address, from: local,
+                trafficClass: run.trafficClass))
           }
         }
         // What came before goes first.
@@ -180,12 +206,39 @@
             return waitForRoom(action)
           }
         }
-        counted.sendErrors += 1
         rest = rest.dropFirst()
+        if let local = refused.local, Errno.mayMeanNoSource.contains(error), !local.pointee.exists {
+          rest = [withoutLocal(refused, local)] + rest
+          continue
+        }
+        counted.sendErrors += 1
         if refused.segment_size > 0, Errno.segmentationRefused.contains(error) {
           rest = unsegmented(refused, error) + rest
+        } else if error == EMSGSIZE {
+          recordTooLarge(refused)
         }
       }
+    }
+
+    // [DEC-86]
+    /// This host does not have an address any more, so the system chooses another, until something comes to that one again.
+    private func withoutLocal(_ piece: czssp_outgoing, _ local: UnsafePointer<czssp_local>) -> czssp_outgoing {
+      gone.insert(locals.index(of: local))
+      var piece = piece
+      piece.local = nil
+      return piece
+    }
+
+    private func recordTooLarge(_ piece: czssp_outgoing) {
+      guard tooLarge.count < Self.refusalLimit, let address = Address(piece.address) else { return }
+      let refused = RefusedDatagram(address: address, size: Int(piece.length))
+      if tooLarge.last != refused { tooLarge.append(refused) }
+    }
+
+    func takeTooLarge() -> [RefusedDatagram] {
+      guard !tooLarge.isEmpty else { return [] }
+      defer { tooLarge = [] }
+      return tooLarge
     }
 
     private func give(_ pieces: ArraySlice<czssp_outgoing>) -> (taken: Int, error: CInt) {

@@ -93,6 +93,14 @@
       addresses = reader.prefixes("addresses", isExact: false)
       mtu = reader.integer("mtu", in: 576...65_000)
       datagram = reader.integer("datagram", in: 576...65_507)
+      discoversPathMTU = reader.choice("path-mtu", [("discover", true), ("fragment", false)]) ?? discoversPathMTU
+      if let text = reader.text("dscp") {
+        switch (text, UInt8(text)) {
+        case ("copy", _): dscp = .copy
+        case (_, let value?) where value < 64: dscp = .fixed(value)
+        default: reader.fail("dscp", "\"\(text)\" is not copy, and no number from 0 to 63")
+        }
+      }
       if let text = reader.string("listen") {
         do throws(EndpointTextError) { listen = try ListenAddress(text) } catch { reader.fail("listen", "\(error)") }
       }

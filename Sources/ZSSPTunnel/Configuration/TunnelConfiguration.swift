@@ -11,6 +11,10 @@ public struct TunnelConfiguration: Sendable {
   public var mtu: Int?
   /// The largest datagram of ZSSP in bytes; nil for what the tunnel's MTU needs.
   public var datagram: Int?
+  /// Whether what the path to each peer takes is found out, and datagrams are never cut on their way. If not, they may be cut.
+  public var discoversPathMTU = true
+  /// What datagrams have in the differentiated services field.
+  public var dscp = DSCPPolicy.fixed(0)
   /// The place to listen on. Both families and any port by default.
   public var listen = ListenAddress.any(port: 0)
   /// What a lost ratchet means.

@@ -46,6 +46,8 @@ public struct TunnelReport: Codable, Sendable, Equatable {
     public var bytesReceived: UInt64
     /// How long a question and its answer took last, in milliseconds.
     public var latencyMilliseconds: Double?
+    /// The largest packet, with the headers of IP and UDP, that is known to pass on the path to the peer, in bytes.
+    public var pathMTU: Int?
     /// Packets that wait for a session.
     public var waiting: Int
   }

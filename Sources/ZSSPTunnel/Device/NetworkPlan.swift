@@ -8,6 +8,8 @@ struct NetworkPlan {
   static let messageOverhead = 32
   /// The headers of UDP and IPv6, which are the larger ones.
   static let datagramOverhead = 48
+  /// The headers of UDP and IPv4.
+  static let v4DatagramOverhead = 28
   /// What is assumed where the way to no peer is known.
   static let usualPathMTU = 1500
   /// What IPv4 needs, and more than IPv4 asks of every link.

@@ -23,8 +23,12 @@
     /// Uses another table from the next packet on.
     func adopt(_ peers: PeerTable) { table = peers.prefixes }
 
-    /// Takes a packet that came from a peer. Returns whether it may have come from there.
-    func take(_ packet: RawSpan, from peer: Int) -> Bool {
+    /// Takes a packet that came from a peer. Returns whether it goes on.
+    ///
+    /// - Parameters:
+    ///   - limit: the largest packet that fits into one datagram on the way back; 0 while that is not known.
+    ///   - trafficClass: that of its datagram.
+    func take(_ packet: RawSpan, from peer: Int, limit: Int = 0, trafficClass: UInt8 = 0) -> Bool {
       guard let inner = InnerPacket(packet) else {
         drops.count(.malformed)
         return false
@@ -33,8 +37,37 @@
         drops.count(.foreignSource)
         return false
       }
+      let packet = packet.extracting(0..<inner.length)
+      // Datagrams that the network has not marked have an even class.
+      if trafficClass & 1 != 0 || limit > 0 && SegmentSizeClamp.opensConnection(packet) {
+        return change(packet, limit, trafficClass)
+      }
+      add(packet)
+      return true
+    }
+
+    private func add(_ packet: RawSpan) {
       let (device, drops) = (device, drops)
-      coalescer.add(packet.extracting(0..<inner.length)) { Self.write($0, to: device, drops) }
+      coalescer.add(packet) { Self.write($0, to: device, drops) }
+    }
+
+    /// Takes a packet that is not to go on as it came, which are few.
+    private func change(_ packet: RawSpan, _ limit: Int, _ trafficClass: UInt8) -> Bool {
+      let outcome = TrafficClass.outcome(inner: TrafficClass.of(packet), outer: trafficClass)
+      guard outcome != .dropped else {
+        drops.count(.congested)
+        return false
+      }
+      var changed = packet.array
+      changed.withMutableBytes { bytes in
+        if case .marked(let bits) = outcome { TrafficClass.mark(&bytes, bits) }
+        if limit > 0, SegmentSizeClamp.opensConnection(bytes.bytes) {
+          let isV6 = bytes[byte: 0] >> 4 == 6
+          SegmentSizeClamp.clamp(
+            &bytes, limit: isV6 ? max(limit, NetworkPlan.smallestV6MTU) : limit, isPartial: false)
+        }
+      }
+      add(changed.rawBytes)
       return true
     }
 
@@ -54,25 +87,38 @@
   final class PeerInbound: MessageHandler {
     private let peer: Int
     private let answer: @Sendable (TunnelMessage) -> Void
+    private let probed: @Sendable (UInt64) -> Void
     private let gauges: PeerGauges
     /// What a burst has brought. Used on the session's event loop only, as is the path.
     nonisolated(unsafe) private var burst = (messages: 0, packets: 0, bytes: 0)
     nonisolated(unsafe) private let path: InboundPath
 
-    /// To be made on the session's event loop. What is asked is answered by `answer`.
-    init(_ peer: Int, _ gauges: PeerGauges, _ path: InboundPath, answer: @escaping @Sendable (TunnelMessage) -> Void) {
-      (self.peer, self.gauges, self.path, self.answer) = (peer, gauges, path, answer)
+    /// To be made on the session's event loop. What is asked is answered by `answer`, and answers to probes of the path are given
+    /// to `probed`.
+    init(
+      _ peer: Int, _ gauges: PeerGauges, _ path: InboundPath, answer: @escaping @Sendable (TunnelMessage) -> Void,
+      probed: @escaping @Sendable (UInt64) -> Void = { _ in }
+    ) {
+      (self.peer, self.gauges, self.path) = (peer, gauges, path)
+      (self.answer, self.probed) = (answer, probed)
     }
 
-    func receive(_ message: RawSpan) {
+    func receive(_ message: RawSpan) { receive(message, trafficClass: 0) }
+
+    func receive(_ message: RawSpan, trafficClass: UInt8) {
       burst.messages += 1
       switch TunnelMessage(message) {
       case .packet:
-        guard path.take(message, from: peer) else { return }
+        let limit = gauges.pathLimit.load(ordering: .relaxed)
+        guard path.take(message, from: peer, limit: limit, trafficClass: trafficClass) else { return }
         burst.packets += 1
         burst.bytes += message.byteCount
       case .question(let number):
         answer(.answer(number))
+      case .probe(let number):
+        answer(.probeAnswer(number))
+      case .probeAnswer(let number):
+        if gauges.expectsProbeAnswer() { probed(number) }
       case .answer, .keepalive, .unknown:
         break
       }

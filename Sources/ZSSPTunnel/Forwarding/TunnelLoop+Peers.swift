@@ -31,6 +31,7 @@
       peer.lastHandshake = now
       peer.chainLength = session.establishment.chainLength
       peer.gauges.recordReceived(at: now)
+      beginPath(of: peer, session, at: now)
       let waiting = peer.waiting.takeAll()
       if !waiting.isEmpty { send(waiting, to: peer, session, at: now) }
       return peer.gauges
@@ -49,7 +50,9 @@
     func record(_ event: Event, of session: SessionPlace, _ id: Int) {
       guard let peer = peers[id], peer.session?.place == session else { return }
       switch event {
-      case .moved(_, _, let address): peer.address = address
+      case .moved(_, _, let address):
+        peer.address = address
+        if let session = peer.session { beginPath(of: peer, session, at: TunnelClock.now) }
       case .rekeyed(_, let chainLength):
         peer.chainLength = chainLength
         peer.lastHandshake = TunnelClock.now
@@ -132,6 +135,7 @@
           if isWanted(peer, at: now) { dial(peer, at: now) }
           continue
         }
+        tickPath(of: peer, session, at: now)
         let keepalive = peer.configuration.keepalive
         switch peer.liveness.check(at: now, lastReceived: peer.gauges.lastReceived, keepalive: keepalive) {
         case .nothing: break

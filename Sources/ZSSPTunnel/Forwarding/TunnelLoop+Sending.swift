@@ -27,17 +27,18 @@
 
     /// Sends packets that were kept with their headers, on whatever event loop the session has.
     func send(_ packets: [[UInt8]], to peer: TunnelPeer, _ session: Session, at now: Instant) {
-      var (count, bytes) = (0, 0)
+      var (count, bytes, largest) = (0, 0, 0)
       for packet in packets {
         let size = SegmentSplitter.measure(packet.rawBytes)
         (count, bytes) = (count + size.packets, bytes + size.bytes)
+        largest = max(largest, size.bytes / max(1, size.packets))
       }
-      let (drops, limit) = (drops, limit(peer))
+      let (drops, treatment) = (drops, treatment(peer))
       let isQueued = Self.offer(session, bytes) { run throws(SendError) in
         var (splitter, rest) = (SegmentSplitter(), packets[...])
         do throws(SendError) {
           while let packet = rest.first {
-            try Self.append(packet, to: &run, &splitter, limit, drops)
+            try Self.append(packet, to: &run, &splitter, treatment, drops)
             rest = rest.dropFirst()
           }
         } catch {
@@ -46,11 +47,15 @@
           throw error
         }
       }
-      if isQueued { peer.recordSent(packets: count, bytes: bytes, at: now) } else { drops.count(.unsent, count) }
+      if isQueued {
+        peer.recordSent(packets: count, bytes: bytes, largest: largest, at: now)
+      } else {
+        drops.count(.unsent, count)
+      }
     }
 
     private static func append(
-      _ packet: [UInt8], to run: inout SendRun, _ splitter: inout SegmentSplitter, _ limit: Int,
+      _ packet: [UInt8], to run: inout SendRun, _ splitter: inout SegmentSplitter, _ treatment: PacketTreatment,
       _ drops: DropCounters
     ) throws(SendError) {
       guard let header = VirtioHeader(packet.rawBytes) else { return drops.count(.malformed) }
@@ -58,6 +63,7 @@
       var elements = packet.mutableSpan
       var bytes = elements.mutableBytes
       var inner = bytes.slice(VirtioHeader.size..<bytes.byteCount)
+      let limit = treatment.apply(to: &inner, header, &run)
       let isWhole = try splitter.split(&inner, header, limit: limit) { segment throws(SendError) in
         try run.append(segment)
       }

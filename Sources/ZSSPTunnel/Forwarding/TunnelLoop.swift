@@ -11,6 +11,7 @@
     let eventLoop: any EventLoop
     let device: TunDevice
     let mtu: Int
+    let policy: PathPolicy
     let drops: DropCounters
     /// The peers, by their numbers. They are those of ``PeerRegistry``, by ``adopt(_:)``.
     private(set) var peers: [Int: TunnelPeer] = [:]
@@ -28,6 +29,8 @@
     private var buffer = [UInt8](repeating: 0, count: VirtioHeader.size + 65_535)
     private var packetSize = 0
     private var header = VirtioHeader()
+    /// The largest packet that it comes to.
+    private var largestPacket = 0
     private var splitter = SegmentSplitter()
     private var queue = StandingQueue()
     private var moderation = InterruptModeration()
@@ -48,11 +51,12 @@
 
     /// To be made on the event loop.
     init(
-      _ device: TunDevice, mtu: Int, on eventLoop: any EventLoop, _ drops: DropCounters,
-      wanted: AsyncStream<Int>.Continuation
+      _ device: TunDevice, mtu: Int, _ policy: PathPolicy = PathPolicy(), on eventLoop: any EventLoop,
+      _ drops: DropCounters, wanted: AsyncStream<Int>.Continuation
     ) {
       self.device = device
       self.mtu = mtu
+      self.policy = policy
       self.eventLoop = eventLoop
       self.drops = drops
       self.wanted = wanted
@@ -67,7 +71,12 @@
         if let session = peer.session { orphans.append(session) }
       }
       for (id, configuration) in table.configurations {
-        if let peer = peers[id] { peer.adopt(configuration) } else { peers[id] = TunnelPeer(id: id, configuration) }
+        if let peer = peers[id] {
+          peer.adopt(configuration)
+        } else {
+          let path = PathMTUSearch(largest: policy.datagram, isSearching: policy.discovers)
+          peers[id] = TunnelPeer(id: id, configuration, path: path)
+        }
       }
       prefixes = table.prefixes
     }
@@ -165,9 +174,6 @@
       packetSize = 0
     }
 
-    /// The largest packet that a peer takes.
-    func limit(_ peer: TunnelPeer) -> Int { min(mtu, peer.configuration.mtu ?? mtu) }
-
     /// The peer that the packet is for; nil if it may not go there, and is dropped.
     private func destination() -> TunnelPeer? {
       // Let go of at the end, before anything is read into it again.
@@ -181,10 +187,10 @@
         drop(.noPeer)
         return nil
       }
-      let limit = limit(peer)
-      guard let size = SegmentSplitter.largestPacket(packet, header), size > limit,
-        !Fragmenter.mayCut(packet, limit: limit)
-      else { return peer }
+      let limit = limits(peer)[packet]
+      let largest = SegmentSplitter.largestPacket(packet, header)
+      largestPacket = largest ?? 0
+      guard let size = largest, size > limit, !Fragmenter.mayCut(packet, limit: limit) else { return peer }
       drop(.tooBig)
       if let answer = TooBig.answer(to: packet, mtu: limit) { writeToDevice(answer) }
       return nil
@@ -199,12 +205,13 @@
     private func send(to peer: TunnelPeer, at now: Instant) {
       guard let session = peer.session else { return hold(takePacket(), for: peer, at: now) }
       guard session.shard == 0 else { return send([takePacket()], to: peer, session, at: now) }
-      var (packets, sent) = (0, 0)
-      let (begin, limit) = (budget.spent, limit(peer))
+      var (packets, sent, largest) = (0, 0, 0)
+      let (begin, treatment) = (budget.spent, treatment(peer))
       do throws(UDPError) {
         let isSent = try session.sendMessagesNow { run throws(SendError) in
           repeat {
-            try append(to: &run, limit, &packets, &sent)
+            largest = max(largest, largestPacket)
+            try append(to: &run, treatment, &packets, &sent)
           } while budget.spent - begin < Self.bytesPerRun && readPacket() && destination() === peer
         }
         if !isSent { waitForRoom(session) }
@@ -213,18 +220,19 @@
         peer.session = nil
         if packetSize > 0 { hold(takePacket(), for: peer, at: now) }
       }
-      if packets > 0 { peer.recordSent(packets: packets, bytes: sent, at: now) }
+      if packets > 0 { peer.recordSent(packets: packets, bytes: sent, largest: largest, at: now) }
     }
 
     /// Seals the packets that the one that was read comes to. Counts those that were, and their bytes.
     private func append(
-      to run: inout SendRun, _ limit: Int, _ packets: inout Int, _ sent: inout Int
+      to run: inout SendRun, _ treatment: PacketTreatment, _ packets: inout Int, _ sent: inout Int
     ) throws(SendError) {
       defer { packetSize = 0 }
       var elements = buffer.mutableSpan
       var bytes = elements.mutableBytes
       var packet = bytes.slice(VirtioHeader.size..<VirtioHeader.size + packetSize)
       let (all, before) = (SegmentSplitter.measure(packet.bytes, header).packets, packets)
+      let limit = treatment.apply(to: &packet, header, &run)
       do throws(SendError) {
         let isWhole = try splitter.split(&packet, header, limit: limit) { segment throws(SendError) in
           try run.append(segment)

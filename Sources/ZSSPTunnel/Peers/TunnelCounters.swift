@@ -22,6 +22,8 @@ public enum TunnelDropReason: String, Sendable, CaseIterable {
   case unsent
   /// The system did not take what came from a peer.
   case deviceFull
+  /// The network is congested, and the packet's sender knows no other sign of that (RFC 6040).
+  case congested
 }
 
 /// What is counted on several event loops. Nothing is ordered by it.
@@ -29,6 +31,7 @@ final class DropCounters: Sendable {
   private let malformed = Atomic<UInt64>(0), noPeer = Atomic<UInt64>(0), foreignSource = Atomic<UInt64>(0)
   private let noEndpoint = Atomic<UInt64>(0), queueFull = Atomic<UInt64>(0), tooBig = Atomic<UInt64>(0)
   private let unsent = Atomic<UInt64>(0), queueStands = Atomic<UInt64>(0), deviceFull = Atomic<UInt64>(0)
+  private let congested = Atomic<UInt64>(0)
 
   func count(_ reason: TunnelDropReason, _ number: Int = 1) {
     let number = UInt64(number)
@@ -42,6 +45,7 @@ final class DropCounters: Sendable {
     case .queueStands: queueStands.add(number, ordering: .relaxed)
     case .unsent: unsent.add(number, ordering: .relaxed)
     case .deviceFull: deviceFull.add(number, ordering: .relaxed)
+    case .congested: congested.add(number, ordering: .relaxed)
     }
   }
 
@@ -56,6 +60,7 @@ final class DropCounters: Sendable {
     case .queueStands: queueStands.load(ordering: .relaxed)
     case .unsent: unsent.load(ordering: .relaxed)
     case .deviceFull: deviceFull.load(ordering: .relaxed)
+    case .congested: congested.load(ordering: .relaxed)
     }
   }
 }
@@ -66,6 +71,10 @@ final class PeerGauges: Sendable {
   let bytesSent = Atomic<UInt64>(0)
   let packetsReceived = Atomic<UInt64>(0)
   let bytesReceived = Atomic<UInt64>(0)
+  /// The largest packet that fits into one datagram on the path to the peer; 0 while that is not known to be less than others take.
+  let pathLimit = Atomic<Int>(0)
+  /// Probes of the path whose answers are waited for.
+  private let probes = Atomic<Int>(0)
   /// Nanoseconds of the tunnel's clock; 0 for never.
   private let received = Atomic<Int64>(0)
   /// Nanoseconds; 0 for never.
@@ -85,6 +94,15 @@ final class PeerGauges: Sendable {
 
   /// Records that something came.
   func recordReceived(at now: Instant) { received.store(now.nanoseconds, ordering: .relaxed) }
+
+  /// Records how many probes of the path are waited for.
+  func probed(_ count: Int) { probes.store(count, ordering: .relaxed) }
+
+  /// Returns whether an answer to a probe may be one: there are not more of them than probes.
+  func expectsProbeAnswer() -> Bool {
+    guard probes.load(ordering: .relaxed) > 0 else { return false }
+    return probes.subtract(1, ordering: .relaxed).oldValue > 0
+  }
 
   /// Records the answer to a probe, and how long it took if that is known.
   func recordAnswer(after roundTrip: Duration?, at now: Instant) {

@@ -9,12 +9,17 @@ enum TunnelMessage: Equatable {
   /// Asks for an answer with the same number, as version 0.1.0 did to find out whether its peer was there.
   case question(UInt64)
   case answer(UInt64)
+  /// Asks for an answer with the same number, of a message that has a size on its way; see ``PathMTUSearch``.
+  case probe(UInt64)
+  case probeAnswer(UInt64)
   /// An IP packet.
   case packet
   case unknown
 
   private static let questionMark: UInt8 = 1
   private static let answerMark: UInt8 = 2
+  private static let probeMark: UInt8 = 3
+  private static let probeAnswerMark: UInt8 = 4
   private static let size = 9
 
   init(_ message: RawSpan) {
@@ -25,6 +30,8 @@ enum TunnelMessage: Equatable {
     switch (message[byte: 0], message.byteCount) {
     case (Self.questionMark, Self.size): self = .question(message.load(UInt64.self, at: 1))
     case (Self.answerMark, Self.size): self = .answer(message.load(UInt64.self, at: 1))
+    case (Self.probeMark, Self.size...): self = .probe(message.load(UInt64.self, at: 1))
+    case (Self.probeAnswerMark, Self.size): self = .probeAnswer(message.load(UInt64.self, at: 1))
     case (0..<0x10, _): self = .unknown
     default: self = .packet
     }
@@ -35,8 +42,16 @@ enum TunnelMessage: Equatable {
     switch self {
     case .question(let number): [Self.questionMark] + Self.bigEndian(number)
     case .answer(let number): [Self.answerMark] + Self.bigEndian(number)
+    case .probe(let number): [Self.probeMark] + Self.bigEndian(number)
+    case .probeAnswer(let number): [Self.probeAnswerMark] + Self.bigEndian(number)
     case .keepalive, .packet, .unknown: []
     }
+  }
+
+  /// The bytes of a probe whose datagram has a size.
+  static func bytes(of probe: PathMTUSearch.Probe) -> [UInt8] {
+    let bytes = Self.probe(probe.number).bytes
+    return bytes + [UInt8](repeating: 0, count: max(0, probe.size - NetworkPlan.messageOverhead - bytes.count))
   }
 
   private static func bigEndian(_ number: UInt64) -> [UInt8] {

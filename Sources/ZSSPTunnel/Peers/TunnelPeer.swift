@@ -32,10 +32,20 @@
     var chainLength: UInt64 = 0
     /// The state of whether the peer answers.
     var liveness = Liveness()
+    /// The state of what the path to the peer takes.
+    var path: PathMTUSearch
+    /// The limit that the session's datagrams have; nil for none.
+    var datagramLimit: Int?
+    /// Whether a packet was sent since the last look that shows whether full datagrams pass.
+    var hasSentFullSize = false
 
-    init(id: Int, _ configuration: PeerConfiguration) {
+    init(
+      id: Int, _ configuration: PeerConfiguration,
+      path: PathMTUSearch = PathMTUSearch(largest: 0, isSearching: false)
+    ) {
       self.id = id
       self.configuration = configuration
+      self.path = path
       gauges = PeerGauges()
     }
 
@@ -47,6 +57,12 @@
 
     /// Whether packets for the session go unanswered.
     var isSilent: Bool { liveness.isSilent(lastReceived: gauges.lastReceived) }
+
+    /// The largest packet of IP, with all headers, that is known to reach the peer; nil while that is not known.
+    var pathMTU: Int? {
+      guard session != nil, let datagram = path.known else { return nil }
+      return datagram + (address?.ip.family == .v6 ? NetworkPlan.datagramOverhead : NetworkPlan.v4DatagramOverhead)
+    }
 
     /// Whether there was a packet for the peer a short time ago.
     func isInDemand(at now: Instant) -> Bool { lastDemand.map { $0.duration(to: now) < Self.interest } ?? false }
@@ -64,7 +80,8 @@
     }
 
     /// Counts what is about to go to the peer.
-    func recordSent(packets: Int, bytes: Int, at now: Instant) {
+    func recordSent(packets: Int, bytes: Int, largest: Int, at now: Instant) {
+      if largest + NetworkPlan.messageOverhead > path.smallest { hasSentFullSize = true }
       gauges.packetsSent.add(UInt64(packets), ordering: .relaxed)
       gauges.bytesSent.add(UInt64(bytes), ordering: .relaxed)
       lastDemand = now

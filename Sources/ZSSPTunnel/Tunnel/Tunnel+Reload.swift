@@ -57,7 +57,9 @@
     private static func fixedKeys(_ former: TunnelConfiguration, _ next: TunnelConfiguration) -> [String] {
       [
         ("interface", former.interface != next.interface), ("mtu", former.mtu != next.mtu),
-        ("datagram", former.datagram != next.datagram), ("listen", former.listen != next.listen),
+        ("datagram", former.datagram != next.datagram),
+        ("path-mtu", former.discoversPathMTU != next.discoversPathMTU), ("dscp", former.dscp != next.dscp),
+        ("listen", former.listen != next.listen),
         ("mode", former.flags != next.flags), ("profile", former.profile != next.profile),
         ("challenge", former.challenge != next.challenge), ("shards", former.shards != next.shards),
         ("rekey-after", former.rekeyAfter != next.rekeyAfter), ("offload", former.offload != next.offload),

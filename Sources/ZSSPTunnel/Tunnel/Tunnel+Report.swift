@@ -62,7 +62,8 @@
         bytesSent: gauges.bytesSent.load(ordering: .relaxed),
         packetsReceived: gauges.packetsReceived.load(ordering: .relaxed),
         bytesReceived: gauges.bytesReceived.load(ordering: .relaxed),
-        latencyMilliseconds: gauges.roundTrip.map { $0.inSeconds * 1000 }, waiting: peer.waiting.packetCount)
+        latencyMilliseconds: gauges.roundTrip.map { $0.inSeconds * 1000 }, pathMTU: peer.pathMTU,
+        waiting: peer.waiting.packetCount)
     }
 
     private static func state(of peer: TunnelPeer) -> TunnelReport.PeerState {

@@ -152,9 +152,13 @@
         return false
       }
       do {
-        let path = paths[session.shard]
+        let (path, loop, place) = (paths[session.shard], loop, session.place)
         let handler = try await session.eventLoop.submit {
-          PeerInbound(id, gauges, path.value) { TunnelLoop.say($0, on: session) }
+          PeerInbound(id, gauges, path.value) {
+            TunnelLoop.say($0, on: session)
+          } probed: { number in
+            loop.eventLoop.execute { loop.value.probeAnswered(number, by: id, on: place) }
+          }
         }.get()
         try await session.setMessageHandler(handler)
       } catch {

@@ -50,7 +50,8 @@
         routing.strictDevices(configuration).forEach { log("WARNING: \($0)") }
         let drops = DropCounters()
         let (stream, continuation) = AsyncStream<Int>.makeStream()
-        let (loop, paths) = try await makeLoops(endpoint, device, plan, drops, wanted: continuation)
+        let policy = PathPolicy(plan, configuration)
+        let (loop, paths) = try await makeLoops(endpoint, device, plan, policy, drops, wanted: continuation)
         return TunnelParts(
           registry: registry, plan: plan, folder: folder, ledger: ledger, routing: routing, claim: claim,
           device: device, endpoint: endpoint,
@@ -82,13 +83,14 @@
     }
 
     private static func makeLoops(
-      _ endpoint: UDPEndpoint, _ device: TunDevice, _ plan: NetworkPlan, _ drops: DropCounters,
+      _ endpoint: UDPEndpoint, _ device: TunDevice, _ plan: NetworkPlan, _ policy: PathPolicy, _ drops: DropCounters,
       wanted: AsyncStream<Int>.Continuation
     ) async throws(TunnelError) -> (NIOLoopBound<TunnelLoop>, [NIOLoopBound<InboundPath>]) {
       let loops = endpoint.eventLoops
       do {
         let loop = try await loops[0].submit {
-          NIOLoopBound(TunnelLoop(device, mtu: plan.mtu, on: loops[0], drops, wanted: wanted), eventLoop: loops[0])
+          NIOLoopBound(
+            TunnelLoop(device, mtu: plan.mtu, policy, on: loops[0], drops, wanted: wanted), eventLoop: loops[0])
         }.get()
         var paths: [NIOLoopBound<InboundPath>] = []
         for eventLoop in loops {
@@ -213,6 +215,8 @@
       options.shards = configuration.shards
       // The tunnel probes by itself: an idle one is silent. See ``Liveness``.
       (options.keepAlive, options.idleTimeout) = (nil, nil)
+      options.fragmentation = configuration.discoversPathMTU ? .forbidden : .allowed
+      options.reportsTrafficClass = true
       let device = configuration.bindDevice
       options.configureSocket = { descriptor in
         if let mark, case let error = czssp_socket_mark(descriptor, mark), error != 0 { return -error }

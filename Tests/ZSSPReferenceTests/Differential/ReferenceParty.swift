@@ -87,7 +87,7 @@ extension ReferencePeer.HelloPolicy {
 extension ReferencePeer.Settings {
   init(_ settings: Settings) {
     self.init()
-    mtu = settings.mtu
+    (mtu, handshakeMTU) = (settings.mtu, settings.handshakeMTU)
     (resendInterval, handshakeTimeout) = (settings.resendInterval, settings.handshakeTimeout)
     (rekeyTimeout, rekeyAfter, rekeyJitter) = (settings.rekeyTimeout, settings.rekeyAfter, settings.rekeyJitter)
     reassemblyTimeout = settings.reassemblyTimeout

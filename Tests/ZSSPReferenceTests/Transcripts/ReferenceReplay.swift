@@ -130,7 +130,8 @@ extension Transcript {
   /// The recorded durations, under their names in the reference.
   fileprivate var referenceSettings: ReferencePeer.Settings {
     var reference = ReferencePeer.Settings()
-    reference.mtu = mtu
+    // Upstream cuts all packets alike.
+    (reference.mtu, reference.handshakeMTU) = (mtu, mtu)
     reference.resendInterval = .milliseconds(settings.resendTime)
     reference.handshakeTimeout = .milliseconds(settings.initialOfferTimeout)
     reference.rekeyTimeout = .milliseconds(settings.rekeyTimeout)

@@ -43,6 +43,19 @@ struct DatagramBatchTests {
     Case([[100, 60], [60]], [[2, 100, 160], [1, 60, 60]]),
   ]
 
+  // [DEC-86]
+  @Test("runs end where the class or the own address changes") func paths() {
+    var batch = DatagramBatch()
+    for (address, trafficClass) in [
+      (Self.here, 0), (Self.here, 0), (Self.here, 2), (Self.here, 2), (Self.here.reached(at: 1), 2), (Self.here, 2),
+    ] {
+      batch.append(size: 100, to: address, trafficClass: UInt8(trafficClass)) { $0.store(1 as UInt8, at: 0) }
+    }
+    #expect(batch.runs.map(\.count) == [2, 2, 1, 1])
+    #expect(batch.runs.map(\.trafficClass) == [0, 2, 2, 2])
+    #expect(batch.runs.map(\.address.localIndex) == [0, 0, 1, 0])
+  }
+
   @Test("runs of one size to one address", arguments: cases)
   func runs(_ given: Case) {
     var batch = DatagramBatch()

@@ -64,7 +64,8 @@ struct Scene {
 
   init(_ step: Step, _ provider: any CryptoProvider, mtu: Int = 1400, flags: SecurityFlags = .opportunistic) throws {
     var settings = Settings()
-    settings.mtu = mtu
+    // Packets of handshakes too: what is attacked is a fragment of any size.
+    (settings.mtu, settings.handshakeMTU) = (mtu, mtu)
     self.step = step
     pair = try Pair(provider: provider, flags: flags, settings: settings)
     guard step != .before else {

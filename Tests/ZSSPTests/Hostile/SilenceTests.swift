@@ -39,7 +39,7 @@ struct SilenceTests {
 
   private func pair(_ policy: HelloPolicy, mtu: Int = 9000) throws -> Pair {
     var settings = Settings()
-    settings.mtu = mtu
+    (settings.mtu, settings.handshakeMTU) = (mtu, mtu)
     return try Pair.persistent(provider, settings: settings, helloPolicy: policy)
   }
 

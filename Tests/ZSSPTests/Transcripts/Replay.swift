@@ -190,7 +190,8 @@ extension Transcript {
   /// The recorded durations, under their names here.
   var endpointSettings: Settings {
     var endpointSettings = Settings()
-    endpointSettings.mtu = mtu
+    // Upstream cuts all packets alike.
+    (endpointSettings.mtu, endpointSettings.handshakeMTU) = (mtu, mtu)
     endpointSettings.resendInterval = .milliseconds(settings.resendTime)
     endpointSettings.handshakeTimeout = .milliseconds(settings.initialOfferTimeout)
     endpointSettings.rekeyTimeout = .milliseconds(settings.rekeyTimeout)

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+
+/// Lowers what the two sides of a TCP connection tell each other of the segments that they take (RFC 9293, section 3.7.1), where
+/// the way to the peer takes less. So connections fit from the start, also where nobody gets ICMP.
+enum SegmentSizeClamp {
+  private static let tcp: UInt8 = 6
+  private static let synchronize: UInt8 = 0x02
+  private static let laterFragment: UInt16 = 0x1FFF
+  private static let option: UInt8 = 2
+
+  /// Whether a packet opens a connection. It has at least 20 bytes.
+  @inline(__always)
+  static func opensConnection(_ packet: RawSpan) -> Bool {
+    let isV6 = packet[byte: 0] >> 4 == 6
+    guard isV6 ? packet[byte: 6] == tcp : packet[byte: 9] == tcp else { return false }
+    let start = isV6 ? InnerPacket.v6HeaderSize : Int(packet[byte: 0] & 15) * 4
+    return packet.byteCount >= start + 20 && packet[byte: start + 13] & synchronize != 0
+      && (isV6 || packet.load(UInt16.self, at: 6) & laterFragment == 0)
+  }
+
+  /// Lowers the size in a packet that opens a connection.
+  ///
+  /// - Parameters:
+  ///   - limit: the largest packet that passes, in bytes.
+  ///   - isPartial: whether the checksum is still to be completed, which then has the new size in it.
+  static func clamp(_ packet: inout MutableRawSpan, limit: Int, isPartial: Bool) {
+    let isV6 = packet[byte: 0] >> 4 == 6
+    let start = isV6 ? InnerPacket.v6HeaderSize : Int(packet[byte: 0] & 15) * 4
+    let size = UInt16(clamping: limit - 20 - (isV6 ? InnerPacket.v6HeaderSize : InnerPacket.v4HeaderSize))
+    let end = min(packet.byteCount, start + Int(packet[byte: start + 12] >> 4) * 4)
+    guard let place = place(packet.bytes, start + 20..<max(start + 20, end)) else { return }
+    let former = packet.bytes.load(UInt16.self, at: place)
+    guard former > size else { return }
+    packet.store(size, at: place)
+    guard !isPartial else { return }
+    // At an odd place the bytes count the other way round.
+    let isOdd = !(place - start).isMultiple(of: 2)
+    correct(&packet, at: start + 16, from: isOdd ? former.byteSwapped : former, to: isOdd ? size.byteSwapped : size)
+  }
+
+  /// Where the size lies among the options; nil if it is not there.
+  private static func place(_ packet: RawSpan, _ options: Range<Int>) -> Int? {
+    var place = options.lowerBound
+    while place + 1 < options.upperBound {
+      switch packet[byte: place] {
+      case 0: return nil
+      case 1: place += 1
+      case option: return packet[byte: place + 1] == 4 && place + 4 <= options.upperBound ? place + 2 : nil
+      default:
+        // What cannot be an option ends them.
+        guard packet[byte: place + 1] >= 2 else { return nil }
+        place += Int(packet[byte: place + 1])
+      }
+    }
+    return nil
+  }
+
+  /// Changes a checksum with what it is of (RFC 1624).
+  private static func correct(_ packet: inout MutableRawSpan, at place: Int, from former: UInt16, to next: UInt16) {
+    var sum = UInt32(~packet.bytes.load(UInt16.self, at: place)) + UInt32(~former) + UInt32(next)
+    sum = (sum & 0xFFFF) + sum >> 16
+    sum = (sum & 0xFFFF) + sum >> 16
+    packet.store(~UInt16(truncatingIfNeeded: sum), at: place)
+  }
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+import ZSSP
+
+/// Finds the largest datagram that the path to a peer takes, by probes that the peer answers (RFC 8899). Sizes are bytes of UDP
+/// payload.
+///
+/// What ICMP says is not looked at: anybody can send it, and many paths have none. A session begins with the smallest size, which
+/// every path takes, and grows with each answer. Until the search has settled, packets that do not fit into one datagram
+/// travel in two; then their senders learn the size.
+///
+/// | phase | entered by | probes | left by |
+/// |---|---|---|---|
+/// | searching | a session, another path, a size that passes no more | up to ten sizes a second, between the largest that passed and the smallest that did not | the largest size of all passed, or three seconds without progress: settled; no answer at all: unsupported, or silent |
+/// | settled | searching | the size that passed, every 5 s in which full packets are sent; larger ones, every minute with traffic | three of the former unanswered, and a small one not: searching |
+/// | unsupported | searching: the peer sends other messages, and is older than probes | none | an answer that comes late |
+/// | silent | searching: nothing comes from the peer | none | something came: searching |
+struct PathMTUSearch {
+  /// A message that the peer answers.
+  struct Probe: Equatable {
+    /// Names the probe in its answer.
+    let number: UInt64
+    /// The size of its datagram.
+    let size: Int
+  }
+
+  /// What is known of the path.
+  enum Phase: Equatable {
+    case searching
+    case settled
+    case unsupported
+    case silent
+  }
+
+  /// The time in which a size that passed is checked again.
+  static let checkAfter = Duration.seconds(5)
+  /// The time after which larger sizes are tried again.
+  static let raiseAfter = Duration.seconds(60)
+  /// Rounds without progress that settle it.
+  static let idleLimit = 3
+  /// Checks without an answer that begin it anew.
+  static let missLimit = 3
+  /// Sizes between two known ones that are tried at once.
+  private static let sizesAtOnce = 8
+  /// Probes whose answers still count.
+  private static let memory: UInt64 = 64
+
+  /// The largest size that is wanted.
+  let largest: Int
+  /// A size that passes everywhere.
+  let smallest: Int
+  /// Whether sizes are searched. If not, one small probe shows whether the peer answers any.
+  let isSearching: Bool
+  private(set) var phase = Phase.silent
+  /// The largest size that passed.
+  private(set) var confirmed: Int
+  /// Whether the peer has answered a probe since the session began.
+  private(set) var isAnswered = false
+
+  private var sent: [UInt64: Int] = [:]
+  private var nextNumber: UInt64
+  /// The sizes of the last round.
+  private var round: [Int] = []
+  private var idleRounds = 0
+  private var hasProgressed = false
+  private var begunAt = Instant(nanoseconds: 0)
+  private var settledAt = Instant(nanoseconds: 0)
+  private var checkedAt = Instant(nanoseconds: 0)
+  /// Checks that were not answered; nil while none is under way.
+  private var misses: Int?
+  private var isSmallAnswered = false
+
+  /// - Parameters:
+  ///   - largest: the largest datagram that is wanted.
+  ///   - isSearching: whether sizes are searched; if not, there is no limit but `largest`.
+  ///   - firstNumber: the number of the first probe.
+  init(largest: Int, isSearching: Bool, firstNumber: UInt64 = .random(in: 0..<1 << 62)) {
+    self.largest = largest
+    smallest = min(largest, Settings.smallestDatagramLimit)
+    self.isSearching = isSearching && largest > smallest
+    confirmed = smallest
+    nextNumber = firstNumber
+  }
+
+  /// The largest datagram to send; nil for no limit.
+  var limit: Int? {
+    guard isSearching else { return nil }
+    return phase == .unsupported ? nil : confirmed
+  }
+
+  /// The largest datagram that the path takes, once that is known and less than what is wanted.
+  var narrowLimit: Int? { isSearching && phase == .settled && confirmed < largest ? confirmed : nil }
+
+  /// The largest datagram that is known to pass; nil before anything is.
+  var known: Int? { isSearching && isAnswered ? confirmed : nil }
+
+  /// Probes whose answers are waited for.
+  var outstanding: Int { sent.count }
+
+  /// Begins anew, for another session or path.
+  ///
+  /// - Returns: what to send.
+  mutating func restart(at now: Instant) -> [Probe] {
+    isAnswered = false
+    confirmed = smallest
+    begunAt = now
+    return search()
+  }
+
+  private mutating func search() -> [Probe] {
+    (phase, round, idleRounds, hasProgressed, misses) = (.searching, [], 0, false, nil)
+    return nextRound()
+  }
+
+  /// Records an answer.
+  mutating func answered(_ number: UInt64, at now: Instant) {
+    guard let size = sent.removeValue(forKey: number) else { return }
+    isAnswered = true
+    if size <= smallest { isSmallAnswered = true }
+    if size >= confirmed {
+      (checkedAt, misses) = (now, nil)
+    }
+    guard isSearching else { return phase = .settled }
+    let isLarger = size > confirmed
+    guard isLarger || phase != .settled else { return }
+    if isLarger { (confirmed, hasProgressed) = (size, true) }
+    if confirmed == largest {
+      settle(at: now)
+    } else if phase != .searching {
+      // It came late, or a larger size was tried.
+      (phase, idleRounds) = (.searching, 0)
+    }
+  }
+
+  private mutating func settle(at now: Instant) { (phase, settledAt, checkedAt, misses) = (.settled, now, now, nil) }
+
+  /// Decides what to send. To be called once a second.
+  ///
+  /// - Parameters:
+  ///   - lastReceived: when something came from the peer last.
+  ///   - isInUse: whether packets are being sent to it.
+  ///   - sendsFullSize: whether packets were sent since the last call that show whether ``confirmed`` passes.
+  mutating func tick(at now: Instant, lastReceived: Instant?, isInUse: Bool, sendsFullSize: Bool) -> [Probe] {
+    switch phase {
+    case .searching: return continueSearch(at: now, isHeard: lastReceived.map { $0 > begunAt } ?? false)
+    case .settled: return check(at: now, isInUse: isInUse, sendsFullSize: sendsFullSize)
+    case .unsupported: return []
+    case .silent:
+      guard let lastReceived, lastReceived > begunAt else { return [] }
+      return restart(at: now)
+    }
+  }
+
+  private mutating func continueSearch(at now: Instant, isHeard: Bool) -> [Probe] {
+    idleRounds = hasProgressed ? 0 : idleRounds + 1
+    hasProgressed = false
+    if idleRounds >= Self.idleLimit {
+      guard isAnswered else {
+        (phase, begunAt) = (isHeard ? .unsupported : .silent, now)
+        return []
+      }
+      if bound - confirmed <= Self.sizesAtOnce {
+        settle(at: now)
+        return []
+      }
+    }
+    return nextRound()
+  }
+
+  /// The smallest size that is not known to pass, and was tried.
+  private var bound: Int { round.filter { $0 > confirmed }.min() ?? largest + 1 }
+
+  private mutating func nextRound() -> [Probe] {
+    guard isSearching else { return [probe(smallest)] }
+    let bound = min(bound, largest)
+    let step = max(1, (bound - confirmed + Self.sizesAtOnce - 1) / Self.sizesAtOnce)
+    var sizes = Array(stride(from: confirmed + step, to: bound, by: step)) + [bound]
+    // A size may have been lost for another reason than its size.
+    if bound < largest { sizes.append(largest) }
+    round = sizes
+    return (isAnswered ? [] : [probe(smallest)]) + sizes.map { probe($0) }
+  }
+
+  private mutating func check(at now: Instant, isInUse: Bool, sendsFullSize: Bool) -> [Probe] {
+    guard isSearching else { return [] }
+    if let misses {
+      self.misses = misses + 1
+      if misses + 1 < Self.missLimit { return [probe(smallest), probe(confirmed)] }
+      guard isSmallAnswered else {
+        // Nothing is answered: it is not the size.
+        (self.misses, checkedAt) = (nil, now)
+        return []
+      }
+      confirmed = smallest
+      return search()
+    }
+    if sendsFullSize, confirmed > smallest, checkedAt.duration(to: now) >= Self.checkAfter {
+      (self.misses, isSmallAnswered) = (0, false)
+      return [probe(confirmed)]
+    }
+    if isInUse, confirmed < largest, settledAt.duration(to: now) >= Self.raiseAfter {
+      (settledAt, round) = (now, [])
+      return nextRound()
+    }
+    return []
+  }
+
+  private mutating func probe(_ size: Int) -> Probe {
+    defer { nextNumber += 1 }
+    sent[nextNumber] = size
+    if sent.count > Self.memory {
+      let oldest = nextNumber - Self.memory
+      sent = sent.filter { $0.key > oldest }
+    }
+    return Probe(number: nextNumber, size: size)
+  }
+}
