@@ -110,7 +110,9 @@ let package = Package(
     .target(
       name: "ZSSPBenchmark",
       dependencies: [
-        "ZSSP", "ZSSPSimulator", "ZSSPNIO", "CZSSPSocket",
+        "ZSSP", "ZSSPSimulator", "ZSSPNIO", "ZSSPMetrics", "CZSSPSocket",
+        .product(name: "CoreMetrics", package: "swift-metrics"),
+        .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
       ],

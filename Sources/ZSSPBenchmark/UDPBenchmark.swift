@@ -18,19 +18,25 @@
       let raw = try RawSockets(provider, size: size)
       defer { raw.close() }
       let system = try await UDPLink(provider, on: SystemEventLoopGroup.singleton)
+      let watched = try await UDPLink(provider, on: SystemEventLoopGroup.singleton, isWatched: true)
       let channels = try await UDPLink(provider, on: MultiThreadedEventLoopGroup.singleton)
       let sleep = { try await Task.sleep(for: effort.duration) }
-      var (systemRates, channelRates, rawRates) = ([Double](), [Double](), [Double]())
+      var (systemRates, watchedRates, channelRates, rawRates) = ([Double](), [Double](), [Double](), [Double]())
       for _ in 0..<effort.rounds {
         rawRates.append(gigabits(try await raw.rate(during: sleep), size))
         systemRates.append(gigabits(try await system.rate(size: size, chunk: chunk, during: sleep), size))
+        watchedRates.append(gigabits(try await watched.rate(size: size, chunk: chunk, during: sleep), size))
         channelRates.append(gigabits(try await channels.rate(size: size, chunk: chunk, during: sleep), size))
       }
       await system.close()
+      await watched.close()
       await channels.close()
       let bound = ("raw sockets and cipher", rawRates)
       return [
         Figure("udp", "\(size) bytes over loopback", systemRates, "Gbit/s", bound: bound, higherIsBetter: true),
+        Figure(
+          "udp", "the same with a log at info, and metrics", watchedRates, "Gbit/s",
+          bound: ("that without them", systemRates), higherIsBetter: true),
         Figure(
           "udp", "\(size) bytes over loopback, NIO's channels", channelRates, "Gbit/s", bound: bound,
           higherIsBetter: true),

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #if os(Linux)
+  import CoreMetrics
+  import Logging
   import NIOCore
   import ZSSP
+  import ZSSPMetrics
   import ZSSPNIO
 
   /// A session between two endpoints on loopback UDP.
@@ -21,14 +24,19 @@
     let sendingLoop: any EventLoop
     let receivingLoop: any EventLoop
     private let counter = Counter()
+    private let reporting: Task<Void, Never>
 
     /// Endpoints on two event loops of a group, or on its only one.
-    init(_ provider: any CryptoProvider, on group: any EventLoopGroup) async throws {
-      try await self.init(provider, sending: group.next(), receiving: group.next())
+    init(_ provider: any CryptoProvider, on group: any EventLoopGroup, isWatched: Bool = false) async throws {
+      try await self.init(provider, sending: group.next(), receiving: group.next(), isWatched: isWatched)
     }
 
     /// Endpoints on two event loops.
-    init(_ provider: any CryptoProvider, sending: any EventLoop, receiving: any EventLoop) async throws {
+    ///
+    /// - Parameter isWatched: whether both log at info, and report their metrics ten times a second.
+    init(
+      _ provider: any CryptoProvider, sending: any EventLoop, receiving: any EventLoop, isWatched: Bool = false
+    ) async throws {
       func bind(_ eventLoop: any EventLoop) async throws -> UDPEndpoint {
         var settings = Settings()
         settings.mtu = 1500
@@ -38,7 +46,8 @@
         var options = UDPOptions()
         options.sendBuffer = 8 << 20
         return try await UDPEndpoint.bind(
-          host: "127.0.0.1", port: 0, configuration: configuration, options: options, eventLoopGroup: eventLoop)
+          host: "127.0.0.1", port: 0, configuration: configuration, options: options, eventLoopGroup: eventLoop,
+          logger: isWatched ? Logger(label: "zssp") { _ in FormattingLogHandler() } : nil)
       }
       let (sender, receiver) = (try await bind(sending), try await bind(receiving))
       async let accepted: Session? = {
@@ -50,9 +59,21 @@
       receivingSession = other
       (sendingLoop, receivingLoop) = (sending, receiving)
       (self.sender, self.receiver) = (sender, receiver)
+      reporting = Task {
+        guard isWatched else { return }
+        await withTaskGroup { group in
+          for endpoint in [sender, receiver] {
+            group.addTask {
+              await EndpointMetrics(of: endpoint, factory: NOOPMetricsHandler.instance).run(every: .milliseconds(100))
+            }
+          }
+        }
+      }
     }
 
     func close() async {
+      reporting.cancel()
+      await reporting.value
       await sender.close()
       await receiver.close()
     }
@@ -75,6 +96,24 @@
       // It ends with its cancellation; any other end would have been no rate.
       _ = await sending.result
       return rate
+    }
+  }
+
+  /// Writes each line that is logged into a string, and the string nowhere.
+  private struct FormattingLogHandler: LogHandler {
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.info
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+      get { metadata[key] }
+      set { metadata[key] = newValue }
+    }
+
+    func log(
+      level: Logger.Level, message: Logger.Message, metadata: Logger.Metadata?, source: String, file: String,
+      function: String, line: UInt
+    ) {
+      withExtendedLifetime("\(level) \(message) \(metadata ?? [:])") {}
     }
   }
 #endif
