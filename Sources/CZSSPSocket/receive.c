@@ -68,8 +68,11 @@ static void read_local_v4(const struct cmsghdr *control, czssp_local *local) {
 static void read_local_v6(const struct cmsghdr *control, czssp_local *local) {
   struct in6_pktinfo info;
   memcpy(&info, CMSG_DATA(control), sizeof info);
+  // What was sent to many is answered from where the system chooses.
+  if (IN6_IS_ADDR_MULTICAST(&info.ipi6_addr)) return;
   uint64_t halves[2];
   memcpy(halves, &info.ipi6_addr, sizeof halves);
+  if (IN6_IS_ADDR_V4MAPPED(&info.ipi6_addr) && IN_MULTICAST((uint32_t)__builtin_bswap64(halves[1]))) return;
   *local = (czssp_local){.high = __builtin_bswap64(halves[0]), .low = __builtin_bswap64(halves[1]), .family = 6};
   if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr)) local->interface = (uint32_t)info.ipi6_ifindex;
 }

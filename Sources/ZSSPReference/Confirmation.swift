@@ -58,11 +58,11 @@ extension ReferencePeer {
   /// C2: "Bob, on a good C2 in S1, enters S2." So does the initiator of a re-key (section 7).
   private func receiveC2(_ session: Session, _ key: SessionKey, at now: Instant) throws(Drop) {
     guard session.canSend, session.isCurrent(key) else { return }
-    let isAnswer = session.silence?.answered(at: now) == true
+    let (isAnswer, roundTrip) = session.silence?.answered(at: now) ?? (false, nil)
     // [CTRL-3] [KK-14]
     guard case .s1 = session.state else {
       // [DEC-83]
-      if isAnswer { report(.answered(session: session.id, roundTrip: session.silence?.roundTrip)) }
+      if isAnswer { report(.answered(session: session.id, roundTrip: roundTrip)) }
       return
     }
     // Section 14, "Attempts in both directions": Bob "drops the latter when C2 confirms the former".
@@ -93,7 +93,7 @@ extension ReferencePeer {
 
   /// C1, which the peer must answer.
   func sendC1(_ session: Session, at now: Instant) {
-    session.silence?.asked(at: now)
+    session.silence?.asked(at: now, settings)
     sendControl(.c1, on: session, under: session.current)
   }
 

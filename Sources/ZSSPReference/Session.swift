@@ -173,26 +173,32 @@ struct Silence {
 
   /// When C1 is due.
   func nextC1(_ settings: ReferencePeer.Settings) -> Instant {
-    guard let keepAlive = settings.keepAlive else { return .distantFuture }
-    guard isAsked, let lastC1 else { return since.advanced(by: keepAlive - early) }
-    return lastC1.advanced(by: min(pause, keepAlive))
+    if isAsked, let lastC1 { return settings.keepAlive.map { lastC1.advanced(by: min(pause, $0)) } ?? .distantFuture }
+    if let keepAlive = settings.keepAlive { return since.advanced(by: keepAlive - early) }
+    // "Without a keep-alive time, one resend interval before the end."
+    guard let idle = settings.idleTimeout else { return .distantFuture }
+    return since.advanced(by: max(.zero, idle - settings.resendInterval))
   }
 
-  /// When the session ends.
+  /// When the session ends: "never before a C1 has gone unanswered for a resend interval".
   func end(_ settings: ReferencePeer.Settings) -> Instant {
-    settings.idleTimeout.map { since.advanced(by: $0) } ?? .distantFuture
+    guard let idle = settings.idleTimeout, isAsked, let lastC1 else { return .distantFuture }
+    let end = since.advanced(by: idle)
+    return pause > settings.resendInterval ? end : max(end, lastC1.advanced(by: settings.resendInterval))
   }
 
   /// C1 is sent.
-  mutating func asked(at now: Instant) {
+  mutating func asked(at now: Instant, _ settings: ReferencePeer.Settings) {
+    if !isAsked { pause = settings.resendInterval }
     (lastC1, unanswered) = (now, unanswered + 1)
   }
 
-  /// C2 came: the time since C1, if there was one.
-  mutating func answered(at now: Instant) -> Bool {
+  /// C2 came: whether it follows a C1, and the time since if there was one.
+  mutating func answered(at now: Instant) -> (Bool, Duration?) {
     defer { unanswered = 0 }
-    if unanswered == 1 { roundTrip = lastC1?.duration(to: now) }
-    return unanswered > 0
+    guard unanswered == 1 else { return (unanswered > 0, nil) }
+    roundTrip = lastC1?.duration(to: now)
+    return (true, roundTrip)
   }
 }
 

@@ -98,8 +98,11 @@ struct LivenessTests {
     async let accepted = acceptFirst(server)
     let session = try await client.connect(toAnyOf: [server.localAddress], key: server.publicKey)
     _ = try await accepted
-    // Nobody probes, so the session ends although the peer is there.
-    await network.advance(by: .seconds(11), step: .seconds(1))
+    // A peer that is there answers just in time.
+    await network.advance(by: .seconds(30), step: .milliseconds(500))
+    #expect(session.endReason == nil)
+    network.separate(client, server)
+    await network.advance(by: .seconds(11), step: .milliseconds(500))
     #expect(session.endReason == .peerSilent)
     await client.close()
     await server.close()

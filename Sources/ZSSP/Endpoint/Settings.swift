@@ -2,7 +2,8 @@
 
 /// Durations, sizes and limits. The defaults are those of the specification; peers need not agree on them.
 public struct Settings: Sendable, Hashable {
-  /// The largest datagram in bytes, headers of ZSSP included, those of UDP and IP not. At least ``smallestMTU``.
+  /// The largest datagram in bytes, headers of ZSSP included, those of UDP and IP not. At least ``smallestMTU``. Handshakes use
+  /// at most 1,200 bytes of it.
   public var mtu = 1400
   // [DEC-85]
   /// The largest datagram of a handshake in bytes, if ``mtu`` is not less: small enough for nearly every path, so that handshakes
@@ -43,8 +44,8 @@ public struct Settings: Sendable, Hashable {
   /// probed again after ``resendInterval``, twice that, and so on, at most so long. Nothing is sent while both sides send
   /// something. Nil, the default, is never (section 14).
   public var keepAlive: Duration?
-  /// After how much silence of its peer a session ends; longer than ``keepAlive``. Nil, the default, is never. Without ``keepAlive``,
-  /// here or at the peer, a session that is merely not used ends too (section 14).
+  /// After how much silence of its peer a session ends; longer than ``keepAlive``. Nil, the default, is never. A session that is merely
+  /// not used does not end: without ``keepAlive`` its peer is probed one ``resendInterval`` before the time (section 14).
   public var idleTimeout: Duration?
   // [DEC-4]
   /// How many X2 the initiator, and how many X3 the responder, reads in one handshake until one is

@@ -2,13 +2,15 @@
 
 /// Whether the peer of an established session is still there (section 14).
 ///
-/// Whatever is authentic shows it, and when it came is all that is recorded for each packet. After a silence it is probed with C1,
-/// which it must answer with C2. A probe that is not answered is repeated after pauses that double.
+/// Whatever is authentic shows it, and when it came is all that is recorded for each packet. After a silence the peer is probed with C1,
+/// which it must answer with C2. A probe that is not answered is repeated after pauses that double. No session ends before its peer was
+/// probed in vain, however late its deadlines are looked at.
 ///
 /// | nothing came for | what is due |
 /// |---|---|
 /// | ``Settings/keepAlive``, or up to a quarter less | a probe |
-/// | ``Settings/idleTimeout`` | the session's end |
+/// | ``Settings/idleTimeout`` less ``Settings/resendInterval``, where there is no keep-alive | a probe |
+/// | ``Settings/idleTimeout``, and one resend interval since the first probe | the session's end |
 struct Liveness {
   /// What is due.
   enum Due {
@@ -48,17 +50,26 @@ struct Liveness {
 
   /// C1 is sent.
   mutating func probed(at now: Instant) {
+    if !wasProbed { repeats = 0 }
     lastProbe = now
     unanswered = min(unanswered + 1, 2)
   }
 
+  /// What a C2 says.
+  struct Answer {
+    /// Whether it answers a C1.
+    let isAnswer: Bool
+    /// How long it took; nil where there were several: C2 does not say which it answers.
+    let roundTrip: Duration?
+  }
+
   /// C2 came.
-  ///
-  /// - Returns: whether it answers a C1. The time is measured where there was only one: C2 does not say which it answers.
-  mutating func answered(at now: Instant) -> Bool {
+  mutating func answered(at now: Instant) -> Answer {
     defer { unanswered = 0 }
-    if unanswered == 1 { measured = lastProbe.duration(to: now).nanoseconds }
-    return unanswered > 0
+    guard unanswered == 1 else { return Answer(isAnswer: unanswered > 0, roundTrip: nil) }
+    let roundTrip = lastProbe.duration(to: now)
+    measured = roundTrip.nanoseconds
+    return Answer(isAnswer: true, roundTrip: roundTrip)
   }
 
   // [DEC-83]
@@ -91,14 +102,20 @@ struct Liveness {
 
   /// When the next probe is due.
   private func nextProbe(_ settings: Settings) -> Instant {
-    guard let keepAlive = settings.keepAlive else { return .distantFuture }
-    guard wasProbed else { return lastReceived.advanced(by: keepAlive - .nanoseconds(jitter)) }
-    return lastProbe.advanced(by: min(settings.resendInterval * (1 << Int(repeats)), keepAlive))
+    if wasProbed {
+      guard let keepAlive = settings.keepAlive else { return .distantFuture }
+      return lastProbe.advanced(by: min(settings.resendInterval * (1 << Int(repeats)), keepAlive))
+    }
+    if let keepAlive = settings.keepAlive { return lastReceived.advanced(by: keepAlive - .nanoseconds(jitter)) }
+    guard let idleTimeout = settings.idleTimeout else { return .distantFuture }
+    return lastReceived.advanced(by: max(.zero, idleTimeout - settings.resendInterval))
   }
 
-  /// When the session ends, if nothing comes.
+  /// When the session ends, if nothing comes: never before a probe has had its time.
   private func end(_ settings: Settings) -> Instant {
-    settings.idleTimeout.map { lastReceived.advanced(by: $0) } ?? .distantFuture
+    guard let idleTimeout = settings.idleTimeout, wasProbed else { return .distantFuture }
+    let end = lastReceived.advanced(by: idleTimeout)
+    return repeats > 0 ? end : max(end, lastProbe.advanced(by: settings.resendInterval))
   }
 
   private func nextDeadline(_ settings: Settings) -> Instant { min(nextProbe(settings), end(settings)) }

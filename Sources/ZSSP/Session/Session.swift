@@ -231,11 +231,11 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     under key: SessionKey, _ surroundings: Surroundings, at now: Instant
   ) throws(Dropped) -> [Action] {
     guard var established, key === core.keys.current else { return [] }
-    let isAnswer = core.liveness.answered(at: now)
+    let answer = core.liveness.answered(at: now)
     // [CTRL-3] [KK-14]
     guard !established.confirmation.isConfirmed else {
       // [DEC-83]
-      return isAnswer ? [.emit(.answered(id, roundTrip: core.liveness.roundTrip))] : []
+      return answer.isAnswer ? [.emit(.answered(id, roundTrip: answer.roundTrip))] : []
     }
     let request = try established.confirmation.acknowledged(&established.held, core, surroundings, at: now)
     self.established = established

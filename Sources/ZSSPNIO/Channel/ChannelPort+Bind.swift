@@ -43,12 +43,11 @@ extension ChannelPort {
           try options.configureChannel?(channel)
           try channel.pipeline.syncOperations.addHandler(bound.value)
         }.flatMap {
+          setFragmentation(of: channel, address, options)
+        }.flatMap {
           enableOffload(of: channel, options, bound)
         }
       }
-    for (option, value) in fragmentationOptions(address, options) {
-      bootstrap = bootstrap.channelOption(option, value: value)
-    }
     if let size = options.receiveBufferSize {
       bootstrap = bootstrap.channelOption(.socketOption(.so_rcvbuf), value: .init(clamping: size))
     }
@@ -61,6 +60,17 @@ extension ChannelPort {
       guard sharing?.joins == false else { return channel.eventLoop.makeSucceededFuture(local) }
       return channel.setOption(.socketOption(.reusePort), value: 1).map { local }
     }
+  }
+
+  // [DEC-88]
+  /// Has a socket send all its datagrams alike. Only where they must not be cut is a kernel that cannot do so an error.
+  private static func setFragmentation(
+    of channel: any Channel, _ address: SocketAddress, _ options: UDPOptions
+  ) -> EventLoopFuture<Void> {
+    let settings = fragmentationOptions(address, options).map { channel.setOption($0.option, value: $0.value) }
+    let all = EventLoopFuture.andAllSucceed(settings, on: channel.eventLoop)
+    return options.fragmentation == .forbidden
+      ? all : all.flatMapError { _ in channel.eventLoop.makeSucceededVoidFuture() }
   }
 
   // [DEC-88]

@@ -206,11 +206,12 @@
             return waitForRoom(action)
           }
         }
-        rest = rest.dropFirst()
-        if let local = refused.local, Errno.mayMeanNoSource.contains(error), !local.pointee.exists {
-          rest = [withoutLocal(refused, local)] + rest
+        if let local = refused.local, Errno.mayMeanNoSource.contains(error) {
+          // Once more from where the system chooses: no address of ours is worth losing a datagram.
+          forgetLocal(local, in: &rest)
           continue
         }
+        rest = rest.dropFirst()
         counted.sendErrors += 1
         if refused.segment_size > 0, Errno.segmentationRefused.contains(error) {
           rest = unsegmented(refused, error) + rest
@@ -221,12 +222,15 @@
     }
 
     // [DEC-86]
-    /// This host does not have an address any more, so the system chooses another, until something comes to that one again.
-    private func withoutLocal(_ piece: czssp_outgoing, _ local: UnsafePointer<czssp_local>) -> czssp_outgoing {
+    /// The system has refused a piece that was to leave from an address of this host. If the host does not have it any more, the system
+    /// chooses another for all, until something comes to that one again; else for the first piece only.
+    private func forgetLocal(_ local: UnsafePointer<czssp_local>, in pieces: inout ArraySlice<czssp_outgoing>) {
+      guard !local.pointee.exists else {
+        if !pieces.isEmpty { pieces[pieces.startIndex].local = nil }
+        return
+      }
       gone.insert(locals.index(of: local))
-      var piece = piece
-      piece.local = nil
-      return piece
+      for index in pieces.indices where pieces[index].local == local { pieces[index].local = nil }
     }
 
     private func recordTooLarge(_ piece: czssp_outgoing) {

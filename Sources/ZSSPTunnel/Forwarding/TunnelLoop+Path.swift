@@ -46,6 +46,12 @@
       send(probes, to: peer, session)
     }
 
+    /// A peer seems to be elsewhere. Its old path says nothing of the new one, on which nothing is sent for this.
+    func movePath(of peer: TunnelPeer, _ session: Session, at now: Instant) {
+      peer.path.moved(at: now)
+      usePath(of: peer, session)
+    }
+
     /// Does what is to be done once a second.
     func tickPath(of peer: TunnelPeer, _ session: Session, at now: Instant) {
       let probes = peer.path.tick(

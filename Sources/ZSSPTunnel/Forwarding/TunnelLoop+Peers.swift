@@ -52,14 +52,23 @@
       switch event {
       case .moved(_, _, let address):
         peer.address = address
-        if let session = peer.session { beginPath(of: peer, session, at: TunnelClock.now) }
+        if let session = peer.session { movePath(of: peer, session, at: TunnelClock.now) }
       case .rekeyed(_, let chainLength):
         peer.chainLength = chainLength
         peer.lastHandshake = TunnelClock.now
-      case .ended: peer.session = nil
+      case .ended(_, let reason):
+        peer.session = nil
+        // A peer that takes sessions and closes them at once is not asked for one after another.
+        let now = TunnelClock.now
+        if reason == .closedByPeer, let start = peer.lastHandshake, start.duration(to: now) < Self.provingTime {
+          peer.backoff.failed(at: now)
+        }
       default: break
       }
     }
+
+    /// A session that lasts so long has worked.
+    private static let provingTime = Duration.seconds(5)
 
     // MARK: Opening
 

@@ -89,12 +89,21 @@ enum Fragmenter {
 extension SegmentSplitter {
   /// Calls `body` with each packet, and with the fragments of those that are larger than `limit`, in order.
   ///
-  /// - Returns: false if what the kernel says of the packet cannot be.
+  /// - Returns: false if what the kernel says of the packet cannot be, or it is too large and must not be cut.
   mutating func split<Stop: Error>(
     _ packet: inout MutableRawSpan, _ header: VirtioHeader, limit: Int, _ body: (RawSpan) throws(Stop) -> Void
   ) throws(Stop) -> Bool {
-    try split(&packet, header) { segment throws(Stop) in
-      if segment.byteCount <= limit { try body(segment) } else { try Fragmenter.cut(segment, limit: limit, body) }
+    var isCut = true
+    let isWhole = try split(&packet, header) { segment throws(Stop) in
+      if segment.byteCount <= limit {
+        try body(segment)
+      } else if Fragmenter.mayCut(segment, limit: limit) {
+        try Fragmenter.cut(segment, limit: limit, body)
+      } else {
+        // It waited, and the peer takes less now.
+        isCut = false
+      }
     }
+    return isWhole && isCut
   }
 }

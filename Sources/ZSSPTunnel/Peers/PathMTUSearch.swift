@@ -10,9 +10,9 @@ import ZSSP
 ///
 /// | phase | entered by | probes | left by |
 /// |---|---|---|---|
-/// | searching | a session, another path, a size that passes no more | up to ten sizes a second, between the largest that passed and the smallest that did not | the largest size of all passed, or three seconds without progress: settled; no answer at all: unsupported, or silent |
+/// | searching | a session, another path, a size that passes no more | a small one until it is answered where the peer has moved; then up to ten sizes a second, between the largest that passed and the smallest that did not | the largest size of all passed, or three seconds without progress: settled; no answer at all: unsupported, or silent |
 /// | settled | searching | the size that passed, every 5 s in which full packets are sent; larger ones, every minute with traffic | three of the former unanswered, and a small one not: searching |
-/// | unsupported | searching: the peer sends other messages, and is older than probes | none | an answer that comes late |
+/// | unsupported | searching: the peer sends other messages, and has never answered a probe: it may be older than these | a small one, every minute with traffic | an answer |
 /// | silent | searching: nothing comes from the peer | none | something came: searching |
 struct PathMTUSearch {
   /// A message that the peer answers.
@@ -55,6 +55,11 @@ struct PathMTUSearch {
   private(set) var confirmed: Int
   /// Whether the peer has answered a probe since the session began.
   private(set) var isAnswered = false
+  /// Whether it has ever done so.
+  private var hasEverAnswered = false
+  /// Whether the peer is known to be where probes go. Who is on the way can have it seem to be anywhere, and what is sent there must not be
+  /// more than what came.
+  private var isPlaceProved = true
 
   private var sent: [UInt64: Int] = [:]
   private var nextNumber: UInt64
@@ -100,10 +105,24 @@ struct PathMTUSearch {
   ///
   /// - Returns: what to send.
   mutating func restart(at now: Instant) -> [Probe] {
+    forget(at: now)
+    isPlaceProved = true
+    return search()
+  }
+
+  /// Begins anew because the peer seems to be elsewhere. What is to be sent, ``tick(at:lastReceived:isInUse:sendsFullSize:)`` says.
+  mutating func moved(at now: Instant) {
+    forget(at: now)
+    isPlaceProved = false
+    (phase, round, idleRounds, hasProgressed, misses) = (.searching, [], 0, true, nil)
+  }
+
+  /// Forgets the path, and what was sent on it.
+  private mutating func forget(at now: Instant) {
     isAnswered = false
     confirmed = smallest
     begunAt = now
-    return search()
+    sent.removeAll()
   }
 
   private mutating func search() -> [Probe] {
@@ -114,7 +133,7 @@ struct PathMTUSearch {
   /// Records an answer.
   mutating func answered(_ number: UInt64, at now: Instant) {
     guard let size = sent.removeValue(forKey: number) else { return }
-    isAnswered = true
+    (isAnswered, hasEverAnswered, isPlaceProved) = (true, true, true)
     if size <= smallest { isSmallAnswered = true }
     if size >= confirmed {
       (checkedAt, misses) = (now, nil)
@@ -143,7 +162,10 @@ struct PathMTUSearch {
     switch phase {
     case .searching: return continueSearch(at: now, isHeard: lastReceived.map { $0 > begunAt } ?? false)
     case .settled: return check(at: now, isInUse: isInUse, sendsFullSize: sendsFullSize)
-    case .unsupported: return []
+    case .unsupported:
+      guard isInUse, settledAt.duration(to: now) >= Self.raiseAfter else { return [] }
+      settledAt = now
+      return [probe(smallest)]
     case .silent:
       guard let lastReceived, lastReceived > begunAt else { return [] }
       return restart(at: now)
@@ -155,7 +177,8 @@ struct PathMTUSearch {
     hasProgressed = false
     if idleRounds >= Self.idleLimit {
       guard isAnswered else {
-        (phase, begunAt) = (isHeard ? .unsupported : .silent, now)
+        // Whoever has answered once is not too old: its path takes little.
+        (phase, begunAt, settledAt) = (isHeard && !hasEverAnswered ? .unsupported : .silent, now, now)
         return []
       }
       if bound - confirmed <= Self.sizesAtOnce {
@@ -170,7 +193,7 @@ struct PathMTUSearch {
   private var bound: Int { round.filter { $0 > confirmed }.min() ?? largest + 1 }
 
   private mutating func nextRound() -> [Probe] {
-    guard isSearching else { return [probe(smallest)] }
+    guard isSearching, isPlaceProved else { return [probe(smallest)] }
     let bound = min(bound, largest)
     let step = max(1, (bound - confirmed + Self.sizesAtOnce - 1) / Self.sizesAtOnce)
     var sizes = Array(stride(from: confirmed + step, to: bound, by: step)) + [bound]

@@ -87,11 +87,11 @@
     ///   - store: the store of ratchets.
     ///   - keepsLog: whether to have a file for ``logFile``, in the folder of the tunnel.
     ///   - reloader: reads the configuration again when that is asked for over the control socket; nil if that is not possible.
-    ///   - log: takes lines about what happens.
+    ///   - log: takes lines about what happens; by default nobody does.
     /// - Throws: ``TunnelError``, with the step that failed.
     public static func start(
       _ configuration: TunnelConfiguration, endpoint endpointConfiguration: EndpointConfiguration,
-      store: any RatchetStore, keepsLog: Bool = false, reloader: Reloader? = nil, log: @escaping Log
+      store: any RatchetStore, keepsLog: Bool = false, reloader: Reloader? = nil, log: @escaping Log = { _ in }
     ) async throws(TunnelError) -> Tunnel {
       let folder = RunFolder(interface: configuration.interface)
       let claim = try folder.claim()
