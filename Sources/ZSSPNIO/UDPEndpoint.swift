@@ -50,8 +50,8 @@ public import ZSSP
 /// A thousand clients behind one NAT are one host. When all come at once, as after a restart of the server, 25 are
 /// read in the first second. The others are challenged, and while no other network competes some 100 of them are read in each
 /// further second, so that the last is connected after about 10 seconds. Where other networks come at the same time, the
-/// NAT gets one turn in each round, as each of them does, and eight of its Hellos wait at a time: one of the clients that
-/// means harm can keep the others out meanwhile. In persistent mode (π1) nobody is challenged, and Hellos
+/// NAT gets one turn in each round, as each of them does, and eight of its Hellos wait at a time, so one malicious
+/// client behind the NAT can keep the others out during that time. In persistent mode (π1) nobody is challenged, and Hellos
 /// wait for the same turns. For such sites raise the budget, and connect with ``ReconnectingSession``, whose jitter
 /// spreads the attempts:
 ///
@@ -167,8 +167,9 @@ public final class UDPEndpoint: Sendable {
     }
   }
 
-  /// Ends all sessions, closes the socket and finishes all sequences, after what was queued before has gone to the system,
-  /// for which it waits two seconds at most. ``incoming`` ends at once. Closing twice does no harm.
+  /// Closes the endpoint: waits up to two seconds until what was queued has gone to the system, tells each peer once, whose session
+  /// ends with `EndReason.closedByPeer` if the datagram arrives, then closes the socket and finishes all sequences. ``incoming`` ends
+  /// at once. Closing twice does no harm.
   public func close() async {
     handle.close()
     try? await handle.closed.get()

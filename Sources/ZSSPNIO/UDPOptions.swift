@@ -38,8 +38,8 @@ public struct UDPOptions: Sendable {
   /// ``RatchetStore``. It keeps its place in ``storeQueue`` until the store answers.
   public var storeTimeout = Duration.seconds(30)
   // [DEC-83]
-  /// After how much silence of its peer a session probes it, less up to a quarter at random; nil for never. This and ``idleTimeout``
-  /// stand for `Settings.keepAlive` and `Settings.idleTimeout` where the endpoint's settings have neither.
+  /// After how much silence of its peer a session probes it, less up to a quarter at random; nil for never. Used, together with
+  /// ``idleTimeout``, only where the endpoint's settings have neither `Settings.keepAlive` nor `Settings.idleTimeout`.
   public var keepAlive: Duration? = .seconds(15)
   /// After how much silence of its peer a session ends, with `EndReason.peerSilent`; nil for never. Longer than ``keepAlive``.
   public var idleTimeout: Duration? = .seconds(45)
@@ -59,7 +59,8 @@ public struct UDPOptions: Sendable {
   public var sendBufferSize: Int? = 4 << 20
 
   // [DEC-88]
-  /// Whether datagrams may be cut on their way. All datagrams are sent alike, whatever their neighbours are.
+  /// Whether datagrams may be cut on their way. All datagrams are sent alike, whatever their neighbours are. On systems other
+  /// than Linux the system decides, whatever this says.
   public var fragmentation = Fragmentation.allowed
   /// Whether a ``MessageHandler`` learns the traffic class of datagrams.
   package var reportsTrafficClass = false
@@ -72,9 +73,10 @@ public struct UDPOptions: Sendable {
     case allowed
     /// They are not ("don't fragment" is always set), and are lost on a path that is too narrow. This is for an application
     /// that finds out what the path takes, by messages that the other side answers (RFC 8899), and sets
-    /// ``Session/setDatagramLimit(_:)``; the tunnel does. What ICMP says of a path is not believed, because anybody can send
+    /// ``Session/setDatagramLimit(_:)``; the tunnel does. Its probes are ``SendRun/appendProbe(_:)``: other messages are cut at the
+    /// limit. What ICMP says of a path is not believed, because anybody can send
     /// that. A session whose datagrams do not fit this host's own network device is limited to
-    /// ``Settings/smallestDatagramLimit`` at once.
+    /// ``Settings/smallestDatagramLimit`` at once, on a ``SystemEventLoopGroup``.
     case forbidden
   }
 

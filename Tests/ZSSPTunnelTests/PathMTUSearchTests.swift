@@ -177,4 +177,56 @@ struct PathMTUSearchTests {
     #expect(([3, 1] as [UInt8]).tunnelMessage == .unknown)
     #expect(([4] + [UInt8](repeating: 0, count: 9)).tunnelMessage == .unknown)
   }
+
+  /// Who is on the way can have a peer seem to be anywhere. Only a small message goes there until it is answered, once a second.
+  @Test func anAddressIsProvedFirst() {
+    var search = PathMTUSearch(largest: 1452, isSearching: true, firstNumber: 1)
+    func at(_ seconds: Int64) -> Instant { Instant(nanoseconds: seconds * 1_000_000_000) }
+    for probe in search.restart(at: at(1)) { search.answered(probe.number, at: at(1)) }
+    #expect(search.limit == 1452)
+    search.moved(at: at(2))
+    #expect(search.limit == 1232 && search.outstanding == 0)
+    let first = search.tick(at: at(3), lastReceived: at(3), isInUse: true, sendsFullSize: true)
+    #expect(first.map(\.size) == [1232])
+    let second = search.tick(at: at(4), lastReceived: at(4), isInUse: true, sendsFullSize: true)
+    #expect(second.map(\.size) == [1232])
+    search.answered(second[0].number, at: at(4))
+    let third = search.tick(at: at(5), lastReceived: at(5), isInUse: true, sendsFullSize: true)
+    #expect(third.contains { $0.size == 1452 })
+  }
+
+  @Test func answersOfTheOldPathDoNotCount() {
+    var search = PathMTUSearch(largest: 1452, isSearching: true, firstNumber: 1)
+    let now = Instant(nanoseconds: 1_000_000_000)
+    let probes = search.restart(at: now)
+    search.moved(at: now)
+    for probe in probes { search.answered(probe.number, at: now) }
+    #expect(search.limit == 1232 && search.known == nil)
+  }
+
+  /// A peer whose answers were lost for some seconds is not taken to be too old for ever.
+  @Test func aPeerThatSeemsTooOldIsAskedAgain() {
+    var path = Path(takes: 1300)
+    path.answers = false
+    path.begin()
+    path.run(10)
+    #expect(path.search.phase == .unsupported && path.search.limit == nil)
+    path.answers = true
+    path.run(100)
+    #expect(path.search.phase == .unsupported)
+    path.sendsFullSize = true
+    path.run(80)
+    #expect(path.search.phase == .settled && path.search.narrowLimit == 1300)
+  }
+
+  /// One that has answered before is not: its path takes little, or nothing.
+  @Test func aPeerThatHasAnsweredIsNotTooOld() {
+    var path = Path(takes: 1300)
+    path.begin()
+    path.settle()
+    path.answers = false
+    path.begin()
+    path.run(30)
+    #expect(path.search.phase != .unsupported && path.search.limit == 1232)
+  }
 }

@@ -4,8 +4,8 @@
 public struct ReconnectOptions: Sendable, Hashable {
   /// How long one attempt lasts before the name is resolved anew. The default is 30 s. All addresses of the name share it.
   public var attemptTimeout: Duration = .seconds(30)
-  /// The pause after the first failure, or after a session that has worked. It doubles with each failure in a row. The default
-  /// is 500 ms.
+  /// The pause after the first failure, or after a session that has worked. It doubles with each failure in a row, and is drawn
+  /// at random from the upper half of that. The default is 500 ms.
   public var shortestPause: Duration = .milliseconds(500)
   /// The longest pause. The default is 30 s.
   public var longestPause: Duration = .seconds(30)

@@ -19,10 +19,11 @@ public import ZSSP
 /// endpoint's store. Between them are pauses with jitter, up to ``ReconnectOptions/longestPause``, also after the peer
 /// has refused: its list may change.
 ///
-/// A session's end is noticed when the protocol notices it: at the latest at the next re-key, sooner where the endpoint's
-/// settings say so. What is sent in between is lost, as any datagram may be.
+/// The end of a session is noticed at once if the peer's goodbye arrives, and otherwise within ``UDPOptions/idleTimeout``. Messages
+/// that are sent in between are lost.
 ///
-/// It lasts until ``close()``, until the endpoint is closed, or until neither it nor one of its sequences is referred to.
+/// It lasts until ``close()``, until the endpoint is closed or an error makes further attempts pointless, or until neither it nor one
+/// of its sequences is referred to.
 public final class ReconnectingSession: Sendable {
   /// How the session stands.
   public enum State: Sendable, Equatable {
@@ -32,8 +33,8 @@ public final class ReconnectingSession: Sendable {
     case connected(to: SocketAddress)
     /// There is no session, for this reason, and another attempt begins when the pause is over.
     case waiting(Duration, after: UDPError)
-    /// It is over: ``UDPError/closed`` after ``close()`` and when the endpoint is closed, or what makes further attempts
-    /// pointless, an ``UDPError/open(_:)``. The last state.
+    /// It is over: ``UDPError/closed`` after ``close()`` or when the endpoint is closed; ``UDPError/transport(_:)`` if the socket
+    /// failed for good; ``UDPError/open(_:)`` with an invalid key or an identity that is too long. The last state.
     case ended(UDPError)
   }
 

@@ -10,7 +10,8 @@ public protocol MessageHandler: AnyObject, Sendable {
   func receive(_ message: RawSpan)
 
   /// The same with the IPv4 type of service or IPv6 traffic class of the datagram that the message came in, or of the last of
-  /// several; 0 where that is not known or not asked for. The network may have changed it: it is not authentic.
+  /// several; 0 where that is not known. Outside of this package nobody asks for it, and it is 0. The network may have changed it: it
+  /// is not authentic.
   func receive(_ message: RawSpan, trafficClass: UInt8)
 
   /// Of the messages that came together, all were given. A handler that gathers them acts now.

@@ -4,9 +4,10 @@ public import ZSSP
 
 /// A session with one peer: encrypted and authenticated datagrams in both directions.
 ///
-/// The service is that of UDP: messages may be lost or come in another order; none comes twice or altered. A session
-/// lives until ``close()``, until it or the endpoint ends; letting go of this object does not end it. The peer is told of
-/// ``close()`` once, in a datagram that may get lost; it finds out by ``UDPOptions/idleTimeout`` otherwise.
+/// The service is that of UDP: messages may be lost or come in another order; none comes twice or altered.
+///
+/// A session lasts until you call ``close()``, the protocol ends it, or the endpoint closes. Releasing this object does not end it. The
+/// peer is told of ``close()`` once, in a datagram that may get lost; otherwise it finds out by ``UDPOptions/idleTimeout``.
 public final class Session: Sendable {
   /// The session's name within its shard.
   public let id: SessionID
@@ -204,7 +205,8 @@ public final class Session: Sendable {
 
   /// Replaces the session's key now instead of when its time has come (section 7). ``events`` tells when it is done.
   ///
-  /// - Returns: whether a re-key begins. It does not while one is under way, or before the peer has confirmed the session.
+  /// - Returns: whether a re-key begins. It does not while one is under way, before the peer has confirmed the session, or
+  ///   faster than ``Settings/rekeyBurst`` and ``Settings/rekeyRefill`` allow.
   @discardableResult
   public func rekey() async -> Bool {
     let id = id
