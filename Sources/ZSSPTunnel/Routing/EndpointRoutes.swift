@@ -64,7 +64,11 @@ actor EndpointRoutes {
 
   /// This side is about to send to an address that it named for a peer. When this returns there is a way, if there can be one.
   func name(_ address: IPAddress, for peer: Int) {
-    peers[peer, default: Whereabouts()].named = address
+    var whereabouts = peers[peer] ?? Whereabouts()
+    // A peer that had moved there by itself before is believed from now on, also when it is looked for elsewhere next.
+    if whereabouts.heard?.address == address { whereabouts.heard?.isNamed = true }
+    whereabouts.named = address
+    peers[peer] = whereabouts
     settle(verifying: address)
   }
 

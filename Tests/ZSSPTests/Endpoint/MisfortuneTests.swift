@@ -13,7 +13,7 @@ struct MisfortuneTests {
     _ = try pair.alice.open(to: pair.bob, identity: [UInt8](repeating: 7, count: 4000), at: pair.now)
     for _ in 0..<2 { for datagram in pair.intercept() { pair.deliver(datagram) } }
     let completion = pair.intercept()
-    #expect(completion.count == 3)
+    #expect(completion.count == 4)
     pair.deliver(completion[0])
     pair.skip(.milliseconds(4999))
     pair.bob.advance(to: pair.now)

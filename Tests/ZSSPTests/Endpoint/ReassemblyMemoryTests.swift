@@ -136,9 +136,12 @@ struct ReassemblyMemoryTests {
   @Test("the fragments of X3 count, too, and neither they nor the sessions are left out")
   func halfOpen() throws {
     let crowd = try Crowd(3, limit: 2 * Self.share, provider)
+    var settings = crowd.settings
+    // Fragments as large as those of data.
+    settings.handshakeMTU = settings.mtu
     let client = try TestPeer(
       EndpointConfiguration(
-        staticKey: provider.generateAgreementKey(), provider: provider, settings: crowd.settings),
+        staticKey: provider.generateAgreementKey(), provider: provider, settings: settings),
       at: Address(ipv4: 77, port: 1))
     _ = try client.open(to: crowd.bob, identity: [UInt8](repeating: 3, count: 4000), at: crowd.now)
     for datagram in client.pump(at: crowd.now) { crowd.deliver(datagram) }
