@@ -109,11 +109,8 @@
       set { metadata[key] = newValue }
     }
 
-    func log(
-      level: Logger.Level, message: Logger.Message, metadata: Logger.Metadata?, source: String, file: String,
-      function: String, line: UInt
-    ) {
-      withExtendedLifetime("\(level) \(message) \(metadata ?? [:])") {}
+    func log(event: LogEvent) {
+      withExtendedLifetime("\(event.level) \(event.message) \(event.metadata ?? [:])") {}
     }
   }
 #endif
