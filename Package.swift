@@ -187,6 +187,7 @@ let package = Package(
       name: "ZSSPTunnel",
       dependencies: [
         "ZSSP", "ZSSPSwiftCrypto", "ZSSPNIO", "ZSSPFiles", "CZSSPTunnel",
+        .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "TOMLKit", package: "TOMLKit", condition: .when(traits: ["Tunnel"])),

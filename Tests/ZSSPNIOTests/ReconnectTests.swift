@@ -84,6 +84,60 @@ struct ReconnectTests {
     await client.close()
   }
 
+  /// A server that is killed says nothing, and its successor knows nothing of the session. Whoever sends is back within six seconds,
+  /// also where a fifth of all datagrams is lost.
+  @Test(arguments: [0, 0.2]) func aServerThatIsKilled(loss: Double) async throws {
+    let network = TestNetwork(seed: 7)
+    let key = StaticKey()
+    let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
+    let first = try await makeEndpoint(on: network, at: "10.0.0.2:4500", key: key)
+    let serving = serve(first, 1)
+    let session = try client.reconnectingSession(to: "10.0.0.2:4500", key: key.publicKey)
+    let heard = SharedBox<[[UInt8]]>([])
+    let reading = Task { for await message in session.messages { heard.update { $0.append(message) } } }
+    try await session.send([1])
+    try #require(await network.advance { heard.value.contains([1, 1]) })
+    network.cutOff(first)
+    await first.close()
+    await serving.value
+    let second = try await makeEndpoint(on: network, at: "10.0.0.2:4500", key: key)
+    let servingAgain = serve(second, 2)
+    network.conditions.loss = loss
+    let start = network.now
+    while !heard.value.contains([2, 2]), network.now - start < .seconds(60) {
+      try await session.send([2], whenDisconnected: .drop)
+      await network.advance(by: .milliseconds(500))
+    }
+    #expect(heard.value.contains([2, 2]))
+    if loss == 0 { #expect(network.now - start <= .seconds(6)) }
+    await session.close()
+    await reading.value
+    await second.close()
+    await servingAgain.value
+    await client.close()
+  }
+
+  /// What the watch makes of a session, second by second.
+  @Test func silenceIsWatchedWhileSomethingIsSent() async throws {
+    let network = TestNetwork()
+    let (pair, other) = try await NetworkPair.connected(on: network)
+    var watch = SilenceWatch(limit: .seconds(4))
+    func look() async throws -> SilenceWatch.Verdict {
+      await network.advance(by: .seconds(1))
+      return watch.look(at: try #require(await pair.session.snapshot()), now: pair.client.handle.now)
+    }
+    for _ in 0..<3 { #expect(try await look() == .isThere) }
+    try await pair.session.send([1])
+    try await other.send([2])
+    await network.settle()
+    #expect(try await look() == .isThere)
+    network.separate(pair.client, pair.server)
+    try await pair.session.send([3])
+    for _ in 0..<3 { #expect(try await look() == .probe) }
+    #expect(try await look() == .isGone)
+    await pair.close()
+  }
+
   /// The name stands for another address after the server has moved.
   @Test func namesAreResolvedAgain() async throws {
     let network = TestNetwork()

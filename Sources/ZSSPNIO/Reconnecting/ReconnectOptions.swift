@@ -12,6 +12,10 @@ public struct ReconnectOptions: Sendable, Hashable {
   /// A session that lasted this long has worked: the pause after it is the shortest again. The default is 30 s. One that
   /// ends sooner counts as a failure.
   public var provingTime: Duration = .seconds(30)
+  /// How long messages may go without anything coming back, probes included, until the session counts as lost and another is opened. So
+  /// a peer that was killed and started again is met within some seconds while something is sent to it. The default is 4 s. Nil leaves
+  /// it to ``UDPOptions/idleTimeout``, as a session is on which nothing is sent.
+  public var silenceLimit: Duration? = .seconds(4)
 
   /// The defaults.
   public init() {}

@@ -19,8 +19,8 @@ public import ZSSP
 /// endpoint's store. Between them are pauses with jitter, up to ``ReconnectOptions/longestPause``, also after the peer
 /// has refused: its list may change.
 ///
-/// The end of a session is noticed at once if the peer's goodbye arrives, and otherwise within ``UDPOptions/idleTimeout``. Messages
-/// that are sent in between are lost.
+/// The end of a session is noticed at once if the peer's goodbye arrives, within ``ReconnectOptions/silenceLimit`` (4 s) if something
+/// is sent, and otherwise within ``UDPOptions/idleTimeout`` (45 s). Messages that are sent in between are lost.
 ///
 /// It lasts until ``close()``, until the endpoint is closed or an error makes further attempts pointless, or until neither it nor one
 /// of its sequences is referred to.

@@ -129,14 +129,36 @@ final class Reconnector: Sendable {
       // What comes first must be in the queue when whoever sees the state looks there.
       try await session.setMessageHandler(MessageForwarder(messages))
       enter(.connected(to: session.remoteAddress), session)
-      // Messages go another way; this ends with the session.
-      for await _ in session.messages {}
     } catch {
       return (error, false)
     }
+    let watching = Task { await isLostInSilence(session) }
+    // Messages go another way; this ends with the session.
+    for await _ in session.messages {}
+    watching.cancel()
+    let isLost = await watching.value
     if Task.isCancelled { await session.close() }
     let hasWorked = start.duration(to: endpoint.handle.now) >= plan.options.provingTime
+    if isLost { return (.sessionEnded(.peerSilent), hasWorked) }
     return (session.endReason.map { .sessionEnded($0) } ?? .closed, hasWorked)
+  }
+
+  /// Watches a session until it ends, or its peer is found to be gone; then the session is closed.
+  private func isLostInSilence(_ session: Session) async -> Bool {
+    guard let limit = plan.options.silenceLimit else { return false }
+    var watch = SilenceWatch(limit: limit)
+    while await endpoint.handle.sleep(SilenceWatch.interval), session.endReason == nil,
+      let description = await session.snapshot()
+    {
+      switch watch.look(at: description, now: endpoint.handle.now) {
+      case .isThere: break
+      case .probe: await session.probe()
+      case .isGone:
+        await session.close()
+        return true
+      }
+    }
+    return false
   }
 
   private func enter(_ state: ReconnectingSession.State, _ session: Session? = nil) {

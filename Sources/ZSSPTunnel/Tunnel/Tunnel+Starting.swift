@@ -2,6 +2,7 @@
 
 #if os(Linux)
   import CZSSPTunnel
+  import Logging
   import NIOCore
   import ZSSP
   import ZSSPNIO
@@ -33,7 +34,7 @@
     static func make(
       _ wanted: TunnelConfiguration, _ endpointConfiguration: EndpointConfiguration,
       _ store: any RatchetStore, _ folder: RunFolder, _ claim: FolderClaim, _ device: TunDevice,
-      _ log: @escaping Tunnel.Log
+      _ logger: Logger?, _ log: @escaping Tunnel.Log
     ) async throws(TunnelError) -> TunnelParts {
       let configuration = withoutIPv6(wanted, device, log)
       let registry = PeerRegistry(configuration)
@@ -44,7 +45,7 @@
       endpointConfiguration.settings.mtu = plan.datagram
       let ledger = UndoLedger(folder)
       let routing = try RoutingPlan(configuration, device: device.name)
-      let endpoint = try await bind(configuration, endpointConfiguration, store, routing, log)
+      let endpoint = try await bind(configuration, endpointConfiguration, store, routing, logger, log)
       do {
         let routes = try setUpNetwork(configuration, plan, addresses, ledger, routing)
         routing.strictDevices(configuration).forEach { log("WARNING: \($0)") }
@@ -157,14 +158,14 @@
     /// Binds the socket: to the first of the addresses that the system has.
     private static func bind(
       _ configuration: TunnelConfiguration, _ endpoint: EndpointConfiguration, _ store: any RatchetStore,
-      _ routing: RoutingPlan, _ log: Tunnel.Log
+      _ routing: RoutingPlan, _ logger: Logger?, _ log: Tunnel.Log
     ) async throws(TunnelError) -> UDPEndpoint {
       var failure: UDPError?
       for address in configuration.listen.candidates {
         do {
           let bound = try await UDPEndpoint.bind(
             host: address.ipAddress ?? "", port: address.port ?? 0, configuration: endpoint, store: store,
-            options: .tunnel(configuration, mark: routing.mark))
+            options: .tunnel(configuration, mark: routing.mark), logger: logger)
           if failure != nil { log("WARNING: this system has no IPv6; listening on IPv4 only") }
           return bound
         } catch .bindFailed(let host, let port, .unsupportedFamily) {

@@ -3,6 +3,7 @@
 #if os(Linux)
   import CZSSPTunnel
   import Foundation
+  public import Logging
   import NIOConcurrencyHelpers
   import NIOCore
   import Synchronization
@@ -87,12 +88,18 @@
     ///   - store: the store of ratchets.
     ///   - keepsLog: whether to have a file for ``logFile``, in the folder of the tunnel.
     ///   - reloader: reads the configuration again when that is asked for over the control socket; nil if that is not possible.
+    ///   - logger: gets the same lines at info, and what the endpoint logs; see `UDPEndpoint.bind`.
     ///   - log: takes lines about what happens; by default nobody does.
     /// - Throws: ``TunnelError``, with the step that failed.
     public static func start(
       _ configuration: TunnelConfiguration, endpoint endpointConfiguration: EndpointConfiguration,
-      store: any RatchetStore, keepsLog: Bool = false, reloader: Reloader? = nil, log: @escaping Log = { _ in }
+      store: any RatchetStore, keepsLog: Bool = false, reloader: Reloader? = nil, logger: Logger? = nil,
+      log: @escaping Log = { _ in }
     ) async throws(TunnelError) -> Tunnel {
+      let tell: Log = { line in
+        log(line)
+        logger?.info("\(line)")
+      }
       let folder = RunFolder(interface: configuration.interface)
       let claim = try folder.claim()
       // Nobody else may have the folder before it is cleared.
@@ -102,18 +109,18 @@
         for hook in configuration.hooks.preUp { try SystemCommand.hook(hook, interface: configuration.interface) }
         let device = try TunDevice(name: configuration.interface, offload: configuration.offload)
         // The folder is ours: whoever had it before is gone.
-        folder.undoRemembered().forEach(log)
+        folder.undoRemembered().forEach(tell)
         let parts = try await TunnelParts.make(
-          configuration, endpointConfiguration, store, folder, claim, device, log)
+          configuration, endpointConfiguration, store, folder, claim, device, logger, tell)
         let file: TunnelLog? = if keepsLog { try TunnelLog(path: folder.log) } else { nil }
         tunnel = Tunnel(parts, file, reloader) { line in
-          log(line)
+          tell(line)
           file?.bound()
         }
       } catch {
-        folder.undoRemembered().forEach(log)
+        folder.undoRemembered().forEach(tell)
         folder.clear()
-        run(configuration.hooks.postDown, configuration.interface, log)
+        run(configuration.hooks.postDown, configuration.interface, tell)
         throw error
       }
       do { try await tunnel.finishStarting(configuration) } catch {

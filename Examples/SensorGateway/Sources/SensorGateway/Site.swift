@@ -24,12 +24,8 @@ public struct Site: Sendable {
     try await .bind(host: "::", port: port, configuration: Self.configuration(key), store: store, logger: logger)
   }
 
-  /// Persistent mode: whoever does not bring the right ratchet gets no answer. A peer that is gone is noticed at a re-key.
+  /// Persistent mode: whoever does not bring the right ratchet gets no answer.
   public static func configuration(_ key: StaticKey) -> EndpointConfiguration {
-    var settings = Settings()
-    settings.rekeyAfter = .seconds(20)
-    settings.rekeyJitter = .seconds(5)
-    settings.rekeyTimeout = .seconds(5)
-    return .init(staticKey: key.agreementKey, provider: .swiftCrypto, flags: .persistent, settings: settings)
+    .init(staticKey: key.agreementKey, provider: .swiftCrypto, flags: .persistent)
   }
 }
