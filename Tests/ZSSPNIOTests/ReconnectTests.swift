@@ -101,6 +101,7 @@ struct ReconnectTests {
     await first.close()
     await serving.value
     let second = try await makeEndpoint(on: network, at: "10.0.0.2:4500", key: key)
+    network.reconnect(second)
     let servingAgain = serve(second, 2)
     network.conditions.loss = loss
     let start = network.now
