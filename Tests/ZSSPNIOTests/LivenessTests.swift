@@ -26,7 +26,8 @@ struct LivenessTests {
   @Test func closingAnEndpointIsSaidToAll() async throws {
     let network = TestNetwork()
     let server = try await makeEndpoint(on: network, at: "10.0.0.2:4500")
-    let accepting = Task { for await handshake in server.incoming { _ = try await handshake.accept() } }
+    // On a starved machine an attempt may expire, and the next comes through.
+    let accepting = Task { for await handshake in server.incoming { _ = try? await handshake.accept() } }
     var clients: [(endpoint: UDPEndpoint, session: Session)] = []
     for number in 1...20 {
       let client = try await makeEndpoint(on: network, at: "10.0.1.\(number):1000")
@@ -43,7 +44,8 @@ struct LivenessTests {
   /// A server that many have sessions with closes a real socket: the last datagrams are not thrown away with it.
   @Test func farewellsLeaveARealSocket() async throws {
     let server = try await UDPEndpoint.bind(host: "127.0.0.1", port: 0, configuration: testConfiguration())
-    let accepting = Task { for await handshake in server.incoming { _ = try await handshake.accept() } }
+    // On a starved machine an attempt may expire, and the next comes through.
+    let accepting = Task { for await handshake in server.incoming { _ = try? await handshake.accept() } }
     let client = try await UDPEndpoint.bind(host: "127.0.0.1", port: 0, configuration: testConfiguration())
     let session = try await client.connect(to: server.localAddress, key: server.publicKey)
     await server.close()
