@@ -25,7 +25,7 @@ import ZSSP
     func end(_ result: Result<EstablishedSession, UDPError>) {
       switch result {
       case .success(let session):
-        span.attributes["zssp.peer"] = session.establishment.peer.text
+        span.attributes["zssp.peer"] = "\(session.establishment.peer)"
         span.attributes["network.peer.address"] = "\(session.establishment.address)"
         span.attributes["zssp.ratchet.chain_length"] = Int64(clamping: session.establishment.chainLength)
       case .failure(let error):
