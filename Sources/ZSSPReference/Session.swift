@@ -160,7 +160,8 @@ struct Silence {
   var look = Instant.distantFuture
   /// By how much C1 is early.
   var early = Duration.zero
-  /// When C1 was sent last, and how many were since C2 came.
+  /// When C1 was sent first in this silence, and last, and how many were since C2 came.
+  var firstC1 = Instant.distantFuture
   var lastC1: Instant?
   var unanswered = 0
   /// The last measured time between them.
@@ -182,14 +183,13 @@ struct Silence {
 
   /// When the session ends: "never before a C1 has gone unanswered for a resend interval".
   func end(_ settings: ReferencePeer.Settings) -> Instant {
-    guard let idle = settings.idleTimeout, isAsked, let lastC1 else { return .distantFuture }
-    let end = since.advanced(by: idle)
-    return pause > settings.resendInterval ? end : max(end, lastC1.advanced(by: settings.resendInterval))
+    guard let idle = settings.idleTimeout, isAsked else { return .distantFuture }
+    return max(since.advanced(by: idle), firstC1.advanced(by: settings.resendInterval))
   }
 
   /// C1 is sent.
   mutating func asked(at now: Instant, _ settings: ReferencePeer.Settings) {
-    if !isAsked { pause = settings.resendInterval }
+    if !isAsked { (firstC1, pause) = (now, settings.resendInterval) }
     (lastC1, unanswered) = (now, unanswered + 1)
   }
 

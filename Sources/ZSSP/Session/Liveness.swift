@@ -21,6 +21,8 @@ struct Liveness {
 
   /// When to look what is due: nothing is due sooner. Packets do not move it, so there may be nothing yet.
   private(set) var deadline = Instant.distantFuture
+  /// When C1 was sent first in the present silence, or the last one in which it was.
+  private var firstProbe = Instant.distantFuture
   /// When C1 was sent last.
   private var lastProbe = Instant.distantFuture
   /// Nanoseconds by which this session probes sooner than ``Settings/keepAlive`` says: sessions that began together must not
@@ -50,7 +52,7 @@ struct Liveness {
 
   /// C1 is sent.
   mutating func probed(at now: Instant) {
-    if !wasProbed { repeats = 0 }
+    if !wasProbed { (firstProbe, repeats) = (now, 0) }
     lastProbe = now
     unanswered = min(unanswered + 1, 2)
   }
@@ -83,6 +85,7 @@ struct Liveness {
       repeats = wasProbed ? min(repeats + 1, Self.mostRepeats) : 0
       drawJitter(surroundings)
       // Recorded here too: the probe may come to nothing.
+      if !wasProbed { firstProbe = now }
       lastProbe = now
     }
     deadline = nextDeadline(settings)
@@ -114,8 +117,7 @@ struct Liveness {
   /// When the session ends, if nothing comes: never before a probe has had its time.
   private func end(_ settings: Settings) -> Instant {
     guard let idleTimeout = settings.idleTimeout, wasProbed else { return .distantFuture }
-    let end = lastReceived.advanced(by: idleTimeout)
-    return repeats > 0 ? end : max(end, lastProbe.advanced(by: settings.resendInterval))
+    return max(lastReceived.advanced(by: idleTimeout), firstProbe.advanced(by: settings.resendInterval))
   }
 
   private func nextDeadline(_ settings: Settings) -> Instant { min(nextProbe(settings), end(settings)) }

@@ -152,6 +152,17 @@ struct LivenessTests {
   }
 
   // [DEC-83]
+  @Test("an application that probes all the time does not put the end off")
+  func impatientApplication() throws {
+    let (pair, one, _) = try established(keepAlive: nil, idleTimeout: .seconds(45))
+    for _ in 0..<100 {
+      pair.alice.probe(one, at: pair.now)
+      _ = silence(pair, for: .milliseconds(500))
+    }
+    #expect(pair.alice.endReasons == [.peerSilent])
+  }
+
+  // [DEC-83]
   @Test("pauses are never longer than the keep-alive time", arguments: [1, 3, 20] as [Int64])
   func longestPause(seconds: Int64) throws {
     let (pair, _, _) = try established(keepAlive: .seconds(seconds), idleTimeout: nil) {
