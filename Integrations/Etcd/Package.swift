@@ -27,6 +27,7 @@ let package = Package(
     .package(url: "https://github.com/grpc/grpc-swift-nio-transport", from: "2.9.2"),
     .package(url: "https://github.com/grpc/grpc-swift-protobuf", from: "2.4.1"),
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.14.0"),
   ],
   targets: [
     // Ratchet states in etcd.
@@ -39,6 +40,7 @@ let package = Package(
         .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
         .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf"),
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: common),
     // The tool zssp, with these stores.
@@ -59,6 +61,8 @@ let package = Package(
         .product(name: "ZSSPNIO", package: "swift-zssp"),
         .product(name: "ZSSPProviders", package: "swift-zssp"),
         .product(name: "ZSSPStoreTesting", package: "swift-zssp"),
+        .product(name: "InMemoryLogging", package: "swift-log"),
+        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: common),
   ]

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Logging
 public import ZSSP
 
 /// Where etcd is, and how an ``EtcdRatchetStore`` works.
@@ -59,6 +60,9 @@ public struct EtcdStoreOptions: Sendable {
   public var timeout = Duration.seconds(10)
   /// The pause before a call is repeated: at first, and at most. It doubles, and a random part of up to half is left out.
   public var pause = (first: Duration.milliseconds(50), longest: Duration.seconds(1))
+  /// Where the store logs: that it is opened, that etcd begins to fail, that it works again, and that the store is closed. Never keys,
+  /// states or passwords. Nowhere if nil, the default.
+  public var logger: Logger?
   /// Is told when etcd begins to fail: once, until it has worked again.
   public var onFailure: (@Sendable (EtcdStoreError) -> Void)?
 

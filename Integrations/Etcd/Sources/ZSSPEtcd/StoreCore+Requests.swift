@@ -19,11 +19,17 @@ extension StoreCore {
       report(error)
       answer = .failed
     }
-    state.withLock { state in
-      if case .failed = answer { state.statistics.failures += 1 } else { state.isFailureReported = false }
+    let hasRecovered = state.withLock { state in
       if case .compareAndSwap = request { state.statistics.swaps += 1 }
       state.statistics.requests += 1
+      guard case .failed = answer else {
+        defer { state.isFailureReported = false }
+        return state.isFailureReported
+      }
+      state.statistics.failures += 1
+      return false
     }
+    if hasRecovered { recovered() }
     return answer
   }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Logging
 import Synchronization
 import ZSSP
 import ZSSPStoreCodec
@@ -28,7 +29,12 @@ final class StoreCore: Sendable {
     (self.keyValues, self.options, self.provider, self.head) = (keyValues, options, provider, head)
     keys = Keys(prefix: options.prefix)
     fence = Fence(keyValues, keys, name: .name(), age: age)
+    options.logger?.info(
+      "ratchet store opened", metadata: ["zssp.store": "\(place)", "zssp.is_encrypted": "\(options.key != nil)"])
   }
+
+  /// Where the store is, for logs.
+  private var place: String { "etcd:\(options.prefix)" }
 
   var codec: SecretsCodec { head.codec }
 
@@ -176,7 +182,14 @@ final class StoreCore: Sendable {
       defer { state.isFailureReported = true }
       return !state.isFailureReported && !state.isClosed
     }
-    if isNew { options.onFailure?(error) }
+    guard isNew else { return }
+    options.logger?.error("the ratchet store fails", metadata: ["zssp.store": "\(place)", "zssp.reason": "\(error)"])
+    options.onFailure?(error)
+  }
+
+  /// etcd did what was asked, after which nothing is known to fail.
+  func recovered() {
+    options.logger?.notice("the ratchet store works again", metadata: ["zssp.store": "\(place)"])
   }
 
   /// Ends all connections. Requests that come later fail.
@@ -189,6 +202,7 @@ final class StoreCore: Sendable {
     var failure: CallFailure?
     do throws(CallFailure) { try await fence.close() } catch { failure = error }
     await keyValues.close()
+    options.logger?.debug("ratchet store closed", metadata: ["zssp.store": "\(place)"])
     if let failure { throw failure.error }
   }
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import InMemoryLogging
+import Logging
 import SwiftProtobuf
 import Synchronization
 import Testing
@@ -108,6 +110,9 @@ extension OverEtcd {
       var options = try Self.shared.get().options()
       let failures = Mutex<[EtcdStoreError]>([])
       options.onFailure = { error in failures.withLock { $0.append(error) } }
+      let log = InMemoryLogHandler()
+      options.logger = Logger(label: "etcd") { _ in log }
+      options.logger?.logLevel = .trace
       let store = try await EtcdRatchetStore.open(options, provider: .fastest)
       let peer = try Sample.peer(1)
       #expect(await store.swap(peer, .empty, Sample.pair(1)).isSwapped)
@@ -127,6 +132,14 @@ extension OverEtcd {
       #expect(failures.withLock { $0 } == [.replaced(prefix: options.prefix)])
       await close(store)
       await close(other)
+      let place = "etcd:\(options.prefix)"
+      let messages = log.entries.filter { $0.metadata["zssp.store"] == "\(place)" }.map { "\($0.message)" }
+      #expect(messages.filter { $0 == "ratchet store opened" }.count == 2)
+      #expect(messages.filter { $0 == "the ratchet store fails" }.count == 1)
+      #expect(messages.filter { $0 == "ratchet store closed" }.count == 2)
+      // Nothing of the states is among what is logged.
+      let fields: Set = ["zssp.store", "zssp.reason", "zssp.is_encrypted"]
+      #expect(log.entries.allSatisfy { fields.isSuperset(of: $0.metadata.keys) })
     }
 
     @Test func damageIsNoticed() async throws {
