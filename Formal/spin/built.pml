@@ -112,7 +112,7 @@ half ho[NE * NH];
 pair R[2];
 ep E[NE];
 #ifdef OPP
-bool owed;              /* ghost: Bob's store took a downgrade that was not reported */
+bool owed;              /* ghost: a store took a downgrade that was not reported */
 #endif
 #if defined(SHARDS) && NB > 1
 byte newest;            /* the shard of Bob's that has the newest session; 0: none */
@@ -510,7 +510,7 @@ active proctype world() {
   :: !common -> assert(false)
 #endif
 #if !defined(REACH) && defined(OPP)
-  :: owed && !(ho[NH].owes || ho[2*NH-1].owes || ho[NE*NH-1].owes || ho[NE*NH-NH].owes) -> assert(false)
+  :: owed && !(ho[0].owes || ho[NH-1].owes || ho[NH].owes || ho[2*NH-1].owes || ho[NE*NH-1].owes || ho[NE*NH-NH].owes) -> assert(false)
 #endif
   :: atomic {
      if
