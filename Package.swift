@@ -29,12 +29,11 @@ let package = Package(
     .library(name: "ZSSPTesting", targets: ["ZSSPTesting"]),
     .library(name: "ZSSPTunnel", targets: ["ZSSPTunnel"]),
     .library(name: "ZSSPStoreTesting", targets: ["ZSSPStoreTesting"]),
-    .library(name: "ZSSPSimulator", targets: ["ZSSPSimulator"]),
-    .library(name: "ZSSPBenchmark", targets: ["ZSSPBenchmark"]),
-    .library(name: "ZSSPReference", targets: ["ZSSPReference"]),
-    .library(name: "ZSSPStoreCodec", targets: ["ZSSPStoreCodec"]),
-    .library(name: "ZSSPCommand", targets: ["ZSSPCommand"]),
     .executable(name: "zssp", targets: ["ZSSPTool"]),
+    // For the other packages of this repository. Semantic versioning does not cover them.
+    .library(name: "_ZSSPBenchmark", targets: ["ZSSPBenchmark"]),
+    .library(name: "_ZSSPStoreCodec", targets: ["ZSSPStoreCodec"]),
+    .library(name: "_ZSSPCommand", targets: ["ZSSPCommand"]),
   ],
   traits: [
     .default(enabledTraits: ["SwiftCrypto", "SQLite", "Tunnel"]),

@@ -17,7 +17,7 @@ let package = Package(
       dependencies: [
         .product(name: "Benchmark", package: "benchmark"),
         .product(name: "ZSSP", package: "swift-zssp"),
-        .product(name: "ZSSPBenchmark", package: "swift-zssp"),
+        .product(name: "_ZSSPBenchmark", package: "swift-zssp"),
         .product(name: "ZSSPProviders", package: "swift-zssp"),
       ],
       path: "Benchmarks/PacketPath",

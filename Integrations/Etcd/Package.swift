@@ -35,7 +35,7 @@ let package = Package(
       name: "ZSSPEtcd",
       dependencies: [
         .product(name: "ZSSP", package: "swift-zssp"),
-        .product(name: "ZSSPStoreCodec", package: "swift-zssp"),
+        .product(name: "_ZSSPStoreCodec", package: "swift-zssp"),
         .product(name: "GRPCCore", package: "grpc-swift-2"),
         .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
         .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf"),
@@ -49,7 +49,7 @@ let package = Package(
       dependencies: [
         "ZSSPEtcd",
         .product(name: "ZSSP", package: "swift-zssp"),
-        .product(name: "ZSSPCommand", package: "swift-zssp"),
+        .product(name: "_ZSSPCommand", package: "swift-zssp"),
         .product(name: "ZSSPProviders", package: "swift-zssp"),
       ],
       swiftSettings: common),
