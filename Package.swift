@@ -36,7 +36,7 @@ let package = Package(
     .library(name: "_ZSSPCommand", targets: ["ZSSPCommand"]),
   ],
   traits: [
-    .default(enabledTraits: ["SwiftCrypto", "SQLite", "Tunnel"]),
+    .default(enabledTraits: ["SwiftCrypto", "OpenSSL", "SQLite", "Tunnel"]),
     .trait(name: "SwiftCrypto", description: "The default crypto provider, ZSSPSwiftCrypto."),
     .trait(name: "SQLite", description: "The ratchet store ZSSPSQLite. On Linux it needs libsqlite3-dev."),
     .trait(
@@ -44,7 +44,7 @@ let package = Package(
     .trait(name: "Tracing", description: "Handshakes have spans, for which swift-distributed-tracing is built."),
     .trait(name: "Tunnel", description: "zssp tunnel and its configuration files, for which TOMLKit is built."),
     .trait(
-      name: "OpenSSL", description: "The crypto provider ZSSPOpenSSL. Needs libcrypto 3 (libssl-dev) and pkg-config.",
+      name: "OpenSSL", description: "The crypto provider ZSSPOpenSSL, for machines that have libcrypto 3 when it runs.",
       // Before OpenSSL 3.5 key encapsulation comes from swift-crypto.
       enabledTraits: ["SwiftCrypto"]),
     .trait(
@@ -74,9 +74,9 @@ let package = Package(
         .product(name: "CryptoExtras", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
       ],
       swiftSettings: common),
-    // A crypto provider on OpenSSL's libcrypto. Without its trait this target, and the next, has nothing in it.
-    .systemLibrary(
-      name: "CZSSPOpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
+    // The functions of OpenSSL's libcrypto, which is loaded when the program runs: nothing of it is needed to build.
+    .target(name: "CZSSPOpenSSL", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+    // A crypto provider on it. Without its trait this target has nothing in it.
     .target(
       name: "ZSSPOpenSSL",
       dependencies: [

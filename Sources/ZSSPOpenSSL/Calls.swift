@@ -6,18 +6,18 @@
   enum ErrorQueue {
     /// The oldest error on this thread, which is usually the cause of the others. It takes all of them off the queue.
     static func reason() -> String {
-      let code = ERR_get_error()
-      while ERR_get_error() != 0 {}
+      let code = zssp_ERR_get_error()
+      while zssp_ERR_get_error() != 0 {}
       guard code != 0 else { return "libcrypto gives no reason" }
       var text = [CChar](repeating: 0, count: 256)
-      ERR_error_string_n(code, &text, text.count)
+      zssp_ERR_error_string_n(code, &text, text.count)
       return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
     /// Runs `body` and leaves the thread's queue as it was: the application may have one of its own.
     static func hidden<Value, Failure: Error>(_ body: () throws(Failure) -> Value) throws(Failure) -> Value {
-      ERR_set_mark()
-      defer { ERR_pop_to_mark() }
+      zssp_ERR_set_mark()
+      defer { zssp_ERR_pop_to_mark() }
       return try body()
     }
   }

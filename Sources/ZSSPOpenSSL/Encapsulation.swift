@@ -36,15 +36,15 @@
         return parameters.makeKey("ML-KEM-1024", hasPrivatePart: false, in: library.context)
       }
       guard let key else { throw refusal }
-      defer { EVP_PKEY_free(key) }
+      defer { zssp_EVP_PKEY_free(key) }
       let operation = makeOperation(with: key, in: library.context)
-      defer { EVP_PKEY_CTX_free(operation) }
-      guard ErrorQueue.hidden({ EVP_PKEY_encapsulate_init(operation, nil) }) == 1 else { throw refusal }
+      defer { zssp_EVP_PKEY_CTX_free(operation) }
+      guard ErrorQueue.hidden({ zssp_EVP_PKEY_encapsulate_init(operation, nil) }) == 1 else { throw refusal }
       var ciphertext = [UInt8](repeating: 0, count: KEM.ciphertextSize)
       let secret = try Secret(count: KEM.sharedSecretSize) { output throws(CryptoFailure) in
         var (ciphertextSize, secretSize) = (KEM.ciphertextSize, KEM.sharedSecretSize)
         let result = output.withBytes { output in
-          ErrorQueue.hidden { EVP_PKEY_encapsulate(operation, &ciphertext, &ciphertextSize, output, &secretSize) }
+          ErrorQueue.hidden { zssp_EVP_PKEY_encapsulate(operation, &ciphertext, &ciphertextSize, output, &secretSize) }
         }
         guard result == 1, ciphertextSize == KEM.ciphertextSize, secretSize == KEM.sharedSecretSize else {
           throw refusal
@@ -67,19 +67,19 @@
       encapsulationKey = publicBytes(of: key, size: KEM.encapsulationKeySize)
     }
 
-    deinit { EVP_PKEY_free(key) }
+    deinit { zssp_EVP_PKEY_free(key) }
 
     func decapsulate(_ ciphertext: RawSpan) throws(CryptoFailure) -> Secret {
       let refusal = CryptoFailure("an ML-KEM-1024 ciphertext has 1568 bytes")
       guard ciphertext.byteCount == KEM.ciphertextSize else { throw refusal }
       let operation = makeOperation(with: key, in: library.context)
-      defer { EVP_PKEY_CTX_free(operation) }
-      guard ErrorQueue.hidden({ EVP_PKEY_decapsulate_init(operation, nil) }) == 1 else { throw refusal }
+      defer { zssp_EVP_PKEY_CTX_free(operation) }
+      guard ErrorQueue.hidden({ zssp_EVP_PKEY_decapsulate_init(operation, nil) }) == 1 else { throw refusal }
       return try Secret(count: KEM.sharedSecretSize) { output throws(CryptoFailure) in
         var size = KEM.sharedSecretSize
         let result = output.withBytes { output in
           ciphertext.withBytes { ciphertext in
-            ErrorQueue.hidden { EVP_PKEY_decapsulate(operation, output, &size, ciphertext, KEM.ciphertextSize) }
+            ErrorQueue.hidden { zssp_EVP_PKEY_decapsulate(operation, output, &size, ciphertext, KEM.ciphertextSize) }
           }
         }
         guard result == 1, size == KEM.sharedSecretSize else { throw refusal }
@@ -104,33 +104,33 @@
   extension Library {
     /// What a third-round Kyber1024 makes of an ML-KEM-1024 secret: `SHAKE256(k || SHA3-256(ct))[0..<32]` (section 1).
     func kyberSecret(_ secret: Secret, _ ciphertext: RawSpan) -> Secret {
-      let context = require(EVP_MD_CTX_new(), "EVP_MD_CTX_new")
-      defer { EVP_MD_CTX_free(context) }
+      let context = require(zssp_EVP_MD_CTX_new(), "EVP_MD_CTX_new")
+      defer { zssp_EVP_MD_CTX_free(context) }
       var hash = InlineArray<32, UInt8>(repeating: 0)
-      require(EVP_DigestInit_ex2(context, sha3, nil), "EVP_DigestInit_ex2")
+      require(zssp_EVP_DigestInit_ex2(context, sha3, nil), "EVP_DigestInit_ex2")
       update(context, ciphertext)
       var elements = hash.mutableSpan
       elements.withUnsafeMutableBufferPointer {
-        require(EVP_DigestFinal_ex(context, $0.baseAddress, nil), "EVP_DigestFinal_ex")
+        require(zssp_EVP_DigestFinal_ex(context, $0.baseAddress, nil), "EVP_DigestFinal_ex")
       }
       return shake256(secret.bytes, hash.span.bytes, count: KEM.sharedSecretSize)
     }
 
     /// SHAKE256 (FIPS 202) of `first || second`, `count` bytes.
     func shake256(_ first: RawSpan, _ second: RawSpan, count: Int) -> Secret {
-      let context = require(EVP_MD_CTX_new(), "EVP_MD_CTX_new")
+      let context = require(zssp_EVP_MD_CTX_new(), "EVP_MD_CTX_new")
       // It holds a secret; to free it wipes it.
-      defer { EVP_MD_CTX_free(context) }
-      require(EVP_DigestInit_ex2(context, shake256, nil), "EVP_DigestInit_ex2")
+      defer { zssp_EVP_MD_CTX_free(context) }
+      require(zssp_EVP_DigestInit_ex2(context, shake256, nil), "EVP_DigestInit_ex2")
       update(context, first)
       update(context, second)
       return Secret(count: count) { output in
-        output.withBytes { require(EVP_DigestFinalXOF(context, $0, count), "EVP_DigestFinalXOF") }
+        output.withBytes { require(zssp_EVP_DigestFinalXOF(context, $0, count), "EVP_DigestFinalXOF") }
       }
     }
 
     private func update(_ context: OpaquePointer, _ bytes: RawSpan) {
-      bytes.withUnsafeBytes { require(EVP_DigestUpdate(context, $0.baseAddress, $0.count), "EVP_DigestUpdate") }
+      bytes.withUnsafeBytes { require(zssp_EVP_DigestUpdate(context, $0.baseAddress, $0.count), "EVP_DigestUpdate") }
     }
   }
 #endif

@@ -23,9 +23,9 @@
       var key = pthread_key_t()
       let error = pthread_key_create(&key) { context in
         #if canImport(Darwin)
-          EVP_MD_CTX_free(OpaquePointer(context))
+          zssp_EVP_MD_CTX_free(OpaquePointer(context))
         #else
-          if let context { EVP_MD_CTX_free(OpaquePointer(context)) }
+          if let context { zssp_EVP_MD_CTX_free(OpaquePointer(context)) }
         #endif
       }
       guard error == 0 else { fatalError("no key for thread-local data is left: error \(error)") }
@@ -35,8 +35,8 @@
     /// This thread's context.
     var current: OpaquePointer {
       if let context = pthread_getspecific(key) { return OpaquePointer(context) }
-      let context = require(EVP_MD_CTX_new(), "EVP_MD_CTX_new")
-      require(EVP_DigestInit_ex2(context, digest, nil), "EVP_DigestInit_ex2")
+      let context = require(zssp_EVP_MD_CTX_new(), "EVP_MD_CTX_new")
+      require(zssp_EVP_DigestInit_ex2(context, digest, nil), "EVP_DigestInit_ex2")
       guard pthread_setspecific(key, UnsafeMutableRawPointer(context)) == 0 else {
         fatalError("no memory for thread-local data")
       }
@@ -47,10 +47,10 @@
     func hash(_ first: RawSpan, _ second: RawSpan, into output: inout MutableRawSpan) {
       let context = current
       // Without a digest the one that the context has is started again.
-      require(EVP_DigestInit_ex2(context, nil, nil), "EVP_DigestInit_ex2")
-      first.withUnsafeBytes { require(EVP_DigestUpdate(context, $0.baseAddress, $0.count), "EVP_DigestUpdate") }
-      second.withUnsafeBytes { require(EVP_DigestUpdate(context, $0.baseAddress, $0.count), "EVP_DigestUpdate") }
-      output.withBytes { require(EVP_DigestFinal_ex(context, $0, nil), "EVP_DigestFinal_ex") }
+      require(zssp_EVP_DigestInit_ex2(context, nil, nil), "EVP_DigestInit_ex2")
+      first.withUnsafeBytes { require(zssp_EVP_DigestUpdate(context, $0.baseAddress, $0.count), "EVP_DigestUpdate") }
+      second.withUnsafeBytes { require(zssp_EVP_DigestUpdate(context, $0.baseAddress, $0.count), "EVP_DigestUpdate") }
+      output.withBytes { require(zssp_EVP_DigestFinal_ex(context, $0, nil), "EVP_DigestFinal_ex") }
     }
   }
 
@@ -61,42 +61,42 @@
     private let context: OpaquePointer
 
     init(key: RawSpan, template: OpaquePointer) {
-      context = require(EVP_MAC_CTX_dup(template), "EVP_MAC_CTX_dup")
+      context = require(zssp_EVP_MAC_CTX_dup(template), "EVP_MAC_CTX_dup")
       // An empty key has no address, but no address would mean to keep the key from before.
       let none: [UInt8] = [0]
       none.withUnsafeBytes { none in
         key.withUnsafeBytes { key in
           let bytes = (key.baseAddress ?? none.baseAddress)?.assumingMemoryBound(to: UInt8.self)
-          require(EVP_MAC_init(context, bytes, key.count, nil), "EVP_MAC_init")
+          require(zssp_EVP_MAC_init(context, bytes, key.count, nil), "EVP_MAC_init")
         }
       }
     }
 
-    deinit { EVP_MAC_CTX_free(context) }
+    deinit { zssp_EVP_MAC_CTX_free(context) }
 
     func authenticationCode(for message: RawSpan) -> Secret {
-      require(EVP_MAC_init(context, nil, 0, nil), "EVP_MAC_init")
-      message.withBytes { require(EVP_MAC_update(context, $0, message.byteCount), "EVP_MAC_update") }
+      require(zssp_EVP_MAC_init(context, nil, 0, nil), "EVP_MAC_init")
+      message.withBytes { require(zssp_EVP_MAC_update(context, $0, message.byteCount), "EVP_MAC_update") }
       return Secret(count: Digest.size) { output in
         var size = 0
-        output.withBytes { require(EVP_MAC_final(context, $0, &size, Digest.size), "EVP_MAC_final") }
+        output.withBytes { require(zssp_EVP_MAC_final(context, $0, &size, Digest.size), "EVP_MAC_final") }
       }
     }
 
     /// A context with the digest chosen and no key; nil if libcrypto has no such HMAC.
     static func template(_ library: OpaquePointer) -> OpaquePointer? {
-      guard let algorithm = EVP_MAC_fetch(library, "HMAC", nil) else { return nil }
-      defer { EVP_MAC_free(algorithm) }
-      guard let context = EVP_MAC_CTX_new(algorithm) else { return nil }
+      guard let algorithm = zssp_EVP_MAC_fetch(library, "HMAC", nil) else { return nil }
+      defer { zssp_EVP_MAC_free(algorithm) }
+      guard let context = zssp_EVP_MAC_CTX_new(algorithm) else { return nil }
       // The parameter is read, not written.
       let name: StaticString = "SHA2-512"
       let parameters = [
-        OSSL_PARAM_construct_utf8_string(
+        zssp_OSSL_PARAM_construct_utf8_string(
           ("digest" as StaticString).cString, UnsafeMutablePointer(mutating: name.cString), 0),
-        OSSL_PARAM_construct_end(),
+        zssp_OSSL_PARAM_construct_end(),
       ]
-      guard EVP_MAC_CTX_set_params(context, parameters) == 1 else {
-        EVP_MAC_CTX_free(context)
+      guard zssp_EVP_MAC_CTX_set_params(context, parameters) == 1 else {
+        zssp_EVP_MAC_CTX_free(context)
         return nil
       }
       return context

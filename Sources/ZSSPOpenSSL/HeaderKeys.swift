@@ -19,8 +19,8 @@
     }
 
     deinit {
-      EVP_CIPHER_CTX_free(encryptor)
-      EVP_CIPHER_CTX_free(decryptor)
+      zssp_EVP_CIPHER_CTX_free(encryptor)
+      zssp_EVP_CIPHER_CTX_free(decryptor)
     }
 
     func encrypt(_ block: inout MutableRawSpan) {
@@ -44,19 +44,19 @@
     }
 
     private func makeContext(encrypting: Int32) -> OpaquePointer {
-      let (context, key) = (require(EVP_CIPHER_CTX_new(), "EVP_CIPHER_CTX_new"), key)
+      let (context, key) = (require(zssp_EVP_CIPHER_CTX_new(), "EVP_CIPHER_CTX_new"), key)
       key.bytes.withBytes {
-        require(EVP_CipherInit_ex2(context, cipher, $0, nil, encrypting, nil), "EVP_CipherInit_ex2")
+        require(zssp_EVP_CipherInit_ex2(context, cipher, $0, nil, encrypting, nil), "EVP_CipherInit_ex2")
       }
       // With padding the last block would be held back.
-      require(EVP_CIPHER_CTX_set_padding(context, 0), "EVP_CIPHER_CTX_set_padding")
+      require(zssp_EVP_CIPHER_CTX_set_padding(context, 0), "EVP_CIPHER_CTX_set_padding")
       return context
     }
 
     private func run(_ context: OpaquePointer?, _ block: inout MutableRawSpan) {
       precondition(block.byteCount == 16, "a block has 16 bytes")
       var written: Int32 = 0
-      block.withBytes { require(EVP_CipherUpdate(context, $0, &written, $0, 16), "EVP_CipherUpdate") }
+      block.withBytes { require(zssp_EVP_CipherUpdate(context, $0, &written, $0, 16), "EVP_CipherUpdate") }
     }
 
     /// So many blocks go to libcrypto at once: as many as the endpoint has at once at most.
@@ -76,7 +76,7 @@
         }
         var written: Int32 = 0
         gathered.withBytes {
-          require(EVP_CipherUpdate(context, $0, &written, $0, Int32(16 * size)), "EVP_CipherUpdate")
+          require(zssp_EVP_CipherUpdate(context, $0, &written, $0, Int32(16 * size)), "EVP_CipherUpdate")
         }
         for index in 0..<size {
           bytes.write(gathered.bytes.extracting(16 * index..<16 * index + 16), at: (done + index) * stride)

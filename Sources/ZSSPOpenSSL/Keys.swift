@@ -8,26 +8,26 @@
 
   /// What a key is made of, as libcrypto takes it. The bytes must outlive the call that reads them.
   struct KeyParameters {
-    private(set) var list: [OSSL_PARAM] = []
+    private(set) var list: [zssp_parameter] = []
 
     /// A text that is part of the program.
     mutating func add(_ name: StaticString, text: StaticString) {
       list.append(
-        OSSL_PARAM_construct_utf8_string(
+        zssp_OSSL_PARAM_construct_utf8_string(
           name.cString, UnsafeMutablePointer(mutating: text.cString), text.utf8CodeUnitCount))
     }
 
     /// Bytes as they are.
     mutating func add(_ name: StaticString, bytes: UnsafeRawBufferPointer) {
       list.append(
-        OSSL_PARAM_construct_octet_string(
+        zssp_OSSL_PARAM_construct_octet_string(
           name.cString, UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count))
     }
 
     /// An integer, as the machine orders its bytes.
     mutating func add(_ name: StaticString, integer: UnsafeRawBufferPointer) {
       list.append(
-        OSSL_PARAM_construct_BN(
+        zssp_OSSL_PARAM_construct_BN(
           name.cString, UnsafeMutablePointer(mutating: integer.baseAddress?.assumingMemoryBound(to: UInt8.self)),
           integer.count))
     }
@@ -35,14 +35,14 @@
     /// The key that this makes; nil if libcrypto refuses it. It is the caller's to free.
     func makeKey(_ type: StaticString, hasPrivatePart: Bool, in context: OpaquePointer) -> OpaquePointer? {
       ErrorQueue.hidden {
-        let maker = EVP_PKEY_CTX_new_from_name(context, type.cString, nil)
-        defer { EVP_PKEY_CTX_free(maker) }
-        guard let maker, EVP_PKEY_fromdata_init(maker) == 1 else { return nil }
+        let maker = zssp_EVP_PKEY_CTX_new_from_name(context, type.cString, nil)
+        defer { zssp_EVP_PKEY_CTX_free(maker) }
+        guard let maker, zssp_EVP_PKEY_fromdata_init(maker) == 1 else { return nil }
         var key: OpaquePointer?
         // They are read, not written, but the interface takes them as variables.
-        var parameters = list + [OSSL_PARAM_construct_end()]
-        let selection = hasPrivatePart ? zssp_key_pair : zssp_public_key
-        guard EVP_PKEY_fromdata(maker, &key, selection, &parameters) == 1 else { return nil }
+        var parameters = list + [zssp_OSSL_PARAM_construct_end()]
+        let selection = hasPrivatePart ? ZSSP_KEY_PAIR : ZSSP_PUBLIC_KEY
+        guard zssp_EVP_PKEY_fromdata(maker, &key, selection, &parameters) == 1 else { return nil }
         return key
       }
     }
@@ -50,12 +50,12 @@
 
   /// A new key of `type`, of the group `group` if it has one. It is the caller's to free.
   func generateKey(_ type: StaticString, group: StaticString? = nil, in context: OpaquePointer) -> OpaquePointer {
-    let maker = require(EVP_PKEY_CTX_new_from_name(context, type.cString, nil), "EVP_PKEY_CTX_new_from_name")
-    defer { EVP_PKEY_CTX_free(maker) }
-    require(EVP_PKEY_keygen_init(maker), "EVP_PKEY_keygen_init")
-    if let group { require(EVP_PKEY_CTX_set_group_name(maker, group.cString), "EVP_PKEY_CTX_set_group_name") }
+    let maker = require(zssp_EVP_PKEY_CTX_new_from_name(context, type.cString, nil), "EVP_PKEY_CTX_new_from_name")
+    defer { zssp_EVP_PKEY_CTX_free(maker) }
+    require(zssp_EVP_PKEY_keygen_init(maker), "EVP_PKEY_keygen_init")
+    if let group { require(zssp_EVP_PKEY_CTX_set_group_name(maker, group.cString), "EVP_PKEY_CTX_set_group_name") }
     var key: OpaquePointer?
-    require(EVP_PKEY_generate(maker, &key), "EVP_PKEY_generate")
+    require(zssp_EVP_PKEY_generate(maker, &key), "EVP_PKEY_generate")
     return require(key, "EVP_PKEY_generate")
   }
 
@@ -63,13 +63,13 @@
   func publicBytes(of key: OpaquePointer, size: Int) -> [UInt8] {
     [UInt8](unsafeUninitializedCapacity: size) { bytes, count in
       require(
-        EVP_PKEY_get_octet_string_param(key, ("pub" as StaticString).cString, bytes.baseAddress, size, &count),
+        zssp_EVP_PKEY_get_octet_string_param(key, ("pub" as StaticString).cString, bytes.baseAddress, size, &count),
         "EVP_PKEY_get_octet_string_param")
     }
   }
 
   /// An operation that works with `key`; nil if there is no memory for it. It is the caller's to free.
   func makeOperation(with key: OpaquePointer, in context: OpaquePointer) -> OpaquePointer {
-    require(EVP_PKEY_CTX_new_from_pkey(context, key, nil), "EVP_PKEY_CTX_new_from_pkey")
+    require(zssp_EVP_PKEY_CTX_new_from_pkey(context, key, nil), "EVP_PKEY_CTX_new_from_pkey")
   }
 #endif

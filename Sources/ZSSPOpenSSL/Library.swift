@@ -36,41 +36,42 @@
     static let fips = Result { () throws(OpenSSLError) in try Library(isFIPS: true) }
 
     private init(isFIPS: Bool) throws(OpenSSLError) {
-      ERR_set_mark()
-      defer { ERR_pop_to_mark() }
-      guard let context = OSSL_LIB_CTX_new() else { throw .notInitialized(reason: ErrorQueue.reason()) }
+      if let reason = zssp_load_libcrypto() { throw .libraryMissing(reason: String(cString: reason)) }
+      zssp_ERR_set_mark()
+      defer { zssp_ERR_pop_to_mark() }
+      guard let context = zssp_OSSL_LIB_CTX_new() else { throw .notInitialized(reason: ErrorQueue.reason()) }
       self.context = context
       self.isFIPS = isFIPS
       if isFIPS {
         try Self.loadFIPSModule(into: context)
-      } else if OSSL_PROVIDER_load(context, "default") == nil {
+      } else if zssp_OSSL_PROVIDER_load(context, "default") == nil {
         throw .notInitialized(reason: ErrorQueue.reason())
       }
-      sha512 = try Self.need("SHA-512", EVP_MD_fetch(context, "SHA2-512", nil))
-      sha3 = try Self.need("SHA3-256", EVP_MD_fetch(context, "SHA3-256", nil))
-      shake256 = try Self.need("SHAKE256", EVP_MD_fetch(context, "SHAKE-256", nil))
-      gcm = try Self.need("AES-256-GCM", EVP_CIPHER_fetch(context, "AES-256-GCM", nil))
-      ecb = try Self.need("AES-256-ECB", EVP_CIPHER_fetch(context, "AES-256-ECB", nil))
+      sha512 = try Self.need("SHA-512", zssp_EVP_MD_fetch(context, "SHA2-512", nil))
+      sha3 = try Self.need("SHA3-256", zssp_EVP_MD_fetch(context, "SHA3-256", nil))
+      shake256 = try Self.need("SHAKE256", zssp_EVP_MD_fetch(context, "SHAKE-256", nil))
+      gcm = try Self.need("AES-256-GCM", zssp_EVP_CIPHER_fetch(context, "AES-256-GCM", nil))
+      ecb = try Self.need("AES-256-ECB", zssp_EVP_CIPHER_fetch(context, "AES-256-ECB", nil))
       hmac = try Self.need("HMAC-SHA-512", HMACAuthenticator.template(context))
       curve = try Self.need("P-384", Curve(context))
       // Nothing is kept of the fetched KEM: keys find it again by its name.
-      let kem = EVP_KEM_fetch(context, "ML-KEM-1024", nil)
-      EVP_KEM_free(kem)
+      let kem = zssp_EVP_KEM_fetch(context, "ML-KEM-1024", nil)
+      zssp_EVP_KEM_free(kem)
       hasMLKEM = kem != nil
       hashContexts = ThreadContexts(for: sha512)
     }
 
     /// Everything that is fetched afterwards comes from the FIPS module or not at all.
     private static func loadFIPSModule(into context: OpaquePointer) throws(OpenSSLError) {
-      let file = CONF_get1_default_config_file()
-      defer { CRYPTO_free(file, #fileID, Int32(#line)) }
+      let file = zssp_CONF_get1_default_config_file()
+      defer { zssp_CRYPTO_free(file, #fileID, Int32(#line)) }
       // The module starts only with its checksum, which it gets from a configuration. A file that is not there leaves it
       // without, and then the module says so.
-      let isConfigured = file.map { OSSL_LIB_CTX_load_config(context, $0) == 1 } ?? false
-      if OSSL_PROVIDER_load(context, "fips") == nil || EVP_default_properties_enable_fips(context, 1) != 1 {
+      let isConfigured = file.map { zssp_OSSL_LIB_CTX_load_config(context, $0) == 1 } ?? false
+      if zssp_OSSL_PROVIDER_load(context, "fips") == nil || zssp_EVP_default_properties_enable_fips(context, 1) != 1 {
         throw .fipsModuleMissing(
           reason: ErrorQueue.reason() + (isConfigured ? "" : " (and the configuration cannot be read)"),
-          modules: environment("OPENSSL_MODULES") ?? text(OPENSSL_info(OPENSSL_INFO_MODULES_DIR)),
+          modules: environment("OPENSSL_MODULES") ?? text(zssp_OPENSSL_info(ZSSP_FOLDER_OF_MODULES)),
           configuration: text(file))
       }
     }

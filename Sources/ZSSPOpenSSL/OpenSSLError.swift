@@ -2,6 +2,10 @@
 #if OpenSSL
   /// Why there is no OpenSSL provider.
   public enum OpenSSLError: Error, Equatable, CustomStringConvertible {
+    /// There is no libcrypto of OpenSSL 3, or it lacks a function.
+    ///
+    /// - Parameter reason: What the system's loader says.
+    case libraryMissing(reason: String)
     /// FIPS was asked for, and the FIPS module of OpenSSL is not there or does not start.
     ///
     /// - Parameters:
@@ -17,6 +21,8 @@
     /// What is missing and how it is found, for people.
     public var description: String {
       switch self {
+      case .libraryMissing(let reason):
+        "\(reason); it is in Debian's package libssl3, and openssl-libs or openssl@3 elsewhere"
       case .fipsModuleMissing(let reason, let modules, let configuration):
         """
         the FIPS module of OpenSSL cannot be used: \(reason). libcrypto looks for fips.so in \(modules) (or where \

@@ -6,6 +6,9 @@
 
   /// libcrypto of OpenSSL 3, with its built-in algorithms or with its FIPS module and nothing else.
   ///
+  /// libcrypto is loaded when the first provider is made, by its name with the version (`libcrypto.so.3`), from where the
+  /// system's loader finds it. The build needs nothing of OpenSSL.
+  ///
   /// Packet keys and header keys keep their contexts: a packet allocates nothing. Everything is libcrypto's own, in a
   /// library context that this provider does not share with the application; but before OpenSSL 3.5 libcrypto has no
   /// ML-KEM, and key encapsulation is swift-crypto's. See ``hasOwnEncapsulation``.
@@ -20,15 +23,16 @@
     ///
     /// - Parameter fips: Whether every algorithm must come from the FIPS module. The module is looked for as OpenSSL
     ///   does it, with the configuration that the environment variable `OPENSSL_CONF` or OpenSSL's default names.
-    /// - Throws: ``OpenSSLError/fipsModuleMissing(reason:modules:configuration:)`` if there is no such module, and other
-    ///   cases if libcrypto has not what ZSSP needs.
+    /// - Throws: ``OpenSSLError/libraryMissing(reason:)`` if there is no libcrypto of OpenSSL 3,
+    ///   ``OpenSSLError/fipsModuleMissing(reason:modules:configuration:)`` if there is no such module, and other cases if
+    ///   libcrypto has not what ZSSP needs.
     public init(fips: Bool = false) throws(OpenSSLError) {
       library = try (fips ? Library.fips : Library.standard).get()
     }
 
     /// "OpenSSL 3.0.17", or "OpenSSL 3.0.17 (FIPS)": the version of the libcrypto that runs.
     public var name: String {
-      let version = OpenSSL_version(OPENSSL_VERSION_STRING).map { String(cString: $0) } ?? "3"
+      let version = zssp_OpenSSL_version(ZSSP_VERSION_TEXT).map { String(cString: $0) } ?? "3"
       return "OpenSSL \(version)" + (library.isFIPS ? " (FIPS)" : "")
     }
 
@@ -43,7 +47,7 @@
     /// Fills `bytes` from libcrypto's generator for private values, which is seeded by the operating system.
     public func fillRandom(_ bytes: inout MutableRawSpan) {
       let count = bytes.byteCount
-      bytes.withBytes { require(RAND_priv_bytes_ex(library.context, $0, count, 0), "RAND_priv_bytes_ex") }
+      bytes.withBytes { require(zssp_RAND_priv_bytes_ex(library.context, $0, count, 0), "RAND_priv_bytes_ex") }
     }
 
     /// SHA-512 (FIPS 180-4) of `first || second`. After a thread's first we allocate nothing, nor does libcrypto 3.5; 3.0
@@ -101,8 +105,9 @@
   extension CryptoProvider where Self == OpenSSLProvider {
     /// OpenSSL, with its built-in algorithms or with those of its FIPS module alone.
     ///
-    /// - Throws: ``OpenSSLError/fipsModuleMissing(reason:modules:configuration:)`` if `fips` is asked for and there is no
-    ///   such module, and other cases if libcrypto has not what ZSSP needs.
+    /// - Throws: ``OpenSSLError/libraryMissing(reason:)`` if there is no libcrypto of OpenSSL 3,
+    ///   ``OpenSSLError/fipsModuleMissing(reason:modules:configuration:)`` if `fips` is asked for and there is no such
+    ///   module, and other cases if libcrypto has not what ZSSP needs.
     public static func openSSL(fips: Bool = false) throws(OpenSSLError) -> OpenSSLProvider {
       try OpenSSLProvider(fips: fips)
     }

@@ -14,10 +14,10 @@
 
     /// The curve; nil if libcrypto does not have it.
     init?(_ context: OpaquePointer) {
-      guard let group = EC_GROUP_new_by_curve_name_ex(context, nil, NID_secp384r1) else { return nil }
+      guard let group = zssp_EC_GROUP_new_by_curve_name_ex(context, nil, ZSSP_P384) else { return nil }
       var order = [UInt8](repeating: 0, count: 48)
-      guard BN_bn2binpad(EC_GROUP_get0_order(group), &order, 48) == 48 else {
-        EC_GROUP_free(group)
+      guard zssp_BN_bn2binpad(zssp_EC_GROUP_get0_order(group), &order, 48) == 48 else {
+        zssp_EC_GROUP_free(group)
         return nil
       }
       (self.context, self.group, self.order) = (context, group, order)
@@ -38,15 +38,15 @@
     /// A key type of libcrypto takes both parts and works neither out of the other. Of the FIPS module too no service
     /// does; there the finished key is checked in the module.
     func publicBytes(of scalar: RawSpan) -> [UInt8] {
-      let number = require(scalar.withBytes { BN_bin2bn($0, Int32(scalar.byteCount), nil) }, "BN_bin2bn")
-      defer { BN_clear_free(number) }
-      BN_set_flags(number, BN_FLG_CONSTTIME)
-      let point = require(EC_POINT_new(group), "EC_POINT_new")
-      defer { EC_POINT_clear_free(point) }
-      require(EC_POINT_mul(group, point, number, nil, nil, nil), "EC_POINT_mul")
+      let number = require(scalar.withBytes { zssp_BN_bin2bn($0, Int32(scalar.byteCount), nil) }, "BN_bin2bn")
+      defer { zssp_BN_clear_free(number) }
+      zssp_BN_set_flags(number, ZSSP_CONSTANT_TIME)
+      let point = require(zssp_EC_POINT_new(group), "EC_POINT_new")
+      defer { zssp_EC_POINT_clear_free(point) }
+      require(zssp_EC_POINT_mul(group, point, number, nil, nil, nil), "EC_POINT_mul")
       return [UInt8](unsafeUninitializedCapacity: PublicKey.size) { bytes, count in
-        count = EC_POINT_point2oct(
-          group, point, POINT_CONVERSION_COMPRESSED, bytes.baseAddress, PublicKey.size, nil)
+        count = zssp_EC_POINT_point2oct(
+          group, point, zssp_point_form(ZSSP_COMPRESSED), bytes.baseAddress, PublicKey.size, nil)
       }
     }
   }
@@ -61,7 +61,7 @@
       (self.key, self.publicKey, self.library) = (key, publicKey, library)
     }
 
-    deinit { EVP_PKEY_free(key) }
+    deinit { zssp_EVP_PKEY_free(key) }
 
     /// A new key. libcrypto draws it from the generator that ``OpenSSLProvider/fillRandom(_:)`` uses, and the FIPS module
     /// checks it.
@@ -102,8 +102,8 @@
     /// Lets the FIPS module work the public part out as well and compare.
     private func check() throws(CryptoFailure) {
       let operation = makeOperation(with: key, in: library.context)
-      defer { EVP_PKEY_CTX_free(operation) }
-      guard ErrorQueue.hidden({ EVP_PKEY_pairwise_check(operation) }) == 1 else {
+      defer { zssp_EVP_PKEY_CTX_free(operation) }
+      guard ErrorQueue.hidden({ zssp_EVP_PKEY_pairwise_check(operation) }) == 1 else {
         throw CryptoFailure("the FIPS module refuses the P-384 private key")
       }
     }
@@ -113,15 +113,15 @@
       let own = (publicKey as? P384PublicKey).flatMap { $0.library === library ? $0 : nil }
       let peer = if let own { own } else { try P384PublicKey(publicKey.encoded, library) }
       let operation = makeOperation(with: key, in: library.context)
-      defer { EVP_PKEY_CTX_free(operation) }
+      defer { zssp_EVP_PKEY_CTX_free(operation) }
       // The peer's key was checked when it was decoded. To check it again would take as long as the agreement.
       let isReady = ErrorQueue.hidden {
-        EVP_PKEY_derive_init(operation) == 1 && EVP_PKEY_derive_set_peer_ex(operation, peer.key, 0) == 1
+        zssp_EVP_PKEY_derive_init(operation) == 1 && zssp_EVP_PKEY_derive_set_peer_ex(operation, peer.key, 0) == 1
       }
       guard isReady else { throw CryptoFailure("P-384 key agreement failed") }
       return try Secret(count: 48) { output throws(CryptoFailure) in
         var size = 48
-        let result = output.withBytes { bytes in ErrorQueue.hidden { EVP_PKEY_derive(operation, bytes, &size) } }
+        let result = output.withBytes { bytes in ErrorQueue.hidden { zssp_EVP_PKEY_derive(operation, bytes, &size) } }
         guard result == 1, size == 48 else { throw CryptoFailure("P-384 key agreement failed") }
       }
     }
@@ -147,13 +147,13 @@
       if library.isFIPS { try check() }
     }
 
-    deinit { EVP_PKEY_free(key) }
+    deinit { zssp_EVP_PKEY_free(key) }
 
     /// The full validation, which SP 800-56A asks for of keys that are not ephemeral.
     private func check() throws(CryptoFailure) {
       let operation = makeOperation(with: key, in: library.context)
-      defer { EVP_PKEY_CTX_free(operation) }
-      guard ErrorQueue.hidden({ EVP_PKEY_public_check(operation) }) == 1 else {
+      defer { zssp_EVP_PKEY_CTX_free(operation) }
+      guard ErrorQueue.hidden({ zssp_EVP_PKEY_public_check(operation) }) == 1 else {
         throw CryptoFailure("the FIPS module refuses the P-384 public key")
       }
     }

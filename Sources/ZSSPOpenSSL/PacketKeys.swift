@@ -12,11 +12,11 @@
 
     init(_ key: Secret, cipher: OpaquePointer) {
       precondition(key.count == 32, "a packet key has 32 bytes")
-      context = require(EVP_CIPHER_CTX_new(), "EVP_CIPHER_CTX_new")
-      key.bytes.withBytes { require(EVP_EncryptInit_ex2(context, cipher, $0, nil, nil), "EVP_EncryptInit_ex2") }
+      context = require(zssp_EVP_CIPHER_CTX_new(), "EVP_CIPHER_CTX_new")
+      key.bytes.withBytes { require(zssp_EVP_EncryptInit_ex2(context, cipher, $0, nil, nil), "EVP_EncryptInit_ex2") }
     }
 
-    deinit { EVP_CIPHER_CTX_free(context) }
+    deinit { zssp_EVP_CIPHER_CTX_free(context) }
 
     func seal(_ plaintext: RawSpan, nonce: Nonce, authenticating: RawSpan, into output: inout MutableRawSpan) {
       let size = plaintext.byteCount
@@ -29,10 +29,10 @@
         guard let output else { return }
         plaintext.withBytes {
           guard size > 0 else { return }
-          require(EVP_EncryptUpdate(context, output, &written, $0, Int32(size)), "EVP_EncryptUpdate")
+          require(zssp_EVP_EncryptUpdate(context, output, &written, $0, Int32(size)), "EVP_EncryptUpdate")
         }
-        require(EVP_EncryptFinal_ex(context, output + size, &written), "EVP_EncryptFinal_ex")
-        require(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, 16, output + size), "EVP_CTRL_AEAD_GET_TAG")
+        require(zssp_EVP_EncryptFinal_ex(context, output + size, &written), "EVP_EncryptFinal_ex")
+        require(zssp_EVP_CIPHER_CTX_ctrl(context, ZSSP_GET_TAG, 16, output + size), "EVP_CTRL_AEAD_GET_TAG")
       }
     }
 
@@ -46,18 +46,18 @@
       return message.withBytes { message in
         guard let message else { return false }
         if size > 0 {
-          require(EVP_DecryptUpdate(context, message, &written, message, Int32(size)), "EVP_DecryptUpdate")
+          require(zssp_EVP_DecryptUpdate(context, message, &written, message, Int32(size)), "EVP_DecryptUpdate")
         }
-        require(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, 16, message + size), "EVP_CTRL_AEAD_SET_TAG")
+        require(zssp_EVP_CIPHER_CTX_ctrl(context, ZSSP_SET_TAG, 16, message + size), "EVP_CTRL_AEAD_SET_TAG")
         // The comparison, in constant time. There is no more plaintext to come: the pointer is not written to.
-        return EVP_DecryptFinal_ex(context, message + size, &written) > 0
+        return zssp_EVP_DecryptFinal_ex(context, message + size, &written) > 0
       }
     }
 
     private func start(_ nonce: Nonce, encrypting: Int32) {
       let bytes = nonce.bytes
       bytes.span.withUnsafeBufferPointer {
-        require(EVP_CipherInit_ex2(context, nil, nil, $0.baseAddress, encrypting, nil), "EVP_CipherInit_ex2")
+        require(zssp_EVP_CipherInit_ex2(context, nil, nil, $0.baseAddress, encrypting, nil), "EVP_CipherInit_ex2")
       }
     }
 
@@ -65,7 +65,7 @@
       guard !data.isEmpty else { return }
       var written: Int32 = 0
       data.withBytes {
-        require(EVP_CipherUpdate(context, nil, &written, $0, Int32(data.byteCount)), "EVP_CipherUpdate")
+        require(zssp_EVP_CipherUpdate(context, nil, &written, $0, Int32(data.byteCount)), "EVP_CipherUpdate")
       }
     }
 

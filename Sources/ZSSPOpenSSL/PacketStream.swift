@@ -8,17 +8,17 @@
     private let context: OpaquePointer
 
     init(_ key: GCMPacketKey) {
-      context = require(EVP_CIPHER_CTX_new(), "EVP_CIPHER_CTX_new")
-      require(EVP_CIPHER_CTX_copy(context, key.context), "EVP_CIPHER_CTX_copy")
+      context = require(zssp_EVP_CIPHER_CTX_new(), "EVP_CIPHER_CTX_new")
+      require(zssp_EVP_CIPHER_CTX_copy(context, key.context), "EVP_CIPHER_CTX_copy")
     }
 
-    deinit { EVP_CIPHER_CTX_free(context) }
+    deinit { zssp_EVP_CIPHER_CTX_free(context) }
 
     func begin(_ direction: PacketDirection, nonce: Nonce) {
       let bytes = nonce.bytes
       bytes.span.withUnsafeBufferPointer {
         require(
-          EVP_CipherInit_ex2(context, nil, nil, $0.baseAddress, direction == .sealing ? 1 : 0, nil),
+          zssp_EVP_CipherInit_ex2(context, nil, nil, $0.baseAddress, direction == .sealing ? 1 : 0, nil),
           "EVP_CipherInit_ex2")
       }
     }
@@ -37,7 +37,7 @@
     private func update(_ input: UnsafePointer<UInt8>?, _ output: UnsafeMutablePointer<UInt8>?, _ size: Int) {
       guard size > 0 else { return }
       var written: Int32 = 0
-      require(EVP_CipherUpdate(context, output, &written, input, Int32(size)), "EVP_CipherUpdate")
+      require(zssp_EVP_CipherUpdate(context, output, &written, input, Int32(size)), "EVP_CipherUpdate")
     }
 
     func finish(writingTagTo tag: inout MutableRawSpan) {
@@ -45,8 +45,8 @@
       var written: Int32 = 0
       tag.withBytes { tag in
         // Nothing is left to encrypt: the pointer is not written to.
-        require(EVP_EncryptFinal_ex(context, tag, &written), "EVP_EncryptFinal_ex")
-        require(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, 16, tag), "EVP_CTRL_AEAD_GET_TAG")
+        require(zssp_EVP_EncryptFinal_ex(context, tag, &written), "EVP_EncryptFinal_ex")
+        require(zssp_EVP_CIPHER_CTX_ctrl(context, ZSSP_GET_TAG, 16, tag), "EVP_CTRL_AEAD_GET_TAG")
       }
     }
 
@@ -58,9 +58,9 @@
       bytes.write(tag, at: 0)
       var written: Int32 = 0
       return bytes.withBytes { tag in
-        require(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, 16, tag), "EVP_CTRL_AEAD_SET_TAG")
+        require(zssp_EVP_CIPHER_CTX_ctrl(context, ZSSP_SET_TAG, 16, tag), "EVP_CTRL_AEAD_SET_TAG")
         // The comparison, in constant time. Nothing is left to decrypt: the pointer is not written to.
-        return EVP_DecryptFinal_ex(context, tag, &written) > 0
+        return zssp_EVP_DecryptFinal_ex(context, tag, &written) > 0
       }
     }
   }

@@ -3,9 +3,10 @@
   public import ZSSP
   import ZSSPSwiftCrypto
 
-  /// The provider that moves the most packets, of those that this build has and this machine can run.
+  /// The provider that moves the most packets, of those that this build has and this machine can run:
+  /// ``ProviderChoice/fastest``.
   ///
-  /// It is one of the others; keys are theirs, so that nothing is added to the way of a packet.
+  /// Keys are those of the provider chosen, so nothing is added to the path of a packet.
   public struct FastestProvider: DerivedProvider {
     /// The one that was chosen.
     public let base: any CryptoProvider

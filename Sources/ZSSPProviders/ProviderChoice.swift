@@ -21,10 +21,13 @@ public enum ProviderChoice: String, Sendable, CaseIterable {
   case openSSLFIPS = "openssl-fips"
   /// intel-ipsec-mb for packets; for handshakes OpenSSL from 3.5 on, or else swift-crypto.
   case ipsecMB = "ipsec-mb"
-  /// The one that moves the most packets, of those that the build has and the machine can run.
+  /// The one that moves the most packets, of those that the build has and the machine can run: intel-ipsec-mb, then OpenSSL,
+  /// then swift-crypto. Handshakes come from OpenSSL from 3.5 on, or else from swift-crypto.
   case fastest
 
-  /// The providers that this build has, by its package traits. FIPS is not among them: its module is not part of a build.
+  /// The providers that this build has, by its package traits. The machine may be unable to run one of them: libcrypto is
+  /// loaded, and intel-ipsec-mb needs a processor that has what it uses. FIPS is not among them: its module is not part of
+  /// a build.
   public static let built: [ProviderChoice] = {
     var built: [ProviderChoice] = []
     #if SwiftCrypto
@@ -78,7 +81,8 @@ public enum ProviderChoice: String, Sendable, CaseIterable {
       do {
         return try OpenSSLProvider(fips: fips)
       } catch {
-        throw ProviderUnavailable(fips ? .openSSLFIPS : .openSSL, error.description)
+        let isMissing = if case .libraryMissing = error { true } else { false }
+        throw ProviderUnavailable(fips ? .openSSLFIPS : .openSSL, error.description, isLibraryMissing: isMissing)
       }
     #else
       throw ProviderUnavailable(
@@ -112,9 +116,13 @@ public enum ProviderChoice: String, Sendable, CaseIterable {
 
   private static func fastestProvider() throws(ProviderUnavailable) -> any CryptoProvider {
     // In the order of their packets per second.
-    for choice in [ProviderChoice.ipsecMB, .openSSL] {
-      if let provider = try? choice.makeProvider() { return provider }
-    }
+    if let provider = try? ipsecMBProvider() { return provider }
+    #if OpenSSL
+      if let packets = try? OpenSSLProvider() {
+        let handshakes = try handshakeProvider()
+        return handshakes is OpenSSLProvider ? packets : MixedProvider(packets: packets, handshakes: handshakes)
+      }
+    #endif
     return try swiftCryptoProvider()
   }
 }
@@ -128,9 +136,16 @@ public struct ProviderUnavailable: Error, Equatable, CustomStringConvertible {
 
   /// What failed, if it is there and did not pass its self test.
   public let failure: SelfTestFailure?
+  /// Whether the build has the provider, and the machine lacks its library.
+  package let isLibraryMissing: Bool
 
-  init(_ choice: ProviderChoice, _ reason: String, failure: SelfTestFailure? = nil) {
-    (self.choice, self.reason, self.failure) = (choice, reason, failure)
+  init(
+    _ choice: ProviderChoice, _ reason: String, failure: SelfTestFailure? = nil, isLibraryMissing: Bool = false
+  ) {
+    self.choice = choice
+    self.reason = reason
+    self.failure = failure
+    self.isLibraryMissing = isLibraryMissing
   }
 
   /// Both in one sentence, for people.

@@ -39,24 +39,24 @@
       _ = try? OpenSSLProvider(fips: true)
       // Whoever tests with the FIPS module tells OpenSSL so by a configuration, which is the default context's too.
       guard getenv("OPENSSL_CONF") == nil else { return }
-      #expect(EVP_default_properties_is_fips_enabled(nil) == 0)
-      #expect(OSSL_PROVIDER_available(nil, "fips") == 0)
+      #expect(zssp_EVP_default_properties_is_fips_enabled(nil) == 0)
+      #expect(zssp_OSSL_PROVIDER_available(nil, "fips") == 0)
     }
 
     @Test("what is refused leaves the thread's error queue alone")
     func errorQueue() throws {
       let provider = try OpenSSLProvider()
-      ERR_clear_error()
+      zssp_ERR_clear_error()
       try refuse(provider)
-      #expect(ERR_peek_error() == 0)
+      #expect(zssp_ERR_peek_error() == 0)
       // An error of the application's own.
-      #expect(EVP_MD_fetch(nil, "no such digest", nil) == nil)
-      let own = ERR_peek_last_error()
+      #expect(zssp_EVP_MD_fetch(nil, "no such digest", nil) == nil)
+      let own = zssp_ERR_peek_last_error()
       #expect(own != 0)
       try refuse(provider)
       _ = try? OpenSSLProvider(fips: true)
-      #expect(ERR_peek_last_error() == own)
-      ERR_clear_error()
+      #expect(zssp_ERR_peek_last_error() == own)
+      zssp_ERR_clear_error()
     }
 
     private func refuse(_ provider: OpenSSLProvider) throws {
