@@ -34,7 +34,8 @@ struct SimulationTests {
   }
 
   @Test(
-    "with real cryptography", arguments: ProviderChoice.built, [SimulationPlan.Mode.persistent, .opportunistic])
+    "with real cryptography", arguments: ProviderChoice.built.filter { (try? $0.makeProvider()) != nil },
+    [SimulationPlan.Mode.persistent, .opportunistic])
   func realCryptography(choice: ProviderChoice, mode: SimulationPlan.Mode) throws {
     var plan = plan(mode, peers: 2)
     plan.turbulence = .seconds(120)
