@@ -23,12 +23,12 @@ extension ReferencePeer {
   /// Section 14, "Turns".
   func readWaitingX1(at now: Instant) {
     while let (hello, address) = gate.next(helloPolicy, at: now) {
-      // Nobody waits for the reason why it is dropped.
+      // A queued Hello has no caller that could use the reason for its drop.
       do { try readX1(hello, from: address, wasChallenged: true, at: now) } catch { continue }
     }
   }
 
-  /// - Parameter wasChallenged: which of the two budgets it was taken from; nil if from none.
+  /// - Parameter wasChallenged: the budget that the Hello was charged to; nil if none.
   private func readX1(
     _ hello: [UInt8], from source: Address, wasChallenged: Bool?, at now: Instant
   ) throws(Drop) {
@@ -62,7 +62,7 @@ extension ReferencePeer {
     try sendX2(to: x1, answering: found, source, wasChallenged, at: now)
   }
 
-  /// Section 8. Returns whether X1 is read now; if not, it waits.
+  /// Applies section 8. Returns true if X1 is read now; otherwise it waits.
   private func checkPolicy(
     _ hello: [UInt8], _ response: ChallengeBytes, from source: Address, at now: Instant
   ) throws(Drop) -> Bool {
@@ -83,7 +83,7 @@ extension ReferencePeer {
     }
   }
 
-  /// What Bob knows of the peer that says Hello.
+  /// The values that Bob has about the peer of a Hello.
   private typealias Found = (state: RatchetState, peer: PublicKey, revision: UInt64)
 
   /// "He looks up rf1 (unless zero) and, if that is unknown, rf2 (unless zero)." Section 14: "Before X2 he reads the row
@@ -150,8 +150,8 @@ extension ReferencePeer {
 
   // MARK: X3
 
-  /// "A half-open handshake is consumed by its first complete X3, whatever comes of it"; section
-  /// 14: but for a store that fails, and for the first few that are not authentic.
+  /// "A half-open handshake is consumed by its first complete X3, whatever comes of it". Section 14
+  /// excepts a store that fails, and the first few X3s that are not authentic.
   func receiveX3(
     _ packet: [UInt8], _ handshake: HalfOpen, from source: Address, at now: Instant
   ) throws(Drop) {
@@ -233,7 +233,8 @@ extension ReferencePeer {
     // Section 9: "A failed comparison ends the session instance (another one won)."
     // [RAT-8]
     guard isSwapped else {
-      (storedNames[name], handshake.unreportedDowngrade) = (nil, nil)
+      storedNames[name] = nil
+      handshake.unreportedDowngrade = nil
       throw .superseded
     }
 
@@ -256,14 +257,17 @@ extension ReferencePeer {
     sendC1(session, at: now)
   }
 
-  /// A new session, or one that this side is opening itself, which then goes on as Bob's (section 14). "Bob's session
-  /// begins at the address that X3 came from."
+  /// Returns a new session, or the one that this side is opening itself, which then continues as
+  /// Bob's (section 14). "Bob's session begins at the address that X3 came from."
   private func makeSession(_ handshake: HalfOpen, _ x3: ReadX3, _ flags: Flags) -> Session {
     // [DEC-43]
     if let own = opening(to: x3.alice.encoded) {
       forgetHandshake(own)
-      (own.isInitiator, own.identity, own.flags) = (false, x3.identity, flags)
-      (own.address, own.state) = (handshake.address, .s1)
+      own.isInitiator = false
+      own.identity = x3.identity
+      own.flags = flags
+      own.address = handshake.address
+      own.state = .s1
       return own
     }
     let session = Session(
@@ -294,7 +298,7 @@ extension ReferencePeer {
 
   // MARK: Both open at once
 
-  /// The session with `peer` that this side is still opening.
+  /// Returns the session with `peer` that this side is still opening.
   func opening(to peer: PublicKey) -> Session? { sessions.first { $0.peerKey == peer && !$0.canSend } }
 
   /// Section 14, "Both open at once": the side with the smaller static key is preferred as initiator. "A handshake of the peer

@@ -13,19 +13,25 @@ struct ChallengeBytes: Equatable {
   /// "Alice's first Hello carries `0^8 || 0^16 || random pow`."
   init(randomPow pow: UInt64) { self.pow = pow }
 
-  init(counter: UInt64, mac: [UInt8], pow: UInt64) { (self.counter, self.mac, self.pow) = (counter, mac, pow) }
+  init(counter: UInt64, mac: [UInt8], pow: UInt64) {
+    self.counter = counter
+    self.mac = mac
+    self.pow = pow
+  }
 
   // [CHAL-1]
   /// Reads 32 bytes.
   init(_ bytes: ArraySlice<UInt8>) {
     let bytes = Array(bytes)
-    (counter, mac, pow) = (integer(bytes[0..<8]), Array(bytes[8..<24]), integer(bytes[24..<32]))
+    counter = integer(bytes[0..<8])
+    mac = Array(bytes[8..<24])
+    pow = integer(bytes[24..<32])
   }
 
   // [CHAL-1]
   var bytes: [UInt8] { bigEndian(counter) + mac + bigEndian(pow) }
 
-  /// Whether this answers a challenge, right or wrong.
+  /// True if this answers a challenge, right or wrong.
   var isResponse: Bool { mac.contains { $0 != 0 } }
 
   // [CHAL-5]
@@ -51,12 +57,15 @@ struct Challenger {
   static let saltLifetime = Duration.seconds(60)
 
   private let crypto: Primitives
-  /// The newest first, two at most.
+  /// The newest first. There are at most two.
   private var salts: [(bytes: [UInt8], redeemed: Set<UInt64>)]
   private var rotation: Instant?
   private var nextCounter: UInt64 = 0
 
-  init(salt: [UInt8], _ crypto: Primitives) { (salts, self.crypto) = ([(salt, [])], crypto) }
+  init(salt: [UInt8], _ crypto: Primitives) {
+    salts = [(salt, [])]
+    self.crypto = crypto
+  }
 
   // [CHAL-7]
   /// "Bob answers with type 9, payload `kid_A || d || mac_d || Alice's pow`, `d` his own increasing counter."
@@ -86,7 +95,8 @@ struct Challenger {
     Array(crypto.hash(bigEndian(counter) + source.bytes, salt)[0..<16])
   }
 
-  /// Salts are looked at only when one is needed, so an idle Bob draws nothing.
+  /// Replaces salts that are too old. It runs only when a salt is needed, so an idle Bob draws no
+  /// random bytes.
   private mutating func rotate(at now: Instant) {
     let due = rotation ?? now.advanced(by: Self.saltLifetime)
     rotation = due

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-// Section 3: Noise, with KBKDF in the place of HKDF.
+// Section 3: Noise, with KBKDF instead of HKDF.
 
-/// The symmetric state of a handshake. Copies are independent: that is how several pre-shared keys are tried.
+/// The symmetric state of a handshake. Copies are independent, so several pre-shared keys can be
+/// tried.
 struct Noise {
   let crypto: Primitives
   /// Chaining key and hash, 64 bytes each.
@@ -96,7 +97,7 @@ struct KeyPair {
   }
 }
 
-/// What both sides have after X3, and after K2 (sections 6 and 7).
+/// The values that both sides have after X3, and after K2 (sections 6 and 7).
 struct Outcome {
   /// The ratchet state for the next handshake.
   let ratchet: RatchetState
