@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ZSSP
 
-// Section 5, from the side of the receiver: from a datagram to a packet, and to whom it is for.
+// Section 5, the receiver's side: from a datagram to a packet and its recipient.
 
 extension ReferencePeer {
-  /// Takes a datagram, and does all that follows from it.
+  /// Receives a datagram, and does everything that follows from it.
   public func receive(_ datagram: [UInt8], from source: Address, at now: Instant) -> Reception {
     do {
       // [FRAG-17]
@@ -98,7 +98,7 @@ extension ReferencePeer {
   private func take(
     _ datagram: [UInt8], for handshake: HalfOpen, from source: Address, at now: Instant
   ) throws(Drop) -> Reception {
-    // "B2: 10 s → ⊥", whether the timer was looked at or not.
+    // "B2: 10 s → ⊥", even if the timer was not processed yet.
     guard now < handshake.expiry else { throw .unknownKeyID }
     let datagram = unprotected(datagram, handshake.headerKeys.receive, crypto)
     let header = try Header(datagram)
@@ -113,7 +113,7 @@ extension ReferencePeer {
   }
 
   // [CTRL-7]
-  /// P. "It may be *received* under any key held" (section 6).
+  /// Receives P. "It may be *received* under any key held" (section 6).
   private func receiveData(
     _ packet: [UInt8], _ header: Header, _ session: Session, _ key: SessionKey, from source: Address, at now: Instant
   ) throws(Drop) -> Reception {
@@ -121,7 +121,7 @@ extension ReferencePeer {
     return .message(session: session.id, message)
   }
 
-  /// The peer is elsewhere.
+  /// Sends to another address of the peer from now on.
   func move(_ session: Session, to address: Address) {
     report(.moved(session: session.id, from: session.address, to: address))
     session.address = address
