@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #if OpenSSL
-  /// Why there is no OpenSSL provider.
+  /// The reason why OpenSSL cannot be used.
   public enum OpenSSLError: Error, Equatable, CustomStringConvertible {
-    /// FIPS was asked for, and the FIPS module of OpenSSL is not there or does not start.
+    /// FIPS was requested, and the FIPS module of OpenSSL is missing or does not start.
     ///
     /// - Parameters:
-    ///   - reason: What libcrypto says.
+    ///   - reason: libcrypto's message.
     ///   - modules: The folder that libcrypto loads `fips.so` from.
-    ///   - configuration: The file that has to name the module and its checksum.
+    ///   - configuration: The file that must name the module and its checksum.
     case fipsModuleMissing(reason: String, modules: String, configuration: String)
-    /// A libcrypto 3 is there, but not an algorithm that ZSSP is made of, or not from the FIPS module.
+    /// libcrypto lacks an algorithm that ZSSP needs, or its FIPS module does.
     case algorithmMissing(String)
-    /// libcrypto could not set up a context of its own: it is out of memory, or its built-in provider is left out.
+    /// libcrypto could not create a context: it is out of memory, or was built without its default
+    /// provider.
     case notInitialized(reason: String)
 
-    /// What is missing and how it is found, for people.
+    /// What is missing, and how to provide it.
     public var description: String {
       switch self {
       case .fipsModuleMissing(let reason, let modules, let configuration):

@@ -11,20 +11,22 @@ public import ZSSP
   import ZSSPIPsecMB
 #endif
 
-/// The providers of this package, by the names that people give them.
+/// The providers of this package, by their names in commands and configuration files.
 public enum ProviderChoice: String, Sendable, CaseIterable {
   /// swift-crypto, on every platform.
   case swiftCrypto = "swift-crypto"
   /// libcrypto of OpenSSL.
   case openSSL = "openssl"
-  /// libcrypto of OpenSSL with its FIPS module and nothing else.
+  /// libcrypto of OpenSSL with only its FIPS module.
   case openSSLFIPS = "openssl-fips"
-  /// intel-ipsec-mb for packets; for handshakes OpenSSL from 3.5 on, or else swift-crypto.
+  /// intel-ipsec-mb for packets. For handshakes OpenSSL 3.5 or later, otherwise swift-crypto.
   case ipsecMB = "ipsec-mb"
-  /// The one that moves the most packets, of those that the build has and the machine can run.
+  /// The provider with the most packets per second, of those that this build has and this machine
+  /// can run.
   case fastest
 
-  /// The providers that this build has, by its package traits. FIPS is not among them: its module is not part of a build.
+  /// The providers that this build has, by its package traits. FIPS is not among them, because its
+  /// module is not part of a build.
   public static let built: [ProviderChoice] = {
     var built: [ProviderChoice] = []
     #if SwiftCrypto
@@ -39,12 +41,13 @@ public enum ProviderChoice: String, Sendable, CaseIterable {
     return built
   }()
 
-  /// The provider of this name.
+  /// Creates the provider of this name.
   ///
-  /// That of FIPS has passed its self test: a module in a FIPS mode tests itself before it is used, and so do the parts
-  /// that are not of the module.
+  /// A FIPS provider has passed its self test: a module in FIPS mode tests itself before it is
+  /// used, and so do the parts outside the module.
   ///
-  /// - Throws: ``ProviderUnavailable`` if this build does not have it or this machine cannot run it, or if it failed.
+  /// - Throws: ``ProviderUnavailable`` if this build does not have it, this machine cannot run it,
+  ///   or its self test failed.
   public func makeProvider() throws(ProviderUnavailable) -> any CryptoProvider {
     switch self {
     case .swiftCrypto: try Self.swiftCryptoProvider()
@@ -55,7 +58,7 @@ public enum ProviderChoice: String, Sendable, CaseIterable {
     }
   }
 
-  /// The provider, if it passes its self test.
+  /// Returns the provider, if it passes its self test.
   package static func tested(
     _ provider: any CryptoProvider, _ choice: ProviderChoice
   ) throws(ProviderUnavailable) -> any CryptoProvider {
@@ -104,7 +107,8 @@ public enum ProviderChoice: String, Sendable, CaseIterable {
 
   private static func handshakeProvider() throws(ProviderUnavailable) -> any CryptoProvider {
     #if OpenSSL
-      // With its ML-KEM, in 3.5, came a P-384 that is faster than swift-crypto's. Before, it takes twice as long.
+      // OpenSSL 3.5, the first with ML-KEM, has a P-384 that is faster than swift-crypto's. Earlier
+      // versions take twice as long.
       if let provider = try? OpenSSLProvider(), provider.hasOwnEncapsulation { return provider }
     #endif
     return try swiftCryptoProvider()
@@ -119,18 +123,20 @@ public enum ProviderChoice: String, Sendable, CaseIterable {
   }
 }
 
-/// A provider that this build does not have or this machine cannot run.
+/// The error of a provider that this build does not have or this machine cannot run.
 public struct ProviderUnavailable: Error, Equatable, CustomStringConvertible {
-  /// What was asked for.
+  /// The requested provider.
   public let choice: ProviderChoice
-  /// Why it is not there, and what would help.
+  /// Why it is unavailable, and what to do.
   public let reason: String
 
-  /// What failed, if it is there and did not pass its self test.
+  /// The failed self test, if the provider exists and did not pass it.
   public let failure: SelfTestFailure?
 
   init(_ choice: ProviderChoice, _ reason: String, failure: SelfTestFailure? = nil) {
-    (self.choice, self.reason, self.failure) = (choice, reason, failure)
+    self.choice = choice
+    self.reason = reason
+    self.failure = failure
   }
 
   /// Both in one sentence, for people.
