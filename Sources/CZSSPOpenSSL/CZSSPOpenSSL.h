@@ -12,6 +12,6 @@
 #include <openssl/provider.h>
 #include <openssl/rand.h>
 
-// Macros that Swift does not import.
+// Constants for macros that Swift does not import.
 static const int zssp_public_key = EVP_PKEY_PUBLIC_KEY;
 static const int zssp_key_pair = EVP_PKEY_KEYPAIR;
