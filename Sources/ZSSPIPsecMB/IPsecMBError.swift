@@ -8,7 +8,7 @@
     /// The library could not be initialized, or failed its own self test.
     case notInitialized(reason: String)
 
-    /// What is missing, for people.
+    /// The missing feature or the failure, for people.
     public var description: String {
       switch self {
       case .processorLacks(let instructions):

@@ -15,7 +15,7 @@
     /// provider.
     case notInitialized(reason: String)
 
-    /// What is missing, and how to provide it.
+    /// The missing part, and how to provide it.
     public var description: String {
       switch self {
       case .fipsModuleMissing(let reason, let modules, let configuration):

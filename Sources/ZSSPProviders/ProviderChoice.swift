@@ -127,7 +127,7 @@ public enum ProviderChoice: String, Sendable, CaseIterable {
 public struct ProviderUnavailable: Error, Equatable, CustomStringConvertible {
   /// The requested provider.
   public let choice: ProviderChoice
-  /// Why it is unavailable, and what to do.
+  /// The reason, and what to do.
   public let reason: String
 
   /// The failed self test, if the provider exists and did not pass it.

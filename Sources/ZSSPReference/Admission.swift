@@ -128,7 +128,7 @@ struct Source: Hashable {
 struct Line {
   private typealias Waiting = (hello: [UInt8], address: Address, expiry: Instant)
 
-  /// In order of arrival.
+  /// The Hellos, in order of arrival.
   private var waiting: [Waiting] = []
   /// The networks in the order of their turns, and the hosts of each.
   private var networks: [[UInt8]] = []
@@ -216,7 +216,7 @@ struct Bucket {
     return credit >= cost
   }
 
-  /// When there is enough for one more, if nothing is taken.
+  /// The time when there is enough for one more, if nothing is taken.
   var nextRoom: Instant {
     guard let lastSeen, credit < cost else { return Instant(nanoseconds: .min) }
     return lastSeen.advanced(by: .nanoseconds(cost - credit))

@@ -6,8 +6,9 @@ import ZSSP
 extension ReferencePeer {
   // MARK: X1
 
-  /// "Bob checks: length 1749; challenge policy; packet-nonce counter equals the last 8 bytes of the Hello *without* the
-  /// 32-byte challenge response; both decryptions; kid_A ≠ 0." Section 14: "Checks that cost nothing come first."
+  /// "Bob checks: length 1749; challenge policy; packet-nonce counter equals the last 8 bytes of
+  /// the Hello *without* the 32-byte challenge response; both decryptions; kid_A ≠ 0." Section 14:
+  /// "Checks that cost nothing come first."
   func receiveX1(_ packet: [UInt8], _ header: Header, from source: Address, at now: Instant) throws(Drop) {
     let hello = Array(packet[0..<Size.x1WithoutResponse])
     // [DEC-19] [XK-8] [XK-10]
@@ -50,7 +51,8 @@ extension ReferencePeer {
     // [MODE-1] [XK-12]
     if found == nil, flags.helloRequiresRatchet { throw .unknownRatchet }
     if found == nil {
-      // Section 14, "A store that is slow": "A Hello that names a state which the store is asked to take is no stranger's".
+      // Section 14, "A store that is slow": "A Hello that names a state which the store is asked to
+      // take is no stranger's".
       let names = [x1.rf1, x1.rf2].map { Fingerprint($0.span.bytes) }
       // [DEC-71]
       if names.contains(where: { name in storedNames[name].map { now < $0 } ?? false }) { throw .busy }
@@ -86,8 +88,8 @@ extension ReferencePeer {
   /// The values that Bob has about the peer of a Hello.
   private typealias Found = (state: RatchetState, peer: PublicKey, revision: UInt64)
 
-  /// "He looks up rf1 (unless zero) and, if that is unknown, rf2 (unless zero)." Section 14: "Before X2 he reads the row
-  /// of the peer whose fingerprint he found."
+  /// "He looks up rf1 (unless zero) and, if that is unknown, rf2 (unless zero)." Section 14:
+  /// "Before X2 he reads the row of the peer whose fingerprint he found."
   private func findRatchet(_ x1: ReadX1) throws(Drop) -> Found? {
     do {
       let offered = [x1.rf1, x1.rf2].map { Fingerprint($0.span.bytes) }
@@ -218,8 +220,9 @@ extension ReferencePeer {
       sendD(handshake, x3, silently: flags.responderSilentlyRejects)
       throw .refused
     }
-    // Section 14, "An X3 that comes late": one "under the empty state that would be a downgrade is refused, too, if after its X2 was
-    // sent an X2 of the peer was read that is based on another state".
+    // Section 14, "An X3 that comes late": one "under the empty state that would be a downgrade is
+    // refused, too, if after its X2 was sent an X2 of the peer was read that is based on another
+    // state".
     if change.downgradedFrom != nil, let last = lastAnswers[peer], last > handshake.swapsBefore { throw .superseded }
     let name = x3.outcome.ratchet.fingerprint
     let downgradedFrom = held.pair.state1 == x3.outcome.ratchet ? handshake.unreportedDowngrade : change.downgradedFrom
@@ -286,7 +289,8 @@ extension ReferencePeer {
     emit(d, .d, 0, to: handshake.address, handshake.kidA, handshake.headerKeys.send)
   }
 
-  /// Forgets a handshake. Section 14: "A downgrade that the store may have taken is reported whatever becomes of the answer."
+  /// Forgets a handshake. Section 14: "A downgrade that the store may have taken is reported
+  /// whatever becomes of the answer."
   func forget(_ handshake: HalfOpen) {
     halfOpen.removeAll { $0 === handshake }
     // [DEC-73]
@@ -301,10 +305,11 @@ extension ReferencePeer {
   /// Returns the session with `peer` that this side is still opening.
   func opening(to peer: PublicKey) -> Session? { sessions.first { $0.peerKey == peer && !$0.canSend } }
 
-  /// Section 14, "Both open at once": the side with the smaller static key is preferred as initiator. "A handshake of the peer
-  /// that has come to a complete X3 is taken in the place of one's own attempt; but in A3 the preferred side refuses it",
-  /// and the other "leaves it for one resend interval".
-  /// "An X3 that comes late": "an X3 is refused whose X2 was sent before the last swap of an established session".
+  /// Section 14, "Both open at once": the side with the smaller static key is preferred as
+  /// initiator. "A handshake of the peer that has come to a complete X3 is taken in the place of
+  /// one's own attempt; but in A3 the preferred side refuses it", and the other "leaves it for one
+  /// resend interval". "An X3 that comes late": "an X3 is refused whose X2 was sent before the last
+  /// swap of an established session".
   private func checkPrecedence(_ peer: PublicKey, _ handshake: HalfOpen, at now: Instant) throws(Drop) {
     // [DEC-45]
     if let last = lastSwaps[peer], last > handshake.swapsBefore { throw .superseded }

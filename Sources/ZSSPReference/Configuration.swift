@@ -40,11 +40,11 @@ extension ReferencePeer {
     public var responderSilentlyRejects = false
 
     // [MODE-6]
-    /// None set.
+    /// Creates flags of which none is set.
     public init() {}
 
     // [MODE-5]
-    /// All set.
+    /// Flags of which all are set.
     public static let persistent: Flags = {
       var flags = Flags()
       flags.helloRequiresRatchet = true
@@ -62,7 +62,7 @@ extension ReferencePeer {
     case allow
     /// All Hellos are challenged.
     case challenge
-    /// No Hello is read.
+    /// Every Hello is dropped.
     case drop
     /// Hellos are read within the budget of section 14.
     case automatic
@@ -89,7 +89,7 @@ extension ReferencePeer {
     /// The largest random part of ``rekeyAfter``.
     public var rekeyJitter = Duration.seconds(600)
     // [DEC-39]
-    /// How long the previous key is accepted (section 14).
+    /// The time for which the previous key is accepted (section 14).
     public var previousKeyLifetime = Duration.seconds(60)
     // [DEC-34]
     /// The number of re-keys that the peer can begin at once (section 14).

@@ -27,8 +27,8 @@ extension ReferencePeer {
   /// Receives C1.
   private func receiveC1(_ session: Session, _ key: SessionKey, at now: Instant) throws(Drop) {
     switch session.state {
-    // "Alice in A3, on a good C1: drops her older ratchet state (compare-and-swap), makes the new key current, enters S2,
-    // answers C2."
+    // "Alice in A3, on a good C1: drops her older ratchet state (compare-and-swap), makes the new
+    // key current, enters S2, answers C2."
     // [CTRL-2]
     case .a3 where !session.isCurrent(key):
       guard try swap(session, to: RatchetPair(session.ratchet.state1), at: now) else { return }
@@ -36,8 +36,8 @@ extension ReferencePeer {
       enterS2(session, at: now)
       established(session, at: now)
       sendControl(.c2, on: session, under: session.current)
-    // Section 7: "The responder in R2 on that C1 stores (new, none), makes the new key current, enters S2, sends C2 under
-    // it."
+    // Section 7: "The responder in R2 on that C1 stores (new, none), makes the new key current,
+    // enters S2, sends C2 under it."
     // [KK-13]
     case .r2 where !session.isCurrent(key):
       guard try swap(session, to: RatchetPair(session.ratchet.state1), at: now) else { return }

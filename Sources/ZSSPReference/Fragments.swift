@@ -174,7 +174,7 @@ struct Reassembly {
   /// Drops the packets that arrived under an erased key.
   mutating func removeAll(under keyID: KeyID) { packets = packets.filter { $0.value.header.keyID != keyID } }
 
-  /// When the oldest packet was begun; nil if there is none.
+  /// The time when the oldest packet was begun; nil if there is none.
   var oldest: Instant? { packets.values.map(\.startedAt).min() }
 }
 
@@ -184,7 +184,7 @@ struct Reassembly {
 /// not fit is dropped at once." And: "The source with most of them loses its oldest."
 struct HelloReassembly {
   let packetLimit, fragmentLimit: Int
-  /// In order of arrival.
+  /// The Hellos, in order of arrival.
   private var hellos: [(source: Address, packet: IncompletePacket)] = []
 
   init(packetLimit: Int, fragmentLimit: Int) {

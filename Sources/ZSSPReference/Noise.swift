@@ -104,8 +104,8 @@ struct Outcome {
   /// Key-exchange keys and transport keys.
   let kek, nk: KeyPair
 
-  /// `(rk', rf') = GetAsk("ASKR")`, `(kek) = GetAsk("ASKK")`, `(nk) = Split()`. "The new ratchet state's chain length is
-  /// that of the state used, plus one."
+  /// `(rk', rf') = GetAsk("ASKR")`, `(kek) = GetAsk("ASKK")`, `(nk) = Split()`. "The new ratchet
+  /// state's chain length is that of the state used, plus one."
   init(_ noise: Noise, used: RatchetState) {
     // [NOISE-12] [XK-23]
     let askr = noise.getAsk("ASKR")

@@ -46,8 +46,8 @@ func nonce(_ type: UInt8, _ counter: UInt64) -> Nonce { Nonce(type: type, counte
 
 /// The replay window of a session, which has the accepted counters.
 ///
-/// "A received counter c is acceptable when it was not accepted before, is not older than the window, and is at most 2^24
-/// ahead of what the window has seen."
+/// "A received counter c is acceptable when it was not accepted before, is not older than the
+/// window, and is at most 2^24 ahead of what the window has seen."
 struct ReplayWindow {
   // [CTR-9]
   /// "The window MUST span at least 128 counters; a larger one is welcome."

@@ -88,7 +88,9 @@ public final class ReferenceMemoryStore: ReferenceStore {
   /// Creates a store that holds `pairs`.
   public init(_ pairs: [PublicKey: RatchetPair] = [:]) { self.pairs = pairs }
 
-  /// Looks through all pairs. Never throws.
+  /// Looks through all pairs.
+  ///
+  /// - Throws: nothing; memory does not fail.
   public func state(_ first: Fingerprint, _ second: Fingerprint) throws(StoreFailure) -> (
     state: RatchetState, peer: PublicKey
   )? {
@@ -102,13 +104,17 @@ public final class ReferenceMemoryStore: ReferenceStore {
     return nil
   }
 
-  /// Returns the row of `peer`. Never throws.
+  /// Returns the row of `peer`.
+  ///
+  /// - Throws: nothing; memory does not fail.
   public func row(_ peer: PublicKey) throws(StoreFailure) -> HeldRow {
     // [RAT-2]
     (pairs[peer] ?? .empty, revoked[peer]?.revision ?? 0)
   }
 
-  /// Compares and swaps. Returns true if the pair was swapped. Never throws.
+  /// Compares and swaps. Returns true if the pair was swapped.
+  ///
+  /// - Throws: nothing; memory does not fail.
   public func swap(
     _ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair, since start: UInt64?
   ) throws(StoreFailure) -> Bool {
@@ -124,7 +130,9 @@ public final class ReferenceMemoryStore: ReferenceStore {
     return true
   }
 
-  /// Revokes the name, unless the row holds that state. Never throws.
+  /// Revokes the name, unless the row holds that state.
+  ///
+  /// - Throws: nothing; memory does not fail.
   public func revoke(_ peer: PublicKey, _ name: Fingerprint) throws(StoreFailure) -> HeldRow {
     let held = pairs[peer] ?? .empty
     if held.state1.fingerprint != name, held.state2?.fingerprint != name {

@@ -8,8 +8,8 @@ public import ZSSP
 /// send. It is an oracle for tests and a text for readers. It is **not** for use: it does not wipe
 /// keys, blocks for every computation, and its running time depends on its content.
 ///
-/// Start with `Noise.swift`, `Handshake.swift` and `Fragments.swift` (sections 3, 6 and 5), then follow a session through
-/// `Alice.swift`, `Bob.swift`, `Confirmation.swift` and `Rekeying.swift`.
+/// Start with `Noise.swift`, `Handshake.swift` and `Fragments.swift` (sections 3, 6 and 5), then
+/// follow a session through `Alice.swift`, `Bob.swift`, `Confirmation.swift` and `Rekeying.swift`.
 ///
 /// Random values are drawn in this order: the salt when a peer is created; for X1 the key id, x,
 /// the KEM key, the pow; for X2 y, the encapsulation, the key id; for K1 the key id, x; for K2 y,
@@ -30,7 +30,7 @@ public final class ReferencePeer {
   let store: any ReferenceStore
   let accept: (Question) -> Answer
 
-  /// In order of creation.
+  /// The sessions, in order of creation.
   var sessions: [Session] = []
   /// Bob's half-open handshakes, the oldest first.
   var halfOpen: [HalfOpen] = []
@@ -214,8 +214,8 @@ public final class ReferencePeer {
         return true
       }
     } catch { throw .storeFailed }
-    // Section 14: "Where the application is still opening a session, the next instance begins at once, and after further
-    // failures in a row at the resend interval."
+    // Section 14: "Where the application is still opening a session, the next instance begins at
+    // once, and after further failures in a row at the resend interval."
     // [DEC-48] [RAT-8]
     if session.canSend {
       end(session, .ratchetConflict)

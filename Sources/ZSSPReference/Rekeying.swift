@@ -26,8 +26,8 @@ extension ReferencePeer {
     sendControl(.k1, k1.packet, on: session, under: session.current)
   }
 
-  /// "The responder accepts K1 in S2, or in R1 if he was Bob in XK; he stores (new, old) by compare-and-swap, enters R2,
-  /// sends K2."
+  /// "The responder accepts K1 in S2, or in R1 if he was Bob in XK; he stores (new, old) by
+  /// compare-and-swap, enters R2, sends K2."
   func receiveK1(_ inner: [UInt8], _ session: Session, _ key: SessionKey, at now: Instant) throws(Drop) {
     switch session.state {
     // [KK-10]

@@ -167,13 +167,14 @@ struct Tokens {
 
 /// Section 14, "The peer that is gone".
 struct Silence {
-  /// When the last authentic packet arrived.
+  /// The time when the last authentic packet arrived.
   var since: Instant
   /// The earliest time at which something can be due. "Packets do not move it."
   var look = Instant.distantFuture
   /// The random time by which C1 is sent early.
   var early = Duration.zero
-  /// When C1 was sent first and last in this silence, and how many were sent since the last C2.
+  /// The times when C1 was sent first and last in this silence, and how many were sent since the
+  /// last C2.
   var firstC1 = Instant.distantFuture
   var lastC1: Instant?
   var unanswered = 0

@@ -50,7 +50,7 @@
   }
 
   extension SQLiteStoreError: CustomStringConvertible {
-    /// What is wrong with which file, and what to do.
+    /// The file, the problem, and what to do.
     public var description: String {
       switch self {
       case .notAFile(let path): "\(path): not a file"

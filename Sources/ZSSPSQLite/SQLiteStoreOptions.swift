@@ -14,8 +14,9 @@
     public var groupCommit = true
     /// The most swaps that share one commit. The default is 1024.
     public var commitLimit = 1024
-    /// How long after a swap the replaced key may still be found in the file. Then the replaced
-    /// pages of the database's log are erased. The default is 2 s, the largest value a day.
+    /// The time after a swap for which the replaced key may still be found in the file. Then the
+    /// replaced pages of the database's log are erased. The default is 2 s, the largest value a
+    /// day.
     public var eraseAfter = Duration.seconds(2)
     /// The id of a user, besides root and the process's own, whose file is accepted: the user that
     /// the process becomes later. A file of any other user is refused. Nil, the default, for none.

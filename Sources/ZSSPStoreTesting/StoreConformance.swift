@@ -33,7 +33,7 @@ public struct StoreConformance: Sendable, CustomStringConvertible {
   public struct Failure: Error, Sendable, CustomStringConvertible {
     /// The name of the rule.
     public let rule: String
-    /// What was expected and what was found. It contains no keys.
+    /// The expected and the found values. It contains no keys.
     public let reason: String
 
     /// The rule and the reason.

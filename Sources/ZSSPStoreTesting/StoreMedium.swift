@@ -55,10 +55,16 @@ public protocol StoreMedium: Sendable {
 extension StoreMedium {
   /// True.
   public var isDurable: Bool { true }
-  /// Returns nil: the bytes cannot be read. Never throws.
+  /// Returns nil: the bytes cannot be read.
+  ///
+  /// - Throws: nothing.
   public func contents(of store: any RatchetStore) async throws -> [UInt8]? { nil }
-  /// Returns false: the medium cannot be made to fail. Never throws.
+  /// Returns false: the medium cannot be made to fail.
+  ///
+  /// - Throws: nothing.
   public func setFailing(_ isFailing: Bool) async throws -> Bool { false }
-  /// Returns false: the medium cannot be made to fail. Never throws.
+  /// Returns false: the medium cannot be made to fail.
+  ///
+  /// - Throws: nothing.
   public func setFailingAfterEffect(_ isFailing: Bool) async throws -> Bool { false }
 }

@@ -24,7 +24,7 @@ public enum KeyTextError: Error, Equatable, CustomStringConvertible {
   /// The private key is not of P-384, or is damaged.
   case notP384
 
-  /// What is wrong, in one sentence for people.
+  /// The problem, in one sentence for people.
   public var description: String {
     switch self {
     case .wrongLength(let count):

@@ -7,10 +7,10 @@ import ZSSPFiles
 public struct KeyFileError: Error, Equatable, CustomStringConvertible {
   /// The path of the file.
   public let path: String
-  /// What is wrong with the file, and what to do.
+  /// The problem, and what to do.
   public let reason: String
 
-  /// The file, and what is wrong with it.
+  /// The file and the problem.
   public var description: String { "\(path): \(reason)" }
 
   init(_ path: String, _ reason: String) {

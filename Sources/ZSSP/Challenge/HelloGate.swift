@@ -5,7 +5,7 @@
 struct HelloGate: Sendable {
   /// The budget that a Hello's work is charged to.
   enum Allowance: Sendable {
-    /// None: the policy has no budget.
+    /// Unlimited, because the policy has no budget.
     case unlimited
     /// ``HelloBudget/unchallenged``.
     case unchallenged
@@ -110,11 +110,11 @@ struct HelloGate: Sendable {
   /// True if one more item of work may begin.
   var hasRoomForWork: Bool { work < workLimit }
 
-  /// When the first queued Hello expires; nil if none waits.
+  /// The time when the first queued Hello expires; nil if none waits.
   var nextExpiry: Instant? { queue.nextExpiry }
 
-  /// When a queued Hello can be read or expires; nil if none waits. While the limit of work is
-  /// reached, only the expiry counts: the end of an item of work brings the next turn.
+  /// The time when a queued Hello can be read or expires; nil if none waits. While the limit of
+  /// work is reached, only the expiry counts: the end of an item of work brings the next turn.
   var nextDeadline: Instant? {
     guard let expiry = queue.nextExpiry, hasRoomForWork, let turn = nextTurn else { return queue.nextExpiry }
     return min(expiry, turn)
@@ -188,7 +188,7 @@ struct HelloGate: Sendable {
     }
   }
 
-  /// When there is time for the next queued Hello; nil if never.
+  /// The moment from which there is time for the next queued Hello; nil if never.
   private var nextTurn: Instant? {
     if case .allow = policy { return Instant(nanoseconds: .min) }
     return turnBudget.flatMap { challenged.admission($0.challenged) }

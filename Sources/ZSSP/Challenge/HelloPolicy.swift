@@ -8,7 +8,7 @@ public enum HelloPolicy: Sendable, Hashable {
   /// A Hello must prove that its sender owns its address and did work. It then waits in a queue for
   /// its turn, within the default ``HelloBudget/challenged``. With π1 this breaks silence.
   case challenge
-  /// No Hello is read.
+  /// Every Hello is dropped.
   case drop
   /// The default. Hellos are read at once while ``HelloBudget/unchallenged`` lasts. Beyond it they
   /// are challenged, and wait for their turn once they answer. With π1 they wait for their turn

@@ -23,11 +23,11 @@ struct HelloQueue: Sendable {
   }
 
   private let patience: Duration
-  /// In order of arrival, and so of expiry.
+  /// The Hellos in order of arrival, which is also their order of expiry.
   private var items: [Item] = []
   private var addresses: Set<Address> = []
   private var census = SourceCensus()
-  /// When each waiting network and host joined the end of its line, on a clock of turns.
+  /// The time when each waiting network and host joined the end of its line, on a clock of turns.
   private var networkTurns: [HelloSource.Prefix: UInt64] = [:]
   private var hostTurns: [HelloSource.Prefix: UInt64] = [:]
   private var turn: UInt64 = 0
@@ -37,7 +37,7 @@ struct HelloQueue: Sendable {
 
   /// The number of waiting Hellos.
   var count: Int { items.count }
-  /// When the first Hello expires; nil if none waits.
+  /// The time when the first Hello expires; nil if none waits.
   var nextExpiry: Instant? { items.first?.expiry }
 
   /// Returns true if a Hello from this address waits.

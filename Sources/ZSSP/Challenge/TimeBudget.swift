@@ -14,7 +14,7 @@ struct TimeBudget: Sendable {
   /// The largest time that is charged for one item.
   private static let longestItem = Duration.seconds(1)
 
-  /// When the budget will be whole again.
+  /// The time when the budget will be whole again.
   private var full = Instant(nanoseconds: .min)
 
   /// Returns when one more item fits; nil if none ever does.

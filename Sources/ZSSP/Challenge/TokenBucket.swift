@@ -6,7 +6,7 @@ struct TokenBucket: Sendable {
   /// The number of tokens in a full bucket, and the time to refill one.
   struct Rate: Sendable {
     private let refill: Int64
-    /// How far in the future the bucket may be full while a token is left.
+    /// The largest time until the bucket is full while a token is left.
     fileprivate let tolerance: Int64
 
     init(burst: Int, refill: Duration) {
@@ -22,10 +22,9 @@ struct TokenBucket: Sendable {
     fileprivate var interval: Duration { .nanoseconds(refill) }
   }
 
-  /// When the bucket is full again.
+  /// The time when the bucket is full again.
   private var full = Instant(nanoseconds: .min)
 
-  /// Whether there is a token.
   /// Returns true if a token is left.
   func hasToken(_ rate: Rate, at now: Instant) -> Bool { full <= now.advanced(by: .nanoseconds(rate.tolerance)) }
 

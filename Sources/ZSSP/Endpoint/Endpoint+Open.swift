@@ -12,7 +12,7 @@ public enum OpenError: Error, Hashable {
 }
 
 extension OpenError: CustomStringConvertible {
-  /// What is wrong, and what to do.
+  /// The problem and its cause.
   public var description: String {
     switch self {
     case .invalidPeerKey: "the peer's public key is not a point of P-384"

@@ -13,7 +13,7 @@ public enum SendError: Error, Hashable {
 }
 
 extension SendError: CustomStringConvertible {
-  /// What is wrong, and what the limit is.
+  /// The problem, and the limit.
   public var description: String {
     switch self {
     case .unknownSession: "the session has ended"

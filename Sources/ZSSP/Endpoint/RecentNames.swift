@@ -7,7 +7,7 @@ struct RecentNames: Sendable {
   static let limit = 1 << 16
 
   private var ends: [Fingerprint: Instant] = [:]
-  /// In the order of insertion, each with its end at that time.
+  /// The names in order of insertion, each with its end at that time.
   private var order = Queue<(name: Fingerprint, end: Instant)>()
 
   /// The number of names.

@@ -29,8 +29,8 @@ public struct Settings: Sendable, Hashable {
   /// (section 11). The default is 600 s.
   public var rekeyJitter: Duration = .seconds(600)
   // [DEC-39]
-  /// How long the previous key is still accepted for late packets, after the peer has confirmed the
-  /// new one. Then it is erased (section 14). The default is 60 s.
+  /// The time for which the previous key is still accepted for late packets, after the peer has
+  /// confirmed the new one. Then it is erased (section 14). The default is 60 s.
   public var previousKeyLifetime: Duration = .seconds(60)
   // [DEC-34]
   /// The number of re-keys that the peer of a session can begin one right after another. Each costs
@@ -61,7 +61,7 @@ public struct Settings: Sendable, Hashable {
   /// The default is 4.
   public var bodiesPerHandshake = 4
   // [FRAG-16]
-  /// How long an incomplete packet is kept (section 5). The default is 5 s.
+  /// The time for which an incomplete packet is kept (section 5). The default is 5 s.
   public var reassemblyTimeout: Duration = .seconds(5)
   // [CTR-11]
   // [CTR-10]
@@ -106,8 +106,8 @@ public struct Settings: Sendable, Hashable {
   /// such a session takes up to about 4 KiB more, so this bounds the memory. Nil, the default, is
   /// the provider's ``CryptoProvider/usualExpandedKeys``.
   public var expandedKeys: Int?
-  /// How long the keys of a session stay expanded after a message was sent or received on it.
-  /// ``Endpoint/advance(to:)`` evicts them within about twice this time, and they are expanded
+  /// The time for which the keys of a session stay expanded after a message was sent or received on
+  /// it. ``Endpoint/advance(to:)`` evicts them within about twice this time, and they are expanded
   /// again for the next use. The default is 10 s.
   public var expandedKeyTimeout: Duration = .seconds(10)
   /// The position of this endpoint among those of one host, which is in the low bits of its key
@@ -212,7 +212,7 @@ public enum ConfigurationError: Error, Equatable {
 }
 
 extension ConfigurationError: CustomStringConvertible {
-  /// What is wrong, and what is allowed.
+  /// The problem, and the allowed values.
   public var description: String {
     switch self {
     case .mtuOutOfRange(let mtu):

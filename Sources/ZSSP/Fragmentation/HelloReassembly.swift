@@ -31,7 +31,7 @@ package struct HelloReassembly: Sendable {
 
   private let limits: Limits
   private let timeout: Duration
-  /// In order of arrival.
+  /// The incomplete packets, in order of arrival.
   private var entries: [Entry] = []
   private var fragments = 0
   /// The numbers of entries and of fragments of each source.
@@ -49,7 +49,7 @@ package struct HelloReassembly: Sendable {
   package var count: Int { entries.count }
   /// The size of the incomplete packets, in bytes.
   package var bytes: Int { entries.count * PacketSize.hello }
-  /// When the oldest packet expires.
+  /// The time when the oldest packet expires; nil if there is none.
   package var nextDeadline: Instant? { entries.first?.startedAt.advanced(by: timeout) }
 
   /// The result of ``HelloReassembly/insert(_:_:from:at:)``.

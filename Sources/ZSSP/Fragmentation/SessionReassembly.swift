@@ -24,7 +24,7 @@ package struct SessionReassembly {
 
   private let limits: Limits
   private let timeout: Duration
-  /// In order of arrival.
+  /// The incomplete packets, in order of arrival.
   private var packets: [PacketAssembly] = []
   /// The bytes that the incomplete packets take.
   package private(set) var bytes = 0
@@ -36,7 +36,7 @@ package struct SessionReassembly {
 
   /// The number of incomplete packets.
   package var count: Int { packets.count }
-  /// When the oldest packet expires.
+  /// The time when the oldest packet expires; nil if there is none.
   package private(set) var nextDeadline: Instant?
 
   /// The result of ``SessionReassembly/insert(_:_:at:openedBy:)``.

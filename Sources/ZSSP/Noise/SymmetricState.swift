@@ -122,8 +122,8 @@ package struct DirectionalKeys: Sendable {
 
 /// The side of a handshake.
 public enum Role: Sendable, Hashable {
-  /// Alice, who sends the first message.
+  /// The side that sends the first message; Alice in the specification.
   case initiator
-  /// Bob, who answers it.
+  /// The side that answers it; Bob in the specification.
   case responder
 }

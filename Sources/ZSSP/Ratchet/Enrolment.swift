@@ -57,7 +57,7 @@ public enum OneTimePasswordError: Error, Equatable, CustomStringConvertible {
   /// ``OneTimePassword/smallestSize``.
   case tooShort(Int)
 
-  /// What is wrong, and what to do.
+  /// The problem, and what to do.
   public var description: String {
     switch self {
     case .tooShort(let size):
@@ -80,10 +80,10 @@ public enum Enrolment: Sendable, Hashable {
 
 /// A ratchet store could not execute a request.
 public struct RatchetStoreError: Error, Equatable, CustomStringConvertible {
-  /// What the store was to do, for people.
+  /// The action that failed, for people.
   public let action: String
 
-  /// What the store could not do, and where to find the cause.
+  /// The action that failed, and where to find the cause.
   public var description: String { "the ratchet store could not \(action); it reports the cause itself (its logger)" }
 }
 

@@ -99,7 +99,7 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
   private var revision: UInt64?
   /// The mark of the X2 in the order of events.
   private var answeredAt = PeerDirectory.Mark.first
-  /// When the first authentic X3 was read.
+  /// The time when the first authentic X3 was read.
   private var firstCompletion: Instant?
   /// The number of X3 that were read and were not authentic.
   private var forgedBodies = 0

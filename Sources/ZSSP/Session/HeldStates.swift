@@ -24,7 +24,7 @@ struct HeldStates {
     /// Another session with the same peer has changed the row first.
     // [RAT-8]
     case conflict
-    /// Nothing may be concluded; the peer resends its packet.
+    /// The outcome is unknown; the peer resends its packet.
     // [RAT-9]
     case failed
 

@@ -23,9 +23,9 @@ struct Liveness {
   /// The earliest time at which something can be due. Packets do not move it, so nothing may be due
   /// yet.
   private(set) var deadline = Instant.distantFuture
-  /// When C1 was first sent in the present silence, or in the last one with a probe.
+  /// The time when C1 was first sent in the present silence, or in the last one with a probe.
   private var firstProbe = Instant.distantFuture
-  /// When C1 was last sent.
+  /// The time when C1 was last sent.
   private var lastProbe = Instant.distantFuture
   /// Nanoseconds by which this session probes earlier than ``Settings/keepAlive``, so that sessions
   /// that began together do not probe together.
@@ -36,7 +36,7 @@ struct Liveness {
   private var unanswered: UInt8 = 0
   /// The number of repetitions of the last probe.
   private var repeats: UInt8 = 0
-  /// When the last authentic packet arrived, or else when the session was established.
+  /// The time when the last authentic packet arrived, or else when the session was established.
   private(set) var lastReceived = Instant.distantFuture
 
   /// The last measured time from a C1 to its C2.

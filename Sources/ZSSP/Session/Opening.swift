@@ -173,7 +173,7 @@ final class Opening {
   }
 
   /// Processes a challenge for a key id of this attempt. It is accepted only in A1, and only if it
-  /// repeats the proof of the last Hello, which nobody knows who has not seen that Hello.
+  /// repeats the proof of the last Hello, which only an observer of that Hello can know.
   func challengeReceived(
     _ challenge: ChallengeResponse, for keyID: KeyID, _ provider: any CryptoProvider
   ) throws(Dropped) -> [Action] {

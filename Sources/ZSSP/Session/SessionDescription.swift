@@ -17,7 +17,7 @@ public struct SessionDescription: Sendable, Hashable {
   public let lastRestart: RestartReason?
   /// The chain length of the current key; 0 before there is one.
   public let chainLength: UInt64
-  /// When the last authentic packet arrived from the peer, or else when the session was
+  /// The time when the last authentic packet arrived from the peer, or else when the session was
   /// established. Nil before it is.
   public let lastReceived: Instant?
   /// The last measured time from a probe (C1) to its answer (C2); nil if it was never measured. It
