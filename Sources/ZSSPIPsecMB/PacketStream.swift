@@ -19,14 +19,14 @@
     func update(_ input: RawSpan, into output: inout MutableRawSpan) {
       // C code writes to the output, so its size is checked here instead of by a span.
       precondition(output.byteCount == input.byteCount, "the output is as long as the input")
-      output.withUnsafeMutableBytes { output in input.withUnsafeBytes { update($0.baseAddress, output) } }
+      output.withUnsafeMutableBytes { output in input.withUnsafeBytes { update($0.baseAddress, output: output) } }
     }
 
     func update(_ bytes: inout MutableRawSpan) {
-      bytes.withUnsafeMutableBytes { update($0.baseAddress, $0) }
+      bytes.withUnsafeMutableBytes { update($0.baseAddress, output: $0) }
     }
 
-    private func update(_ input: UnsafeRawPointer?, _ output: UnsafeMutableRawBufferPointer) {
+    private func update(_ input: UnsafeRawPointer?, output: UnsafeMutableRawBufferPointer) {
       guard output.count > 0 else { return }
       switch direction {
       case .sealing:

@@ -26,22 +26,22 @@
 
     func encrypt(_ block: inout MutableRawSpan) {
       if encryptor == nil { encryptor = makeContext(encrypting: 1) }
-      run(encryptor, &block)
+      run(encryptor, on: &block)
     }
 
     func decrypt(_ block: inout MutableRawSpan) {
       if decryptor == nil { decryptor = makeContext(encrypting: 0) }
-      run(decryptor, &block)
+      run(decryptor, on: &block)
     }
 
     func encrypt(_ bytes: inout MutableRawSpan, stride: Int, count: Int) {
       if encryptor == nil { encryptor = makeContext(encrypting: 1) }
-      run(encryptor, &bytes, stride: stride, count: count)
+      run(encryptor, on: &bytes, stride: stride, count: count)
     }
 
     func decrypt(_ bytes: inout MutableRawSpan, stride: Int, count: Int) {
       if decryptor == nil { decryptor = makeContext(encrypting: 0) }
-      run(decryptor, &bytes, stride: stride, count: count)
+      run(decryptor, on: &bytes, stride: stride, count: count)
     }
 
     private func makeContext(encrypting: Int32) -> OpaquePointer {
@@ -55,7 +55,7 @@
       return context
     }
 
-    private func run(_ context: OpaquePointer?, _ block: inout MutableRawSpan) {
+    private func run(_ context: OpaquePointer?, on block: inout MutableRawSpan) {
       precondition(block.byteCount == 16, "a block has 16 bytes")
       var written: Int32 = 0
       block.withBytes { require(EVP_CipherUpdate(context, $0, &written, $0, 16), "EVP_CipherUpdate") }
@@ -67,7 +67,7 @@
 
     /// Processes blocks with a stride. They are copied together first, because one call costs more
     /// than many blocks.
-    private func run(_ context: OpaquePointer?, _ bytes: inout MutableRawSpan, stride: Int, count: Int) {
+    private func run(_ context: OpaquePointer?, on bytes: inout MutableRawSpan, stride: Int, count: Int) {
       var blocks = InlineArray<1024, UInt8>(repeating: 0)
       var done = 0
       while done < count {

@@ -26,15 +26,15 @@
     func update(_ input: RawSpan, into output: inout MutableRawSpan) {
       // C code writes to the output, so its size is checked here instead of by a span.
       precondition(output.byteCount == input.byteCount, "the output is as long as the input")
-      output.withBytes { output in input.withBytes { update($0, output, size: input.byteCount) } }
+      output.withBytes { output in input.withBytes { update($0, output: output, size: input.byteCount) } }
     }
 
     func update(_ bytes: inout MutableRawSpan) {
       let size = bytes.byteCount
-      bytes.withBytes { update($0, $0, size: size) }
+      bytes.withBytes { update($0, output: $0, size: size) }
     }
 
-    private func update(_ input: UnsafePointer<UInt8>?, _ output: UnsafeMutablePointer<UInt8>?, size: Int) {
+    private func update(_ input: UnsafePointer<UInt8>?, output: UnsafeMutablePointer<UInt8>?, size: Int) {
       guard size > 0 else { return }
       var written: Int32 = 0
       require(EVP_CipherUpdate(context, output, &written, input, Int32(size)), "EVP_CipherUpdate")

@@ -16,7 +16,7 @@ extension ReferencePeer {
     guard integer(hello[0..<4]) != 0 else { throw .malformed }
     // [CHAL-8]
     let isAllowed = try checkPolicy(
-      hello, ChallengeBytes(packet[Size.x1WithoutResponse...]), from: source, at: now)
+      hello, response: ChallengeBytes(packet[Size.x1WithoutResponse...]), from: source, at: now)
     guard isAllowed else { return readWaitingX1(at: now) }
     try readX1(hello, from: source, wasChallenged: helloPolicy == .allow ? nil : false, at: now)
   }
@@ -61,12 +61,12 @@ extension ReferencePeer {
       if !names[0].isEmpty { leftBehind[names[0]] = now.advanced(by: settings.handshakeTimeout) }
     }
     // [XK-13]
-    try sendX2(to: x1, answering: found, source, wasChallenged, at: now)
+    try sendX2(to: x1, answering: found, from: source, wasChallenged: wasChallenged, at: now)
   }
 
   /// Applies section 8. Returns true if X1 is read now; otherwise it waits.
   private func checkPolicy(
-    _ hello: [UInt8], _ response: ChallengeBytes, from source: Address, at now: Instant
+    _ hello: [UInt8], response: ChallengeBytes, from source: Address, at now: Instant
   ) throws(Drop) -> Bool {
     let verdict = gate.judge(
       hello, response, from: source, helloPolicy, isSilent: flags.helloRequiresRatchet,
@@ -103,7 +103,7 @@ extension ReferencePeer {
       // one with the smaller fingerprint."
       func used() -> RatchetState? {
         // [DEC-75]
-        common(row.pair, offered).min { $0.fingerprint.bytes.lexicographicallyPrecedes($1.fingerprint.bytes) }
+        common(row.pair, offered: offered).min { $0.fingerprint.bytes.lexicographicallyPrecedes($1.fingerprint.bytes) }
       }
       // Section 14, "Attempts that are abandoned": "Whoever answers a Hello under one of the two states that it names
       // revokes the other, durably before X2 leaves, unless it is held."
@@ -118,7 +118,7 @@ extension ReferencePeer {
     } catch { throw .storeFailed }
   }
 
-  private func common(_ pair: RatchetPair, _ offered: [Fingerprint]) -> [RatchetState] {
+  private func common(_ pair: RatchetPair, offered: [Fingerprint]) -> [RatchetState] {
     [pair.state1, pair.state2].compactMap(\.self).filter { !$0.isEmpty && offered.contains($0.fingerprint) }
   }
 
@@ -132,7 +132,7 @@ extension ReferencePeer {
 
   /// X2: → B2. It is "sent once, never resent" (section 11).
   private func sendX2(
-    to x1: ReadX1, answering found: Found?, _ source: Address, _ wasChallenged: Bool?, at now: Instant
+    to x1: ReadX1, answering found: Found?, from source: Address, wasChallenged: Bool?, at now: Instant
   ) throws(Drop) {
     let x2: WrittenX2
     do {
@@ -166,7 +166,7 @@ extension ReferencePeer {
     // [DEC-29]
     handshake.address = source
     do {
-      try completeX3(packet, handshake, at: now)
+      try completeX3(packet, of: handshake, at: now)
     } catch {
       // [DEC-3] [DEC-4]
       if error == .notAuthentic { handshake.forgedBodies += 1 }
@@ -177,7 +177,7 @@ extension ReferencePeer {
     }
   }
 
-  private func completeX3(_ packet: [UInt8], _ handshake: HalfOpen, at now: Instant) throws(Drop) {
+  private func completeX3(_ packet: [UInt8], of handshake: HalfOpen, at now: Instant) throws(Drop) {
     // "Bob, on X3: decrypts, checks S_A,"
     let x3: ReadX3
     // [XK-27]
@@ -188,19 +188,19 @@ extension ReferencePeer {
     guard handshake.revoked.allow(outcome, since: 0) else { throw .superseded }
     if let end = leftBehind[outcome], now < end { throw .superseded }
     handshake.firstX3 = handshake.firstX3 ?? now
-    try checkPrecedence(peer, handshake, at: now)
+    try checkPrecedence(peer, of: handshake, at: now)
     // "asks the application to accept."
     // [XK-28]
     let question = Question(
       peer: peer, identity: x3.identity, address: handshake.address, ratchetPeer: handshake.ratchetPeer)
     switch accept(question) {
     case .reject(let silently):
-      sendD(handshake, x3, silently: silently)
+      sendD(handshake, x3: x3, silently: silently)
       report(.withdrawn(peer))
       throw .refused
     case .accept(let flags):
       do {
-        try take(handshake, x3, flags, at: now)
+        try take(handshake, x3: x3, flags: flags, at: now)
       } catch {
         report(.withdrawn(peer))
         throw error
@@ -210,14 +210,14 @@ extension ReferencePeer {
 
   /// "If it accepts he restores the states stored for that peer", checks the state used, "stores (new, none) by
   /// compare-and-swap, enters S1 with send counter 1, and sends C1 with counter 0."
-  private func take(_ handshake: HalfOpen, _ x3: ReadX3, _ flags: Flags, at now: Instant) throws(Drop) {
+  private func take(_ handshake: HalfOpen, x3: ReadX3, flags: Flags, at now: Instant) throws(Drop) {
     let peer = x3.alice.encoded
     handshake.initiator = peer
     let held: HeldRow
     // [XK-29]
     do { held = try store.row(peer) } catch { throw .storeFailed }
     guard let change = afterX3(held.pair, used: handshake.x2.used, new: x3.outcome.ratchet, flags) else {
-      sendD(handshake, x3, silently: flags.responderSilentlyRejects)
+      sendD(handshake, x3: x3, silently: flags.responderSilentlyRejects)
       throw .refused
     }
     // Section 14, "An X3 that comes late": one "under the empty state that would be a downgrade is
@@ -243,7 +243,7 @@ extension ReferencePeer {
 
     halfOpen.removeAll { $0 === handshake }
     recordSwap(peer)
-    let session = makeSession(handshake, x3, flags)
+    let session = makeSession(handshake, x3: x3, flags: flags)
     session.ratchet = change.pair
     session.revision = held.revision
     session.headerKeys = handshake.headerKeys
@@ -262,7 +262,7 @@ extension ReferencePeer {
 
   /// Returns a new session, or the one that this side is opening itself, which then continues as
   /// Bob's (section 14). "Bob's session begins at the address that X3 came from."
-  private func makeSession(_ handshake: HalfOpen, _ x3: ReadX3, _ flags: Flags) -> Session {
+  private func makeSession(_ handshake: HalfOpen, x3: ReadX3, flags: Flags) -> Session {
     // [DEC-43]
     if let own = opening(to: x3.alice.encoded) {
       forgetHandshake(own)
@@ -281,7 +281,7 @@ extension ReferencePeer {
   }
 
   /// "On rejection he sends D with counter 0 under kek_toAlice unless flag π4 says silence."
-  private func sendD(_ handshake: HalfOpen, _ x3: ReadX3, silently: Bool) {
+  private func sendD(_ handshake: HalfOpen, x3: ReadX3, silently: Bool) {
     // [MODE-4] [XK-33]
     guard !silently else { return }
     let d = crypto.seal(
@@ -310,7 +310,7 @@ extension ReferencePeer {
   /// one's own attempt; but in A3 the preferred side refuses it", and the other "leaves it for one
   /// resend interval". "An X3 that comes late": "an X3 is refused whose X2 was sent before the last
   /// swap of an established session".
-  private func checkPrecedence(_ peer: PublicKey, _ handshake: HalfOpen, at now: Instant) throws(Drop) {
+  private func checkPrecedence(_ peer: PublicKey, of handshake: HalfOpen, at now: Instant) throws(Drop) {
     // [DEC-45]
     if let last = lastSwaps[peer], last > handshake.swapsBefore { throw .superseded }
     guard let own = opening(to: peer), case .a3 = own.state else { return }

@@ -72,7 +72,7 @@ struct Challenger {
   mutating func challenge(_ source: Address, pow: UInt64, at now: Instant) -> ChallengeBytes {
     rotate(at: now)
     defer { nextCounter &+= 1 }
-    return ChallengeBytes(counter: nextCounter, mac: mac(nextCounter, source, salts[0].bytes), pow: pow)
+    return ChallengeBytes(counter: nextCounter, mac: mac(nextCounter, source: source, salt: salts[0].bytes), pow: pow)
   }
 
   /// "A Hello passes only if counter c was not used before, mac is right, and the first 13 bits of `HASH(response)` are
@@ -82,7 +82,7 @@ struct Challenger {
     guard response.hasWork(crypto) else { return false }
     rotate(at: now)
     // [CHAL-4]
-    for index in salts.indices where response.mac == mac(response.counter, source, salts[index].bytes) {
+    for index in salts.indices where response.mac == mac(response.counter, source: source, salt: salts[index].bytes) {
       // [CHAL-3] [CHAL-6] [DEC-49]
       return salts[index].redeemed.insert(response.counter).inserted
     }
@@ -91,7 +91,7 @@ struct Challenger {
 
   // [CHAL-9]
   /// `mac_d = HASH(d || source address || salt)[0..<16]`
-  private func mac(_ counter: UInt64, _ source: Address, _ salt: [UInt8]) -> [UInt8] {
+  private func mac(_ counter: UInt64, source: Address, salt: [UInt8]) -> [UInt8] {
     Array(crypto.hash(bigEndian(counter) + source.bytes, salt)[0..<16])
   }
 

@@ -15,9 +15,9 @@ extension ReferencePeer {
     // [KK-17] [TIME-10]
     let inner = try authenticated(packet, header, session, under: key.kek.receive, from: source, at: now)
     switch type {
-    case .c1: try receiveC1(session, key, at: now)
-    case .c2: try receiveC2(session, key, at: now)
-    case .d: try receiveD(session, key)
+    case .c1: try receiveC1(session, under: key, at: now)
+    case .c2: try receiveC2(session, under: key, at: now)
+    case .d: try receiveD(session, under: key)
     case .k1: try receiveK1(inner, session, key, at: now)
     case .k2: try receiveK2(inner, session, key, at: now)
     default: throw .implausible
@@ -25,7 +25,7 @@ extension ReferencePeer {
   }
 
   /// Receives C1.
-  private func receiveC1(_ session: Session, _ key: SessionKey, at now: Instant) throws(Drop) {
+  private func receiveC1(_ session: Session, under key: SessionKey, at now: Instant) throws(Drop) {
     switch session.state {
     // "Alice in A3, on a good C1: drops her older ratchet state (compare-and-swap), makes the new
     // key current, enters S2, answers C2."
@@ -56,7 +56,7 @@ extension ReferencePeer {
   }
 
   /// C2: "Bob, on a good C2 in S1, enters S2." So does the initiator of a re-key (section 7).
-  private func receiveC2(_ session: Session, _ key: SessionKey, at now: Instant) throws(Drop) {
+  private func receiveC2(_ session: Session, under key: SessionKey, at now: Instant) throws(Drop) {
     guard session.canSend, session.isCurrent(key) else { return }
     let (isAnswer, roundTrip) = session.silence?.answered(at: now) ?? (false, nil)
     // [CTRL-3] [KK-14]
@@ -80,7 +80,7 @@ extension ReferencePeer {
 
   /// Receives D: "Alice on a good D in A3: the session ends, rejected." Section 14 defines the
   /// other states.
-  private func receiveD(_ session: Session, _ key: SessionKey) throws(Drop) {
+  private func receiveD(_ session: Session, under key: SessionKey) throws(Drop) {
     switch session.state {
     // [CTRL-5]
     case .a3 where !session.isCurrent(key): end(session, .rejected)

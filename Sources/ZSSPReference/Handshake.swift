@@ -64,7 +64,7 @@ struct ReadX3 {
 /// The three messages. Pre-message: Bob's static key. Prologue: Alice's key id.
 enum XK {
   /// "init XK; MixHash(kid_A); MixHash(S_B)"
-  private static func start(_ kidA: KeyID, _ bob: PublicKey, _ profile: ReferencePeer.Profile, _ crypto: Primitives)
+  private static func start(_ kidA: KeyID, bob: PublicKey, profile: ReferencePeer.Profile, crypto: Primitives)
     -> Noise
   {
     var noise = Noise(profile.xkName, crypto)
@@ -81,7 +81,7 @@ enum XK {
     kidA: KeyID, to bob: any AgreementPublicKey, offering pair: RatchetPair, _ profile: ReferencePeer.Profile,
     _ crypto: Primitives
   ) throws(NotAuthentic) -> WrittenX1 {
-    var noise = start(kidA, bob.encoded, profile, crypto)
+    var noise = start(kidA, bob: bob.encoded, profile: profile, crypto: crypto)
     // e
     let x = crypto.provider.generateAgreementKey()
     noise.e(x.publicKey)
@@ -106,7 +106,7 @@ enum XK {
     _ packet: [UInt8], bob: any AgreementPrivateKey, _ profile: ReferencePeer.Profile, _ crypto: Primitives
   ) throws(NotAuthentic) -> ReadX1 {
     let kidA = KeyID(integer(packet[0..<4]))
-    var noise = start(kidA, bob.publicKey, profile, crypto)
+    var noise = start(kidA, bob: bob.publicKey, profile: profile, crypto: crypto)
     // e
     let x = try crypto.publicKey(Array(packet[4..<53]))
     noise.e(x.encoded)

@@ -73,13 +73,13 @@ struct Noise {
 
   // [NOISE-7]
   /// `Split()`: `(a, b) = KBKDF("", "ZSSP", ck, 2)`, each cut to 32
-  func split() -> KeyPair { pair([], "ZSSP") }
+  func split() -> KeyPair { pair([], label: "ZSSP") }
 
   // [NOISE-8]
   /// `GetAsk(label)`: `(a, b) = KBKDF(h, label, ck, 2)`, each cut to 32
-  func getAsk(_ label: String) -> KeyPair { pair(h, label) }
+  func getAsk(_ label: String) -> KeyPair { pair(h, label: label) }
 
-  private func pair(_ key: [UInt8], _ label: String) -> KeyPair {
+  private func pair(_ key: [UInt8], label: String) -> KeyPair {
     let outputs = crypto.kbkdf(key, label, ck, 2)
     return KeyPair(first: Array(outputs[0][0..<32]), second: Array(outputs[1][0..<32]))
   }

@@ -57,7 +57,7 @@ extension ReferencePeer {
     let datagram = unprotected(datagram, headerKeys.receive, crypto)
     let header = try Header(datagram)
     guard let type = PacketType(rawValue: header.type) else { throw .malformed }
-    try checkPlausible(header, type, session)
+    try checkPlausible(header, type: type, for: session)
     // Section 14: "A fragment of X2 that does not have its size is dropped at once."
     // [DEC-8]
     if type == .x2, datagram.count - 16 != fragmentSizes(of: Size.x2, count: header.count)[header.number] {
@@ -70,13 +70,13 @@ extension ReferencePeer {
       return .handled
     }
     guard let key = session.key(header.keyID) else { throw .implausible }
-    if type == .p { return try receiveData(packet, header, session, key, from: source, at: now) }
+    if type == .p { return try receiveData(packet, header: header, on: session, under: key, from: source, at: now) }
     try receiveControl(packet, header, type, session, key, from: source, at: now)
     return .handled
   }
 
   /// The table of section 5.
-  private func checkPlausible(_ header: Header, _ type: PacketType, _ session: Session) throws(Drop) {
+  private func checkPlausible(_ header: Header, type: PacketType, for session: Session) throws(Drop) {
     switch type {
     case .x2:
       // [HDR-3]
@@ -115,7 +115,7 @@ extension ReferencePeer {
   // [CTRL-7]
   /// Receives P. "It may be *received* under any key held" (section 6).
   private func receiveData(
-    _ packet: [UInt8], _ header: Header, _ session: Session, _ key: SessionKey, from source: Address, at now: Instant
+    _ packet: [UInt8], header: Header, on session: Session, under key: SessionKey, from source: Address, at now: Instant
   ) throws(Drop) -> Reception {
     let message = try authenticated(packet, header, session, under: key.nk.receive, from: source, at: now)
     return .message(session: session.id, message)

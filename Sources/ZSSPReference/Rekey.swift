@@ -31,7 +31,7 @@ struct KK {
   let crypto: Primitives
 
   /// "init KK; MixHash(S_I); MixHash(S_R); psk: MixKeyAndHash(rk1)"
-  private func start(_ initiator: PublicKey, _ responder: PublicKey, _ state1: RatchetState) -> Noise {
+  private func start(initiator: PublicKey, responder: PublicKey, state1: RatchetState) -> Noise {
     // [PROF-7]
     var noise = Noise("Noise_KKpsk0_P384_AESGCM_SHA512", crypto)
     // [KK-4]
@@ -45,7 +45,7 @@ struct KK {
   // [KK-6]
   /// Writes K1, as initiator.
   func writeK1(kidI: KeyID, _ state1: RatchetState) throws(NotAuthentic) -> WrittenK1 {
-    var noise = start(own.publicKey, peer.encoded, state1)
+    var noise = start(initiator: own.publicKey, responder: peer.encoded, state1: state1)
     // e
     let x = crypto.provider.generateAgreementKey()
     noise.e(x.publicKey)
@@ -61,7 +61,7 @@ struct KK {
   // [KK-6] [KK-7]
   /// Reads K1 and writes K2, as responder.
   func answerK1(_ packet: [UInt8], _ state1: RatchetState, newKeyID: () -> KeyID) throws(NotAuthentic) -> Rekeyed {
-    var noise = start(peer.encoded, own.publicKey, state1)
+    var noise = start(initiator: peer.encoded, responder: own.publicKey, state1: state1)
     // e
     let x = try crypto.publicKey(Array(packet[0..<49]))
     noise.e(x.encoded)

@@ -32,7 +32,7 @@
         if !FileManager.default.fileExists(atPath: path) {
           guard creates else { throw SQLiteStoreError.noAccess(path: path, reason: "the file is gone") }
           try file.create { temporary throws(SQLiteStoreError) in
-            do { try Self.fill(temporary, provider, options: options) } catch {
+            do { try Self.fill(temporary, provider: provider, options: options) } catch {
               throw SQLiteStoreError(error, path: path)
             }
           }
@@ -109,7 +109,7 @@
 
     /// Writes a new database. It uses a journal at first, so that the closed file has everything,
     /// and then switches the file to a write-ahead log.
-    private static func fill(_ path: String, _ provider: any CryptoProvider, options: SQLiteStoreOptions) throws {
+    private static func fill(_ path: String, provider: any CryptoProvider, options: SQLiteStoreOptions) throws {
       var configuration = Configuration()
       configuration.prepareDatabase { database in
         try database.execute(sql: "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;")

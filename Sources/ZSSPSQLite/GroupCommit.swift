@@ -83,7 +83,7 @@
 
     private func commit(_ changes: [PendingChange]) -> [StoreAnswer] {
       let connection: Connection
-      do { connection = try connected() } catch { return failAll(changes, error) }
+      do { connection = try connected() } catch { return failAll(changes, error: error) }
       do {
         let outcome = try connection.writer.writeWithoutTransaction { database in
           try run(changes, rows: connection.rows, in: database)
@@ -104,7 +104,7 @@
       } catch {
         // It is unknown if the changes took effect.
         discard(connection)
-        return failAll(changes, SQLiteStoreError(error, path: path))
+        return failAll(changes, error: SQLiteStoreError(error, path: path))
       }
     }
 
@@ -140,7 +140,7 @@
       return outcome
     }
 
-    private func failAll(_ changes: [PendingChange], _ error: SQLiteStoreError) -> [StoreAnswer] {
+    private func failAll(_ changes: [PendingChange], error: SQLiteStoreError) -> [StoreAnswer] {
       report(error, in: .writing)
       state.withLock { $0.statistics.failures += changes.count }
       return changes.map { _ in .failed }

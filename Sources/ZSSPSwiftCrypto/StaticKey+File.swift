@@ -35,7 +35,7 @@ extension StaticKey {
   public init(contentsOf path: String) throws(KeyFileError) {
     let contents: PrivateFile.Contents
     do { contents = try PrivateFile.read(path, limit: Self.sizeLimit) } catch { throw KeyFileError(error) }
-    try self.init(contents, path)
+    try self.init(contents, path: path)
   }
 
   /// Reads the key of a file. If the file is missing, creates a key and the file (mode 0600), which
@@ -46,7 +46,7 @@ extension StaticKey {
   /// - Throws: ``KeyFileError`` as ``init(contentsOf:)`` does, or if the file cannot be written.
   public static func loadOrCreate(at path: String) throws(KeyFileError) -> StaticKey {
     do {
-      return try StaticKey(PrivateFile.read(path, limit: sizeLimit), path)
+      return try StaticKey(PrivateFile.read(path, limit: sizeLimit), path: path)
     } catch let failure as FileFailure {
       guard failure.kind == .missing else { throw KeyFileError(failure) }
     } catch let error as KeyFileError {
@@ -64,7 +64,7 @@ extension StaticKey {
     }
   }
 
-  private init(_ contents: PrivateFile.Contents, _ path: String) throws(KeyFileError) {
+  private init(_ contents: PrivateFile.Contents, path: String) throws(KeyFileError) {
     if contents.warning != nil {
       throw KeyFileError(path, "others can read the private key in it; 'chmod 600 \(path)', and make a new key")
     }

@@ -77,14 +77,14 @@ extension Endpoint {
     guard now < handshake.expiry else { return .dropped(.unknownKeyID) }
     // [DEC-5]
     guard let headerKey = handshake.headerReceivingKey(provider) else { return .dropped(.busy) }
-    removeHeaderProtection(&datagram, headerKey)
+    removeHeaderProtection(&datagram, by: headerKey)
     guard let header = FragmentHeader(datagram.bytes) else { return .dropped(.malformed) }
     // [HDR-4]
     guard header.type == PacketType.completion.rawValue, header.counter == 0 else { return .dropped(.implausible) }
     let payload = datagram.bytes.extracting(FragmentHeader.size..<datagram.byteCount)
     if header.count == 1 { return completionReceived(payload.array, for: handshake, from: source, at: now) }
     // [FRAG-11]
-    let outcome = reassemble(header, payload, for: handshake, at: now)
+    let outcome = reassemble(header, payload: payload, for: handshake, at: now)
     timers.set(handshake, to: handshake.nextDeadline)
     switch outcome {
     case .stored: return .handled
@@ -106,7 +106,7 @@ extension Endpoint {
     } catch { return .dropped(error.reason) }
   }
 
-  private func removeHeaderProtection(_ datagram: inout MutableRawSpan, _ headerKey: any HeaderKey) {
+  private func removeHeaderProtection(_ datagram: inout MutableRawSpan, by headerKey: any HeaderKey) {
     var block = datagram.slice(FragmentHeader.protectedBytes)
     headerKey.decrypt(&block)
   }
@@ -119,7 +119,7 @@ extension Endpoint {
     _ datagram: inout MutableRawSpan, for session: Session, from source: Address, at now: Instant
   ) -> Reception {
     guard let headerKey = session.core.keys.headerReceivingKey(provider) else { return .dropped(.implausible) }
-    removeHeaderProtection(&datagram, headerKey)
+    removeHeaderProtection(&datagram, by: headerKey)
     return unprotectedReceived(&datagram, by: headerKey, for: session, from: source, at: now)
   }
 
@@ -156,7 +156,7 @@ extension Endpoint {
 
     if header.count == 1 {
       var packet = datagram.slice(FragmentHeader.size..<datagram.byteCount)
-      let outcome = packetReceived(&packet, header, type, for: session, from: source, at: now)
+      let outcome = packetReceived(&packet, header: header, type: type, for: session, from: source, at: now)
       guard case .message(let id, let range) = outcome else { return outcome }
       return .message(id, range: range.lowerBound + FragmentHeader.size..<range.upperBound + FragmentHeader.size)
     }
@@ -180,18 +180,18 @@ extension Endpoint {
     at now: Instant
   ) -> Reception {
     let outcome = reassemble(
-      header, payload, for: session, at: now, openedBy: type == .data ? session.key(header.keyID) : nil)
+      header, payload: payload, for: session, at: now, openedBy: type == .data ? session.key(header.keyID) : nil)
     switch outcome {
     case .stored: return .handled
     case .refused(let reason): return .dropped(reason)
     case .opened(let message, let stream):
       session.key(header.keyID)?.giveBack(stream)
-      let outcome = dataOpened(message.count, header, for: session, from: source, at: now)
+      let outcome = dataOpened(message.count, header: header, for: session, from: source, at: now)
       guard case .message(let id, _) = outcome else { return outcome }
       return .assembled(id, message: message)
     case .complete(var packet):
       let outcome = packet.withMutableBytes { bytes in
-        packetReceived(&bytes, header, type, for: session, from: source, at: now)
+        packetReceived(&bytes, header: header, type: type, for: session, from: source, at: now)
       }
       guard case .message(let id, let range) = outcome else { return outcome }
       packet.removeLast(packet.count - range.upperBound)
@@ -203,7 +203,7 @@ extension Endpoint {
   /// (section 14).
   @inline(__always)
   private mutating func reassemble(
-    _ header: FragmentHeader, _ payload: RawSpan, for holder: some ReassemblyHolder, at now: Instant,
+    _ header: FragmentHeader, payload: RawSpan, for holder: some ReassemblyHolder, at now: Instant,
     openedBy key: @autoclosure () -> SessionKey? = nil
   ) -> SessionReassembly.Outcome {
     let outcome = memory.packets.insert(
@@ -222,24 +222,24 @@ extension Endpoint {
 
   /// Processes a complete packet for a session.
   private mutating func packetReceived(
-    _ packet: inout MutableRawSpan, _ header: FragmentHeader, _ type: PacketType, for session: Session,
+    _ packet: inout MutableRawSpan, header: FragmentHeader, type: PacketType, for session: Session,
     from source: Address, at now: Instant
   ) -> Reception {
-    if type == .response { return responseReceived(packet.bytes, header, for: session, at: now) }
+    if type == .response { return responseReceived(packet.bytes, header: header, for: session, at: now) }
     guard let key = session.key(header.keyID) else { return .dropped(.implausible) }
     guard type == .data else {
-      return controlReceived(&packet, header, type, key, for: session, from: source, at: now)
+      return controlReceived(&packet, header: header, type: type, under: key, for: session, from: source, at: now)
     }
     // [CTRL-7]
     guard key.receivingKey(provider).open(&packet, nonce: header.nonce, authenticating: RawSpan()) else {
       return .dropped(.notAuthentic)
     }
-    return dataOpened(packet.byteCount - PacketSize.tag, header, for: session, from: source, at: now)
+    return dataOpened(packet.byteCount - PacketSize.tag, header: header, for: session, from: source, at: now)
   }
 
   /// Processes an authentic data packet whose plaintext has `size` bytes.
   private mutating func dataOpened(
-    _ size: Int, _ header: FragmentHeader, for session: Session, from source: Address, at now: Instant
+    _ size: Int, header: FragmentHeader, for session: Session, from source: Address, at now: Instant
   ) -> Reception {
     // [DEC-23]
     guard accept(header, for: session, from: source, at: now) else { return .dropped(.replayed) }
@@ -267,7 +267,7 @@ extension Endpoint {
 
   /// Processes a complete X2.
   private mutating func responseReceived(
-    _ packet: RawSpan, _ header: FragmentHeader, for session: Session, at now: Instant
+    _ packet: RawSpan, header: FragmentHeader, for session: Session, at now: Instant
   ) -> Reception {
     do {
       perform(try session.responseReceived(packet, header, surroundings), for: session, at: now)
@@ -278,7 +278,7 @@ extension Endpoint {
   /// Processes a complete control packet. Its tag is verified with the key encryption key before
   /// anything else.
   private mutating func controlReceived(
-    _ packet: inout MutableRawSpan, _ header: FragmentHeader, _ type: PacketType, _ key: SessionKey,
+    _ packet: inout MutableRawSpan, header: FragmentHeader, type: PacketType, under key: SessionKey,
     for session: Session, from source: Address, at now: Instant
   ) -> Reception {
     let size = type == .rekeyInit || type == .rekeyComplete ? PacketSize.rekey : PacketSize.tag

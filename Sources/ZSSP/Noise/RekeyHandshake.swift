@@ -50,7 +50,7 @@ package enum RekeyHandshake {
   package static func initiation(
     keyID: KeyID, keys: StaticKeys, ratchet: RatchetState, provider: any CryptoProvider
   ) throws(AuthenticationFailure) -> Initiation {
-    var state = begin(initiator: keys.own.publicKey, responder: keys.peer.encoded, ratchet, provider)
+    var state = begin(initiator: keys.own.publicKey, responder: keys.peer.encoded, ratchet: ratchet, provider: provider)
     // e
     // [KK-6]
     let ephemeral = provider.generateAgreementKey()
@@ -68,7 +68,7 @@ package enum RekeyHandshake {
   package static func response(
     to packet: RawSpan, keys: StaticKeys, ratchet: RatchetState, profile: Profile, provider: any CryptoProvider
   ) throws(AuthenticationFailure) -> Response {
-    var state = begin(initiator: keys.peer.encoded, responder: keys.own.publicKey, ratchet, provider)
+    var state = begin(initiator: keys.peer.encoded, responder: keys.own.publicKey, ratchet: ratchet, provider: provider)
     // e
     // [KK-6]
     let received = try provider.receivedKey(packet.extracting(0..<PublicKey.size))
@@ -77,7 +77,7 @@ package enum RekeyHandshake {
     try state.mixKey(agreementOf: keys.own, received)
     try state.mixKey(agreementOf: keys.own, keys.peer)
     // payload
-    let keyID = try readKeyID(packet, &state, Nonce(.rekeyInit, 0))
+    let keyID = try readKeyID(packet, with: &state, nonce: Nonce(.rekeyInit, 0))
 
     // e
     // [KK-7]
@@ -114,13 +114,13 @@ package enum RekeyHandshake {
       try state.mixKey(agreementOf: keys.own, received)
     }
     // payload
-    let keyID = try readKeyID(packet, &state, Nonce(.rekeyComplete, 0))
+    let keyID = try readKeyID(packet, with: &state, nonce: Nonce(.rekeyComplete, 0))
     return (keyID, SessionSecrets(state, after: initiation.used))
   }
 
   /// Mixes in the pre-messages and the psk.
   private static func begin(
-    initiator: PublicKey, responder: PublicKey, _ ratchet: RatchetState, _ provider: any CryptoProvider
+    initiator: PublicKey, responder: PublicKey, ratchet: RatchetState, provider: any CryptoProvider
   ) -> SymmetricState {
     var state = SymmetricState(protocolName: Profile.rekeyName, provider: provider)
     // [KK-4]
@@ -134,7 +134,7 @@ package enum RekeyHandshake {
 
   /// Reads the key id at the end of an inner packet. Zero is refused, because it is not a key id.
   private static func readKeyID(
-    _ packet: RawSpan, _ state: inout SymmetricState, _ nonce: Nonce
+    _ packet: RawSpan, with state: inout SymmetricState, nonce: Nonce
   ) throws(AuthenticationFailure) -> KeyID {
     let bytes = try state.decryptAndHash(packet.extracting(PublicKey.size..<innerSize), nonce)
     let keyID = KeyID(bytes.rawBytes)

@@ -180,11 +180,11 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
   }
 
   private func helloRead(
-    _ hello: ResponderHandshake.Hello, _ surroundings: Surroundings, at now: Instant
+    _ hello: ResponderHandshake.Hello, in surroundings: Surroundings, at now: Instant
   ) -> [Step] {
     initiatorKeyID = hello.initiatorKeyID
     guard !hello.fingerprint1.isEmpty || !hello.fingerprint2.isEmpty else {
-      return respondToUnknown(hello, surroundings, at: now)
+      return respondToUnknown(hello, in: surroundings, at: now)
     }
     state = .lookingUp(hello)
     // Upstream never looks up the second (section 12).
@@ -196,7 +196,7 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
   /// empty state. The peer then abandons the state that it named first, so no attempt may lead to
   /// that state, not even a stranger's.
   private func respondToUnknown(
-    _ hello: ResponderHandshake.Hello, _ surroundings: Surroundings, at now: Instant
+    _ hello: ResponderHandshake.Hello, in surroundings: Surroundings, at now: Instant
   ) -> [Step] {
     // [MODE-1] [XK-12]
     guard !surroundings.configuration.flags.contains(.helloRequiresRatchet) else { return [.forget(.unknownRatchet)] }
@@ -279,7 +279,7 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
 
   /// Completes X2 with the id of this side's key, and enters B2.
   private func enterB2(
-    _ hello: ResponderHandshake.Hello, _ response: ResponderHandshake.Response, drawKeyID: () -> KeyID
+    _ hello: ResponderHandshake.Hello, response: ResponderHandshake.Response, drawKeyID: () -> KeyID
   ) -> [Step] {
     var response = response
     // [XK-14]
@@ -340,10 +340,10 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
 
   /// Processes an authentic X3.
   private func completionRead(
-    _ response: ResponderHandshake.Response, _ completion: ResponderHandshake.Completion,
-    _ surroundings: Surroundings, at now: Instant
+    _ response: ResponderHandshake.Response, completion: ResponderHandshake.Completion,
+    in surroundings: Surroundings, at now: Instant
   ) -> [Step] {
-    if let steps = hindrance(response, completion, surroundings, at: now) { return steps }
+    if let steps = hindrance(response, completion: completion, in: surroundings, at: now) { return steps }
     state = .asking(response, completion)
     // [XK-28]
     return [
@@ -360,8 +360,8 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
   /// Returns the steps for a handshake that cannot continue after its X3: it is forgotten, or waits
   /// for the next X3. Nil if it can continue.
   private func hindrance(
-    _ response: ResponderHandshake.Response, _ completion: ResponderHandshake.Completion,
-    _ surroundings: Surroundings, at now: Instant
+    _ response: ResponderHandshake.Response, completion: ResponderHandshake.Completion,
+    in surroundings: Surroundings, at now: Instant
   ) -> [Step]? {
     let outcome = completion.secrets.ratchet.fingerprint
     // [DEC-64] [DEC-65] [DEC-70]
@@ -384,7 +384,7 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
 
   /// Processes an X3 that is not authentic. The responder waits for a genuine X3, as the initiator
   /// waits for a genuine X2, up to a number of attempts (section 14).
-  private func completionFailed(_ response: ResponderHandshake.Response, _ settings: Settings) -> [Step] {
+  private func completionFailed(_ response: ResponderHandshake.Response, settings: Settings) -> [Step] {
     // [DEC-3] [DEC-4]
     forgedBodies += 1
     guard forgedBodies < settings.bodiesPerHandshake else { return [.forget(.notAuthentic)] }
@@ -406,13 +406,13 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
       state = .loading(response, completion, flags)
       // [XK-29]
       return [.ask(.load(peer: completion.initiator.encoded))]
-    case .reject(let silently): return reject(completion, silently: silently, provider)
+    case .reject(let silently): return reject(completion, silently: silently, provider: provider)
     }
   }
 
   /// Sends D with counter 0 unless `silently`, and forgets the handshake.
   private func reject(
-    _ completion: ResponderHandshake.Completion, silently: Bool, _ provider: any CryptoProvider
+    _ completion: ResponderHandshake.Completion, silently: Bool, provider: any CryptoProvider
   ) -> [Step] {
     // [MODE-4] [XK-33]
     guard !silently else { return [.forget(.refused)] }
@@ -444,8 +444,8 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
   /// direction, which the peer may have accepted as we accept this one. It stays until the peer has
   /// confirmed. Otherwise the two stores could end up without a common state (section 14).
   private func store(
-    _ response: ResponderHandshake.Response, _ completion: ResponderHandshake.Completion, _ flags: SecurityFlags,
-    beside held: RatchetPair, at revision: UInt64, _ surroundings: Surroundings, at now: Instant
+    _ response: ResponderHandshake.Response, completion: ResponderHandshake.Completion, flags: SecurityFlags,
+    beside held: RatchetPair, at revision: UInt64, in surroundings: Surroundings, at now: Instant
   ) -> [Step] {
     let ratchet = completion.secrets.ratchet
     let peer = completion.initiator.encoded
@@ -471,7 +471,7 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
     } else {
       // [MODE-3] [MODE-4] [XK-29]
       return reject(
-        completion, silently: flags.contains(.responderRejectsSilently), surroundings.provider)
+        completion, silently: flags.contains(.responderRejectsSilently), provider: surroundings.provider)
     }
     state = .storing(response, completion, change)
     // From now on the store may hold the state, whatever happens to the answer and the handshake.
@@ -486,7 +486,7 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
 
   /// Records the answer of the store, if it is to a swap. An earlier look-up may be answered after
   /// this.
-  private func noteStoring(_ answer: StoreAnswer, _ surroundings: Surroundings, at now: Instant) {
+  private func noteStoring(_ answer: StoreAnswer, in surroundings: Surroundings, at now: Instant) {
     guard case .storing(_, let completion, _) = state else { return }
     let name = completion.secrets.ratchet.fingerprint
     if case .notSwapped = answer { return surroundings.directory.endStoring(name) }
@@ -495,7 +495,7 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
   }
 
   /// Returns the session of an accepted peer whose new ratchet state is stored. It begins with C1.
-  private func establish(_ completion: ResponderHandshake.Completion, _ change: Change, _ directory: PeerDirectory)
+  private func establish(_ completion: ResponderHandshake.Completion, change: Change, directory: PeerDirectory)
     -> [Step]
   {
     let peer = completion.initiator.encoded
@@ -522,12 +522,12 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
     _ outcome: PublicKeyResult.Outcome, _ surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID
   ) -> [Step] {
     switch (state, outcome) {
-    case (.readingHello, .helloReceived(let hello)): return helloRead(hello, surroundings, at: now)
+    case (.readingHello, .helloReceived(let hello)): return helloRead(hello, in: surroundings, at: now)
     case (.responding(let hello), .response(let response)):
-      return enterB2(hello, response, drawKeyID: drawKeyID)
+      return enterB2(hello, response: response, drawKeyID: drawKeyID)
     case (.readingCompletion(let response), .completionReceived(let completion)):
-      return completionRead(response, completion, surroundings, at: now)
-    case (.readingCompletion(let response), _): return completionFailed(response, surroundings.settings)
+      return completionRead(response, completion: completion, in: surroundings, at: now)
+    case (.readingCompletion(let response), _): return completionFailed(response, settings: surroundings.settings)
     // [XK-9]
     default: return [.forget(.notAuthentic)]
     }
@@ -539,7 +539,7 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
   func answered(
     _ answer: StoreAnswer, _ surroundings: Surroundings, at now: Instant, isStoring: (PublicKey) -> Bool
   ) -> [Step] {
-    noteStoring(answer, surroundings, at: now)
+    noteStoring(answer, in: surroundings, at: now)
     if isAbandoned {
       if case .notSwapped = answer { unreportedDowngrade = nil }
       return [.forget(nil)]
@@ -554,12 +554,12 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
       return respond(to: hello, holding: held, at: revision, revoked: nil, surroundings, isStoring: isStoring)
     case (.revoking(let hello, let name), .pair(let held, let revision)):
       return respond(to: hello, holding: held, at: revision, revoked: name, surroundings, isStoring: isStoring)
-    case (.lookingUp(let hello), .unknown): return respondToUnknown(hello, surroundings, at: now)
+    case (.lookingUp(let hello), .unknown): return respondToUnknown(hello, in: surroundings, at: now)
     case (.loading(let response, let completion, let flags), .pair(let held, let revision)):
-      return hindrance(response, completion, surroundings, at: now)
-        ?? store(response, completion, flags, beside: held, at: revision, surroundings, at: now)
+      return hindrance(response, completion: completion, in: surroundings, at: now)
+        ?? store(response, completion: completion, flags: flags, beside: held, at: revision, in: surroundings, at: now)
     case (.storing(_, let completion, let change), .swapped):
-      return establish(completion, change, surroundings.directory)
+      return establish(completion, change: change, directory: surroundings.directory)
     case (.storing, .notSwapped):
       unreportedDowngrade = nil
       // [RAT-8]

@@ -128,7 +128,7 @@ final class Opening {
 
   // [XK-1]
   private func statesLoaded(
-    _ answer: StoreAnswer, _ surroundings: Surroundings, drawKeyID: () -> KeyID
+    _ answer: StoreAnswer, in surroundings: Surroundings, drawKeyID: () -> KeyID
   ) -> [Action] {
     // Without an answer the resend timer repeats the request.
     guard case .pair(let pair, let revision) = answer else { return [.drop(.storeFailed)] }
@@ -149,7 +149,7 @@ final class Opening {
   }
 
   private func helloComputed(
-    _ hello: InitiatorHandshake.Hello, _ core: inout SessionCore, _ surroundings: Surroundings, at now: Instant
+    _ hello: InitiatorHandshake.Hello, core: inout SessionCore, in surroundings: Surroundings, at now: Instant
   ) -> [Action] {
     core.keys.setHeaders(HeaderKeyPair(hello.headerKeys, .initiator))
     // Section 8: the first Hello carries zeros and a random proof of work.
@@ -222,18 +222,18 @@ final class Opening {
   /// behind it, so the attempt waits for the genuine X2, up to a number of X2s (section 14).
   /// Reading X2 changes nothing that the next one needs.
   private func responseFailed(
-    _ core: inout SessionCore, _ surroundings: Surroundings, at now: Instant
+    core: inout SessionCore, in surroundings: Surroundings, at now: Instant
   ) -> [Action] {
     // [DEC-2] [DEC-4]
     forgedBodies += 1
     guard forgedBodies >= surroundings.settings.bodiesPerHandshake else { return [.drop(.notAuthentic)] }
-    return [.drop(.notAuthentic)] + fail(.notAuthentic, &core, surroundings, at: now)
+    return [.drop(.notAuthentic)] + fail(.notAuthentic, core: &core, in: surroundings, at: now)
   }
 
   /// Processes an authentic X2. Before X3 is sent, the new ratchet state is stored beside the one
   /// that was used (section 6).
   private func responseRead(
-    _ completion: InitiatorHandshake.Completion, _ core: borrowing SessionCore, _ surroundings: Surroundings,
+    _ completion: InitiatorHandshake.Completion, core: borrowing SessionCore, in surroundings: Surroundings,
     at now: Instant
   ) -> [Action] {
     guard case .sent = state else { return [] }
@@ -257,7 +257,7 @@ final class Opening {
   // MARK: A3
 
   private func enterA3(
-    _ completion: InitiatorHandshake.Completion, _ core: inout SessionCore, _ surroundings: Surroundings,
+    _ completion: InitiatorHandshake.Completion, core: inout SessionCore, in surroundings: Surroundings,
     at now: Instant
   ) -> [Action] {
     let outcome = outcome(of: completion)
@@ -278,11 +278,11 @@ final class Opening {
       downgradedFrom = kept.chainLength
       actions.append(.emit(.downgraded(core.id, peer: core.peer, heldChainLength: kept.chainLength)))
     }
-    return actions + sendCompletion(completion.packet, core)
+    return actions + sendCompletion(completion.packet, core: core)
   }
 
   // [DEC-32] [PKT-7]
-  private func sendCompletion(_ packet: [UInt8], _ core: borrowing SessionCore) -> [Action] {
+  private func sendCompletion(_ packet: [UInt8], core: borrowing SessionCore) -> [Action] {
     guard let key = core.keys.other else { return [] }
     return [.send(OutgoingPacket(type: .completion, counter: 0, keyID: key.remoteID, bytes: packet))]
   }
@@ -315,11 +315,11 @@ final class Opening {
     drawKeyID: () -> KeyID
   ) -> Step {
     switch awaited.take() {
-    case .states: return .stay(statesLoaded(answer, surroundings, drawKeyID: drawKeyID))
+    case .states: return .stay(statesLoaded(answer, in: surroundings, drawKeyID: drawKeyID))
     case .swapOfCompletion(let completion):
       switch HeldStates.Outcome(answer) {
-      case .swapped: return .stay(enterA3(completion, &core, surroundings, at: now))
-      case .conflict: return .stay(conflict(&core, surroundings, at: now))
+      case .swapped: return .stay(enterA3(completion, core: &core, in: surroundings, at: now))
+      case .conflict: return .stay(conflict(core: &core, in: surroundings, at: now))
       case .failed: return .stay([.drop(.storeFailed)])
       }
     case .swapOfConfirmation:
@@ -327,7 +327,7 @@ final class Opening {
       case .swapped:
         held.droppedOlder()
         return .confirmed(held, downgradedFrom: downgradedFrom)
-      case .conflict: return .stay(conflict(&core, surroundings, at: now))
+      case .conflict: return .stay(conflict(core: &core, in: surroundings, at: now))
       case .failed: return .stay([.drop(.storeFailed)])
       }
     // Not a request to the store.
@@ -340,15 +340,15 @@ final class Opening {
     _ outcome: PublicKeyResult.Outcome, _ core: inout SessionCore, _ surroundings: Surroundings, at now: Instant
   ) -> [Action] {
     switch (awaited.take(), outcome) {
-    case (.hello, .hello(let hello)): return helloComputed(hello, &core, surroundings, at: now)
+    case (.hello, .hello(let hello)): return helloComputed(hello, core: &core, in: surroundings, at: now)
     case (.proofOfWork, .proofOfWork(let response)):
       // [CHAL-12]
       if case .sent = state { solvedChallenge = response }
       return []
     case (.completion, .responseReceived(let completion)):
-      return responseRead(completion, core, surroundings, at: now)
-    case (.completion, _): return responseFailed(&core, surroundings, at: now)
-    default: return [.drop(.notAuthentic)] + fail(.notAuthentic, &core, surroundings, at: now)
+      return responseRead(completion, core: core, in: surroundings, at: now)
+    case (.completion, _): return responseFailed(core: &core, in: surroundings, at: now)
+    default: return [.drop(.notAuthentic)] + fail(.notAuthentic, core: &core, in: surroundings, at: now)
     }
   }
 
@@ -361,20 +361,20 @@ final class Opening {
   /// Ends a handshake because another session with the same peer has changed the ratchet state
   /// first. The application still wants a session, so another handshake begins with the states that
   /// are stored now.
-  private func conflict(_ core: inout SessionCore, _ surroundings: Surroundings, at now: Instant) -> [Action] {
-    [.drop(.ratchetConflict)] + fail(.ratchetConflict, &core, surroundings, at: now)
+  private func conflict(core: inout SessionCore, in surroundings: Surroundings, at now: Instant) -> [Action] {
+    [.drop(.ratchetConflict)] + fail(.ratchetConflict, core: &core, in: surroundings, at: now)
   }
 
   /// Processes an authentication failure of the handshake as the timeout of its state (section 11).
   /// Only the first in a row restarts at once, so that a peer of another profile cannot make this
   /// side compute Hellos as fast as it can answer them.
   private func fail(
-    _ reason: RestartReason, _ core: inout SessionCore, _ surroundings: Surroundings, at now: Instant
+    _ reason: RestartReason, core: inout SessionCore, in surroundings: Surroundings, at now: Instant
   ) -> [Action] {
     let isRepeated = isBackingOff
     isBackingOff = true
     // [DEC-1] [TIME-11]
-    guard isRepeated else { return restart(reason, &core, surroundings, at: now) }
+    guard isRepeated else { return restart(reason, core: &core, in: surroundings, at: now) }
     let actions = forget(reason, &core, surroundings)
     // The resend timer begins the next handshake.
     state = .loading
@@ -385,7 +385,7 @@ final class Opening {
   // [TIME-2] [TIME-4]
   /// Restarts the handshake: new key id, new ephemeral keys, new X1.
   private func restart(
-    _ reason: RestartReason, _ core: inout SessionCore, _ surroundings: Surroundings, at now: Instant
+    _ reason: RestartReason, core: inout SessionCore, in surroundings: Surroundings, at now: Instant
   ) -> [Action] {
     forget(reason, &core, surroundings) + begin(&core, surroundings.settings, at: now)
   }
@@ -420,11 +420,11 @@ final class Opening {
     // [TIME-4]
     if hasCompleted {
       surroundings.directory.recordUnanswered(surroundings.place(core.id), with: core.peer)
-      return restart(.notConfirmed, &core, surroundings, at: now)
+      return restart(.notConfirmed, core: &core, in: surroundings, at: now)
     }
     // If answers arrived and none was authentic, the event says so.
     // [DEC-6] [TIME-2]
-    return restart(forgedBodies > 0 ? .notAuthentic : .timeout, &core, surroundings, at: now)
+    return restart(forgedBodies > 0 ? .notAuthentic : .timeout, core: &core, in: surroundings, at: now)
   }
 
   /// Resends the packet of the state: the resend column of section 11.
@@ -439,7 +439,7 @@ final class Opening {
     // [TIME-4]
     case .completed(let packet):
       let mayResend = surroundings.directory.mayResend(surroundings.place(core.id), to: core.peer, at: now)
-      return mayResend ? sendCompletion(packet, core) : []
+      return mayResend ? sendCompletion(packet, core: core) : []
     }
   }
 }

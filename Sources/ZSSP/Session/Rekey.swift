@@ -105,7 +105,7 @@ struct Rekey {
   /// Returns a function that completes the static keys of both sides. It decodes the peer's key, so
   /// call it in the work.
   private static func staticKeys(
-    _ peer: PublicKey, _ surroundings: Surroundings
+    of peer: PublicKey, in surroundings: Surroundings
   ) -> @Sendable () throws(AuthenticationFailure) -> RekeyHandshake.StaticKeys {
     let own = surroundings.configuration.staticKey
     let provider = surroundings.provider
@@ -137,7 +137,7 @@ struct Rekey {
     let keyID = offeredKeyID
     let ratchet = held.pair.state1
     let provider = surroundings.provider
-    let keys = Self.staticKeys(peer, surroundings)
+    let keys = Self.staticKeys(of: peer, in: surroundings)
     actions.append(
       .work(.rekey) { () throws(AuthenticationFailure) in
         .rekey(try RekeyHandshake.initiation(keyID: keyID, keys: keys(), ratchet: ratchet, provider: provider))
@@ -154,7 +154,7 @@ struct Rekey {
   // [TIME-7]
   /// S2 → R1.
   private mutating func initiated(
-    _ initiation: RekeyHandshake.Initiation, _ core: inout SessionCore, _ surroundings: Surroundings, at now: Instant
+    _ initiation: RekeyHandshake.Initiation, core: inout SessionCore, in surroundings: Surroundings, at now: Instant
   ) -> [Action] {
     guard case .idle = state else { return [] }
     state = .initiated(initiation, revoked: RevokedStates(), nextAnswer: now)
@@ -190,7 +190,7 @@ struct Rekey {
     let inner = packet.extracting(0..<RekeyHandshake.innerSize).array
     let profile = surroundings.configuration.profile
     let provider = surroundings.provider
-    let keys = Self.staticKeys(core.peer, surroundings)
+    let keys = Self.staticKeys(of: core.peer, in: surroundings)
     return [
       .work(.rekeyCompleted) { () throws(AuthenticationFailure) in
         let (keyID, secrets) = try RekeyHandshake.completion(
@@ -203,8 +203,8 @@ struct Rekey {
   /// Processes an authentic K2. Before C1 is sent, the new ratchet state replaces all others in the
   /// store.
   private mutating func completionRead(
-    _ keyID: KeyID, _ secrets: SessionSecrets, _ held: inout HeldStates, _ peer: PublicKey,
-    _ surroundings: Surroundings, at now: Instant
+    _ keyID: KeyID, secrets: SessionSecrets, held: inout HeldStates, peer: PublicKey,
+    in surroundings: Surroundings, at now: Instant
   ) -> [Action] {
     guard case .initiated(_, let revoked, _) = state else { return [] }
     // The peer has begun a new handshake since it answered, and forgets the outcome of K1. R1 ends
@@ -219,7 +219,7 @@ struct Rekey {
 
   /// R1 → S1.
   private mutating func complete(
-    _ keyID: KeyID, _ secrets: SessionSecrets, _ held: inout HeldStates, _ core: inout SessionCore
+    _ keyID: KeyID, secrets: SessionSecrets, held: inout HeldStates, core: inout SessionCore
   ) -> Step {
     guard case .initiated = state else { return .stay([]) }
     // [KK-12]
@@ -254,7 +254,7 @@ struct Rekey {
     let ratchet = held.pair.state1
     let profile = surroundings.configuration.profile
     let provider = surroundings.provider
-    let keys = Self.staticKeys(core.peer, surroundings)
+    let keys = Self.staticKeys(of: core.peer, in: surroundings)
     awaited = .response
     // S2 lasts long. A request that is never answered must not block the next K1.
     // [DEC-13]
@@ -271,7 +271,7 @@ struct Rekey {
   /// Processes an authentic K1 and the computed K2. Before K2 is sent, the new ratchet state is
   /// stored beside the old one.
   private mutating func initiationRead(
-    _ response: RekeyHandshake.Response, _ held: inout HeldStates, _ peer: PublicKey, _ surroundings: Surroundings,
+    _ response: RekeyHandshake.Response, held: inout HeldStates, peer: PublicKey, in surroundings: Surroundings,
     at now: Instant, drawKeyID: () -> KeyID
   ) -> [Action] {
     var response = response
@@ -290,7 +290,7 @@ struct Rekey {
 
   /// S2 or R1 → R2.
   private mutating func enterR2(
-    _ answer: Answer, _ held: inout HeldStates, _ core: inout SessionCore, _ surroundings: Surroundings,
+    _ answer: Answer, held: inout HeldStates, core: inout SessionCore, in surroundings: Surroundings,
     at now: Instant
   ) -> [Action] {
     held.swapped(to: answer.outcome(beside: held.pair))
@@ -325,7 +325,7 @@ struct Rekey {
   }
 
   /// R2 → S2.
-  private mutating func confirm(_ held: inout HeldStates, _ core: inout SessionCore) -> Step {
+  private mutating func confirm(held: inout HeldStates, core: inout SessionCore) -> Step {
     guard case .answered = state else { return .stay([]) }
     held.droppedOlder()
     // [KK-13]
@@ -357,9 +357,9 @@ struct Rekey {
     case .failed: return .stay([.drop(.storeFailed)])
     }
     switch awaited {
-    case .swapOfAnswer(let answer): return .stay(enterR2(answer, &held, &core, surroundings, at: now))
-    case .swapOfCompletion(let keyID, let secrets): return complete(keyID, secrets, &held, &core)
-    case .swapOfConfirmation: return confirm(&held, &core)
+    case .swapOfAnswer(let answer): return .stay(enterR2(answer, held: &held, core: &core, in: surroundings, at: now))
+    case .swapOfCompletion(let keyID, let secrets): return complete(keyID, secrets: secrets, held: &held, core: &core)
+    case .swapOfConfirmation: return confirm(held: &held, core: &core)
     // Not a request to the store.
     case .initiation, .response, .completion, nil: return .stay([.drop(.storeFailed)])
     }
@@ -371,11 +371,11 @@ struct Rekey {
     _ surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID
   ) -> [Action] {
     switch (takeAwaited(), outcome) {
-    case (.initiation, .rekey(let initiation)): return initiated(initiation, &core, surroundings, at: now)
+    case (.initiation, .rekey(let initiation)): return initiated(initiation, core: &core, in: surroundings, at: now)
     case (.response, .rekeyReceived(let response)):
-      return initiationRead(response, &held, core.peer, surroundings, at: now, drawKeyID: drawKeyID)
+      return initiationRead(response, held: &held, peer: core.peer, in: surroundings, at: now, drawKeyID: drawKeyID)
     case (.completion, .rekeyCompleted(let keyID, let secrets)):
-      return completionRead(keyID, secrets, &held, core.peer, surroundings, at: now)
+      return completionRead(keyID, secrets: secrets, held: &held, peer: core.peer, in: surroundings, at: now)
     // [KK-16]
     default: return [.drop(.notAuthentic), .end(.rekeyNotAuthentic)]
     }

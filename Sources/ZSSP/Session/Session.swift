@@ -266,17 +266,17 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
       switch opening.answered(answer, &core, surroundings, at: now, drawKeyID: drawKeyID) {
       case .stay(let actions): return actions
       case .confirmed(let held, let downgradedFrom):
-        return opened(held, identity: opening.identity, downgradedFrom, surroundings, at: now)
+        return opened(held, identity: opening.identity, downgradedFrom: downgradedFrom, in: surroundings, at: now)
       }
     }
     guard let established else { return [] }
-    if established.confirmation.isWaiting { return olderDropped(answer, surroundings, at: now) }
-    return rekeyAnswered(answer, surroundings, at: now)
+    if established.confirmation.isWaiting { return olderDropped(answer, in: surroundings, at: now) }
+    return rekeyAnswered(answer, in: surroundings, at: now)
   }
 
   /// A3 → S2.
   private func opened(
-    _ held: HeldStates, identity: [UInt8], _ downgradedFrom: UInt64?, _ surroundings: Surroundings, at now: Instant
+    _ held: HeldStates, identity: [UInt8], downgradedFrom: UInt64?, in surroundings: Surroundings, at now: Instant
   ) -> [Action] {
     // Answers of the store may arrive out of order. A session whose swap was earlier is the older
     // one, even if its answer arrives later.
@@ -296,7 +296,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
   }
 
   /// Processes the answer of the store to the request to drop the older state in S1.
-  private func olderDropped(_ answer: StoreAnswer, _ surroundings: Surroundings, at now: Instant) -> [Action] {
+  private func olderDropped(_ answer: StoreAnswer, in surroundings: Surroundings, at now: Instant) -> [Action] {
     established?.confirmation.answered()
     switch HeldStates.Outcome(answer) {
     // [DEC-48] [RAT-8]
@@ -323,7 +323,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     return .emit(.rekeyed(id, chainLength: chainLength))
   }
 
-  private func rekeyAnswered(_ answer: StoreAnswer, _ surroundings: Surroundings, at now: Instant) -> [Action] {
+  private func rekeyAnswered(_ answer: StoreAnswer, in surroundings: Surroundings, at now: Instant) -> [Action] {
     guard var established else { return [] }
     let step = established.rekey.answered(answer, &established.held, &core, surroundings, at: now)
     var actions: [Action]
