@@ -160,8 +160,9 @@ struct HelloAdmission {
   func isStoring(_ peer: PublicKey) -> Bool { handshakes.contains { $0.ratchetPeer == peer && $0.isStoring } }
 
   // [DEC-66]
-  /// Returns the handshakes that have asked for the ratchet of a peer whose row is about to change.
-  /// An answer that arrives afterwards must not lead to an X2; the initiator resends its Hello.
+  /// Returns the handshakes that have requested the row of a peer, for use when the row is about to
+  /// change: an answer that arrives afterwards must not lead to an X2. The initiator resends its
+  /// Hello.
   func unverified(_ peer: PublicKey) -> [HalfOpenHandshake] {
     handshakes.filter { $0.ratchetPeer == peer && $0.isVerifying }
   }

@@ -101,7 +101,7 @@ package struct SessionReassembly {
   }
 
   // [DEC-39]
-  /// Drops the packets that arrived under a revoked key, and the streams that were to open them.
+  /// Drops the packets that arrived under an erased key, and the streams that were to open them.
   mutating func removeAll(under keyID: KeyID) {
     for index in packets.indices.reversed() where packets[index].header.keyID == keyID { _ = remove(at: index) }
   }

@@ -115,6 +115,6 @@ public protocol RatchetStore: Sendable {
   ///
   /// Several tasks may call this at once.
   ///
-  /// - Returns: ``StoreAnswer/failed`` if the request cannot be executed.
+  /// - Returns: the answer; ``StoreAnswer/failed`` if the request cannot be executed.
   func answer(_ request: StoreRequest) async -> StoreAnswer
 }

@@ -4,7 +4,7 @@
 ///
 /// One machine at a time controls it. Each input goes to that machine:
 ///
-/// | states | machine | goes on in |
+/// | states | machine | continues in |
 /// |---|---|---|
 /// | A1, A3 | ``Opening`` | S2; S1 if the peer's handshake takes its place |
 /// | S1, S2 | ``Confirmation`` | R1, R2 |
