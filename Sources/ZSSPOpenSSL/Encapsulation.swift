@@ -24,7 +24,7 @@
       guard algorithm == .kyber1024 else { return result }
       return Encapsulation(
         ciphertext: result.ciphertext,
-        sharedSecret: library.kyberSecret(result.sharedSecret, ciphertext: result.ciphertext.rawBytes))
+        sharedSecret: library.kyberSecret(result.sharedSecret, result.ciphertext.rawBytes))
     }
 
     private func mlkemEncapsulate(to encapsulationKey: RawSpan) throws(CryptoFailure) -> Encapsulation {
@@ -102,14 +102,14 @@
     var encapsulationKey: [UInt8] { inner.encapsulationKey }
 
     func decapsulate(_ ciphertext: RawSpan) throws(CryptoFailure) -> Secret {
-      library.kyberSecret(try inner.decapsulate(ciphertext), ciphertext: ciphertext)
+      library.kyberSecret(try inner.decapsulate(ciphertext), ciphertext)
     }
   }
 
   extension Library {
     /// Returns the secret of third-round Kyber1024 for an ML-KEM-1024 secret: `SHAKE256(k ||
     /// SHA3-256(ct))[0..<32]` (section 1).
-    func kyberSecret(_ secret: Secret, ciphertext: RawSpan) -> Secret {
+    func kyberSecret(_ secret: Secret, _ ciphertext: RawSpan) -> Secret {
       let context = require(EVP_MD_CTX_new(), "EVP_MD_CTX_new")
       defer { EVP_MD_CTX_free(context) }
       var hash = InlineArray<32, UInt8>(repeating: 0)

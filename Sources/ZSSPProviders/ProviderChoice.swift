@@ -63,7 +63,7 @@ public enum ProviderChoice: String, Sendable, CaseIterable {
     _ provider: any CryptoProvider, _ choice: ProviderChoice
   ) throws(ProviderUnavailable) -> any CryptoProvider {
     do { try provider.selfTest() } catch {
-      throw ProviderUnavailable(choice, error.description, failure: error)
+      throw ProviderUnavailable(choice, reason: error.description, failure: error)
     }
     return provider
   }
@@ -72,7 +72,7 @@ public enum ProviderChoice: String, Sendable, CaseIterable {
     #if SwiftCrypto
       return SwiftCryptoProvider()
     #else
-      throw ProviderUnavailable(.swiftCrypto, "this build is without the package trait SwiftCrypto")
+      throw ProviderUnavailable(.swiftCrypto, reason: "this build is without the package trait SwiftCrypto")
     #endif
   }
 
@@ -81,11 +81,12 @@ public enum ProviderChoice: String, Sendable, CaseIterable {
       do {
         return try OpenSSLProvider(fips: fips)
       } catch {
-        throw ProviderUnavailable(fips ? .openSSLFIPS : .openSSL, error.description)
+        throw ProviderUnavailable(fips ? .openSSLFIPS : .openSSL, reason: error.description)
       }
     #else
       throw ProviderUnavailable(
-        fips ? .openSSLFIPS : .openSSL, "this build is without the package trait OpenSSL (--traits default,OpenSSL)")
+        fips ? .openSSLFIPS : .openSSL,
+        reason: "this build is without the package trait OpenSSL (--traits default,OpenSSL)")
     #endif
   }
 
@@ -95,13 +96,13 @@ public enum ProviderChoice: String, Sendable, CaseIterable {
       do {
         return try IPsecMBProvider(handshakes: handshakes)
       } catch {
-        throw ProviderUnavailable(.ipsecMB, error.description)
+        throw ProviderUnavailable(.ipsecMB, reason: error.description)
       }
     #elseif IPsecMB
-      throw ProviderUnavailable(.ipsecMB, "it is there on Linux on x86-64 only")
+      throw ProviderUnavailable(.ipsecMB, reason: "it is there on Linux on x86-64 only")
     #else
       throw ProviderUnavailable(
-        .ipsecMB, "this build is without the package trait IPsecMB (--traits default,IPsecMB)")
+        .ipsecMB, reason: "this build is without the package trait IPsecMB (--traits default,IPsecMB)")
     #endif
   }
 
@@ -133,7 +134,7 @@ public struct ProviderUnavailable: Error, Equatable, CustomStringConvertible {
   /// The failed self test, if the provider exists and did not pass it.
   public let failure: SelfTestFailure?
 
-  init(_ choice: ProviderChoice, _ reason: String, failure: SelfTestFailure? = nil) {
+  init(_ choice: ProviderChoice, reason: String, failure: SelfTestFailure? = nil) {
     self.choice = choice
     self.reason = reason
     self.failure = failure

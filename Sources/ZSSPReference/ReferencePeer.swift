@@ -91,7 +91,7 @@ public final class ReferencePeer {
     // Section 5: "Largest sendable plaintext: `48·(M − 16) − 16`."
     // [FRAG-8]
     guard message.count <= 48 * (settings.mtu - 16) - 16 else { throw .tooLong }
-    guard let counter = takeCounter(session, key) else { throw .keyExhausted }
+    guard let counter = takeCounter(session, under: key) else { throw .keyExhausted }
     let packet = crypto.seal(key.nk.send, nonce(PacketType.p.rawValue, counter), message)
     emit(packet, .p, counter, to: session.address, key.remoteID, session.headerKeys?.send, mtu: settings.mtu)
     // Section 4: "At 2^30 uses in state S2 a re-key starts at once."
@@ -159,7 +159,7 @@ public final class ReferencePeer {
 
   /// Section 4: one send counter for types 3 to 8. "At that many uses since the key was made the
   /// session ends."
-  func takeCounter(_ session: Session, _ key: SessionKey) -> UInt64? {
+  func takeCounter(_ session: Session, under key: SessionKey) -> UInt64? {
     // [CTR-10]
     guard session.uses(of: key) < settings.keyUseLimit else {
       end(session, .keyExhausted)
@@ -172,7 +172,7 @@ public final class ReferencePeer {
 
   /// Sends C1, C2, K1 or K2: sealed "AEAD(kek, type‖counter, no aad)" (sections 6 and 7), under a fresh counter.
   func sendControl(_ type: PacketType, _ inner: [UInt8] = [], on session: Session, under key: SessionKey?) {
-    guard let key, let counter = takeCounter(session, key) else { return }
+    guard let key, let counter = takeCounter(session, under: key) else { return }
     // [CTRL-1] [KK-8] [PKT-8]
     let packet = crypto.seal(key.kek.send, nonce(type.rawValue, counter), inner)
     // [KID-3]
