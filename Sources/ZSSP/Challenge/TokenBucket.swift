@@ -29,6 +29,7 @@ struct TokenBucket: Sendable {
   func hasToken(_ rate: Rate, at now: Instant) -> Bool { full <= now.advanced(by: .nanoseconds(rate.tolerance)) }
 
   /// Takes a token, if one is left.
+  ///
   /// - Returns: true if it took one.
   @discardableResult
   mutating func take(_ rate: Rate, at now: Instant) -> Bool {

@@ -13,7 +13,7 @@ extension Endpoint {
   /// datagrams are sent in 48 larger ones.
   ///
   /// - Parameters:
-  /// - limit: the limit in bytes; nil for ``Settings/mtu``.
+  ///   - limit: the limit in bytes; nil for ``Settings/mtu``.
   ///   - id: the session.
   /// - Returns: the limit that holds now; nil if the session does not exist.
   @discardableResult

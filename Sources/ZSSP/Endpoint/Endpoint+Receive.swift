@@ -255,6 +255,7 @@ extension Endpoint {
 
   /// Marks the counter of an authentic packet as used. If the packet is the newest, of whatever
   /// type, its source becomes the peer's address (section 14).
+  ///
   /// - Returns: true if the counter was still acceptable.
   private mutating func accept(
     _ header: FragmentHeader, for session: Session, from source: Address, at now: Instant

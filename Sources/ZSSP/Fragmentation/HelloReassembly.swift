@@ -96,6 +96,7 @@ package struct HelloReassembly: Sendable {
 
   // [FRAG-16]
   /// Drops the packets that have been incomplete for too long.
+  ///
   /// - Returns: the number of dropped packets.
   package mutating func expire(at now: Instant) -> Int {
     var expired = 0
@@ -109,6 +110,7 @@ package struct HelloReassembly: Sendable {
   // [DEC-25] [FRAG-9]
   /// Evicts entries until the buffer is within its limits, but not the entry at `index`, which has
   /// just received a fragment.
+  ///
   /// - Returns: the new index of that entry.
   private mutating func makeRoom(besides index: Int) -> Int {
     var index = index

@@ -49,8 +49,8 @@ struct ReassemblyMemory {
   /// Creates a memory without incomplete packets.
   ///
   /// - Parameters:
-  /// - limit: the most bytes; at least `share`.
-  /// - share: the bytes of one packet of the largest size.
+  ///   - limit: the most bytes; at least `share`.
+  ///   - share: the bytes of one packet of the largest size.
   init(limit: Int, share: Int) {
     self.limit = limit
     self.share = share

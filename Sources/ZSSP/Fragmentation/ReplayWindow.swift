@@ -28,6 +28,7 @@ package struct ReplayWindow: Sendable {
 
   // [CTR-8]
   /// Marks `counter` as received. Call it after its packet was authenticated.
+  ///
   /// - Returns: true if it was acceptable.
   package mutating func accept(_ counter: UInt64) -> Bool {
     guard accepts(counter) else { return false }

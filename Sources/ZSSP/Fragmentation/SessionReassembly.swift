@@ -90,6 +90,7 @@ package struct SessionReassembly {
 
   // [FRAG-16]
   /// Drops the packets that have been incomplete for too long.
+  ///
   /// - Returns: the number of dropped packets.
   package mutating func expire(at now: Instant) -> Int {
     var expired = 0

@@ -70,7 +70,7 @@ package enum InitiatorHandshake {
   ///
   /// - Parameters:
   ///   - ratchet: the states that X1 offered.
-  /// - allowsDowngrade: true if the empty state is tried after them (flag π2 clear).
+  ///   - allowsDowngrade: true if the empty state is tried after them (flag π2 clear).
   package static func completion(
     of hello: Hello, response packet: RawSpan, ratchet: RatchetPair, allowsDowngrade: Bool,
     staticKey: any AgreementPrivateKey, identity: [UInt8], provider: any CryptoProvider

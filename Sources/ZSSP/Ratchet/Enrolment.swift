@@ -96,7 +96,7 @@ extension RatchetStore {
   ///
   /// - Parameters:
   ///   - peer: the peer's static key.
-  /// - password: the password that the peer has, too.
+  ///   - password: the password that the peer has, too.
   ///   - provider: derives the state from the password.
   /// - Throws: ``RatchetStoreError`` if the store fails.
   public func enrol(

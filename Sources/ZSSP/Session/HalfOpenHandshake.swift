@@ -5,17 +5,17 @@
 ///
 /// | state | what it waits for | what ends it |
 /// |---|---|---|
-/// | reading X1 | the public-key work | X1 is authentic: looking up; responding if it names no state |
-/// | looking up | the store: whose are the two fingerprints? | loading, or responding with the empty state |
-/// | verifying | the store: what is held for that peer now? | revoking, or responding |
-/// | revoking | the store: the state that X2 will not be based on is revoked | responding |
+/// | reading X1 | the public-key work | X1 is authentic: looking up; unwritten if it names no state |
+/// | looking up | the store: the owner of the fingerprints | verifying; unwritten with the empty state |
+/// | verifying | the store: that peer's row | revoking, or unwritten |
+/// | revoking | the store: the state that X2 will not be based on is revoked | unwritten |
 /// | unwritten | room for the work on X2 | responding |
 /// | responding | the public-key work | X2 is sent: B2 |
 /// | B2 | X3 | a complete X3: reading X3 |
-/// | reading X3 | the public-key work | X3 is authentic: asking; else B2 |
+/// | reading X3 | the public-key work | X3 is authentic: asking; otherwise B2 |
 /// | asking | the application | loading; D is sent |
-/// | loading | the store: what is held for the peer? | storing; B2 if the store fails; D is sent |
-/// | storing | the store: the new state is held | a session in S1; B2 if the store fails |
+/// | loading | the store: the peer's row | storing; B2 if the store fails; D is sent |
+/// | storing | the store: the new state is stored | a session in S1; B2 if the store fails |
 ///
 /// In each state the handshake is forgotten after a timeout.
 final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
