@@ -4,7 +4,7 @@ public import ZSSP
 // Section 6, Alice: ⊥ → A1 → A3. What follows is in Confirmation.swift.
 
 extension ReferencePeer {
-  /// ⊥ → A1.
+  /// Opens a session: ⊥ → A1.
   ///
   /// - Parameters:
   ///   - peer: the static key of the peer.

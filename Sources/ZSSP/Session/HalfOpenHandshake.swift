@@ -193,8 +193,8 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
   }
 
   /// Answers a Hello whose fingerprints are both unknown: not at all with π1, otherwise with the
-  /// empty state. The peer then abandons the state that it named first, so no attempt may lead to
-  /// that state, not even a stranger's.
+  /// empty state. The peer then abandons the state that it named first, so an attempt that leads to
+  /// that state must fail. Such an attempt was an unknown peer's, too.
   private func respondToUnknown(
     _ hello: ResponderHandshake.Hello, in surroundings: Surroundings, at now: Instant
   ) -> [Step] {
