@@ -35,7 +35,8 @@ public struct Fingerprint: Sendable, Hashable {
 extension Fingerprint: Comparable {
   /// Orders fingerprints by their bytes.
   public static func < (left: Fingerprint, right: Fingerprint) -> Bool {
-    let (left, right) = (left.words, right.words)
+    let left = left.words
+    let right = right.words
     return (left.first, left.second, left.third, left.fourth) < (right.first, right.second, right.third, right.fourth)
   }
 }

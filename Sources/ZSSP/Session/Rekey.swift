@@ -4,7 +4,7 @@
 ///
 /// | state | what it waits for | what ends it |
 /// |---|---|---|
-/// | S2, idle | the timer of ``Confirmation``; a K1 | K1 is sent: R1. K1 authentic, its outcome stored: K2 is sent, R2 |
+/// | S2, idle | timer of ``Confirmation``; a K1 | K1 is sent: R1. K1 authentic, its outcome stored: K2 is sent, R2 |
 /// | R1 | K2; from XK's initiator also K1 | K2 is authentic and its outcome stored: C1 is sent, S1. K1: as in S2 |
 /// | R2 | C1 under the new key | C1, and the store has dropped the older state: C2 is sent, S2 |
 ///
