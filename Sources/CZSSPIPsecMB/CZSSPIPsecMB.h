@@ -4,7 +4,7 @@
 #pragma once
 #if defined(__linux__) && defined(__x86_64__)
 
-// The library's header aligns its structures for its own build alone.
+// The library's header aligns its structures only for its own build.
 #ifndef LINUX
 #define LINUX
 #endif
@@ -14,21 +14,22 @@
 #include <string.h>
 #include <wmmintrin.h>
 
-// Keys lie in memory that is aligned for the widest registers. Swift imports no type of such alignment, so it has but
-// their sizes and addresses.
+// Keys lie in memory that is aligned for the widest registers. Swift cannot import types of such
+// alignment, so it sees only their sizes and addresses.
 
-/// A key for AES-256-GCM, expanded. The state of a packet in work lies on the stack: less memory for each key, and less to fetch.
+/// An expanded key for AES-256-GCM. The state of a packet that is being processed lies on the
+/// stack, which saves memory per key and cache lines to fetch.
 struct zssp_mb_packet_key {
   struct gcm_key_data key;
 };
 
-/// A key for single blocks, expanded for both directions.
+/// An expanded key for single blocks, for both directions.
 struct zssp_mb_header_key {
   __m128i encryption[15];
   __m128i decryption[15];
 };
 
-/// A packet that is sealed or opened piece by piece.
+/// A packet that is sealed or opened in pieces.
 struct zssp_mb_packet_stream {
   struct gcm_context_data state;
 };
@@ -37,7 +38,8 @@ static const size_t zssp_mb_packet_stream_size = sizeof(struct zssp_mb_packet_st
 static const size_t zssp_mb_packet_key_size = sizeof(struct zssp_mb_packet_key);
 static const size_t zssp_mb_header_key_size = sizeof(struct zssp_mb_header_key);
 
-/// Whether the library tested itself when it was initialized (since 1.3) and found itself broken.
+/// Returns true if the library tested itself at initialization (since version 1.3) and the test
+/// failed.
 static inline bool zssp_mb_is_broken(const IMB_MGR *manager) {
 #ifdef IMB_FEATURE_SELF_TEST
   return (manager->features & IMB_FEATURE_SELF_TEST) && !(manager->features & IMB_FEATURE_SELF_TEST_PASS);
@@ -59,13 +61,13 @@ static inline void zssp_mb_write_nonce(uint8_t nonce[12], uint32_t high, uint64_
   memcpy(nonce + 4, &counter, sizeof counter);
 }
 
-/// Wipes the state of a packet, as a compiler that sees no reader of it would not.
+/// Wipes the state of a packet. The barrier keeps the compiler from removing the write.
 static inline void zssp_mb_wipe_state(struct gcm_context_data *state) {
   memset(state, 0, sizeof *state);
   __asm__ __volatile__("" : : "r"(state) : "memory");
 }
 
-/// Encrypts `size` bytes and writes a tag of 16. Input and output may be the same.
+/// Encrypts `size` bytes and writes a tag of 16 bytes. Input and output may be the same.
 static inline void zssp_mb_seal(
     const IMB_MGR *manager, void *memory, void *output, const void *input, size_t size, uint32_t high, uint64_t counter,
     const void *additional, size_t additionalSize, void *tag) {
@@ -77,7 +79,8 @@ static inline void zssp_mb_seal(
   zssp_mb_wipe_state(&state);
 }
 
-/// Decrypts `size` bytes and writes the 16 bytes that the tag should be. Input and output may be the same.
+/// Decrypts `size` bytes and writes the 16 bytes of the right tag, for comparison. Input and output
+/// may be the same.
 static inline void zssp_mb_open(
     const IMB_MGR *manager, void *memory, void *output, const void *input, size_t size, uint32_t high, uint64_t counter,
     const void *additional, size_t additionalSize, void *tag) {
@@ -89,7 +92,8 @@ static inline void zssp_mb_open(
   zssp_mb_wipe_state(&state);
 }
 
-// The same in pieces. The key is only read, so that one packet in pieces and others in one piece do not disturb each other.
+// The following functions do the same in pieces. They only read the key, so a packet in pieces and
+// others in one piece can be processed in turns.
 
 static inline void zssp_mb_begin(const IMB_MGR *manager, const void *memory, void *stream, uint32_t high, uint64_t counter) {
   const struct zssp_mb_packet_key *key = (const struct zssp_mb_packet_key *)memory;
@@ -114,20 +118,21 @@ static inline void zssp_mb_open_piece(
       manager, &key->key, &((struct zssp_mb_packet_stream *)stream)->state, output, input, size);
 }
 
-/// Writes the 16 bytes of the tag of what was encrypted, or that what was decrypted should have.
+/// Writes the 16 bytes of the tag of the encrypted bytes, or the right tag of the decrypted bytes.
 static inline void zssp_mb_end(const IMB_MGR *manager, const void *memory, void *stream, void *tag) {
   const struct zssp_mb_packet_key *key = (const struct zssp_mb_packet_key *)memory;
   IMB_AES256_GCM_ENC_FINALIZE(manager, &key->key, &((struct zssp_mb_packet_stream *)stream)->state, tag, 16);
 }
 
-/// Fetches what a short packet needs of a key: the rounds of the cipher, and the powers for the tag of a few blocks, which lie last.
+/// Prefetches the parts of a key that a short packet needs: the rounds of the cipher, and the
+/// powers for the tag of a few blocks, which lie at the end.
 static inline void zssp_mb_prefetch_packet_key(const void *memory) {
   const char *key = (const char *)memory;
   for (size_t line = 0; line < 256; line += 64) __builtin_prefetch(key + line);
   for (size_t line = 64; line <= 128; line += 64) __builtin_prefetch(key + sizeof(struct gcm_key_data) - line);
 }
 
-/// Fetches what encryption needs of a key.
+/// Prefetches the parts of a key that encryption needs.
 static inline void zssp_mb_prefetch_header_key(const void *memory) {
   const char *key = (const char *)((const struct zssp_mb_header_key *)memory)->encryption;
   for (size_t line = 0; line < 256; line += 64) __builtin_prefetch(key + line);
@@ -138,8 +143,9 @@ static inline void zssp_mb_expand_header_key(const IMB_MGR *manager, void *memor
   IMB_AES_KEYEXP_256(manager, bytes, key->encryption, key->decryption);
 }
 
-// The library has single blocks only as jobs for a queue, which a thread must own and which takes much longer than the
-// block. These are the processor's own instructions for AES on the library's expanded key.
+// The library offers single blocks only as jobs for a queue, which a thread must own and which
+// takes much longer than the block. These functions use the processor's AES instructions with the
+// library's expanded key.
 
 #define ZSSP_MB_AES __attribute__((target("aes"))) static inline
 
@@ -157,11 +163,13 @@ ZSSP_MB_AES void zssp_mb_decrypt_block(const void *memory, void *block) {
   _mm_storeu_si128((__m128i *)block, _mm_aesdeclast_si128(state, keys[14]));
 }
 
-// A round of one block takes several cycles, but another block can begin one in each of them: eight blocks at a time take
-// little longer than one. They are written out, because loops over them are not unrolled for Swift.
+// A round of one block takes several cycles, but a round of another block can begin in each cycle:
+// eight blocks at once take little longer than one. They are written out, because the compiler does
+// not unroll loops over them when Swift imports the function.
 #define ZSSP_MB_LANES(do) do(a, 0) do(b, 1) do(c, 2) do(d, 3) do(e, 4) do(f, 5) do(g, 6) do(h, 7)
 
-/// Encrypts `count` blocks where they lie, the first at `bytes`, each other `stride` bytes after the one before.
+/// Encrypts `count` blocks in place: the first at `bytes`, each other `stride` bytes after the one
+/// before.
 ZSSP_MB_AES void zssp_mb_encrypt_blocks(const void *memory, void *bytes, size_t stride, size_t count) {
   const __m128i *keys = ((const struct zssp_mb_header_key *)memory)->encryption;
   unsigned char *block = (unsigned char *)bytes;
@@ -185,7 +193,8 @@ ZSSP_MB_AES void zssp_mb_encrypt_blocks(const void *memory, void *bytes, size_t 
   for (; count > 0; count--, block += stride) zssp_mb_encrypt_block(memory, block);
 }
 
-/// Decrypts `count` blocks where they lie, the first at `bytes`, each other `stride` bytes after the one before.
+/// Decrypts `count` blocks in place: the first at `bytes`, each other `stride` bytes after the one
+/// before.
 ZSSP_MB_AES void zssp_mb_decrypt_blocks(const void *memory, void *bytes, size_t stride, size_t count) {
   const __m128i *keys = ((const struct zssp_mb_header_key *)memory)->decryption;
   unsigned char *block = (unsigned char *)bytes;

@@ -15,7 +15,7 @@ union czssp_sockaddr {
   struct sockaddr_in6 v6;
 };
 
-/// Writes an address as the system wants it, and returns its size.
+/// Writes an address in the system's form, and returns its size.
 static inline socklen_t czssp_write_address(const czssp_address *address, union czssp_sockaddr *name) {
   memset(name, 0, sizeof *name);
   if (address->family == 4) {
@@ -33,7 +33,7 @@ static inline socklen_t czssp_write_address(const czssp_address *address, union 
   return sizeof name->v6;
 }
 
-/// Reads an address of the system's; family 0 for one that is not of IP.
+/// Reads an address in the system's form. Family 0 means that it is not an IP address.
 static inline void czssp_read_address(const union czssp_sockaddr *name, czssp_address *address) {
   memset(address, 0, sizeof *address);
   if (name->any.sa_family == AF_INET) {

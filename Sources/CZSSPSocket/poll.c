@@ -12,13 +12,13 @@
 
 #include "CZSSPSocket.h"
 
-/// The tag of the descriptor that wakes who waits.
+/// The tag of the descriptor that wakes a waiting thread.
 static const uint64_t waking = 0;
 
 struct czssp_poller {
   int poller;
   int waker;
-  /// Whether the system waits in milliseconds only.
+  /// True if the system waits in milliseconds only.
   bool is_coarse;
 };
 
@@ -59,21 +59,21 @@ int czssp_poller_remove(czssp_poller *poller, int descriptor) {
 
 void czssp_poller_wake(czssp_poller *poller) {
   const uint64_t one = 1;
-  // It fails only when 2^64 of these have not been taken.
+  // It fails only if 2^64 wake-ups were not read.
   while (write(poller->waker, &one, sizeof one) < 0 && errno == EINTR) continue;
 }
 
-/// The number is the same on all processors, and C libraries before 2.35 do not have the function.
+/// The number is the same on all processors. C libraries before 2.35 do not have the function.
 #ifndef SYS_epoll_pwait2
 #define SYS_epoll_pwait2 441
 #endif
 
-/// Waits in nanoseconds, or, before Linux 5.11, in milliseconds, rounded up.
+/// Waits with a resolution of nanoseconds. Before Linux 5.11 it waits in milliseconds, rounded up.
 static int wait_for(czssp_poller *poller, struct epoll_event *events, int limit, int64_t nanoseconds) {
   const struct timespec time = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
   if (!poller->is_coarse) {
     const long count = syscall(SYS_epoll_pwait2, poller->poller, events, limit, nanoseconds < 0 ? NULL : &time, NULL, 0);
-    // What filters system calls may not know this one, and says that it is not permitted.
+    // A filter of system calls may not know this one, and returns EPERM.
     if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return (int)count;
     poller->is_coarse = true;
   }
@@ -90,14 +90,14 @@ int czssp_poller_wait(czssp_poller *poller, czssp_readiness *ready, int capacity
   for (int index = 0; index < count; index++) {
     if (events[index].data.u64 == waking) {
       uint64_t times;
-      // Nothing there is as good: somebody woke us, and here we are.
+      // EAGAIN and EINTR are no failures: the wake-up has happened in any case.
       if (read(poller->waker, &times, sizeof times) < 0 && errno != EAGAIN && errno != EINTR) return -errno;
       continue;
     }
     ready[found++] = (czssp_readiness){
         .tag = events[index].data.u64,
         .can_write = (events[index].events & EPOLLOUT) != 0,
-        // An error of the socket is learnt by reading.
+        // An error of the socket is reported by the next read.
         .can_read = (events[index].events & ~(uint32_t)EPOLLOUT) != 0,
     };
   }

@@ -8,7 +8,8 @@
 
 #include "address.h"
 
-/// The distance of the buffers. It is no power of two, so that the datagrams do not fall on the same lines of the cache.
+/// The distance between the buffers. It is not a power of two, so that the datagrams do not map to
+/// the same cache lines.
 enum { capacity = 1 << 16, distance = capacity + 65 * 64 };
 
 struct slot {
@@ -61,14 +62,14 @@ static void prepare(czssp_receiver *receiver, int index) {
 static void read_local_v4(const struct cmsghdr *control, czssp_local *local) {
   struct in_pktinfo info;
   memcpy(&info, CMSG_DATA(control), sizeof info);
-  // What was sent to all is answered from the address of the interface.
+  // A broadcast is answered from the address of the interface.
   *local = (czssp_local){.low = ntohl(info.ipi_spec_dst.s_addr), .family = 4};
 }
 
 static void read_local_v6(const struct cmsghdr *control, czssp_local *local) {
   struct in6_pktinfo info;
   memcpy(&info, CMSG_DATA(control), sizeof info);
-  // What was sent to many is answered from where the system chooses.
+  // A multicast is answered from the address that the system chooses.
   if (IN6_IS_ADDR_MULTICAST(&info.ipi6_addr)) return;
   uint64_t halves[2];
   memcpy(halves, &info.ipi6_addr, sizeof halves);
@@ -77,7 +78,7 @@ static void read_local_v6(const struct cmsghdr *control, czssp_local *local) {
   if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr)) local->interface = (uint32_t)info.ipi6_ifindex;
 }
 
-/// Reads what the kernel says of a piece beside its bytes.
+/// Reads the control messages of a piece.
 static void read_control(struct msghdr *header, czssp_incoming *incoming) {
   for (struct cmsghdr *control = CMSG_FIRSTHDR(header); control; control = CMSG_NXTHDR(header, control)) {
     const int level = control->cmsg_level, type = control->cmsg_type;

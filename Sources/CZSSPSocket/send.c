@@ -7,7 +7,7 @@
 
 #include "address.h"
 
-/// Pieces that go to the kernel with one call.
+/// The number of pieces that one call passes to the kernel.
 enum { at_once = 32 };
 
 struct message {
@@ -17,7 +17,7 @@ struct message {
       control[CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int))];
 };
 
-/// Appends a control message, for which there is room.
+/// Appends a control message. The buffer must have room for it.
 static void append(struct msghdr *header, int level, int type, const void *value, size_t size) {
   struct cmsghdr *control = (struct cmsghdr *)((char *)header->msg_control + header->msg_controllen);
   control->cmsg_level = level;
@@ -32,7 +32,7 @@ static void append_local(struct msghdr *header, const czssp_local *local) {
     const struct in_pktinfo info = {.ipi_spec_dst.s_addr = htonl((uint32_t)local->low)};
     return append(header, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
   }
-  // A socket of IPv6 takes this for IPv4, too.
+  // An IPv6 socket accepts this for IPv4, too.
   struct in6_pktinfo info = {.ipi6_ifindex = local->interface};
   const uint64_t halves[2] = {__builtin_bswap64(local->high), __builtin_bswap64(local->low)};
   memcpy(&info.ipi6_addr, halves, sizeof halves);

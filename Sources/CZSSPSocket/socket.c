@@ -43,7 +43,7 @@ void czssp_close(int socket) { close(socket); }
 
 static void set_buffer(int socket, int forced, int usual, int size) {
   if (size <= 0) return;
-  // With CAP_NET_ADMIN the kernel gives what is asked for. Without, it caps what it gives, and says nothing.
+  // With CAP_NET_ADMIN the kernel sets the requested size. Without, it silently limits the size.
   if (setsockopt(socket, SOL_SOCKET, forced, &size, sizeof size) < 0) setsockopt(socket, SOL_SOCKET, usual, &size, sizeof size);
 }
 
@@ -53,11 +53,11 @@ void czssp_udp_set_buffers(int socket, int receive, int send) {
 }
 
 uint32_t czssp_udp_drops(int socket) {
-  // Of <linux/sock_diag.h>, in which the drops come last.
+  // From <linux/sock_diag.h>, where the drops are the last value.
   enum { meminfo_drops = 8, meminfo_count = 9 };
   uint32_t values[meminfo_count] = {0};
   socklen_t size = sizeof values;
-  // Linux before 4.12 does not tell.
+  // Linux before 4.12 does not report it.
   if (getsockopt(socket, SOL_SOCKET, SO_MEMINFO, values, &size) < 0) return 0;
   return values[meminfo_drops];
 }
@@ -67,12 +67,12 @@ int czssp_udp_enable_receive_offload(int socket) {
   return setsockopt(socket, IPPROTO_UDP, UDP_GRO, &on, sizeof on) < 0 ? -errno : 0;
 }
 
-/// Sets an option of IPv4, and of IPv6 where the socket is one of that.
+/// Sets an option for IPv4, and also for IPv6 if it is an IPv6 socket.
 static int set_both(int socket, int v4, int v4_value, int v6, int v6_value) {
   int family = 0;
   socklen_t size = sizeof family;
   if (getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &family, &size) < 0) return -errno;
-  // A socket of IPv6 that takes IPv4 has both.
+  // An IPv6 socket that also reaches IPv4 has both options.
   if (family == AF_INET6 && setsockopt(socket, IPPROTO_IPV6, v6, &v6_value, sizeof v6_value) < 0) return -errno;
   return setsockopt(socket, IPPROTO_IP, v4, &v4_value, sizeof v4_value) < 0 && family == AF_INET ? -errno : 0;
 }
@@ -82,7 +82,7 @@ int czssp_udp_report_local(int socket) {
   socklen_t size = sizeof family;
   const int on = 1;
   if (getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &family, &size) < 0) return -errno;
-  // A socket of IPv6 reports IPv4 addresses as its own kind.
+  // An IPv6 socket reports IPv4 addresses in IPv6 form.
   const int level = family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP;
   const int option = family == AF_INET6 ? IPV6_RECVPKTINFO : IP_PKTINFO;
   return setsockopt(socket, level, option, &on, sizeof on) < 0 ? -errno : 0;

@@ -10,7 +10,8 @@
 
 enum {
   network = SKF_NET_OFF,
-  // Where sources lie behind the beginning of an IPv4 header without options, and of an IPv6 header without extensions.
+  // The offsets of source addresses and ports, for an IPv4 header without options and an IPv6
+  // header without extensions.
   v4_address = network + 12,
   v4_port = network + 20,
   v6_address = network + 20,
@@ -18,15 +19,15 @@ enum {
 };
 
 int czssp_udp_steer(int socket, uint32_t shards) {
-  // The program sees the datagram without its UDP header, and the headers behind negative offsets. A datagram that is
-  // shorter than four bytes ends it, with socket 0.
+  // The program sees the datagram without its UDP header, and the headers at negative offsets. A
+  // datagram shorter than four bytes ends it with socket 0.
   struct sock_filter program[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 2, 0),
-      // What has a key id goes by its low bits.
+      // The low bits of a key id choose the socket.
       BPF_STMT(BPF_ALU | BPF_AND | BPF_K, shards - 1),
       BPF_STMT(BPF_RET | BPF_A, 0),
-      // A Hello goes by its source.
+      // The source of a Hello chooses the socket.
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (uint32_t)network),
       BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 4),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 4, 0, 4),
@@ -38,7 +39,7 @@ int czssp_udp_steer(int socket, uint32_t shards) {
       BPF_STMT(BPF_MISC | BPF_TAX, 0),
       BPF_STMT(BPF_LD | BPF_H | BPF_ABS, (uint32_t)v6_port),
       BPF_STMT(BPF_ALU | BPF_XOR | BPF_X, 0),
-      // Neighbouring ports and addresses are to come to different sockets.
+      // This distributes neighbouring ports and addresses among the sockets.
       BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, 0x9E3779B1),
       BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 16),
       BPF_STMT(BPF_ALU | BPF_AND | BPF_K, shards - 1),

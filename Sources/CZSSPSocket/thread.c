@@ -24,11 +24,12 @@ struct attributes {
   uint64_t period;
 };
 
-/// Sets the slice in nanoseconds, 0 for the system's choice, and how much the thread gives way, never less than it does. A thread that
-/// somebody has given another policy is left alone.
+/// Sets the scheduling slice in nanoseconds, 0 for the system's choice, and raises the nice value,
+/// but never lowers it. A thread with another policy, which somebody has set deliberately, is not
+/// changed.
 static int schedule(int nice, uint64_t slice) {
   if (sched_getscheduler(0) != SCHED_OTHER) return 0;
-  // Of a thread, on Linux, when the process is 0; of itself it cannot fail.
+  // On Linux, process 0 means the calling thread. For the calling thread this cannot fail.
   const int current = getpriority(PRIO_PROCESS, 0);
   const struct attributes attributes = {
       .size = sizeof attributes, .policy = SCHED_OTHER, .nice = current > nice ? current : nice, .runtime = slice};
@@ -37,14 +38,14 @@ static int schedule(int nice, uint64_t slice) {
 }
 
 int czssp_nice_thread(int value) {
-  // A slice of the system's choice, not the short one that the thread may have from the one that started it.
+  // The slice of the system's choice, instead of a short one inherited from the starting thread.
   return schedule(value, 0);
 }
 
 int czssp_prompt_thread(const char *name) {
   pthread_setname_np(pthread_self(), name);
-  // Whoever runs is left alone until its slice is over, some milliseconds, unless one with a shorter slice wakes up. Linux before
-  // 6.12 does not know slices of threads.
+  // A running thread keeps the processor until its slice of some milliseconds is over, unless a
+  // thread with a shorter slice wakes up. Linux before 6.12 has no slices for threads.
   return schedule(-20, 100 * 1000);
 }
 

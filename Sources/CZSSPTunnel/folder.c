@@ -16,12 +16,13 @@ int czssp_own_folder(const char *path, unsigned mode) {
   if (!S_ISDIR(found.st_mode)) return -ENOTDIR;
   const bool is_trusted = found.st_uid == 0 || found.st_uid == geteuid();
   if (!is_trusted || (found.st_mode & (S_IWGRP | S_IWOTH))) return -EPERM;
-  // Whatever the mask of the process is.
+  // Sets the mode independently of the umask.
   if (is_new && chmod(path, mode) < 0) return -errno;
   return 0;
 }
 
-/// Whether what was locked is what lies there: who ended has removed its file.
+/// Returns true if the locked file is still the one at the path. A process that ended has removed
+/// its file.
 static bool is_current(const char *path, int descriptor) {
   struct stat held, found;
   return fstat(descriptor, &held) == 0 && lstat(path, &found) == 0 && held.st_dev == found.st_dev &&

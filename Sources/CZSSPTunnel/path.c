@@ -10,7 +10,8 @@
 
 #if defined(__linux__)
 
-// Of <linux/in.h> and <linux/in6.h>, which cannot be included beside those of the C library.
+// From <linux/in.h> and <linux/in6.h>, which cannot be included together with the headers of the C
+// library.
 enum { ip_mtu = 14, ipv6_mtu = 24 };
 
 int czssp_path_mtu(int family, const void *address, uint32_t scope) {

@@ -18,8 +18,8 @@
 
 extern char **environ;
 
-/// What the child's descriptors become. Those that are not given read nothing and write to nowhere; the one behind the standard ones
-/// is not there.
+/// Sets up the child's descriptors. Missing standard descriptors become /dev/null; a missing extra
+/// one stays closed.
 static int add_descriptors(posix_spawn_file_actions_t *actions, const int descriptors[czssp_descriptor_count]) {
   for (int index = 0; index < czssp_descriptor_count; index++) {
     int error = 0;
@@ -34,12 +34,12 @@ static int add_descriptors(posix_spawn_file_actions_t *actions, const int descri
   const bool has_extra = descriptors[czssp_descriptor_count - 1] >= 0;
   return posix_spawn_file_actions_addclosefrom_np(actions, has_extra ? czssp_descriptor_count : czssp_descriptor_count - 1);
 #else
-  // All descriptors of ours are closed when another program is run.
+  // All descriptors of this process are closed on exec.
   return 0;
 #endif
 }
 
-/// A child has none of the signals caught, ignored or blocked that this process has.
+/// Resets signal handling in the child: no signal is caught, ignored or blocked.
 static int add_signals(posix_spawnattr_t *attributes) {
   sigset_t all, none;
   sigfillset(&all);
@@ -80,7 +80,7 @@ int czssp_memory_file(void) {
   const int descriptor = memfd_create("zssp", MFD_CLOEXEC);
   if (descriptor >= 0) return descriptor;
 #endif
-  // A system without files in memory.
+  // For systems without files in memory.
   FILE *file = tmpfile();
   if (!file) return -errno;
   const int copy = fcntl(fileno(file), F_DUPFD_CLOEXEC, 3);

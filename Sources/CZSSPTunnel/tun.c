@@ -36,7 +36,7 @@ static void offload(czssp_tun *tun) {
 }
 
 int czssp_tun_open(const char *name, bool wants_offload, czssp_tun *tun) {
-  // A device that somebody made to stay is not taken over.
+  // A persistent device of somebody else is not taken over.
   struct ifreq request = {.ifr_flags = (short)(IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL)};
   if (strlen(name) >= sizeof request.ifr_name) return -ENAMETOOLONG;
   strcpy(request.ifr_name, name);
@@ -84,7 +84,7 @@ int czssp_tun_open(const char *name, bool offload, czssp_tun *tun) {
   struct ctl_info info = {0};
   strcpy(info.ctl_name, UTUN_CONTROL_NAME);
   if (ioctl(tun->descriptor, CTLIOCGINFO, &info) < 0) return fail(tun->descriptor);
-  // Unit 0 is any; utunN is unit N + 1.
+  // Unit 0 means any; utunN is unit N + 1.
   const struct sockaddr_ctl address = {
       .sc_len = sizeof address,
       .sc_family = AF_SYSTEM,

@@ -39,26 +39,27 @@ int czssp_find_group(const char *name, uint32_t *group) {
 #include <sys/syscall.h>
 #include <time.h>
 
-/// What a thread is to become that is told by a signal.
+/// The user and group for the threads that get the signal.
 static volatile uint32_t wanted_user, wanted_group;
 
 static void become(int signal) {
   (void)signal;
   const int saved = errno;
   const gid_t group = wanted_group;
-  // Not the C library's functions, which speak for all threads. Whether it went well is looked at from outside.
+  // System calls for this thread only, because the C library's functions act on all threads. The
+  // result is checked from outside.
   syscall(SYS_setgroups, 1, &group);
   syscall(SYS_setresgid, group, group, group);
   syscall(SYS_setresuid, wanted_user, wanted_user, wanted_user);
   errno = saved;
 }
 
-/// Whether a thread has no user but this one: real, effective, saved and of files.
+/// Returns true if a thread has only this user as real, effective, saved and file system user.
 static bool is_user(const char *thread, unsigned user) {
   char path[64], line[256];
   snprintf(path, sizeof path, "/proc/self/task/%.20s/status", thread);
   FILE *file = fopen(path, "re");
-  // It has ended.
+  // The thread has ended.
   if (!file) return true;
   bool is = false;
   while (fgets(line, sizeof line, file)) {
@@ -71,7 +72,7 @@ static bool is_user(const char *thread, unsigned user) {
   return is;
 }
 
-/// Tells the threads that are still somebody else, and answers how many there were.
+/// Signals the threads that have another user, and returns their number.
 static int tell_others(unsigned user, int signal) {
   DIR *threads = opendir("/proc/self/task");
   if (!threads) return -errno;
@@ -85,8 +86,9 @@ static int tell_others(unsigned user, int signal) {
   return others;
 }
 
-/// The C library tells all threads but those that it takes for ended. The main thread of a program that left it to
-/// libdispatch is one of these, and sleeps on with all privileges, which whoever takes over the process could use.
+/// Changes the threads that the C library leaves out, because it takes them for ended. The main
+/// thread of a program that left it to libdispatch is such a thread. It would sleep on with all
+/// privileges, which an attacker who takes over the process could use.
 static int become_everywhere(uint32_t user, uint32_t group) {
   struct sigaction action = {.sa_handler = become}, former;
   const int signal = SIGRTMAX - 1;
@@ -107,7 +109,7 @@ int czssp_may_write(uint32_t user, uint32_t group, const char *path) {
   const pid_t child = fork();
   if (child < 0) return -errno;
   if (child == 0) {
-    // Only calls to the system: other threads may have held any lock.
+    // Only system calls are safe here, because other threads may have held any lock.
     const gid_t groups = group;
     const bool is_user = syscall(SYS_setgroups, 1, &groups) == 0 && syscall(SYS_setresgid, group, group, group) == 0 &&
                          syscall(SYS_setresuid, user, user, user) == 0;
@@ -124,7 +126,7 @@ int czssp_may_write(uint32_t user, uint32_t group, const char *path) {
 }
 
 int czssp_become(uint32_t user, uint32_t group) {
-  // Groups go first: without privileges they could not be given up.
+  // Groups go first, because they cannot be changed without privileges.
   if (setgroups(1, &group) < 0) return -errno;
   if (setresgid(group, group, group) < 0) return -errno;
   if (setresuid(user, user, user) < 0) return -errno;

@@ -3,8 +3,8 @@
   import CZSSPIPsecMB
   import ZSSP
 
-  /// AES-256 on single blocks under one key (section 1: PRP), expanded once for both directions. Several blocks are worked
-  /// on at once.
+  /// AES-256 on single blocks under one key (section 1: PRP), expanded once for both directions.
+  /// Several blocks are processed in parallel.
   final class BlockHeaderKey: HeaderKey {
     private let address = KeyPool.headerKeys.take()
 
@@ -27,18 +27,19 @@
 
     func encrypt(_ bytes: inout MutableRawSpan, stride: Int, count: Int) {
       guard Self.fits(bytes, stride, count) else { return }
-      bytes.withUnsafeMutableBytes { zssp_mb_encrypt_blocks(address, $0.baseAddress, stride, count) }
+      guard Self.fits(bytes, stride: stride, count: count) else { return }
     }
 
     func decrypt(_ bytes: inout MutableRawSpan, stride: Int, count: Int) {
-      guard Self.fits(bytes, stride, count) else { return }
+      guard Self.fits(bytes, stride: stride, count: count) else { return }
       bytes.withUnsafeMutableBytes { zssp_mb_decrypt_blocks(address, $0.baseAddress, stride, count) }
     }
 
     func prefetch() { zssp_mb_prefetch_header_key(address) }
 
-    /// Whether there is anything to do. C writes to it, so what a span would check is checked here.
-    private static func fits(_ bytes: borrowing MutableRawSpan, _ stride: Int, _ count: Int) -> Bool {
+    /// Returns true if there is a block to process. C code writes to the bytes, so the ranges are
+    /// checked here instead of by a span.
+    private static func fits(_ bytes: borrowing MutableRawSpan, stride: Int, count: Int) -> Bool {
       guard count > 0 else { return false }
       precondition(
         bytes.byteCount >= 16 && stride >= 16 && (bytes.byteCount - 16) / stride >= count - 1,

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #if IPsecMB && os(Linux) && arch(x86_64)
-  /// Why there is no provider of packet keys on intel-ipsec-mb.
+  /// The reason why intel-ipsec-mb cannot be used.
   public enum IPsecMBError: Error, Equatable, CustomStringConvertible {
-    /// The processor lacks these instructions. The library would work without, by tables whose use takes a time that
-    /// depends on the key, and slowly.
+    /// The processor lacks these instructions. Without them the library would use tables, which is
+    /// slow and takes a time that depends on the key.
     case processorLacks([String])
-    /// The library could not be initialized or failed its own test.
+    /// The library could not be initialized, or failed its own self test.
     case notInitialized(reason: String)
 
-    /// What is missing, for people.
+    /// The missing feature or the failure, for people.
     public var description: String {
       switch self {
       case .processorLacks(let instructions):

@@ -3,17 +3,20 @@
   import CZSSPIPsecMB
   public import ZSSP
 
-  /// Packet keys and header keys on Intel's multi-buffer library, and another provider for everything else.
+  /// Packet keys and header keys on Intel's multi-buffer library, and another provider for
+  /// everything else.
   ///
-  /// It is there on Linux on x86-64. A packet allocates nothing. The value is free to copy.
+  /// It is available on Linux on x86-64. A packet causes no allocation. Copies of the value share
+  /// one library manager.
   public struct IPsecMBProvider: DerivedProvider {
-    /// The other provider.
+    /// The provider for all other primitives.
     public let base: any CryptoProvider
     private let manager: Manager
 
-    /// Packet keys of this library, with `handshakes` for all other primitives.
+    /// Creates a provider with packet and header keys of this library, and `handshakes` for all
+    /// other primitives.
     ///
-    /// Whether the library can be used is found out once in a process.
+    /// The library is checked once per process.
     ///
     /// - Throws: ``IPsecMBError/processorLacks(_:)`` if the processor has no instructions for AES-GCM, or
     ///   ``IPsecMBError/notInitialized(reason:)``.
@@ -28,21 +31,23 @@
       return "intel-ipsec-mb \(version) with \(base.name)"
     }
 
-    /// 131,072, which bounds the memory to half a gigabyte, and only while as many sessions are in use: keys lie apart from all else, so that
-    /// the memory of those that are given up goes back to the system.
+    /// 131,072. This limits the memory to half a gigabyte, which is needed only while as many
+    /// sessions are in use: keys have memory of their own, so the memory of evicted keys returns to
+    /// the system.
     public var usualExpandedKeys: Int { 131_072 }
 
-    /// AES-256-GCM under `key`, which must be 32 bytes.
+    /// Returns AES-256-GCM under `key`, which must be 32 bytes.
     public func packetKey(_ key: Secret) -> any PacketKey { GCMPacketKey(key, manager) }
 
-    /// AES-256 on single blocks under `key`, which must be 32 bytes.
+    /// Returns AES-256 on single blocks under `key`, which must be 32 bytes.
     public func headerKey(_ key: Secret) -> any HeaderKey { BlockHeaderKey(key, manager) }
   }
 
   extension CryptoProvider where Self == IPsecMBProvider {
-    /// Packet keys of intel-ipsec-mb, with `handshakes` for all other primitives.
+    /// Returns a provider with packet and header keys of intel-ipsec-mb, and `handshakes` for all
+    /// other primitives.
     ///
-    /// - Throws: ``IPsecMBError`` if the processor or the library cannot do it.
+    /// - Throws: ``IPsecMBError`` if the processor or the library does not support it.
     public static func ipsecMB(handshakes: any CryptoProvider) throws(IPsecMBError) -> IPsecMBProvider {
       try IPsecMBProvider(handshakes: handshakes)
     }

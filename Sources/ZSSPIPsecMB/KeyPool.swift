@@ -4,40 +4,43 @@
   import Glibc
   import Synchronization
 
-  /// Memory for expanded keys of one size, apart from all other memory of the process.
+  /// Memory for expanded keys of one size, separate from all other memory of the process.
   ///
-  /// Keys are expanded and given up all the time while sessions, which lie between them where one allocator serves both, stay: the holes
-  /// would stay as well. Slabs hold nothing but keys, so that one whose keys are all given up goes back to the system.
+  /// Keys are expanded and evicted all the time, while sessions stay. With one allocator for both,
+  /// evicted keys would leave holes between the sessions. Slabs hold nothing but keys, so a slab
+  /// returns to the system when its last key is evicted.
   ///
-  /// Keys may be made and let go of on any thread. The lock is held for a few instructions, and for a call of the system when a slab
-  /// is made or given back.
+  /// Keys may be created and released on any thread. The lock is held for a few instructions, and
+  /// for a system call when a slab is mapped or unmapped.
   final class KeyPool: Sendable {
-    /// Bytes of a slab, and their alignment: what a place belongs to is found in its address.
+    /// The size of a slab in bytes, and its alignment: the address of a key tells its slab.
     static let slabSize = 1 << 18
-    /// The widest instructions want keys at multiples of it.
+    /// The alignment of keys, for the widest instructions.
     private static let alignment = 64
 
-    /// Those of packet keys.
+    /// The pool of packet keys.
     static let packetKeys = KeyPool(size: zssp_mb_packet_key_size)
-    /// Those of header keys.
+    /// The pool of header keys.
     static let headerKeys = KeyPool(size: zssp_mb_header_key_size)
 
-    /// Bytes of a key, and from one place to the next.
+    /// The size of a key in bytes, and the distance between two.
     private let size, stride: Int
-    /// How many keys a slab holds.
+    /// The number of keys in a slab.
     let placesPerSlab: Int
     private let state = Mutex(State())
 
     /// Slabs, by their addresses.
     private struct State {
-      /// Those that have a free place, the first at hand. They know their neighbours.
+      /// The first slab with a free slot; 0 if there is none. Such slabs form a list.
       var open: UInt = 0
-      /// One slab that is empty is kept: a key that comes and goes by itself must not call the system each time.
+      /// An empty slab that is kept, so that a single key that comes and goes does not cause a
+      /// system call each time.
       var spare: UInt = 0
       var slabs = 0
     }
 
-    /// What a slab begins with. Free places are linked: each has the address of the next in its first bytes.
+    /// The header of a slab. Free slots form a list: the first bytes of each hold the address of
+    /// the next.
     private struct Slab {
       var next: UInt = 0
       var previous: UInt = 0
@@ -46,7 +49,7 @@
       var used = 0
     }
 
-    /// A pool of places for `size` bytes each.
+    /// Creates a pool of slots of `size` bytes each.
     init(size: Int) {
       self.size = size
       stride = (size + Self.alignment - 1) / Self.alignment * Self.alignment
@@ -54,17 +57,17 @@
       precondition(MemoryLayout<Slab>.size <= Self.alignment && placesPerSlab > 0, "a slab holds keys")
     }
 
-    /// How many slabs there are, for tests.
+    /// The number of slabs, for tests.
     var slabCount: Int { state.withLock { $0.slabs } }
 
-    /// A place for a key. What it holds before is worth nothing.
+    /// Returns a slot for a key. Its content is undefined.
     func take() -> UnsafeMutableRawPointer {
       let address = state.withLock { state in
         let slab = state.open != 0 ? Self.slab(state.open) : addSlab(&state)
         let base = UInt(bitPattern: slab)
         defer {
           slab.pointee.used += 1
-          if slab.pointee.used == placesPerSlab { Self.unlink(slab, &state) }
+          if slab.pointee.used == placesPerSlab { Self.unlink(slab, from: &state) }
         }
         if slab.pointee.free != 0 {
           let place = slab.pointee.free
@@ -77,17 +80,17 @@
       return Self.pointer(address)
     }
 
-    /// Wipes a place and takes it back.
+    /// Wipes a slot, and frees it.
     func giveBack(_ place: UnsafeMutableRawPointer) {
       imb_clear_mem(place, size)
       let address = UInt(bitPattern: place)
       state.withLock { state in
         let slab = Self.slab(address & ~UInt(Self.slabSize - 1))
-        if slab.pointee.used == placesPerSlab { Self.insert(slab, &state) }
+        if slab.pointee.used == placesPerSlab { Self.insert(slab, into: &state) }
         Self.link(address).initialize(to: slab.pointee.free)
         slab.pointee.free = address
         slab.pointee.used -= 1
-        if slab.pointee.used == 0 { close(slab, &state) }
+        if slab.pointee.used == 0 { close(slab, in: &state) }
       }
     }
 
@@ -95,19 +98,19 @@
       if state.spare != 0 {
         let slab = Self.slab(state.spare)
         state.spare = 0
-        Self.insert(slab, &state)
+        Self.insert(slab, into: &state)
         return slab
       }
       state.slabs += 1
       let slab = Self.slab(Self.map())
       slab.initialize(to: Slab())
-      Self.insert(slab, &state)
+      Self.insert(slab, into: &state)
       return slab
     }
 
-    /// No key of the slab is left.
-    private func close(_ slab: UnsafeMutablePointer<Slab>, _ state: inout State) {
-      Self.unlink(slab, &state)
+    /// Frees a slab without keys, or keeps it as the spare one.
+    private func close(_ slab: UnsafeMutablePointer<Slab>, in state: inout State) {
+      Self.unlink(slab, from: &state)
       if state.spare == 0 {
         state.spare = UInt(bitPattern: slab)
       } else {
@@ -116,21 +119,24 @@
       }
     }
 
-    private static func insert(_ slab: UnsafeMutablePointer<Slab>, _ state: inout State) {
-      (slab.pointee.next, slab.pointee.previous) = (state.open, 0)
+    private static func insert(_ slab: UnsafeMutablePointer<Slab>, into state: inout State) {
+      slab.pointee.next = state.open
+      slab.pointee.previous = 0
       if state.open != 0 { self.slab(state.open).pointee.previous = UInt(bitPattern: slab) }
       state.open = UInt(bitPattern: slab)
     }
 
-    private static func unlink(_ slab: UnsafeMutablePointer<Slab>, _ state: inout State) {
-      let (next, previous) = (slab.pointee.next, slab.pointee.previous)
+    private static func unlink(_ slab: UnsafeMutablePointer<Slab>, from state: inout State) {
+      let next = slab.pointee.next
+      let previous = slab.pointee.previous
       if next != 0 { self.slab(next).pointee.previous = previous }
       if previous != 0 { self.slab(previous).pointee.next = next } else { state.open = next }
     }
   }
 
   extension KeyPool {
-    /// Memory of the system for a slab, aligned to its size: twice as much, without what lies before and behind.
+    /// Maps memory for a slab, aligned to its size: maps twice as much, and unmaps the parts before
+    /// and after.
     private static func map() -> UInt {
       let size = UInt(slabSize)
       guard

@@ -4,8 +4,8 @@
 
   /// The library's table of functions, chosen for this processor.
   ///
-  /// The library wants a manager for each thread that submits jobs. No jobs are submitted here: the functions called work
-  /// on what they are given, and the manager is only read, so all threads share one.
+  /// The library needs a manager for each thread that submits jobs. No jobs are submitted here: the
+  /// functions work on their arguments, and only read the manager, so all threads share one.
   struct Manager: @unchecked Sendable {
     let pointer: UnsafePointer<IMB_MGR>
 
@@ -29,7 +29,7 @@
       pointer = UnsafePointer(manager)
     }
 
-    /// What AES-GCM cannot do without, of the features that the library found.
+    /// Returns the names of the instructions that AES-GCM needs and `features` does not have.
     static func missingInstructions(_ features: UInt64) -> [String] {
       [("AES-NI", IMB_FEATURE_AESNI), ("PCLMULQDQ", IMB_FEATURE_PCLMULQDQ), ("SSE4.2", IMB_FEATURE_SSE4_2)]
         .filter { features & $0.1 == 0 }.map(\.0)

@@ -3,7 +3,7 @@
   import CZSSPIPsecMB
   import ZSSP
 
-  /// AES-256-GCM under one key (section 1: AEAD), expanded once. A packet allocates nothing.
+  /// AES-256-GCM under one key (section 1: AEAD), expanded once. A packet causes no allocation.
   final class GCMPacketKey: PacketKey {
     let address = KeyPool.packetKeys.take()
     let manager: UnsafePointer<IMB_MGR>
@@ -18,7 +18,7 @@
 
     func seal(_ plaintext: RawSpan, nonce: Nonce, authenticating: RawSpan, into output: inout MutableRawSpan) {
       let size = plaintext.byteCount
-      // C writes to it, so what a span would check is checked here.
+      // C code writes to the output, so its size is checked here instead of by a span.
       precondition(output.byteCount == size + 16, "the output is 16 bytes longer than the plaintext")
       output.withUnsafeMutableBytes { output in
         guard let output = output.baseAddress else { return }
@@ -46,7 +46,7 @@
           }
         }
       }
-      // The library decrypts first and leaves the comparison to us.
+      // The library only decrypts; the caller must compare the tags.
       return constantTimeEqual(tag.span.bytes, message.bytes.extracting(size..<size + 16))
     }
 

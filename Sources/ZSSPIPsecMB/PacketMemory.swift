@@ -2,8 +2,8 @@
 #if IPsecMB && os(Linux) && arch(x86_64)
   import CZSSPIPsecMB
 
-  /// Memory for a packet in work, aligned as the widest instructions want it, and wiped when it is let go of. Keys have places in
-  /// ``KeyPool``.
+  /// Memory for a packet that is being processed, aligned for the widest instructions, and wiped
+  /// when it is released. Keys have their memory in ``KeyPool``.
   struct PacketMemory: ~Copyable {
     let address: UnsafeMutableRawPointer
     private let block: UnsafeMutableRawPointer
@@ -12,7 +12,8 @@
 
     init(size: Int) {
       self.size = size
-      // Aligned within a larger block: allocators leave holes around blocks of such alignment.
+      // Aligned within a larger block, because allocators leave holes around blocks of such
+      // alignment.
       block = .allocate(byteCount: size + Self.alignment, alignment: 16)
       address = block.alignedUp(toMultipleOf: Self.alignment)
       address.initializeMemory(as: UInt8.self, repeating: 0, count: size)

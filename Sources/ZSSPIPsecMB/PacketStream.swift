@@ -3,7 +3,7 @@
   import CZSSPIPsecMB
   import ZSSP
 
-  /// Packets under one key, one after another, each piece by piece. A packet allocates nothing.
+  /// Packets under one key, one after another, each in pieces. A packet causes no allocation.
   final class GCMPacketStream: PacketStream {
     private let key: GCMPacketKey
     private let memory = PacketMemory(size: zssp_mb_packet_stream_size)
@@ -17,16 +17,16 @@
     }
 
     func update(_ input: RawSpan, into output: inout MutableRawSpan) {
-      // C writes to it, so what a span would check is checked here.
+      // C code writes to the output, so its size is checked here instead of by a span.
       precondition(output.byteCount == input.byteCount, "the output is as long as the input")
-      output.withUnsafeMutableBytes { output in input.withUnsafeBytes { update($0.baseAddress, output) } }
+      output.withUnsafeMutableBytes { output in input.withUnsafeBytes { update($0.baseAddress, output: output) } }
     }
 
     func update(_ bytes: inout MutableRawSpan) {
-      bytes.withUnsafeMutableBytes { update($0.baseAddress, $0) }
+      bytes.withUnsafeMutableBytes { update($0.baseAddress, output: $0) }
     }
 
-    private func update(_ input: UnsafeRawPointer?, _ output: UnsafeMutableRawBufferPointer) {
+    private func update(_ input: UnsafeRawPointer?, output: UnsafeMutableRawBufferPointer) {
       guard output.count > 0 else { return }
       switch direction {
       case .sealing:

@@ -4,7 +4,8 @@
   import ZSSP
   import ZSSPSwiftCrypto
 
-  /// Key encapsulation: ML-KEM-1024 of libcrypto where it has one, else of swift-crypto; Kyber1024 on top of it.
+  /// Key encapsulation: ML-KEM-1024 of libcrypto if it has one, otherwise of swift-crypto;
+  /// Kyber1024 is built on it.
   struct Encapsulator {
     let library: Library
 
@@ -42,7 +43,8 @@
       guard ErrorQueue.hidden({ zssp_EVP_PKEY_encapsulate_init(operation, nil) }) == 1 else { throw refusal }
       var ciphertext = [UInt8](repeating: 0, count: KEM.ciphertextSize)
       let secret = try Secret(count: KEM.sharedSecretSize) { output throws(CryptoFailure) in
-        var (ciphertextSize, secretSize) = (KEM.ciphertextSize, KEM.sharedSecretSize)
+        var ciphertextSize = KEM.ciphertextSize
+        var secretSize = KEM.sharedSecretSize
         let result = output.withBytes { output in
           ErrorQueue.hidden { zssp_EVP_PKEY_encapsulate(operation, &ciphertext, &ciphertextSize, output, &secretSize) }
         }
@@ -60,7 +62,7 @@
     private nonisolated(unsafe) let key: OpaquePointer
     private let library: Library
 
-    /// A new key, which libcrypto draws.
+    /// Generates a key with libcrypto.
     init(_ library: Library) {
       self.library = library
       key = generateKey("ML-KEM-1024", in: library.context)
@@ -87,12 +89,15 @@
     }
   }
 
-  /// An ML-KEM-1024 key that serves as one of Kyber1024: the keys are encoded alike (section 1).
+  /// An ML-KEM-1024 key used as a Kyber1024 key: both have the same encoding (section 1).
   final class KyberDecapsulationKey: DecapsulationKey {
     private let inner: any DecapsulationKey
     private let library: Library
 
-    init(_ inner: any DecapsulationKey, _ library: Library) { (self.inner, self.library) = (inner, library) }
+    init(_ inner: any DecapsulationKey, _ library: Library) {
+      self.inner = inner
+      self.library = library
+    }
 
     var encapsulationKey: [UInt8] { inner.encapsulationKey }
 
@@ -102,13 +107,14 @@
   }
 
   extension Library {
-    /// What a third-round Kyber1024 makes of an ML-KEM-1024 secret: `SHAKE256(k || SHA3-256(ct))[0..<32]` (section 1).
+    /// Returns the secret of third-round Kyber1024 for an ML-KEM-1024 secret: `SHAKE256(k ||
+    /// SHA3-256(ct))[0..<32]` (section 1).
     func kyberSecret(_ secret: Secret, _ ciphertext: RawSpan) -> Secret {
       let context = require(zssp_EVP_MD_CTX_new(), "EVP_MD_CTX_new")
       defer { zssp_EVP_MD_CTX_free(context) }
       var hash = InlineArray<32, UInt8>(repeating: 0)
       require(zssp_EVP_DigestInit_ex2(context, sha3, nil), "EVP_DigestInit_ex2")
-      update(context, ciphertext)
+      update(context, with: ciphertext)
       var elements = hash.mutableSpan
       elements.withUnsafeMutableBufferPointer {
         require(zssp_EVP_DigestFinal_ex(context, $0.baseAddress, nil), "EVP_DigestFinal_ex")
@@ -116,20 +122,20 @@
       return shake256(secret.bytes, hash.span.bytes, count: KEM.sharedSecretSize)
     }
 
-    /// SHAKE256 (FIPS 202) of `first || second`, `count` bytes.
+    /// Returns `count` bytes of SHAKE256 (FIPS 202) of `first || second`.
     func shake256(_ first: RawSpan, _ second: RawSpan, count: Int) -> Secret {
       let context = require(zssp_EVP_MD_CTX_new(), "EVP_MD_CTX_new")
-      // It holds a secret; to free it wipes it.
+      // The context holds a secret. Freeing it wipes it.
       defer { zssp_EVP_MD_CTX_free(context) }
       require(zssp_EVP_DigestInit_ex2(context, shake256, nil), "EVP_DigestInit_ex2")
-      update(context, first)
-      update(context, second)
+      update(context, with: first)
+      update(context, with: second)
       return Secret(count: count) { output in
         output.withBytes { require(zssp_EVP_DigestFinalXOF(context, $0, count), "EVP_DigestFinalXOF") }
       }
     }
 
-    private func update(_ context: OpaquePointer, _ bytes: RawSpan) {
+    private func update(_ context: OpaquePointer, with bytes: RawSpan) {
       bytes.withUnsafeBytes { require(zssp_EVP_DigestUpdate(context, $0.baseAddress, $0.count), "EVP_DigestUpdate") }
     }
   }

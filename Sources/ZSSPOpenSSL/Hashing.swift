@@ -11,14 +11,17 @@
     import Darwin
   #endif
 
-  /// A digest context for each thread that hashes, made when it first does and freed when the thread ends.
+  /// A digest context for each thread that hashes, made for its first hash and freed when the
+  /// thread ends.
   ///
-  /// To make a context costs more than to hash a block, and proof of work hashes thousands of them.
+  /// Making a context costs more than hashing a block, and proof of work hashes thousands of
+  /// blocks.
   struct ThreadContexts: Sendable {
     private let key: pthread_key_t
     private nonisolated(unsafe) let digest: OpaquePointer
 
-    /// Contexts for the fetched `digest`. There may be few of these in a process: it has 1024 keys in all.
+    /// Creates the contexts for the fetched `digest`. A process has only 1024 keys for thread-local
+    /// data, so create few.
     init(for digest: OpaquePointer) {
       var key = pthread_key_t()
       let error = pthread_key_create(&key) { context in
@@ -29,10 +32,11 @@
         #endif
       }
       guard error == 0 else { fatalError("no key for thread-local data is left: error \(error)") }
-      (self.key, self.digest) = (key, digest)
+      self.key = key
+      self.digest = digest
     }
 
-    /// This thread's context.
+    /// The context of this thread.
     var current: OpaquePointer {
       if let context = pthread_getspecific(key) { return OpaquePointer(context) }
       let context = require(zssp_EVP_MD_CTX_new(), "EVP_MD_CTX_new")
@@ -43,10 +47,10 @@
       return context
     }
 
-    /// The digest of `first || second`, written to `output`.
+    /// Writes the digest of `first || second` to `output`.
     func hash(_ first: RawSpan, _ second: RawSpan, into output: inout MutableRawSpan) {
       let context = current
-      // Without a digest the one that the context has is started again.
+      // Without a digest, this restarts the one that the context has.
       require(zssp_EVP_DigestInit_ex2(context, nil, nil), "EVP_DigestInit_ex2")
       first.withUnsafeBytes { require(zssp_EVP_DigestUpdate(context, $0.baseAddress, $0.count), "EVP_DigestUpdate") }
       second.withUnsafeBytes { require(zssp_EVP_DigestUpdate(context, $0.baseAddress, $0.count), "EVP_DigestUpdate") }
@@ -56,13 +60,14 @@
 
   /// HMAC-SHA-512 under one key (FIPS 198-1).
   ///
-  /// The context is started again for each message with the key that it has absorbed already. libcrypto wipes it.
+  /// The context is restarted for each message with the key that it has already absorbed. libcrypto
+  /// wipes it.
   final class HMACAuthenticator: MessageAuthenticator {
     private let context: OpaquePointer
 
     init(key: RawSpan, template: OpaquePointer) {
       context = require(zssp_EVP_MAC_CTX_dup(template), "EVP_MAC_CTX_dup")
-      // An empty key has no address, but no address would mean to keep the key from before.
+      // An empty key has no address, but passing no address would keep the previous key.
       let none: [UInt8] = [0]
       none.withUnsafeBytes { none in
         key.withUnsafeBytes { key in
@@ -83,7 +88,7 @@
       }
     }
 
-    /// A context with the digest chosen and no key; nil if libcrypto has no such HMAC.
+    /// Returns a context with the digest set and no key; nil if libcrypto has no such HMAC.
     static func template(_ library: OpaquePointer) -> OpaquePointer? {
       guard let algorithm = zssp_EVP_MAC_fetch(library, "HMAC", nil) else { return nil }
       defer { zssp_EVP_MAC_free(algorithm) }

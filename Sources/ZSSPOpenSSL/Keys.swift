@@ -3,28 +3,28 @@
   import CZSSPOpenSSL
   import ZSSP
 
-  // EVP_PKEY: how libcrypto holds the keys of every algorithm. It counts references, lets threads share a key, and wipes
-  // private parts.
+  // EVP_PKEY is libcrypto's type for the keys of every algorithm. It counts references, lets
+  // threads share a key, and wipes private parts.
 
-  /// What a key is made of, as libcrypto takes it. The bytes must outlive the call that reads them.
+  /// The parts of a key, in libcrypto's form. The bytes must outlive the call that reads them.
   struct KeyParameters {
     private(set) var list: [zssp_parameter] = []
 
-    /// A text that is part of the program.
+    /// Adds a text that is part of the program.
     mutating func add(_ name: StaticString, text: StaticString) {
       list.append(
         zssp_OSSL_PARAM_construct_utf8_string(
           name.cString, UnsafeMutablePointer(mutating: text.cString), text.utf8CodeUnitCount))
     }
 
-    /// Bytes as they are.
+    /// Adds bytes in the given order.
     mutating func add(_ name: StaticString, bytes: UnsafeRawBufferPointer) {
       list.append(
         zssp_OSSL_PARAM_construct_octet_string(
           name.cString, UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count))
     }
 
-    /// An integer, as the machine orders its bytes.
+    /// Adds an integer, in the byte order of the machine.
     mutating func add(_ name: StaticString, integer: UnsafeRawBufferPointer) {
       list.append(
         zssp_OSSL_PARAM_construct_BN(
@@ -32,14 +32,14 @@
           integer.count))
     }
 
-    /// The key that this makes; nil if libcrypto refuses it. It is the caller's to free.
+    /// Returns the key of these parts; nil if libcrypto refuses it. The caller must free it.
     func makeKey(_ type: StaticString, hasPrivatePart: Bool, in context: OpaquePointer) -> OpaquePointer? {
       ErrorQueue.hidden {
         let maker = zssp_EVP_PKEY_CTX_new_from_name(context, type.cString, nil)
         defer { zssp_EVP_PKEY_CTX_free(maker) }
         guard let maker, zssp_EVP_PKEY_fromdata_init(maker) == 1 else { return nil }
         var key: OpaquePointer?
-        // They are read, not written, but the interface takes them as variables.
+        // libcrypto only reads them, but its interface takes variables.
         var parameters = list + [zssp_OSSL_PARAM_construct_end()]
         let selection = hasPrivatePart ? ZSSP_KEY_PAIR : ZSSP_PUBLIC_KEY
         guard zssp_EVP_PKEY_fromdata(maker, &key, selection, &parameters) == 1 else { return nil }
@@ -48,7 +48,7 @@
     }
   }
 
-  /// A new key of `type`, of the group `group` if it has one. It is the caller's to free.
+  /// Generates a key of `type`, of the group `group` if it has one. The caller must free it.
   func generateKey(_ type: StaticString, group: StaticString? = nil, in context: OpaquePointer) -> OpaquePointer {
     let maker = require(zssp_EVP_PKEY_CTX_new_from_name(context, type.cString, nil), "EVP_PKEY_CTX_new_from_name")
     defer { zssp_EVP_PKEY_CTX_free(maker) }
@@ -59,7 +59,7 @@
     return require(key, "EVP_PKEY_generate")
   }
 
-  /// The public part of `key`, which has `size` bytes at most.
+  /// Returns the public part of `key`, which has at most `size` bytes.
   func publicBytes(of key: OpaquePointer, size: Int) -> [UInt8] {
     [UInt8](unsafeUninitializedCapacity: size) { bytes, count in
       require(
@@ -68,7 +68,7 @@
     }
   }
 
-  /// An operation that works with `key`; nil if there is no memory for it. It is the caller's to free.
+  /// Returns an operation with `key`. The caller must free it.
   func makeOperation(with key: OpaquePointer, in context: OpaquePointer) -> OpaquePointer {
     require(zssp_EVP_PKEY_CTX_new_from_pkey(context, key, nil), "EVP_PKEY_CTX_new_from_pkey")
   }

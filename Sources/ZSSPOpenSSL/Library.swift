@@ -10,12 +10,14 @@
     import Darwin
   #endif
 
-  /// A library context of our own, and the algorithms fetched from it.
+  /// A separate library context, and the algorithms fetched from it.
   ///
-  /// The process's default context stays as the application left it: neither does its configuration reach us, nor does
-  /// what we load and require reach others. There are at most two of these in a process, and they are never freed.
+  /// The process's default context stays as the application left it: its configuration does not
+  /// affect this one, and modules loaded here do not affect others. There are at most two such
+  /// contexts in a process, and they are never freed.
   final class Library: @unchecked Sendable {
-    // Everything here is set once. libcrypto lets threads share a library context and what was fetched from it.
+    // All fields are set once. libcrypto lets threads share a library context and what was fetched
+    // from it.
     let context: OpaquePointer
     let isFIPS: Bool
     let sha512: OpaquePointer
@@ -24,15 +26,16 @@
     let gcm: OpaquePointer
     let ecb: OpaquePointer
     let curve: Curve
-    /// HMAC-SHA-512 without a key, to be copied: to name the digest costs more than to hash a block.
+    /// HMAC-SHA-512 without a key, to be copied: looking up the digest by name costs more than
+    /// hashing a block.
     let hmac: OpaquePointer
-    /// Whether there is an ML-KEM-1024, as there is since OpenSSL 3.5.
+    /// True if libcrypto has ML-KEM-1024, as OpenSSL 3.5 and later do.
     let hasMLKEM: Bool
     let hashContexts: ThreadContexts
 
     /// libcrypto with its built-in algorithms.
     static let standard = Result { () throws(OpenSSLError) in try Library(isFIPS: false) }
-    /// libcrypto with the FIPS module and nothing else.
+    /// libcrypto with only the FIPS module.
     static let fips = Result { () throws(OpenSSLError) in try Library(isFIPS: true) }
 
     private init(isFIPS: Bool) throws(OpenSSLError) {
@@ -54,19 +57,19 @@
       ecb = try Self.need("AES-256-ECB", zssp_EVP_CIPHER_fetch(context, "AES-256-ECB", nil))
       hmac = try Self.need("HMAC-SHA-512", HMACAuthenticator.template(context))
       curve = try Self.need("P-384", Curve(context))
-      // Nothing is kept of the fetched KEM: keys find it again by its name.
+      // The fetched KEM is not kept, because keys find it again by its name.
       let kem = zssp_EVP_KEM_fetch(context, "ML-KEM-1024", nil)
       zssp_EVP_KEM_free(kem)
       hasMLKEM = kem != nil
       hashContexts = ThreadContexts(for: sha512)
     }
 
-    /// Everything that is fetched afterwards comes from the FIPS module or not at all.
+    /// Loads the FIPS module. Everything that is fetched afterwards comes from the module or fails.
     private static func loadFIPSModule(into context: OpaquePointer) throws(OpenSSLError) {
       let file = zssp_CONF_get1_default_config_file()
       defer { zssp_CRYPTO_free(file, #fileID, Int32(#line)) }
-      // The module starts only with its checksum, which it gets from a configuration. A file that is not there leaves it
-      // without, and then the module says so.
+      // The module starts only with its checksum, which comes from a configuration file. If the
+      // file is missing, the module has no checksum and reports that.
       let isConfigured = file.map { zssp_OSSL_LIB_CTX_load_config(context, $0) == 1 } ?? false
       if zssp_OSSL_PROVIDER_load(context, "fips") == nil || zssp_EVP_default_properties_enable_fips(context, 1) != 1 {
         throw .fipsModuleMissing(

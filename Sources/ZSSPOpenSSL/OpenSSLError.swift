@@ -1,28 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #if OpenSSL
-  /// Why there is no OpenSSL provider.
+  /// The reason why OpenSSL cannot be used.
   public enum OpenSSLError: Error, Equatable, CustomStringConvertible {
-    /// There is no libcrypto of OpenSSL 3, or it lacks a function.
+    /// libcrypto of OpenSSL 3 is missing, or lacks a function.
     ///
-    /// - Parameter reason: What the system's loader says.
+    /// - Parameter reason: The message of the system's loader.
     case libraryMissing(reason: String)
-    /// FIPS was asked for, and the FIPS module of OpenSSL is not there or does not start.
+    /// FIPS was requested, and the FIPS module of OpenSSL is missing or does not start.
     ///
     /// - Parameters:
-    ///   - reason: What libcrypto says.
+    ///   - reason: libcrypto's message.
     ///   - modules: The folder that libcrypto loads `fips.so` from.
-    ///   - configuration: The file that has to name the module and its checksum.
+    ///   - configuration: The file that must name the module and its checksum.
     case fipsModuleMissing(reason: String, modules: String, configuration: String)
-    /// A libcrypto 3 is there, but not an algorithm that ZSSP is made of, or not from the FIPS module.
+    /// libcrypto lacks an algorithm that ZSSP needs, or its FIPS module does.
     case algorithmMissing(String)
-    /// libcrypto could not set up a context of its own: it is out of memory, or its built-in provider is left out.
+    /// libcrypto could not create a context: it is out of memory, or was built without its default
+    /// provider.
     case notInitialized(reason: String)
 
-    /// What is missing and how it is found, for people.
+    /// The missing part, and how to provide it.
     public var description: String {
       switch self {
       case .libraryMissing(let reason):
-        "\(reason); it is in Debian's package libssl3, and openssl-libs or openssl@3 elsewhere"
+        "\(reason). It is in the package libssl3 (Debian), openssl-libs (Fedora) or openssl@3 (Homebrew)"
       case .fipsModuleMissing(let reason, let modules, let configuration):
         """
         the FIPS module of OpenSSL cannot be used: \(reason). libcrypto looks for fips.so in \(modules) (or where \

@@ -12,7 +12,7 @@
 
     static let name: StaticString = "P-384"
 
-    /// The curve; nil if libcrypto does not have it.
+    /// Creates the curve; nil if libcrypto does not have it.
     init?(_ context: OpaquePointer) {
       guard let group = zssp_EC_GROUP_new_by_curve_name_ex(context, nil, ZSSP_P384) else { return nil }
       var order = [UInt8](repeating: 0, count: 48)
@@ -20,12 +20,16 @@
         zssp_EC_GROUP_free(group)
         return nil
       }
-      (self.context, self.group, self.order) = (context, group, order)
+      self.context = context
+      self.group = group
+      self.order = order
     }
 
-    /// Whether the 48 bytes are a number from one to the order less one. The time does not depend on them.
+    /// Returns true if the 48 bytes are a number from one to the order less one. The time does not
+    /// depend on them.
     func isInRange(_ scalar: RawSpan) -> Bool {
-      var (borrow, bits) = (0, UInt8(0))
+      var borrow = 0
+      var bits = UInt8(0)
       for index in stride(from: 47, through: 0, by: -1) {
         borrow = (Int(scalar[byte: index]) - Int(order[index]) - borrow) >> 8 & 1
         bits |= scalar[byte: index]
@@ -33,10 +37,10 @@
       return borrow == 1 && bits != 0
     }
 
-    /// The compressed public key of a private one, 49 bytes.
+    /// Returns the compressed public key of a private one, 49 bytes.
     ///
-    /// A key type of libcrypto takes both parts and works neither out of the other. Of the FIPS module too no service
-    /// does; there the finished key is checked in the module.
+    /// libcrypto's key types take both parts and compute neither from the other. No service of the
+    /// FIPS module does either; with it, the module checks the finished key.
     func publicBytes(of scalar: RawSpan) -> [UInt8] {
       let number = require(scalar.withBytes { zssp_BN_bin2bn($0, Int32(scalar.byteCount), nil) }, "BN_bin2bn")
       defer { zssp_BN_clear_free(number) }
@@ -51,35 +55,37 @@
     }
   }
 
-  /// A P-384 private key with its public part worked out.
+  /// A P-384 private key with its computed public part.
   final class P384AgreementKey: AgreementPrivateKey {
     let publicKey: PublicKey
     private nonisolated(unsafe) let key: OpaquePointer
     private let library: Library
 
-    private init(_ key: OpaquePointer, _ publicKey: PublicKey, _ library: Library) {
-      (self.key, self.publicKey, self.library) = (key, publicKey, library)
+    private init(_ key: OpaquePointer, publicKey: PublicKey, library: Library) {
+      self.key = key
+      self.publicKey = publicKey
+      self.library = library
     }
 
     deinit { zssp_EVP_PKEY_free(key) }
 
-    /// A new key. libcrypto draws it from the generator that ``OpenSSLProvider/fillRandom(_:)`` uses, and the FIPS module
-    /// checks it.
+    /// Generates a key. libcrypto draws it from the generator that
+    /// ``OpenSSLProvider/fillRandom(_:)`` uses, and the FIPS module checks it.
     static func random(_ library: Library) -> P384AgreementKey {
       let key = generateKey("EC", group: Curve.name, in: library.context)
-      // 04 || x || y; y is odd or even.
+      // 04 || x || y. The last bit of y gives the first byte of the compressed form.
       let point = publicBytes(of: key, size: 97)
       guard point.count == 97, let publicKey = PublicKey([2 | point[96] & 1] + point[1...48]) else {
         fatalError("libcrypto made a P-384 key that is no point")
       }
-      return P384AgreementKey(key, publicKey, library)
+      return P384AgreementKey(key, publicKey: publicKey, library: library)
     }
 
     convenience init(privateBytes: RawSpan, _ library: Library) throws(CryptoFailure) {
       let refusal = CryptoFailure("not a P-384 private key: 48 bytes, not zero, below the group order")
       guard privateBytes.byteCount == 48, library.curve.isInRange(privateBytes) else { throw refusal }
       let publicBytes = library.curve.publicBytes(of: privateBytes)
-      // libcrypto reads integers in the order of the machine.
+      // libcrypto reads integers in the byte order of the machine.
       let integer = Secret(count: 48) { output in
         for index in 0..<48 { output.store(privateBytes[byte: Self.isBigEndian ? index : 47 - index], at: index) }
       }
@@ -93,13 +99,13 @@
         }
       }
       guard let key, let publicKey = PublicKey(publicBytes) else { throw refusal }
-      self.init(key, publicKey, library)
+      self.init(key, publicKey: publicKey, library: library)
       if library.isFIPS { try check() }
     }
 
     private static var isBigEndian: Bool { UInt16(bigEndian: 1) == 1 }
 
-    /// Lets the FIPS module work the public part out as well and compare.
+    /// Makes the FIPS module compute the public part as well, and compare.
     private func check() throws(CryptoFailure) {
       let operation = makeOperation(with: key, in: library.context)
       defer { zssp_EVP_PKEY_CTX_free(operation) }
@@ -109,12 +115,13 @@
     }
 
     func sharedSecret(with publicKey: any AgreementPublicKey) throws(CryptoFailure) -> Secret {
-      // A key that another provider, or another library context, decoded is decoded again here.
+      // A key that another provider or another library context decoded is decoded again here.
       let own = (publicKey as? P384PublicKey).flatMap { $0.library === library ? $0 : nil }
       let peer = if let own { own } else { try P384PublicKey(publicKey.encoded, library) }
       let operation = makeOperation(with: key, in: library.context)
       defer { zssp_EVP_PKEY_CTX_free(operation) }
-      // The peer's key was checked when it was decoded. To check it again would take as long as the agreement.
+      // The peer's key was checked when it was decoded. Checking it again would take as long as the
+      // agreement.
       let isReady = ErrorQueue.hidden {
         zssp_EVP_PKEY_derive_init(operation) == 1 && zssp_EVP_PKEY_derive_set_peer_ex(operation, peer.key, 0) == 1
       }
@@ -134,8 +141,9 @@
     fileprivate let library: Library
 
     init(_ encoded: PublicKey, _ library: Library) throws(CryptoFailure) {
-      // To decode is to find y, hence a proof that there is such a point. The group has no other subgroups, and infinity
-      // has another encoding, so nothing else is to be checked (SP 800-56A section 5.6.2.3.4).
+      // Decoding finds y, which proves that there is such a point. The group has no other
+      // subgroups, and infinity has another encoding, so no other check is needed (SP 800-56A
+      // section 5.6.2.3.4).
       let key = encoded.bytes.withUnsafeBytes { point in
         var parameters = KeyParameters()
         parameters.add("group", text: Curve.name)
@@ -143,13 +151,15 @@
         return parameters.makeKey("EC", hasPrivatePart: false, in: library.context)
       }
       guard let key else { throw CryptoFailure("the public key is not a point of P-384") }
-      (self.encoded, self.key, self.library) = (encoded, key, library)
+      self.encoded = encoded
+      self.key = key
+      self.library = library
       if library.isFIPS { try check() }
     }
 
     deinit { zssp_EVP_PKEY_free(key) }
 
-    /// The full validation, which SP 800-56A asks for of keys that are not ephemeral.
+    /// Runs the full validation, which SP 800-56A requires for keys that are not ephemeral.
     private func check() throws(CryptoFailure) {
       let operation = makeOperation(with: key, in: library.context)
       defer { zssp_EVP_PKEY_CTX_free(operation) }

@@ -5,8 +5,8 @@
 
   /// AES-256-GCM under one key (section 1: AEAD), in one context that has expanded the key once.
   ///
-  /// A packet sets the nonce and nothing else, and allocates nothing. One context serves both directions, since GCM
-  /// expands its key alike for both. libcrypto wipes it.
+  /// A packet only sets the nonce, and causes no allocation. One context serves both directions,
+  /// because GCM expands its key in the same way for both. libcrypto wipes it.
   final class GCMPacketKey: PacketKey {
     let context: OpaquePointer
 
@@ -20,7 +20,7 @@
 
     func seal(_ plaintext: RawSpan, nonce: Nonce, authenticating: RawSpan, into output: inout MutableRawSpan) {
       let size = plaintext.byteCount
-      // C writes to it, so what a span would check is checked here.
+      // C code writes to the output, so its size is checked here instead of by a span.
       precondition(output.byteCount == size + 16, "the output is 16 bytes longer than the plaintext")
       var written: Int32 = 0
       start(nonce, encrypting: 1)
@@ -37,7 +37,7 @@
     }
 
     func open(_ message: inout MutableRawSpan, nonce: Nonce, authenticating: RawSpan) -> Bool {
-      // libcrypto counts in 32 bits.
+      // libcrypto's sizes have 32 bits.
       guard message.byteCount >= 16, message.byteCount <= Int32.max else { return false }
       let size = message.byteCount - 16
       var written: Int32 = 0
@@ -49,7 +49,8 @@
           require(zssp_EVP_DecryptUpdate(context, message, &written, message, Int32(size)), "EVP_DecryptUpdate")
         }
         require(zssp_EVP_CIPHER_CTX_ctrl(context, ZSSP_SET_TAG, 16, message + size), "EVP_CTRL_AEAD_SET_TAG")
-        // The comparison, in constant time. There is no more plaintext to come: the pointer is not written to.
+        // Compares the tags in constant time. No plaintext is left, so nothing is written through
+        // the pointer.
         return zssp_EVP_DecryptFinal_ex(context, message + size, &written) > 0
       }
     }

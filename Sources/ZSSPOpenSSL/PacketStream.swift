@@ -3,7 +3,7 @@
   import CZSSPOpenSSL
   import ZSSP
 
-  /// Packets under one key, one after another, each piece by piece, in a copy of the key's context.
+  /// Packets under one key, one after another, each in pieces, in a copy of the key's context.
   final class GCMPacketStream: PacketStream {
     private let context: OpaquePointer
 
@@ -24,17 +24,17 @@
     }
 
     func update(_ input: RawSpan, into output: inout MutableRawSpan) {
-      // C writes to it, so what a span would check is checked here.
+      // C code writes to the output, so its size is checked here instead of by a span.
       precondition(output.byteCount == input.byteCount, "the output is as long as the input")
-      output.withBytes { output in input.withBytes { update($0, output, input.byteCount) } }
+      output.withBytes { output in input.withBytes { update($0, output: output, size: input.byteCount) } }
     }
 
     func update(_ bytes: inout MutableRawSpan) {
       let size = bytes.byteCount
-      bytes.withBytes { update($0, $0, size) }
+      bytes.withBytes { update($0, output: $0, size: size) }
     }
 
-    private func update(_ input: UnsafePointer<UInt8>?, _ output: UnsafeMutablePointer<UInt8>?, _ size: Int) {
+    private func update(_ input: UnsafePointer<UInt8>?, output: UnsafeMutablePointer<UInt8>?, size: Int) {
       guard size > 0 else { return }
       var written: Int32 = 0
       require(zssp_EVP_CipherUpdate(context, output, &written, input, Int32(size)), "EVP_CipherUpdate")
@@ -44,7 +44,7 @@
       precondition(tag.byteCount == 16, "a tag has 16 bytes")
       var written: Int32 = 0
       tag.withBytes { tag in
-        // Nothing is left to encrypt: the pointer is not written to.
+        // Nothing is left to encrypt, so nothing is written through the pointer.
         require(zssp_EVP_EncryptFinal_ex(context, tag, &written), "EVP_EncryptFinal_ex")
         require(zssp_EVP_CIPHER_CTX_ctrl(context, ZSSP_GET_TAG, 16, tag), "EVP_CTRL_AEAD_GET_TAG")
       }
@@ -59,7 +59,8 @@
       var written: Int32 = 0
       return bytes.withBytes { tag in
         require(zssp_EVP_CIPHER_CTX_ctrl(context, ZSSP_SET_TAG, 16, tag), "EVP_CTRL_AEAD_SET_TAG")
-        // The comparison, in constant time. Nothing is left to decrypt: the pointer is not written to.
+        // Compares the tags in constant time. Nothing is left to decrypt, so nothing is written
+        // through the pointer.
         return zssp_EVP_DecryptFinal_ex(context, tag, &written) > 0
       }
     }

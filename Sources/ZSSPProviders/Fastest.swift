@@ -3,20 +3,22 @@
   public import ZSSP
   import ZSSPSwiftCrypto
 
-  /// The provider that moves the most packets, of those that this build has and this machine can run:
-  /// ``ProviderChoice/fastest``.
+  /// The provider with the most packets per second, of those that this build has and this machine
+  /// can run.
   ///
-  /// Keys are those of the provider chosen, so nothing is added to the path of a packet.
+  /// It uses the keys of the chosen provider directly, so packets cost the same as with that
+  /// provider.
   public struct FastestProvider: DerivedProvider {
-    /// The one that was chosen.
+    /// The chosen provider.
     public let base: any CryptoProvider
 
-    /// Chooses a provider.
+    /// Chooses the provider. Falls back to swift-crypto.
     public init() { base = (try? ProviderChoice.fastest.makeProvider()) ?? SwiftCryptoProvider() }
   }
 
   extension CryptoProvider where Self == FastestProvider {
-    /// The provider that moves the most packets, of those that this build has and this machine can run.
+    /// Returns the provider with the most packets per second, of those that this build has and this
+    /// machine can run.
     public static var fastest: FastestProvider { FastestProvider() }
   }
 #endif

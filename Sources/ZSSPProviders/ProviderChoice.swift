@@ -11,23 +11,24 @@ public import ZSSP
   import ZSSPIPsecMB
 #endif
 
-/// The providers of this package, by the names that people give them.
+/// The providers of this package, by their names in commands and configuration files.
 public enum ProviderChoice: String, Sendable, CaseIterable {
   /// swift-crypto, on every platform.
   case swiftCrypto = "swift-crypto"
   /// libcrypto of OpenSSL.
   case openSSL = "openssl"
-  /// libcrypto of OpenSSL with its FIPS module and nothing else.
+  /// libcrypto of OpenSSL with only its FIPS module.
   case openSSLFIPS = "openssl-fips"
-  /// intel-ipsec-mb for packets; for handshakes OpenSSL from 3.5 on, or else swift-crypto.
+  /// intel-ipsec-mb for packets. For handshakes OpenSSL 3.5 or later, otherwise swift-crypto.
   case ipsecMB = "ipsec-mb"
-  /// The one that moves the most packets, of those that the build has and the machine can run: intel-ipsec-mb, then OpenSSL,
-  /// then swift-crypto. Handshakes come from OpenSSL from 3.5 on, or else from swift-crypto.
+  /// The provider with the most packets per second, of those that this build has and this machine
+  /// can run: intel-ipsec-mb, then OpenSSL, then swift-crypto. Handshakes come from OpenSSL 3.5 or
+  /// later, otherwise from swift-crypto.
   case fastest
 
-  /// The providers that this build has, by its package traits. The machine may be unable to run one of them: libcrypto is
-  /// loaded, and intel-ipsec-mb needs a processor that has what it uses. FIPS is not among them: its module is not part of
-  /// a build.
+  /// The providers that this build has, by its package traits. The machine may lack what one of
+  /// them needs: libcrypto, or the processor instructions of intel-ipsec-mb. FIPS is not among
+  /// them, because its module is not part of a build.
   public static let built: [ProviderChoice] = {
     var built: [ProviderChoice] = []
     #if SwiftCrypto
@@ -42,12 +43,13 @@ public enum ProviderChoice: String, Sendable, CaseIterable {
     return built
   }()
 
-  /// The provider of this name.
+  /// Creates the provider of this name.
   ///
-  /// That of FIPS has passed its self test: a module in a FIPS mode tests itself before it is used, and so do the parts
-  /// that are not of the module.
+  /// A FIPS provider has passed its self test: a module in FIPS mode tests itself before it is
+  /// used, and so do the parts outside the module.
   ///
-  /// - Throws: ``ProviderUnavailable`` if this build does not have it or this machine cannot run it, or if it failed.
+  /// - Throws: ``ProviderUnavailable`` if this build does not have it, this machine cannot run it,
+  ///   or its self test failed.
   public func makeProvider() throws(ProviderUnavailable) -> any CryptoProvider {
     switch self {
     case .swiftCrypto: try Self.swiftCryptoProvider()
@@ -58,12 +60,12 @@ public enum ProviderChoice: String, Sendable, CaseIterable {
     }
   }
 
-  /// The provider, if it passes its self test.
+  /// Returns the provider, if it passes its self test.
   package static func tested(
     _ provider: any CryptoProvider, _ choice: ProviderChoice
   ) throws(ProviderUnavailable) -> any CryptoProvider {
     do { try provider.selfTest() } catch {
-      throw ProviderUnavailable(choice, error.description, failure: error)
+      throw ProviderUnavailable(choice, reason: error.description, failure: error)
     }
     return provider
   }
@@ -72,7 +74,7 @@ public enum ProviderChoice: String, Sendable, CaseIterable {
     #if SwiftCrypto
       return SwiftCryptoProvider()
     #else
-      throw ProviderUnavailable(.swiftCrypto, "this build is without the package trait SwiftCrypto")
+      throw ProviderUnavailable(.swiftCrypto, reason: "this build is without the package trait SwiftCrypto")
     #endif
   }
 
@@ -82,11 +84,13 @@ public enum ProviderChoice: String, Sendable, CaseIterable {
         return try OpenSSLProvider(fips: fips)
       } catch {
         let isMissing = if case .libraryMissing = error { true } else { false }
-        throw ProviderUnavailable(fips ? .openSSLFIPS : .openSSL, error.description, isLibraryMissing: isMissing)
+        throw ProviderUnavailable(
+          fips ? .openSSLFIPS : .openSSL, reason: error.description, isLibraryMissing: isMissing)
       }
     #else
       throw ProviderUnavailable(
-        fips ? .openSSLFIPS : .openSSL, "this build is without the package trait OpenSSL (--traits default,OpenSSL)")
+        fips ? .openSSLFIPS : .openSSL,
+        reason: "this build is without the package trait OpenSSL (--traits default,OpenSSL)")
     #endif
   }
 
@@ -96,19 +100,20 @@ public enum ProviderChoice: String, Sendable, CaseIterable {
       do {
         return try IPsecMBProvider(handshakes: handshakes)
       } catch {
-        throw ProviderUnavailable(.ipsecMB, error.description)
+        throw ProviderUnavailable(.ipsecMB, reason: error.description)
       }
     #elseif IPsecMB
-      throw ProviderUnavailable(.ipsecMB, "it is there on Linux on x86-64 only")
+      throw ProviderUnavailable(.ipsecMB, reason: "it is there on Linux on x86-64 only")
     #else
       throw ProviderUnavailable(
-        .ipsecMB, "this build is without the package trait IPsecMB (--traits default,IPsecMB)")
+        .ipsecMB, reason: "this build is without the package trait IPsecMB (--traits default,IPsecMB)")
     #endif
   }
 
   private static func handshakeProvider() throws(ProviderUnavailable) -> any CryptoProvider {
     #if OpenSSL
-      // With its ML-KEM, in 3.5, came a P-384 that is faster than swift-crypto's. Before, it takes twice as long.
+      // OpenSSL 3.5, the first with ML-KEM, has a P-384 that is faster than swift-crypto's. Earlier
+      // versions take twice as long.
       if let provider = try? OpenSSLProvider(), provider.hasOwnEncapsulation { return provider }
     #endif
     return try swiftCryptoProvider()
@@ -127,21 +132,19 @@ public enum ProviderChoice: String, Sendable, CaseIterable {
   }
 }
 
-/// A provider that this build does not have or this machine cannot run.
+/// The error of a provider that this build does not have or this machine cannot run.
 public struct ProviderUnavailable: Error, Equatable, CustomStringConvertible {
-  /// What was asked for.
+  /// The requested provider.
   public let choice: ProviderChoice
-  /// Why it is not there, and what would help.
+  /// The reason, and what to do.
   public let reason: String
 
-  /// What failed, if it is there and did not pass its self test.
+  /// The failed self test, if the provider exists and did not pass it.
   public let failure: SelfTestFailure?
-  /// Whether the build has the provider, and the machine lacks its library.
+  /// True if the build has the provider, and the machine lacks its library.
   package let isLibraryMissing: Bool
 
-  init(
-    _ choice: ProviderChoice, _ reason: String, failure: SelfTestFailure? = nil, isLibraryMissing: Bool = false
-  ) {
+  init(_ choice: ProviderChoice, reason: String, failure: SelfTestFailure? = nil, isLibraryMissing: Bool = false) {
     self.choice = choice
     self.reason = reason
     self.failure = failure

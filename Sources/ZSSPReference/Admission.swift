@@ -8,9 +8,9 @@ enum Verdict {
   case allow, wait, challenge, drop
 }
 
-/// Decides, Hello by Hello, what the policy comes to.
+/// Decides on each Hello by the policy.
 ///
-/// This side knows of no item of work how long it took, so that each "counts as 2 ms".
+/// This implementation measures no work, so each Hello "counts as 2 ms".
 struct Gate {
   /// "100 ms in each second", and "another 200 ms in each second".
   private var unchallenged = Bucket(perSecond: 50)
@@ -31,7 +31,7 @@ struct Gate {
     case .drop: return .drop
     case .challenge, .automatic: break
     }
-    // "With π1 no Hello is challenged": unless the policy is to challenge all.
+    // "With π1 no Hello is challenged", unless the policy is to challenge all.
     // [CHAL-14] [DEC-56]
     let isAsked = policy == .challenge || !isSilent
     // "What else comes from its address with a response meanwhile is dropped; with π1, whatever
@@ -61,7 +61,7 @@ struct Gate {
     return .wait
   }
 
-  /// The next Hello whose turn has come.
+  /// Returns the next Hello whose turn has come; nil if there is none.
   mutating func next(_ policy: ReferencePeer.HelloPolicy, at now: Instant) -> (hello: [UInt8], address: Address)? {
     guard !line.isEmpty, policy != .drop, policy == .allow || challenged.hasRoom(at: now) else { return nil }
     // [DEC-54] [DEC-57]
@@ -69,8 +69,9 @@ struct Gate {
     return line.next()
   }
 
-  /// Section 14, "When to challenge": one more X3 of a handshake whose Hello was read at once, or in
-  /// turn. It counts as a quarter of a Hello.
+  /// Charges one more X3 of a handshake, if there is time (section 14, "When to challenge").
+  /// `wasChallenged` tells the budget that its Hello was charged to. An X3 counts as a quarter of a
+  /// Hello.
   mutating func takeX3(_ policy: ReferencePeer.HelloPolicy, wasChallenged: Bool, at now: Instant) -> Bool {
     switch policy {
     case .allow, .drop: return true
@@ -84,15 +85,15 @@ struct Gate {
 
   mutating func expire(at now: Instant) { line.expire(at: now) }
 
-  /// When ``next(_:at:)`` or ``expire(at:)`` has something to do.
+  /// Returns the time at which ``next(_:at:)`` or ``expire(at:)`` has something to do.
   func deadline(_ policy: ReferencePeer.HelloPolicy) -> Instant? {
     guard let expiry = line.oldestExpiry, policy != .drop else { return line.oldestExpiry }
     return policy == .allow ? Instant(nanoseconds: .min) : min(expiry, challenged.nextRoom)
   }
 }
 
-/// "A network is 24 bits of an IPv4 address or 48 of an IPv6 address, a host 32 or 64"; and an IPv6
-/// address that has an IPv4 address in it is that one.
+/// "A network is 24 bits of an IPv4 address or 48 of an IPv6 address, a host 32 or 64". An IPv6
+/// address that contains an IPv4 address counts as that one.
 struct Source: Hashable {
   let network, host: [UInt8]
 
@@ -102,15 +103,17 @@ struct Source: Hashable {
     let isMapped = bytes[0..<12] == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]
     let isTranslated = bytes[0..<12] == [0, 0x64, 0xFF, 0x9B, 0, 0, 0, 0, 0, 0, 0, 0]
     if address.family == .ipv4 || isMapped || isTranslated {
-      (network, host) = (Array(bytes[12..<15]), Array(bytes[12..<16]))
+      network = Array(bytes[12..<15])
+      host = Array(bytes[12..<16])
     } else {
-      (network, host) = (Array(bytes[0..<6]), Array(bytes[0..<8]))
+      network = Array(bytes[0..<6])
+      host = Array(bytes[0..<8])
     }
   }
 
   // [DEC-18]
-  /// Those of `candidates` that weigh most: whose network has most of `sources`, and there the
-  /// host.
+  /// Returns the heaviest of `candidates`: those whose network has the most of `sources`, and among
+  /// these those whose host has the most.
   static func heaviest(_ sources: [Source], of candidates: [Source]? = nil) -> Set<Source> {
     func weight(_ source: Source) -> (Int, Int) {
       (sources.count { $0.network == source.network }, sources.count { $0.host == source.host })
@@ -125,7 +128,7 @@ struct Source: Hashable {
 struct Line {
   private typealias Waiting = (hello: [UInt8], address: Address, expiry: Instant)
 
-  /// In the order of their coming.
+  /// The Hellos, in order of arrival.
   private var waiting: [Waiting] = []
   /// The networks in the order of their turns, and the hosts of each.
   private var networks: [[UInt8]] = []
@@ -141,7 +144,8 @@ struct Line {
   /// the latest of the network that has most makes room for one of a network that has at least two
   /// less."
   func hasRoom(for address: Address) -> Bool {
-    let (own, others) = (Source(address), waiting.map { Source($0.address) })
+    let own = Source(address)
+    let others = waiting.map { Source($0.address) }
     guard !holds(address), others.count(where: { $0.host == own.host }) < 8 else { return false }
     func count(_ network: [UInt8]) -> Int { others.count { $0.network == network } }
     return waiting.count < 512 || networks.contains { count($0) >= count(own.network) + 2 }
@@ -190,7 +194,7 @@ struct Line {
   }
 }
 
-/// So many per second, and up to a second's worth at once.
+/// A limit of events per second, with bursts of up to one second's worth.
 struct Bucket {
   // [DEC-55]
   private static let full: Int64 = 1_000_000_000
@@ -203,7 +207,7 @@ struct Bucket {
 
   init(nanosecondsEach cost: Int64) { self.cost = cost }
 
-  /// Fills the bucket for the time that has passed, and says whether there is enough for one more.
+  /// Fills the bucket for the time that has passed. Returns true if there is enough for one more.
   mutating func hasRoom(at now: Instant) -> Bool {
     let before = lastSeen ?? now
     let passed = now.nanoseconds.subtractingReportingOverflow(before.nanoseconds).partialValue
@@ -212,7 +216,7 @@ struct Bucket {
     return credit >= cost
   }
 
-  /// When there is enough for one more, if nothing is taken.
+  /// The time when there is enough for one more, if nothing is taken.
   var nextRoom: Instant {
     guard let lastSeen, credit < cost else { return Instant(nanoseconds: .min) }
     return lastSeen.advanced(by: .nanoseconds(cost - credit))
@@ -220,7 +224,7 @@ struct Bucket {
 
   mutating func take() { credit -= cost }
 
-  /// Takes for something that costs a part of the usual.
+  /// Takes for an item that costs a part of the usual.
   mutating func take(partOf divisor: Int64, at now: Instant) {
     _ = hasRoom(at: now)
     credit -= cost / divisor

@@ -4,11 +4,16 @@ public import ZSSP
 // Section 6, Alice: ⊥ → A1 → A3. What follows is in Confirmation.swift.
 
 extension ReferencePeer {
-  /// ⊥ → A1.
+  /// Opens a session: ⊥ → A1.
   ///
   /// - Parameters:
-  ///   - identity: what Alice says of herself, 0…4096 bytes.
-  ///   - flags: π2 counts; the peer's own if nil.
+  ///   - peer: the static key of the peer.
+  ///   - address: the destination of the Hello.
+  ///   - identity: Alice's description of herself, 0 to 4096 bytes.
+  ///   - flags: the flags of the session, of which π2 counts; the peer's own if nil.
+  ///   - now: the present time.
+  /// - Returns: the id of the session.
+  /// - Throws: ``Refusal/tooLong`` or ``Refusal/invalidPeerKey``.
   public func open(
     to peer: PublicKey, at address: Address, identity: [UInt8] = [], flags: Flags? = nil, now: Instant
   ) throws(Refusal) -> Int {
@@ -29,7 +34,7 @@ extension ReferencePeer {
     sayHello(session, at: now)
   }
 
-  /// A1 without an X1 yet.
+  /// Enters A1 without an X1 yet.
   private func waitForX1(_ session: Session, at now: Instant) {
     session.state = .a1(nil)
     // [TIME-2] [TIME-9]
@@ -39,11 +44,12 @@ extension ReferencePeer {
 
   /// X1: "kid_A new; (rk1, rf1), (rk2, rf2) are the ratchet states stored for this peer."
   func sayHello(_ session: Session, at now: Instant) {
-    // If the store fails, the time of the next resend is the time to ask again.
+    // If the store fails, the request is repeated at the next resend.
     // [XK-2]
     guard let row = try? store.row(session.peerKey) else { return }
     let pair = row.pair
-    (session.ratchet, session.revision) = (pair, row.revision)
+    session.ratchet = pair
+    session.revision = row.revision
     // [XK-1]
     session.kidA = newKeyID()
     let x1: WrittenX1
@@ -53,7 +59,8 @@ extension ReferencePeer {
     session.headerKeys = x1.headerKeys.seen(byInitiator: true)
     // Section 8: "Alice's first Hello carries `0^8 || 0^16 || random pow`."
     // [CHAL-2]
-    (session.response, session.solved) = (ChallengeBytes(randomPow: randomInteger()), nil)
+    session.response = ChallengeBytes(randomPow: randomInteger())
+    session.solved = nil
     session.forgedBodies = 0
     session.state = .a1(x1)
     session.resend = now.advanced(by: settings.resendInterval)
@@ -65,7 +72,10 @@ extension ReferencePeer {
   func sendX1(_ session: Session, _ x1: WrittenX1) {
     // Section 8: "the response goes out with the next regular resend of X1."
     // [CHAL-12]
-    if let solved = session.solved { (session.response, session.solved) = (solved, nil) }
+    if let solved = session.solved {
+      session.response = solved
+      session.solved = nil
+    }
     // [FRAG-1] [HDR-7] [XK-6]
     emit(x1.packet + session.response.bytes, .x1, x1.counter, to: session.address, 0, nil)
   }
@@ -160,7 +170,8 @@ extension ReferencePeer {
     waitForX1(session, at: now)
   }
 
-  /// Section 14: the next handshake begins where the application said that the peer is.
+  /// Discards a handshake. Section 14: the next one begins at the address that the application
+  /// gave.
   func forgetHandshake(_ session: Session) {
     session.forgetHandshake()
     // [DEC-33]

@@ -6,8 +6,9 @@ import ZSSP
 extension ReferencePeer {
   // MARK: X1
 
-  /// "Bob checks: length 1749; challenge policy; packet-nonce counter equals the last 8 bytes of the Hello *without* the
-  /// 32-byte challenge response; both decryptions; kid_A ≠ 0." Section 14: "Checks that cost nothing come first."
+  /// "Bob checks: length 1749; challenge policy; packet-nonce counter equals the last 8 bytes of
+  /// the Hello *without* the 32-byte challenge response; both decryptions; kid_A ≠ 0." Section 14:
+  /// "Checks that cost nothing come first."
   func receiveX1(_ packet: [UInt8], _ header: Header, from source: Address, at now: Instant) throws(Drop) {
     let hello = Array(packet[0..<Size.x1WithoutResponse])
     // [DEC-19] [XK-8] [XK-10]
@@ -15,7 +16,7 @@ extension ReferencePeer {
     guard integer(hello[0..<4]) != 0 else { throw .malformed }
     // [CHAL-8]
     let isAllowed = try checkPolicy(
-      hello, ChallengeBytes(packet[Size.x1WithoutResponse...]), from: source, at: now)
+      hello, response: ChallengeBytes(packet[Size.x1WithoutResponse...]), from: source, at: now)
     guard isAllowed else { return readWaitingX1(at: now) }
     try readX1(hello, from: source, wasChallenged: helloPolicy == .allow ? nil : false, at: now)
   }
@@ -23,12 +24,12 @@ extension ReferencePeer {
   /// Section 14, "Turns".
   func readWaitingX1(at now: Instant) {
     while let (hello, address) = gate.next(helloPolicy, at: now) {
-      // Nobody waits for the reason why it is dropped.
+      // A queued Hello has no caller that could use the reason for its drop.
       do { try readX1(hello, from: address, wasChallenged: true, at: now) } catch { continue }
     }
   }
 
-  /// - Parameter wasChallenged: which of the two budgets it was taken from; nil if from none.
+  /// - Parameter wasChallenged: the budget that the Hello was charged to; nil if none.
   private func readX1(
     _ hello: [UInt8], from source: Address, wasChallenged: Bool?, at now: Instant
   ) throws(Drop) {
@@ -50,7 +51,8 @@ extension ReferencePeer {
     // [MODE-1] [XK-12]
     if found == nil, flags.helloRequiresRatchet { throw .unknownRatchet }
     if found == nil {
-      // Section 14, "A store that is slow": "A Hello that names a state which the store is asked to take is no stranger's".
+      // Section 14, "A store that is slow": "A Hello that names a state which the store is asked to
+      // take is no stranger's".
       let names = [x1.rf1, x1.rf2].map { Fingerprint($0.span.bytes) }
       // [DEC-71]
       if names.contains(where: { name in storedNames[name].map { now < $0 } ?? false }) { throw .busy }
@@ -59,12 +61,12 @@ extension ReferencePeer {
       if !names[0].isEmpty { leftBehind[names[0]] = now.advanced(by: settings.handshakeTimeout) }
     }
     // [XK-13]
-    try sendX2(to: x1, answering: found, source, wasChallenged, at: now)
+    try sendX2(to: x1, answering: found, from: source, wasChallenged: wasChallenged, at: now)
   }
 
-  /// Section 8. Returns whether X1 is read now; if not, it waits.
+  /// Applies section 8. Returns true if X1 is read now; otherwise it waits.
   private func checkPolicy(
-    _ hello: [UInt8], _ response: ChallengeBytes, from source: Address, at now: Instant
+    _ hello: [UInt8], response: ChallengeBytes, from source: Address, at now: Instant
   ) throws(Drop) -> Bool {
     let verdict = gate.judge(
       hello, response, from: source, helloPolicy, isSilent: flags.helloRequiresRatchet,
@@ -83,11 +85,11 @@ extension ReferencePeer {
     }
   }
 
-  /// What Bob knows of the peer that says Hello.
+  /// The values that Bob has about the peer of a Hello.
   private typealias Found = (state: RatchetState, peer: PublicKey, revision: UInt64)
 
-  /// "He looks up rf1 (unless zero) and, if that is unknown, rf2 (unless zero)." Section 14: "Before X2 he reads the row
-  /// of the peer whose fingerprint he found."
+  /// "He looks up rf1 (unless zero) and, if that is unknown, rf2 (unless zero)." Section 14:
+  /// "Before X2 he reads the row of the peer whose fingerprint he found."
   private func findRatchet(_ x1: ReadX1) throws(Drop) -> Found? {
     do {
       let offered = [x1.rf1, x1.rf2].map { Fingerprint($0.span.bytes) }
@@ -101,7 +103,7 @@ extension ReferencePeer {
       // one with the smaller fingerprint."
       func used() -> RatchetState? {
         // [DEC-75]
-        common(row.pair, offered).min { $0.fingerprint.bytes.lexicographicallyPrecedes($1.fingerprint.bytes) }
+        common(row.pair, offered: offered).min { $0.fingerprint.bytes.lexicographicallyPrecedes($1.fingerprint.bytes) }
       }
       // Section 14, "Attempts that are abandoned": "Whoever answers a Hello under one of the two states that it names
       // revokes the other, durably before X2 leaves, unless it is held."
@@ -116,7 +118,7 @@ extension ReferencePeer {
     } catch { throw .storeFailed }
   }
 
-  private func common(_ pair: RatchetPair, _ offered: [Fingerprint]) -> [RatchetState] {
+  private func common(_ pair: RatchetPair, offered: [Fingerprint]) -> [RatchetState] {
     [pair.state1, pair.state2].compactMap(\.self).filter { !$0.isEmpty && offered.contains($0.fingerprint) }
   }
 
@@ -130,7 +132,7 @@ extension ReferencePeer {
 
   /// X2: → B2. It is "sent once, never resent" (section 11).
   private func sendX2(
-    to x1: ReadX1, answering found: Found?, _ source: Address, _ wasChallenged: Bool?, at now: Instant
+    to x1: ReadX1, answering found: Found?, from source: Address, wasChallenged: Bool?, at now: Instant
   ) throws(Drop) {
     let x2: WrittenX2
     do {
@@ -150,8 +152,8 @@ extension ReferencePeer {
 
   // MARK: X3
 
-  /// "A half-open handshake is consumed by its first complete X3, whatever comes of it"; section
-  /// 14: but for a store that fails, and for the first few that are not authentic.
+  /// "A half-open handshake is consumed by its first complete X3, whatever comes of it". Section 14
+  /// excepts a store that fails, and the first few X3s that are not authentic.
   func receiveX3(
     _ packet: [UInt8], _ handshake: HalfOpen, from source: Address, at now: Instant
   ) throws(Drop) {
@@ -164,7 +166,7 @@ extension ReferencePeer {
     // [DEC-29]
     handshake.address = source
     do {
-      try completeX3(packet, handshake, at: now)
+      try completeX3(packet, of: handshake, at: now)
     } catch {
       // [DEC-3] [DEC-4]
       if error == .notAuthentic { handshake.forgedBodies += 1 }
@@ -175,7 +177,7 @@ extension ReferencePeer {
     }
   }
 
-  private func completeX3(_ packet: [UInt8], _ handshake: HalfOpen, at now: Instant) throws(Drop) {
+  private func completeX3(_ packet: [UInt8], of handshake: HalfOpen, at now: Instant) throws(Drop) {
     // "Bob, on X3: decrypts, checks S_A,"
     let x3: ReadX3
     // [XK-27]
@@ -186,19 +188,19 @@ extension ReferencePeer {
     guard handshake.revoked.allow(outcome, since: 0) else { throw .superseded }
     if let end = leftBehind[outcome], now < end { throw .superseded }
     handshake.firstX3 = handshake.firstX3 ?? now
-    try checkPrecedence(peer, handshake, at: now)
+    try checkPrecedence(peer, of: handshake, at: now)
     // "asks the application to accept."
     // [XK-28]
     let question = Question(
       peer: peer, identity: x3.identity, address: handshake.address, ratchetPeer: handshake.ratchetPeer)
     switch accept(question) {
     case .reject(let silently):
-      sendD(handshake, x3, silently: silently)
+      sendD(handshake, x3: x3, silently: silently)
       report(.withdrawn(peer))
       throw .refused
     case .accept(let flags):
       do {
-        try take(handshake, x3, flags, at: now)
+        try take(handshake, x3: x3, flags: flags, at: now)
       } catch {
         report(.withdrawn(peer))
         throw error
@@ -208,18 +210,19 @@ extension ReferencePeer {
 
   /// "If it accepts he restores the states stored for that peer", checks the state used, "stores (new, none) by
   /// compare-and-swap, enters S1 with send counter 1, and sends C1 with counter 0."
-  private func take(_ handshake: HalfOpen, _ x3: ReadX3, _ flags: Flags, at now: Instant) throws(Drop) {
+  private func take(_ handshake: HalfOpen, x3: ReadX3, flags: Flags, at now: Instant) throws(Drop) {
     let peer = x3.alice.encoded
     handshake.initiator = peer
     let held: HeldRow
     // [XK-29]
     do { held = try store.row(peer) } catch { throw .storeFailed }
     guard let change = afterX3(held.pair, used: handshake.x2.used, new: x3.outcome.ratchet, flags) else {
-      sendD(handshake, x3, silently: flags.responderSilentlyRejects)
+      sendD(handshake, x3: x3, silently: flags.responderSilentlyRejects)
       throw .refused
     }
-    // Section 14, "An X3 that comes late": one "under the empty state that would be a downgrade is refused, too, if after its X2 was
-    // sent an X2 of the peer was read that is based on another state".
+    // Section 14, "An X3 that comes late": one "under the empty state that would be a downgrade is
+    // refused, too, if after its X2 was sent an X2 of the peer was read that is based on another
+    // state".
     if change.downgradedFrom != nil, let last = lastAnswers[peer], last > handshake.swapsBefore { throw .superseded }
     let name = x3.outcome.ratchet.fingerprint
     let downgradedFrom = held.pair.state1 == x3.outcome.ratchet ? handshake.unreportedDowngrade : change.downgradedFrom
@@ -233,13 +236,14 @@ extension ReferencePeer {
     // Section 9: "A failed comparison ends the session instance (another one won)."
     // [RAT-8]
     guard isSwapped else {
-      (storedNames[name], handshake.unreportedDowngrade) = (nil, nil)
+      storedNames[name] = nil
+      handshake.unreportedDowngrade = nil
       throw .superseded
     }
 
     halfOpen.removeAll { $0 === handshake }
     recordSwap(peer)
-    let session = makeSession(handshake, x3, flags)
+    let session = makeSession(handshake, x3: x3, flags: flags)
     session.ratchet = change.pair
     session.revision = held.revision
     session.headerKeys = handshake.headerKeys
@@ -256,14 +260,17 @@ extension ReferencePeer {
     sendC1(session, at: now)
   }
 
-  /// A new session, or one that this side is opening itself, which then goes on as Bob's (section 14). "Bob's session
-  /// begins at the address that X3 came from."
-  private func makeSession(_ handshake: HalfOpen, _ x3: ReadX3, _ flags: Flags) -> Session {
+  /// Returns a new session, or the one that this side is opening itself, which then continues as
+  /// Bob's (section 14). "Bob's session begins at the address that X3 came from."
+  private func makeSession(_ handshake: HalfOpen, x3: ReadX3, flags: Flags) -> Session {
     // [DEC-43]
     if let own = opening(to: x3.alice.encoded) {
       forgetHandshake(own)
-      (own.isInitiator, own.identity, own.flags) = (false, x3.identity, flags)
-      (own.address, own.state) = (handshake.address, .s1)
+      own.isInitiator = false
+      own.identity = x3.identity
+      own.flags = flags
+      own.address = handshake.address
+      own.state = .s1
       return own
     }
     let session = Session(
@@ -274,7 +281,7 @@ extension ReferencePeer {
   }
 
   /// "On rejection he sends D with counter 0 under kek_toAlice unless flag π4 says silence."
-  private func sendD(_ handshake: HalfOpen, _ x3: ReadX3, silently: Bool) {
+  private func sendD(_ handshake: HalfOpen, x3: ReadX3, silently: Bool) {
     // [MODE-4] [XK-33]
     guard !silently else { return }
     let d = crypto.seal(
@@ -282,7 +289,8 @@ extension ReferencePeer {
     emit(d, .d, 0, to: handshake.address, handshake.kidA, handshake.headerKeys.send)
   }
 
-  /// Forgets a handshake. Section 14: "A downgrade that the store may have taken is reported whatever becomes of the answer."
+  /// Forgets a handshake. Section 14: "A downgrade that the store may have taken is reported
+  /// whatever becomes of the answer."
   func forget(_ handshake: HalfOpen) {
     halfOpen.removeAll { $0 === handshake }
     // [DEC-73]
@@ -294,14 +302,15 @@ extension ReferencePeer {
 
   // MARK: Both open at once
 
-  /// The session with `peer` that this side is still opening.
+  /// Returns the session with `peer` that this side is still opening.
   func opening(to peer: PublicKey) -> Session? { sessions.first { $0.peerKey == peer && !$0.canSend } }
 
-  /// Section 14, "Both open at once": the side with the smaller static key is preferred as initiator. "A handshake of the peer
-  /// that has come to a complete X3 is taken in the place of one's own attempt; but in A3 the preferred side refuses it",
-  /// and the other "leaves it for one resend interval".
-  /// "An X3 that comes late": "an X3 is refused whose X2 was sent before the last swap of an established session".
-  private func checkPrecedence(_ peer: PublicKey, _ handshake: HalfOpen, at now: Instant) throws(Drop) {
+  /// Section 14, "Both open at once": the side with the smaller static key is preferred as
+  /// initiator. "A handshake of the peer that has come to a complete X3 is taken in the place of
+  /// one's own attempt; but in A3 the preferred side refuses it", and the other "leaves it for one
+  /// resend interval". "An X3 that comes late": "an X3 is refused whose X2 was sent before the last
+  /// swap of an established session".
+  private func checkPrecedence(_ peer: PublicKey, of handshake: HalfOpen, at now: Instant) throws(Drop) {
     // [DEC-45]
     if let last = lastSwaps[peer], last > handshake.swapsBefore { throw .superseded }
     guard let own = opening(to: peer), case .a3 = own.state else { return }

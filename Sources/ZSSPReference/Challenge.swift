@@ -13,19 +13,25 @@ struct ChallengeBytes: Equatable {
   /// "Alice's first Hello carries `0^8 || 0^16 || random pow`."
   init(randomPow pow: UInt64) { self.pow = pow }
 
-  init(counter: UInt64, mac: [UInt8], pow: UInt64) { (self.counter, self.mac, self.pow) = (counter, mac, pow) }
+  init(counter: UInt64, mac: [UInt8], pow: UInt64) {
+    self.counter = counter
+    self.mac = mac
+    self.pow = pow
+  }
 
   // [CHAL-1]
   /// Reads 32 bytes.
   init(_ bytes: ArraySlice<UInt8>) {
     let bytes = Array(bytes)
-    (counter, mac, pow) = (integer(bytes[0..<8]), Array(bytes[8..<24]), integer(bytes[24..<32]))
+    counter = integer(bytes[0..<8])
+    mac = Array(bytes[8..<24])
+    pow = integer(bytes[24..<32])
   }
 
   // [CHAL-1]
   var bytes: [UInt8] { bigEndian(counter) + mac + bigEndian(pow) }
 
-  /// Whether this answers a challenge, right or wrong.
+  /// True if this answers a challenge, right or wrong.
   var isResponse: Bool { mac.contains { $0 != 0 } }
 
   // [CHAL-5]
@@ -51,19 +57,22 @@ struct Challenger {
   static let saltLifetime = Duration.seconds(60)
 
   private let crypto: Primitives
-  /// The newest first, two at most.
+  /// The newest first. There are at most two.
   private var salts: [(bytes: [UInt8], redeemed: Set<UInt64>)]
   private var rotation: Instant?
   private var nextCounter: UInt64 = 0
 
-  init(salt: [UInt8], _ crypto: Primitives) { (salts, self.crypto) = ([(salt, [])], crypto) }
+  init(salt: [UInt8], _ crypto: Primitives) {
+    salts = [(salt, [])]
+    self.crypto = crypto
+  }
 
   // [CHAL-7]
   /// "Bob answers with type 9, payload `kid_A || d || mac_d || Alice's pow`, `d` his own increasing counter."
   mutating func challenge(_ source: Address, pow: UInt64, at now: Instant) -> ChallengeBytes {
     rotate(at: now)
     defer { nextCounter &+= 1 }
-    return ChallengeBytes(counter: nextCounter, mac: mac(nextCounter, source, salts[0].bytes), pow: pow)
+    return ChallengeBytes(counter: nextCounter, mac: mac(nextCounter, source: source, salt: salts[0].bytes), pow: pow)
   }
 
   /// "A Hello passes only if counter c was not used before, mac is right, and the first 13 bits of `HASH(response)` are
@@ -73,7 +82,7 @@ struct Challenger {
     guard response.hasWork(crypto) else { return false }
     rotate(at: now)
     // [CHAL-4]
-    for index in salts.indices where response.mac == mac(response.counter, source, salts[index].bytes) {
+    for index in salts.indices where response.mac == mac(response.counter, source: source, salt: salts[index].bytes) {
       // [CHAL-3] [CHAL-6] [DEC-49]
       return salts[index].redeemed.insert(response.counter).inserted
     }
@@ -82,11 +91,12 @@ struct Challenger {
 
   // [CHAL-9]
   /// `mac_d = HASH(d || source address || salt)[0..<16]`
-  private func mac(_ counter: UInt64, _ source: Address, _ salt: [UInt8]) -> [UInt8] {
+  private func mac(_ counter: UInt64, source: Address, salt: [UInt8]) -> [UInt8] {
     Array(crypto.hash(bigEndian(counter) + source.bytes, salt)[0..<16])
   }
 
-  /// Salts are looked at only when one is needed, so an idle Bob draws nothing.
+  /// Replaces salts that are too old. It runs only when a salt is needed, so an idle Bob draws no
+  /// random bytes.
   private mutating func rotate(at now: Instant) {
     let due = rotation ?? now.advanced(by: Self.saltLifetime)
     rotation = due

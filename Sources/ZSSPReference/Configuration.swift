@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ZSSP
 
-// Sections 10, 11 and 13: what a peer can be told; and what it tells.
+// Sections 10, 11 and 13: the configuration of a peer, its questions and its events.
 
 extension ReferencePeer {
   // [PROF-2]
@@ -24,7 +24,7 @@ extension ReferencePeer {
     }
   }
 
-  /// Section 10. None set is opportunistic mode, all set persistent mode.
+  /// The flags of section 10. None set is opportunistic mode, all set is persistent mode.
   public struct Flags: Sendable, Hashable {
     // [MODE-1]
     /// π1: "Bob is silent to Hellos without a known fingerprint." For the whole peer.
@@ -40,29 +40,31 @@ extension ReferencePeer {
     public var responderSilentlyRejects = false
 
     // [MODE-6]
-    /// None set.
+    /// Creates flags of which none is set.
     public init() {}
 
     // [MODE-5]
-    /// All set.
+    /// Flags of which all are set.
     public static let persistent: Flags = {
       var flags = Flags()
-      (flags.helloRequiresRatchet, flags.initiatorDisallowsDowngrade) = (true, true)
-      (flags.responderDisallowsDowngrade, flags.responderSilentlyRejects) = (true, true)
+      flags.helloRequiresRatchet = true
+      flags.initiatorDisallowsDowngrade = true
+      flags.responderDisallowsDowngrade = true
+      flags.responderSilentlyRejects = true
       return flags
     }()
   }
 
   // [CHAL-13]
-  /// Section 8: "Policy per Hello: allow, challenge, drop"; and section 14: by budget.
+  /// Section 8: "Policy per Hello: allow, challenge, drop". Section 14 adds the budget.
   public enum HelloPolicy: Sendable {
-    /// All are read.
+    /// All Hellos are read.
     case allow
-    /// All are challenged.
+    /// All Hellos are challenged.
     case challenge
-    /// None is read.
+    /// Every Hello is dropped.
     case drop
-    /// As the budget of section 14 has it.
+    /// Hellos are read within the budget of section 14.
     case automatic
   }
 
@@ -73,7 +75,7 @@ extension ReferencePeer {
     /// M of section 5, at least 128.
     public var mtu = 1400
     // [DEC-85]
-    /// M for everything but data, if it is less.
+    /// M for everything but data, if it is smaller.
     package var handshakeMTU = 1200
     // [TIME-1]
     /// "Resends every 1 s."
@@ -82,25 +84,26 @@ extension ReferencePeer {
     public var handshakeTimeout = Duration.seconds(10)
     /// The timeout of S1, R1 and R2.
     public var rekeyTimeout = Duration.seconds(60)
-    /// The timeout of S2, and how much of it is random.
+    /// The timeout of S2, before a random part is subtracted.
     public var rekeyAfter = Duration.seconds(3600)
-    /// Up to so much is taken off ``rekeyAfter``.
+    /// The largest random part of ``rekeyAfter``.
     public var rekeyJitter = Duration.seconds(600)
     // [DEC-39]
-    /// Section 14: how long the previous key is held.
+    /// The time for which the previous key is accepted (section 14).
     public var previousKeyLifetime = Duration.seconds(60)
     // [DEC-34]
-    /// Section 14: re-keys that the peer can begin at once, and how long one more takes.
+    /// The number of re-keys that the peer can begin at once (section 14).
     public var rekeyBurst = 8
-    /// No longer than half of ``rekeyAfter``, or of ``rekeyTimeout``.
+    /// The time after which one more is allowed, at most half of ``rekeyAfter`` and of
+    /// ``rekeyTimeout``.
     public var rekeyRefill = Duration.seconds(10)
     // [DEC-83]
-    /// Section 14: after how much silence C1 asks, and the session ends; nil for never.
+    /// The silence after which C1 is sent (section 14); nil for never.
     public var keepAlive: Duration?
-    /// The same: longer than ``keepAlive``.
+    /// The silence after which the session ends, longer than ``keepAlive``; nil for never.
     public var idleTimeout: Duration?
     // [DEC-4]
-    /// Section 14: how many X2 or X3 are read in one handshake.
+    /// The number of X2 or X3 that are read in one handshake (section 14).
     public var bodiesPerHandshake = 4
     // [FRAG-16]
     /// "Incomplete packets expire after 5 s."
@@ -123,116 +126,118 @@ extension ReferencePeer {
     /// "64 slots" for the packets of a session.
     public var reassemblySlots = 64
 
-    /// The defaults.
+    /// Creates the default settings.
     public init() {}
   }
 
-  /// What an application is asked on X3 (section 6): "to accept (S_A, identity, what he knows of the fingerprint)".
+  /// The question for the application on X3 (section 6): "to accept (S_A, identity, what he knows
+  /// of the fingerprint)".
   public struct Question: Sendable {
-    /// S_A, proved.
+    /// S_A, which the peer has proved to own.
     public let peer: PublicKey
-    /// What Alice says of herself.
+    /// Alice's description of herself.
     public let identity: [UInt8]
-    /// Where X3 came from.
+    /// The source of X3.
     public let address: Address
-    /// For whom the store keeps the ratchet state in use; nil if that is the empty one.
+    /// The peer for which the store has the ratchet state in use; nil if that is the empty one.
     public let ratchetPeer: PublicKey?
   }
 
-  /// The answer.
+  /// The application's answer to a ``Question``.
   public enum Answer: Sendable {
     // [MODE-7]
-    /// The peer is taken, under these flags.
+    /// The peer is accepted, under these flags.
     case accept(Flags)
-    /// It is not, and is told so unless `silently` (π4).
+    /// The peer is refused, and gets D unless `silently` (π4).
     case reject(silently: Bool)
   }
 
-  /// What became of a datagram.
+  /// The result of receiving a datagram.
   public enum Reception: Sendable, Equatable {
-    /// A message came out of it.
+    /// The datagram completed a message.
     case message(session: Int, [UInt8])
-    /// It was good.
+    /// The datagram was accepted.
     case handled
-    /// It changed nothing.
+    /// The datagram changed nothing.
     case dropped(Drop)
   }
 
-  /// Why a datagram was dropped.
+  /// The reason why a datagram was dropped.
   public enum Drop: Error, Sendable, Equatable {
-    /// A size or a header that cannot be.
+    /// A size or a header that the protocol never produces.
     case malformed
-    /// Nobody here has the key id.
+    /// No session or handshake has the key id.
     case unknownKeyID
-    /// Not expected in this state.
+    /// The header is not expected in this state.
     case implausible
     /// The replay window refuses the counter.
     case replayed
-    /// A fragment that is there already.
+    /// The fragment was received before.
     case duplicateFragment
     /// A newer packet has the slot.
     case noRoom
     /// A tag, a point or a nonce is wrong.
     case notAuthentic
-    /// Silence, by π1.
+    /// π1 demands silence.
     case unknownRatchet
-    /// The Hello policy wants a challenge answered, or nothing at all.
+    /// The Hello policy demands an answer to a challenge.
     case challenged
-    /// The Hello policy wants nothing at all.
+    /// The Hello policy does not admit the Hello.
     case overBudget
-    /// A challenge that answers no Hello of ours, or comes twice.
+    /// A challenge that answers no Hello of this peer, or that was received before.
     case unexpectedChallenge
     /// The peer is not accepted.
     case refused
     /// The store failed.
     case storeFailed
-    /// Another attempt with the same peer goes on.
+    /// Another attempt with the same peer continues.
     case superseded
-    /// Not now.
+    /// A previous request is still open.
     case busy
-    /// A K1 or K2 beyond the pace of section 14.
+    /// A K1 or K2 beyond the limit of section 14.
     case rekeyTooSoon
   }
 
-  /// What happened.
+  /// An event of a peer.
   public enum Event: Sendable, Hashable {
     /// Data can be sent.
     case established(session: Int, Establishment)
-    /// Bob: Alice has answered C1.
+    /// Bob only: Alice has answered C1.
     case confirmed(session: Int)
-    /// Alice: the handshake began anew.
+    /// Alice only: the handshake restarted.
     case restarted(session: Int, Restart)
-    /// The handshake went on with the empty ratchet although this side held another.
+    /// The handshake continued with the empty ratchet state although this side held another.
     case downgraded(session: Int, peer: PublicKey, heldChainLength: UInt64)
     /// Both sides have a new key.
     case rekeyed(session: Int, chainLength: UInt64)
-    /// C2 came in S2, after C1.
+    /// C2 answered a C1 in S2.
     case answered(session: Int, roundTrip: Duration?)
-    /// The peer is elsewhere now.
+    /// The peer's address has changed.
     case moved(session: Int, from: Address, to: Address)
-    /// ⊥.
+    /// The session has ended: ⊥.
     case ended(session: Int, End)
-    /// A peer that the application was asked about got no session.
+    /// A peer whose acceptance was asked for got no session.
     case withdrawn(PublicKey)
   }
 
-  /// A session at its beginning.
+  /// The properties of a session when it is established.
   public struct Establishment: Sendable, Hashable {
     /// The peer's static key.
     public let peer: PublicKey
-    /// Whether this side was Alice.
+    /// True if this side was Alice.
     public let isInitiator: Bool
-    /// What Alice said of herself.
+    /// Alice's description of herself.
     public let identity: [UInt8]
-    /// Where the peer is.
+    /// The peer's address.
     public let address: Address
-    /// Of the ratchet state that the handshake has led to.
+    /// The chain length of the ratchet state that the handshake has led to.
     public let chainLength: UInt64
-    /// Of the ratchet state that this side held, if the handshake went on with the empty one instead.
+    /// The chain length of the ratchet state that this side held, if the handshake continued with
+    /// the empty one instead.
     public let downgradedFrom: UInt64?
   }
 
-  /// Why a handshake began anew.
+  /// The reason why a handshake restarted.
   public enum Restart: String, Sendable {
     /// A1 has timed out.
     case timeout
@@ -240,11 +245,11 @@ extension ReferencePeer {
     case notAuthentic
     /// A3 has timed out.
     case notConfirmed
-    /// A comparison has failed.
+    /// A compare-and-swap has failed.
     case ratchetConflict
   }
 
-  /// Why a session ended.
+  /// The reason why a session ended.
   public enum End: String, Sendable {
     /// The application closed it.
     case closed
@@ -252,7 +257,7 @@ extension ReferencePeer {
     case rejected
     /// D came later.
     case closedByPeer
-    /// Nothing came for too long.
+    /// Nothing was received for too long.
     case peerSilent
     /// S1 has timed out.
     case notConfirmed
@@ -260,23 +265,23 @@ extension ReferencePeer {
     case rekeyTimeout
     /// The Noise part of K1 or K2 did not authenticate.
     case rekeyNotAuthentic
-    /// The key was used as often as it may be.
+    /// The key reached its limit of uses.
     case keyExhausted
-    /// A comparison has failed.
+    /// A compare-and-swap has failed.
     case ratchetConflict
-    /// A newer session with the same peer has its key.
+    /// A newer session with the same peer replaced it.
     case replaced
   }
 
-  /// Why something that the application wanted was not done.
+  /// The reason why the peer refused a call of the application.
   public enum Refusal: Error, Sendable, Equatable {
-    /// The peer's key is no point of the curve.
+    /// The peer's key is not a point of the curve.
     case invalidPeerKey
     /// The identity is longer than 4096 bytes, or the message longer than section 5 allows.
     case tooLong
-    /// There is no such session, or it cannot send yet.
+    /// The session does not exist, or cannot send yet.
     case noSession
-    /// The session has just ended, for its key was used as often as it may be.
+    /// The session has just ended, because its key reached its limit of uses.
     case keyExhausted
   }
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-// Section 6, C1, C2 and D: both sides come to use the key.
+// Section 6, C1, C2 and D: both sides begin to use the key.
 
 extension ReferencePeer {
-  /// A packet of types 3 to 7: sealed under kek.
+  /// Receives a packet of types 3 to 7, which is sealed under kek.
   func receiveControl(
     _ packet: [UInt8], _ header: Header, _ type: PacketType, _ session: Session, _ key: SessionKey,
     from source: Address, at now: Instant
@@ -15,20 +15,20 @@ extension ReferencePeer {
     // [KK-17] [TIME-10]
     let inner = try authenticated(packet, header, session, under: key.kek.receive, from: source, at: now)
     switch type {
-    case .c1: try receiveC1(session, key, at: now)
-    case .c2: try receiveC2(session, key, at: now)
-    case .d: try receiveD(session, key)
+    case .c1: try receiveC1(session, under: key, at: now)
+    case .c2: try receiveC2(session, under: key, at: now)
+    case .d: try receiveD(session, under: key)
     case .k1: try receiveK1(inner, session, key, at: now)
     case .k2: try receiveK2(inner, session, key, at: now)
     default: throw .implausible
     }
   }
 
-  /// C1.
-  private func receiveC1(_ session: Session, _ key: SessionKey, at now: Instant) throws(Drop) {
+  /// Receives C1.
+  private func receiveC1(_ session: Session, under key: SessionKey, at now: Instant) throws(Drop) {
     switch session.state {
-    // "Alice in A3, on a good C1: drops her older ratchet state (compare-and-swap), makes the new key current, enters S2,
-    // answers C2."
+    // "Alice in A3, on a good C1: drops her older ratchet state (compare-and-swap), makes the new
+    // key current, enters S2, answers C2."
     // [CTRL-2]
     case .a3 where !session.isCurrent(key):
       guard try swap(session, to: RatchetPair(session.ratchet.state1), at: now) else { return }
@@ -36,8 +36,8 @@ extension ReferencePeer {
       enterS2(session, at: now)
       established(session, at: now)
       sendControl(.c2, on: session, under: session.current)
-    // Section 7: "The responder in R2 on that C1 stores (new, none), makes the new key current, enters S2, sends C2 under
-    // it."
+    // Section 7: "The responder in R2 on that C1 stores (new, none), makes the new key current,
+    // enters S2, sends C2 under it."
     // [KK-13]
     case .r2 where !session.isCurrent(key):
       guard try swap(session, to: RatchetPair(session.ratchet.state1), at: now) else { return }
@@ -56,7 +56,7 @@ extension ReferencePeer {
   }
 
   /// C2: "Bob, on a good C2 in S1, enters S2." So does the initiator of a re-key (section 7).
-  private func receiveC2(_ session: Session, _ key: SessionKey, at now: Instant) throws(Drop) {
+  private func receiveC2(_ session: Session, under key: SessionKey, at now: Instant) throws(Drop) {
     guard session.canSend, session.isCurrent(key) else { return }
     let (isAnswer, roundTrip) = session.silence?.answered(at: now) ?? (false, nil)
     // [CTRL-3] [KK-14]
@@ -71,15 +71,16 @@ extension ReferencePeer {
       guard try swap(session, to: RatchetPair(session.ratchet.state1), at: now) else { return }
     }
     enterS2(session, at: now)
-    // After a re-key the previous key is still held.
+    // After a re-key the previous key is still present.
     report(
       session.other == nil
         ? .confirmed(session: session.id)
         : .rekeyed(session: session.id, chainLength: session.ratchet.state1.chainLength))
   }
 
-  /// D: "Alice on a good D in A3: the session ends, rejected." Section 14 has the other states.
-  private func receiveD(_ session: Session, _ key: SessionKey) throws(Drop) {
+  /// Receives D: "Alice on a good D in A3: the session ends, rejected." Section 14 defines the
+  /// other states.
+  private func receiveD(_ session: Session, under key: SessionKey) throws(Drop) {
     switch session.state {
     // [CTRL-5]
     case .a3 where !session.isCurrent(key): end(session, .rejected)
@@ -91,14 +92,14 @@ extension ReferencePeer {
     }
   }
 
-  /// C1, which the peer must answer.
+  /// Sends C1, which the peer must answer.
   func sendC1(_ session: Session, at now: Instant) {
     session.silence?.asked(at: now, settings)
     sendControl(.c1, on: session, under: session.current)
   }
 
   // [DEC-83]
-  /// Section 14, "The peer that is gone": what is due when nothing came for long.
+  /// Does everything that is due after a silence (section 14, "The peer that is gone").
   func lookAtSilence(_ session: Session, at now: Instant) {
     guard var silence = session.silence, silence.look <= now else { return }
     if silence.end(settings) <= now { return end(session, .peerSilent) }
@@ -108,7 +109,7 @@ extension ReferencePeer {
         silence.isAsked ? min(silence.pause * 2, settings.resendInterval * 65_536) : settings.resendInterval
       silence.early = earliness()
       session.silence = silence
-      // It may be the end of the session's key.
+      // This may end the session, if it uses up the key.
       sendC1(session, at: now)
     }
     var next = session.silence ?? silence
@@ -116,7 +117,7 @@ extension ReferencePeer {
     session.silence = next
   }
 
-  /// "Up to a quarter at random", in nanoseconds.
+  /// Returns a random time of "up to a quarter at random", in nanoseconds.
   private func earliness() -> Duration {
     guard let keepAlive = settings.keepAlive else { return .zero }
     let quarter = UInt64(keepAlive / .nanoseconds(1)) / 4
@@ -138,7 +139,8 @@ extension ReferencePeer {
     session.timeout = now.advanced(by: settings.rekeyAfter - .nanoseconds(random))
   }
 
-  /// Data can be sent. Section 14: "A session that has its key ends older ones with the same peer."
+  /// Reports that data can be sent. Section 14: "A session that has its key ends older ones with
+  /// the same peer."
   func established(_ session: Session, at now: Instant) {
     var silence = Silence(since: now, early: earliness(), pause: settings.resendInterval)
     silence.look = min(silence.nextC1(settings), silence.end(settings))

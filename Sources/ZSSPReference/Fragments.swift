@@ -15,15 +15,20 @@ struct Header {
   static let largestCount = 48
 
   init(_ keyID: KeyID, _ number: Int, of count: Int, _ type: PacketType, _ counter: UInt64) {
-    (self.keyID, self.number, self.count) = (keyID, number, count)
-    (self.type, self.counter) = (type.rawValue, counter)
+    self.keyID = keyID
+    self.number = number
+    self.count = count
+    self.type = type.rawValue
+    self.counter = counter
   }
 
-  /// Reads a header that is not protected, or no longer.
+  /// Reads a header without protection.
   init(_ datagram: [UInt8]) throws(ReferencePeer.Drop) {
     keyID = KeyID(integer(datagram[0..<4]))
-    (number, count) = (Int(datagram[4]), Int(datagram[5]))
-    (reserved, type) = (datagram[6], datagram[7])
+    number = Int(datagram[4])
+    count = Int(datagram[5])
+    reserved = datagram[6]
+    type = datagram[7]
     counter = integer(datagram[8..<16])
     // "0…count−1", "1…48 (a receiver drops more)"
     // [FRAG-2] [FRAG-18]
@@ -39,7 +44,7 @@ struct Header {
   /// "`reserved` is not checked on receipt, but it is part of the AEAD nonce."
   var nonce: Nonce { Nonce(type: type, counter: counter, reserved: reserved) }
 
-  /// Whether both are of the same packet: the same key and the same packet nonce.
+  /// Returns true if both belong to the same packet: the same key and the same packet nonce.
   func isOfSamePacket(as other: Header) -> Bool {
     keyID == other.keyID && nonce == other.nonce
   }
@@ -51,7 +56,8 @@ func fragmentSizes(of n: Int, count: Int) -> [Int] {
   (0..<count).map { n / count + ($0 < n % count ? 1 : 0) }
 }
 
-/// Cuts a packet into datagrams of at most `mtu` bytes. With a header key, headers are protected.
+/// Cuts a packet into datagrams of at most `mtu` bytes. With a header key, their headers are
+/// protected.
 func fragments(
   of packet: [UInt8], _ type: PacketType, _ counter: UInt64, to keyID: KeyID, mtu: Int,
   headerKey: [UInt8]?, _ crypto: Primitives
@@ -70,20 +76,23 @@ func fragments(
   }
 }
 
-/// The inverse of header protection.
+/// Removes header protection.
 func unprotected(_ datagram: [UInt8], _ headerKey: [UInt8], _ crypto: Primitives) -> [UInt8] {
   datagram[0..<4] + crypto.decrypt(headerKey, block: Array(datagram[4..<20])) + datagram[20...]
 }
 
-/// A packet of which fragments are missing.
+/// A packet with missing fragments.
 struct IncompletePacket {
   let header: Header
   let startedAt: Instant
   private(set) var parts: [Int: [UInt8]] = [:]
-  /// The size of the fragment that came first.
+  /// The size of the fragment that arrived first.
   private var firstSize: Int?
 
-  init(_ header: Header, at now: Instant) { (self.header, startedAt) = (header, now) }
+  init(_ header: Header, at now: Instant) {
+    self.header = header
+    startedAt = now
+  }
 
   /// "Duplicate fragments, a changed fragment count, and oversize are dropped without disturbing what is there."
   mutating func add(_ header: Header, _ payload: [UInt8]) throws(ReferencePeer.Drop) {
@@ -95,14 +104,15 @@ struct IncompletePacket {
     firstSize = firstSize ?? payload.count
   }
 
-  /// The sizes of one packet's fragments differ by one at most.
+  /// Returns true if the size of a fragment is consistent: the sizes of one packet's fragments
+  /// differ by one at most.
   func fits(_ header: Header, _ payload: [UInt8]) -> Bool {
     header.count == self.header.count && abs((firstSize ?? payload.count) - payload.count) <= 1
   }
 
   var isComplete: Bool { parts.count == header.count }
 
-  /// The packet, if its fragments have the sizes that they must have.
+  /// Returns the packet, if its fragments have the prescribed sizes.
   func assembled() throws(ReferencePeer.Drop) -> [UInt8] {
     let inOrder = (0..<header.count).map { parts[$0] ?? [] }
     let packet = inOrder.flatMap(\.self)
@@ -118,15 +128,17 @@ struct Reassembly {
   let slots: UInt64
   /// A packet that must be longer than this is oversize.
   var largestPacket = Int.max
-  /// Section 14: for X3 a fragment that does not fit begins the packet anew.
+  /// Section 14: for X3, a fragment that does not fit restarts the packet.
   var beginsAnew = false
   private var packets: [UInt64: IncompletePacket] = [:]
 
   init(slots: Int, largestPacket: Int = .max, beginsAnew: Bool = false) {
-    (self.slots, self.largestPacket, self.beginsAnew) = (UInt64(slots), largestPacket, beginsAnew)
+    self.slots = UInt64(slots)
+    self.largestPacket = largestPacket
+    self.beginsAnew = beginsAnew
   }
 
-  /// Takes a fragment. Returns the packet if it is complete.
+  /// Inserts a fragment. Returns the packet if it is complete.
   mutating func insert(
     _ header: Header, _ payload: [UInt8], at now: Instant
   ) throws(ReferencePeer.Drop) -> [UInt8]? {
@@ -142,7 +154,7 @@ struct Reassembly {
         throw .noRoom
       }
     }
-    // The other fragments are shorter by one byte at most.
+    // The other fragments are at most one byte shorter.
     // [FRAG-15]
     guard payload.count - 1 <= (largestPacket - 1) / header.count else { throw .malformed }
     try packet.add(header, payload)
@@ -159,10 +171,10 @@ struct Reassembly {
   mutating func removeAll() { packets = [:] }
 
   // [DEC-39]
-  /// Drops what came under a key that is erased.
+  /// Drops the packets that arrived under an erased key.
   mutating func removeAll(under keyID: KeyID) { packets = packets.filter { $0.value.header.keyID != keyID } }
 
-  /// When the oldest packet was begun.
+  /// The time when the oldest packet was begun; nil if there is none.
   var oldest: Instant? { packets.values.map(\.startedAt).min() }
 }
 
@@ -172,14 +184,15 @@ struct Reassembly {
 /// not fit is dropped at once." And: "The source with most of them loses its oldest."
 struct HelloReassembly {
   let packetLimit, fragmentLimit: Int
-  /// The oldest first.
+  /// The Hellos, in order of arrival.
   private var hellos: [(source: Address, packet: IncompletePacket)] = []
 
   init(packetLimit: Int, fragmentLimit: Int) {
-    (self.packetLimit, self.fragmentLimit) = (packetLimit, fragmentLimit)
+    self.packetLimit = packetLimit
+    self.fragmentLimit = fragmentLimit
   }
 
-  /// Takes a fragment. Returns X1 if it is complete.
+  /// Inserts a fragment. Returns X1 if it is complete.
   mutating func insert(
     _ header: Header, _ payload: [UInt8], from source: Address, at now: Instant
   ) throws(ReferencePeer.Drop) -> [UInt8]? {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-// Section 6: Noise XKhfs+psk2. Three messages; each is written by one function and read by the one below it, token by
-// token in the order of the text. What a side keeps from one message to the next is a value that it passes on.
+// Section 6: Noise XKhfs+psk2. One function writes each of the three messages, and the one below
+// reads it, token by token in the order of the text. The values that a side needs for the next
+// message are returned.
 
-/// What Alice keeps between X1 and X2.
+/// The values that Alice keeps between X1 and X2.
 struct WrittenX1 {
-  /// X1 but for the challenge response, 1717 bytes.
+  /// X1 without the challenge response, 1717 bytes.
   let packet: [UInt8]
   /// `(hk_toAlice, hk_toBob)`, derived once and never changed.
   let headerKeys: KeyPair
@@ -19,7 +20,7 @@ struct WrittenX1 {
   var counter: UInt64 { integer(packet.suffix(8)) }
 }
 
-/// What Bob knows after X1.
+/// The values that Bob has after X1.
 struct ReadX1 {
   let kidA: KeyID
   /// The fingerprints that Alice offers, 32 bytes each.
@@ -30,7 +31,7 @@ struct ReadX1 {
   fileprivate let e: [UInt8]
 }
 
-/// What Bob keeps between X2 and X3.
+/// The values that Bob keeps between X2 and X3.
 struct WrittenX2 {
   let packet: [UInt8]
   let kidB: KeyID
@@ -44,7 +45,7 @@ struct WrittenX2 {
   var counter: UInt64 { integer(packet.suffix(3)) }
 }
 
-/// What Alice knows after X2.
+/// The values that Alice has after X2.
 struct ReadX2 {
   let kidB: KeyID
   let used: RatchetState
@@ -52,7 +53,7 @@ struct ReadX2 {
   fileprivate let y: any AgreementPublicKey
 }
 
-/// What Bob knows after X3.
+/// The values that Bob has after X3.
 struct ReadX3 {
   /// S_A.
   let alice: any AgreementPublicKey
@@ -63,7 +64,7 @@ struct ReadX3 {
 /// The three messages. Pre-message: Bob's static key. Prologue: Alice's key id.
 enum XK {
   /// "init XK; MixHash(kid_A); MixHash(S_B)"
-  private static func start(_ kidA: KeyID, _ bob: PublicKey, _ profile: ReferencePeer.Profile, _ crypto: Primitives)
+  private static func start(_ kidA: KeyID, bob: PublicKey, profile: ReferencePeer.Profile, crypto: Primitives)
     -> Noise
   {
     var noise = Noise(profile.xkName, crypto)
@@ -80,7 +81,7 @@ enum XK {
     kidA: KeyID, to bob: any AgreementPublicKey, offering pair: RatchetPair, _ profile: ReferencePeer.Profile,
     _ crypto: Primitives
   ) throws(NotAuthentic) -> WrittenX1 {
-    var noise = start(kidA, bob.encoded, profile, crypto)
+    var noise = start(kidA, bob: bob.encoded, profile: profile, crypto: crypto)
     // e
     let x = crypto.provider.generateAgreementKey()
     noise.e(x.publicKey)
@@ -105,7 +106,7 @@ enum XK {
     _ packet: [UInt8], bob: any AgreementPrivateKey, _ profile: ReferencePeer.Profile, _ crypto: Primitives
   ) throws(NotAuthentic) -> ReadX1 {
     let kidA = KeyID(integer(packet[0..<4]))
-    var noise = start(kidA, bob.publicKey, profile, crypto)
+    var noise = start(kidA, bob: bob.publicKey, profile: profile, crypto: crypto)
     // e
     let x = try crypto.publicKey(Array(packet[4..<53]))
     noise.e(x.encoded)
@@ -207,7 +208,8 @@ enum XK {
   }
 }
 
-/// A key id in a payload. Zero is none (section 4): nobody could be reached by it.
+/// Reads a key id in a payload. Zero is not a key id (section 4), because no peer could be reached
+/// by it.
 func keyID(_ payload: [UInt8]) throws(NotAuthentic) -> KeyID {
   let keyID = KeyID(integer(payload))
   // [DEC-20]

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-// Section 3: Noise, with KBKDF in the place of HKDF.
+// Section 3: Noise, with KBKDF instead of HKDF.
 
-/// The symmetric state of a handshake. Copies are independent: that is how several pre-shared keys are tried.
+/// The symmetric state of a handshake. Copies are independent, so several pre-shared keys can be
+/// tried.
 struct Noise {
   let crypto: Primitives
   /// Chaining key and hash, 64 bytes each.
@@ -72,13 +73,13 @@ struct Noise {
 
   // [NOISE-7]
   /// `Split()`: `(a, b) = KBKDF("", "ZSSP", ck, 2)`, each cut to 32
-  func split() -> KeyPair { pair([], "ZSSP") }
+  func split() -> KeyPair { pair([], label: "ZSSP") }
 
   // [NOISE-8]
   /// `GetAsk(label)`: `(a, b) = KBKDF(h, label, ck, 2)`, each cut to 32
-  func getAsk(_ label: String) -> KeyPair { pair(h, label) }
+  func getAsk(_ label: String) -> KeyPair { pair(h, label: label) }
 
-  private func pair(_ key: [UInt8], _ label: String) -> KeyPair {
+  private func pair(_ key: [UInt8], label: String) -> KeyPair {
     let outputs = crypto.kbkdf(key, label, ck, 2)
     return KeyPair(first: Array(outputs[0][0..<32]), second: Array(outputs[1][0..<32]))
   }
@@ -96,15 +97,15 @@ struct KeyPair {
   }
 }
 
-/// What both sides have after X3, and after K2 (sections 6 and 7).
+/// The values that both sides have after X3, and after K2 (sections 6 and 7).
 struct Outcome {
   /// The ratchet state for the next handshake.
   let ratchet: RatchetState
   /// Key-exchange keys and transport keys.
   let kek, nk: KeyPair
 
-  /// `(rk', rf') = GetAsk("ASKR")`, `(kek) = GetAsk("ASKK")`, `(nk) = Split()`. "The new ratchet state's chain length is
-  /// that of the state used, plus one."
+  /// `(rk', rf') = GetAsk("ASKR")`, `(kek) = GetAsk("ASKK")`, `(nk) = Split()`. "The new ratchet
+  /// state's chain length is that of the state used, plus one."
   init(_ noise: Noise, used: RatchetState) {
     // [NOISE-12] [XK-23]
     let askr = noise.getAsk("ASKR")

@@ -3,7 +3,7 @@ import ZSSP
 
 // Section 4: nonces, counters, packet types, key ids.
 
-/// A key id: opaque to the peer, random and non-zero; 0 where there is none.
+/// A key id: opaque to the peer, random and non-zero; 0 for none.
 typealias KeyID = UInt32
 
 // [PKT-5]
@@ -44,10 +44,10 @@ enum Size {
 /// The AEAD nonce that the text writes `type‖counter`: `00 00 || reserved || type || uint64(counter)`.
 func nonce(_ type: UInt8, _ counter: UInt64) -> Nonce { Nonce(type: type, counter: counter) }
 
-/// The replay window of a session: which counters were accepted.
+/// The replay window of a session, which has the accepted counters.
 ///
-/// "A received counter c is acceptable when it was not accepted before, is not older than the window, and is at most 2^24
-/// ahead of what the window has seen."
+/// "A received counter c is acceptable when it was not accepted before, is not older than the
+/// window, and is at most 2^24 ahead of what the window has seen."
 struct ReplayWindow {
   // [CTR-9]
   /// "The window MUST span at least 128 counters; a larger one is welcome."
@@ -55,7 +55,7 @@ struct ReplayWindow {
 
   /// One more than the newest accepted counter: what the window has seen.
   private(set) var next: UInt64 = 0
-  /// Those of the accepted counters that are not older than the window.
+  /// The accepted counters that are not older than the window.
   private var accepted: Set<UInt64> = []
 
   func accepts(_ counter: UInt64) -> Bool {
@@ -71,17 +71,17 @@ struct ReplayWindow {
     accepted.insert(counter)
     guard counter >= next else { return }
     next = counter + 1
-    // Forgetting is for memory alone; now and then is enough.
+    // Old counters are forgotten only to save memory, so doing it rarely is enough.
     if accepted.count > 2 * Int(Self.span) { accepted = accepted.filter { next - $0 <= Self.span } }
   }
 }
 
-/// One key of a session, as one side sees it.
+/// One key of a session, from the point of view of one side.
 struct SessionKey {
   /// This side's id and the peer's.
   let localID, remoteID: KeyID
   let kek, nk: (send: [UInt8], receive: [UInt8])
-  /// Of the ratchet state that came with the key.
+  /// The chain length of the ratchet state that was derived with the key.
   let chainLength: UInt64
   // [CTR-2] [DEC-42]
   /// The session's send counter when the key was made. Section 14: "Key use is counted as the number of session
@@ -89,7 +89,9 @@ struct SessionKey {
   let since: UInt64
 
   init(_ outcome: Outcome, byInitiator: Bool, localID: KeyID, remoteID: KeyID, since: UInt64) {
-    (self.localID, self.remoteID, self.since) = (localID, remoteID, since)
+    self.localID = localID
+    self.remoteID = remoteID
+    self.since = since
     kek = outcome.kek.seen(byInitiator: byInitiator)
     nk = outcome.nk.seen(byInitiator: byInitiator)
     chainLength = outcome.ratchet.chainLength

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-// Sections 1 and 2: the primitives, on arrays of bytes. This is the only file that knows how a crypto provider is
-// called; everything above it reads like the text of the specification. Keys are plain arrays here and are not wiped.
+// Sections 1 and 2: the primitives, on arrays of bytes. Only this file calls a crypto provider, so
+// everything above it reads like the text of the specification. Keys are plain arrays here and are
+// not wiped.
 
-/// Something that had to be authentic was not. "A received public key that is not a valid point MUST fail
-/// authentication, as must an invalid KEM key" (section 1), so nothing is told apart here.
+/// The error of a value that is not authentic. "A received public key that is not a valid point
+/// MUST fail authentication, as must an invalid KEM key" (section 1), so there is one error for
+/// all.
 struct NotAuthentic: Error {}
 
 /// The functions of the table in section 1, and KBKDF.
@@ -35,7 +37,7 @@ struct Primitives {
   // MARK: AEAD, PRP
 
   // [PRIM-3]
-  /// AES-256-GCM: the ciphertext and then the tag.
+  /// Encrypts with AES-256-GCM. Returns the ciphertext, then the tag.
   func seal(_ key: [UInt8], _ nonce: Nonce, aad: [UInt8] = [], _ plaintext: [UInt8]) -> [UInt8] {
     var output = [UInt8](repeating: 0, count: plaintext.count + 16)
     var elements = output.mutableSpan
@@ -45,7 +47,7 @@ struct Primitives {
     return output
   }
 
-  /// The inverse.
+  /// Decrypts with AES-256-GCM.
   func open(
     _ key: [UInt8], _ nonce: Nonce, aad: [UInt8] = [], _ message: [UInt8]
   ) throws(NotAuthentic) -> [UInt8] {
@@ -60,7 +62,7 @@ struct Primitives {
   }
 
   // [PRIM-4]
-  /// One AES-256 block, encrypted.
+  /// Encrypts one AES-256 block.
   func encrypt(_ key: [UInt8], block: [UInt8]) -> [UInt8] {
     var block = block
     var elements = block.mutableSpan
@@ -69,7 +71,7 @@ struct Primitives {
     return block
   }
 
-  /// One AES-256 block, decrypted.
+  /// Decrypts one AES-256 block.
   func decrypt(_ key: [UInt8], block: [UInt8]) -> [UInt8] {
     var block = block
     var elements = block.mutableSpan
@@ -81,7 +83,7 @@ struct Primitives {
   // MARK: DH, KEM, randomness
 
   // [PRIM-7]
-  /// A public key that came in a packet, checked.
+  /// Decodes and checks a public key from a packet.
   func publicKey(_ encoded: [UInt8]) throws(NotAuthentic) -> any AgreementPublicKey {
     guard let key = PublicKey(encoded) else { throw NotAuthentic() }
     do { return try provider.agreementPublicKey(key) } catch { throw NotAuthentic() }
@@ -108,7 +110,7 @@ struct Primitives {
     } catch { throw NotAuthentic() }
   }
 
-  /// The inverse: the shared secret of a ciphertext.
+  /// Returns the shared secret of a ciphertext.
   func decapsulate(_ ciphertext: [UInt8], with key: any DecapsulationKey) throws(NotAuthentic) -> [UInt8] {
     do {
       let shared = try key.decapsulate(ciphertext.span.bytes)
@@ -116,7 +118,7 @@ struct Primitives {
     } catch { throw NotAuthentic() }
   }
 
-  /// `count` random bytes.
+  /// Returns `count` random bytes.
   func random(_ count: Int) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: count)
     var elements = bytes.mutableSpan
@@ -125,18 +127,18 @@ struct Primitives {
     return bytes
   }
 
-  /// A key as the provider wants it.
+  /// Returns a key in the provider's type.
   private func secret(_ bytes: [UInt8]) -> Secret { Secret(copying: bytes.span.bytes) }
 }
 
 // MARK: Integers on the wire are big-endian
 
 // [PKT-1]
-/// The bytes of an integer.
+/// Returns the bytes of an integer.
 func bigEndian(_ value: some FixedWidthInteger & UnsignedInteger) -> [UInt8] {
   (0..<value.bitWidth / 8).reversed().map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
 }
 
 // [PKT-1]
-/// The integer that these bytes, at most eight of them, are.
+/// Returns the integer of at most eight bytes.
 func integer(_ bytes: some Sequence<UInt8>) -> UInt64 { bytes.reduce(0) { $0 << 8 | UInt64($1) } }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ZSSP
 
-// Section 9: ratchet states and their storage. States are ZSSP's own values, so that stores can be shared and compared;
-// what is done with them is written here.
+// Section 9: ratchet states and their storage. The states are ZSSP's own values, so that stores can
+// be shared and compared. The rules for them are written here.
 
 extension RatchetState {
   /// The key, 32 bytes.
@@ -11,7 +11,7 @@ extension RatchetState {
     return key.bytes.withUnsafeBytes { Array($0) }
   }
 
-  /// A state of derived bytes.
+  /// Creates a state of derived bytes.
   init(key: [UInt8], fingerprint: [UInt8], chainLength: UInt64) {
     self.init(
       key: Secret(copying: key.span.bytes), fingerprint: Fingerprint(fingerprint.span.bytes),
@@ -19,34 +19,46 @@ extension RatchetState {
   }
 }
 
-/// "A storage error": nothing may be concluded about what is stored.
+/// The error of a store: nothing may be concluded about what is stored.
 public struct StoreFailure: Error {
-  /// A failure.
+  /// Creates the error.
   public init() {}
 }
 
 /// "For each remote peer the store holds (state1, state2 or none), initially (empty, none)."
 public protocol ReferenceStore: AnyObject {
   // [RAT-3]
-  /// *By fingerprint*: "the state and who it belongs to", of the first that is known of two, at one moment (section 14); nil if
-  /// neither is. The empty fingerprint never is.
+  /// *By fingerprint*: "the state and who it belongs to", of the first fingerprint that is known,
+  /// at one moment (section 14). Returns nil if neither is known. The empty fingerprint is never
+  /// found.
+  ///
+  /// - Throws: ``StoreFailure`` if the store fails.
   func state(_ first: Fingerprint, _ second: Fingerprint) throws(StoreFailure) -> (
     state: RatchetState, peer: PublicKey
   )?
   // [RAT-4]
   /// *By peer*: "the pair", and the revision of the row (section 14).
+  ///
+  /// - Throws: ``StoreFailure`` if the store fails.
   func row(_ peer: PublicKey) throws(StoreFailure) -> HeldRow
   // [RAT-5]
-  /// *Compare-and-swap*: "swapped or not. Pairs are compared by fingerprint and chain length, never by key." Section 14: an attempt
-  /// that began at revision `start` may not lead to a state that was, or may have been, revoked.
+  /// *Compare-and-swap*: "swapped or not. Pairs are compared by fingerprint and chain length, never
+  /// by key." Section 14: an attempt that began at revision `start` may not lead to a state that
+  /// was, or may have been, revoked.
+  ///
+  /// - Returns: true if the pair was swapped.
+  /// - Throws: ``StoreFailure`` if the store fails.
   func swap(
     _ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair, since start: UInt64?
   ) throws(StoreFailure) -> Bool
-  /// *Revoke* (section 14): "from then on no swap brings the state of that name into the peer's row"; what is held.
+  /// *Revoke* (section 14): "from then on no swap brings the state of that name into the peer's
+  /// row". Returns the row.
+  ///
+  /// - Throws: ``StoreFailure`` if the store fails.
   func revoke(_ peer: PublicKey, _ name: Fingerprint) throws(StoreFailure) -> HeldRow
 }
 
-/// What a store holds for a peer: the pair, and how many states were revoked in all (section 14).
+/// The row of a peer: the pair, and the number of all revocations (section 14).
 public typealias HeldRow = (pair: RatchetPair, revision: UInt64)
 
 /// Section 14: "The latest 256 are kept"; "where names were dropped since an attempt began, it is refused".
@@ -67,16 +79,18 @@ struct Revocations {
   }
 }
 
-/// A store that is as durable as the process.
+/// A store in memory, which is lost when the process ends.
 public final class ReferenceMemoryStore: ReferenceStore {
-  /// What is stored for each peer.
+  /// The pair of each peer.
   public var pairs: [PublicKey: RatchetPair]
   private var revoked: [PublicKey: Revocations] = [:]
 
-  /// A store that holds `pairs` to begin with.
+  /// Creates a store that holds `pairs`.
   public init(_ pairs: [PublicKey: RatchetPair] = [:]) { self.pairs = pairs }
 
   /// Looks through all pairs.
+  ///
+  /// - Throws: nothing; memory does not fail.
   public func state(_ first: Fingerprint, _ second: Fingerprint) throws(StoreFailure) -> (
     state: RatchetState, peer: PublicKey
   )? {
@@ -90,17 +104,22 @@ public final class ReferenceMemoryStore: ReferenceStore {
     return nil
   }
 
-  /// The row of `peer`.
+  /// Returns the row of `peer`.
+  ///
+  /// - Throws: nothing; memory does not fail.
   public func row(_ peer: PublicKey) throws(StoreFailure) -> HeldRow {
     // [RAT-2]
     (pairs[peer] ?? .empty, revoked[peer]?.revision ?? 0)
   }
 
-  /// Compares and swaps.
+  /// Compares and swaps. Returns true if the pair was swapped.
+  ///
+  /// - Throws: nothing; memory does not fail.
   public func swap(
     _ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair, since start: UInt64?
   ) throws(StoreFailure) -> Bool {
-    let (held, names) = (pairs[peer] ?? .empty, revoked[peer] ?? Revocations())
+    let held = pairs[peer] ?? .empty
+    let names = revoked[peer] ?? Revocations()
     // [RAT-5] [RAT-7]
     guard held == expected else { return false }
     for case .some(let state) in [new.state1, new.state2] where !state.isEmpty && !held.contains(state) {
@@ -111,7 +130,9 @@ public final class ReferenceMemoryStore: ReferenceStore {
     return true
   }
 
-  /// Remembers the name, unless that state is held.
+  /// Revokes the name, unless the row holds that state.
+  ///
+  /// - Throws: nothing; memory does not fail.
   public func revoke(_ peer: PublicKey, _ name: Fingerprint) throws(StoreFailure) -> HeldRow {
     let held = pairs[peer] ?? .empty
     if held.state1.fingerprint != name, held.state2?.fingerprint != name {
@@ -138,9 +159,10 @@ extension ReferencePeer {
     return held + (flags.initiatorDisallowsDowngrade || held.contains(.empty) ? [] : [.empty])
   }
 
-  /// Section 6, X3: what Alice stores before X3 leaves, given the state that Bob used. "(new, the state used); her other
-  /// state, if any, is dropped. After a downgrade the second slot keeps her last confirmed state (state2 if she held two,
-  /// else state1)." A downgrade is "succeeding only with 0^32 when she held a non-empty ratchet".
+  /// Section 6, X3: returns the states that Alice stores before X3 is sent, given the state that
+  /// Bob used. "(new, the state used); her other state, if any, is dropped. After a downgrade the
+  /// second slot keeps her last confirmed state (state2 if she held two, else state1)." A downgrade
+  /// is "succeeding only with 0^32 when she held a non-empty ratchet".
   func afterX2(
     _ held: RatchetPair, used: RatchetState, new: RatchetState
   ) -> (pair: RatchetPair, downgradedFrom: UInt64?) {
@@ -152,7 +174,8 @@ extension ReferencePeer {
     return (RatchetPair(new, lastConfirmed), lastConfirmed.chainLength)
   }
 
-  /// Section 6, X3: what Bob stores for a peer that he accepts; nil if he rejects it.
+  /// Section 6, X3: returns the states that Bob stores for a peer that he accepts; nil if he
+  /// rejects it.
   func afterX3(
     _ held: RatchetPair, used: RatchetState, new: RatchetState, _ flags: Flags
   ) -> (pair: RatchetPair, downgradedFrom: UInt64?)? {

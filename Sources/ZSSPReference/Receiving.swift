@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ZSSP
 
-// Section 5, from the side of the receiver: from a datagram to a packet, and to whom it is for.
+// Section 5, the receiver's side: from a datagram to a packet and its recipient.
 
 extension ReferencePeer {
-  /// Takes a datagram, and does all that follows from it.
+  /// Receives a datagram, and does everything that follows from it.
   public func receive(_ datagram: [UInt8], from source: Address, at now: Instant) -> Reception {
     do {
       // [FRAG-17]
@@ -57,7 +57,7 @@ extension ReferencePeer {
     let datagram = unprotected(datagram, headerKeys.receive, crypto)
     let header = try Header(datagram)
     guard let type = PacketType(rawValue: header.type) else { throw .malformed }
-    try checkPlausible(header, type, session)
+    try checkPlausible(header, type: type, for: session)
     // Section 14: "A fragment of X2 that does not have its size is dropped at once."
     // [DEC-8]
     if type == .x2, datagram.count - 16 != fragmentSizes(of: Size.x2, count: header.count)[header.number] {
@@ -70,13 +70,13 @@ extension ReferencePeer {
       return .handled
     }
     guard let key = session.key(header.keyID) else { throw .implausible }
-    if type == .p { return try receiveData(packet, header, session, key, from: source, at: now) }
+    if type == .p { return try receiveData(packet, header: header, on: session, under: key, from: source, at: now) }
     try receiveControl(packet, header, type, session, key, from: source, at: now)
     return .handled
   }
 
   /// The table of section 5.
-  private func checkPlausible(_ header: Header, _ type: PacketType, _ session: Session) throws(Drop) {
+  private func checkPlausible(_ header: Header, type: PacketType, for session: Session) throws(Drop) {
     switch type {
     case .x2:
       // [HDR-3]
@@ -98,7 +98,7 @@ extension ReferencePeer {
   private func take(
     _ datagram: [UInt8], for handshake: HalfOpen, from source: Address, at now: Instant
   ) throws(Drop) -> Reception {
-    // "B2: 10 s → ⊥", whether the timer was looked at or not.
+    // "B2: 10 s → ⊥", even if the timer was not processed yet.
     guard now < handshake.expiry else { throw .unknownKeyID }
     let datagram = unprotected(datagram, handshake.headerKeys.receive, crypto)
     let header = try Header(datagram)
@@ -113,15 +113,15 @@ extension ReferencePeer {
   }
 
   // [CTRL-7]
-  /// P. "It may be *received* under any key held" (section 6).
+  /// Receives P. "It may be *received* under any key held" (section 6).
   private func receiveData(
-    _ packet: [UInt8], _ header: Header, _ session: Session, _ key: SessionKey, from source: Address, at now: Instant
+    _ packet: [UInt8], header: Header, on session: Session, under key: SessionKey, from source: Address, at now: Instant
   ) throws(Drop) -> Reception {
     let message = try authenticated(packet, header, session, under: key.nk.receive, from: source, at: now)
     return .message(session: session.id, message)
   }
 
-  /// The peer is elsewhere.
+  /// Sends to another address of the peer from now on.
   func move(_ session: Session, to address: Address) {
     report(.moved(session: session.id, from: session.address, to: address))
     session.address = address

@@ -3,25 +3,26 @@ public import ZSSP
 
 /// A peer of the protocol, written to be read beside the specification.
 ///
-/// It does everything at once, in the order of the text: a datagram goes in, and when ``receive(_:from:at:)`` returns, the
-/// store has been asked, the application has been asked, and what goes out lies in ``takeDatagrams()``. It is an oracle for
-/// tests and a text for readers. It is **not** for use: it does not wipe keys, blocks for every computation, and its
-/// running time depends on what it holds.
+/// It does everything at once, in the order of the text: when ``receive(_:from:at:)`` returns, the
+/// store and the application have been asked, and ``takeDatagrams()`` returns the datagrams to
+/// send. It is an oracle for tests and a text for readers. It is **not** for use: it does not wipe
+/// keys, blocks for every computation, and its running time depends on its content.
 ///
-/// Start with `Noise.swift`, `Handshake.swift` and `Fragments.swift` (sections 3, 6 and 5), then follow a session through
-/// `Alice.swift`, `Bob.swift`, `Confirmation.swift` and `Rekeying.swift`.
+/// Start with `Noise.swift`, `Handshake.swift` and `Fragments.swift` (sections 3, 6 and 5), then
+/// follow a session through `Alice.swift`, `Bob.swift`, `Confirmation.swift` and `Rekeying.swift`.
 ///
-/// Where the protocol draws random values, the order is: the salt when a peer is made; for X1 the key id, x, the KEM key,
-/// the pow; for X2 y, the encapsulation, the key id; for K1 the key id, x; for K2 y, the key id; on entering S2 the
-/// re-key time. A peer that draws in this order, from the same source and with the same input, emits the same bytes.
+/// Random values are drawn in this order: the salt when a peer is created; for X1 the key id, x,
+/// the KEM key, the pow; for X2 y, the encapsulation, the key id; for K1 the key id, x; for K2 y,
+/// the key id; on entering S2 the re-key time. A peer that draws in this order, from the same
+/// source and with the same input, emits the same bytes.
 public final class ReferencePeer {
-  /// Section 13.
+  /// The profile of section 13.
   public let profile: Profile
-  /// Section 10: π1, and the flags of sessions that are opened without naming any.
+  /// Section 10: π1, and the flags of sessions that are opened without flags of their own.
   public let flags: Flags
-  /// Sections 5 and 11.
+  /// The settings of sections 5 and 11.
   public let settings: Settings
-  /// Section 8.
+  /// The policy of section 8.
   public var helloPolicy: HelloPolicy
 
   let crypto: Primitives
@@ -29,18 +30,20 @@ public final class ReferencePeer {
   let store: any ReferenceStore
   let accept: (Question) -> Answer
 
-  /// In the order of their making.
+  /// The sessions, in order of creation.
   var sessions: [Session] = []
   /// Bob's half-open handshakes, the oldest first.
   var halfOpen: [HalfOpen] = []
-  /// Section 14, "An X3 that comes late": how many swaps of established sessions there were, and X2 that were based on a state, and
-  /// which was each peer's last.
+  /// Section 14, "An X3 that comes late": the number of swaps of established sessions and of X2s
+  /// based on a state, and the number of each peer's last one.
   var swapCount = 0
   var lastSwaps: [PublicKey: Int] = [:]
   var lastAnswers: [PublicKey: Int] = [:]
-  /// Section 14, "A store that is slow": names that the store was asked to take, and until when that matters.
+  /// Section 14, "A store that is slow": names that the store was asked to take, each with the time
+  /// until which it matters.
   var storedNames: [Fingerprint: Instant] = [:]
-  /// Section 14, "Attempts that are abandoned": names that strangers have left behind, and until when they are remembered.
+  /// Section 14, "Attempts that are abandoned": names that strangers have abandoned, each with the
+  /// time until which it is remembered.
   var leftBehind: [Fingerprint: Instant] = [:]
   var hellos: HelloReassembly
   var challenger: Challenger
@@ -49,32 +52,46 @@ public final class ReferencePeer {
   private var outgoing: [(address: Address, bytes: [UInt8])] = []
   private var events: [Event] = []
 
-  /// A peer without sessions.
+  /// Creates a peer without sessions.
   ///
   /// - Parameters:
-  ///   - accept: the application's answer to a peer that has proved who it is (section 6, X3).
+  ///   - staticKey: the peer's static key.
+  ///   - provider: the source of cryptography.
+  ///   - profile: the variant of the protocol.
+  ///   - flags: the flags of section 10.
+  ///   - helloPolicy: the policy on Hellos.
+  ///   - settings: durations and limits.
+  ///   - store: the store of ratchet states.
+  ///   - accept: the application's answer to a peer that has proved its identity (section 6, X3).
   public init(
     staticKey: any AgreementPrivateKey, provider: any CryptoProvider, profile: Profile = .kyber1024,
     flags: Flags = Flags(), helloPolicy: HelloPolicy = .automatic, settings: Settings = Settings(),
     store: any ReferenceStore, accept: @escaping (Question) -> Answer
   ) {
-    (self.staticKey, self.profile, self.flags, self.settings) = (staticKey, profile, flags, settings)
-    (self.helloPolicy, self.store, self.accept) = (helloPolicy, store, accept)
+    self.staticKey = staticKey
+    self.profile = profile
+    self.flags = flags
+    self.settings = settings
+    self.helloPolicy = helloPolicy
+    self.store = store
+    self.accept = accept
     crypto = Primitives(provider: provider)
     hellos = HelloReassembly(packetLimit: settings.helloLimit, fragmentLimit: settings.helloFragmentLimit)
     challenger = Challenger(salt: crypto.random(32), crypto)
   }
 
-  // MARK: What the application does
+  // MARK: Calls of the application
 
   /// Sends a message under the current key: "Data may be sent in S1, S2, R1, R2" (section 6).
+  ///
+  /// - Throws: ``Refusal/noSession``, ``Refusal/tooLong`` or ``Refusal/keyExhausted``.
   public func send(_ message: [UInt8], on session: Int, at now: Instant) throws(Refusal) {
     // [CTRL-6]
     guard let session = find(session), session.canSend, let key = session.current else { throw .noSession }
     // Section 5: "Largest sendable plaintext: `48·(M − 16) − 16`."
     // [FRAG-8]
     guard message.count <= 48 * (settings.mtu - 16) - 16 else { throw .tooLong }
-    guard let counter = takeCounter(session, key) else { throw .keyExhausted }
+    guard let counter = takeCounter(session, under: key) else { throw .keyExhausted }
     let packet = crypto.seal(key.nk.send, nonce(PacketType.p.rawValue, counter), message)
     emit(packet, .p, counter, to: session.address, key.remoteID, session.headerKeys?.send, mtu: settings.mtu)
     // Section 4: "At 2^30 uses in state S2 a re-key starts at once."
@@ -82,8 +99,10 @@ public final class ReferencePeer {
     if case .s2 = session.state, session.uses(of: key) >= settings.rekeyUses { startRekey(session, at: now) }
   }
 
-  /// Starts a re-key before its time. Only S2 can (section 7), and not sooner than the peer is
-  /// expected to allow (section 14).
+  /// Starts a re-key early. Only S2 can (section 7), and not sooner than the peer is expected to
+  /// allow (section 14).
+  ///
+  /// - Returns: true if it starts.
   @discardableResult
   public func rekey(_ session: Int, at now: Instant) -> Bool {
     // [DEC-37]
@@ -94,7 +113,7 @@ public final class ReferencePeer {
     return true
   }
 
-  /// Ends a session, and says so with D.
+  /// Ends a session, and sends D.
   public func close(_ session: Int) {
     guard let session = find(session) else { return }
     // [DEC-84]
@@ -102,19 +121,19 @@ public final class ReferencePeer {
     end(session, .closed)
   }
 
-  /// Takes what must go out, in order.
+  /// Removes and returns the datagrams to send, in order.
   public func takeDatagrams() -> [(address: Address, bytes: [UInt8])] {
     defer { outgoing = [] }
     return outgoing
   }
 
-  /// Takes what has happened, in order.
+  /// Removes and returns the events, in order.
   public func takeEvents() -> [Event] {
     defer { events = [] }
     return events
   }
 
-  // MARK: What the steps use
+  // MARK: Helpers of the steps
 
   func report(_ event: Event) { events.append(event) }
 
@@ -138,8 +157,9 @@ public final class ReferencePeer {
 
   func randomInteger() -> UInt64 { integer(crypto.random(8)) }
 
-  /// Section 4: one send counter for types 3–8. "At that many uses since the key was made the session ends."
-  func takeCounter(_ session: Session, _ key: SessionKey) -> UInt64? {
+  /// Section 4: one send counter for types 3 to 8. "At that many uses since the key was made the
+  /// session ends."
+  func takeCounter(_ session: Session, under key: SessionKey) -> UInt64? {
     // [CTR-10]
     guard session.uses(of: key) < settings.keyUseLimit else {
       end(session, .keyExhausted)
@@ -152,14 +172,15 @@ public final class ReferencePeer {
 
   /// Sends C1, C2, K1 or K2: sealed "AEAD(kek, type‖counter, no aad)" (sections 6 and 7), under a fresh counter.
   func sendControl(_ type: PacketType, _ inner: [UInt8] = [], on session: Session, under key: SessionKey?) {
-    guard let key, let counter = takeCounter(session, key) else { return }
+    guard let key, let counter = takeCounter(session, under: key) else { return }
     // [CTRL-1] [KK-8] [PKT-8]
     let packet = crypto.seal(key.kek.send, nonce(type.rawValue, counter), inner)
     // [KID-3]
     emit(packet, type, counter, to: session.address, key.remoteID, session.headerKeys?.send)
   }
 
-  /// Cuts a packet into datagrams (section 5); those of handshakes into "at most 1,200 bytes" (section 14).
+  /// Cuts a packet into datagrams (section 5). Those of handshakes have "at most 1,200 bytes"
+  /// (section 14).
   func emit(
     _ packet: [UInt8], _ type: PacketType, _ counter: UInt64, to address: Address, _ keyID: KeyID,
     _ headerKey: [UInt8]?, mtu: Int? = nil
@@ -170,7 +191,7 @@ public final class ReferencePeer {
     outgoing += datagrams.map { (address, $0) }
   }
 
-  /// → ⊥
+  /// Ends a session: → ⊥.
   func end(_ session: Session, _ reason: End) {
     guard sessions.contains(where: { $0 === session }) else { return }
     sessions.removeAll { $0 === session }
@@ -180,7 +201,7 @@ public final class ReferencePeer {
   /// Section 9: compare-and-swap. "A failed comparison ends the session instance. A storage error drops the packet and
   /// changes nothing."
   ///
-  /// - Returns: whether it was swapped; if not, the session is not what it was.
+  /// - Returns: true if it was swapped. If not, the session has ended or begun a new handshake.
   func swap(
     _ session: Session, to new: RatchetPair, since start: UInt64? = nil, at now: Instant
   ) throws(Drop) -> Bool {
@@ -188,13 +209,13 @@ public final class ReferencePeer {
       // [RAT-9]
       if try store.swap(session.peerKey, session.ratchet, new, since: start) {
         session.ratchet = new
-        // In A1 X3 is still to come, and with it the peer's word.
+        // In A1 X3 was not sent yet, so the peer has not confirmed.
         if case .a1 = session.state {} else { recordSwap(session.peerKey) }
         return true
       }
     } catch { throw .storeFailed }
-    // Section 14: "Where the application is still opening a session, the next instance begins at once, and after further
-    // failures in a row at the resend interval."
+    // Section 14: "Where the application is still opening a session, the next instance begins at
+    // once, and after further failures in a row at the resend interval."
     // [DEC-48] [RAT-8]
     if session.canSend {
       end(session, .ratchetConflict)
@@ -210,7 +231,7 @@ public final class ReferencePeer {
     lastSwaps[peer] = swapCount
   }
 
-  /// The same for an X2.
+  /// Records an X2 that is based on a state, for the same rule.
   func recordAnswer(_ peer: PublicKey, used: RatchetState) {
     guard !used.isEmpty else { return }
     swapCount += 1

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-// Section 7: Noise KKpsk0. "Initiator" is the sender of K1, whatever their role in XK. These are the inner packets,
-// 69 bytes each; what travels is these sealed whole under the kek of the current key.
+// Section 7: Noise KKpsk0. "Initiator" is the sender of K1, whatever its role in XK. These are the
+// inner packets, 69 bytes each. They are sent sealed under the kek of the current key.
 
-/// What the initiator keeps between K1 and K2.
+/// The values that the initiator keeps between K1 and K2.
 struct WrittenK1 {
   let packet: [UInt8]
   /// kid_I, the initiator's id for the new key.
@@ -14,16 +14,16 @@ struct WrittenK1 {
   fileprivate let x: any AgreementPrivateKey
 }
 
-/// What the responder has after K1 and K2, and the initiator after K2: everything.
+/// The values that the responder has after K1 and K2, and the initiator after K2.
 struct Rekeyed {
-  /// K2, inner; empty for the initiator.
+  /// The inner K2; empty for the initiator.
   let packet: [UInt8]
   let kidI, kidR: KeyID
   let outcome: Outcome
 }
 
 // [KK-3] [NOISE-14]
-/// The two messages.
+/// The two messages of the re-key.
 struct KK {
   let own: any AgreementPrivateKey
   let peer: any AgreementPublicKey
@@ -31,7 +31,7 @@ struct KK {
   let crypto: Primitives
 
   /// "init KK; MixHash(S_I); MixHash(S_R); psk: MixKeyAndHash(rk1)"
-  private func start(_ initiator: PublicKey, _ responder: PublicKey, _ state1: RatchetState) -> Noise {
+  private func start(initiator: PublicKey, responder: PublicKey, state1: RatchetState) -> Noise {
     // [PROF-7]
     var noise = Noise("Noise_KKpsk0_P384_AESGCM_SHA512", crypto)
     // [KK-4]
@@ -43,9 +43,9 @@ struct KK {
   }
 
   // [KK-6]
-  /// K1, by the initiator.
+  /// Writes K1, as initiator.
   func writeK1(kidI: KeyID, _ state1: RatchetState) throws(NotAuthentic) -> WrittenK1 {
-    var noise = start(own.publicKey, peer.encoded, state1)
+    var noise = start(initiator: own.publicKey, responder: peer.encoded, state1: state1)
     // e
     let x = crypto.provider.generateAgreementKey()
     noise.e(x.publicKey)
@@ -59,9 +59,9 @@ struct KK {
   }
 
   // [KK-6] [KK-7]
-  /// K1, by the responder, who then writes K2.
+  /// Reads K1 and writes K2, as responder.
   func answerK1(_ packet: [UInt8], _ state1: RatchetState, newKeyID: () -> KeyID) throws(NotAuthentic) -> Rekeyed {
-    var noise = start(peer.encoded, own.publicKey, state1)
+    var noise = start(initiator: peer.encoded, responder: own.publicKey, state1: state1)
     // e
     let x = try crypto.publicKey(Array(packet[0..<49]))
     noise.e(x.encoded)
@@ -88,7 +88,7 @@ struct KK {
   }
 
   // [KK-7]
-  /// K2, by the initiator.
+  /// Reads K2, as initiator.
   func readK2(_ packet: [UInt8], answering k1: WrittenK1) throws(NotAuthentic) -> Rekeyed {
     var noise = k1.noise
     // e

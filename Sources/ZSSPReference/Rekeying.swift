@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-// Section 7, the transitions: S2 → R1 → S1 for the initiator, S2 → R2 → S2 for the responder. The last step of either is
-// in Confirmation.swift, for it is C1 or C2 that brings it about.
+// Section 7, the transitions: S2 → R1 → S1 for the initiator, S2 → R2 → S2 for the responder. The
+// last step of either is in Confirmation.swift, because C1 or C2 causes it.
 
 extension ReferencePeer {
   private func kk(_ session: Session) -> KK {
@@ -26,8 +26,8 @@ extension ReferencePeer {
     sendControl(.k1, k1.packet, on: session, under: session.current)
   }
 
-  /// "The responder accepts K1 in S2, or in R1 if he was Bob in XK; he stores (new, old) by compare-and-swap, enters R2,
-  /// sends K2."
+  /// "The responder accepts K1 in S2, or in R1 if he was Bob in XK; he stores (new, old) by
+  /// compare-and-swap, enters R2, sends K2."
   func receiveK1(_ inner: [UInt8], _ session: Session, _ key: SessionKey, at now: Instant) throws(Drop) {
     switch session.state {
     // [KK-10]
@@ -88,7 +88,8 @@ extension ReferencePeer {
     sendC1(session, at: now)
   }
 
-  /// Section 14, "The pace of re-keys": a few at once, and then one in every interval.
+  /// Takes a token, if there is one: section 14, "The pace of re-keys". A few are available at
+  /// once, then one per interval.
   @discardableResult
   private func take(_ tokens: inout Tokens, at now: Instant) -> Bool {
     guard tokens.hasOne(of: settings.rekeyBurst, at: now) else { return false }
@@ -97,8 +98,8 @@ extension ReferencePeer {
   }
 
   // [DEC-39]
-  /// The older key makes room, or has been held long enough (section 14): what is incomplete under
-  /// it goes with it.
+  /// Erases the older key, because a new one needs its slot or its time is over (section 14).
+  /// Incomplete packets under it are dropped.
   func eraseOther(_ session: Session) {
     if let keyID = session.other?.localID { session.reassembly.removeAll(under: keyID) }
     session.other = nil

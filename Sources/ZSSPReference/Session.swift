@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-// Section 11: the states of a session, and all that it holds.
+// Section 11: the states of a session, and its variables.
 
 /// The states. B2 is ``HalfOpen``, ⊥ is no session.
 enum State {
-  /// X1 was sent; nil while there is none to send, for the store failed or the last attempt has just failed (section 14).
+  /// X1 was sent. Nil while there is none to send, because the store failed or the last attempt has
+  /// just failed (section 14).
   case a1(WrittenX1?)
   case a3(x3: [UInt8])
   case s1
   case s2
   /// K1 was sent.
   case r1(WrittenK1)
-  /// K2 was sent; the inner packet.
+  /// K2 was sent. The value is the inner packet.
   case r2(k2: [UInt8])
 
   var name: String {
@@ -36,62 +37,62 @@ final class Session {
   var identity: [UInt8]
   var flags: ReferencePeer.Flags
   var address: Address
-  /// Where a handshake begins (section 14).
+  /// The address at which a handshake begins (section 14).
   let openingAddress: Address
   var state: State
 
-  /// What the store holds for the peer, as far as this session knows.
+  /// The states that the store holds for the peer, as far as this session knows.
   var ratchet = RatchetPair.empty
   // [NOISE-15]
   /// hk: "derived once and never changed".
   var headerKeys: (send: [UInt8], receive: [UInt8])?
-  /// The key to send under.
+  /// The key for sending.
   var current: SessionKey?
   // [KK-15]
-  /// "At most two keys are held": the next one in A3 and R2, else the previous one while it is
+  /// "At most two keys are held": the next one in A3 and R2, otherwise the previous one while it is
   /// accepted.
   var other: SessionKey? { didSet { previousUntil = .distantFuture } }
-  /// Section 14: when the previous key is erased.
+  /// Section 14: the time when the previous key is erased.
   var previousUntil = Instant.distantFuture
-  /// Section 14: re-keys that the peer may begin, and those of this side.
+  /// Section 14: the re-keys that the peer may begin, and those that this side may begin.
   var peerTokens = Tokens()
   var ownTokens = Tokens()
-  /// Section 14: when K2 may be read again.
+  /// Section 14: the time from which K2 may be read again.
   var nextK2 = Instant(nanoseconds: .min)
 
   // [CTR-1]
-  /// Section 4: one send counter, one replay window.
+  /// Section 4: the one send counter. There is also one replay window.
   var sendCounter: UInt64 = 0
   // [CTR-3]
   var replayWindow = ReplayWindow()
   var reassembly: Reassembly
 
-  /// kid_A, while X1 is out.
+  /// kid_A, from X1 to A3.
   var kidA: KeyID = 0
-  /// What the last X1 ended with, and what the next will end with once a challenge is solved.
+  /// The response at the end of the last X1, and the solved one for the next.
   var response = ChallengeBytes(randomPow: 0)
   var solved: ChallengeBytes?
-  /// Section 14: how many X2 to this X1 were not authentic.
+  /// Section 14: the number of X2 to this X1 that were not authentic.
   var forgedBodies = 0
-  /// Section 14: whether the handshake has failed before, with no success or timeout since.
+  /// Section 14: true if the handshake has failed before, with no success or timeout since.
   var hasFailed = false
-  /// Section 14, "Attempts that are abandoned": K2 may not lead to these any more.
+  /// Section 14, "Attempts that are abandoned": the states that K2 may not lead to any more.
   var revoked = Revocations()
   /// The revision of the peer's row when the session read it.
   var revision: UInt64 = 0
-  /// Section 14, "Both open at once": whether A3 has timed out.
+  /// Section 14, "Both open at once": true if A3 has timed out.
   var wasUnanswered = false
-  /// The same: when X3 is sent again at the latest.
+  /// Section 14, "Both open at once": the latest time at which X3 is resent.
   var lastX3 = Instant.distantFuture
-  /// Of the state that was held when the handshake went on without it.
+  /// The chain length of the state that was held when the handshake continued without it.
   var downgradedFrom: UInt64?
-  /// Handshakes begun.
+  /// The number of handshakes begun.
   var handshakes = 0
 
   /// Section 14, "The peer that is gone"; nil before there is a session.
   var silence: Silence?
 
-  /// When the state ends, and when its packet is sent again.
+  /// The end of the state, and the next resend of its packet.
   var timeout = Instant.distantFuture
   var resend = Instant.distantFuture
 
@@ -99,8 +100,14 @@ final class Session {
     id: Int, peer: any AgreementPublicKey, isInitiator: Bool, identity: [UInt8], flags: ReferencePeer.Flags,
     address: Address, state: State, reassembly: Reassembly
   ) {
-    (self.id, self.peer, self.isInitiator, self.identity) = (id, peer, isInitiator, identity)
-    (self.flags, self.address, self.state, self.reassembly) = (flags, address, state, reassembly)
+    self.id = id
+    self.peer = peer
+    self.isInitiator = isInitiator
+    self.identity = identity
+    self.flags = flags
+    self.address = address
+    self.state = state
+    self.reassembly = reassembly
     openingAddress = address
   }
 
@@ -116,14 +123,14 @@ final class Session {
   }
 
   // [CTRL-7]
-  /// The key that the peer means by `keyID`.
+  /// Returns the key that has `keyID` on this side.
   func key(_ keyID: KeyID) -> SessionKey? { [current, other].compactMap(\.self).first { $0.localID == keyID } }
 
   func isCurrent(_ key: SessionKey) -> Bool { current?.localID == key.localID }
 
   func uses(of key: SessionKey) -> UInt64 { sendCounter - key.since }
 
-  /// All key ids by which the peer may call this session.
+  /// All key ids of this session that the peer may use.
   var keyIDs: [KeyID] {
     var keyIDs = [current?.localID, other?.localID].compactMap(\.self)
     if case .a1(.some) = state { keyIDs.append(kidA) }
@@ -131,16 +138,22 @@ final class Session {
     return keyIDs
   }
 
-  /// The handshake begins anew: nothing stays but who the peer is.
+  /// Discards everything but the peer, before the handshake restarts.
   func forgetHandshake() {
-    (headerKeys, current, other, solved, downgradedFrom) = (nil, nil, nil, nil, nil)
-    (sendCounter, replayWindow, forgedBodies) = (0, ReplayWindow(), 0)
+    headerKeys = nil
+    current = nil
+    other = nil
+    solved = nil
+    downgradedFrom = nil
+    sendCounter = 0
+    replayWindow = ReplayWindow()
+    forgedBodies = 0
     reassembly.removeAll()
   }
 }
 
-/// Section 14: a few at once, and one more in every interval. Each token that was taken comes back
-/// one interval after the one before.
+/// The limit of section 14: a few at once, and one more per interval. Each used token returns one
+/// interval after the one before.
 struct Tokens {
   private var returns: [Instant] = []
 
@@ -154,25 +167,26 @@ struct Tokens {
 
 /// Section 14, "The peer that is gone".
 struct Silence {
-  /// When something authentic came last.
+  /// The time when the last authentic packet arrived.
   var since: Instant
-  /// When to look what is due. "Packets do not move it."
+  /// The earliest time at which something can be due. "Packets do not move it."
   var look = Instant.distantFuture
-  /// By how much C1 is early.
+  /// The random time by which C1 is sent early.
   var early = Duration.zero
-  /// When C1 was sent first in this silence, and last, and how many were since C2 came.
+  /// The times when C1 was sent first and last in this silence, and how many were sent since the
+  /// last C2.
   var firstC1 = Instant.distantFuture
   var lastC1: Instant?
   var unanswered = 0
-  /// The last measured time between them.
+  /// The last measured time from C1 to C2.
   var roundTrip: Duration?
   /// The pause after the last C1.
   var pause = Duration.zero
 
-  /// Whether C1 was sent since something came.
+  /// True if C1 was sent since the last authentic packet.
   var isAsked: Bool { lastC1.map { $0 > since } ?? false }
 
-  /// When C1 is due.
+  /// Returns the time at which C1 is due.
   func nextC1(_ settings: ReferencePeer.Settings) -> Instant {
     if isAsked, let lastC1 { return settings.keepAlive.map { lastC1.advanced(by: min(pause, $0)) } ?? .distantFuture }
     if let keepAlive = settings.keepAlive { return since.advanced(by: keepAlive - early) }
@@ -181,19 +195,25 @@ struct Silence {
     return since.advanced(by: max(.zero, idle - settings.resendInterval))
   }
 
-  /// When the session ends: "never before a C1 has gone unanswered for a resend interval".
+  /// Returns the time when the session ends: "never before a C1 has gone unanswered for a resend
+  /// interval".
   func end(_ settings: ReferencePeer.Settings) -> Instant {
     guard let idle = settings.idleTimeout, isAsked else { return .distantFuture }
     return max(since.advanced(by: idle), firstC1.advanced(by: settings.resendInterval))
   }
 
-  /// C1 is sent.
+  /// Records that C1 is sent.
   mutating func asked(at now: Instant, _ settings: ReferencePeer.Settings) {
-    if !isAsked { (firstC1, pause) = (now, settings.resendInterval) }
-    (lastC1, unanswered) = (now, unanswered + 1)
+    if !isAsked {
+      firstC1 = now
+      pause = settings.resendInterval
+    }
+    lastC1 = now
+    unanswered += 1
   }
 
-  /// C2 came: whether it follows a C1, and the time since if there was one.
+  /// Records that C2 arrived. Returns true if it follows a C1, and the time since if there was
+  /// exactly one.
   mutating func answered(at now: Instant) -> (Bool, Duration?) {
     defer { unanswered = 0 }
     guard unanswered == 1 else { return (unanswered > 0, nil) }
@@ -204,34 +224,35 @@ struct Silence {
 
 /// Bob's side between X2 and X3: B2.
 final class HalfOpen {
-  /// Where X1 came from, and then X3.
+  /// The source of X1, and then of X3.
   var address: Address
   /// kid_A.
   let kidA: KeyID
-  /// For whom the store keeps the ratchet state in use; nil if that is the empty one.
+  /// The peer for which the store has the ratchet state in use; nil if that is the empty one.
   let ratchetPeer: PublicKey?
   let x2: WrittenX2
   let headerKeys: (send: [UInt8], receive: [UInt8])
   // [TIME-3]
   /// "10 s → ⊥"
   let expiry: Instant
-  /// Section 14, "Attempts that are abandoned": X3 may not lead to these any more.
+  /// Section 14, "Attempts that are abandoned": the states that X3 may not lead to any more.
   var revoked = Revocations()
-  /// The revision of the peer's row before X2; nil if the peer was not known.
+  /// The revision of the peer's row before X2; nil if the peer was unknown.
   var revision: UInt64?
-  /// Section 14, "A store that is slow": of a downgrade that the store may have taken, and was not reported.
+  /// Section 14, "A store that is slow": the chain length of a downgrade that the store may have
+  /// taken and that was not reported.
   var unreportedDowngrade: UInt64?
-  /// S_A, once X3 was accepted.
+  /// S_A, after X3 was accepted.
   var initiator: PublicKey?
-  /// Section 14, "An X3 that comes late": which of the peer's swaps were before X2.
+  /// Section 14, "An X3 that comes late": the number of swaps before X2.
   let swapsBefore: Int
-  /// Section 14: how many X3 were not authentic.
+  /// Section 14: the number of X3 that were not authentic.
   var forgedBodies = 0
-  /// Section 14, "When to challenge": from which of the two budgets the Hello was taken, if from
-  /// any, and whether an X3 was read.
+  /// Section 14, "When to challenge": the budget that the Hello was charged to, nil if none; and if
+  /// an X3 was read.
   var wasChallenged: Bool?
   var hasReadX3 = false
-  /// Section 14, "Both open at once": when the first one that was authentic came.
+  /// Section 14, "Both open at once": when the first authentic X3 arrived.
   var firstX3: Instant?
   /// The fragments of X3.
   var reassembly = Reassembly(slots: 1, largestPacket: Size.x3.upperBound, beginsAnew: true)
@@ -240,9 +261,13 @@ final class HalfOpen {
     address: Address, kidA: KeyID, ratchetPeer: PublicKey?, revision: UInt64?, swapsBefore: Int, x2: WrittenX2,
     headerKeys: KeyPair, expiry: Instant
   ) {
-    (self.revision, self.swapsBefore) = (revision, swapsBefore)
-    (self.address, self.kidA, self.ratchetPeer) = (address, kidA, ratchetPeer)
-    (self.x2, self.expiry) = (x2, expiry)
+    self.revision = revision
+    self.swapsBefore = swapsBefore
+    self.address = address
+    self.kidA = kidA
+    self.ratchetPeer = ratchetPeer
+    self.x2 = x2
+    self.expiry = expiry
     self.headerKeys = headerKeys.seen(byInitiator: false)
   }
 }

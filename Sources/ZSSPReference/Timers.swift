@@ -5,7 +5,7 @@ public import ZSSP
 
 extension ReferencePeer {
   // [TIME-14]
-  /// Does all that is due.
+  /// Does everything that is due at `now`.
   public func tick(at now: Instant) {
     hellos.expire(settings.reassemblyTimeout, at: now)
     // B2: "10 s → ⊥".
@@ -31,7 +31,7 @@ extension ReferencePeer {
     readWaitingX1(at: now)
   }
 
-  /// The column "timeout →".
+  /// Processes the end of a state: the column "timeout →".
   private func timeout(_ session: Session, at now: Instant) {
     switch session.state {
     case .a1:
@@ -52,7 +52,7 @@ extension ReferencePeer {
     }
   }
 
-  /// The column "sends, resends every 1 s".
+  /// Resends the packet of a state: the column "sends, resends every 1 s".
   private func resend(_ session: Session, at now: Instant) {
     switch session.state {
     case .a1(nil): sayHello(session, at: now)
@@ -71,7 +71,7 @@ extension ReferencePeer {
     }
   }
 
-  /// When ``tick(at:)`` has something to do; nil if never.
+  /// The time at which ``tick(at:)`` has something to do; nil if never.
   public var nextDeadline: Instant? {
     let packets = [hellos.oldest] + halfOpen.map(\.reassembly.oldest)
     let expiries = packets.compactMap { $0?.advanced(by: settings.reassemblyTimeout) } + halfOpen.map(\.expiry)
@@ -87,28 +87,28 @@ extension ReferencePeer {
   }
 }
 
-// MARK: What a test may want to know
+// MARK: For tests
 
 extension ReferencePeer {
-  /// A session as it looks from outside.
+  /// A description of a session.
   public struct Description: Sendable, Hashable {
-    /// A1, A3, S1, S2, R1 or R2.
+    /// The state's name: A1, A3, S1, S2, R1 or R2.
     public let state: String
     /// The peer's static key.
     public let peer: PublicKey
-    /// Where datagrams go.
+    /// The address that datagrams are sent to.
     public let address: Address
-    /// Whether data can be sent.
+    /// True if data can be sent.
     public let canSend: Bool
     /// The chain length of the current key; 0 before there is one.
     public let chainLength: UInt64
-    /// How many handshakes were begun.
+    /// The number of handshakes begun.
     public let handshakes: Int
-    /// When the state ends, and when its packet is sent again.
+    /// The end of the state, and the next resend of its packet.
     public let timeout, resend: Instant
   }
 
-  /// The session of that number; nil once it has ended.
+  /// Returns a description of a session; nil after it has ended.
   public func description(of session: Int) -> Description? {
     find(session).map { session in
       Description(
@@ -118,7 +118,7 @@ extension ReferencePeer {
     }
   }
 
-  /// How much the peer holds.
+  /// The numbers of sessions, half-open handshakes, incomplete Hellos and key ids.
   public var counts: (sessions: Int, halfOpen: Int, hellos: Int, keyIDs: Int) {
     (
       sessions.count, halfOpen.count, hellos.count,

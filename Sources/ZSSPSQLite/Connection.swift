@@ -5,20 +5,25 @@
   import ZSSP
   import ZSSPStoreCodec
 
-  /// An open database: one connection that writes and one that reads beside it, so that no look-up waits for a commit.
+  /// An open database: one connection that writes, and one that reads beside it, so that no look-up
+  /// waits for a commit.
   ///
-  /// SQLite shows a transaction to readers when its commit is synced, not before.
+  /// SQLite shows a transaction to readers after its commit was synced, not before.
   final class Connection: Sendable {
     let writer: DatabaseQueue
     let reader: DatabaseQueue
     let rows: Rows
 
-    /// Opens a database, or first makes one where there is none. What is not ours, newer, damaged or encrypted under another
-    /// key is refused before anything is written.
+    /// Opens a database, or first creates it if it is missing. A file that is not a ratchet store,
+    /// newer, damaged or encrypted with another key is refused before anything is written.
     ///
     /// - Parameters:
-    ///   - isFirst: whether the store has not been open before.
-    ///   - creates: whether one is made. A store that was open and is gone is not replaced by an empty one.
+    ///   - file: the locked file.
+    ///   - provider: derives tags and encrypts states.
+    ///   - options: the options of the store.
+    ///   - isFirst: true if the store has not been open before.
+    ///   - creates: true to create a missing file. A store that was open and disappeared is not
+    ///     replaced by an empty one.
     init(
       _ file: StoreFile, _ provider: any CryptoProvider, _ options: SQLiteStoreOptions, isFirst: Bool, creates: Bool
     ) throws(SQLiteStoreError) {
@@ -27,15 +32,18 @@
         if !FileManager.default.fileExists(atPath: path) {
           guard creates else { throw SQLiteStoreError.noAccess(path: path, reason: "the file is gone") }
           try file.create { temporary throws(SQLiteStoreError) in
-            do { try Self.fill(temporary, provider, options) } catch { throw SQLiteStoreError(error, path: path) }
+            do { try Self.fill(temporary, provider: provider, options: options) } catch {
+              throw SQLiteStoreError(error, path: path)
+            }
           }
         }
-        let name = Self.name(path, options)
+        let name = Self.name(path, options: options)
         let check = try DatabaseQueue(path: name, configuration: Self.readerConfiguration())
         let codec = try check.unsafeRead { database in
-          // All pages once; an outage of a large store would take long if they were read again for each attempt.
+          // All pages are checked once only: checking them at each attempt would prolong an outage
+          // of a large store.
           try options.schema.check(database, path: path, readsAll: isFirst)
-          return try Self.codec(of: database, path, provider, options)
+          return try Self.codec(of: database, path: path, provider, options: options)
         }
         try check.close()
         writer = try DatabaseQueue(path: name, configuration: Self.writerConfiguration(options))
@@ -51,20 +59,21 @@
     }
 
     func close() throws {
-      // The last connection that is closed removes the log, which a reader cannot. It is closed whatever becomes of the other.
+      // Closing the last connection removes the log, which a reader cannot do. The writer is closed
+      // even if closing the reader fails.
       let closed = Result { try reader.close() }
       try writer.close()
       try closed.get()
     }
 
-    /// Moves all of the log into the database and leaves it empty: then no replaced page is left, and everything that can
-    /// be read is synced.
+    /// Moves the whole log into the database and empties it. After that no replaced page is left,
+    /// and everything that can be read is synced.
     static func erase(_ database: Database) throws {
       let row = try Row.fetchOne(database, sql: "PRAGMA wal_checkpoint(TRUNCATE)")
       guard row?[0] == 0 else { throw DatabaseError(resultCode: .SQLITE_BUSY, message: "the log is being read") }
     }
 
-    private static func name(_ path: String, _ options: SQLiteStoreOptions) -> String {
+    private static func name(_ path: String, options: SQLiteStoreOptions) -> String {
       guard let fileSystem = options.fileSystem else { return path }
       let characters = CharacterSet.urlPathAllowed
       return "file:\(path.addingPercentEncoding(withAllowedCharacters: characters) ?? path)?vfs=\(fileSystem)"
@@ -84,7 +93,8 @@
       configuration.busyMode = .timeout(1)
       configuration.label = "zssp ratchets, writing"
       configuration.prepareDatabase { database in
-        // Of the log each commit is synced, on Apple's systems down to the medium; what is deleted is overwritten.
+        // Each commit to the log is synced, on Apple's systems down to the medium. Deleted content
+        // is overwritten.
         try database.execute(
           sql: """
             PRAGMA journal_mode = WAL; PRAGMA synchronous = \(level); PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;
@@ -97,9 +107,9 @@
       return configuration
     }
 
-    /// Writes a new database: everything with a journal, so that it is all in the file when it is closed, and then
-    /// says that it has a write-ahead log from now on.
-    private static func fill(_ path: String, _ provider: any CryptoProvider, _ options: SQLiteStoreOptions) throws {
+    /// Writes a new database. It uses a journal at first, so that the closed file has everything,
+    /// and then switches the file to a write-ahead log.
+    private static func fill(_ path: String, provider: any CryptoProvider, options: SQLiteStoreOptions) throws {
       var configuration = Configuration()
       configuration.prepareDatabase { database in
         try database.execute(sql: "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;")
@@ -115,9 +125,9 @@
       try queue.close()
     }
 
-    /// What reads the rows of the database, if the key is right.
+    /// Returns the codec for the rows of the database, if the key is right.
     private static func codec(
-      of database: Database, _ path: String, _ provider: any CryptoProvider, _ options: SQLiteStoreOptions
+      of database: Database, path: String, _ provider: any CryptoProvider, options: SQLiteStoreOptions
     ) throws -> SecretsCodec {
       let value = try DatabaseValue.fetchOne(database, sql: "SELECT value FROM meta WHERE name = 'tag key'")
       guard let kept = value.flatMap(Data.fromDatabaseValue).map(Array.init) else {

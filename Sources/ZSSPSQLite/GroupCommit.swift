@@ -14,7 +14,7 @@
       case revoke(Fingerprint)
     }
 
-    /// Does it in the peer's row; with its answer, and whether there is something to write.
+    /// Makes the change in the peer's row. Returns the answer, and true if the row must be written.
     func make(in row: inout RatchetRow) -> (answer: StoreAnswer, isChange: Bool) {
       switch kind {
       case .swap(let expected, let new, let start):
@@ -27,11 +27,12 @@
     }
   }
 
-  // Changes are queued, and one commit takes all that have come while the one before was under way. They are done in the
-  // order in which they came, each on what those before it have left, and are answered when the commit has returned.
+  // Changes are queued, and one commit takes all that have arrived during the one before. They are
+  // made in the order of arrival, each on the result of those before it, and are answered after the
+  // commit has returned.
   extension StoreCore {
     // [RAT-6]
-    /// Answers when the change is durable, or is known to be none.
+    /// Makes a change. Answers when it is durable, or has turned out to change nothing.
     func change(_ peer: PublicKey, _ kind: PendingChange.Kind) async -> StoreAnswer {
       await withCheckedContinuation { continuation in
         let change = PendingChange(peer: peer, kind: kind, answer: continuation)
@@ -47,19 +48,20 @@
       }
     }
 
-    /// One commit, and then the next if changes have come. Between two, others have their turn on the queue.
+    /// Makes one commit, and then the next if changes have arrived. Between two, other work on the
+    /// queue has its turn.
     private func drain() {
       if drainOnce() { queue.async { self.drain() } }
     }
 
-    /// Makes all changes that wait. To be called on `queue`.
+    /// Makes all waiting changes. Call it on `queue`.
     func drainAll() {
       while drainOnce() {}
     }
 
-    /// One commit of what waits.
+    /// Commits waiting changes once.
     ///
-    /// - Returns: whether more waits.
+    /// - Returns: true if more changes wait.
     private func drainOnce() -> Bool {
       let limit = options.groupCommit ? max(1, options.commitLimit) : 1
       let changes = state.withLock { state in
@@ -68,7 +70,7 @@
         state.statistics.waiting = state.changes.count
         return changes
       }
-      // Whoever closes has made them already.
+      // `close()` may have made the changes already.
       let answers = changes.isEmpty ? [] : commit(changes)
       let isMore = state.withLock { state in
         state.statistics.swaps += changes.count
@@ -81,10 +83,10 @@
 
     private func commit(_ changes: [PendingChange]) -> [StoreAnswer] {
       let connection: Connection
-      do { connection = try connected() } catch { return failAll(changes, error) }
+      do { connection = try connected() } catch { return failAll(changes, error: error) }
       do {
         let outcome = try connection.writer.writeWithoutTransaction { database in
-          try run(changes, connection.rows, database)
+          try run(changes, rows: connection.rows, in: database)
         }
         state.withLock { state in
           state.statistics.failures += outcome.damage == nil ? 0 : 1
@@ -100,9 +102,9 @@
         if outcome.isCommitted { scheduleErasure() }
         return outcome.answers
       } catch {
-        // Whether it took effect is unknown.
+        // It is unknown if the changes took effect.
         discard(connection)
-        return failAll(changes, SQLiteStoreError(error, path: path))
+        return failAll(changes, error: SQLiteStoreError(error, path: path))
       }
     }
 
@@ -112,8 +114,8 @@
       var damage: DamagedRow?
     }
 
-    /// The changes in one transaction, each with an answer of its own.
-    private func run(_ changes: [PendingChange], _ rows: Rows, _ database: Database) throws -> Outcome {
+    /// Makes the changes in one transaction, each with its own answer.
+    private func run(_ changes: [PendingChange], rows: Rows, in database: Database) throws -> Outcome {
       var outcome = Outcome()
       try database.inTransaction(.immediate) {
         for change in changes {
@@ -126,7 +128,7 @@
             }
             outcome.answers.append(answer)
           } catch let damage as DamagedRow {
-            // The changes of other peers are none the worse for it.
+            // A damaged row does not affect the changes of other peers.
             outcome.damage = damage
             outcome.answers.append(.failed)
           }
@@ -138,7 +140,7 @@
       return outcome
     }
 
-    private func failAll(_ changes: [PendingChange], _ error: SQLiteStoreError) -> [StoreAnswer] {
+    private func failAll(_ changes: [PendingChange], error: SQLiteStoreError) -> [StoreAnswer] {
       report(error, in: .writing)
       state.withLock { $0.statistics.failures += changes.count }
       return changes.map { _ in .failed }

@@ -5,20 +5,20 @@
   import ZSSP
   import ZSSPStoreCodec
 
-  /// The rows of `peers`: reading and writing what is stored, within whatever transaction is open.
+  /// Reads and writes the rows of `peers`, within the open transaction.
   struct Rows: Sendable {
     let codec: SecretsCodec
 
-    /// What is kept for a peer; nothing without a row.
+    /// Returns the row of a peer; an empty one if there is none.
     func row(of peer: PublicKey, in database: Database) throws -> RatchetRow {
       let statement = try database.cachedStatement(
         sql: "SELECT secrets1, chain1, secrets2, chain2, given_up FROM peers WHERE peer = ?")
       guard let row = try Row.fetchOne(statement, arguments: [Data(peer.array)]) else { return RatchetRow() }
-      return try ratchetRow(row, peer)
+      return try ratchetRow(row, of: peer)
     }
 
-    /// Finds the state with the first fingerprint, or else the one with the second, and whose it is. It is one statement, hence of one
-    /// moment.
+    /// Finds the state with the first fingerprint, or else with the second, and its peer. It is one
+    /// statement, so it reads one moment.
     func find(_ first: Fingerprint, _ second: Fingerprint, in database: Database) throws -> StoreAnswer {
       let tags = [first, second].map { Self.value(codec.tag($0)) }
       let columns = "SELECT secrets1, chain1, secrets2, chain2, peer FROM peers WHERE"
@@ -29,20 +29,21 @@
           """)
       guard let row = try Row.fetchOne(statement, arguments: StatementArguments(tags)) else { return .unknown }
       let peer = try Self.peer(row["peer"])
-      let pair = try pair(row, peer)
+      let pair = try pair(row, of: peer)
       guard let state = pair.state(first) ?? pair.state(second) else {
         throw DamagedRow(peer: peer, reason: "its tag is that of another state")
       }
       return .found(state, peer: peer)
     }
 
-    /// Stores a row in the place of what is there, or deletes that.
+    /// Stores a row, or deletes it if it is empty.
     func store(_ row: RatchetRow, for peer: PublicKey, in database: Database) throws {
       guard !row.isEmpty else {
         return try database.cachedStatement(sql: "DELETE FROM peers WHERE peer = ?")
           .execute(arguments: [Data(peer.array)])
       }
-      let (state1, state2) = (row.pair.state1, row.pair.state2)
+      let state1 = row.pair.state1
+      let state2 = row.pair.state2
       let arguments: StatementArguments = [
         Self.value(peer.array), Self.value(codec.encode(state1, peer: peer, place: 1)),
         Int64(bitPattern: state1.chainLength), Self.value(codec.tag(state1.fingerprint)),
@@ -68,7 +69,7 @@
       while let row = try rows.next() {
         do {
           let peer = try Self.peer(row["peer"])
-          let ratchetRow = try ratchetRow(row, peer)
+          let ratchetRow = try ratchetRow(row, of: peer)
           guard row["tag1"] == Self.value(codec.tag(ratchetRow.pair.state1.fingerprint)),
             row["tag2"] == Self.value(ratchetRow.pair.state2.flatMap { codec.tag($0.fingerprint) })
           else { throw DamagedRow(peer: peer, reason: "a tag is not that of its state") }
@@ -81,7 +82,7 @@
 
     private static func value(_ bytes: [UInt8]?) -> DatabaseValue { bytes.map { Data($0).databaseValue } ?? .null }
 
-    // Every value is taken as what the database says it is: a damaged row must not end the process.
+    // The type of every value is checked, because a damaged row must not end the process.
 
     private static func peer(_ value: DatabaseValue) throws -> PublicKey {
       guard let bytes = Data.fromDatabaseValue(value), let peer = PublicKey(Array(bytes)) else {
@@ -90,24 +91,24 @@
       return peer
     }
 
-    private func ratchetRow(_ row: Row, _ peer: PublicKey) throws -> RatchetRow {
+    private func ratchetRow(_ row: Row, of peer: PublicKey) throws -> RatchetRow {
       let record: DatabaseValue = row["given_up"]
-      if record.isNull { return RatchetRow(try pair(row, peer)) }
+      if record.isNull { return RatchetRow(try pair(row, of: peer)) }
       guard let record = Data.fromDatabaseValue(record),
         let revoked = codec.decode(revoked: Array(record), peer: peer)
       else { throw DamagedRow(peer: peer, reason: "its revoked states cannot be read") }
-      return RatchetRow(try pair(row, peer), revoked: revoked)
+      return RatchetRow(try pair(row, of: peer), revoked: revoked)
     }
 
-    private func pair(_ row: Row, _ peer: PublicKey) throws -> RatchetPair {
-      guard let state1 = try state(row["secrets1"], row["chain1"], peer, place: 1) else {
+    private func pair(_ row: Row, of peer: PublicKey) throws -> RatchetPair {
+      guard let state1 = try state(row["secrets1"], chain: row["chain1"], of: peer, place: 1) else {
         throw DamagedRow(peer: peer, reason: "its first state is missing")
       }
-      return RatchetPair(state1, try state(row["secrets2"], row["chain2"], peer, place: 2))
+      return RatchetPair(state1, try state(row["secrets2"], chain: row["chain2"], of: peer, place: 2))
     }
 
     private func state(
-      _ record: DatabaseValue, _ chain: DatabaseValue, _ peer: PublicKey, place: UInt8
+      _ record: DatabaseValue, chain: DatabaseValue, of peer: PublicKey, place: UInt8
     ) throws -> RatchetState? {
       if record.isNull, chain.isNull { return nil }
       guard let record = Data.fromDatabaseValue(record), let chain = Int64.fromDatabaseValue(chain),
@@ -117,7 +118,7 @@
     }
   }
 
-  /// A row that cannot be read. Others can.
+  /// The error of a row that cannot be read. Other rows can be.
   struct DamagedRow: Error, CustomStringConvertible {
     let peer: PublicKey?
     let reason: String

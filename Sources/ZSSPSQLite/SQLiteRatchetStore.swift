@@ -2,10 +2,12 @@
 #if SQLite
   public import ZSSP
 
-  /// Ratchet states in an SQLite database: durable, for any number of peers, and for thousands of swaps a second.
+  /// A ratchet store in an SQLite database: durable, for any number of peers, and for thousands of
+  /// swaps per second.
   ///
-  /// The file is made if there is none, and is readable by its owner only. Each swap is synced to the disk before it is
-  /// answered; swaps that come at once share a commit. One store has the file at a time, in one process.
+  /// The file is created if it is missing, and only its owner can read it. Each swap is synced to
+  /// the disk before it is answered; concurrent swaps share a commit. Only one store, in one
+  /// process, can have the file open.
   ///
   /// ```swift
   /// func bind(_ configuration: EndpointConfiguration) async throws -> UDPEndpoint {
@@ -16,14 +18,15 @@
   public final class SQLiteRatchetStore: RatchetStore {
     let core: StoreCore
 
-    /// Opens the database at `path`, or makes it. Reads and writes the disk before it returns.
+    /// Opens the database at `path`, or creates it. Blocks the thread during the disk access.
     ///
     /// - Parameters:
-    ///   - path: where the file is or will be, in a folder that exists and can be written to: the database keeps
-    ///     its log and a lock in files beside it, `-wal`, `-shm` and `.lock`.
-    ///   - provider: for the tags by which states are found, and the encryption if there is a key.
-    ///   - options: whether states are encrypted, and how swaps are committed.
-    /// - Throws: ``SQLiteStoreError``, which names the file and what to do; the file is as it was.
+    ///   - path: the path of the file. Its folder must exist and be writable: the database has its
+    ///     log and a lock in files beside it, `-wal`, `-shm` and `.lock`.
+    ///   - provider: computes the tags that find states, and encrypts states if there is a key.
+    ///   - options: the encryption of states, and how swaps are committed.
+    /// - Throws: ``SQLiteStoreError``, which names the file and what to do. The file is not
+    ///   changed.
     public init(
       path: String, provider: any CryptoProvider, options: SQLiteStoreOptions = SQLiteStoreOptions()
     ) throws(SQLiteStoreError) {
@@ -32,16 +35,17 @@
     }
 
     deinit {
-      // Whoever wants to know when it is closed calls `close()`, after which this finds nothing to do.
+      // `close()` reports when it has finished; after it, this does nothing.
       let core = core
       core.willClose()
       core.queue.async {
-        // Told even though it is closed: nobody else learns it.
+        // Reported even though the store is released, because no caller would see the error.
         do throws(SQLiteStoreError) { try core.close() } catch { core.tell(error) }
       }
     }
 
-    /// Does what is asked; a swap is durable when it is answered.
+    /// Executes a request. A swap or a revocation is durable when it is answered. May be called
+    /// from several tasks at once.
     public func answer(_ request: StoreRequest) async -> StoreAnswer {
       switch request {
       case .lookUp(let first, let second):
@@ -53,13 +57,13 @@
       }
     }
 
-    /// What the store has done since it was opened.
+    /// Counters since the store was opened.
     public var statistics: SQLiteStoreStatistics { core.state.withLock { $0.statistics } }
 
-    /// Where the file is, without symbolic links.
+    /// The path of the file, without symbolic links.
     public var path: String { core.path }
 
-    /// Erases what swaps have replaced now, and not only after ``SQLiteStoreOptions/eraseAfter``.
+    /// Erases replaced keys now, without waiting for ``SQLiteStoreOptions/eraseAfter``.
     ///
     /// - Throws: ``SQLiteStoreError`` if the disk fails.
     public func erase() async throws(SQLiteStoreError) {
@@ -67,11 +71,11 @@
       try await core.onQueue { connection in try core.erase(connection) }
     }
 
-    /// Closes the database when the swaps that were asked for are answered, and gives the file back. Later requests are
-    /// answered ``StoreAnswer/failed``. A second call does nothing.
+    /// Closes the database after the waiting swaps were answered, and releases the file. Later
+    /// requests are answered ``StoreAnswer/failed``. A second call does nothing.
     ///
-    /// - Throws: ``SQLiteStoreError`` if the log could not be moved into the database; nothing is lost then, and the next
-    ///   store that opens it does so.
+    /// - Throws: ``SQLiteStoreError`` if the log could not be moved into the database. Nothing is
+    ///   lost then: the next store that opens the file moves it.
     public func close() async throws(SQLiteStoreError) {
       let core = core
       core.willClose()
@@ -85,9 +89,10 @@
       try result.get()
     }
 
-    /// What is kept for each peer, at one moment.
+    /// Returns the row of each peer, at one moment.
     ///
-    /// - Throws: ``SQLiteStoreError/damaged(path:reason:)`` if a row cannot be read, or what the disk says.
+    /// - Throws: ``SQLiteStoreError/damaged(path:reason:)`` if a row cannot be read, or another
+    ///   error if the disk fails.
     public func rows() async throws(SQLiteStoreError) -> [PublicKey: RatchetRow] {
       try await core.onQueue { connection in
         try connection.writer.writeWithoutTransaction { database in
@@ -103,8 +108,11 @@
 
     /// Stores rows of several peers at once: all of them, durably, or none.
     ///
-    /// - Parameter replaces: whether they take the place of others that are stored for these peers.
-    /// - Throws: ``SQLiteStoreError/conflict(path:peers:)`` if not and there are any, or what the disk says.
+    /// - Parameters:
+    ///   - rows: the rows to store.
+    ///   - replaces: true to replace other rows that are stored for these peers.
+    /// - Throws: ``SQLiteStoreError/conflict(path:peers:)`` if `replaces` is false and there are
+    ///   others, or another error if the disk fails.
     public func store(_ rows: [PublicKey: RatchetRow], replaces: Bool) async throws(SQLiteStoreError) {
       let core = core
       try await core.onQueue { connection in
@@ -132,8 +140,8 @@
       }
     }
 
-    /// What is wrong with the database: its pages, its indexes, rows that cannot be read, states that two peers have. Empty if
-    /// all is well.
+    /// Returns the faults of the database: in its pages and indexes, rows that cannot be read, and
+    /// states that two peers have. Empty if there are none.
     ///
     /// - Throws: ``SQLiteStoreError`` if the disk fails.
     public func check() async throws(SQLiteStoreError) -> [String] {

@@ -3,34 +3,37 @@
   import Foundation
   import GRDB
 
-  /// Why a database cannot be used as a ratchet store. Every case names the file; its description says what to do. The file
-  /// is left as it was.
+  /// The reason why a database cannot be used as a ratchet store. The description names the file
+  /// and says what to do. The file is not changed.
   public enum SQLiteStoreError: Error, Sendable, Equatable {
-    /// Something that is no regular file: a folder, a device.
+    /// The path is not a regular file but, for example, a folder or a device.
     case notAFile(path: String)
-    /// The file, its folder or the lock beside it cannot be read or made.
+    /// The file, its folder or the lock beside it cannot be read or created.
     case noAccess(path: String, reason: String)
-    /// Others than the owner have access; `mode` is what the file has now.
+    /// Others than the owner have access; `mode` is the file's present mode.
     case exposed(path: String, mode: UInt16)
-    /// Others than root and the user of this process can have written the file, or can replace it.
+    /// Others than root and the user of this process may have written the file, or could replace
+    /// it.
     case untrusted(path: String, reason: String)
-    /// The file must not be written to.
+    /// The file is write-protected.
     case readOnly(path: String)
     /// Another process has the file open.
     case inUse(path: String)
-    /// Another store of this process has the file open. One that was released or closed is waited for instead.
+    /// Another store of this process has the file open. A store that was released or closed does
+    /// not cause this error: opening waits for it.
     case inUseHere(path: String)
-    /// The file belongs to `owner`, who is believed, and this process acts as `user`, who may not write to it.
+    /// The file belongs to the trusted user `owner`, and this process runs as `user`, which may not
+    /// write to it.
     case otherOwner(path: String, owner: UInt32, user: UInt32)
-    /// No ratchet store: another kind of file, or the database of another program.
+    /// The file is not a ratchet store: another kind of file, or the database of another program.
     case notOurs(path: String)
-    /// A ratchet store of a later version of this package.
+    /// The file is a ratchet store of a later version of this package.
     case newer(path: String, version: Int, known: Int)
-    /// A ratchet store whose content is damaged.
+    /// The file is a ratchet store whose content is damaged.
     case damaged(path: String, reason: String)
-    /// There is no room left on the disk.
+    /// The disk is full.
     case full(path: String)
-    /// A key for the states at rest that has another size than 32 bytes.
+    /// The key for the states at rest has another size than 32 bytes.
     case keySize(Int)
     /// The states are encrypted, and no key was given.
     case keyNeeded(path: String)
@@ -38,16 +41,16 @@
     case keyNotNeeded(path: String)
     /// The states are encrypted under another key.
     case wrongKey(path: String)
-    /// States were to be stored for peers that have others already.
+    /// Other states are stored already for some of the peers.
     case conflict(path: String, peers: Int)
     /// The store was closed.
     case closed(path: String)
-    /// The disk or the database library reports something else.
+    /// Another failure of the disk or the database library.
     case failed(path: String, reason: String)
   }
 
   extension SQLiteStoreError: CustomStringConvertible {
-    /// What is wrong with which file, and what to do.
+    /// The file, the problem, and what to do.
     public var description: String {
       switch self {
       case .notAFile(let path): "\(path): not a file"
@@ -79,7 +82,7 @@
       }
     }
 
-    /// What a failure that came up while the file was used means.
+    /// Creates the error for a failure during the use of the file.
     init(_ error: any Error, path: String) {
       switch error {
       case let error as SQLiteStoreError: self = error
@@ -91,7 +94,7 @@
     private static func cause(of error: DatabaseError, path: String) -> SQLiteStoreError {
       let reason = "\(error.message ?? "unknown error") (SQLite \(error.extendedResultCode.rawValue))"
       return switch error.resultCode {
-      // The index of the log is a file of 32 kB, which is made when a database is opened.
+      // The index of the log is a file of 32 kB, which is created when a database is opened.
       case .SQLITE_FULL: .full(path: path)
       case .SQLITE_IOERR where error.extendedResultCode == .SQLITE_IOERR_SHMSIZE: .full(path: path)
       case .SQLITE_READONLY: .readOnly(path: path)
@@ -102,7 +105,7 @@
       }
     }
 
-    /// The text of the system for its last error.
+    /// The system's message for its last error.
     static var systemReason: String { String(cString: strerror(errno)) }
   }
 #endif

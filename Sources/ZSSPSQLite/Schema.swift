@@ -4,20 +4,21 @@
 
   /// The layout of the database, as steps from one version to the next. The version is SQLite's `user_version`.
   struct Schema: Sendable {
-    /// "ZSSP", in the place where a database file says what program it belongs to.
+    /// "ZSSP", at the place of a database file that identifies its program.
     static let applicationID: Int32 = 0x5a53_5350
 
     /// Step n takes a database from version n to n + 1.
     var steps: [@Sendable (Database) throws -> Void]
 
-    /// The version that the steps lead to.
+    /// The version after all steps.
     var version: Int { steps.count }
 
     /// The layout that this version of the package writes.
     static let current = Schema(steps: [createTables, addRevoked])
 
-    /// A row of `peers` is what is stored for one peer: for each state its secrets (key and fingerprint, maybe
-    /// encrypted), its chain length, and a tag by which it is found. An index holds tags and nothing else that is secret.
+    /// Creates the tables. A row of `peers` has, for each state of a peer, its secrets (key and
+    /// fingerprint, optionally encrypted), its chain length, and a tag that finds it. The indexes
+    /// contain tags but no other secret.
     private static let createTables: @Sendable (Database) throws -> Void = { database in
       try database.execute(
         sql: """
@@ -32,12 +33,12 @@
           """)
     }
 
-    /// The names of states that the peer has given up, 32 bytes each, maybe encrypted together.
+    /// Adds the names of the peer's revoked states, 32 bytes each, optionally encrypted together.
     private static let addRevoked: @Sendable (Database) throws -> Void = { database in
       try database.execute(sql: "ALTER TABLE peers ADD COLUMN given_up BLOB")
     }
 
-    /// Makes the newest version of a database of an older one: all steps or none.
+    /// Converts a database of an older version to the newest: all steps or none.
     func migrate(_ database: Database) throws {
       guard try Self.version(of: database) < version else { return }
       try database.inTransaction(.immediate) {
@@ -47,7 +48,7 @@
       }
     }
 
-    /// Checks that a database is one of ours that this version can use. Writes nothing.
+    /// Checks that a database is a ratchet store that this version can use. Writes nothing.
     func check(_ database: Database, path: String, readsAll: Bool) throws {
       guard try Int32.fetchOne(database, sql: "PRAGMA application_id") == Self.applicationID else {
         throw SQLiteStoreError.notOurs(path: path)
@@ -62,7 +63,8 @@
       }
     }
 
-    /// What SQLite finds wrong with the pages and, unless it is a `quick_check`, the indexes; at most so many things.
+    /// Returns the faults that SQLite finds in the pages and, unless `check` is `quick_check`, in
+    /// the indexes; at most `limit`.
     static func problems(
       _ database: Database, _ check: String = "integrity_check", limit: Int
     ) throws -> [String] {

@@ -7,11 +7,12 @@
   import ZSSP
   import ZSSPFiles
 
-  /// The inside of a store: the connection, the thread that writes, and what happens when the disk fails.
+  /// The implementation of a store: the connection, the writing thread, and the handling of disk
+  /// failures.
   ///
-  /// All writing, opening and closing happens on `queue`. Nobody knows what came of a commit that failed, so the
-  /// connection that saw it is not asked again: until another is open, which reads what is really there and has synced it,
-  /// every answer is `failed`.
+  /// All writing, opening and closing happens on `queue`. The outcome of a failed commit is
+  /// unknown, so its connection is not used again. Every answer is `failed` until a new connection
+  /// is open, which reads what is really stored and has synced it.
   final class StoreCore: Sendable {
     let provider: any CryptoProvider
     let options: SQLiteStoreOptions
@@ -19,28 +20,31 @@
     let state: Mutex<State>
     let path: String
 
-    /// What can fail by itself: on a full disk reading works. It has ended when the same works again, or a commit does.
+    /// An activity that can fail alone: on a full disk, reading works. The failure has ended when
+    /// the same activity works again, or when a commit does.
     enum Activity { case reading, writing, erasing, readingDamage }
 
     struct State: Sendable {
       var file: StoreFile?
-      /// None while the disk fails, and when the store is closed.
+      /// Nil while the disk fails, and after the store was closed.
       var connection: Connection?
-      /// One that saw a failure, to be closed before another is opened.
+      /// A connection that saw a failure, to be closed before another is opened.
       var discarded: Connection?
       var changes: [PendingChange] = []
       var isWriting = false
-      /// Whether somebody has asked to close it. No more changes are taken.
+      /// True after a call to close the store. No more changes are accepted.
       var isClosing = false
       var isErasureDue = false
-      /// What fails at present. Only the first failure of an outage is reported.
+      /// The activities that fail at present. Only the first failure of an outage is reported.
       var failing: Set<Activity> = []
       var statistics = SQLiteStoreStatistics()
     }
 
     init(_ path: String, _ provider: any CryptoProvider, _ options: SQLiteStoreOptions) throws(SQLiteStoreError) {
       let file = try StoreFile(path, FileTrust(other: options.owner))
-      (self.path, self.provider, self.options) = (file.path, provider, options)
+      self.path = file.path
+      self.provider = provider
+      self.options = options
       state = Mutex(
         State(file: file, connection: try Connection(file, provider, options, isFirst: true, creates: !file.exists)))
       options.logger?.info(
@@ -50,7 +54,7 @@
         ])
     }
 
-    /// The connection, after another attempt to open it if there is none. To be called on `queue`.
+    /// Returns the connection. If there is none, tries to open one. Call it on `queue`.
     func connected() throws(SQLiteStoreError) -> Connection {
       let (file, connection, discarded) = state.withLock { state in
         defer { if state.connection == nil { state.discarded = nil } }
@@ -59,7 +63,8 @@
       if let connection { return connection }
       guard let file else { throw .closed(path: path) }
       if let discarded {
-        // What it cannot do on a disk that fails does not matter: the next connection reads what is there.
+        // Failures of closing on a failing disk do not matter: the next connection reads what is
+        // stored.
         do { try discarded.close() } catch { report(SQLiteStoreError(error, path: path), in: .erasing) }
       }
       let new = try Connection(file, provider, options, isFirst: false, creates: false)
@@ -67,20 +72,23 @@
       return new
     }
 
-    /// Discards a connection that saw a commit fail. Another is opened by the next request, or when erasure is due: what the
-    /// failed commit and those before it have left in the log must not stay there.
+    /// Discards a connection that saw a commit fail. Another is opened for the next request, or
+    /// when erasure is due, because the remains of this and earlier commits must not stay in the
+    /// log.
     func discard(_ connection: Connection) {
       state.withLock { state in
         guard state.connection === connection else { return }
-        (state.connection, state.discarded) = (nil, connection)
+        state.connection = nil
+        state.discarded = connection
       }
       scheduleErasure()
     }
 
-    /// Reports that the disk or the database fails: once in an outage, which ends when everything works that failed.
+    /// Reports a failure of the disk or the database, once per outage. An outage ends when
+    /// everything works that had failed.
     func report(_ error: SQLiteStoreError, in activity: Activity) {
       let isNew = state.withLock { state in
-        // A damaged row does not become readable by others being read.
+        // A damaged row does not become readable because other rows are read.
         let failing = if case .damaged = error { Activity.readingDamage } else { activity }
         let isFirst = state.failing.isEmpty
         state.failing.insert(failing)
@@ -89,16 +97,16 @@
       if isNew { tell(error) }
     }
 
-    /// Tells whoever wants to know of a failure.
+    /// Logs a failure, and passes it to the failure handler.
     func tell(_ error: SQLiteStoreError) {
       options.logger?.error("the ratchet store fails", metadata: ["zssp.store": "\(path)", "zssp.reason": "\(error)"])
       options.onFailure?(error)
     }
 
-    /// The store is released or closed, and gives its file back soon.
+    /// Announces that the store was released or closed, and will release its file soon.
     func willClose() { state.withLock { $0.file }?.willClose() }
 
-    /// Records that a commit was made, after which nothing is known to fail.
+    /// Records that a commit succeeded, which ends an outage.
     func committed() {
       let hasRecovered = state.withLock { state in
         defer { state.failing = [] }
@@ -107,7 +115,7 @@
       if hasRecovered { options.logger?.notice("the ratchet store works again", metadata: ["zssp.store": "\(path)"]) }
     }
 
-    /// Runs `body` on the thread that writes, with the connection.
+    /// Runs `body` on the writing thread, with the connection.
     func onQueue<Result: Sendable>(
       _ body: @escaping @Sendable (Connection) throws -> Result
     ) async throws(SQLiteStoreError) -> Result {
@@ -124,7 +132,8 @@
       return try result.get()
     }
 
-    /// Answers a question that changes nothing, as of a moment between its coming and its answer.
+    /// Answers a request that changes nothing. The answer is true for a moment between request and
+    /// answer.
     func read(_ body: @escaping @Sendable (Rows, Database) throws -> StoreAnswer) async -> StoreAnswer {
       do {
         let (current, isClosing) = state.withLock { ($0.connection, $0.isClosing) }
@@ -137,7 +146,8 @@
           state.failing.remove(.reading)
           return state.connection === connection
         }
-        // A commit failed meanwhile. This may be the state before it, and that after it may be what is on the disk.
+        // A commit failed meanwhile. This answer may describe the state before it, while the disk
+        // has the state after it.
         guard isCurrent else { return fail() }
         return answer
       } catch {
@@ -146,7 +156,7 @@
       }
     }
 
-    /// Reads, whether the task that asks is cancelled or not. What `body` reads is one statement, hence of one moment.
+    /// Reads, even if the task is cancelled. `body` runs one statement, so it reads one moment.
     private func read(
       _ connection: Connection, _ body: @escaping @Sendable (Rows, Database) throws -> StoreAnswer
     ) async throws -> StoreAnswer {
@@ -159,17 +169,17 @@
       }
     }
 
-    /// The answer of a store that cannot do it.
+    /// Returns the answer of a store that cannot execute a request, and counts it.
     func fail() -> StoreAnswer {
       state.withLock { $0.statistics.failures += 1 }
       return .failed
     }
 
-    /// The shortest pause before another attempt to erase on a disk that fails.
+    /// The shortest pause before another attempt to erase on a failing disk.
     private static let retryDelay = Duration.seconds(1)
 
-    /// Has what swaps have replaced erased after ``SQLiteStoreOptions/eraseAfter``. The log that holds it is emptied in any
-    /// case when the store is closed or opened.
+    /// Schedules the erasure of replaced keys after ``SQLiteStoreOptions/eraseAfter``. The log that
+    /// has them is also emptied when the store is closed or opened.
     func scheduleErasure(isRetry: Bool = false) {
       let isNew = state.withLock { state in
         defer { state.isErasureDue = true }
@@ -182,11 +192,11 @@
       }
     }
 
-    /// Erases when the time has come, with a new connection if the one before saw a commit fail; tries again until it works. To be
-    /// called on `queue`.
+    /// Erases replaced keys when it is due, with a new connection if a commit failed on the one
+    /// before. Tries again until it works. Call it on `queue`.
     func eraseIfDue() {
       let isOpen = state.withLock { state in
-        // First, so that no failure keeps the next attempt from being scheduled.
+        // This is first, so that no failure prevents scheduling the next attempt.
         state.isErasureDue = false
         return state.file != nil
       }
@@ -200,7 +210,7 @@
       }
     }
 
-    /// Erases now. To be called on `queue`.
+    /// Erases now. Call it on `queue`.
     func erase(_ connection: Connection) throws(SQLiteStoreError) {
       do {
         try connection.writer.writeWithoutTransaction(Connection.erase)
@@ -209,18 +219,23 @@
       }
     }
 
-    /// Empties the log and closes the database. To be called on `queue`.
+    /// Empties the log and closes the database. Call it on `queue`.
     func close() throws(SQLiteStoreError) {
       guard state.withLock({ $0.file != nil }) else { return }
       var failure: SQLiteStoreError?
       do throws(SQLiteStoreError) {
-        // A connection that saw a commit fail says nothing about what it leaves. Of a file that is gone nothing is left.
+        // After a failed commit a new connection is needed to empty the log. If the file is gone
+        // there is nothing to empty.
         if access(path, F_OK) == 0 { try erase(connected()) }
       } catch {
         failure = error
       }
       let (file, connection) = state.withLock { state in
-        defer { (state.file, state.connection, state.discarded) = (nil, nil, nil) }
+        defer {
+          state.file = nil
+          state.connection = nil
+          state.discarded = nil
+        }
         return (state.file, state.connection ?? state.discarded)
       }
       // The lock is held until the database is closed.

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ZSSP
 
-/// How keys and fingerprints lie in the database, and the tags by which states are found.
+/// The encoding of keys and fingerprints in a database, and the tags that find states.
 ///
-/// With a key for states at rest, each record is encrypted with AES-256-GCM under a key of its own, derived from that key and
-/// 32 random bytes in front of the record; so the nonce is always the same, and the number of records has no limit that matters.
-/// What the record is for is authenticated with it: the records of two peers, or of two places, cannot be exchanged.
+/// With a key for states at rest, each record is encrypted with AES-256-GCM under its own key. That
+/// key is derived from the key for states at rest and 32 random bytes at the start of the record.
+/// So the nonce can be constant, and the number of records has no practical limit. The purpose of a
+/// record is authenticated with it, so records of different peers or different places cannot be
+/// exchanged.
 public struct SecretsCodec: Sendable {
   private static let secretsSize = 64
   private static let saltSize = 32
@@ -15,58 +17,63 @@ public struct SecretsCodec: Sendable {
   private let key: Secret?
   private let tagKey: Secret
 
-  /// With the key for records, if there is one, and that for tags.
+  /// Creates a codec of the key for records, if there is one, and the key for tags.
   private init(_ provider: any CryptoProvider, key: Secret?, tagKey: Secret) {
-    (self.provider, self.key, self.tagKey) = (provider, key, tagKey)
+    self.provider = provider
+    self.key = key
+    self.tagKey = tagKey
   }
 
-  /// A codec with a new key for tags, and what is to be kept of it.
+  /// Returns a codec with a new key for tags, and the record of that key, which the caller stores.
   public static func make(_ provider: any CryptoProvider, key: Secret?) -> (SecretsCodec, kept: [UInt8]) {
     let codec = SecretsCodec(
       provider, key: key, tagKey: Secret(count: 32) { bytes in provider.fillRandom(&bytes) })
     return (codec, codec.record(of: codec.tagKey, context: Array("tag key".utf8)))
   }
 
-  /// The codec that ``make(_:key:)`` made. Nil if `key` is not the same.
+  /// Creates the codec that ``make(_:key:)`` returned, from its stored record `kept`. Nil if `key`
+  /// differs.
   public init?(_ provider: any CryptoProvider, key: Secret?, kept: [UInt8]) {
     let unkeyed = SecretsCodec(provider, key: key, tagKey: .zeros(32))
     guard let tagKey = unkeyed.secret(in: kept, size: 32, context: Array("tag key".utf8)) else { return nil }
     self.init(provider, key: key, tagKey: tagKey)
   }
 
-  /// Whether what ``make(_:key:)`` kept is encrypted.
+  /// Returns true if the record that ``make(_:key:)`` returned is encrypted.
   public static func isEncrypted(kept: [UInt8]) -> Bool { kept.count != 32 }
 
-  /// By what a state is found: 32 bytes that say nothing of the fingerprint to anyone without the key. None for the
-  /// empty state, which is never found.
+  /// Returns the tag that finds a state: 32 bytes that reveal nothing of the fingerprint without
+  /// the key. Nil for the empty state, which is never found.
   public func tag(_ fingerprint: Fingerprint) -> [UInt8]? {
     guard !fingerprint.isEmpty else { return nil }
     let bytes = fingerprint.bytes
     return provider.authenticator(key: tagKey.bytes).authenticationCode(for: bytes.rawBytes).prefix(32).bytes.array
   }
 
-  /// The secrets of a state, as they are stored for this peer in this place (1 or 2).
+  /// Returns the record of a state's secrets, for this peer and place (1 or 2).
   public func encode(_ state: RatchetState, peer: PublicKey, place: UInt8) -> [UInt8] {
     let fingerprint = state.fingerprint.bytes
     let secrets = Secret(count: Self.secretsSize) { bytes in
       bytes.write(state.key.bytes, at: 0)
       bytes.write(fingerprint.rawBytes, at: 32)
     }
-    return record(of: secrets, context: Self.context(peer, place, state.chainLength))
+    return record(of: secrets, context: Self.context(peer, place: place, chainLength: state.chainLength))
   }
 
-  /// The state whose secrets these are; nil if they are damaged, or belong to another peer, place or chain length.
+  /// Returns the state of a record. Nil if the record is damaged, or belongs to another peer, place
+  /// or chain length.
   public func decode(_ record: [UInt8], chainLength: UInt64, peer: PublicKey, place: UInt8) -> RatchetState? {
     guard
-      let secrets = secret(in: record, size: Self.secretsSize, context: Self.context(peer, place, chainLength)),
+      let secrets = secret(
+        in: record, size: Self.secretsSize, context: Self.context(peer, place: place, chainLength: chainLength)),
       secrets.count == Self.secretsSize
     else { return nil }
     return RatchetState(
       key: secrets.prefix(32), fingerprint: Fingerprint(secrets.bytes.extracting(32..<64)), chainLength: chainLength)
   }
 
-  /// The record of a peer's revoked states: 32 bytes for each name, the newest last, and the revision in 8 bytes, big-endian. Nil if
-  /// nothing was revoked.
+  /// Returns the record of a peer's revoked states: 32 bytes for each name, the newest last, and
+  /// the revision in 8 bytes, big-endian. Nil if nothing was revoked.
   public func encode(_ revoked: RevokedStates, peer: PublicKey) -> [UInt8]? {
     guard !revoked.isEmpty else { return nil }
     let revision = (0..<8).map { UInt8(truncatingIfNeeded: revoked.revision >> (56 - 8 * $0)) }
@@ -74,8 +81,8 @@ public struct SecretsCodec: Sendable {
     return record(of: Secret(copying: bytes.rawBytes), context: Self.revocations(peer))
   }
 
-  /// The revoked states that a record holds; nil if it is damaged, or belongs to another peer. A record of version 0.1.0 ends with the
-  /// last name.
+  /// Returns the revoked states of a record. Nil if it is damaged or belongs to another peer. A
+  /// record of version 0.1.0 ends with the last name.
   public func decode(revoked record: [UInt8], peer: PublicKey) -> RevokedStates? {
     let size = key == nil ? record.count : record.count - Self.saltSize - Self.tagSize
     guard size > 0, size <= RevokedStates.limit * Fingerprint.size + 8,
@@ -97,7 +104,7 @@ public struct SecretsCodec: Sendable {
 
   private static func revocations(_ peer: PublicKey) -> [UInt8] { Array("given up".utf8) + peer.array }
 
-  private static func context(_ peer: PublicKey, _ place: UInt8, _ chainLength: UInt64) -> [UInt8] {
+  private static func context(_ peer: PublicKey, place: UInt8, chainLength: UInt64) -> [UInt8] {
     Array("state".utf8) + peer.array + [place]
       + (0..<8).map { UInt8(truncatingIfNeeded: chainLength >> (56 - 8 * $0)) }
   }
@@ -131,7 +138,8 @@ public struct SecretsCodec: Sendable {
 
   private static let nonce = Nonce(type: 0, counter: 0)
 
-  /// The key of one record (SP 800-108 in spirit: a PRF over a label and 32 random bytes).
+  /// Returns the key of one record, in the manner of SP 800-108: a PRF over a label and 32 random
+  /// bytes.
   private func packetKey(_ key: Secret, salt: ArraySlice<UInt8>) -> any PacketKey {
     let input = Array("ZSSP ratchet store record".utf8) + [0] + salt
     return provider.packetKey(

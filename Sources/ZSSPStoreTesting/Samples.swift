@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// Made peers and states. The same number gives the same one.
+/// Sample peers and states. The same number gives the same one.
 enum Samples {
-  /// How many peers there are.
+  /// The number of peers.
   static let peerCount = 2 * coordinates.count
 
-  /// A peer of `0..<peerCount`: a point of P-384, since a store may insist on that.
+  /// Returns a peer of `0..<peerCount`: a point of P-384, because a store may require that.
   static func peer(_ number: Int) -> PublicKey {
     let coordinate = coordinates[number / 2 % coordinates.count]
     var bytes: [UInt8] = [number % 2 == 0 ? 2 : 3]
@@ -19,16 +19,17 @@ enum Samples {
     return peer
   }
 
-  /// A state whose key and fingerprint are unlike those of every other number.
+  /// Returns a state whose key and fingerprint differ from those of every other number.
   static func state(_ number: UInt64, chainLength: UInt64? = nil) -> RatchetState {
     var random = SplitMix(state: number &* 2 &+ 1)
-    let (key, fingerprint) = (random.bytes(32), random.bytes(32))
+    let key = random.bytes(32)
+    let fingerprint = random.bytes(32)
     return RatchetState(
       key: Secret(copying: key.rawBytes), fingerprint: Fingerprint(fingerprint.rawBytes),
       chainLength: chainLength ?? number)
   }
 
-  /// The x-coordinates of the first multiples of the base point; with each there are two points.
+  /// The x-coordinates of the first multiples of the base point. Each belongs to two points.
   private static let coordinates = [
     "aa87ca22be8b05378eb1c71ef320ad746e1d3b628ba79b9859f741e082542a385502f25dbf55296c3a545e3872760ab7",
     "08d999057ba3d2d969260045c55b97f089025959a6f434d651d207d19fb96e9e4fe0e86ebe0e64f85b96a9c75295df61",

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A small generator of numbers that look random, from a seed.
+/// A small pseudo-random generator with a seed.
 package struct SplitMix: RandomNumberGenerator {
   var state: UInt64
 
-  /// The same numbers for the same seed.
+  /// Creates a generator that gives the same numbers for the same seed.
   package init(state: UInt64) { self.state = state }
 
   package mutating func next() -> UInt64 {

@@ -2,7 +2,7 @@
 import ZSSP
 
 extension StoreConformance {
-  /// Requests that come at once.
+  /// Concurrent requests.
   static let concurrencyCases: [StoreConformance] = [
     StoreConformance("of swaps that expect the same pair exactly one wins") { trial in
       let peer = Samples.peer(0)
@@ -71,7 +71,8 @@ extension StoreConformance {
               guard number >= seen else { throw Broken(reason: "a load gave \(number) after \(seen)") }
               seen = number
               try Task.checkCancellation()
-              // A store in memory answers at once: without this, two readers would keep both threads of a small machine from the writer.
+              // A store in memory answers immediately. Without this, two readers would take both
+              // threads of a small machine from the writer.
               await Task.yield()
             }
           }

@@ -2,7 +2,7 @@
 import ZSSP
 
 extension StoreConformance {
-  /// What outlasts the store, what must not, and a medium that fails.
+  /// Durability, erasure, and a medium that fails.
   static let mediumCases: [StoreConformance] = [
     // [RAT-6]
     StoreConformance("what was swapped is there when the store is opened again") { trial in
@@ -39,8 +39,10 @@ extension StoreConformance {
       try await trial.expectErased(1...8, "after the peer was forgotten")
     },
     StoreConformance("while the medium fails nothing is said about what it holds") { trial in
-      let (peer, other) = (Samples.peer(0), Samples.peer(1))
-      let (held, new) = (RatchetPair(Samples.state(1)), RatchetPair(Samples.state(2), Samples.state(1)))
+      let peer = Samples.peer(0)
+      let other = Samples.peer(1)
+      let held = RatchetPair(Samples.state(1))
+      let new = RatchetPair(Samples.state(2), Samples.state(1))
       try await trial.swap(peer, .empty, held)
       guard try await trial.medium.setFailing(true) else { throw Unfit(reason: "the medium cannot be made to fail") }
       let otherNew = RatchetPair(Samples.state(3))
@@ -52,7 +54,7 @@ extension StoreConformance {
       guard case .failed = revoked else {
         throw Broken(reason: "giving up a state on a failing medium was answered \(revoked.kind)")
       }
-      // What is in memory may be known, but it must be right.
+      // A store may know the content from memory, but it must be right.
       switch await trial.answer(.load(peer: peer)) {
       case .failed: break
       case .pair(let pair, _) where pair == held || pair == new: break
@@ -68,8 +70,10 @@ extension StoreConformance {
       try await trial.goOn(other, from: [.empty, otherNew])
     },
     StoreConformance("a swap that failed after it had taken effect is not denied later") { trial in
-      let (peer, other) = (Samples.peer(0), Samples.peer(1))
-      let (held, new) = (RatchetPair(Samples.state(1)), RatchetPair(Samples.state(2), Samples.state(1)))
+      let peer = Samples.peer(0)
+      let other = Samples.peer(1)
+      let held = RatchetPair(Samples.state(1))
+      let new = RatchetPair(Samples.state(2), Samples.state(1))
       try await trial.swap(peer, .empty, held)
       let otherNew = RatchetPair(Samples.state(3))
       for (peer, expected, new) in [(peer, held, new), (other, .empty, otherNew), (peer, new, .empty)] {
@@ -77,11 +81,12 @@ extension StoreConformance {
       }
     },
     StoreConformance("a state whose revocation failed after it had taken effect is not swapped in later") { trial in
-      let (peer, late) = (Samples.peer(0), Samples.state(2))
+      let peer = Samples.peer(0)
+      let late = Samples.state(2)
       let held = RatchetPair(Samples.state(1))
       try await trial.swap(peer, .empty, held)
       try await trial.setFailingAfterEffect(true)
-      // A store that can find out what came of it may say so.
+      // A store that can find out the outcome may answer with it.
       let answer = await trial.answer(.revoke(late.fingerprint, peer: peer))
       switch answer {
       case .failed: break
@@ -89,7 +94,7 @@ extension StoreConformance {
       default: throw Broken(reason: "a revocation on a medium that fails after the effect was answered \(answer.kind)")
       }
       try await trial.setFailingAfterEffect(false)
-      // It may have been revoked or not, and what is said of it now stays true.
+      // The state may or may not have been revoked. Whatever the store answers now must stay true.
       let swap = await trial.answer(.compareAndSwap(peer: peer, expected: held, new: RatchetPair(late)))
       let next =
         switch swap {
@@ -107,7 +112,7 @@ extension StoreConformance {
 }
 
 extension Trial {
-  /// Expects that the keys of the states of these numbers are nowhere on the medium.
+  /// Expects that the keys of the states of these numbers are not on the medium.
   fileprivate func expectErased(_ numbers: ClosedRange<UInt64>, _ when: String) async throws {
     guard let contents = try await medium.contents(of: store) else { throw Unfit(reason: "nobody can see the medium") }
     for number in numbers where contents.containsKey(of: Samples.state(number)) {
@@ -122,15 +127,15 @@ extension Trial {
     }
   }
 
-  /// Swaps on a medium that fails after the effect, and expects that what the store says of the pair from then on is one thing
-  /// and stays true, whether it says so while the medium fails, afterwards or opened again.
+  /// Swaps on a medium that fails after the effect. Expects that the store's answers about the pair
+  /// then agree and stay true: while the medium fails, afterwards, and after reopening.
   fileprivate func failAfterEffect(_ peer: PublicKey, from held: RatchetPair, to new: RatchetPair) async throws {
     try await setFailingAfterEffect(true)
     let answered = await answer(.compareAndSwap(peer: peer, expected: held, new: new))
     var allowed: [RatchetPair]
     switch answered {
     case .failed: allowed = [held, new]
-    // A store that can find out what came of it may say so.
+    // A store that can find out the outcome may answer with it.
     case .swapped: allowed = [new]
     default: throw Broken(reason: "a swap on a medium that fails after the effect was answered \(answered.kind)")
     }
@@ -147,11 +152,12 @@ extension Trial {
     try await expect(found, for: peer, "after a swap failed")
     if medium.isDurable { try await reopen() }
     try await expect(found, for: peer, "opened again after a swap failed")
-    // The next case begins where it should.
+    // Makes the next case begin with the new pair.
     if found != new { try await swap(peer, found, new, "a swap after one that failed") }
   }
 
-  /// Expects that one of `pairs` is held, that it stays so when the store is opened again, and that swaps work.
+  /// Expects that one of `pairs` is stored, that it stays when the store is opened again, and that
+  /// swaps work.
   fileprivate func goOn(_ peer: PublicKey, from pairs: [RatchetPair]) async throws {
     let held = try await load(peer)
     guard pairs.contains(held) else { throw Broken(reason: "after the medium failed, a third pair is held") }
@@ -165,7 +171,7 @@ extension Trial {
 }
 
 extension [UInt8] {
-  /// Whether the key is in these bytes, as it is, in base64 or in hexadecimal digits.
+  /// Returns true if the key is in these bytes: as it is, in base64, or in hexadecimal digits.
   fileprivate func containsKey(of state: RatchetState) -> Bool {
     let key = state.key.bytes.array
     return [key, Array(key.rawBytes.hexadecimal.utf8), key.base64].contains { contains($0) }
@@ -173,7 +179,7 @@ extension [UInt8] {
 
   private var base64: [UInt8] {
     let digits = Array<UInt8>("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-    // Whole groups of three bytes only: enough to find the key by.
+    // Only whole groups of three bytes, which is enough to find the key.
     return stride(from: 0, to: count - 2, by: 3).flatMap { index in
       let group = Int(self[index]) << 16 | Int(self[index + 1]) << 8 | Int(self[index + 2])
       return [18, 12, 6, 0].map { digits[group >> $0 & 63] }

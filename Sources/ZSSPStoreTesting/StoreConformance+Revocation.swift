@@ -7,14 +7,15 @@ extension StoreConformance {
     // [DEC-68]
     StoreConformance("a state that was revoked is not swapped in any more") { trial in
       let peer = Samples.peer(0)
-      let (held, late) = (RatchetPair(Samples.state(1)), Samples.state(2))
+      let held = RatchetPair(Samples.state(1))
+      let late = Samples.state(2)
       try await trial.swap(peer, .empty, held)
       for _ in 0..<2 { try await trial.revoke(late, of: peer, holding: held) }
       try await trial.refuse(peer, held, RatchetPair(late), "to a state that was revoked")
       try await trial.refuse(peer, held, RatchetPair(Samples.state(3), late), "to a second state that was revoked")
       try await trial.expect(held, for: peer, "after refused swaps")
       try await trial.expectUnknown(late.fingerprint, "a state that was revoked")
-      // The state stays refused when the row has changed, and after the store was opened again.
+      // The state stays refused after the row changed, and after the store was opened again.
       let next = RatchetPair(Samples.state(3), Samples.state(1))
       try await trial.swap(peer, held, next)
       if trial.medium.isDurable { try await trial.reopen() }
@@ -24,13 +25,14 @@ extension StoreConformance {
     // [DEC-63]
     StoreConformance("a state that is held is not revoked") { trial in
       let peer = Samples.peer(0)
-      let (one, two) = (Samples.state(1), Samples.state(2))
+      let one = Samples.state(1)
+      let two = Samples.state(2)
       let both = RatchetPair(two, one)
       try await trial.swap(peer, .empty, both)
       for state in [one, two] { try await trial.revoke(state, of: peer, holding: both) }
       try await trial.swap(peer, both, RatchetPair(Samples.state(3), two), "a swap that keeps a state that is held")
       try await trial.swap(peer, RatchetPair(Samples.state(3), two), RatchetPair(two))
-      // It was not revoked, so it may go and come back.
+      // It was not revoked, so a swap may remove it and add it again.
       try await trial.swap(
         peer, RatchetPair(two), RatchetPair(one), "a swap to a state that was held when it was named")
       try await trial.swap(peer, RatchetPair(one), both, "a swap to a state that was held when it was named")
@@ -55,20 +57,20 @@ extension StoreConformance {
           .compareAndSwap(
             peer: Samples.peer(0), expected: held, new: RatchetPair(Samples.state(number)), since: start))
       }
-      // Each began before its outcome was revoked.
+      // Each attempt began before its outcome was revoked.
       for number in 0..<3 * names {
         guard case .notSwapped = await attempt(number, since: revisions[Int(number)]) else {
           throw Broken(reason: "state \(number) of \(3 * names) that were revoked was swapped in")
         }
       }
-      // This one leads to a state that was never revoked. It may be a name that was dropped.
+      // This attempt leads to a state that was never revoked. Its name may be one that was dropped.
       guard case .notSwapped = await attempt(2000, since: revisions[Int(2 * names) - 1]) else {
         throw Broken(reason: "an attempt was let in that began before more revocations than are kept")
       }
       guard case .swapped = await attempt(2000, since: revisions[Int(2 * names)]) else {
         throw Broken(reason: "an attempt was refused that began before no more revocations than are kept")
       }
-      // Another peer has nothing to do with it.
+      // Another peer is not affected.
       try await trial.swap(Samples.peer(1), .empty, RatchetPair(Samples.state(3 * names - 1)))
     },
     // [DEC-67] [XK-11]
@@ -85,7 +87,8 @@ extension StoreConformance {
         case .found(states[0], peer: peer) = await trial.answer(.lookUp(.empty, second: states[0].fingerprint)),
         case .unknown = await trial.answer(.lookUp(states[2].fingerprint, second: states[3].fingerprint))
       else { throw Broken(reason: "a look-up of two fingerprints has a wrong answer") }
-      // (n, n - 1) becomes (n + 1, n): of the names n + 1 and n - 1 one is held before and after.
+      // (n, n - 1) becomes (n + 1, n): of the names n + 1 and n - 1, one is stored before and
+      // after.
       for index in 1..<states.count - 1 {
         async let answer = trial.answer(
           .lookUp(states[index + 1].fingerprint, second: states[index - 1].fingerprint))
@@ -97,7 +100,8 @@ extension StoreConformance {
       }
     },
     StoreConformance("of a peer without a row nothing is remembered, and nothing of one that was forgotten") { trial in
-      let (peer, pair) = (Samples.peer(0), RatchetPair(Samples.state(1)))
+      let peer = Samples.peer(0)
+      let pair = RatchetPair(Samples.state(1))
       try await trial.revoke(pair.state1, of: peer, holding: .empty)
       try await trial.expect(.empty, for: peer, "after a state of a peer without a row was revoked")
       try await trial.swap(peer, .empty, pair, "the first swap of a peer")
@@ -109,7 +113,8 @@ extension StoreConformance {
       for number in 0..<Samples.peerCount {
         let peer = Samples.peer(number)
         let first = UInt64(2 * number)
-        let (held, late) = (RatchetPair(Samples.state(first)), Samples.state(first + 1))
+        let held = RatchetPair(Samples.state(first))
+        let late = Samples.state(first + 1)
         try await trial.swap(peer, .empty, held)
         async let swapped = trial.answer(.compareAndSwap(peer: peer, expected: held, new: RatchetPair(late)))
         async let answer = trial.answer(.revoke(late.fingerprint, peer: peer))
@@ -125,7 +130,7 @@ extension StoreConformance {
 }
 
 extension Trial {
-  /// The revision of a peer's row.
+  /// Returns the revision of a peer's row.
   nonisolated fileprivate func revision(_ peer: PublicKey) async throws -> UInt64 {
     guard case .pair(_, let revision) = await answer(.load(peer: peer)) else {
       throw Broken(reason: "a load was not answered with a pair")
@@ -133,7 +138,7 @@ extension Trial {
     return revision
   }
 
-  /// Revokes a state, and expects to be told what is held.
+  /// Revokes a state, and expects the stored pair as the answer.
   nonisolated fileprivate func revoke(_ state: RatchetState, of peer: PublicKey, holding pair: RatchetPair) async throws
   {
     let answer = await answer(.revoke(state.fingerprint, peer: peer))

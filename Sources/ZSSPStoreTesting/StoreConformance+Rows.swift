@@ -2,7 +2,7 @@
 import ZSSP
 
 extension StoreConformance {
-  /// Loads and look-ups: what is there, and what is not.
+  /// Loads and look-ups of present and missing rows.
   static let rowCases: [StoreConformance] = [
     // [RAT-2]
     StoreConformance("a peer without a row has the empty pair") { trial in

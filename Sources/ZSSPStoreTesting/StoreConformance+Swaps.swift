@@ -2,7 +2,7 @@
 import ZSSP
 
 extension StoreConformance {
-  /// Compare-and-swap, one after another.
+  /// Single swaps.
   static let swapCases: [StoreConformance] = [
     // [RAT-5]
     StoreConformance("a swap that expects something else changes nothing") { trial in
@@ -33,7 +33,8 @@ extension StoreConformance {
     // [RAT-7]
     StoreConformance("pairs are compared by fingerprint and chain length, never by key") { trial in
       let peer = Samples.peer(0)
-      let (held, new) = (Samples.state(1), RatchetPair(Samples.state(2)))
+      let held = Samples.state(1)
+      let new = RatchetPair(Samples.state(2))
       try await trial.swap(peer, .empty, RatchetPair(held))
       let named = RatchetState(
         key: Samples.state(5).key, fingerprint: held.fingerprint, chainLength: held.chainLength)
@@ -42,7 +43,8 @@ extension StoreConformance {
     },
     StoreConformance("a swap that was done cannot be done again") { trial in
       let peer = Samples.peer(0)
-      let (first, second) = (RatchetPair(Samples.state(1)), RatchetPair(Samples.state(2), Samples.state(1)))
+      let first = RatchetPair(Samples.state(1))
+      let second = RatchetPair(Samples.state(2), Samples.state(1))
       try await trial.swap(peer, .empty, first)
       try await trial.swap(peer, first, second)
       try await trial.refuse(peer, first, second, "that was done before")
@@ -66,7 +68,8 @@ extension StoreConformance {
           Int.random(in: 0...3, using: &random) == 0
           ? StoreRequest.revoke(new.state1.fingerprint, peer: peer)
           : .compareAndSwap(peer: peer, expected: expected, new: new)
-        let (found, wanted) = (await trial.answer(request), model.answer(request))
+        let found = await trial.answer(request)
+        let wanted = model.answer(request)
         guard found.kind == wanted.kind else {
           throw Broken(reason: "step \(step): a request was answered \(found.kind) instead of \(wanted.kind)")
         }
@@ -82,7 +85,7 @@ extension StoreConformance {
 }
 
 extension RatchetPair {
-  /// This pair with states that no other peer has.
+  /// Returns this pair with states that no other peer has.
   fileprivate func distinct(of peer: PublicKey) -> RatchetPair {
     func distinct(_ state: RatchetState) -> RatchetState {
       guard !state.isEmpty else { return state }

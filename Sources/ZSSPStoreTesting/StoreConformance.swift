@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One rule that every ratchet store must keep, as a case that can be run on any. See `RatchetStore` for the contract.
+/// One rule for ratchet stores, as a test case that can run on any store. See `RatchetStore` for
+/// the contract.
 ///
-/// Depends on no test library: a case that a store does not pass throws a ``Failure`` that says what was wrong.
+/// It depends on no test library: a store that does not pass causes a ``Failure`` that says what
+/// was wrong.
 public struct StoreConformance: Sendable, CustomStringConvertible {
-  /// What the rule says, in a few words.
+  /// The rule in a few words.
   public let name: String
   private let body: @Sendable (Trial) async throws -> Void
 
   init(_ name: String, _ body: @escaping @Sendable (Trial) async throws -> Void) {
-    (self.name, self.body) = (name, body)
+    self.name = name
+    self.body = body
   }
 
   /// All rules.
@@ -18,28 +21,30 @@ public struct StoreConformance: Sendable, CustomStringConvertible {
   /// The name.
   public var description: String { name }
 
-  /// What came of a case that was not failed.
+  /// The result of a case that did not fail.
   public enum Outcome: Sendable, Hashable {
-    /// The store keeps the rule.
+    /// The store follows the rule.
     case passed
-    /// The rule cannot be tried on this medium.
+    /// The rule cannot be tested on this medium, for this reason.
     case passedOver(String)
   }
 
-  /// A store that does not keep a rule, or a medium that could not be used.
+  /// The error of a store that does not follow a rule, or of a medium that could not be used.
   public struct Failure: Error, Sendable, CustomStringConvertible {
-    /// Which rule it is.
+    /// The name of the rule.
     public let rule: String
-    /// What was expected and what was found. Contains no keys.
+    /// The expected and the found values. It contains no keys.
     public let reason: String
 
     /// The rule and the reason.
     public var description: String { "\(rule): \(reason)" }
   }
 
-  /// Tries the rule on a medium, which must be empty.
+  /// Tests the rule on a medium, which must be empty.
   ///
-  /// - Throws: ``Failure`` if the store does not keep the rule.
+  /// - Returns: ``Outcome/passed``, or ``Outcome/passedOver(_:)`` if the medium does not support
+  ///   the test.
+  /// - Throws: ``Failure`` if the store does not follow the rule, or if the medium cannot be used.
   @discardableResult
   public func run(on medium: some StoreMedium) async throws(Failure) -> Outcome {
     do {
@@ -62,12 +67,12 @@ public struct StoreConformance: Sendable, CustomStringConvertible {
   }
 }
 
-/// The rule is not kept.
+/// The error of a broken rule.
 struct Broken: Error {
   let reason: String
 }
 
-/// The medium is not made for the rule.
+/// The error of a medium that does not support a rule's test.
 struct Unfit: Error {
   let reason: String
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ZSSP
 
-/// What a store under test keeps its states on: a file, a database, a cluster. Whoever writes a store writes one of these
-/// for it, and runs ``StoreConformance/cases`` on it, each on a new and empty one.
+/// The medium on which a store under test keeps its states: a file, a database, or a cluster. The
+/// author of a store implements it, and runs ``StoreConformance/cases`` on it, each on a new and
+/// empty medium.
 ///
 /// ```swift
 /// @Test(arguments: StoreConformance.cases)
@@ -11,40 +12,59 @@ public import ZSSP
 /// }
 /// ```
 public protocol StoreMedium: Sendable {
-  /// Opens a store on what the medium holds: nothing at first, and later what was left there.
+  /// Opens a store on the content of the medium, which is empty at first.
+  ///
+  /// - Throws: any error if the store cannot be opened. The test then fails.
   func open() async throws -> any RatchetStore
 
-  /// Closes a store that ``open()`` made, so that the next one can know only what is on the medium. Called for every
-  /// store; nothing is asked of it afterwards.
+  /// Closes a store that ``open()`` returned, so that the next store knows only the content of the
+  /// medium. It is called for every store, and the store is not used afterwards.
+  ///
+  /// - Throws: any error if the store cannot be closed. The test then fails.
   func close(_ store: any RatchetStore) async throws
 
-  /// Whether what was stored is still there when the store is opened again. If not, the cases about that are passed over.
+  /// True, the default, if the content outlasts a store. With false, tests of durability are passed
+  /// over.
   var isDurable: Bool { get }
 
-  /// Every byte that the medium holds, as a thief of it would find them, once `store` has erased what is to be erased.
-  /// Nil if nobody can know; then the cases about erasure are passed over.
+  /// Returns every byte on the medium, as a thief of it would find them, after `store` has erased
+  /// what it must erase. Returns nil, the default, if they cannot be read; then tests of erasure
+  /// are passed over.
+  ///
+  /// - Throws: any error if the medium cannot be read. The test then fails.
   func contents(of store: any RatchetStore) async throws -> [UInt8]?
 
-  /// Makes the medium fail from now on under `store`, which is open and stays so, or work again.
+  /// Makes the medium fail from now on under the open store, or work again.
   ///
-  /// - Returns: false if there is no way to make it fail; then the cases about failures are passed over.
+  /// - Returns: false, the default, if it cannot be made to fail; then tests of failures are passed
+  ///   over.
+  /// - Throws: any error. The test then fails.
   func setFailing(_ isFailing: Bool) async throws -> Bool
 
-  /// Makes each write fail from now on under `store` after it has taken effect, or work again: the medium holds what was
-  /// written, and the store is told that it failed. So it is when a file was renamed and its folder cannot be synced, or
-  /// when the answer of a server is lost.
+  /// Makes each write fail from now on under the open store after it has taken effect, or work
+  /// again. The medium then holds the written data, but the store is told that the write failed.
+  /// This happens when a file was renamed and its folder cannot be synced, or when a server's
+  /// answer is lost.
   ///
-  /// - Returns: false if there is no way; then the cases about such failures are passed over.
+  /// - Returns: false, the default, if it cannot be made to fail so; then tests of such failures
+  ///   are passed over.
+  /// - Throws: any error. The test then fails.
   func setFailingAfterEffect(_ isFailing: Bool) async throws -> Bool
 }
 
 extension StoreMedium {
   /// True.
   public var isDurable: Bool { true }
-  /// Nil: nobody can know.
+  /// Returns nil: the bytes cannot be read.
+  ///
+  /// - Throws: nothing.
   public func contents(of store: any RatchetStore) async throws -> [UInt8]? { nil }
-  /// False: there is no way.
+  /// Returns false: the medium cannot be made to fail.
+  ///
+  /// - Throws: nothing.
   public func setFailing(_ isFailing: Bool) async throws -> Bool { false }
-  /// False: there is no way.
+  /// Returns false: the medium cannot be made to fail.
+  ///
+  /// - Throws: nothing.
   public func setFailingAfterEffect(_ isFailing: Bool) async throws -> Bool { false }
 }

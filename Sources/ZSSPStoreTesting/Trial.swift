@@ -1,28 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// One run of a case: a medium, and the store that is open on it now.
+/// One run of a case: a medium, and the store that is open on it.
 actor Trial {
   nonisolated let medium: any StoreMedium
   private(set) var store: any RatchetStore
 
   init(_ medium: any StoreMedium, store: any RatchetStore) {
-    (self.medium, self.store) = (medium, store)
+    self.medium = medium
+    self.store = store
   }
 
   func close() async throws { try await medium.close(store) }
 
-  /// Closes the store and opens what it has left.
+  /// Closes the store, and opens another on what it has left.
   func reopen() async throws {
     guard medium.isDurable else { throw Unfit(reason: "the medium keeps nothing") }
     try await medium.close(store)
     store = try await medium.open()
   }
 
-  /// Asks outside of the actor, so that questions may come at the same time.
+  /// Makes a request outside of the actor, so that requests may run concurrently.
   nonisolated func answer(_ request: StoreRequest) async -> StoreAnswer { await store.answer(request) }
 
-  /// Swaps, and expects that the store does.
+  /// Swaps, and expects success.
   nonisolated func swap(
     _ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair, _ what: String = "a swap from what is held"
   ) async throws {
@@ -30,7 +31,7 @@ actor Trial {
     guard case .swapped = answer else { throw Broken(reason: "\(what) was answered \(answer.kind)") }
   }
 
-  /// Tries to swap, and expects that the store does not.
+  /// Requests a swap, and expects that the store refuses it.
   nonisolated func refuse(_ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair, _ what: String) async throws {
     let answer = await answer(.compareAndSwap(peer: peer, expected: expected, new: new))
     guard case .notSwapped = answer else { throw Broken(reason: "a swap \(what) was answered \(answer.kind)") }
@@ -42,7 +43,7 @@ actor Trial {
     return pair
   }
 
-  /// Expects that `pair` is held for the peer, with its keys, and that its states are found.
+  /// Expects that `pair` is stored for the peer, with its keys, and that its states are found.
   nonisolated func expect(_ pair: RatchetPair, for peer: PublicKey, _ when: String) async throws {
     let held = try await load(peer)
     guard held == pair else { throw Broken(reason: "\(when), another pair is held: \(held.names), not \(pair.names)") }
@@ -68,7 +69,7 @@ actor Trial {
 }
 
 extension StoreAnswer {
-  /// The answer without what is in it.
+  /// The kind of the answer, without its values.
   var kind: String {
     switch self {
     case .found: "found"
@@ -82,7 +83,7 @@ extension StoreAnswer {
 }
 
 extension RatchetPair {
-  /// The beginnings of the fingerprints and the chain lengths.
+  /// The short fingerprints and the chain lengths.
   fileprivate var names: String {
     func name(_ state: RatchetState) -> String { "\(state.fingerprint) at \(state.chainLength)" }
     return "(\(name(state1)), \(state2.map(name) ?? "none"))"

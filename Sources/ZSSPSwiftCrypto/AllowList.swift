@@ -3,22 +3,23 @@
 public import ZSSP
 import ZSSPFiles
 
-/// The public keys of peers that are welcome.
+/// The public keys of accepted peers.
 ///
-/// As text: one key a line, in base64 or hexadecimal digits. Behind a `#` stands a comment, and a line may be empty:
+/// The text has one key per line, in base64 or hexadecimal digits. A `#` begins a comment, and
+/// empty lines are allowed:
 ///
 ///     # Sensors of the east wing
 ///     A6qHyiK+iwU3jrHHHvMgrXRuHTtii6ebmFn3QeCCVCo4VQLyXb9VKWw6VF44cnYKtw==   # boiler
 public struct AllowList: Sendable, Hashable {
-  /// The keys.
+  /// The accepted keys.
   public var keys: Set<PublicKey>
 
-  /// A list of the given keys; of none if nothing is said.
+  /// Creates a list of the given keys; empty by default.
   public init(_ keys: some Sequence<PublicKey> = []) { self.keys = Set(keys) }
 
   /// Reads the text of a list.
   ///
-  /// - Throws: ``AllowListError`` for the first line that is no key.
+  /// - Throws: ``AllowListError`` for the first line that is not a key.
   public init(text: some StringProtocol) throws(AllowListError) {
     keys = []
     let lines = text.split(omittingEmptySubsequences: false) { $0.isNewline }
@@ -31,12 +32,12 @@ public struct AllowList: Sendable, Hashable {
     }
   }
 
-  /// Reads a list from a file of at most 16 MiB. Blocks for as long as the disk takes.
+  /// Reads a list from a file of at most 16 MiB. Blocks the thread during the disk access.
   ///
-  /// The file must belong to root or to the user of this process, and nobody else may write to it. Others may read it:
-  /// public keys are no secrets.
+  /// The file must belong to root or to the user of this process, and nobody else may write to it.
+  /// Others may read it, because public keys are not secret.
   ///
-  /// - Throws: ``KeyFileError``, which names the file, and the line that is no key.
+  /// - Throws: ``KeyFileError``, which names the file, and the line that is not a key.
   public init(contentsOf path: String) throws(KeyFileError) {
     let contents: PrivateFile.Contents
     do { contents = try PrivateFile.read(path, limit: 16 << 20) } catch { throw KeyFileError(error) }
@@ -46,17 +47,17 @@ public struct AllowList: Sendable, Hashable {
     do { try self.init(text: text) } catch { throw KeyFileError(path, "\(error)") }
   }
 
-  /// Whether a peer is welcome.
+  /// Returns true if a peer is accepted.
   public func contains(_ peer: PublicKey) -> Bool { keys.contains(peer) }
 }
 
-/// A line of an ``AllowList`` that is no key.
+/// The error of a line of an ``AllowList`` that is not a key.
 public struct AllowListError: Error, Equatable, CustomStringConvertible {
   /// The line's number, from 1.
   public let line: Int
-  /// What is wrong with it.
+  /// The reason why the line is not a key.
   public let reason: KeyTextError
 
-  /// The line's number and what is wrong with it.
+  /// The line's number, and what is wrong with it.
   public var description: String { "line \(line): \(reason)" }
 }

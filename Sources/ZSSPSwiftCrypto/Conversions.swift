@@ -9,18 +9,18 @@ import ZSSP
   import Foundation
 #endif
 
-// Between the spans of the protocol and the types of swift-crypto. Secrets go from one wiping type to the other with
-// nothing in between that is not wiped.
+// Conversions between the spans of the protocol and the types of swift-crypto. Secrets pass
+// directly between types that wipe themselves.
 
 extension Secret {
-  /// A copy of the bytes of a swift-crypto value: a key, a shared secret, a code.
+  /// Creates a copy of the bytes of a swift-crypto value: a key, a shared secret, or a code.
   init(copying source: some ContiguousBytes) {
     self = source.withUnsafeBytes { Secret(copying: RawSpan(_unsafeBytes: $0)) }
   }
 }
 
 extension SymmetricKey {
-  /// A key of `bytes`, in storage that swift-crypto wipes.
+  /// Creates a key of `bytes`, in storage that swift-crypto wipes.
   init(copying bytes: RawSpan) {
     self = bytes.withUnsafeBytes { SymmetricKey(data: $0) }
   }

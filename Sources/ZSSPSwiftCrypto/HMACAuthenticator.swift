@@ -5,8 +5,8 @@ import ZSSP
 
 /// HMAC-SHA-512 under one key (FIPS 198-1).
 ///
-/// The value kept has already absorbed the padded key; each message works on a copy of it, which saves two of the four
-/// SHA-512 blocks that a short message costs otherwise.
+/// The stored hasher has absorbed the padded key. Each message uses a copy of it, which saves two
+/// of the four SHA-512 blocks that a short message costs otherwise.
 struct HMACAuthenticator: MessageAuthenticator {
   private let keyed: HMAC<SHA512>
 
@@ -18,8 +18,8 @@ struct HMACAuthenticator: MessageAuthenticator {
     var authenticator = keyed
     message.withUnsafeBytes { authenticator.update(data: $0) }
     let code = Secret(copying: authenticator.finalize())
-    // swift-crypto frees a hash with the end of the message in it, which for KBKDF is a chaining key. Another block takes its
-    // place there, whatever the message's size.
+    // swift-crypto frees a hash state that still contains the end of the message, which for KBKDF
+    // is a chaining key. Absorbing another block overwrites it, whatever the message's size.
     Self.block.withUnsafeBytes { authenticator.update(data: $0) }
     return code
   }

@@ -1,29 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Why a text is not a key. The description says what is wrong and what would be right; it never repeats key material.
+/// The reason why a text is not a key. The description says what is wrong and what to do; it never
+/// repeats key material.
 public enum KeyTextError: Error, Equatable, CustomStringConvertible {
   /// A public key has 68 characters of base64 or 98 hexadecimal digits; this text has another number of characters.
   case wrongLength(Int)
-  /// A text of 68 characters is not base64 of 49 bytes.
+  /// The text of 68 characters is not base64 of 49 bytes.
   case notBase64
-  /// A text of 98 characters is not made of hexadecimal digits.
+  /// The text of 98 characters has other characters than hexadecimal digits.
   case notHexadecimal
-  /// The bytes of a public key do not begin with 02 or 03, as a compressed point does, but with this one.
+  /// The bytes of a public key begin with this byte, not with 02 or 03 as a compressed point does.
   case notCompressedPoint(firstByte: UInt8)
   /// The bytes of a public key have the right form, but no point of P-384 has this x-coordinate.
   case notOnCurve
-  /// There is no PEM block in the text, or it has a beginning and no end.
+  /// The text has no PEM block, or one without an end.
   case noPEMBlock
-  /// The text has a PEM block, but of this kind and not a private key.
+  /// The text has a PEM block of this kind, which is not a private key.
   case notPrivateKey(label: String)
   /// The private key is encrypted with a passphrase.
   case encrypted
-  /// The lines between the beginning and the end of a private key are not base64.
+  /// The lines of the private key are not base64.
   case malformedPEM
-  /// The text has a private key, but not of P-384, or one that is damaged.
+  /// The private key is not of P-384, or is damaged.
   case notP384
 
-  /// What is wrong, in one sentence for people.
+  /// The problem, in one sentence for people.
   public var description: String {
     switch self {
     case .wrongLength(let count):

@@ -15,16 +15,17 @@ final class MLKEM1024DecapsulationKey: DecapsulationKey {
     encapsulationKey = key.publicKey.rawRepresentation.array
   }
 
-  /// The key that FIPS 203 derives from the 64 bytes of `seed`: `d || z` of algorithm 16.
+  /// Creates the key that FIPS 203 derives from the 64 bytes of `seed`: `d || z` of algorithm 16.
   convenience init(seed: RawSpan, for algorithm: ZSSP.KEM) throws(CryptoFailure) {
     let key = try? seed.withUnsafeBytes { try MLKEM1024.PrivateKey(seedRepresentation: $0, publicKey: nil) }
     guard let key else { throw CryptoFailure("an ML-KEM-1024 seed has 64 bytes") }
     self.init(key, for: algorithm)
   }
 
-  /// A new key. swift-crypto draws the seed itself, from the generator that ``SwiftCryptoProvider/fillRandom(_:)`` uses.
+  /// Returns a new key. swift-crypto draws the seed itself, from the generator that
+  /// ``SwiftCryptoProvider/fillRandom(_:)`` uses.
   static func random(for algorithm: ZSSP.KEM) -> MLKEM1024DecapsulationKey {
-    // It never fails but by its signature, so the loop ends at its first turn.
+    // The call throws by its signature only, so the loop ends in its first iteration.
     while true {
       if let key = try? MLKEM1024.PrivateKey() { return MLKEM1024DecapsulationKey(key, for: algorithm) }
     }
@@ -57,10 +58,11 @@ private func sharedSecret(of secret: SymmetricKey, _ ciphertext: RawSpan, for al
 }
 
 // [PRIM-9]
-/// What a third-round Kyber1024 makes of an ML-KEM-1024 secret: `SHAKE256(k || SHA3-256(ct))[0..<32]` (section 1).
+/// Returns the secret of third-round Kyber1024 for an ML-KEM-1024 secret: `SHAKE256(k ||
+/// SHA3-256(ct))[0..<32]` (section 1).
 ///
-/// FIPS 203 left out this last hash, and took another for implicit rejection. A rejected `k` is unpredictable without
-/// the private key in either, and stays so behind the hash.
+/// FIPS 203 omits this last hash, and uses another one for implicit rejection. In either algorithm
+/// a rejected `k` is unpredictable without the private key, and the hash does not change that.
 func kyber1024Secret(_ secret: RawSpan, _ ciphertext: RawSpan) -> Secret {
   var ciphertextHash = SHA3_256()
   ciphertext.withUnsafeBytes { ciphertextHash.update(bufferPointer: $0) }

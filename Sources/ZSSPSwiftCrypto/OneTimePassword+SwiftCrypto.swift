@@ -3,13 +3,15 @@
 public import ZSSP
 
 extension OneTimePassword {
-  /// Makes a password of 256 random bits from the operating system's generator, 44 characters of base64.
+  /// Generates a password of 256 random bits from the operating system's generator, 44 characters
+  /// of base64.
   public static func generate() -> OneTimePassword { generate(from: .swiftCrypto) }
 }
 
 extension RatchetStore {
-  /// Stores the state of a one-time password for a peer that the store does not know, derived by ``SwiftCryptoProvider``.
-  /// Every provider derives the same state.
+  /// Stores the state of a one-time password for a peer that the store does not know.
+  /// ``SwiftCryptoProvider`` derives the state; every provider derives the same. It is durable when
+  /// this returns.
   ///
   /// - Parameters:
   ///   - peer: the peer's static key.

@@ -3,9 +3,9 @@
 import Crypto
 import ZSSP
 
-/// A P-384 private key with its public part worked out (section 1: DH).
+/// A P-384 private key with its computed public part (section 1: DH).
 ///
-/// swift-crypto keeps the scalar and wipes it.
+/// swift-crypto holds the scalar and wipes it.
 final class P384AgreementKey: AgreementPrivateKey {
   let publicKey: PublicKey
   let key: P384.KeyAgreement.PrivateKey
@@ -24,10 +24,12 @@ final class P384AgreementKey: AgreementPrivateKey {
     try self.init(key)
   }
 
-  /// A key of random bytes. `P384.KeyAgreement.PrivateKey()` would run the pairwise consistency check of FIPS 140
-  /// besides, which is for keys that sign as well and takes four times as long.
+  /// Returns a key of random bytes. `P384.KeyAgreement.PrivateKey()` would also run the pairwise
+  /// consistency check of FIPS 140, which is meant for keys that sign too, and takes four times as
+  /// long.
   static func random(from provider: SwiftCryptoProvider) -> P384AgreementKey {
-    // Of 2^192 draws about one is refused. 48 bytes below the order, not zero, always make a key, so this ends.
+    // About one of 2^192 draws is refused. 48 bytes that are not zero and below the order always
+    // make a key, so the loop ends.
     while true {
       if let key = try? P384AgreementKey(privateBytes: provider.random(48).bytes) { return key }
     }
@@ -38,7 +40,7 @@ final class P384AgreementKey: AgreementPrivateKey {
     // A key that another provider decoded is decoded again here.
     let peer = if let own = publicKey as? P384PublicKey { own } else { try P384PublicKey(publicKey.encoded) }
     do {
-      // The raw x-coordinate, leading zeros kept.
+      // The raw x-coordinate, including leading zeros.
       return Secret(copying: try key.sharedSecretFromKeyAgreement(with: peer.key))
     } catch {
       throw CryptoFailure("P-384 key agreement failed")

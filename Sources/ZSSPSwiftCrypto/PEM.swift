@@ -6,9 +6,10 @@
   import Foundation
 #endif
 
-/// Finding a private key in a PEM text (RFC 7468), with lines of any length and anything around it.
+/// Finds a private key in a PEM text (RFC 7468), with lines of any length and any text around it.
 enum PEM {
-  /// The DER bytes of the first block whose label ends with `PRIVATE KEY`. They are the caller's to wipe.
+  /// Returns the DER bytes of the first block whose label ends with `PRIVATE KEY`. The caller must
+  /// wipe them.
   static func privateKey(in text: String) throws(KeyTextError) -> Data {
     var other: String?
     var rest = text.split(whereSeparator: \.isNewline)[...]
@@ -21,7 +22,7 @@ enum PEM {
       guard block.label == "PRIVATE KEY" || block.label == "EC PRIVATE KEY" else {
         throw block.label == "ENCRYPTED PRIVATE KEY" ? .encrypted : .notP384
       }
-      // SEC1 keys are encrypted under headers (RFC 1421), which have a colon; base64 has none.
+      // SEC1 keys are encrypted with headers (RFC 1421), which have a colon; base64 has none.
       if block.lines.contains(where: { $0.contains("ENCRYPTED") && $0.contains(":") }) { throw .encrypted }
       guard let der = Data(base64Encoded: block.lines.map { $0.trimmed }.joined()), !der.isEmpty else {
         throw .malformedPEM
@@ -32,15 +33,17 @@ enum PEM {
     throw .noPEMBlock
   }
 
-  /// Whether the DER of a private key names the curve secp384r1, the object identifier 1.3.132.0.34.
+  /// Returns true if the DER of a private key names the curve secp384r1, the object identifier
+  /// 1.3.132.0.34.
   ///
-  /// swift-crypto goes by the size of the key alone in some forms, and other curves have keys of 48 bytes too.
+  /// In some forms swift-crypto checks only the size of the key, and other curves have keys of 48
+  /// bytes too.
   static func namesP384(_ der: Data) -> Bool {
     let identifier: [UInt8] = [0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22]
     return der.indices.contains { der[$0...].starts(with: identifier) }
   }
 
-  /// Takes the lines up to the end of the next block from `lines`.
+  /// Removes the lines up to the end of the next block from `lines`, and returns that block.
   private static func nextBlock(
     _ lines: inout ArraySlice<Substring>
   ) -> (label: String, lines: ArraySlice<Substring>)? {

@@ -6,8 +6,9 @@ import ZSSP
 
 /// AES-256-GCM under one key (section 1: AEAD).
 ///
-/// swift-crypto expands the key anew for each packet and returns its results in buffers of its own. What can be saved is
-/// saved: nothing is allocated here, and without additional data the call without it is taken, which is quicker.
+/// swift-crypto expands the key again for each packet, and returns its results in buffers of its
+/// own. This type avoids other costs: it allocates nothing, and without additional data it uses the
+/// faster call without them.
 final class GCMPacketKey: PacketKey {
   private let key: SymmetricKey
 
@@ -21,7 +22,7 @@ final class GCMPacketKey: PacketKey {
     open(&message, nonce: nonce.bytes, authenticating: authenticating)
   }
 
-  /// Seals under any nonce of 12 bytes, also one that is not of section 4.
+  /// Seals with any nonce of 12 bytes, including one that section 4 does not allow.
   func seal(
     _ plaintext: RawSpan, nonce: InlineArray<12, UInt8>, authenticating: RawSpan, into output: inout MutableRawSpan
   ) {
@@ -34,15 +35,16 @@ final class GCMPacketKey: PacketKey {
         }
       }
     }
-    // Sealing fails for a key or a nonce of the wrong size alone, and `combined` is there for any nonce of 12 bytes.
+    // Sealing fails only for a key or a nonce of the wrong size, and `combined` is not nil for a
+    // nonce of 12 bytes.
     box?.combined?.withUnsafeBytes {
       output.write(RawSpan(_unsafeBytes: $0).extracting(droppingFirst: Nonce.size), at: 0)
     }
   }
 
-  /// Opens under any nonce of 12 bytes, also one that is not of section 4.
+  /// Opens with any nonce of 12 bytes, including one that section 4 does not allow.
   func open(_ message: inout MutableRawSpan, nonce: InlineArray<12, UInt8>, authenticating: RawSpan) -> Bool {
-    // A sealed box is cheapest to make of nonce, ciphertext and tag in one piece.
+    // The cheapest way to make a sealed box is from nonce, ciphertext and tag in one buffer.
     let size = Nonce.size + message.byteCount
     let plaintext = withUnsafeTemporaryAllocation(byteCount: size, alignment: 16) { memory in
       var combined = MutableRawSpan(_unsafeBytes: memory)
@@ -66,14 +68,14 @@ final class GCMPacketKey: PacketKey {
 /// AES-256 on single blocks under one key (section 1: PRP).
 final class BlockHeaderKey: HeaderKey {
   private let key: SymmetricKey
-  /// swift-crypto is three times as quick with an array as with a pointer to where the block lies.
+  /// swift-crypto is three times as fast with an array as with a pointer to the block.
   private var scratch = [UInt8](repeating: 0, count: 16)
 
   init(_ key: Secret) { self.key = SymmetricKey(copying: key.bytes) }
 
   func encrypt(_ block: inout MutableRawSpan) {
     scratch.withMutableBytes { $0.write(block.bytes, at: 0) }
-    // It fails for a key or a block of the wrong size alone; there are 32 and 16 bytes.
+    // It fails only for a key or a block of the wrong size; these have 32 and 16 bytes.
     try? AES.permute(&scratch, key: key)
     scratch.withUnsafeBytes { block.write(RawSpan(_unsafeBytes: $0), at: 0) }
   }

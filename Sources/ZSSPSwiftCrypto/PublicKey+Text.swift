@@ -10,7 +10,7 @@ public import ZSSP
 #endif
 
 extension PublicKey {
-  /// The key as people pass it on: base64 of the 49 compressed bytes, 68 characters that end with `==`.
+  /// The key as text: base64 of the 49 compressed bytes, 68 characters that end with `==`.
   public var text: String { Data(array).base64EncodedString() }
 
   /// Reads a key from base64 (68 characters) or hexadecimal digits (98, of either case) and checks that it is a point
@@ -31,7 +31,8 @@ extension PublicKey {
   }
 
   private static func base64Bytes(_ text: Substring) throws(KeyTextError) -> [UInt8] {
-    // The last four bits of the last digit mean nothing and must be zero: one key, one text.
+    // The last four bits of the last digit carry no data and must be zero, so that one key has one
+    // text.
     guard let data = Data(base64Encoded: String(text)), data.count == size, data.base64EncodedString() == text else {
       throw .notBase64
     }

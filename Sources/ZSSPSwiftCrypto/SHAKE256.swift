@@ -4,27 +4,28 @@ package import ZSSP
 
 /// SHAKE256 and SHA3-256 (FIPS 202), the sponges over Keccak-f[1600] with a capacity of 512 bits.
 ///
-/// Plain rather than fast: a key exchange hashes one block. Nothing here branches on, or indexes by, what is absorbed,
-/// nothing is allocated, and the state is wiped.
+/// Plain rather than fast, because a key exchange hashes one block. No branch or index depends on
+/// the absorbed bytes, nothing is allocated, and the state is wiped.
 package enum Keccak {
-  /// SHAKE256 (section 6.2) of `first || second`, as many bytes as `output` holds.
+  /// Writes SHAKE256 (section 6.2) of `first || second` to `output`, and fills it.
   static func shake256(_ first: RawSpan, _ second: RawSpan, into output: inout MutableRawSpan) {
     sponge(first, second, suffix: 0x1f, into: &output)
   }
 
-  /// SHAKE256 of `first || second`, `count` bytes.
+  /// Returns `count` bytes of SHAKE256 of `first || second`.
   package static func shake256(_ first: RawSpan, _ second: RawSpan, count: Int) -> Secret {
     Secret(count: count) { shake256(first, second, into: &$0) }
   }
 
-  /// SHA3-256 (section 6.1) of `first || second`, 32 bytes. Here for the tests, which hold it against a known SHA3-256:
-  /// it differs from SHAKE256 in the suffix alone.
+  /// Writes SHA3-256 (section 6.1) of `first || second`, 32 bytes. Only the tests use it, to
+  /// compare it with a known SHA3-256: it differs from SHAKE256 in the suffix only.
   static func sha3(_ first: RawSpan, _ second: RawSpan, into output: inout MutableRawSpan) {
     sponge(first, second, suffix: 0x06, into: &output)
   }
 
-  /// Absorbs, pads, squeezes (algorithm 8). `suffix` has the bits that tell the two functions apart and then the first
-  /// bit of the padding, least significant bit first as section B.1 numbers them.
+  /// Absorbs, pads and squeezes (algorithm 8). `suffix` has the bits that distinguish the two
+  /// functions, then the first bit of the padding, least significant bit first as section B.1
+  /// numbers them.
   private static func sponge(
     _ first: RawSpan, _ second: RawSpan, suffix: UInt8, into output: inout MutableRawSpan
   ) {
@@ -37,7 +38,7 @@ package enum Keccak {
   }
 }
 
-/// The state of a sponge, and where in its block the next byte goes or comes from.
+/// The state of a sponge, and the position in its block of the next byte to absorb or squeeze.
 private struct KeccakState: ~Copyable {
   /// Lane `x + 5y` holds the bits `A[x, y, 0..<64]`, the least significant first (sections 3.1.2 and B.1).
   private var lanes = InlineArray<25, UInt64>(repeating: 0)
@@ -79,7 +80,8 @@ private struct KeccakState: ~Copyable {
     position = 0
   }
 
-  /// Zeroes the state. Not inlined, so that the compiler cannot see that nobody reads it afterwards.
+  /// Zeroes the state. It is not inlined, so that the compiler cannot see that the zeros are never
+  /// read.
   @inline(never) mutating func wipe() {
     for index in lanes.indices { lanes[index] = 0 }
   }
@@ -118,9 +120,9 @@ private struct KeccakState: ~Copyable {
   }
 }
 
-/// The lanes but the first, in the order in which π moves one to the place of the next, and by how much ρ turns what
-/// comes to each. π moves lane (x, y) to (y, 2x + 3y); the walk by which section 3.2.2 finds the offsets takes the same
-/// steps, from (1, 0) back to it.
+/// The lanes but the first, in the order in which π moves one to the next, and the rotation by ρ of
+/// the lane that arrives at each. π moves lane (x, y) to (y, 2x + 3y). The walk by which section
+/// 3.2.2 finds the offsets takes the same steps, from (1, 0) back to it.
 private let walk: [(lane: Int, rotation: Int)] = {
   var (x, y) = (1, 0)
   return (0..<24).map { t in

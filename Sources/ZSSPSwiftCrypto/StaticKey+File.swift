@@ -2,14 +2,15 @@
 
 import ZSSPFiles
 
-/// Why a file with keys cannot be used. The description names the file and says what to do.
+/// The reason why a file with keys cannot be used. The description names the file and says what to
+/// do.
 public struct KeyFileError: Error, Equatable, CustomStringConvertible {
-  /// The file.
+  /// The path of the file.
   public let path: String
-  /// What is wrong with it, and what to do.
+  /// The problem, and what to do.
   public let reason: String
 
-  /// The file and what is wrong with it.
+  /// The file and the problem.
   public var description: String { "\(path): \(reason)" }
 
   init(_ path: String, _ reason: String) {
@@ -21,28 +22,31 @@ public struct KeyFileError: Error, Equatable, CustomStringConvertible {
 }
 
 extension StaticKey {
-  /// The most bytes that are read of a file with a key.
+  /// The most bytes that are read from a file with a key.
   private static let sizeLimit = 64 << 10
 
-  /// Reads a private key from a PEM file, as `zssp keygen` writes it. Blocks for as long as the disk takes.
+  /// Reads a private key from a PEM file, as `zssp keygen` writes it. Blocks the thread during the
+  /// disk access.
   ///
   /// The file must belong to root or to the user of this process, and nobody else may read or write it (mode 0600).
   ///
-  /// - Throws: ``KeyFileError`` if the file cannot be read, is not private, or has no key in it.
+  /// - Throws: ``KeyFileError`` if the file cannot be read, is not private, or does not contain a
+  ///   key.
   public init(contentsOf path: String) throws(KeyFileError) {
     let contents: PrivateFile.Contents
     do { contents = try PrivateFile.read(path, limit: Self.sizeLimit) } catch { throw KeyFileError(error) }
-    try self.init(contents, path)
+    try self.init(contents, path: path)
   }
 
-  /// Reads the key of a file, or makes a key and the file (mode 0600) if there is none. Durable when this returns.
+  /// Reads the key of a file. If the file is missing, creates a key and the file (mode 0600), which
+  /// is durable when this returns. Blocks the thread during the disk access.
   ///
-  /// When several processes do so at once, all get the key of the one that was first.
+  /// If several processes do this at once, all get the key of the first one.
   ///
   /// - Throws: ``KeyFileError`` as ``init(contentsOf:)`` does, or if the file cannot be written.
   public static func loadOrCreate(at path: String) throws(KeyFileError) -> StaticKey {
     do {
-      return try StaticKey(PrivateFile.read(path, limit: sizeLimit), path)
+      return try StaticKey(PrivateFile.read(path, limit: sizeLimit), path: path)
     } catch let failure as FileFailure {
       guard failure.kind == .missing else { throw KeyFileError(failure) }
     } catch let error as KeyFileError {
@@ -60,7 +64,7 @@ extension StaticKey {
     }
   }
 
-  private init(_ contents: PrivateFile.Contents, _ path: String) throws(KeyFileError) {
+  private init(_ contents: PrivateFile.Contents, path: String) throws(KeyFileError) {
     if contents.warning != nil {
       throw KeyFileError(path, "others can read the private key in it; 'chmod 600 \(path)', and make a new key")
     }

@@ -15,15 +15,16 @@ public import ZSSP
 ///
 ///     openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out key.pem
 ///
-/// The key is wiped when its last owner lets go of it. Its text cannot be: a `String` leaves copies in memory.
+/// The key is wiped when its last owner releases it. Its text cannot be wiped: a `String` leaves
+/// copies in memory.
 public struct StaticKey: Sendable {
   private let key: P384AgreementKey
 
-  /// A new key, of bytes from the operating system's generator.
+  /// Creates a new key, of bytes from the operating system's generator.
   public init() { key = .random(from: .swiftCrypto) }
 
-  /// Reads a key from the first private key in a PEM text: PKCS#8 (`PRIVATE KEY`) or SEC1 (`EC PRIVATE KEY`), not
-  /// encrypted. What stands before and behind it is ignored.
+  /// Reads a key from the first private key in a PEM text: PKCS#8 (`PRIVATE KEY`) or SEC1 (`EC
+  /// PRIVATE KEY`), not encrypted. The text around it is ignored.
   ///
   /// - Throws: ``KeyTextError``, which says what is wrong with the text.
   public init(pem: String) throws(KeyTextError) {
@@ -34,18 +35,19 @@ public struct StaticKey: Sendable {
     self.key = key
   }
 
-  /// The key as PKCS#8 in PEM, six lines that begin with `-----BEGIN PRIVATE KEY-----`. It ends with a line feed.
+  /// The key as PKCS#8 in PEM: six lines that begin with `-----BEGIN PRIVATE KEY-----`. It ends
+  /// with a line feed.
   public var pem: String { key.key.pemRepresentation + "\n" }
 
-  /// The public part, which peers have to know. Its form as text is `text`.
+  /// The public part, which peers must know. Its form as text is `text`.
   public var publicKey: PublicKey { key.publicKey }
 
-  /// The key as ``SwiftCryptoProvider`` uses it.
+  /// The key for ``SwiftCryptoProvider``.
   public var agreementKey: any AgreementPrivateKey { key }
 
-  /// The key as another provider uses it.
+  /// Returns the key for another provider.
   ///
-  /// - Throws: `CryptoFailure` if the provider refuses a key that is right, which none should.
+  /// - Throws: `CryptoFailure` if the provider refuses a valid key, which none should.
   public func agreementKey(for provider: any CryptoProvider) throws(CryptoFailure) -> any AgreementPrivateKey {
     var raw = key.key.rawRepresentation
     defer { raw.resetBytes(in: raw.startIndex..<raw.endIndex) }
@@ -54,10 +56,10 @@ public struct StaticKey: Sendable {
 }
 
 extension StaticKey: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-  /// Names the public part and nothing else.
+  /// The public part, without the private one.
   public var description: String { "StaticKey(\(publicKey.text))" }
-  /// Names the public part and nothing else.
+  /// The public part, without the private one.
   public var debugDescription: String { description }
-  /// Has no children, so `dump` shows nothing of the private part.
+  /// A mirror without children, so that `dump` shows nothing of the private part.
   public var customMirror: Mirror { Mirror(self, children: [:]) }
 }

@@ -3,15 +3,17 @@
 import Crypto
 public import ZSSP
 
-/// The default provider: swift-crypto, which is BoringSSL on Linux and CryptoKit on Apple's systems.
+/// The default provider: swift-crypto, which is BoringSSL on Linux and CryptoKit on Apple's
+/// systems.
 ///
-/// The value is empty and free to copy. Every primitive is swift-crypto's own but one: SHAKE256, which has no public
-/// API there, and which turns an ML-KEM-1024 secret into a Kyber1024 secret (section 1 of the specification).
+/// The value is empty and free to copy. Every primitive is swift-crypto's own except SHAKE256, for
+/// which swift-crypto has no public API. It turns an ML-KEM-1024 secret into a Kyber1024 secret
+/// (section 1 of the specification).
 public struct SwiftCryptoProvider: CryptoProvider {
-  /// The provider. There is nothing to set up.
+  /// Creates the provider. It needs no setup.
   public init() {}
 
-  /// "swift-crypto", or "CryptoKit" where swift-crypto hands every call to it.
+  /// "swift-crypto", or "CryptoKit" if swift-crypto passes every call to it.
   public var name: String {
     #if canImport(CryptoKit)
       "CryptoKit"
@@ -37,7 +39,7 @@ public struct SwiftCryptoProvider: CryptoProvider {
   }
 
   // [PRIM-1]
-  /// SHA-512 (FIPS 180-4) of `first || second`.
+  /// Returns the SHA-512 (FIPS 180-4) of `first || second`.
   public func hash(_ first: RawSpan, _ second: RawSpan) -> ZSSP.Digest {
     var hasher = SHA512()
     first.withUnsafeBytes { hasher.update(bufferPointer: $0) }
@@ -49,44 +51,51 @@ public struct SwiftCryptoProvider: CryptoProvider {
   }
 
   // [PRIM-2]
-  /// HMAC-SHA-512 (FIPS 198-1) under `key`, which may be empty.
+  /// Returns HMAC-SHA-512 (FIPS 198-1) under `key`, which may be empty.
   public func authenticator(key: RawSpan) -> any MessageAuthenticator { HMACAuthenticator(key: key) }
 
-  /// A new P-384 key of 48 bytes from ``fillRandom(_:)``.
+  /// Returns a new P-384 key of 48 bytes from ``fillRandom(_:)``.
   public func generateAgreementKey() -> any AgreementPrivateKey { P384AgreementKey.random(from: self) }
 
-  /// The P-384 private key of 48 big-endian bytes. Zero, and what is not below the group order, is refused.
+  /// Returns the P-384 private key of 48 big-endian bytes.
+  ///
+  /// - Throws: `CryptoFailure` if the key is zero or not below the group order.
   public func agreementKey(privateBytes: RawSpan) throws(CryptoFailure) -> any AgreementPrivateKey {
     try P384AgreementKey(privateBytes: privateBytes)
   }
 
-  /// Decodes a compressed point of P-384, and refuses one that is not on the curve.
+  /// Decodes a compressed point of P-384.
+  ///
+  /// - Throws: `CryptoFailure` if it is not on the curve.
   public func agreementPublicKey(_ key: PublicKey) throws(CryptoFailure) -> any AgreementPublicKey {
     try P384PublicKey(key)
   }
 
-  /// A new ML-KEM-1024 key, which serves both algorithms: their keys are encoded alike.
+  /// Returns a new ML-KEM-1024 key, which serves both algorithms: their keys have the same
+  /// encoding.
   public func generateEncapsulationKey(for algorithm: ZSSP.KEM) -> any DecapsulationKey {
     MLKEM1024DecapsulationKey.random(for: algorithm)
   }
 
-  /// Makes a shared secret for the holder of the private part of `encapsulationKey`, which must be 1568 bytes and pass
-  /// the modulus check of FIPS 203 section 7.2.
+  /// Makes a shared secret for the holder of the private part of `encapsulationKey`.
+  ///
+  /// - Throws: `CryptoFailure` unless the key has 1568 bytes and passes the modulus check of FIPS
+  ///   203 section 7.2.
   public func encapsulate(to encapsulationKey: RawSpan, for algorithm: ZSSP.KEM) throws(CryptoFailure) -> Encapsulation
   {
     try mlkem1024Encapsulate(to: encapsulationKey, for: algorithm)
   }
 
   // [PRIM-3]
-  /// AES-256-GCM under `key`, which must be 32 bytes.
+  /// Returns AES-256-GCM under `key`, which must be 32 bytes.
   public func packetKey(_ key: Secret) -> any PacketKey { GCMPacketKey(key) }
 
   // [PRIM-4]
-  /// AES-256 on single blocks under `key`, which must be 32 bytes.
+  /// Returns AES-256 on single blocks under `key`, which must be 32 bytes.
   public func headerKey(_ key: Secret) -> any HeaderKey { BlockHeaderKey(key) }
 
-  /// Checks every function against known answers, and new keys for consistency; SHAKE256 and ML-KEM-1024 under a known
-  /// seed besides.
+  /// Checks every function against known answers, and new keys for consistency. Also checks
+  /// SHAKE256, and ML-KEM-1024 with a known seed.
   ///
   /// - Throws: `SelfTestFailure` with the first function that failed.
   public func selfTest() throws(SelfTestFailure) {

@@ -2,89 +2,99 @@
 #ifndef CZSSP_TUNNEL_H
 #define CZSSP_TUNNEL_H
 
-// What a tunnel needs of the system and Swift cannot import. Functions answer a negative errno where they fail.
+// System functions that a tunnel needs and Swift cannot import. The functions return a negative
+// errno on failure.
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-/// What a TUN device that was opened can do.
+/// An open TUN device and its abilities.
 typedef struct {
   int descriptor;
-  /// Whether super-packets of TCP may be read and written.
+  /// True if TCP super-packets may be read and written.
   bool segments_tcp;
-  /// Whether super-packets of UDP may be, too (Linux 6.2).
+  /// True if UDP super-packets may be read and written, too (Linux 6.2).
   bool segments_udp;
-  /// The name that the system gave.
+  /// The name of the device, from the system.
   char name[16];
 } czssp_tun;
 
 /// The size of the header in front of each packet: virtio_net_hdr on Linux, the address family on macOS.
 enum { czssp_tun_header_size = 10, czssp_utun_header_size = 4 };
 
-/// Makes a TUN device, non-blocking and closed on exec. On macOS a name other than utunN is refused; nothing of macOS has been tested.
+/// Creates a TUN device, non-blocking and closed on exec. On macOS a name other than utunN is
+/// refused; macOS is untested.
 ///
-/// @param offload whether super-packets are wanted. They come only if the kernel has them.
+/// @param offload true to use super-packets, if the kernel supports them.
 int czssp_tun_open(const char *name, bool offload, czssp_tun *tun);
 
-/// Reads a packet with its header; writes one. Answers the number of bytes.
+/// Reads or writes a packet with its header. Returns the number of bytes.
 ssize_t czssp_tun_read(int descriptor, void *bytes, size_t capacity);
 ssize_t czssp_tun_write(int descriptor, const void *bytes, size_t count);
 
-/// How many packets the system dropped because nobody read the device's queue in time; 0 if there is no such device.
+/// Returns the number of packets that the system dropped because the device's queue was full; 0 if
+/// there is no such device.
 uint64_t czssp_tun_dropped(const char *name);
 
-/// The MTU of the way to an address of a family (4 or 6) in network byte order, as the system knows it now.
+/// Returns the path MTU to an address of a family (4 or 6) in network byte order, as far as the
+/// system knows it.
 int czssp_path_mtu(int family, const void *address, uint32_t scope);
 
-/// Marks what a socket sends (SO_MARK), and has it send and receive by one network device only (SO_BINDTODEVICE).
+/// Mark the datagrams of a socket (SO_MARK), and restrict it to one network device
+/// (SO_BINDTODEVICE).
 int czssp_socket_mark(int descriptor, uint32_t mark);
 int czssp_socket_device(int descriptor, const char *name);
 
-/// Gives up all privileges for those of a user and group, in all threads, for good.
+/// Drops all privileges permanently, in all threads, and continues as a user and group.
 int czssp_become(uint32_t user, uint32_t group);
 
 /// Finds a user by name.
 ///
-/// @return 0, -ENOENT if there is none.
+/// @return 0; -ENOENT if there is none.
 int czssp_find_user(const char *name, uint32_t *user, uint32_t *group);
 
 /// Finds a group by name.
 ///
-/// @return 0, -ENOENT if there is none.
+/// @return 0; -ENOENT if there is none.
 int czssp_find_group(const char *name, uint32_t *group);
 
-/// Whether a user with a group may write to a file, or make files in a folder: 1 or 0; -EPERM if only root can tell.
+/// Returns 1 if a user with a group may write to a file, or create files in a folder; otherwise 0.
+/// Returns -EPERM if only root can check it.
 int czssp_may_write(uint32_t user, uint32_t group, const char *path);
 
-/// Makes a folder, or takes the one that is there if nobody else can have put anything into it: -ENOTDIR for what is no folder, or a link to
-/// one; -EPERM for another user's who is not root, and for one that others may write to.
+/// Creates a folder, or accepts an existing one if nobody else can have put anything into it.
+/// Returns -ENOTDIR if the path is not a folder or is a link to one. Returns -EPERM if the folder
+/// belongs to another user than root, or if others may write to it.
 int czssp_own_folder(const char *path, unsigned mode);
-/// Makes a file for its owner alone (0600) and locks it until the descriptor, which is answered, is closed. -EWOULDBLOCK if somebody has it.
+/// Creates a file for its owner only (0600) and locks it until the returned descriptor is closed.
+/// Returns -EWOULDBLOCK if another process has locked it.
 int czssp_lock_file(const char *path);
 
-/// Listens on a local socket, which is made for its owner alone (0600), or for a group as well (0660) if that is not negative. A socket that
-/// lies there is replaced unless it is answered on, which is -EADDRINUSE.
+/// Listens on a local socket, which only its owner can use (0600), and also a group (0660) if
+/// `group` is not negative. A socket at the path is replaced, unless a process answers on it: then
+/// it returns -EADDRINUSE.
 int czssp_control_listen(const char *path, int64_t group);
 /// Connects to such a socket.
 int czssp_control_connect(const char *path);
-/// Waits for a connection, on which reading and writing end after some seconds without progress.
+/// Waits for a connection. Reading and writing on it fail after some seconds without progress.
 int czssp_control_accept(int descriptor);
 
-/// The descriptors that a child gets: standard input, output and errors, and one more.
+/// The number of descriptors that a child gets: standard input, output and error, and one more.
 enum { czssp_descriptor_count = 4 };
 
-/// Starts a program with this process's environment, and with all signals as they are by default.
+/// Starts a program with this process's environment, and with the default handling of all signals.
 ///
-/// @param descriptors what the child's descriptors 0 to 3 are; a negative number stands for /dev/null, or for none in the last place.
-/// @return the number of the process.
+/// @param descriptors the child's descriptors 0 to 3. A negative number means /dev/null; in the
+/// last place, no descriptor.
+/// @return the process id.
 int czssp_spawn(const char *path, char *const arguments[], const int descriptors[czssp_descriptor_count]);
 /// Waits until a child has ended, whatever it has left behind.
 ///
-/// @return its exit code, or 128 and the number of the signal that ended it.
+/// @return its exit code, or 128 plus the number of the signal that ended it.
 int czssp_wait(int child);
-/// Makes a file in memory, empty, which no name leads to and no other program gets.
+/// Creates an empty file in memory without a name, which no other program inherits.
 int czssp_memory_file(void);
 
 #endif

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Bob's side of the challenge protocol (section 8): marks for addresses, and which of them were used.
+/// Issues challenges for the responder, and records which of them were redeemed (section 8).
 ///
-/// A challenge costs no memory until it is answered. Only answered ones are remembered, so that no number of strangers can push
-/// an honest peer's challenge out of a window; each is good for as long as its salt: until the second rotation
-/// from now, at least ``saltLifetime`` and less than twice that.
+/// A challenge costs no memory until it is answered. Only redeemed challenges are remembered, so
+/// strangers cannot push out an honest peer's challenge, however many they request. A challenge is
+/// valid until its salt was rotated twice. Without early rotations (``redeemedLimit``) that takes
+/// at least ``saltLifetime`` and less than twice that.
 package struct ChallengeIssuer: Sendable {
-  /// How long a salt makes new challenges; it is good for answers as long again.
+  /// The time that a salt makes new challenges. Answers to them are accepted for as long again.
   package static let saltLifetime = Duration.seconds(60)
 
   /// A salt and the counters that were redeemed under it.
@@ -17,7 +18,8 @@ package struct ChallengeIssuer: Sendable {
   }
 
   // [DEC-50]
-  /// At so many redeemed challenges the salt is rotated early. At 4 ms of an attacker's time each, a core needs minutes.
+  /// The number of redeemed challenges at which the salt is rotated early. An attacker pays about 4
+  /// ms of processor time for each, so one core needs minutes.
   package static let redeemedLimit = 1 << 16
 
   private var current: Epoch
@@ -25,23 +27,24 @@ package struct ChallengeIssuer: Sendable {
   private var rotation: Instant?
   private var nextCounter: UInt64 = 0
 
-  /// Begins with 32 random bytes of salt.
+  /// Creates an issuer without redeemed challenges. `salt` is 32 random bytes.
   package init(salt: Secret) { current = Epoch(salt: salt) }
 
-  /// How many redeemed challenges are remembered.
+  /// The number of redeemed challenges that are remembered.
   package var redeemedCount: Int { current.redeemed.count + (previous?.redeemed.count ?? 0) }
 
-  /// A challenge to a Hello from `source` that carried `proof`.
+  /// Returns a challenge to a Hello from `source` that carried `proof`.
   package mutating func issue(
     to source: Address, proof: UInt64, provider: any CryptoProvider, at now: Instant
   ) -> ChallengeResponse {
     rotateIfDue(provider, at: now)
     defer { nextCounter &+= 1 }
     // [CHAL-7]
-    return Self.mark(nextCounter, source, current.salt, provider).with(proof: proof)
+    return Self.mark(nextCounter, for: source, salt: current.salt, provider).with(proof: proof)
   }
 
-  /// Whether a response from `source` proves work, and was not used before; then it is used now.
+  /// Returns true if a response from `source` proves work and was not used before, and marks it as
+  /// used.
   package mutating func redeem(
     _ response: ChallengeResponse, from source: Address, provider: any CryptoProvider, at now: Instant
   ) -> Bool {
@@ -49,11 +52,11 @@ package struct ChallengeIssuer: Sendable {
     guard ProofOfWork.holds(response, provider: provider) else { return false }
     rotateIfDue(provider, at: now)
     // [CHAL-4]
-    if Self.isMarked(response, source, current.salt, provider) {
+    if Self.isMarked(response, for: source, salt: current.salt, provider) {
       // [CHAL-3] [CHAL-6]
       return current.redeemed.insert(response.counter).inserted
     }
-    guard let salt = previous?.salt, Self.isMarked(response, source, salt, provider) else { return false }
+    guard let salt = previous?.salt, Self.isMarked(response, for: source, salt: salt, provider) else { return false }
     return previous?.redeemed.insert(response.counter).inserted ?? false
   }
 
@@ -64,17 +67,17 @@ package struct ChallengeIssuer: Sendable {
     }
     // [DEC-50]
     guard due <= now || current.redeemed.count >= Self.redeemedLimit else { return }
-    // After a long silence even the current salt is too old to be the previous one. After a short one it is good for what is
-    // left of its second lifetime, which does not begin anew.
+    // After a long silence the current salt is too old to become the previous one. After a short
+    // one it stays valid for the rest of its second lifetime, which does not start again.
     let end = due.advanced(by: Self.saltLifetime)
     previous = now < end ? current : nil
     current = Epoch(salt: provider.random(32))
     rotation = due <= now && now < end ? end : now.advanced(by: Self.saltLifetime)
   }
 
-  /// `mac_d = HASH(d || source address || salt)[0..<16]`
+  /// Returns the counter with `mac_d = HASH(d || source address || salt)[0..<16]`.
   private static func mark(
-    _ counter: UInt64, _ source: Address, _ salt: Secret, _ provider: any CryptoProvider
+    _ counter: UInt64, for source: Address, salt: Secret, _ provider: any CryptoProvider
   ) -> ChallengeResponse {
     let input = (0..<8).map { UInt8(truncatingIfNeeded: counter >> (56 - 8 * $0)) } + source.bytes
     // [CHAL-9]
@@ -83,9 +86,9 @@ package struct ChallengeIssuer: Sendable {
   }
 
   private static func isMarked(
-    _ response: ChallengeResponse, _ source: Address, _ salt: Secret, _ provider: any CryptoProvider
+    _ response: ChallengeResponse, for source: Address, salt: Secret, _ provider: any CryptoProvider
   ) -> Bool {
-    let right = mark(response.counter, source, salt, provider)
+    let right = mark(response.counter, for: source, salt: salt, provider)
     return (right.macHigh ^ response.macHigh) | (right.macLow ^ response.macLow) == 0
   }
 }

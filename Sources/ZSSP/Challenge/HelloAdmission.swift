@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// All that strangers can cause: incomplete Hellos, those that wait for their turn, challenges, and half-open handshakes. What it
-/// holds, and the work that it asks for, is bounded.
+/// Everything that strangers can cause: incomplete Hellos, queued Hellos, challenges, and half-open
+/// handshakes. Its memory and the work that it starts are bounded.
 struct HelloAdmission {
   /// The admission's record of a handshake. Only this file changes it.
   struct Place {
@@ -11,18 +11,19 @@ struct HelloAdmission {
     fileprivate var isWorking = false
   }
 
-  /// Decides on each Hello, and keeps account of the work.
+  /// Decides on each Hello, and accounts for the work.
   var gate: HelloGate
   private(set) var reassembly: HelloReassembly
   private(set) var challenges: ChallengeIssuer
   /// The half-open handshakes, the oldest first.
   private(set) var handshakes: [HalfOpenHandshake] = []
   private var sources = SourceTally()
-  /// Those that wait for room for the work on their X2, the oldest first; some are forgotten meanwhile.
+  /// Handshakes that wait for room for the work on their X2, the oldest first. Some may be removed
+  /// from ``handshakes`` meanwhile.
   private var unwritten = Queue<HalfOpenHandshake>()
   private let limit: Int
 
-  /// Nobody has said Hello yet.
+  /// Creates an admission without Hellos or handshakes.
   ///
   /// - Parameter salt: 32 random bytes.
   init(_ configuration: EndpointConfiguration, salt: Secret) {
@@ -49,9 +50,9 @@ struct HelloAdmission {
     reassembly.insert(header, payload, from: source, at: now)
   }
 
-  /// Drops incomplete Hellos, and those that have waited too long.
+  /// Drops incomplete Hellos, and queued Hellos that have waited too long.
   ///
-  /// - Returns: how many of each.
+  /// - Returns: the number of each.
   mutating func expire(at now: Instant) -> (incomplete: Int, waiting: Int) {
     (reassembly.expire(at: now), gate.expire(at: now))
   }
@@ -63,17 +64,17 @@ struct HelloAdmission {
     gate.admit(hello, from: source, &challenges, provider: provider, at: now)
   }
 
-  /// A challenge for a Hello.
+  /// Returns a challenge for a Hello.
   mutating func challenge(
     to source: Address, proof: UInt64, _ provider: any CryptoProvider, at now: Instant
   ) -> ChallengeResponse {
     challenges.issue(to: source, proof: proof, provider: provider, at: now)
   }
 
-  /// When the next Hello can be read, or something expires; nil if there is nothing.
+  /// Returns when the next Hello can be read or something expires; nil if nothing waits.
   ///
-  /// - Parameter hasRoom: true if there is room for its handshake. Finding out may look at every handshake, so it is asked
-  ///   only while a Hello waits.
+  /// - Parameter hasRoom: returns true if there is room for the Hello's handshake. It may look at
+  ///   every handshake, so it is evaluated only while a Hello waits.
   func nextDeadline(hasRoom: @autoclosure () -> Bool) -> Instant? {
     let waiting = gate.waiting > 0 ? (hasRoom() ? gate.nextDeadline : gate.nextExpiry) : nil
     guard let incomplete = reassembly.nextDeadline else { return waiting }
@@ -82,12 +83,13 @@ struct HelloAdmission {
 
   // MARK: Half-open handshakes
 
-  /// True if there is room for one more handshake, or can be made.
+  /// True if there is room for one more handshake, or if an eviction can make room.
   var hasRoom: Bool { handshakes.count < limit || handshakes.contains(where: \.isWaitingForCompletion) }
 
   // [DEC-26] [FRAG-12]
-  /// The handshake that makes room for another, if there are too many: the oldest of the source that
-  /// has most of them. Those that are being worked on stay.
+  /// The handshake to evict before another is added; nil below the limit. It is the oldest
+  /// handshake of the source with the most handshakes. Handshakes whose work is under way are not
+  /// evicted.
   var victim: HalfOpenHandshake? {
     guard handshakes.count >= limit else { return nil }
     var heaviest: (handshake: HalfOpenHandshake, weight: SourceCensus.Weight)?
@@ -105,12 +107,12 @@ struct HelloAdmission {
     handshakes.append(handshake)
   }
 
-  /// Returns true until the handshake is forgotten.
+  /// Returns true until the handshake is removed.
   func contains(_ handshake: HalfOpenHandshake) -> Bool { handshake.place.share != nil }
 
-  /// Forgets a handshake. What it waits for room for is not done.
+  /// Removes a handshake. Its queued work on an X2 will not begin.
   ///
-  /// - Returns: whether it was there.
+  /// - Returns: true if the handshake was present.
   mutating func remove(_ handshake: HalfOpenHandshake) -> Bool {
     endWork(on: handshake)
     guard handshake.place.share.take() != nil else { return false }
@@ -127,7 +129,8 @@ struct HelloAdmission {
     return false
   }
 
-  /// Takes out a handshake for whose X2 there is room now. They come before other Hellos, whose work is yet to begin.
+  /// Removes and returns a queued handshake if there is room for the work on its X2. These
+  /// handshakes come before queued Hellos, whose work has not begun.
   mutating func nextUnwritten() -> HalfOpenHandshake? {
     while gate.hasRoomForWork, let handshake = unwritten.popFromLong() {
       if contains(handshake) { return handshake }
@@ -135,37 +138,38 @@ struct HelloAdmission {
     return nil
   }
 
-  /// Takes out the Hello whose turn it is, if there is time for it.
+  /// Removes and returns the Hello whose turn it is, if there is time for it.
   mutating func nextHello(at now: Instant) -> HelloQueue.Item? { gate.next(at: now) }
 
-  /// Work on X1 or X2 begins.
+  /// Records that work on X1 or X2 begins.
   mutating func beginWork(on handshake: HalfOpenHandshake) {
     handshake.place.isWorking = true
     gate.workBegan()
   }
 
-  /// Work on X1 or X2 is under way no longer, if it was.
+  /// Records that work on X1 or X2 ended. Does nothing if none was under way.
   mutating func endWork(on handshake: HalfOpenHandshake) {
     guard handshake.place.isWorking else { return }
     handshake.place.isWorking = false
     gate.workEnded()
   }
 
-  // MARK: What handshakes of one peer know of each other
+  // MARK: Handshakes of one peer
 
-  /// Whether the store may be changing on behalf of a handshake of the peer.
+  /// Returns true if the store may be changing on behalf of a handshake of the peer.
   func isStoring(_ peer: PublicKey) -> Bool { handshakes.contains { $0.ratchetPeer == peer && $0.isStoring } }
 
   // [DEC-66]
-  /// The handshakes that asked what is held for a peer whose row is about to change. What is answered later is no ground for
-  /// an X2; the Hello comes again.
+  /// Returns the handshakes that have requested the row of a peer, for use when the row is about to
+  /// change: an answer that arrives afterwards must not lead to an X2. The initiator resends its
+  /// Hello.
   func unverified(_ peer: PublicKey) -> [HalfOpenHandshake] {
     handshakes.filter { $0.ratchetPeer == peer && $0.isVerifying }
   }
 
-  /// The handshakes of a peer.
+  /// Returns the handshakes of a peer.
   func handshakes(of peer: PublicKey) -> [HalfOpenHandshake] { handshakes.filter { $0.ratchetPeer == peer } }
 
-  /// The handshake for which the application was asked under this id.
+  /// Returns the handshake whose accept request has this id.
   func handshake(acceptedBy id: RequestID) -> HalfOpenHandshake? { handshakes.first { $0.acceptance == id } }
 }

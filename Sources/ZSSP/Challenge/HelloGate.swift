@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Admission control for Hellos: applies the policy, and queues those that it cannot read yet. Its
-/// memory is bounded.
+/// Admission control for Hellos: applies the policy, and queues the Hellos that it cannot read yet.
+/// Its memory is bounded.
 struct HelloGate: Sendable {
   /// The budget that a Hello's work is charged to.
   enum Allowance: Sendable {
-    /// None: the policy has no budget.
+    /// Unlimited, because the policy has no budget.
     case unlimited
     /// ``HelloBudget/unchallenged``.
     case unchallenged
@@ -15,9 +15,9 @@ struct HelloGate: Sendable {
 
   /// The decision on a Hello.
   enum Verdict: Hashable {
-    /// It is to be read now.
+    /// The Hello is to be read now.
     case read(Allowance)
-    /// It is in the queue; `evicting` tells whether another one lost its place to it.
+    /// The Hello is in the queue. `evicting` is true if another Hello was evicted for it.
     case wait(evicting: Bool)
     case challenge
     case drop(DropReason)
@@ -26,20 +26,20 @@ struct HelloGate: Sendable {
   private static let columns = 1024
 
   var policy: HelloPolicy
-  /// Challenging would break silence (π1).
+  /// True with π1, where a challenge would break silence.
   private let isSilent: Bool
   /// The most items of work on Hellos that may be under way.
   private let workLimit: Int
-  /// Items of work on Hellos that are under way.
+  /// The number of items of work on Hellos that are under way.
   private(set) var work = 0
   private var unchallenged = TimeBudget()
   private var challenged = TimeBudget()
-  /// Limits on the X3 beyond the first of each handshake, which are charged above as well: a
-  /// quarter of either share, so that they do not keep Hellos out.
+  /// Limits on reading X3 beyond the first of each handshake: a quarter of either share, so that
+  /// they do not keep Hellos out. The same time is charged to the budgets above as well.
   private var unchallengedBodies = TimeBudget()
   private var challengedBodies = TimeBudget()
   private var queue: HelloQueue
-  /// Limiters for hosts, two for each, at indices that a secret hash picks: a host that shares one
+  /// Rate limiters, two for each host, at indices that a secret hash picks: a host that shares one
   /// of them with a busy host still has the other. Allocated with the first Hello.
   private var sources: [TokenBucket] = []
   private let salt: Secret
@@ -58,10 +58,10 @@ struct HelloGate: Sendable {
   /// The number of Hellos in the queue.
   var waiting: Int { queue.count }
 
-  /// Decides on a Hello. One that is to be read is charged.
+  /// Decides on a Hello. Charges it if it is to be read now.
   ///
-  /// - Parameter issuer: redeems the Hello's answer to a challenge exactly when the Hello joins the queue. So an
-  ///   answer that finds no place can be sent again, and one that was redeemed gains nothing.
+  /// - Parameter issuer: redeems the Hello's answer to a challenge exactly when the Hello joins the
+  ///   queue. So an answer that finds no room can be sent again, and a redeemed one gains nothing.
   mutating func admit(
     _ hello: [UInt8], from source: Address, _ issuer: inout ChallengeIssuer, provider: any CryptoProvider,
     at now: Instant
@@ -93,8 +93,8 @@ struct HelloGate: Sendable {
     }
   }
 
-  /// Removes the Hello whose turn it is from the queue and charges it; nil if there is no time for
-  /// it at `now`.
+  /// Removes the Hello whose turn it is from the queue and charges it. Returns nil if there is no
+  /// time for it at `now`.
   mutating func next(at now: Instant) -> HelloQueue.Item? {
     // [DEC-54]
     guard hasRoomForWork, let turn = nextTurn, turn <= now, let item = queue.next() else { return nil }
@@ -104,17 +104,17 @@ struct HelloGate: Sendable {
 
   /// Removes Hellos that have waited too long.
   ///
-  /// - Returns: how many.
+  /// - Returns: the number of removed Hellos.
   mutating func expire(at now: Instant) -> Int { queue.expire(at: now) }
 
   /// True if one more item of work may begin.
   var hasRoomForWork: Bool { work < workLimit }
 
-  /// When the first Hello expires; nil if none waits.
+  /// The time when the first queued Hello expires; nil if none waits.
   var nextExpiry: Instant? { queue.nextExpiry }
 
-  /// When a Hello can be read, or expires; nil if none waits. At the limit of work under way, the
-  /// end of an item brings the next turn.
+  /// The time when a queued Hello can be read or expires; nil if none waits. While the limit of
+  /// work is reached, only the expiry counts: the end of an item of work brings the next turn.
   var nextDeadline: Instant? {
     guard let expiry = queue.nextExpiry, hasRoomForWork, let turn = nextTurn else { return queue.nextExpiry }
     return min(expiry, turn)
@@ -128,13 +128,13 @@ struct HelloGate: Sendable {
 
   /// Charges time to a budget; a negative time is a refund.
   ///
-  /// - Parameter isBody: whether the work is that on an X3 beyond the first of its handshake.
+  /// - Parameter isBody: true for work on an X3 beyond the first of its handshake.
   mutating func charge(_ time: Duration, to allowance: Allowance, isBody: Bool = false, at now: Instant) {
     guard let share = share(of: allowance) else { return }
     change(allowance, isBody: isBody) { budget, divisor in budget.charge(time, share / divisor, at: now) }
   }
 
-  /// Takes back time that was charged for work that is not done.
+  /// Refunds time that was charged for work that is not done.
   mutating func refund(_ time: Duration, to allowance: Allowance, isBody: Bool = false) {
     guard let share = share(of: allowance) else { return }
     change(allowance, isBody: isBody) { budget, divisor in budget.refund(time, share / divisor) }
@@ -142,7 +142,7 @@ struct HelloGate: Sendable {
 
   /// Charges for one more X3 of a handshake, if there is time for it.
   ///
-  /// - Returns: whether there is.
+  /// - Returns: true if it was charged, or the policy has no budget.
   // [DEC-79]
   mutating func takeBody(_ time: Duration, from allowance: Allowance, at now: Instant) -> Bool {
     guard let share = share(of: allowance) else { return true }
@@ -154,7 +154,7 @@ struct HelloGate: Sendable {
 
   private static let bodyDivisor = 4
 
-  /// Changes the budget of an allowance, and that of its X3 if it is one.
+  /// Changes the budget of an allowance, and with `isBody` that of its X3.
   private mutating func change(
     _ allowance: Allowance, isBody: Bool, _ change: (inout TimeBudget, _ divisor: Int) -> Void
   ) {
@@ -188,16 +188,16 @@ struct HelloGate: Sendable {
     }
   }
 
-  /// When there is time for the next queued Hello; nil if there never is.
+  /// The moment from which there is time for the next queued Hello; nil if never.
   private var nextTurn: Instant? {
     if case .allow = policy { return Instant(nanoseconds: .min) }
     return turnBudget.flatMap { challenged.admission($0.challenged) }
   }
 
-  /// Charges a Hello as one without a challenge, if there is time for it and its host is within its
-  /// limit.
+  /// Charges a Hello to the unchallenged budget, if there is time for it and its host is within its
+  /// rate limit.
   ///
-  /// - Returns: whether it did.
+  /// - Returns: true if it was charged.
   private mutating func takeUnchallenged(
     _ budget: HelloBudget, from source: Address, _ provider: any CryptoProvider, at now: Instant
   ) -> Bool {

@@ -2,21 +2,21 @@
 
 /// Charges the public-key work of one handshake to the budget that its Hello was admitted under.
 ///
-/// A Hello pays for reading X1, writing X2 and reading one X3, before its time is known with
-/// ``HelloBudget/assumedTime``. Once reading X1 was measured, as much is set aside for X3; it is
-/// given back if no X3 comes. Each further X3 is admitted by ``HelloGate`` first, and paid when its
-/// work begins: its sender chooses the moment, and can hold many handshakes until then.
+/// A Hello pays ``HelloBudget/assumedTime`` for reading X1, writing X2 and reading one X3, before
+/// the real times are known. After reading X1 was measured, the same time is reserved for X3; it is
+/// refunded if no X3 arrives. ``HelloGate`` admits each further X3, which is paid when its work
+/// begins: its sender chooses the moment, and can hold many handshakes until then.
 struct HelloPayment: Sendable {
   /// The budget that is charged.
   let allowance: HelloGate.Allowance
 
-  /// Time paid for work on X1 and X2 that was not measured yet.
+  /// The time paid for work on X1 and X2 that was not measured yet.
   private var prepaid = HelloBudget.assumedTime - HelloBudget.assumedBodyTime
-  /// Time set aside for the first X3; nil once it is read.
+  /// The time reserved for the first X3; nil after it was read.
   private var reserve: Duration? = HelloBudget.assumedBodyTime
-  /// Time paid for the X3 that is being read.
+  /// The time paid for the X3 that is being read.
   private var body: Body?
-  /// Expected time of an X3: the time that X1 took.
+  /// The expected time of an X3: the time that X1 took.
   private var bodyTime: Duration?
 
   private struct Body {
@@ -40,7 +40,7 @@ struct HelloPayment: Sendable {
 
   /// Pays for reading an X3.
   ///
-  /// - Returns: whether there is time for it.
+  /// - Returns: true if there is time for it.
   // [DEC-78]
   mutating func payBody(_ gate: inout HelloGate, at now: Instant) -> Bool {
     if let reserve = reserve.take() {
@@ -53,19 +53,19 @@ struct HelloPayment: Sendable {
     return true
   }
 
-  /// Settles the work on an X3, which took `time`; nil if that is not known.
+  /// Settles the work on an X3, which took `time`; nil if the time is not known.
   mutating func settleBody(took time: Duration?, _ gate: inout HelloGate, at now: Instant) {
     guard let body = body.take(), let time else { return }
     gate.charge(time - body.paid, to: allowance, isBody: !body.isFirst, at: now)
   }
 
-  /// Takes back what was paid for an X3 that will not be read.
+  /// Reverses the payment for an X3 that will not be read.
   mutating func cancelBody(_ gate: inout HelloGate) {
     guard let body = body.take() else { return }
     if body.isFirst { reserve = body.paid } else { gate.refund(body.paid, to: allowance, isBody: true) }
   }
 
-  /// Gives back what is set aside for an X3, where it was measured.
+  /// Refunds the time reserved for an X3, if X1 was measured.
   mutating func end(_ gate: inout HelloGate) {
     guard bodyTime != nil, let reserve = reserve.take() else { return }
     gate.refund(reserve, to: allowance)

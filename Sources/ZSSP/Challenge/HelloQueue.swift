@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A bounded queue of admitted Hellos, which source prefixes leave in turn.
+/// A bounded queue of admitted Hellos. Sources leave it in turn.
 ///
-/// Networks take turns, and so do the hosts of a network; Hellos of one host leave in order. A
-/// network that joins waits until each other one had a turn. A full queue evicts the latest Hello
-/// of the network with most Hellos, for a network that has at least two less.
+/// Networks take turns, and so do the hosts of a network. Hellos of one host leave in order. A
+/// network that joins waits until every other network had a turn. A full queue evicts the latest
+/// Hello of the network with the most Hellos, if the network of the new one has at least two fewer.
 struct HelloQueue: Sendable {
   // [DEC-60]
-  /// The most Hellos that wait: 0.9 MB.
+  /// The largest number of waiting Hellos. They take 0.9 MB.
   static let limit = 512
   // [DEC-60]
-  /// The most of one host, each from a port of its own, so that clients behind one address wait
-  /// side by side.
+  /// The largest number of waiting Hellos of one host. Each comes from a port of its own, so
+  /// clients behind one address can wait side by side.
   static let hostLimit = 8
 
   /// A waiting Hello.
@@ -23,28 +23,28 @@ struct HelloQueue: Sendable {
   }
 
   private let patience: Duration
-  /// In order of arrival, and so of expiry.
+  /// The Hellos in order of arrival, which is also their order of expiry.
   private var items: [Item] = []
   private var addresses: Set<Address> = []
   private var census = SourceCensus()
-  /// When each waiting network and host joined the end of its line, on a clock of turns.
+  /// The time when each waiting network and host joined the end of its line, on a clock of turns.
   private var networkTurns: [HelloSource.Prefix: UInt64] = [:]
   private var hostTurns: [HelloSource.Prefix: UInt64] = [:]
   private var turn: UInt64 = 0
 
-  /// - Parameter patience: how long a Hello waits at most.
+  /// - Parameter patience: the longest time that a Hello waits.
   init(patience: Duration) { self.patience = patience }
 
   /// The number of waiting Hellos.
   var count: Int { items.count }
-  /// When the first one expires; nil if none waits.
+  /// The time when the first Hello expires; nil if none waits.
   var nextExpiry: Instant? { items.first?.expiry }
 
-  /// Returns whether a Hello from this address waits.
+  /// Returns true if a Hello from this address waits.
   func holds(_ address: Address) -> Bool { addresses.contains(address) }
 
   // [DEC-60]
-  /// Returns whether ``append(_:from:at:)`` may add a Hello from this address.
+  /// Returns true if ``append(_:from:at:)`` may add a Hello from this address.
   func hasRoom(for address: Address) -> Bool {
     let source = HelloSource(address)
     let weight = census.weight(source)
@@ -54,7 +54,7 @@ struct HelloQueue: Sendable {
 
   /// Adds a Hello. Call it only if ``hasRoom(for:)``.
   ///
-  /// - Returns: whether it evicted another one.
+  /// - Returns: true if it evicted another Hello.
   mutating func append(_ hello: [UInt8], from address: Address, at now: Instant) -> Bool {
     let evicts = items.count >= Self.limit
     if evicts { removeLatestOfLargest() }
@@ -83,7 +83,7 @@ struct HelloQueue: Sendable {
 
   /// Removes Hellos that have waited too long.
   ///
-  /// - Returns: how many.
+  /// - Returns: the number of removed Hellos.
   mutating func expire(at now: Instant) -> Int {
     let expired = items.prefix { $0.expiry <= now }.count
     for _ in 0..<expired { _ = remove(at: 0) }

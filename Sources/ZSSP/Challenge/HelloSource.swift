@@ -2,9 +2,9 @@
 
 /// The source of a Hello as its address shows it: a host, and the network of that host.
 ///
-/// The port is not part of it: a host has all of them. A host is an IPv4 address or the first 64
-/// bits of an IPv6 address; a network is the first 24 or 48 bits. An IPv6 address that carries an
-/// IPv4 address (`::ffff:0:0/96`, `64:ff9b::/96`) counts as that one.
+/// The port does not count, because a host can use all of them. A host is an IPv4 address or the
+/// first 64 bits of an IPv6 address; a network is the first 24 or 48 bits. An IPv6 address that
+/// contains an IPv4 address (`::ffff:0:0/96`, `64:ff9b::/96`) counts as that one.
 package struct HelloSource: Sendable, Hashable {
   /// The leading bits of an address.
   package struct Prefix: Sendable, Hashable {
@@ -17,7 +17,7 @@ package struct HelloSource: Sendable, Hashable {
   /// The network that the host is in.
   package let network: Prefix
 
-  /// The source of what comes from `address`.
+  /// Creates the source of a datagram from `address`.
   package init(_ address: Address) {
     // [DEC-17]
     let isMapped = address.high == 0 && address.low >> 32 == 0xFFFF
@@ -33,17 +33,17 @@ package struct HelloSource: Sendable, Hashable {
 }
 
 extension HelloSource.Prefix {
-  /// The bits, the same for equal prefixes of one length only.
+  /// The bits as bytes. They identify a prefix only among prefixes of the same length.
   var bytes: [UInt8] {
     [family.rawValue] + stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: bits >> $0) }
   }
 }
 
-/// Counts of what each source holds in a bounded buffer.
+/// Counts of the entries of each source in a bounded buffer.
 ///
-/// A full buffer evicts from the network that holds most, and there from the host that holds most.
-/// A source with few entries loses none to a source with many, however many hosts or ports that one
-/// has.
+/// A full buffer evicts from the network with the most entries, and there from the host with the
+/// most. A source with few entries loses none to a source with many, however many hosts or ports
+/// that one uses.
 struct SourceCensus: Sendable {
   /// The count of a source's network, and that of its host.
   struct Weight: Comparable {

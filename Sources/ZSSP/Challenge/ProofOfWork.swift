@@ -3,16 +3,17 @@
 /// The proof of work in front of a Hello (section 8): the first 13 bits of `HASH(response)` are zero.
 package enum ProofOfWork {
   // [CHAL-5]
-  /// How many leading bits are zero; 8,192 hashes to find on average, one to check.
+  /// The number of leading zero bits. Finding a proof takes 8,192 hashes on average, checking it
+  /// one.
   package static let difficulty = 13
 
-  /// Whether the response proves work.
+  /// Returns true if the response proves work.
   package static func holds(_ response: ChallengeResponse, provider: any CryptoProvider) -> Bool {
     var bytes = InlineArray<32, UInt8>(repeating: 0)
-    return holds(response, &bytes, provider)
+    return holds(response, buffer: &bytes, provider)
   }
 
-  /// Counts the proof up from `start`, wrapping, until it holds.
+  /// Counts the proof up from `start`, wrapping around, until the response proves work.
   package static func solve(
     _ challenge: ChallengeResponse, from start: UInt64, provider: any CryptoProvider
   ) -> ChallengeResponse {
@@ -20,14 +21,14 @@ package enum ProofOfWork {
     var proof = start
     while true {
       let response = challenge.with(proof: proof)
-      if holds(response, &bytes, provider) { return response }
+      if holds(response, buffer: &bytes, provider) { return response }
       // [CHAL-11]
       proof &+= 1
     }
   }
 
   private static func holds(
-    _ response: ChallengeResponse, _ bytes: inout InlineArray<32, UInt8>, _ provider: any CryptoProvider
+    _ response: ChallengeResponse, buffer bytes: inout InlineArray<32, UInt8>, _ provider: any CryptoProvider
   ) -> Bool {
     do {
       var elements = bytes.mutableSpan

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Counts of half-open handshakes by source. Each handshake keeps the counts of its source, so
-/// finding the heaviest source hashes nothing.
+/// Counts half-open handshakes by source. Each handshake holds references to the counts of its
+/// source, so finding the heaviest source needs no hashing.
 struct SourceTally {
   /// A count that all handshakes of one prefix share.
   final class Count {

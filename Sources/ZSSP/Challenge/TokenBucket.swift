@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Lets a few events through at once, and one more in every interval (the generic cell rate
-/// algorithm). It takes eight bytes.
+/// Admits a few events at once, and one more in every interval (the generic cell rate algorithm).
+/// It takes eight bytes.
 struct TokenBucket: Sendable {
-  /// How many tokens a full bucket holds, and how long it takes to refill one.
+  /// The number of tokens in a full bucket, and the time to refill one.
   struct Rate: Sendable {
     private let refill: Int64
-    /// How far in the future the bucket may be full if there is a token.
+    /// The largest time until the bucket is full while a token is left.
     fileprivate let tolerance: Int64
 
     init(burst: Int, refill: Duration) {
@@ -15,20 +15,22 @@ struct TokenBucket: Sendable {
       tolerance = overflow ? .max : product
     }
 
-    /// So many per second, and up to a second's worth at once. At least 1.
+    /// Creates a rate of `perSecond` events per second, at least 1, with bursts of one second's
+    /// worth.
     init(perSecond: Int) { self.init(burst: perSecond, refill: .nanoseconds(1_000_000_000 / Int64(perSecond))) }
 
     fileprivate var interval: Duration { .nanoseconds(refill) }
   }
 
-  /// When the bucket is full again.
+  /// The time when the bucket is full again.
   private var full = Instant(nanoseconds: .min)
 
-  /// Whether there is a token.
+  /// Returns true if a token is left.
   func hasToken(_ rate: Rate, at now: Instant) -> Bool { full <= now.advanced(by: .nanoseconds(rate.tolerance)) }
 
-  /// Takes a token, if there is one.
-  /// - Returns: whether there was.
+  /// Takes a token, if one is left.
+  ///
+  /// - Returns: true if it took one.
   @discardableResult
   mutating func take(_ rate: Rate, at now: Instant) -> Bool {
     guard hasToken(rate, at: now) else { return false }

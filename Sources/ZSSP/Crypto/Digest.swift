@@ -7,7 +7,7 @@ public struct Digest: Sendable {
   /// The size in bytes.
   public static let size = 64
 
-  /// Makes a digest of the 64 bytes that `fill` writes.
+  /// Creates a digest of the 64 bytes that `fill` writes.
   public init(filledBy fill: (inout MutableRawSpan) -> Void) {
     var elements = storage.mutableSpan
     var bytes = unsafe elements.mutableBytes

@@ -2,86 +2,95 @@
 
 /// AES-256-GCM (SP 800-38D) under one key, with a 12-byte nonce and a 16-byte tag.
 ///
-/// The endpoint uses one packet key on one thread at a time. A key that is made for speed allocates nothing for a packet;
-/// none keeps memory in proportion to the packets it has seen, because a server holds several keys per session.
+/// The endpoint uses one packet key on one thread at a time. A fast implementation allocates
+/// nothing for a packet. No implementation may keep memory in proportion to the packets it has
+/// processed, because a server holds several keys per session.
 public protocol PacketKey: AnyObject {
-  /// Writes the ciphertext of `plaintext` and then the tag to `output`, which is 16 bytes longer than `plaintext` and
-  /// does not overlap it.
+  /// Encrypts `plaintext` and writes the ciphertext, then the tag, to `output`. `output` is 16
+  /// bytes longer than `plaintext` and does not overlap it.
   func seal(_ plaintext: RawSpan, nonce: Nonce, authenticating: RawSpan, into output: inout MutableRawSpan)
 
-  /// Decrypts `message` (ciphertext, then tag) where it lies and says whether the tag was right. The plaintext is all
-  /// but the last 16 bytes. When the tag is wrong the content of `message` is unspecified. `message` is at least 16 bytes long.
+  /// Decrypts `message` (ciphertext, then tag) in place. The plaintext is all but the last 16
+  /// bytes. If the tag is wrong, the content of `message` is unspecified. `message` is at least 16
+  /// bytes long.
+  ///
+  /// - Returns: true if the tag was right.
   func open(_ message: inout MutableRawSpan, nonce: Nonce, authenticating: RawSpan) -> Bool
 
-  /// Something that seals and opens packets of this key piece by piece, for messages of several fragments; nil where there is
-  /// no such thing, which is the default. Then such a message is sealed and opened in one piece, and copied. It may
-  /// outlive the key.
+  /// Returns a stream that seals and opens packets of this key in pieces, for messages of several
+  /// fragments. It may outlive the key. The default is nil: such messages are then sealed and
+  /// opened in one piece, and copied.
   func makeStream() -> (any PacketStream)?
 
-  /// Has the memory that sealing a packet needs fetched into the processor's caches, without waiting for it. It changes nothing, and by
-  /// default does nothing.
+  /// Prefetches the memory that sealing a packet needs into the processor's caches, without waiting
+  /// for it. It changes no state. The default does nothing.
   func prefetch()
 }
 
 extension PacketKey {
-  /// Nothing is fetched.
+  /// Does nothing.
   public func prefetch() {}
 
-  /// Nil: packets are sealed and opened in one piece.
+  /// Returns nil: packets are sealed and opened in one piece.
   public func makeStream() -> (any PacketStream)? { nil }
 }
 
-/// What a ``PacketStream`` does with a packet.
+/// The direction in which a ``PacketStream`` processes a packet.
 public enum PacketDirection: Sendable, Hashable {
-  /// Plaintext goes in and ciphertext comes out.
+  /// Encrypts plaintext.
   case sealing
-  /// Ciphertext goes in and plaintext comes out.
+  /// Decrypts ciphertext.
   case opening
 }
 
-/// Packets under one ``PacketKey``, one after another, each without additional data and piece by piece: what comes out is what
-/// the key itself makes of the pieces in a row, however these are cut.
+/// Seals and opens packets under one ``PacketKey``, one after another, without additional data and
+/// in pieces. The output is the same as that of the key for the joined pieces, wherever they are
+/// cut.
 ///
-/// Calls come in this order: ``begin(_:nonce:)``, any number of updates, one of the two that finish. A packet that is not
-/// finished is forgotten when the next begins. The key may be used in between. Nothing is allocated for a packet.
+/// The calls for a packet are ``begin(_:nonce:)``, any number of updates, and one of the two
+/// finishing functions. Beginning a packet discards an unfinished one. The key may be used in
+/// between. A packet causes no allocation.
 public protocol PacketStream: AnyObject {
   /// Begins a packet.
   func begin(_ direction: PacketDirection, nonce: Nonce)
 
-  /// Encrypts or decrypts the next 0 or more bytes of the packet, without the tag. `output` is as long as `input` and does not
-  /// overlap it. What is decrypted is worth nothing until the tag was right.
+  /// Encrypts or decrypts the next bytes of the packet, 0 or more, without the tag. `output` is as
+  /// long as `input` and does not overlap it. Decrypted bytes must not be used before the tag was
+  /// verified.
   func update(_ input: RawSpan, into output: inout MutableRawSpan)
 
-  /// The same where the bytes lie.
+  /// Encrypts or decrypts the next bytes of the packet in place.
   func update(_ bytes: inout MutableRawSpan)
 
-  /// Ends a packet that was sealed, and writes its tag, 16 bytes.
+  /// Ends a sealed packet, and writes its tag, 16 bytes.
   func finish(writingTagTo tag: inout MutableRawSpan)
 
-  /// Ends a packet that was opened, and says whether `tag` is its tag, in time that does not depend on the bytes.
+  /// Ends an opened packet. Returns true if `tag` is its tag, in time that does not depend on the
+  /// bytes.
   func finish(expecting tag: RawSpan) -> Bool
 }
 
 /// Raw AES-256 (FIPS 197) on single 16-byte blocks under one key, for fragment headers (section 5).
 public protocol HeaderKey: AnyObject {
-  /// Encrypts the 16 bytes of `block` where they lie.
+  /// Encrypts the 16 bytes of `block` in place.
   func encrypt(_ block: inout MutableRawSpan)
-  /// Decrypts the 16 bytes of `block` where they lie.
+  /// Decrypts the 16 bytes of `block` in place.
   func decrypt(_ block: inout MutableRawSpan)
 
-  /// Encrypts `count` blocks where they lie: the first at the start of `bytes`, each other `stride` bytes after the one
-  /// before, at least 16. Unless a provider can do better, one after another.
+  /// Encrypts `count` blocks of 16 bytes in place. The first begins at the start of `bytes`, each
+  /// other one `stride` bytes after the one before; `stride` is at least 16. The default encrypts
+  /// them one by one.
   func encrypt(_ bytes: inout MutableRawSpan, stride: Int, count: Int)
-  /// Decrypts `count` blocks where they lie, `stride` bytes apart.
+  /// Decrypts `count` blocks in place, `stride` bytes apart. The default decrypts them one by one.
   func decrypt(_ bytes: inout MutableRawSpan, stride: Int, count: Int)
 
-  /// Has the memory that encryption needs fetched into the processor's caches, without waiting for it. It changes nothing, and by
-  /// default does nothing.
+  /// Prefetches the memory that encryption needs into the processor's caches, without waiting for
+  /// it. It changes no state. The default does nothing.
   func prefetch()
 }
 
 extension HeaderKey {
-  /// Nothing is fetched.
+  /// Does nothing.
   public func prefetch() {}
 
   /// Encrypts the blocks one after another.

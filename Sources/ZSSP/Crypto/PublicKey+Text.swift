@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension PublicKey: LosslessStringConvertible {
-  /// The key as people pass it on: base64 of the 49 bytes, 68 characters that end with `==`.
+  /// The key as text: base64 of the 49 bytes, 68 characters that end with `==`.
   public var description: String { Base64.encode(bytes) }
 
   /// The encoding in 98 lower-case hexadecimal digits.
@@ -9,8 +9,9 @@ extension PublicKey: LosslessStringConvertible {
 
   /// Reads a key from base64 (68 characters) or hexadecimal digits (98, of either case). Nil if the text is neither.
   ///
-  /// Whether the bytes are a point of the curve is not checked here: only a ``CryptoProvider`` can tell, and does when
-  /// a session is opened. `PublicKey(text:)` in `ZSSPSwiftCrypto` checks it at once, and says what is wrong.
+  /// This does not check that the bytes are a point of the curve. A ``CryptoProvider`` checks it
+  /// when a session is opened. `PublicKey(text:)` in `ZSSPSwiftCrypto` checks it at once, and its
+  /// error says what is wrong.
   public init?(_ description: String) {
     let bytes = description.utf8.count == 68 ? Base64.decode(description) : Self.hexadecimalBytes(description)
     guard let bytes, let key = PublicKey(bytes) else { return nil }
@@ -32,7 +33,8 @@ extension PublicKey: LosslessStringConvertible {
 extension PublicKey: Codable {
   /// Reads the key from a string, as ``init(_:)-(String)`` does.
   ///
-  /// - Throws: `DecodingError.dataCorrupted` if the string is no key.
+  /// - Throws: `DecodingError.dataCorrupted` if the string is not a key, and the decoder's own
+  ///   errors.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     let text = try container.decode(String.self)
@@ -46,6 +48,8 @@ extension PublicKey: Codable {
   }
 
   /// Writes the key as a string in base64.
+  ///
+  /// - Throws: the errors of the encoder.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     try container.encode(description)

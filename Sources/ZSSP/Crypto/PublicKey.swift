@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A P-384 public key as SEC1 compressed point, 49 bytes (section 1).
+/// A P-384 public key as a SEC1 compressed point, 49 bytes (section 1).
 ///
-/// The value is an encoding: that it begins with 02 or 03 is known, that it is on the curve only a
-/// ``CryptoProvider`` can tell.
+/// The value is an encoding that begins with 02 or 03. Only a ``CryptoProvider`` can tell if it is
+/// on the curve.
 public struct PublicKey: Sendable {
   private let storage: InlineArray<49, UInt8>
 
   /// The size in bytes.
   public static let size = 49
 
-  /// Copies the encoding from `bytes`; nil unless these are 49 bytes that begin with 02 or 03.
+  /// Copies the encoding from `bytes`. Nil unless it has 49 bytes and begins with 02 or 03.
   public init?(_ bytes: RawSpan) {
     guard bytes.byteCount == Self.size, bytes[byte: 0] == 2 || bytes[byte: 0] == 3 else { return nil }
     var storage = InlineArray<49, UInt8>(repeating: 0)
@@ -18,7 +18,7 @@ public struct PublicKey: Sendable {
     self.storage = storage
   }
 
-  /// Copies the encoding from `bytes`; nil unless these are 49 bytes that begin with 02 or 03.
+  /// Copies the encoding from `bytes`. Nil unless it has 49 bytes and begins with 02 or 03.
   public init?(_ bytes: [UInt8]) { self.init(bytes.rawBytes) }
 
   /// The encoding.
@@ -31,7 +31,7 @@ public struct PublicKey: Sendable {
 }
 
 extension PublicKey: Hashable, Comparable {
-  /// Whether the encodings are the same. Public keys are no secrets; the time may depend on the bytes.
+  /// Compares the encodings. Public keys are not secret, so the time may depend on the bytes.
   public static func == (left: PublicKey, right: PublicKey) -> Bool {
     left.storage.indices.allSatisfy { left.storage[$0] == right.storage[$0] }
   }

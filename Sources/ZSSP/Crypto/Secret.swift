@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Key material that is wiped from memory when its last owner lets go of it.
+/// Key material that is wiped from memory when its last owner releases it.
 ///
-/// A `Secret` is immutable and may be shared between threads. It has no readable description, is not `Codable`, and
-/// compares in constant time. Its bytes never move: copies of a `Secret` refer to the same storage.
+/// A `Secret` is immutable and may be shared between threads. Its description does not show its
+/// content, it is not `Codable`, and it is compared in constant time. Its bytes never move: copies
+/// of a `Secret` refer to the same storage.
 public struct Secret: Sendable {
-  // Written only before the initializer returns, hence safe to share; managed buffers cannot say so themselves.
+  // Written only before the initializer returns, so it is safe to share. The type of managed
+  // buffers cannot express this.
   @safe nonisolated(unsafe) private let storage: Storage
 
-  /// Makes a secret of `count` bytes that `fill` writes; they are zero before.
+  /// Creates a secret of `count` zero bytes, to which `fill` then writes.
+  ///
+  /// - Throws: the error that `fill` throws.
   public init<Failure: Error>(count: Int, filledBy fill: (inout MutableRawSpan) throws(Failure) -> Void)
     throws(Failure)
   {
@@ -17,18 +21,18 @@ public struct Secret: Sendable {
     try fill(&bytes)
   }
 
-  /// Makes a secret that holds a copy of `bytes`. The original stays where it is and is the caller's to wipe.
+  /// Creates a secret with a copy of `bytes`. The caller must wipe the original.
   public init(copying bytes: RawSpan) {
     self.init(count: bytes.byteCount) { target in target.write(bytes, at: 0) }
   }
 
-  /// `count` zero bytes: the key of the empty ratchet state (section 6).
+  /// Returns `count` zero bytes: the key of the empty ratchet state (section 6).
   public static func zeros(_ count: Int) -> Secret { Secret(count: count) { _ in } }
 
   /// The size in bytes.
   public var count: Int { storage.count }
 
-  /// The bytes themselves, for a cryptographic operation. Copies made of them are the caller's to wipe.
+  /// The bytes, for a cryptographic operation. The caller must wipe its copies of them.
   public var bytes: RawSpan {
     @_lifetime(borrow self) get {
       // The storage lives at least as long as `self`, and nothing writes to it after initialization.
@@ -37,10 +41,10 @@ public struct Secret: Sendable {
     }
   }
 
-  /// The first `count` bytes as a secret of their own.
+  /// Returns the first `count` bytes as a separate secret.
   public func prefix(_ count: Int) -> Secret { Secret(copying: bytes.extracting(0..<count)) }
 
-  /// One secret of the bytes of several, which is smaller than they are.
+  /// Joins several secrets into one, which takes less memory than they do.
   package init(joining secrets: [Secret]) {
     self.init(count: secrets.reduce(0) { $0 + $1.count }) { target in
       var start = 0
@@ -51,13 +55,13 @@ public struct Secret: Sendable {
     }
   }
 
-  /// Part `index` of those of `size` bytes each that were joined.
+  /// Returns part `index` of a secret that was joined from parts of `size` bytes each.
   package func part(_ index: Int, of size: Int) -> Secret {
     Secret(copying: bytes.extracting(index * size..<(index + 1) * size))
   }
 
-  /// Reads from the lines of memory that have the first 64 bytes, so that they are in the cache soon. What it returns is
-  /// worthless, but has been read.
+  /// Reads from the cache lines that hold the first 64 bytes, so that they are in the cache soon.
+  /// The result has no meaning; it prevents the compiler from removing the reads.
   @inline(__always)
   func prefetch() -> UInt64 {
     let bytes = bytes
@@ -65,16 +69,16 @@ public struct Secret: Sendable {
     return UInt64(bytes[byte: 0]) &+ UInt64(bytes[byte: min(bytes.byteCount, 64) - 1])
   }
 
-  /// Whether two secrets are the same, in time that depends on their sizes alone.
+  /// Compares two secrets in time that depends only on their sizes.
   public static func == (left: Secret, right: Secret) -> Bool { constantTimeEqual(left.bytes, right.bytes) }
 
-  /// How many bytes there are. The other word has the bytes begin at a multiple of 16.
+  /// The size in bytes. The padding makes the bytes begin at a multiple of 16.
   private struct Header {
     let count: Int
     let padding = 0
   }
 
-  /// The bytes lie in the object itself: where many secrets are fetched from memory, each is one place to go to.
+  /// The bytes lie in the object itself, so prefetching a secret needs one memory access.
   @safe private final class Storage: ManagedBuffer<Header, UInt8> {
     static func make(count: Int) -> Storage {
       let storage = unsafe unsafeDowncast(
@@ -92,22 +96,23 @@ public struct Secret: Sendable {
     }
 
     deinit {
-      // The pointer goes to the allocator next, which the compiler must take for a reader of these zeros.
+      // The allocator gets the pointer next. The compiler must assume that it reads these zeros, so
+      // it keeps the write.
       unsafe base.initializeMemory(as: UInt8.self, repeating: 0)
     }
   }
 }
 
 extension Secret: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-  /// Says the size and nothing else.
+  /// The size, without the content.
   public var description: String { "Secret(\(count) bytes)" }
-  /// Says the size and nothing else.
+  /// The size, without the content.
   public var debugDescription: String { description }
-  /// Has no children, so `dump` shows nothing.
+  /// A mirror without children, so that `dump` shows nothing.
   public var customMirror: Mirror { Mirror(self, children: [:]) }
 }
 
-/// Whether two byte strings are equal, in time that depends on their sizes alone.
+/// Compares two byte strings in time that depends only on their sizes.
 public func constantTimeEqual(_ left: RawSpan, _ right: RawSpan) -> Bool {
   guard left.byteCount == right.byteCount else { return false }
   var difference: UInt8 = 0

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// How values print that people meet in logs and errors.
+// The descriptions of values that people see in logs and errors.
 
 extension SessionID: CustomStringConvertible {
-  /// The place in the table of sessions, and how many sessions had that place before: `12/3`.
+  /// The index in the table of sessions, and the number of earlier sessions at that index: `12/3`.
   public var description: String { "\(index)/\(generation)" }
 }
 
 extension EndReason: CustomStringConvertible {
-  /// The reason in words. ``rawValue`` is its name, for programs.
+  /// The reason in words. Programs use ``rawValue``.
   public var description: String {
     switch self {
     case .closed: "this side closed it"
@@ -26,7 +26,7 @@ extension EndReason: CustomStringConvertible {
 }
 
 extension RestartReason: CustomStringConvertible {
-  /// The reason in words. ``rawValue`` is its name, for programs.
+  /// The reason in words. Programs use ``rawValue``.
   public var description: String {
     switch self {
     case .timeout: "no answer in time"
@@ -38,7 +38,8 @@ extension RestartReason: CustomStringConvertible {
 }
 
 extension Address: CustomStringConvertible {
-  /// The address as people write it: `192.0.2.1:4500`, `[2001:db8::1]:4500`, `[fe80::1%2]:4500` (RFC 5952).
+  /// The address in its usual form: `192.0.2.1:4500`, `[2001:db8::1]:4500`, `[fe80::1%2]:4500` (RFC
+  /// 5952).
   public var description: String {
     switch family {
     case .ipv4: "\((0..<4).map { "\(low >> (24 - 8 * UInt64($0)) & 255)" }.joined(separator: ".")):\(port)"
@@ -52,8 +53,9 @@ extension Address: CustomStringConvertible {
   }
 
   private static func text(of groups: [UInt64]) -> String {
-    // The longest run of two or more zeros is left out, the first of several.
-    var (longest, index) = (0..<0, 0)
+    // Leaves out the longest run of two or more zeros, the first of several.
+    var longest = 0..<0
+    var index = 0
     while index < groups.count {
       let run = groups[index...].prefix { $0 == 0 }.count
       if run > longest.count, run > 1 { longest = index..<index + run }

@@ -1,42 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How much an endpoint holds, for tests of its bounds.
+/// The sizes of an endpoint's tables and buffers, for tests of its bounds.
 package struct Diagnostics: Sendable, Hashable {
   /// Sessions in any state.
   package let sessions: Int
   /// Half-open handshakes.
   package let halfOpen: Int
-  /// Hellos of which fragments are missing.
+  /// Hellos with missing fragments.
   package let incompleteHellos: Int
-  /// Hellos that wait for their turn.
+  /// Queued Hellos.
   package let waitingHellos: Int
-  /// Bytes of all incomplete packets: Hellos, X3s, and those of sessions.
+  /// Bytes of all incomplete packets: Hellos, X3s, and packets of sessions.
   package let reassemblyBytes: Int
-  /// Bytes of incomplete packets of the session that has most of them.
+  /// Bytes of the incomplete packets of the session that has most.
   package let largestReassembly: Int
-  /// Key ids that lead to a session or handshake.
+  /// Key ids of sessions and handshakes.
   package let keyIDs: Int
   /// Sessions and handshakes with a deadline.
   package let timers: Int
-  /// Requests whose answers are waited for.
+  /// Requests without an answer.
   package let requests: Int
-  /// Challenges that were redeemed and are remembered.
+  /// Remembered challenges that were redeemed.
   package let redeemedChallenges: Int
 
   package init(
     sessions: Int, halfOpen: Int, incompleteHellos: Int, reassemblyBytes: Int, largestReassembly: Int, keyIDs: Int,
     timers: Int, requests: Int, redeemedChallenges: Int, waitingHellos: Int = 0
   ) {
-    (self.sessions, self.halfOpen, self.incompleteHellos) = (sessions, halfOpen, incompleteHellos)
-    (self.reassemblyBytes, self.largestReassembly) = (reassemblyBytes, largestReassembly)
-    (self.keyIDs, self.timers, self.requests) = (keyIDs, timers, requests)
-    (self.redeemedChallenges, self.waitingHellos) = (redeemedChallenges, waitingHellos)
+    self.sessions = sessions
+    self.halfOpen = halfOpen
+    self.incompleteHellos = incompleteHellos
+    self.reassemblyBytes = reassemblyBytes
+    self.largestReassembly = largestReassembly
+    self.keyIDs = keyIDs
+    self.timers = timers
+    self.requests = requests
+    self.redeemedChallenges = redeemedChallenges
+    self.waitingHellos = waitingHellos
   }
 }
 
-/// What tells a session and its current key from others, without giving them away.
+/// An identifier of a session and its current key, which does not reveal them.
 package struct KeyMark: Sendable, Hashable {
-  /// A block under the header key for sending. It is the other side's ``receiving`` if the session is the same.
+  /// A block under the header key for sending. It equals the peer's ``receiving`` if the session is
+  /// the same.
   package let sending: [UInt8]
   /// A block under the header key for receiving.
   package let receiving: [UInt8]
@@ -46,17 +53,18 @@ package struct KeyMark: Sendable, Hashable {
   package let chainLength: UInt64
 }
 
-/// What tells the handshake that a session came from, or is in, from others. The other side has the two the other way round.
+/// An identifier of a handshake that is under way or led to a session. The peer has the two values
+/// swapped.
 package struct HandshakeMark: Sendable, Hashable {
   package let sending: UInt64
   package let receiving: UInt64
 
-  /// Whether `other` is the same handshake as the other side sees it.
+  /// Returns true if `other` is the peer's mark of the same handshake.
   package func matches(_ other: HandshakeMark) -> Bool { sending == other.receiving && receiving == other.sending }
 }
 
 extension Endpoint {
-  /// How much there is of everything that could grow.
+  /// The present sizes of everything that can grow.
   package var diagnostics: Diagnostics {
     let ofSessions = peers.sessions.all.map(\.reassembly.bytes)
     let ofHandshakes = hellos.handshakes.map(\.reassembly.bytes)
@@ -68,15 +76,15 @@ extension Endpoint {
       waitingHellos: hellos.gate.waiting)
   }
 
-  /// What tells a session and its current key from others; nil before there is a key.
+  /// Returns the mark of a session and its current key; nil before it has a key.
   package func keyMark(_ id: SessionID) -> KeyMark? {
     guard let key = peers[id]?.core.keys.current, let blocks = headerBlocks(id) else { return nil }
     return KeyMark(
       sending: blocks.sending, receiving: blocks.receiving, fingerprint: key.fingerprint, chainLength: key.chainLength)
   }
 
-  /// The blocks under the header keys of a session for sending and receiving, as in ``KeyMark``, which last as long as its
-  /// handshake counts; nil before there is an X1.
+  /// Returns the mark of a session's handshake: the blocks of ``KeyMark``, which stay the same as
+  /// long as the handshake counts. Nil before there is an X1.
   package func handshakeMark(_ id: SessionID) -> HandshakeMark? {
     headerBlocks(id).map { blocks in
       HandshakeMark(
@@ -85,7 +93,7 @@ extension Endpoint {
     }
   }
 
-  /// A block of zeros under each of the header keys.
+  /// Returns a block of zeros under each of the header keys.
   private func headerBlocks(_ id: SessionID) -> (sending: [UInt8], receiving: [UInt8])? {
     guard let session = peers[id], let sending = session.core.keys.headerSendingKey(provider),
       let receiving = session.core.keys.headerReceivingKey(provider)
@@ -98,10 +106,10 @@ extension Endpoint {
     return (block(sending), block(receiving))
   }
 
-  /// What this side calls the key that a session sends with; nil before there is one.
+  /// Returns this side's id of the key that a session sends with; nil before it has one.
   package func localKeyID(_ id: SessionID) -> KeyID? { peers[id]?.core.keys.current?.localID }
 
-  /// The timers of a session's state: when it ends, and when its packet is sent again.
+  /// Returns the timers of a session's state: its end, and the next resend of its packet.
   package func stateTimers(_ id: SessionID) -> (state: Instant, resend: Instant)? {
     peers[id].map(\.stateDeadlines).map { ($0.end, $0.resend) }
   }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Why a datagram was dropped. Each is counted in ``Statistics``; none changes the state of a session.
+/// The reason why a datagram was dropped. ``Statistics`` counts each one. None changes the state of
+/// a session.
 public enum DropReason: Int, Sendable, Hashable, CaseIterable {
   /// Shorter than 32 bytes, or longer than any fragment can be.
   case badLength
-  /// A header or a size that the protocol never produces: fragment number or count, type, length of a packet.
+  /// The header or size is one that the protocol never produces: fragment number or count, type,
+  /// packet length.
   case malformed
   /// No session or half-open handshake has the key id.
   case unknownKeyID
@@ -12,7 +14,7 @@ public enum DropReason: Int, Sendable, Hashable, CaseIterable {
   case implausible
   /// The counter was received before, is older than the replay window, or is too far ahead.
   case replayed
-  /// The fragment is there already.
+  /// The fragment was received before.
   case duplicateFragment
   /// The reassembly buffer has no room for the packet.
   case reassemblyFull
@@ -22,33 +24,35 @@ public enum DropReason: Int, Sendable, Hashable, CaseIterable {
   case notAuthentic
   /// The responder is silent to a Hello without a ratchet state that it knows (flag π1).
   case unknownRatchet
-  /// A previous packet of the same handshake is still being worked on, or too many handshakes are.
+  /// A previous packet of the same handshake is still being processed, or too many handshakes are.
   case busy
-  /// A half-open handshake made room for a newer one, or a Hello that waited for its turn did.
+  /// A half-open handshake or a queued Hello was evicted for a newer one.
   case evicted
-  /// A handshake that the application was asked about took too long. Not counted: no packet is dropped.
+  /// A handshake with an accept request took too long. It is not counted, because no packet is
+  /// dropped.
   case handshakeTimeout
   /// The application refused the peer, or the policy on downgrades did.
   case refused
   /// The ratchet store failed.
   case storeFailed
-  /// Another session instance changed the ratchet state first.
+  /// Another session with the same peer changed the ratchet state first.
   case ratchetConflict
-  /// A Hello that the policy does not let in without a proof of work. The challenge is on its way.
+  /// The policy does not admit the Hello without a proof of work. A challenge was sent.
   case challenged
-  /// A Hello that the policy does not let in, or an X3 beyond the first of its handshake for which
-  /// the ``HelloBudget`` has no time. The sender of X3 sends it again.
+  /// The policy does not admit the Hello, or the ``HelloBudget`` has no time for an X3 beyond the
+  /// first of its handshake. The initiator resends X3.
   case overBudget
-  /// A Hello that waited for its turn in vain.
+  /// A queued Hello waited too long for its turn.
   case queueTimeout
-  /// The peer opened a session while this side opened one to it, and this side's goes on.
+  /// The peer opened a session while this side was opening one to it, and this side's opening
+  /// continues.
   case superseded
-  /// A challenge that answers no Hello of ours.
+  /// A challenge does not answer any Hello of this endpoint.
   case unexpectedChallenge
-  /// A K1 or K2 that comes sooner after another than ``Settings/rekeyBurst`` and
-  /// ``Settings/rekeyRefill`` allow. The peer sends it again.
+  /// A K1 or K2 arrived sooner after another one than ``Settings/rekeyBurst`` and
+  /// ``Settings/rekeyRefill`` allow. The peer resends it.
   case rekeyTooSoon
-  /// An incomplete packet made room for a newer one because the endpoint holds
+  /// An incomplete packet was evicted for a newer one, because the endpoint holds
   /// ``Settings/totalReassemblyBytes``.
   case reassemblyEvicted
 }

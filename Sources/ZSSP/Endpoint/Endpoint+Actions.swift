@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What machines want done is done here, and nowhere else.
+/// Executes the actions that the state machines return. No other code does.
 extension Endpoint {
   // MARK: Sessions
 
-  /// Does what a session's machine returned, and sets its timer.
+  /// Executes the actions of a session's machine, and sets its timer.
   mutating func perform(_ actions: [Action], for session: Session, at now: Instant) {
     for action in actions { perform(action, for: session, at: now) }
     schedule(session)
@@ -18,7 +18,7 @@ extension Endpoint {
     case .ask(let request):
       pending.ask(.session(session)) { .store($0, request) }
       forgetUnverified(by: request)
-    case .work(let kind, let job): requestWork(kind, for: .session(session), job)
+    case .work(let kind, let job): requestWork(kind, for: .session(session), job: job)
     case .stopWaiting: pending.stopWaiting(session)
     case .release(let keyID):
       keyIDs.remove(keyID)
@@ -28,7 +28,7 @@ extension Endpoint {
     case .move(let address): move(session, to: address)
     case .emit(let event): journal.emit(event)
     case .drop(let reason): journal.drop(reason)
-    case .establish(let establishment, let swap): announce(session, establishment, swap)
+    case .establish(let establishment, let swap): announce(session, as: establishment, swap: swap)
     case .end(let reason): end(session, reason)
     }
   }
@@ -38,8 +38,10 @@ extension Endpoint {
     memory.keys.remove(session)
   }
 
-  /// A session can carry data. It takes the place of older ones with its peer.
-  private mutating func announce(_ session: Session, _ establishment: Establishment, _ swap: PeerDirectory.Mark) {
+  /// Reports that a session is established, and ends older sessions with its peer.
+  private mutating func announce(
+    _ session: Session, as establishment: Establishment, swap: PeerDirectory.Mark
+  ) {
     for other in peers.older(than: session) { end(other, .replaced) }
     journal.countSession()
     // A single endpoint ends older sessions itself.
@@ -49,14 +51,15 @@ extension Endpoint {
     journal.emit(.established(session.id, establishment))
   }
 
-  /// Puts the session's next deadline into the queue.
+  /// Puts the session's next deadline into the timer queue.
   mutating func schedule(_ session: Session) {
     guard peers.contains(session) else { return }
     timers.set(session, to: session.nextDeadline)
   }
 
   // [DEC-86]
-  /// Follows the peer to another address, or is reached at another, which is nobody's business.
+  /// Sets the address that the session sends to. Emits ``Event/moved(_:from:to:)`` if the peer's
+  /// address changed, but not if only this host's own address did.
   mutating func move(_ session: Session, to address: Address) {
     if address != session.address { journal.emit(.moved(session.id, from: session.address, to: address)) }
     session.move(to: address)
@@ -68,7 +71,7 @@ extension Endpoint {
   }
 
   // [DEC-84]
-  /// Tells the peer that the session is closed.
+  /// Sends the peer a goodbye, which says that the session is closed.
   mutating func sayGoodbye(_ session: Session) {
     for case .send(let packet) in session.goodbye(configuration) {
       send(packet, to: session.address, under: session.core.keys.headerSendingKey(provider))
@@ -88,7 +91,7 @@ extension Endpoint {
 
   // MARK: Half-open handshakes
 
-  /// Does what a half-open handshake returned.
+  /// Executes the steps of a half-open handshake.
   mutating func perform(_ steps: [HalfOpenHandshake.Step], for handshake: HalfOpenHandshake, at now: Instant) {
     for step in steps { perform(step, for: handshake, at: now) }
   }
@@ -99,7 +102,7 @@ extension Endpoint {
     case .ask(let request):
       pending.ask(.halfOpen(handshake)) { .store($0, request) }
       forgetUnverified(by: request)
-    case .work(let kind, let job): requestWork(kind, for: .halfOpen(handshake), job)
+    case .work(let kind, let job): requestWork(kind, for: .halfOpen(handshake), job: job)
     case .askApplication(let request):
       handshake.asked(pending.ask(.halfOpen(handshake)) { .accept($0, request) })
     case .waitForRoom:
@@ -111,17 +114,18 @@ extension Endpoint {
     case .forgetIncomplete: memory.packets.drop(of: handshake) { $0.removeAll() }
     case .drop(let reason): journal.drop(reason)
     case .withdraw(let request, let reason): journal.emit(.withdrawn(request, reason))
-    case .establish(let outcome): establish(handshake, outcome, at: now)
+    case .establish(let outcome): establish(handshake, with: outcome, at: now)
     case .forget(let reason): forget(handshake, reason)
     }
   }
 
-  /// A handshake has come to a session: the one that this side is opening itself, which then goes on in the role of the
-  /// responder, or a new one.
+  /// Turns a completed handshake into a session. If this side is opening a session to the same
+  /// peer, that one continues in the role of the responder; otherwise a new session is added.
   private mutating func establish(
-    _ handshake: HalfOpenHandshake, _ outcome: HalfOpenHandshake.Outcome, at now: Instant
+    _ handshake: HalfOpenHandshake, with outcome: HalfOpenHandshake.Outcome, at now: Instant
   ) {
-    let (acceptance, settings) = (outcome.acceptance, settings)
+    let acceptance = outcome.acceptance
+    let settings = settings
     let session: Session
     // [DEC-43]
     if let opening = peers.opening(to: outcome.peer) {
@@ -137,9 +141,10 @@ extension Endpoint {
     perform(session.accept(acceptance, surroundings, at: now), for: session, at: now)
   }
 
-  /// Forgets a handshake.
+  /// Removes a handshake.
   ///
-  /// - Parameter reason: why no session comes of it, which is counted; nil if one does, or nobody needs to know.
+  /// - Parameter reason: why no session results, which is counted. Nil if one does, or if it need
+  ///   not be counted.
   mutating func forget(_ handshake: HalfOpenHandshake, _ reason: DropReason?) {
     if let reason { journal.drop(reason) }
     if let request = handshake.end(&hellos.gate), let reason { journal.emit(.withdrawn(request, reason)) }
@@ -155,8 +160,9 @@ extension Endpoint {
   }
 
   // [DEC-73] [MODE-6]
-  /// Reports the downgrade of a handshake that came to no session, though the store may hold its outcome: it expired, or a newer
-  /// session came up, before the store answered. The report names a session that is over.
+  /// Reports the downgrade of a handshake that led to no session although the store may hold its
+  /// outcome: before the store answered, it expired or a newer session was established. The report
+  /// names a session that has ended.
   private mutating func reportDowngrade(of peer: PublicKey, from chainLength: UInt64, address: Address) {
     let settings = settings
     let id = peers.spendID { Session(acceptedFrom: peer, at: address, id: $0, settings) }
@@ -167,16 +173,16 @@ extension Endpoint {
   // MARK: Requests
 
   // [DEC-66]
-  /// Where a request is about to change a row, forgets the handshakes that asked what the row holds: the answer is no ground for
-  /// an X2 any more. Their Hellos come again.
+  /// Forgets the handshakes that have requested a row which `request` is about to change: the answer
+  /// must not lead to an X2 any more. Their initiators resend the Hellos.
   private mutating func forgetUnverified(by request: StoreRequest) {
     guard case .compareAndSwap(let peer, _, _, _) = request else { return }
     for handshake in hellos.unverified(peer) { forget(handshake, .busy) }
   }
 
-  /// Asks for public-key work.
+  /// Requests public-key work.
   private mutating func requestWork(
-    _ kind: PublicKeyWork.Kind, for owner: Owner, _ job: @escaping Action.Job
+    _ kind: PublicKeyWork.Kind, for owner: Owner, job: @escaping Action.Job
   ) {
     journal.countWork()
     if case .halfOpen(let handshake) = owner, kind.isCausedByStrangers { hellos.beginWork(on: handshake) }
@@ -187,8 +193,8 @@ extension Endpoint {
 
   // MARK: Datagrams
 
-  /// Cuts a packet of a handshake, or of its control, into datagrams (section 5). Without a header key they go unprotected, as X1
-  /// and challenges do.
+  /// Cuts a packet of a handshake, or a control packet, into datagrams (section 5). Without a
+  /// header key the headers stay unprotected, as those of X1 and challenges are.
   mutating func send(_ packet: OutgoingPacket, to address: Address, under headerKey: (any HeaderKey)?) {
     let before = outbox.tally
     let settings = surroundings.configuration.settings

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Endpoint {
-  /// Takes the answer to a ``Request/store(_:_:)``. Late answers are ignored; one that does not fit counts as a failure.
+  /// Processes the answer to a ``Request/store(_:_:)``. Late answers are ignored. An answer that
+  /// does not fit the request counts as a failure.
   public mutating func answer(_ id: RequestID, store answer: StoreAnswer, at now: Instant) {
     switch takeAnswered(id) {
     case .session(let session):
@@ -16,16 +17,19 @@ extension Endpoint {
     }
   }
 
-  /// Takes the answer to a ``Request/accept(_:_:)``. Late answers are ignored.
+  /// Processes the answer to a ``Request/accept(_:_:)``. Late answers are ignored.
   public mutating func answer(_ id: RequestID, accept decision: AcceptDecision, at now: Instant) {
     guard case .halfOpen(let handshake)? = takeAnswered(id) else { return }
     perform(handshake.decided(decision, provider), for: handshake, at: now)
   }
 
-  /// Takes the result of a ``Request/work(_:)``. Late results are ignored.
+  /// Processes the result of a ``Request/work(_:)``. Late results are ignored.
   ///
   /// - Parameters:
-  ///   - time: the processor time that it took, for the ``HelloBudget``; nil, the default, if it is not known.
+  ///   - result: the result of ``PublicKeyWork``.
+  ///   - time: the processor time that the work took, for the ``HelloBudget``; nil, the default, if
+  ///     unknown.
+  ///   - now: the present time.
   public mutating func complete(_ result: PublicKeyResult, took time: Duration? = nil, at now: Instant) {
     switch takeAnswered(result.id) {
     case .session(let session):
@@ -41,13 +45,13 @@ extension Endpoint {
       perform(steps, for: handshake, at: now)
     case nil: return
     }
-    // What a Hello leads to is charged, and there may be time for the next.
+    // The work of a Hello is now charged, and there may be time for the next one.
     readWaitingHellos(at: now)
   }
 
-  /// Takes the news that a request will not be answered, because whoever drives the endpoint is too
-  /// busy. A half-open handshake makes room at once, unless it was an X3 that was to be read: then
-  /// it waits for the next. A session goes on as after an answer that is never given.
+  /// Records that a request will not be answered, because the driver is too busy. A half-open
+  /// handshake is dropped at once, unless the request was to read an X3: then it waits for the next
+  /// X3. A session continues as if the answer never arrived.
   public mutating func refuse(_ id: RequestID) {
     switch takeAnswered(id) {
     case .session(let session): session.stopWaiting()
@@ -56,23 +60,22 @@ extension Endpoint {
     }
   }
 
-  /// Takes back the application's acceptance of a handshake, and forgets the handshake, while the
-  /// store was not asked to store anything for it. A request that was not answered yet can be taken
-  /// back, too.
+  /// Cancels the application's acceptance of a handshake, and drops the handshake, if the store was
+  /// not yet requested to store anything for it. A request without an answer can be cancelled, too.
   ///
-  /// - Parameter id: that of the ``Request/accept(_:_:)``.
-  /// - Returns: true if it was in time: no session comes of the handshake, older sessions with the
-  ///   peer go on, no event follows, and an answer to the request is ignored. False if it was late:
-  ///   the store is being asked, and ``Event/established(_:_:)`` or ``Event/withdrawn(_:_:)``
-  ///   follows; or one of the two has come, for this request or for none that is known. A session
-  ///   that comes of it has ended older ones with the peer: to be rid of it, close it.
+  /// - Parameter id: the id of the ``Request/accept(_:_:)``.
+  /// - Returns: true if it was in time: the handshake leads to no session, older sessions with the
+  ///   peer continue, no event follows, and an answer to the request is ignored. False if it was
+  ///   late or the id is unknown: then ``Event/established(_:_:)`` or ``Event/withdrawn(_:_:)``
+  ///   follows, or has already been emitted. A session that results has ended older ones with the
+  ///   peer; close it to get rid of it.
   public mutating func cancelAccept(_ id: RequestID) -> Bool {
     guard let handshake = hellos.handshake(acceptedBy: id), handshake.cancel() else { return false }
     forget(handshake, nil)
     return true
   }
 
-  /// Who waited for an answer that has come.
+  /// Returns the owner of a request whose answer has arrived.
   private mutating func takeAnswered(_ id: RequestID) -> Owner? {
     let owner = pending.answered(id)
     if case .halfOpen(let handshake) = owner { hellos.endWork(on: handshake) }

@@ -1,68 +1,72 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A message that came in a burst of datagrams.
+/// A message that arrived in a burst of datagrams.
 public struct Delivery: Sendable {
-  /// The session that it came on.
+  /// The session of the message.
   public let session: SessionID
-  /// Where its plaintext lies in the burst. Empty if there is ``assembled``.
+  /// The range of the plaintext in the burst, in bytes. Empty if ``assembled`` holds the message.
   public let range: Range<Int>
-  /// The message, if it came in several fragments.
+  /// The message if it arrived in several fragments; otherwise nil.
   public let assembled: [UInt8]?
 }
 
-/// Several datagrams at once, as generic receive offload and vectored reads bring them.
+/// Processes several datagrams at once, as generic receive offload and vectored reads deliver them.
 ///
-/// Datagrams under one key id share the look-up of the session, the decryption of headers, and the bookkeeping. Apart from
-/// that they fare as they would one by one. This knows more of a session than the rest of the endpoint does: a message of 64
-/// bytes takes 200 ns, of which looking things up twice would take a quarter.
+/// Datagrams under one key id share the look-up of the session, the decryption of headers, and the
+/// bookkeeping. Otherwise they are processed as if they arrived one by one. This file depends on
+/// more parts of a session than the rest of the endpoint does: a message of 64 bytes takes 200 ns,
+/// and a second look-up would take a quarter of that.
 extension Endpoint {
-  /// Where the datagrams of a burst lie.
+  /// The positions of the datagrams of a burst.
   struct Segments {
     let range: Range<Int>
     let size: Int
 
-    /// The datagram at `start`.
+    /// Returns the range of the datagram at `start`.
     func segment(at start: Int) -> Range<Int> { start..<min(start + size, range.upperBound) }
     var count: Int { (range.count + size - 1) / size }
   }
 
-  /// What the data packets of one key came to.
+  /// The result of opening the data packets of one key.
   private struct Tally {
     var messages: UInt64 = 0
     var bytes: UInt64 = 0
-    /// Whether one of them is the newest of its session so far.
+    /// True if one of them is the newest of its session so far.
     var hasNewest = false
-    /// Where the first datagram begins that is none of them.
+    /// The start of the first datagram that is not one of them.
     var end: Int
   }
 
-  /// Headers are uncovered so many at a time.
+  /// The number of headers whose protection is removed at once.
   private static let uncoveredAtOnce = 64
 
-  /// Entry point for datagrams of one sender that lie one after another, each of `segmentSize` bytes but the last,
-  /// which may be shorter. Their messages are added to ``inbox``, which the caller empties.
+  /// Entry point for datagrams of one sender that lie one after another in a buffer. Their messages
+  /// are added to ``inbox``, which the caller empties.
   ///
   /// - Parameters:
-  ///   - burst: the datagrams, which are decrypted where they lie. Their content is unspecified afterwards, but for the
-  ///     plaintexts of messages.
-  ///   - segmentSize: at least 1.
-  ///   - source: where they came from.
+  ///   - burst: the datagrams, which are decrypted in place. Afterwards their content is
+  ///     unspecified, except for the plaintexts of messages.
+  ///   - segmentSize: the size of each datagram but the last, in bytes, at least 1. The last may be
+  ///     shorter.
+  ///   - source: the sender's address.
+  ///   - now: the present time.
   public mutating func receive(
     burst: inout MutableRawSpan, segmentSize: Int, from source: Address, at now: Instant
   ) {
     let end = burst.byteCount
-    // Whatever the caller says, sums of it and offsets stay small.
+    // Limits the caller's value, so that sums of it and offsets stay small.
     let size = min(max(1, segmentSize), end)
     var start = 0
     while start < end {
       let segments = Segments(range: start..<end, size: size)
-      start = receiveRun(&burst, segments, from: source, at: now)
+      start = receiveRun(&burst, in: segments, from: source, at: now)
     }
   }
 
-  /// Receives the datagrams at the start of `segments` that have one key id in common. Returns where the rest begins.
+  /// Receives the datagrams at the start of `segments` that have the same key id. Returns the start
+  /// of the others.
   private mutating func receiveRun(
-    _ burst: inout MutableRawSpan, _ segments: Segments, from source: Address, at now: Instant
+    _ burst: inout MutableRawSpan, in segments: Segments, from source: Address, at now: Instant
   ) -> Int {
     let first = segments.segment(at: segments.range.lowerBound)
     guard FragmentHeader.smallestDatagram...Settings.largestMTU ~= first.count,
@@ -71,22 +75,23 @@ extension Endpoint {
     else {
       journal.countReceived(datagrams: 1, bytes: first.count)
       var datagram = burst.slice(first)
-      deliver(route(&datagram, from: source, at: now), first)
+      deliver(route(&datagram, from: source, at: now), segment: first)
       return first.upperBound
     }
-    let run = commonRun(burst.bytes, segments)
+    let run = commonRun(burst.bytes, in: segments)
     journal.countReceived(datagrams: run.count, bytes: run.range.count)
     do {
       var covered = burst.slice(run.range.lowerBound + FragmentHeader.protectedBytes.lowerBound..<run.range.upperBound)
       // [HDR-2]
       headerKey.decrypt(&covered, stride: run.size, count: run.count)
     }
-    unprotectedReceived(&burst, run, by: headerKey, for: session, from: source, at: now)
+    unprotectedReceived(&burst, in: run, by: headerKey, for: session, from: source, at: now)
     return run.range.upperBound
   }
 
-  /// The datagrams at the start of `segments` with the key id of the first, those that are too short not among them.
-  private func commonRun(_ bytes: RawSpan, _ segments: Segments) -> Segments {
+  /// Returns the datagrams at the start of `segments` that have the first one's key id and are not
+  /// too short.
+  private func commonRun(_ bytes: RawSpan, in segments: Segments) -> Segments {
     let start = segments.range.lowerBound
     let keyID = bytes.load(UInt32.self, at: start)
     var end = segments.segment(at: start).upperBound
@@ -100,10 +105,11 @@ extension Endpoint {
     return Segments(range: start..<end, size: segments.size)
   }
 
-  /// Receives datagrams for one session whose headers are uncovered: data quickly, anything else as it comes. What is
-  /// not data may change the session, so it is looked at anew after that.
+  /// Receives datagrams for one session after header protection was removed: runs of data packets
+  /// fast, others one by one. Packets other than data may change the session, so it is looked up
+  /// again after each.
   private mutating func unprotectedReceived(
-    _ burst: inout MutableRawSpan, _ run: Segments, by headerKey: any HeaderKey, for session: Session,
+    _ burst: inout MutableRawSpan, in run: Segments, by headerKey: any HeaderKey, for session: Session,
     from source: Address, at now: Instant
   ) {
     let keyID = KeyID(burst.bytes.extracting(run.range))
@@ -111,18 +117,18 @@ extension Endpoint {
     while start < run.range.upperBound {
       if peers.contains(session), let key = session.key(keyID) {
         var rest = Segments(range: start..<run.range.upperBound, size: run.size)
-        if startsWithNewData(burst.bytes, rest, session) {
-          // Not before a header was plausible.
+        if startsWithNewData(burst.bytes, in: rest, for: session) {
+          // The header key is cached only after a header was as expected.
           keep(headerKey, of: session, at: now)
           let receivingKey = key.receivingKey(surroundings.configuration.provider)
           let id = session.id
           let tally = session.withWindow { window in
-            openData(&burst, rest, under: receivingKey, of: id, window: &window)
+            openData(&burst, in: rest, under: receivingKey, of: id, window: &window)
           }
           record(tally, for: session, from: source, at: now)
           rest = Segments(range: tally.end..<run.range.upperBound, size: run.size)
         }
-        start = fragmentsReceived(&burst, rest, for: session, headerKey, from: source, at: now)
+        start = fragmentsReceived(&burst, in: rest, for: session, headerKey: headerKey, from: source, at: now)
       }
       guard start < run.range.upperBound else { break }
       let segment = run.segment(at: start)
@@ -133,12 +139,12 @@ extension Endpoint {
       }
       var datagram = burst.slice(segment)
       let reception = unprotectedReceived(&datagram, by: headerKey, for: session, from: source, at: now)
-      deliver(reception, segment)
+      deliver(reception, segment: segment)
     }
   }
 
-  /// Whether the first datagram is a whole data packet whose counter is acceptable.
-  private func startsWithNewData(_ bytes: RawSpan, _ segments: Segments, _ session: Session) -> Bool {
+  /// Returns true if the first datagram is a whole data packet whose counter is acceptable.
+  private func startsWithNewData(_ bytes: RawSpan, in segments: Segments, for session: Session) -> Bool {
     guard let header = FragmentHeader(bytes.extracting(segments.segment(at: segments.range.lowerBound))) else {
       return false
     }
@@ -147,7 +153,7 @@ extension Endpoint {
 
   /// Opens data packets of a single fragment, up to the first datagram that is something else.
   private mutating func openData(
-    _ burst: inout MutableRawSpan, _ segments: Segments, under key: any PacketKey, of session: SessionID,
+    _ burst: inout MutableRawSpan, in segments: Segments, under key: any PacketKey, of session: SessionID,
     window: inout ReplayWindow
   ) -> Tally {
     var tally = Tally(end: segments.range.lowerBound)
@@ -184,10 +190,11 @@ extension Endpoint {
     if tally.hasNewest, session.core.isElsewhere(source) { move(session, to: source) }
   }
 
-  /// Takes in the fragments of data packets at the start of `segments`, whose headers `headerKey` has uncovered, up to the
-  /// first datagram that is something else. Returns where that begins.
+  /// Receives the fragments of data packets at the start of `segments`, up to the first datagram
+  /// that is something else. `headerKey` has removed their header protection. Returns the start of
+  /// that datagram.
   private mutating func fragmentsReceived(
-    _ burst: inout MutableRawSpan, _ segments: Segments, for session: Session, _ headerKey: any HeaderKey,
+    _ burst: inout MutableRawSpan, in segments: Segments, for session: Session, headerKey: any HeaderKey,
     from source: Address, at now: Instant
   ) -> Int {
     let deadline = session.reassembly.nextDeadline
@@ -203,14 +210,14 @@ extension Endpoint {
       }
       keep(headerKey, of: session, at: now)
       let payload = burst.bytes.extracting(segment.lowerBound + FragmentHeader.size..<segment.upperBound)
-      deliver(fragmentReceived(payload, header, .data, for: session, from: source, at: now), segment)
+      deliver(fragmentReceived(payload, header, .data, for: session, from: source, at: now), segment: segment)
     }
     if session.reassembly.nextDeadline != deadline { schedule(session) }
     return start
   }
 
-  /// Passes a message on, and counts a datagram of which nothing came.
-  private mutating func deliver(_ reception: Reception, _ segment: Range<Int>) {
+  /// Adds a message to the inbox, or counts a dropped datagram.
+  private mutating func deliver(_ reception: Reception, segment: Range<Int>) {
     switch reception {
     case .message(let id, let range):
       let start = segment.lowerBound

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Hellos and challenges: what begins a handshake (sections 6 and 8).
+/// Receives Hellos and challenges, which begin a handshake (sections 6 and 8).
 extension Endpoint {
-  /// X1 is complete. What follows costs public-key work, so the cheap checks come first.
+  /// Admits a complete X1. Reading it costs public-key work, so the cheap checks come first.
   mutating func helloReceived(
     _ packet: [UInt8], _ header: FragmentHeader, from source: Address, at now: Instant
   ) -> Reception {
@@ -14,7 +14,7 @@ extension Endpoint {
     // [DEC-27]
     guard hasRoomForHello else { return .dropped(.busy) }
     switch hellos.admit(packet, from: source, provider, at: now) {
-    case .read(let allowance): readHello(packet, from: source, allowance, at: now)
+    case .read(let allowance): readHello(packet, from: source, allowance: allowance, at: now)
     case .wait(let evicting):
       if evicting { journal.drop(.evicted) }
       readWaitingHellos(at: now)
@@ -27,14 +27,15 @@ extension Endpoint {
     return .handled
   }
 
-  /// Whether there is room for one more half-open handshake, or can be made.
+  /// True if there is room for one more half-open handshake, or if an eviction can make room.
   var hasRoomForHello: Bool { hasRoomForOwner && hellos.hasRoom }
 
-  /// Begins a handshake with a Hello that was admitted, for which there is room.
+  /// Begins a handshake with an admitted Hello. Call it only if there is room for the handshake.
   ///
-  /// - Parameter allowance: what pays for the work. The first item of it is paid.
+  /// - Parameter allowance: the budget for the work. The first item of work is already charged to
+  ///   it.
   private mutating func readHello(
-    _ packet: [UInt8], from source: Address, _ allowance: HelloGate.Allowance, at now: Instant
+    _ packet: [UInt8], from source: Address, allowance: HelloGate.Allowance, at now: Instant
   ) {
     if let victim = hellos.victim { forget(victim, .evicted) }
     let handshake = HalfOpenHandshake(address: source, allowance: allowance, settings: settings, at: now)
@@ -43,20 +44,21 @@ extension Endpoint {
     perform(handshake.begin(packet, configuration), for: handshake, at: now)
   }
 
-  /// Writes the X2 and reads the Hellos whose turn has come. A Hello waits until there is room for
-  /// its handshake, for its answer to a challenge is redeemed.
+  /// Writes the X2s whose turn has come, and reads such Hellos. A Hello stays queued until there is
+  /// room for its handshake, because its answer to a challenge is already redeemed.
   mutating func readWaitingHellos(at now: Instant) {
     while let handshake = hellos.nextUnwritten() {
       perform(handshake.writeResponse(configuration), for: handshake, at: now)
     }
     // [DEC-80]
     while hasRoomForHello, let item = hellos.nextHello(at: now) {
-      readHello(item.hello, from: item.address, .challenged, at: now)
+      readHello(item.hello, from: item.address, allowance: .challenged, at: now)
     }
   }
 
   private mutating func sendChallenge(_ hello: [UInt8], to source: Address, at now: Instant) {
-    let (bytes, provider) = (hello.rawBytes, provider)
+    let bytes = hello.rawBytes
+    let provider = provider
     let response = ChallengeResponse(bytes.extracting(PacketSize.helloWithoutChallenge..<PacketSize.hello))
     let challenge = hellos.challenge(to: source, proof: response.proof, provider, at: now)
     // [CHAL-7]
@@ -66,7 +68,7 @@ extension Endpoint {
     send(OutgoingPacket(type: .challenge, counter: counter, keyID: .none, bytes: packet), to: source, under: nil)
   }
 
-  /// A challenge came.
+  /// Receives a challenge.
   mutating func challengeReceived(_ payload: RawSpan, _ header: FragmentHeader, at now: Instant) -> Reception {
     guard header.count == 1, payload.byteCount == PacketSize.challengePacket else { return .dropped(.malformed) }
     let challenge = ChallengeResponse(payload.extracting(KeyID.size..<PacketSize.challengePacket))

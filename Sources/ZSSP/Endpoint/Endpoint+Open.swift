@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Why a session could not be opened.
+/// The reason why a session could not be opened.
 public enum OpenError: Error, Hashable {
   /// The peer's key is not a point of the curve.
   case invalidPeerKey
   /// The identity is longer than 4096 bytes.
   case identityTooLong(Int)
-  /// There are so many sessions and half-open handshakes as the key ids of the endpoint allow: see ``Settings/nodeBits``.
+  /// The endpoint has as many sessions and half-open handshakes as its key ids allow: see
+  /// ``Settings/nodeBits``.
   case tooManySessions(limit: Int)
 }
 
 extension OpenError: CustomStringConvertible {
-  /// What is wrong and what would be right.
+  /// The problem and its cause.
   public var description: String {
     switch self {
     case .invalidPeerKey: "the peer's public key is not a point of P-384"
@@ -23,14 +24,21 @@ extension OpenError: CustomStringConvertible {
 }
 
 extension Endpoint {
-  /// Opens a session. The handshake starts at once and goes on, with new keys every ``Settings/handshakeTimeout``, until
-  /// it succeeds, is rejected, or the session is closed.
+  /// Opens a session.
+  ///
+  /// The handshake starts at once. It continues, with new keys every ``Settings/handshakeTimeout``,
+  /// until it succeeds, is rejected, or the session is closed.
   ///
   /// - Parameters:
   ///   - peer: the static key that the responder must have.
-  ///   - address: where to send the Hello.
-  ///   - identity: what this side says of itself, 0…4096 bytes. Only `peer` can read it.
-  ///   - flags: π2 counts; the endpoint's flags if nil.
+  ///   - address: the destination of the Hello.
+  ///   - identity: this side's description of itself, 0 to 4096 bytes. Only `peer` can read it.
+  ///   - flags: the flags of this session, of which π2 counts; nil, the default, for the endpoint's
+  ///     flags.
+  ///   - now: the present time.
+  /// - Returns: the id of the session.
+  /// - Throws: ``OpenError`` if the key is not a point of the curve, the identity is too long, or
+  ///   there are no key ids left.
   public mutating func open(
     to peer: PublicKey, at address: Address, identity: [UInt8] = [], flags: SecurityFlags? = nil, now: Instant
   ) throws(OpenError) -> SessionID {

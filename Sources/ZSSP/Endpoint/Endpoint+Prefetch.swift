@@ -1,24 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Where sessions fit in no cache, a packet waits for memory a dozen times: for the session, then for the expanded keys that it names, or
-// where it was idle for its key and then for the secrets of that key, each of which is only known when the one before has come. Processors fetch many places at once
-// if they know of them. So the same steps are taken for many sessions together, each step for all of them: a read of one word
-// from each line of memory that sending will need. Reads by references that are counted would wait for each other, hence
-// `Unmanaged`: nothing is removed or released between taking such a reference and reading through it.
+// If the sessions do not fit into the caches, sending a packet waits for memory a dozen times: for
+// the session, then for its expanded keys, or for an idle session its key and then the secrets of
+// that key. Each address is known only when the read before has finished. Processors fetch many
+// addresses at once if they know them. So each step is done for many sessions together: one word is
+// read from each cache line that sending will need. Reads through counted references would wait for
+// each other, so this code uses `Unmanaged`: nothing is removed or released between taking such a
+// reference and reading through it.
 
 extension Endpoint {
-  /// So many sessions are fetched at once. What they need fits in the cache nearest to the processor, with room to spare.
+  /// The number of sessions that are prefetched at once. Their data fits into the first-level
+  /// cache, with room to spare.
   private static let prefetchedAtOnce = 16
 
-  /// How many sessions it makes sense to name in one call of ``prefetch(_:)``.
+  /// The largest useful number of sessions in one call of ``prefetch(_:)``.
   public static var prefetchLimit: Int { prefetchedAtOnce }
 
-  /// Has the memory of these sessions fetched, because messages to them are sent next.
+  /// Prefetches the memory of these sessions, because messages to them will be sent next.
   ///
-  /// Nothing changes but time: with 100,000 sessions, and messages to one after another at random, a message takes less than half of
-  /// what it takes otherwise. For sessions that were used just before it is lost effort, a few nanoseconds each.
+  /// It changes nothing but the time: with 100,000 sessions and messages to random ones, a message
+  /// takes less than half of the time. For sessions that were used just before it is wasted, a few
+  /// nanoseconds each.
   ///
-  /// - Parameter ids: ``prefetchLimit`` sessions at most; of more the first are fetched. Sessions that have ended do no harm.
+  /// - Parameter ids: at most ``prefetchLimit`` sessions; only the first ones of a longer span are
+  ///   prefetched. Sessions that have ended are ignored.
   public mutating func prefetch(_ ids: Span<SessionID>) {
     let count = min(ids.count, Self.prefetchedAtOnce)
     var read: UInt64 = 0
@@ -29,23 +34,25 @@ extension Endpoint {
     for index in 0..<count { read &+= peers.sessions.peek(ids[index]) { $0.core.keys.prefetchKeys() } }
     read &+= memory.keys.prefetchNext(count) { $0.core.keys.prefetchKeys() }
     for index in 0..<count { read &+= peers.sessions.peek(ids[index]) { $0.core.keys.prefetchSecrets() } }
-    // A read whose result goes nowhere would not be done.
+    // The compiler would remove reads whose result is not used.
     memory.keys.keep(read: read)
   }
 }
 
 extension SessionTable {
-  /// What `body` reads of a session, without counting a reference to it; 0 of one that is gone.
+  /// Returns what `body` reads of a session, without counting a reference to it; 0 if the session
+  /// is gone.
   @inline(__always)
   fileprivate func peek(_ id: SessionID, _ body: (Session) -> UInt64) -> UInt64 {
     guard let session = unsafe place(id) else { return 0 }
     return unsafe session._withUnsafeGuaranteedRef(body)
   }
 
-  /// Reads from the line where a session begins: there its references are counted, whatever else of it is read.
+  /// Reads from the cache line where a session's object begins: its reference count is there, which
+  /// every use changes.
   @inline(__always)
   fileprivate func prefetchHead(_ id: SessionID) -> UInt64 {
-    // Every object begins with a word that is always there; what it says goes nowhere.
+    // Every object begins with a valid word. Its value is not used.
     unsafe place(id).map { unsafe UInt64(truncatingIfNeeded: $0.toOpaque().load(as: UInt.self)) } ?? 0
   }
 }

@@ -1,27 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What became of a datagram.
+/// The result of receiving a datagram.
 public enum Reception: Sendable, Hashable {
-  /// It was a message. The plaintext lies in the datagram, where `range` says.
+  /// The datagram was a message. The plaintext lies in the datagram, at `range`.
   case message(SessionID, range: Range<Int>)
-  /// It completed a message of several fragments.
+  /// The datagram completed a message of several fragments.
   case assembled(SessionID, message: [UInt8])
-  /// It was good, and there is nothing to deliver. There may be outputs.
+  /// The datagram was accepted, and there is nothing to deliver. There may be outputs.
   case handled
-  /// It changed nothing, and was counted.
+  /// The datagram changed nothing, and was counted.
   case dropped(DropReason)
 }
 
-/// The way of a datagram: its key id says whose it is (`route`), its header is uncovered (`protectedReceived`) and checked
-/// (`unprotectedReceived`), its packet is put together (`fragmentReceived`) and opened (`packetReceived`). Bursts take the
-/// same way, but for data that comes in runs: see `Endpoint+Burst.swift`.
+/// Processes incoming datagrams. The key id tells the owner (`route`). The header protection is
+/// removed (`protectedReceived`) and the header checked (`unprotectedReceived`). The packet is
+/// reassembled (`fragmentReceived`) and opened (`packetReceived`). Bursts take the same steps,
+/// except for runs of data packets: see `Endpoint+Burst.swift`.
 extension Endpoint {
   /// Entry point for every incoming datagram.
   ///
   /// - Parameters:
-  ///   - datagram: the datagram, which is decrypted where it lies. Its content is unspecified afterwards, but for the
-  ///     plaintext of a message.
-  ///   - source: where it came from.
+  ///   - datagram: the datagram, which is decrypted in place. Afterwards its content is
+  ///     unspecified, except for the plaintext of a message.
+  ///   - source: the sender's address.
+  ///   - now: the present time.
   public mutating func receive(
     _ datagram: inout MutableRawSpan, from source: Address, at now: Instant
   ) -> Reception {
@@ -31,7 +33,7 @@ extension Endpoint {
     return reception
   }
 
-  /// Gives a datagram to whom it belongs.
+  /// Passes a datagram to the owner of its key id.
   mutating func route(_ datagram: inout MutableRawSpan, from source: Address, at now: Instant) -> Reception {
     // [FRAG-7]
     guard (FragmentHeader.smallestDatagram...Settings.largestMTU).contains(datagram.byteCount) else {
@@ -47,7 +49,7 @@ extension Endpoint {
     }
   }
 
-  /// X1 and challenges, the only packets without header protection.
+  /// Receives X1 and challenges, the only packets without header protection.
   private mutating func strangerReceived(_ datagram: RawSpan, from source: Address, at now: Instant) -> Reception {
     // [HDR-7]
     guard let header = FragmentHeader(datagram) else { return .dropped(.malformed) }
@@ -66,33 +68,34 @@ extension Endpoint {
 
   // MARK: Half-open handshakes
 
-  /// Uncovers the header of a fragment of X3, and takes it in if it is plausible.
+  /// Removes the header protection of a fragment of X3, and processes the fragment if its header is
+  /// as expected.
   private mutating func protectedReceived(
     _ datagram: inout MutableRawSpan, for handshake: HalfOpenHandshake, from source: Address, at now: Instant
   ) -> Reception {
-    // The timer may be behind the datagram.
+    // The datagram may arrive before the expiry timer is processed.
     guard now < handshake.expiry else { return .dropped(.unknownKeyID) }
     // [DEC-5]
     guard let headerKey = handshake.headerReceivingKey(provider) else { return .dropped(.busy) }
-    removeHeaderProtection(&datagram, headerKey)
+    removeHeaderProtection(&datagram, by: headerKey)
     guard let header = FragmentHeader(datagram.bytes) else { return .dropped(.malformed) }
     // [HDR-4]
     guard header.type == PacketType.completion.rawValue, header.counter == 0 else { return .dropped(.implausible) }
     let payload = datagram.bytes.extracting(FragmentHeader.size..<datagram.byteCount)
     if header.count == 1 { return completionReceived(payload.array, for: handshake, from: source, at: now) }
     // [FRAG-11]
-    let outcome = reassemble(header, payload, for: handshake, at: now)
+    let outcome = reassemble(header, payload: payload, for: handshake, at: now)
     timers.set(handshake, to: handshake.nextDeadline)
     switch outcome {
     case .stored: return .handled
     case .refused(let reason): return .dropped(reason)
     case .complete(let packet): return completionReceived(packet, for: handshake, from: source, at: now)
-    // No stream was given for it.
+    // The handshake has no stream, so its packets stay unopened.
     case .opened: return .dropped(.implausible)
     }
   }
 
-  /// X3 is complete.
+  /// Processes a complete X3.
   private mutating func completionReceived(
     _ packet: [UInt8], for handshake: HalfOpenHandshake, from source: Address, at now: Instant
   ) -> Reception {
@@ -103,23 +106,24 @@ extension Endpoint {
     } catch { return .dropped(error.reason) }
   }
 
-  private func removeHeaderProtection(_ datagram: inout MutableRawSpan, _ headerKey: any HeaderKey) {
+  private func removeHeaderProtection(_ datagram: inout MutableRawSpan, by headerKey: any HeaderKey) {
     var block = datagram.slice(FragmentHeader.protectedBytes)
     headerKey.decrypt(&block)
   }
 
   // MARK: Sessions
 
-  /// Uncovers the header of a fragment for a session, and takes it in if it is plausible (section 5).
+  /// Removes the header protection of a fragment for a session, and processes the fragment if its
+  /// header is as expected (section 5).
   private mutating func protectedReceived(
     _ datagram: inout MutableRawSpan, for session: Session, from source: Address, at now: Instant
   ) -> Reception {
     guard let headerKey = session.core.keys.headerReceivingKey(provider) else { return .dropped(.implausible) }
-    removeHeaderProtection(&datagram, headerKey)
+    removeHeaderProtection(&datagram, by: headerKey)
     return unprotectedReceived(&datagram, by: headerKey, for: session, from: source, at: now)
   }
 
-  /// Takes in a fragment for a session whose header is uncovered, which `headerKey` did.
+  /// Processes a fragment for a session whose header protection `headerKey` has removed.
   mutating func unprotectedReceived(
     _ datagram: inout MutableRawSpan, by headerKey: any HeaderKey, for session: Session, from source: Address,
     at now: Instant
@@ -131,8 +135,8 @@ extension Endpoint {
     case .response:
       // [HDR-3] [XK-18]
       guard session.expectsResponse(header) else { return .dropped(.implausible) }
-      // The size of X2 is known, and with it that of each fragment. What does not fit must not shut
-      // out what does.
+      // The size of X2 is known, and with it that of each fragment. A fragment that does not fit
+      // must not displace one that does.
       let plan = FragmentPlan(size: PacketSize.response, count: Int(header.count))
       // [DEC-8]
       guard datagram.byteCount - FragmentHeader.size == plan.range(Int(header.number)).count else {
@@ -147,12 +151,12 @@ extension Endpoint {
     case .hello, .completion, .challenge:
       return .dropped(.implausible)
     }
-    // Control packets are too rare to keep a key for.
+    // Control packets are too rare to cache a key for them.
     if type == .data { keep(headerKey, of: session, at: now) }
 
     if header.count == 1 {
       var packet = datagram.slice(FragmentHeader.size..<datagram.byteCount)
-      let outcome = packetReceived(&packet, header, type, for: session, from: source, at: now)
+      let outcome = packetReceived(&packet, header: header, type: type, for: session, from: source, at: now)
       guard case .message(let id, let range) = outcome else { return outcome }
       return .message(id, range: range.lowerBound + FragmentHeader.size..<range.upperBound + FragmentHeader.size)
     }
@@ -163,31 +167,31 @@ extension Endpoint {
     return reception
   }
 
-  /// A header of the session's peer was uncovered: its keys are in use.
+  /// Records that the session's keys are in use, because a header from its peer was as expected.
   mutating func keep(_ headerKey: any HeaderKey, of session: Session, at now: Instant) {
     memory.keys.use(session, at: now)
     session.keep(receiving: headerKey)
   }
 
-  /// Takes in one of several fragments. Whoever calls sets the session's timer.
+  /// Processes one of several fragments. The caller sets the session's timer.
   @inline(__always)
   mutating func fragmentReceived(
     _ payload: RawSpan, _ header: FragmentHeader, _ type: PacketType, for session: Session, from source: Address,
     at now: Instant
   ) -> Reception {
     let outcome = reassemble(
-      header, payload, for: session, at: now, openedBy: type == .data ? session.key(header.keyID) : nil)
+      header, payload: payload, for: session, at: now, openedBy: type == .data ? session.key(header.keyID) : nil)
     switch outcome {
     case .stored: return .handled
     case .refused(let reason): return .dropped(reason)
     case .opened(let message, let stream):
       session.key(header.keyID)?.giveBack(stream)
-      let outcome = dataOpened(message.count, header, for: session, from: source, at: now)
+      let outcome = dataOpened(message.count, header: header, for: session, from: source, at: now)
       guard case .message(let id, _) = outcome else { return outcome }
       return .assembled(id, message: message)
     case .complete(var packet):
       let outcome = packet.withMutableBytes { bytes in
-        packetReceived(&bytes, header, type, for: session, from: source, at: now)
+        packetReceived(&bytes, header: header, type: type, for: session, from: source, at: now)
       }
       guard case .message(let id, let range) = outcome else { return outcome }
       packet.removeLast(packet.count - range.upperBound)
@@ -195,10 +199,11 @@ extension Endpoint {
     }
   }
 
-  /// Puts a packet together. Where it is too much for the endpoint, another makes room (section 14).
+  /// Adds a fragment to its packet. If the endpoint's limit is exceeded, evicts another packet
+  /// (section 14).
   @inline(__always)
   private mutating func reassemble(
-    _ header: FragmentHeader, _ payload: RawSpan, for holder: some ReassemblyHolder, at now: Instant,
+    _ header: FragmentHeader, payload: RawSpan, for holder: some ReassemblyHolder, at now: Instant,
     openedBy key: @autoclosure () -> SessionKey? = nil
   ) -> SessionReassembly.Outcome {
     let outcome = memory.packets.insert(
@@ -215,26 +220,26 @@ extension Endpoint {
     }
   }
 
-  /// A packet for a session is complete.
+  /// Processes a complete packet for a session.
   private mutating func packetReceived(
-    _ packet: inout MutableRawSpan, _ header: FragmentHeader, _ type: PacketType, for session: Session,
+    _ packet: inout MutableRawSpan, header: FragmentHeader, type: PacketType, for session: Session,
     from source: Address, at now: Instant
   ) -> Reception {
-    if type == .response { return responseReceived(packet.bytes, header, for: session, at: now) }
+    if type == .response { return responseReceived(packet.bytes, header: header, for: session, at: now) }
     guard let key = session.key(header.keyID) else { return .dropped(.implausible) }
     guard type == .data else {
-      return controlReceived(&packet, header, type, key, for: session, from: source, at: now)
+      return controlReceived(&packet, header: header, type: type, under: key, for: session, from: source, at: now)
     }
     // [CTRL-7]
     guard key.receivingKey(provider).open(&packet, nonce: header.nonce, authenticating: RawSpan()) else {
       return .dropped(.notAuthentic)
     }
-    return dataOpened(packet.byteCount - PacketSize.tag, header, for: session, from: source, at: now)
+    return dataOpened(packet.byteCount - PacketSize.tag, header: header, for: session, from: source, at: now)
   }
 
-  /// A data packet was authentic, and its plaintext has `size` bytes.
+  /// Processes an authentic data packet whose plaintext has `size` bytes.
   private mutating func dataOpened(
-    _ size: Int, _ header: FragmentHeader, for session: Session, from source: Address, at now: Instant
+    _ size: Int, header: FragmentHeader, for session: Session, from source: Address, at now: Instant
   ) -> Reception {
     // [DEC-23]
     guard accept(header, for: session, from: source, at: now) else { return .dropped(.replayed) }
@@ -248,9 +253,10 @@ extension Endpoint {
     session.countReceived(messages: messages, bytes: bytes, at: now)
   }
 
-  /// A packet was authentic: its counter is used up, and if it is the newest, its source is where
-  /// the peer is now, whatever type it has (section 14).
-  /// - Returns: whether its counter was still acceptable.
+  /// Marks the counter of an authentic packet as used. If the packet is the newest, of whatever
+  /// type, its source becomes the peer's address (section 14).
+  ///
+  /// - Returns: true if the counter was still acceptable.
   private mutating func accept(
     _ header: FragmentHeader, for session: Session, from source: Address, at now: Instant
   ) -> Bool {
@@ -260,9 +266,9 @@ extension Endpoint {
     return true
   }
 
-  /// X2 is complete.
+  /// Processes a complete X2.
   private mutating func responseReceived(
-    _ packet: RawSpan, _ header: FragmentHeader, for session: Session, at now: Instant
+    _ packet: RawSpan, header: FragmentHeader, for session: Session, at now: Instant
   ) -> Reception {
     do {
       perform(try session.responseReceived(packet, header, surroundings), for: session, at: now)
@@ -270,9 +276,10 @@ extension Endpoint {
     } catch { return .dropped(error.reason) }
   }
 
-  /// A control packet is complete. Its tag is checked under kek before anything else happens.
+  /// Processes a complete control packet. Its tag is verified with the key encryption key before
+  /// anything else.
   private mutating func controlReceived(
-    _ packet: inout MutableRawSpan, _ header: FragmentHeader, _ type: PacketType, _ key: SessionKey,
+    _ packet: inout MutableRawSpan, header: FragmentHeader, type: PacketType, under key: SessionKey,
     for session: Session, from source: Address, at now: Instant
   ) -> Reception {
     let size = type == .rekeyInit || type == .rekeyComplete ? PacketSize.rekey : PacketSize.tag

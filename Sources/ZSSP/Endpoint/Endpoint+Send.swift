@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Why a message was not sent.
+/// The reason why a message was not sent.
 public enum SendError: Error, Hashable {
-  /// The session has ended, or never was.
+  /// The session has ended, or never existed.
   case unknownSession
   /// The handshake is not complete yet.
   case notEstablished
   /// The message is longer than ``Settings/largestMessage``.
   case messageTooLarge(size: Int, limit: Int)
-  /// The key was used as often as it may be; the session has ended.
+  /// The key reached its limit of uses; the session has ended.
   case keyExhausted
 }
 
 extension SendError: CustomStringConvertible {
-  /// What is wrong and what would be right.
+  /// The problem, and the limit.
   public var description: String {
     switch self {
     case .unknownSession: "the session has ended"
@@ -26,17 +26,22 @@ extension SendError: CustomStringConvertible {
 }
 
 extension Endpoint {
-  /// Seals a message of 0…``Settings/largestMessage`` bytes and puts its datagrams into the ``outbox``.
+  /// Seals a message of 0 to ``Settings/largestMessage`` bytes, and adds its datagrams to the
+  /// ``outbox``.
   ///
-  /// There is no guarantee that it arrives, nor that messages arrive in order; none arrives twice, or altered.
+  /// Delivery and order are not guaranteed. No message is delivered twice or altered.
+  ///
+  /// - Throws: ``SendError``.
   public mutating func send(_ message: RawSpan, on id: SessionID, at now: Instant) throws(SendError) {
     try send(on: id, at: now) { run throws(SendError) in try run.append(message) }
   }
 
-  /// Seals as many messages as `body` appends to the run, and puts their datagrams into the ``outbox``.
+  /// Seals the messages that `body` appends to the run, and adds their datagrams to the ``outbox``.
   ///
-  /// Cheaper than one by one, and messages of one size come to lie in one ``DatagramBatch/Run``. When `body` throws, what
-  /// it had appended before is sent.
+  /// This costs less than sending one by one, and puts messages of one size into one
+  /// ``DatagramBatch/Run``. If `body` throws, the messages that it appended before are sent.
+  ///
+  /// - Throws: ``SendError`` if the session cannot send, or the error that `body` throws.
   public mutating func send(
     on id: SessionID, at now: Instant, _ body: (inout SendRun) throws(SendError) -> Void
   ) throws(SendError) {
@@ -53,10 +58,12 @@ extension Endpoint {
     swap(&run.outbox, &outbox)
     journal.countSent(before, outbox.tally)
     journal.countMessagesSent(run.count)
-    let (isUsedUp, counter) = (run.uses >= surroundings.configuration.settings.rekeyUses, run.counter)
-    let (messages, bytes) = (run.count, run.byteCount)
+    let isUsedUp = run.uses >= surroundings.configuration.settings.rekeyUses
+    let counter = run.counter
+    let messages = run.count
+    let bytes = run.byteCount
     session.giveBack(run.finish(), counter: counter, messages: messages, bytes: bytes)
-    // The key was used so often that it is time for another (section 4).
+    // The uses of the key have reached the number at which a re-key starts (section 4).
     // [CTR-11]
     if isUsedUp, session.canBeginRekey { beginRekey(session, at: now) }
     if let failure {

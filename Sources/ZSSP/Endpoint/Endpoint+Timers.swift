@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Endpoint {
-  /// Does all that is due at `now`: resends, restarts, re-keys, expiry, and giving up keys of idle sessions, a few at a time.
+  /// Processes everything that is due at `now`: resends, restarts, re-keys and expiry. It also
+  /// evicts expanded keys of idle sessions, a few at a time.
   public mutating func advance(to now: Instant) {
     while let timed = timers.popExpired(at: now) {
       if let session = timed as? Session {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // [TIME-14]
-/// A peer of the protocol, driven from outside: no I/O, no clock, no threads.
+/// A peer of the protocol that is driven from outside: without I/O, a clock, or threads.
 ///
-/// Inputs are datagrams, the time, and answers to requests. Outputs are queues that the driver empties after each
-/// input: datagrams (``outbox``), requests (``nextRequest()``) and events (``nextEvent()``); and the next moment at which
-/// ``advance(to:)`` wants to be called (``nextDeadline``). Calling it at deadlines only is enough.
+/// Inputs are datagrams, the time, and answers to requests. Outputs are queues that the driver
+/// empties after each input: datagrams (``outbox``), requests (``nextRequest()``) and events
+/// (``nextEvent()``). Another output is ``nextDeadline``, the time at which the driver must call
+/// ``advance(to:)``; calling it at these deadlines only is enough. An endpoint is used on one
+/// thread at a time.
 ///
 /// ```swift
 /// func begin(
@@ -24,9 +26,10 @@
 /// }
 /// ```
 public struct Endpoint: ~Copyable {
-  /// Datagrams that must go out. Send them, then call ``DatagramBatch/removeAll()``.
+  /// Datagrams to send. Send them, then call ``DatagramBatch/removeAll()``.
   public var outbox = DatagramBatch()
-  /// Messages that ``receive(burst:segmentSize:from:at:)`` brought. Take them, then empty it, and keep its capacity.
+  /// Messages from ``receive(burst:segmentSize:from:at:)``. Process them, then empty the array and
+  /// keep its capacity.
   public var inbox: [Delivery] = []
 
   let surroundings: Surroundings
@@ -38,7 +41,9 @@ public struct Endpoint: ~Copyable {
   var hellos: HelloAdmission
   var memory: SessionMemory
 
-  /// An endpoint without sessions. It draws 32 random bytes.
+  /// Creates an endpoint without sessions. It draws 32 random bytes from the provider.
+  ///
+  /// - Throws: ``ConfigurationError`` if the settings are invalid.
   public init(_ configuration: EndpointConfiguration) throws(ConfigurationError) {
     try configuration.settings.validate()
     let settings = configuration.settings
@@ -50,60 +55,62 @@ public struct Endpoint: ~Copyable {
     hellos = HelloAdmission(configuration, salt: configuration.provider.random(32))
   }
 
-  /// What the endpoint was made with.
+  /// The configuration of the endpoint.
   public var configuration: EndpointConfiguration { surroundings.configuration }
-  /// Counters of what came, went and was dropped.
+  /// Counters of received, sent and dropped datagrams and messages.
   public var statistics: Statistics { journal.statistics }
 
   var provider: any CryptoProvider { surroundings.configuration.provider }
   var settings: Settings { surroundings.configuration.settings }
 
-  /// The static key that peers know this endpoint by.
+  /// The public part of the static key, by which peers know this endpoint.
   public var publicKey: PublicKey { configuration.staticKey.publicKey }
-  /// How many sessions there are, in any state.
+  /// The number of sessions, in any state.
   public var sessionCount: Int { peers.count }
-  /// How many handshakes of others are half-open.
+  /// The number of half-open handshakes that peers have begun.
   public var halfOpenCount: Int { hellos.count }
 
-  // Inlined into a driver's loop by Swift 6.3 with optimisation, the access to the endpoint would not end before the next turn.
+  // Not inlined: if Swift 6.3 inlined these into a driver's loop with optimisation, the access to
+  // the endpoint would not end before the next iteration.
 
-  /// The next thing that this endpoint needs from outside, oldest first.
+  /// Removes and returns the oldest request that was not returned yet; nil if there is none.
   @inline(never)
   public mutating func nextRequest() -> Request? { pending.next() }
 
-  /// The next thing that happened, oldest first.
+  /// Removes and returns the oldest event that was not returned yet; nil if there is none.
   @inline(never)
   public mutating func nextEvent() -> Event? { journal.nextEvent() }
 
-  /// The moment at which ``advance(to:)`` has something to do; nil if there is none.
+  /// The time at which ``advance(to:)`` must be called; nil if nothing is due.
   public var nextDeadline: Instant? {
     let next = min(protocolDeadline ?? .distantFuture, memory.keys.nextSweep)
     return next < .distantFuture ? next : nil
   }
 
-  /// As ``nextDeadline``, but for giving up keys of idle sessions, of which the protocol knows nothing.
+  /// The ``nextDeadline`` without the eviction of expanded keys of idle sessions, which is not part
+  /// of the protocol.
   package var protocolDeadline: Instant? {
     var next = timers.next ?? .distantFuture
     if let deadline = hellos.nextDeadline(hasRoom: hasRoomForHello) { next = min(next, deadline) }
     return next < .distantFuture ? next : nil
   }
 
-  /// What a session looks like from outside; nil once it has ended.
+  /// Returns a description of a session; nil after it has ended.
   public func session(_ id: SessionID) -> SessionDescription? {
     peers[id].map(SessionDescription.init)
   }
 
-  /// What Hellos must bring, from now on.
+  /// The condition that Hellos must meet, from now on.
   public var helloPolicy: HelloPolicy {
     get { hellos.gate.policy }
     set { hellos.gate.policy = newValue }
   }
 
-  /// Replaces the session's key now instead of when its time has come.
+  /// Replaces the session's key now instead of at its scheduled time.
   ///
-  /// - Returns: whether a re-key begins. It does not while one is under way, before the session is
-  ///   confirmed, or sooner after others than ``Settings/rekeyBurst`` and ``Settings/rekeyRefill``
-  ///   allow, which the peer is expected to have, too.
+  /// - Returns: true if a re-key begins. It does not begin while one is under way, before the
+  ///   session is confirmed, or sooner after others than ``Settings/rekeyBurst`` and
+  ///   ``Settings/rekeyRefill`` allow. The peer is expected to have the same limits.
   @discardableResult
   public mutating func rekey(_ id: SessionID, at now: Instant) -> Bool {
     // [DEC-37]
@@ -112,15 +119,17 @@ public struct Endpoint: ~Copyable {
     return true
   }
 
-  /// Probes the peer of a session now instead of after ``Settings/keepAlive``. ``Event/answered(_:roundTrip:)`` tells of its answer.
-  /// A session that is being opened sends nothing.
+  /// Probes the peer of a session now instead of after ``Settings/keepAlive``.
+  /// ``Event/answered(_:roundTrip:)`` reports its answer. A session that is still opening sends
+  /// nothing.
   public mutating func probe(_ id: SessionID, at now: Instant) {
     guard let session = peers[id] else { return }
     perform(session.probe(configuration, at: now), for: session, at: now)
   }
 
-  /// Ends a session here, and tells the peer if it is established: once, in a datagram that may get lost. A peer that does not learn
-  /// of it finds out when it needs an answer, or by ``Settings/idleTimeout``.
+  /// Ends a session, and sends the peer a goodbye if the session is established. The goodbye is a
+  /// single datagram, which may be lost. A peer that does not receive it notices when it needs an
+  /// answer, or by ``Settings/idleTimeout``.
   public mutating func close(_ id: SessionID) {
     guard let session = peers[id] else { return }
     // [DEC-84]
@@ -128,13 +137,13 @@ public struct Endpoint: ~Copyable {
     end(session, .closed)
   }
 
-  /// Ends a session because a newer one with its peer, in another shard, has taken its place.
+  /// Ends a session because a newer one with its peer, in another shard, replaces it.
   public mutating func replace(_ id: SessionID) {
     guard let session = peers[id] else { return }
     end(session, .replaced)
   }
 
   // [DEC-22]
-  /// Whether there are key ids for one more session or half-open handshake.
+  /// True if there are key ids for one more session or half-open handshake.
   var hasRoomForOwner: Bool { peers.count + hellos.count < keyIDs.ownerLimit }
 }

@@ -1,75 +1,79 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Names a session for its life. Never used twice by one endpoint.
+/// The name of a session for its lifetime. An endpoint never uses one twice.
 public struct SessionID: Hashable, Sendable {
   let index: UInt32
   let generation: UInt32
 }
 
-/// What happened, in order. Messages are not events: ``Endpoint/receive(_:from:at:)`` returns them.
+/// An event of an endpoint. Events are in order. Messages are not events:
+/// ``Endpoint/receive(_:from:at:)`` returns them.
 public enum Event: Sendable {
-  /// A session can carry data. For the initiator the peer has confirmed the key; for the responder the peer was
-  /// accepted, and data may be sent, though the peer's confirmation is still to come.
+  /// A session can carry data. For the initiator, the peer has confirmed the key. For the
+  /// responder, the application has accepted the peer; data may be sent, although the peer has not
+  /// confirmed yet.
   case established(SessionID, Establishment)
   /// The peer of a session that this side accepted has confirmed the key.
   case confirmed(SessionID)
-  /// The handshake started anew, with new keys. The session keeps its id.
+  /// The handshake restarted with new keys. The session keeps its id.
   case restarted(SessionID, RestartReason)
-  /// A handshake went on with the empty ratchet state although this side held another. Either the peer lost its store,
-  /// or someone who holds the peer's static key poses as the peer.
+  /// A handshake continued with the empty ratchet state although this side held another one. Either
+  /// the peer lost its store, or somebody who has the peer's static key impersonates the peer.
   case downgraded(SessionID, peer: PublicKey, heldChainLength: UInt64)
   /// Both sides have a new key.
   case rekeyed(SessionID, chainLength: UInt64)
-  /// The peer of a confirmed session has answered a probe. The time that it took is nil where there were several: nobody knows which
-  /// of them it answers. See ``Settings/keepAlive`` and ``Endpoint/probe(_:at:)``.
+  /// The peer of a confirmed session has answered a probe. The round-trip time is nil if several
+  /// probes were sent, because the answer does not say which one it belongs to. See
+  /// ``Settings/keepAlive`` and ``Endpoint/probe(_:at:)``.
   case answered(SessionID, roundTrip: Duration?)
-  /// The peer is now at another address.
+  /// The peer's address has changed.
   case moved(SessionID, from: Address, to: Address)
-  /// The session is gone.
+  /// The session has ended.
   case ended(SessionID, EndReason)
-  /// A handshake for which an ``AcceptRequest`` was made ended without a session: it was refused, it took too long, or
-  /// the store failed. An answer that comes after this is late.
+  /// A handshake for which an ``AcceptRequest`` was made ended without a session: it was refused,
+  /// it took too long, or the store failed. An answer to the request is ignored after this.
   case withdrawn(RequestID, DropReason)
 }
 
-/// What is known of a session when it is established.
+/// The properties of a session when it is established.
 public struct Establishment: Sendable, Hashable {
-  /// The peer's static key, proved.
+  /// The peer's static key. The peer has proved that it has the private key.
   public let peer: PublicKey
-  /// The side that this endpoint was on.
+  /// The role of this endpoint.
   public let role: Role
-  /// What the initiator said of itself.
+  /// The initiator's description of itself.
   public let identity: [UInt8]
-  /// Where the peer is.
+  /// The peer's address.
   public let address: Address
-  /// How many handshakes the ratchet has behind it, this one included.
+  /// The number of handshakes in the ratchet chain, including this one.
   public let chainLength: UInt64
-  /// Nil if the ratchet is as it should be. Else the handshake went on with the empty state although this side held
-  /// one of this chain length: see ``Event/downgraded(_:peer:heldChainLength:)``.
+  /// Nil if the handshake used the expected ratchet state. Otherwise it continued with the empty
+  /// state although this side held one of this chain length: see
+  /// ``Event/downgraded(_:peer:heldChainLength:)``.
   public let downgradedFrom: UInt64?
   /// The responder's ``AcceptRequest`` that led to the session; nil for the initiator.
   public let acceptance: RequestID?
 }
 
-/// Why a handshake started anew.
+/// The reason why a handshake restarted.
 public enum RestartReason: String, Sendable, Hashable {
-  /// There was no answer in time.
+  /// No answer arrived in time.
   case timeout
-  /// What was to be the answer is not authentic: another profile, another key, a ratchet that does not fit.
+  /// The answer was not authentic: another profile, another key, or a different ratchet state.
   case notAuthentic
-  /// The responder accepted, and the confirmation is overdue.
+  /// The responder accepted, but its confirmation did not arrive in time.
   case notConfirmed
-  /// Another session instance of this peer changed the ratchet state first.
+  /// Another session with this peer changed the ratchet state first.
   case ratchetConflict
 }
 
-/// Why a session ended.
+/// The reason why a session ended.
 public enum EndReason: String, Sendable, Hashable {
   /// This side closed it.
   case closed
   /// The peer closed it.
   case closedByPeer
-  /// Nothing came of the peer for ``Settings/idleTimeout``.
+  /// Nothing was received from the peer for ``Settings/idleTimeout``.
   case peerSilent
   /// The responder's application refused this peer.
   case rejected
@@ -77,12 +81,12 @@ public enum EndReason: String, Sendable, Hashable {
   case notConfirmed
   /// The peer did not answer a re-key in time.
   case rekeyTimeout
-  /// What should have been the peer's part of a re-key was not.
+  /// The peer's part of a re-key was not authentic.
   case rekeyNotAuthentic
-  /// The key was used as often as it may be.
+  /// The key reached its limit of uses.
   case keyExhausted
-  /// Another session instance of this peer changed the ratchet state first.
+  /// Another session with this peer changed the ratchet state first.
   case ratchetConflict
-  /// A newer session with the same peer took its place.
+  /// A newer session with the same peer replaced it.
   case replaced
 }

@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What happened: counters, and the events that the application is still to be told of.
+/// The counters, and the events that the application has not received yet.
 struct Journal {
-  /// Counters of what came, went and was dropped.
+  /// Counters of received, sent and dropped datagrams and messages.
   private(set) var statistics = Statistics()
   private var events = Queue<Event>()
 
   /// Adds an event.
   mutating func emit(_ event: Event) { events.push(event) }
 
-  /// The next event, the oldest first.
+  /// Removes and returns the oldest event.
   mutating func nextEvent() -> Event? { events.pop() }
 
   // [FRAG-17]
-  /// Counts a datagram or packet of which nothing came.
+  /// Counts a dropped datagram or packet.
   mutating func drop(_ reason: DropReason) { statistics.count(reason) }
 
-  /// Counts items of public-key work that were asked for.
+  /// Counts a request for public-key work.
   mutating func countWork() { statistics.publicKeyWork += 1 }
   /// Counts a handshake that led to a session.
   mutating func countSession() { statistics.sessionsEstablished += 1 }
 
-  /// Counts datagrams that came in.
+  /// Counts received datagrams.
   mutating func countReceived(datagrams: Int, bytes: Int) {
     statistics.datagramsReceived += UInt64(datagrams)
     statistics.bytesReceived += UInt64(bytes)
   }
 
-  /// Counts datagrams that were queued to go out: what a batch has come to since.
+  /// Counts the datagrams that were added to a batch between two of its tallies.
   mutating func countSent(_ before: DatagramBatch.Tally, _ now: DatagramBatch.Tally) {
     statistics.datagramsSent += UInt64(now.datagrams - before.datagrams)
     statistics.bytesSent += UInt64(now.bytes - before.bytes)

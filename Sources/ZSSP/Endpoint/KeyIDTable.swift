@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Finds the owner of a key id: open addressing with linear probing.
+/// Finds the owner of a key id by open addressing with linear probing.
 ///
-/// The ids are drawn at random by this endpoint, so they are their own hash, and nobody else can aim at a collision. The
-/// bits of the shard are the same in all of them and are left out; those of the node lie higher than the table is large.
+/// This endpoint draws the ids at random, so they serve as their own hashes, and nobody else can
+/// cause collisions. All ids have the same shard bits, which the hash leaves out. The node bits are
+/// higher than the table's size.
 struct KeyIDTable {
   private struct Slot {
     var keyID: UInt32
@@ -13,22 +14,22 @@ struct KeyIDTable {
   private let pattern: KeyIDPattern
   private var slots: [Slot?] = Array(repeating: nil, count: 16)
   private var mask = 15
-  /// How many ids are in use.
+  /// The number of ids in use.
   private(set) var count = 0
 
-  /// An empty table for ids of a pattern.
+  /// Creates an empty table for ids of a pattern.
   init(_ pattern: KeyIDPattern) { self.pattern = pattern }
 
   // [DEC-22]
-  /// How many sessions and half-open handshakes there can be.
+  /// The largest number of sessions and half-open handshakes.
   var ownerLimit: Int { pattern.ownerLimit }
 
-  /// Where an id lies if nothing else lies there.
+  /// Returns the index of an id without collisions.
   private func home(_ keyID: UInt32) -> Int { Int(keyID >> UInt32(pattern.shardBits)) & mask }
 
   // [KID-1]
-  /// Draws a random non-zero key id that is not in use (section 4), with the bits of the shard and the node, for an owner. At
-  /// most half of the ids are in use.
+  /// Draws a random non-zero key id that is not in use, for an owner (section 4). It has the bits
+  /// of the shard and the node. At most half of the ids are in use.
   mutating func draw(for owner: Owner, _ provider: any CryptoProvider) -> KeyID {
     while true {
       let keyID = pattern.keyID(provider.randomInteger(UInt32.self))
@@ -39,7 +40,7 @@ struct KeyIDTable {
     }
   }
 
-  /// How many places are looked at to find each id, together; for tests.
+  /// The number of slots to look at to find every id, for tests.
   var probes: Int {
     slots.indices.reduce(0) { sum, index in
       slots[index].map { sum + ((index - home($0.keyID)) & mask) + 1 } ?? sum
@@ -55,10 +56,10 @@ struct KeyIDTable {
     return nil
   }
 
-  /// Whether the id is in use.
+  /// Returns true if the id is in use.
   func contains(_ keyID: KeyID) -> Bool { self[keyID] != nil }
 
-  /// Adds an id, or gives it to another owner.
+  /// Adds an id, or changes its owner.
   mutating func set(_ keyID: KeyID, to owner: Owner) {
     if 2 * (count + 1) > slots.count { grow() }
     var index = home(keyID.value)
@@ -67,7 +68,7 @@ struct KeyIDTable {
     slots[index] = Slot(keyID: keyID.value, owner: owner)
   }
 
-  /// Removes an id, and closes the gap that it leaves for probing.
+  /// Removes an id, and closes the gap that this leaves for probing.
   mutating func remove(_ keyID: KeyID) {
     var gap = home(keyID.value)
     while let slot = slots[gap], slot.keyID != keyID.value { gap = (gap + 1) & mask }
@@ -77,7 +78,7 @@ struct KeyIDTable {
     var index = (gap + 1) & mask
     while let slot = slots[index] {
       let home = home(slot.keyID)
-      // Move the slot into the gap unless its home lies behind the gap.
+      // Move the slot into the gap unless its home lies after the gap.
       if (index - home) & mask >= (index - gap) & mask {
         slots[gap] = slot
         slots[index] = nil

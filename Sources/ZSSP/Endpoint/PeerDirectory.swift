@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
 
-/// What the shards of one endpoint know of each other's sessions with a peer. An endpoint that is the only one has a
-/// directory of its own.
+/// The knowledge that the shards of one endpoint share about sessions with each peer. A single
+/// endpoint has its own directory.
 ///
-/// Attempts to open a session, acceptances and re-keys of one peer can meet in different shards. What decides between them
-/// must not depend on how fast a message passes from one to the other, so it is kept here, under a lock, and never for a data packet:
+/// Attempts to open a session, acceptances and re-keys of one peer can meet in different shards.
+/// The outcome must not depend on how fast messages pass between shards. So the facts that decide
+/// are stored here, under a lock, which data packets never take:
 ///
-/// * the **order of events**: a counter from which each X2 and each swap takes a mark;
-/// * the **progress** of each peer: the marks of the last swap that an established session asked for, and of the last one that was
-///   done. An X3 whose X2 has an older mark is refused (section 14): it belongs to an attempt that the peer has left behind;
-/// * the mark of the last X2 **read** from a peer that was based on a state: such a peer has not lost its states;
-/// * the **names** of states that a store may be taking at this moment: a Hello that names one is no stranger's;
-/// * the names of states that **strangers** have left behind, of whom no store can remember anything;
-/// * **attempts** of this side, whether their X3 may be out, and whether one went unanswered;
-/// * the newest **session** of each peer, where the transport records it.
+/// * the **order of events**: a counter that gives each X2 and each swap a mark;
+/// * the **progress** of each peer: the marks of the last swap that an established session
+///   requested, and of the last one that was done. An X3 whose X2 has an older mark is refused
+///   (section 14), because it belongs to an attempt that the peer has abandoned;
+/// * the mark of the last X2 **read** from a peer that was based on a state: such a peer has not
+///   lost its states;
+/// * the **names** of states that a store may be storing at present: a Hello that names one is not
+///   a stranger's;
+/// * the names of states that **unknown** peers have abandoned, for which a store keeps no row;
+/// * **attempts** of this side, with the time of their X3 and a mark if one was not answered in
+///   time;
+/// * the newest **session** of each peer, if the transport records it.
 ///
 /// All methods can be called on any thread.
 public final class PeerDirectory: Sendable {
@@ -25,15 +30,18 @@ public final class PeerDirectory: Sendable {
     /// The session.
     public let session: SessionID
 
-    /// The place of a session.
-    public init(shard: Int, session: SessionID) { (self.shard, self.session) = (shard, session) }
+    /// Creates the place of a session.
+    public init(shard: Int, session: SessionID) {
+      self.shard = shard
+      self.session = session
+    }
   }
 
   /// A point in the order of events.
   struct Mark: Sendable, Hashable, Comparable {
     fileprivate let value: UInt64
 
-    /// Before every event.
+    /// The mark before every event.
     static let first = Mark(value: 0)
 
     static func < (left: Mark, right: Mark) -> Bool { left.value < right.value }
@@ -41,15 +49,15 @@ public final class PeerDirectory: Sendable {
 
   private struct Attempt {
     let place: Place
-    /// When X3 left, if it did.
+    /// The time when X3 was sent; nil if it was not.
     var committedAt: Instant?
-    /// Whether an earlier X3 of the attempt was not answered before A3 timed out.
+    /// True if an earlier X3 of the attempt was not answered before A3 timed out.
     var wasUnanswered = false
-    /// When X3 may be sent again at the latest.
+    /// The latest time at which X3 may be resent.
     var lastResend = Instant.distantFuture
   }
 
-  /// A session that an endpoint has established, and the mark of the swap that it came from.
+  /// A session that an endpoint has established, and the mark of the swap that led to it.
   private struct Established {
     let place: Place
     let mark: Mark
@@ -62,7 +70,7 @@ public final class PeerDirectory: Sendable {
     var requested = Mark.first
     var progress = Mark.first
     var answer = Mark.first
-    /// When one of these marks was recorded last.
+    /// The time when one of these marks was last recorded.
     var lastRecord = Instant(nanoseconds: .min)
 
     var isEmpty: Bool {
@@ -70,10 +78,10 @@ public final class PeerDirectory: Sendable {
         && answer == .first
     }
 
-    /// The mark of a session that has not ended; nil of others.
+    /// Returns the mark of a session that has not ended; nil for others.
     func mark(of place: Place) -> Mark? { established.first { $0.place == place }?.mark }
 
-    /// Whether the session that was recorded last is newer than this one.
+    /// Returns true if the session that was recorded last is newer than this one.
     func hasNewer(than place: Place) -> Bool {
       guard let session, session != place, let newest = mark(of: session) else { return false }
       return mark(of: place).map { $0 < newest } ?? true
@@ -108,21 +116,22 @@ public final class PeerDirectory: Sendable {
 
   private let state = Mutex(State())
 
-  /// An empty directory.
+  /// Creates an empty directory.
   public init() {}
 
   // MARK: For the transport
 
-  /// Returns the shard where this side should open a session to a peer: where it has one, or tries to; nil if nowhere.
+  /// Returns the shard where this side should open a session to a peer: the one that has a session
+  /// or an attempt. Nil if none has.
   public func shard(for peer: PublicKey) -> Int? {
     state.withLock { state in state.entries[peer].flatMap { ($0.session ?? $0.attempts.first?.place)?.shard } }
   }
 
-  /// Records that a session is established. Shards may record theirs in another order than that in
-  /// which the peer opened them.
+  /// Records that a session is established. Shards may record their sessions in another order than
+  /// the peer opened them.
   ///
-  /// - Returns: the session and the attempts that it takes the place of; `place` alone if a newer
-  ///   session with the peer is recorded, which takes its place.
+  /// - Returns: the session and the attempts that it replaces. If a newer session with the peer is
+  ///   recorded, which replaces it, `place` alone.
   public func establish(_ place: Place, with peer: PublicKey) -> [Place] {
     state.withLock { state in
       state.update(peer) { entry in
@@ -139,7 +148,7 @@ public final class PeerDirectory: Sendable {
     state.withLock { state in state.update(peer) { if $0.session == place { $0.session = nil } } }
   }
 
-  /// How many peers the directory knows something of.
+  /// The number of peers that the directory has an entry for.
   var entryCount: Int { state.withLock { $0.entries.count } }
 
   // MARK: For endpoints
@@ -148,12 +157,12 @@ public final class PeerDirectory: Sendable {
   /// Takes the next mark.
   func nextMark() -> Mark { state.withLock { $0.takeMark() } }
 
-  /// Records that this side tries to open a session to a peer.
+  /// Records that this side has begun to open a session to a peer.
   func begin(_ place: Place, with peer: PublicKey) {
     state.withLock { state in state.update(peer) { $0.attempts.append(Attempt(place: place)) } }
   }
 
-  /// Records when X3 of an attempt left; nil if the attempt begins anew.
+  /// Records when X3 of an attempt was sent; nil if the attempt restarts.
   func setCommitted(at time: Instant?, _ place: Place, with peer: PublicKey) {
     state.withLock { state in
       state.update(peer) { entry in
@@ -164,7 +173,7 @@ public final class PeerDirectory: Sendable {
     }
   }
 
-  /// Records that an attempt has led to a session, or to none, or that a session has ended.
+  /// Records that an attempt led to a session or was abandoned, or that a session has ended.
   func finish(_ place: Place, with peer: PublicKey) {
     state.withLock { state in
       state.update(peer) { entry in
@@ -174,14 +183,14 @@ public final class PeerDirectory: Sendable {
     }
   }
 
-  /// Records the swap that a session came from, before the transport learns of the session.
+  /// Records the swap that led to a session, before the transport learns of the session.
   func recordMark(_ mark: Mark, of place: Place, with peer: PublicKey) {
     state.withLock { state in
       state.update(peer) { $0.established.append(Established(place: place, mark: mark)) }
     }
   }
 
-  /// Records that A3 of an attempt has timed out. The record ends with the attempt.
+  /// Records that A3 of an attempt has timed out. The record is removed with the attempt.
   func recordUnanswered(_ place: Place, with peer: PublicKey) {
     state.withLock { state in
       state.update(peer) { entry in
@@ -191,8 +200,8 @@ public final class PeerDirectory: Sendable {
     }
   }
 
-  /// Has the attempts whose X3 is out not send it again after `end`, because the peer's X3 is about
-  /// to be taken.
+  /// Prevents the attempts whose X3 was sent from resending it after `end`, because the peer's X3
+  /// is about to be accepted.
   func limitResends(to peer: PublicKey, until end: Instant) {
     state.withLock { state in
       state.update(peer) { entry in
@@ -203,18 +212,18 @@ public final class PeerDirectory: Sendable {
     }
   }
 
-  /// Returns whether an attempt may send its X3 again.
+  /// Returns true if an attempt may resend its X3.
   func mayResend(_ place: Place, to peer: PublicKey, at now: Instant) -> Bool {
     state.withLock { state in
       state.entries[peer]?.attempts.first { $0.place == place }.map { now <= $0.lastResend } ?? true
     }
   }
 
-  /// Returns what is known of the attempts to open a session to the peer whose X3 may be out; nil
-  /// if none may be.
+  /// Returns the facts about the attempts to open a session to the peer whose X3 may have been
+  /// sent; nil if there are none.
   ///
-  /// - Returns: when the latest X3 left, and whether each of the attempts had an X3 before that was
-  ///   not answered in time.
+  /// - Returns: when the latest X3 was sent, and true if each of the attempts had an earlier X3
+  ///   that was not answered in time.
   func committedAttempt(to peer: PublicKey) -> (time: Instant, wasUnanswered: Bool)? {
     state.withLock { state in
       let committed = state.entries[peer]?.attempts.filter { $0.committedAt != nil } ?? []
@@ -224,9 +233,15 @@ public final class PeerDirectory: Sendable {
   }
 
   // [DEC-47]
-  /// Records the swap that took `mark`, of a session that is established: that it was asked for, or was done.
+  /// Records the swap that has `mark`, of an established session: that it was requested, or was
+  /// done.
   ///
-  /// - Parameter lifetime: how long an X3 may follow its X2. What is older is forgotten.
+  /// - Parameters:
+  ///   - mark: the mark of the swap.
+  ///   - isDone: true if the swap was done, false if it was requested.
+  ///   - peer: the peer of the session.
+  ///   - now: the present time.
+  ///   - lifetime: how long an X3 may follow its X2. Older marks are forgotten.
   func recordProgress(_ mark: Mark, isDone: Bool, of peer: PublicKey, at now: Instant, lifetime: Duration) {
     record(peer, at: now, lifetime: lifetime) { entry, _ in
       entry.requested = max(entry.requested, mark)
@@ -234,17 +249,21 @@ public final class PeerDirectory: Sendable {
     }
   }
 
-  /// Records that an X2 of the peer was read that is based on a state, not on the empty one.
+  /// Records that an X2 of the peer was read that is based on a state other than the empty one.
   ///
-  /// - Parameter lifetime: how long an X3 may follow its X2. What is older is forgotten.
+  /// - Parameters:
+  ///   - peer: the peer that sent the X2.
+  ///   - now: the present time.
+  ///   - lifetime: how long an X3 may follow its X2. Older marks are forgotten.
   func recordAnswer(of peer: PublicKey, at now: Instant, lifetime: Duration) {
     record(peer, at: now, lifetime: lifetime) { entry, mark in entry.answer = mark }
   }
 
-  /// Returns the mark of the last X2 of the peer that was based on a state, or ``Mark/first`` if that is long ago.
+  /// Returns the mark of the last X2 of the peer that was based on a state, or ``Mark/first`` if it
+  /// was forgotten.
   func lastAnswer(of peer: PublicKey) -> Mark { state.withLock { $0.entries[peer]?.answer ?? .first } }
 
-  /// Changes the marks of a peer, and forgets those that are older than `lifetime`.
+  /// Changes the marks of a peer, and forgets marks that are older than `lifetime`.
   private func record(_ peer: PublicKey, at now: Instant, lifetime: Duration, _ change: (inout Entry, Mark) -> Void) {
     state.withLock { state in
       let mark = state.takeMark()
@@ -257,44 +276,49 @@ public final class PeerDirectory: Sendable {
         _ = state.progress.popFromLong()
         state.update(oldest.peer) { entry in
           guard entry.lastRecord.advanced(by: lifetime) < now else { return }
-          (entry.requested, entry.progress, entry.answer) = (.first, .first, .first)
+          entry.requested = .first
+          entry.progress = .first
+          entry.answer = .first
         }
       }
     }
   }
 
-  /// Returns the mark of the last swap that an established session with the peer asked for, or ``Mark/first`` if that is long ago.
+  /// Returns the mark of the last swap that an established session with the peer requested, or
+  /// ``Mark/first`` if it was forgotten.
   func requestedProgress(of peer: PublicKey) -> Mark {
     state.withLock { state in state.entries[peer]?.requested ?? .first }
   }
 
-  /// Records that the store is asked to take the state of this name, or that it has answered: until `end` a look-up may be under
-  /// way that began before.
+  /// Records that the store was requested to store the state of this name, or that it has answered.
+  /// Until `end` a look-up may be running that began before.
   func recordStoring(_ name: Fingerprint, until end: Instant, at now: Instant) {
     state.withLock { _ = $0.storing.insert(name, until: end, at: now) }
   }
 
-  /// Records that the store has not taken the state of this name, and never will.
+  /// Records that the store has not stored the state of this name, and never will.
   func endStoring(_ name: Fingerprint) { state.withLock { $0.storing.remove(name) } }
 
   // [DEC-71]
-  /// Returns whether the store may be taking the state of this name, or have taken it just now.
+  /// Returns true if the store may be storing the state of this name, or has just stored it.
   func isStoring(_ name: Fingerprint, at now: Instant) -> Bool { state.withLock { $0.storing.contains(name, at: now) } }
 
   // [DEC-65]
-  /// Records that a peer of whom nothing is known goes on without the state of this name.
+  /// Records that a peer without a row continues without the state of this name.
   ///
-  /// - Returns: whether there was room; if not, the Hello that names it must not be answered.
+  /// - Returns: true if there was room; if not, the Hello that names the state must not be
+  ///   answered.
   func leaveBehind(_ name: Fingerprint, until end: Instant, at now: Instant) -> Bool {
     name.isEmpty || state.withLock { $0.leftBehind.insert(name, until: end, at: now) }
   }
 
-  /// Returns whether the state of this name was left behind by a peer of whom nothing was known.
+  /// Returns true if a peer without a row has abandoned the state of this name.
   func isLeftBehind(_ name: Fingerprint, at now: Instant) -> Bool {
     state.withLock { $0.leftBehind.contains(name, at: now) }
   }
 
-  /// Returns the mark of the last swap of an established session with the peer, or ``Mark/first`` if that is long ago.
+  /// Returns the mark of the last swap of an established session with the peer, or ``Mark/first``
+  /// if it was forgotten.
   func progress(of peer: PublicKey) -> Mark {
     state.withLock { state in state.entries[peer]?.progress ?? .first }
   }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A session or a half-open handshake, which waits for one answer at most.
+/// A session or a half-open handshake, which waits for at most one answer.
 protocol Waiting: AnyObject {
   var ticket: PendingOperations.Ticket { get set }
 }
 
-/// Who owns a key id, or waits for an answer.
+/// The owner of a key id or of a request.
 enum Owner {
   case session(Session)
-  /// A handshake that has no session yet.
+  /// A handshake that has led to no session yet.
   case halfOpen(HalfOpenHandshake)
 
   fileprivate var waiting: any Waiting {
@@ -19,13 +19,14 @@ enum Owner {
   }
 }
 
-/// The requests of an endpoint, and who waits for their answers. What an answer leads to, its owner knows.
+/// The requests of an endpoint, and the owners that wait for their answers. The owners process the
+/// answers.
 struct PendingOperations {
-  /// What an owner waits for. Only this file changes it.
+  /// The request that an owner waits for. Only this file changes it.
   struct Ticket {
     fileprivate var id: RequestID?
 
-    /// Whether an answer is waited for.
+    /// True if the owner waits for an answer.
     var isOpen: Bool { id != nil }
   }
 
@@ -33,16 +34,16 @@ struct PendingOperations {
   private var requests = Queue<Request>()
   private var last: RequestID
 
-  /// No request yet. Ids are those of a node.
+  /// Creates an empty list. Its ids have the bits of a node.
   init(node: Int) { last = .first(ofNode: node) }
 
-  /// How many answers are waited for.
+  /// The number of requests without an answer.
   var count: Int { owners.count }
 
-  /// The next request that was not passed on yet, the oldest first.
+  /// Removes and returns the oldest request that was not returned yet.
   mutating func next() -> Request? { requests.pop() }
 
-  /// Asks on behalf of an owner, who no longer waits for what it waited for before.
+  /// Adds a request of an owner. The owner stops waiting for an earlier one.
   ///
   /// - Returns: the request's id.
   @discardableResult
@@ -56,14 +57,14 @@ struct PendingOperations {
     return id
   }
 
-  /// Takes out who waits for an answer; nil if nobody does any more.
+  /// Removes and returns the owner that waits for an answer; nil if none does.
   mutating func answered(_ id: RequestID) -> Owner? {
     guard let owner = owners.removeValue(forKey: id) else { return nil }
     owner.waiting.ticket.id = nil
     return owner
   }
 
-  /// Whatever is waited for, its answer will be late.
+  /// Makes the owner stop waiting, so that the answer to its request will be ignored.
   mutating func stopWaiting(_ owner: any Waiting) {
     if let id = owner.ticket.id { owners[id] = nil }
     owner.ticket.id = nil

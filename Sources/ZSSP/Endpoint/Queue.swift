@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// First in, first out. The storage is kept while it is used and reused from the start whenever the queue is empty.
+/// A first-in, first-out queue. It keeps its storage while it is in use, and reuses it from the
+/// start when the queue is empty.
 struct Queue<Element> {
   private var elements: [Element?] = []
   private var head = 0
 
   var isEmpty: Bool { head == elements.count }
 
-  /// What is popped next.
+  /// The element that is popped next.
   var first: Element? { isEmpty ? nil : elements[head] }
 
   mutating func push(_ element: Element) { elements.append(element) }
@@ -23,8 +24,8 @@ struct Queue<Element> {
     return element
   }
 
-  /// Pops the first, in a queue that is never empty: when most of its room is that of elements which have left it, that is given
-  /// back.
+  /// Pops the first element of a queue that may never become empty. When popped elements take most
+  /// of the storage, it is compacted.
   @inline(never)
   mutating func popFromLong() -> Element? {
     let element = pop()

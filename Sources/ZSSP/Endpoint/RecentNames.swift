@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Names of ratchet states that matter for a while. What strangers cause is bounded by their budget, and in any case by ``limit``.
+/// Names of ratchet states that matter for a limited time. The Hello budget bounds the names that
+/// strangers cause, and ``limit`` bounds all.
 struct RecentNames: Sendable {
-  /// How many names are held at most: 4 MB of them.
+  /// The largest number of names. They take 4 MB.
   static let limit = 1 << 16
 
   private var ends: [Fingerprint: Instant] = [:]
-  /// In the order of their insertion, each with the end that it had then.
+  /// The names in order of insertion, each with its end at that time.
   private var order = Queue<(name: Fingerprint, end: Instant)>()
 
-  /// How many names are held.
+  /// The number of names.
   var count: Int { ends.count }
 
-  /// Holds a name until `end`, in place of what was said of it before.
+  /// Adds a name until `end`, or changes the end of a name that is present.
   ///
-  /// - Returns: whether there was room.
+  /// - Returns: false if there was no room.
   mutating func insert(_ name: Fingerprint, until end: Instant, at now: Instant) -> Bool {
     expire(at: now)
     guard ends[name] == nil else {
@@ -31,8 +32,8 @@ struct RecentNames: Sendable {
 
   func contains(_ name: Fingerprint, at now: Instant) -> Bool { ends[name].map { now < $0 } ?? false }
 
-  /// Drops names whose time is over, from the oldest on. One that was inserted again goes to the end of the line: it must not
-  /// keep those behind it.
+  /// Drops expired names, the oldest first. A name whose end was extended moves to the end of the
+  /// queue, so that it does not keep those after it.
   private mutating func expire(at now: Instant) {
     while let oldest = order.first, oldest.end <= now {
       _ = order.popFromLong()

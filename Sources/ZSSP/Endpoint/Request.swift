@@ -1,56 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Names a request until it is answered. Never used twice by one endpoint, nor by two with different ``Settings/node``s.
+/// The name of a request until it is answered. No endpoint uses one twice, and endpoints with
+/// different ``Settings/node``s never use the same.
 public struct RequestID: Hashable, Sendable {
   let value: UInt64
 
-  /// The first of an endpoint's is behind this one.
+  /// Returns the id before the first one of an endpoint.
   static func first(ofNode node: Int) -> RequestID { RequestID(value: UInt64(node) << 48) }
 
-  /// The ``Settings/node`` of the endpoint that asks.
+  /// The ``Settings/node`` of the endpoint that made the request.
   package var node: Int { Int(value >> 48) }
 }
 
-/// What an endpoint needs from outside before it can go on. Each is answered by its id, in any order and at any time;
-/// an answer that comes too late is ignored, and so is a second one.
+/// A request that the driver must answer before a handshake can continue. Each is answered by its
+/// id, in any order and at any time. Late answers and second answers are ignored.
 public enum Request: Sendable {
-  /// Ask the store, then call ``Endpoint/answer(_:store:at:)``.
+  /// A request to the store. Answer with ``Endpoint/answer(_:store:at:)``.
   case store(RequestID, StoreRequest)
-  /// Ask the application, then call ``Endpoint/answer(_:accept:at:)``.
+  /// A request to the application. Answer with ``Endpoint/answer(_:accept:at:)``.
   case accept(RequestID, AcceptRequest)
   /// Call ``PublicKeyWork/run()`` on any thread, then ``Endpoint/complete(_:took:at:)``.
   case work(PublicKeyWork)
 }
 
 // [XK-28]
-/// "Who is this, and do we take them?" A responder asks it once the initiator has proved who it is.
+/// A responder's request to accept or refuse an initiator, after the initiator has proved its
+/// identity.
 public struct AcceptRequest: Sendable {
-  /// The initiator's static key, proved.
+  /// The initiator's static key. The initiator has proved that it has the private key.
   public let peer: PublicKey
-  /// What the initiator says of itself, 0…4096 bytes. Authenticated, and encrypted on the way.
+  /// The initiator's description of itself, 0 to 4096 bytes, authenticated and sent encrypted.
   public let identity: [UInt8]
-  /// Where the initiator's proof (X3) came from.
+  /// The source address of the initiator's proof (X3).
   public let address: Address
-  /// Whether the initiator proved that it holds a ratchet state of ours.
+  /// True if the initiator proved that it has a ratchet state of this endpoint.
   public let hasRatchet: Bool
-  /// For whom the store keeps that state, if so. Anyone else than `peer` will be refused.
+  /// The peer for which the store has that state; nil without one. Any other peer than `peer` will
+  /// be refused.
   public let ratchetPeer: PublicKey?
 }
 
 /// The answer to an ``AcceptRequest``.
 public enum AcceptDecision: Sendable, Hashable {
   // [MODE-7]
-  /// Take the peer, under these flags.
+  /// Accepts the peer, under these flags.
   case accept(SecurityFlags)
-  /// Refuse it. If not `silently` it is told so (flag π4).
+  /// Refuses the peer. Unless `silently`, a rejection is sent to it (flag π4).
   case reject(silently: Bool)
 }
 
-/// Public-key operations of one step of a handshake: hundreds of microseconds of computing, to be run anywhere.
+/// The public-key operations of one step of a handshake. They take hundreds of microseconds, and
+/// can run on any thread.
 public struct PublicKeyWork: Sendable {
   /// The request's id.
   public let id: RequestID
-  /// Which step it is.
+  /// The step of the handshake.
   public let kind: Kind
   let job: @Sendable () -> PublicKeyResult.Outcome
 
@@ -62,7 +66,7 @@ public struct PublicKeyWork: Sendable {
     case proofOfWork
     /// Reading X1. Strangers can cause it.
     case helloReceived
-    /// Writing X2. Whoever knows the responder's static key can cause it.
+    /// Writing X2. Anybody who has the responder's static public key can cause it.
     case response
     /// Reading X2 and writing X3.
     case responseReceived
@@ -75,7 +79,7 @@ public struct PublicKeyWork: Sendable {
     /// Reading K2.
     case rekeyCompleted
 
-    /// Whether someone who has proved nothing can cause the work, as often as they like.
+    /// True if a sender who has proved nothing can cause the work, as often as it likes.
     package var isCausedByStrangers: Bool {
       switch self {
       case .helloReceived, .response: true
@@ -85,11 +89,12 @@ public struct PublicKeyWork: Sendable {
     }
   }
 
-  /// Computes. Calling it twice gives two independent results, of which the endpoint takes the first.
+  /// Does the work. A second call computes an independent result, which the endpoint ignores. May
+  /// be called on any thread.
   public func run() -> PublicKeyResult { PublicKeyResult(id: id, outcome: job()) }
 }
 
-/// What came of an item of ``PublicKeyWork``.
+/// The result of an item of ``PublicKeyWork``.
 public struct PublicKeyResult: Sendable {
   /// The request's id.
   public let id: RequestID

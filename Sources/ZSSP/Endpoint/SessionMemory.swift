@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Memory that all sessions of an endpoint share, and that is bounded for all of them together.
+/// The memory that all sessions of an endpoint share, with limits for all of them together.
 struct SessionMemory {
-  /// Which sessions have keys expanded.
+  /// The sessions with expanded keys.
   var keys: KeyCache
-  /// What is incomplete of sessions and half-open handshakes.
+  /// The incomplete packets of sessions and half-open handshakes.
   var packets: ReassemblyMemory
 
   init(_ configuration: EndpointConfiguration) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The sessions of an endpoint by their ids. A place is used again under another generation, so an old id finds nothing.
+/// The sessions of an endpoint by id. An index is reused with another generation, so an old id
+/// finds nothing.
 struct SessionTable {
   private struct Place {
     var generation: UInt32
@@ -10,17 +11,18 @@ struct SessionTable {
   private var places: [Place] = []
   private var free: [UInt32] = []
 
-  /// How many sessions there are.
+  /// The number of sessions.
   var count: Int { places.count - free.count }
 
-  /// The session in the place of an id, or its successor there, without a counted reference: good until the table changes.
+  /// Returns the session at the index of an id, which may be a successor of the id's session. Its
+  /// reference is not counted, and is valid until the table changes.
   @inline(__always)
   func place(_ id: SessionID) -> Unmanaged<Session>? {
     guard Int(id.index) < places.count, let session = places[Int(id.index)].session else { return nil }
     return unsafe Unmanaged.passUnretained(session)
   }
 
-  /// All sessions, in no order.
+  /// All sessions, in no particular order.
   var all: some Sequence<Session> { places.lazy.compactMap(\.session) }
 
   subscript(id: SessionID) -> Session? {
@@ -28,7 +30,7 @@ struct SessionTable {
     return places[Int(id.index)].session
   }
 
-  /// Adds the session that `make` makes for a new id.
+  /// Adds the session that `make` returns for a new id.
   mutating func add(_ make: (SessionID) -> Session) -> Session {
     if free.isEmpty {
       free.append(UInt32(places.count))

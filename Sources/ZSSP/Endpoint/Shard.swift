@@ -1,47 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Which of several endpoints of one host an endpoint is, written into the low bits of each key id that it hands out.
+/// The position of an endpoint among several of one host, which is in the low bits of each key id
+/// that it issues.
 ///
-/// The peer puts the key id in front of every datagram, as a big-endian integer of four bytes, so whoever gives out datagrams finds
-/// the shard without a table: it is the low bits of the fourth byte, byte 3. A classic BPF program for `SO_ATTACH_REUSEPORT_CBPF` finds it with
-/// `BPF_LD|BPF_W|BPF_ABS` at offset 0, which loads those four bytes as the same integer, and `BPF_ALU|BPF_AND|BPF_K` with `count - 1`.
-/// Datagrams of strangers (Hellos and challenges) begin with key id 0 and belong to whichever shard is given them. All
-/// fragments of a Hello must come to the same: steer them by their source.
+/// The peer puts the key id in front of every datagram, as a big-endian integer of four bytes, so a
+/// dispatcher finds the shard without a table: it is the low bits of the fourth byte, byte 3. A
+/// classic BPF program for `SO_ATTACH_REUSEPORT_CBPF` finds it with `BPF_LD|BPF_W|BPF_ABS` at
+/// offset 0, which loads those four bytes as the same integer, and `BPF_ALU|BPF_AND|BPF_K` with
+/// `count - 1`. Datagrams of strangers (Hellos and challenges) begin with key id 0 and can go to
+/// any shard. All fragments of a Hello must reach the same one: steer them by their source.
 public struct Shard: Sendable, Hashable {
-  /// Which one, 0..<``count``.
+  /// The number of this shard, 0..<``count``.
   public var index: Int
-  /// How many there are: 1, 2, 4, … ``largestCount``.
+  /// The number of shards: 1, 2, 4, … ``largestCount``.
   public var count: Int
 
   /// The most shards of one host.
   public static let largestCount = 256
-  /// An endpoint that is the only one.
+  /// The shard of a single endpoint.
   public static let only = Shard(0, of: 1)
 
-  /// Shard `index` of `count`. What cannot be is found out when an endpoint is made with it.
-  public init(_ index: Int, of count: Int) { (self.index, self.count) = (index, count) }
+  /// Creates shard `index` of `count`. An endpoint checks both when it is created.
+  public init(_ index: Int, of count: Int) {
+    self.index = index
+    self.count = count
+  }
 
-  /// How many low bits say which one.
+  /// The number of low bits that hold the shard.
   var bits: Int { count.trailingZeroBitCount }
 
-  /// Whether there can be so many shards, and this one of them.
+  /// True if the count is allowed, and the index is below it.
   public var isValid: Bool {
     1...Self.largestCount ~= count && count.nonzeroBitCount == 1 && 0..<count ~= index
   }
 }
 
-/// Which bits of the key ids of an endpoint are given, and how many ids that leaves.
+/// The bits of an endpoint's key ids that are fixed, and the number of ids that this leaves.
 struct KeyIDPattern: Sendable {
-  /// So many low bits are those of the shard.
+  /// The number of low bits that hold the shard.
   let shardBits: Int
   private let fixed: UInt32
   private let random: UInt32
-  /// Sessions and half-open handshakes at most. Each uses up to four ids, so that never more than half of them are in
-  /// use: a random one is free with a probability of one half at least.
+  /// The largest number of sessions and half-open handshakes. Each uses up to four ids, so at most
+  /// half of the ids are in use: a random one is free with a probability of at least one half.
   let ownerLimit: Int
 
   init(_ settings: Settings) {
-    let (shard, nodeBits) = (settings.shard, settings.nodeBits)
+    let shard = settings.shard
+    let nodeBits = settings.nodeBits
     shardBits = shard.bits
     // [DEC-21]
     fixed = UInt32(shard.index) | UInt32(truncatingIfNeeded: settings.node << (32 - nodeBits))
@@ -50,6 +56,6 @@ struct KeyIDPattern: Sendable {
     ownerLimit = 1 << (32 - nodeBits - shard.bits - 3)
   }
 
-  /// The id with the random bits of `value`.
+  /// Returns the id with the random bits of `value`.
   func keyID(_ value: UInt32) -> KeyID { KeyID(value: value & random | fixed) }
 }

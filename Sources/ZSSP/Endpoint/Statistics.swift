@@ -1,35 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Counters of an endpoint, from its start.
+/// Counters of an endpoint since its creation.
 public struct Statistics: Sendable, Hashable {
-  /// Datagrams that came in.
+  /// Received datagrams.
   public internal(set) var datagramsReceived: UInt64 = 0
-  /// Bytes of the datagrams that came in.
+  /// Bytes of the received datagrams.
   public internal(set) var bytesReceived: UInt64 = 0
-  /// Datagrams that were queued to go out.
+  /// Datagrams that were added to the outbox.
   public internal(set) var datagramsSent: UInt64 = 0
-  /// Bytes of the datagrams that were queued to go out.
+  /// Bytes of the datagrams that were added to the outbox.
   public internal(set) var bytesSent: UInt64 = 0
-  /// Messages that were delivered.
+  /// Delivered messages.
   public internal(set) var messagesReceived: UInt64 = 0
-  /// Messages that were sent.
+  /// Sent messages.
   public internal(set) var messagesSent: UInt64 = 0
-  /// Handshakes that led to a session, of both roles.
+  /// Handshakes that led to a session, in both roles.
   public internal(set) var sessionsEstablished: UInt64 = 0
-  /// Items of public-key work that were asked for.
+  /// Requested items of public-key work.
   public internal(set) var publicKeyWork: UInt64 = 0
 
   private var drops = InlineDrops()
 
-  /// How many datagrams or packets were dropped for `reason`.
+  /// The number of datagrams and packets that were dropped for `reason`.
   public subscript(reason: DropReason) -> UInt64 { drops.counts[reason.rawValue] }
 
-  /// How many datagrams or packets were dropped in all.
+  /// The number of all dropped datagrams and packets.
   public var dropped: UInt64 { drops.counts.reduce(0, +) }
 
   mutating func count(_ reason: DropReason) { drops.counts[reason.rawValue] += 1 }
 
-  /// The counters of two endpoints together.
+  /// Returns the sums of two endpoints' counters.
   package func adding(_ other: Statistics) -> Statistics {
     var sum = self
     sum.datagramsReceived += other.datagramsReceived

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Something with a deadline, in at most one ``TimerQueue``.
+/// An object with a deadline, in at most one ``TimerQueue``.
 class TimerEntry {
   fileprivate(set) var deadline = Instant.distantFuture
   fileprivate var position = -1
 }
 
-/// Deadlines in order: a binary heap whose entries know their places, so that a deadline moves in O(log n) and the
-/// next one is always exact.
+/// Deadlines in order, in a binary heap whose entries know their indices. So a deadline moves in
+/// O(log n), and the next one is always exact.
 struct TimerQueue {
   private var heap: [TimerEntry] = []
 
-  /// How many deadlines there are.
+  /// The number of deadlines.
   var count: Int { heap.count }
   /// The earliest deadline.
   var next: Instant? { heap.first?.deadline }
 
-  /// Sets the deadline of `timed`; the distant future is none.
+  /// Sets the deadline of `timed`; the distant future removes it.
   mutating func set(_ timed: TimerEntry, to deadline: Instant) {
     guard deadline < .distantFuture else { return cancel(timed) }
     guard deadline != timed.deadline || timed.position < 0 else { return }
@@ -29,7 +29,7 @@ struct TimerQueue {
     siftDown(timed.position)
   }
 
-  /// Takes `timed` out.
+  /// Removes `timed`.
   mutating func cancel(_ timed: TimerEntry) {
     let position = timed.position
     guard position >= 0 else { return }
@@ -44,7 +44,7 @@ struct TimerQueue {
     timed.deadline = .distantFuture
   }
 
-  /// Takes out the one whose deadline is the earliest, if it is not after `now`.
+  /// Removes and returns the entry with the earliest deadline, if it is not after `now`.
   mutating func popExpired(at now: Instant) -> TimerEntry? {
     guard let first = heap.first, first.deadline <= now else { return nil }
     cancel(first)

@@ -1,52 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Datagrams that must go out, in the order of their making, in one buffer.
+/// Datagrams to send, in order, in one buffer.
 ///
-/// Datagrams of one size to one address lie next to each other and form a ``Run``, so that a transport can hand a run
-/// to the kernel as one UDP GSO super-datagram. The buffer is kept when the batch is emptied: in the steady state nothing
-/// is allocated.
+/// Datagrams of one size to one address lie next to each other and form a ``Run``, so that a
+/// transport can pass a run to the kernel as one UDP GSO super-datagram. Emptying the batch keeps
+/// its buffer: in the steady state nothing is allocated.
 public struct DatagramBatch: ~Copyable {
   /// Consecutive datagrams for one address.
   public struct Run: Sendable, Hashable {
-    /// Where they go.
+    /// The destination.
     public let address: Address
-    /// The IPv4 type of service or IPv6 traffic class that they leave with: six bits of DSCP and two of ECN.
+    /// The IPv4 type of service or IPv6 traffic class of the datagrams: six bits of DSCP and two of
+    /// ECN.
     public let trafficClass: UInt8
-    /// Where they lie in ``DatagramBatch/bytes``.
+    /// The range of the datagrams in ``DatagramBatch/bytes``.
     public fileprivate(set) var range: Range<Int>
-    /// The size of each but the last in bytes. The last may be shorter.
+    /// The size of each datagram but the last, in bytes. The last may be shorter.
     public let segmentSize: Int
-    /// How many datagrams there are.
+    /// The number of datagrams.
     public fileprivate(set) var count: Int
   }
 
   private var storage: [UInt8] = []
   private var used = 0
-  /// Where a message is sealed that does not fit into one fragment.
+  /// The buffer in which a message is sealed that does not fit into one fragment.
   var scratch: [UInt8] = []
   /// The runs, in order.
   public private(set) var runs: [Run] = []
 
-  /// The size that the buffer has at first use, enough for a full GSO super-datagram.
+  /// The size of the buffer at first use, in bytes: enough for a full GSO super-datagram.
   private static let initialCapacity = 1 << 16
 
-  /// An empty batch. It allocates at first use.
+  /// Creates an empty batch. It allocates at first use.
   public init() {}
 
-  /// Whether there is nothing to send.
+  /// True if the batch holds no datagram.
   public var isEmpty: Bool { runs.isEmpty }
-  /// How many bytes the datagrams have together.
+  /// The size of all datagrams together, in bytes.
   public var byteCount: Int { used }
-  /// How many datagrams there are.
+  /// The number of datagrams.
   public private(set) var count = 0
 
-  /// What a batch holds.
+  /// The size of a batch.
   struct Tally {
     let datagrams: Int
     let bytes: Int
   }
 
-  /// How much there is.
+  /// The current size.
   var tally: Tally { Tally(datagrams: count, bytes: used) }
 
   /// The bytes of all datagrams, one after another.
@@ -54,14 +55,14 @@ public struct DatagramBatch: ~Copyable {
     @_lifetime(borrow self) get { unsafe storage.span.bytes.extracting(0..<used) }
   }
 
-  /// Forgets the datagrams, once they are sent.
+  /// Removes all datagrams, and keeps the buffer. Call it after they were sent.
   public mutating func removeAll() {
     used = 0
     count = 0
     runs.removeAll(keepingCapacity: true)
   }
 
-  /// Appends a datagram of `size` bytes to `address`, which `write` writes whole.
+  /// Appends a datagram of `size` bytes to `address`. The closure must write all of its bytes.
   mutating func append(
     size: Int, to address: Address, trafficClass: UInt8 = 0, _ write: (inout MutableRawSpan) -> Void
   ) {
@@ -72,10 +73,10 @@ public struct DatagramBatch: ~Copyable {
       var datagram = bytes.slice(start..<start + size)
       write(&datagram)
     }
-    record(start..<used, to: address, trafficClass)
+    record(start..<used, to: address, trafficClass: trafficClass)
   }
 
-  /// Lets `body` write to everything from `start` on once more.
+  /// Calls `body` with the bytes of all datagrams from offset `start` on, to change them.
   mutating func rewrite(from start: Int, _ body: (inout MutableRawSpan) -> Void) {
     let end = used
     storage.withMutableBytes { bytes in
@@ -90,10 +91,10 @@ public struct DatagramBatch: ~Copyable {
     storage.append(contentsOf: repeatElement(0, count: capacity - storage.count))
   }
 
-  private mutating func record(_ range: Range<Int>, to address: Address, _ trafficClass: UInt8) {
+  private mutating func record(_ range: Range<Int>, to address: Address, trafficClass: UInt8) {
     count += 1
     let last = runs.count - 1
-    // A run ends with its first shorter datagram, and leaves by one path with one class.
+    // A run ends with its first shorter datagram, and has one path and one traffic class.
     if last >= 0, range.count <= runs[last].segmentSize, runs[last].trafficClass == trafficClass,
       runs[last].address.isSamePath(as: address),
       runs[last].range.count == runs[last].count * runs[last].segmentSize

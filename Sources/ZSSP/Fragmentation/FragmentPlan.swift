@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How a packet is cut into fragments (section 5): as few as the MTU allows, sizes that differ by one byte at most,
-/// the larger ones first.
+/// The way a packet is cut into fragments (section 5): as few as the MTU allows, with sizes that
+/// differ by one byte at most, the larger ones first.
 package struct FragmentPlan: Sendable {
   /// The number of fragments.
   package let count: Int
   /// The payload of the smaller fragments, in bytes.
   package let base: Int
-  /// How many fragments carry one byte more.
+  /// The number of fragments that carry one byte more.
   package let longer: Int
 
-  /// The plan for a packet of `size` bytes in datagrams of at most `mtu` bytes.
+  /// Creates the plan for a packet of `size` bytes in datagrams of at most `mtu` bytes.
   package init(size: Int, mtu: Int) {
     let room = mtu - FragmentHeader.size
     // [FRAG-5]
@@ -18,28 +18,30 @@ package struct FragmentPlan: Sendable {
   }
 
   // [DEC-87]
-  /// The plan for a packet of `size` bytes in datagrams of at most `limit` bytes, or larger ones if they would be too many.
+  /// Creates the plan for a packet of `size` bytes in datagrams of at most `limit` bytes. Uses
+  /// larger datagrams if there would be more than ``FragmentHeader/largestCount`` fragments.
   init(size: Int, largestOf limit: Int) {
     let room = limit - FragmentHeader.size
     // [FRAG-5]
     self.init(size: size, count: min(FragmentHeader.largestCount, (size + room - 1) / room))
   }
 
-  /// The plan for a packet of `size` bytes in `count` fragments.
+  /// Creates the plan for a packet of `size` bytes in `count` fragments.
   package init(size: Int, count: Int) {
     self.count = count
     // [FRAG-6]
     (base, longer) = size.quotientAndRemainder(dividingBy: count)
   }
 
-  /// The part of the packet that fragment `number` carries.
+  /// Returns the range of the packet that fragment `number` carries.
   package func range(_ number: Int) -> Range<Int> {
     let start = number * base + min(number, longer)
     return start..<start + base + (number < longer ? 1 : 0)
   }
 
   // [FRAG-8]
-  /// The longest plaintext that fits into the largest number of fragments: `48·(M − 16) − 16` bytes.
+  /// Returns the size in bytes of the longest plaintext that fits into the largest number of
+  /// fragments: `48·(M − 16) − 16`.
   package static func largestMessage(mtu: Int) -> Int {
     FragmentHeader.largestCount * (mtu - FragmentHeader.size) - PacketSize.tag
   }

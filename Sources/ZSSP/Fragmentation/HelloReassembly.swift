@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The one bounded buffer for the X1 fragments of all strangers (section 5).
+/// The bounded buffer that holds the X1 fragments of all strangers (section 5).
 ///
-/// The size of a Hello is known, and with it the size and place of each fragment, so that a fragment which does not
-/// fit is refused at once. Entries are found by comparing, not by hashing: there are few, and a stranger cannot aim at
-/// a collision. Where room must be made, it is made by the source that takes most of it, of which
-/// the oldest entry goes: a source that has many Hellos begun pushes out its own.
+/// The size of a Hello is known, and with it the size and offset of each fragment, so a fragment
+/// that does not fit is refused at once. Entries are found by comparing, not by hashing: there are
+/// few, and a stranger cannot provoke collisions. A full buffer evicts the oldest entry of the
+/// source that holds most, so a source that begins many Hellos evicts its own.
 package struct HelloReassembly: Sendable {
   // [FRAG-9]
-  /// How many packets and fragments the buffer holds, and for how long.
+  /// The number of packets and fragments that the buffer holds.
   package struct Limits: Sendable, Hashable {
     package var packets = 32
     package var fragments = 1024
@@ -31,35 +31,35 @@ package struct HelloReassembly: Sendable {
 
   private let limits: Limits
   private let timeout: Duration
-  /// The oldest first.
+  /// The incomplete packets, in order of arrival.
   private var entries: [Entry] = []
   private var fragments = 0
-  /// How many entries, and how many fragments, each source has.
+  /// The numbers of entries and of fragments of each source.
   private var entryCensus = SourceCensus()
   private var fragmentCensus = SourceCensus()
 
   package init(limits: Limits, timeout: Duration) {
     self.limits = limits
     self.timeout = timeout
-    // The limit may be as good as none.
+    // The limit may be so large that it limits nothing, so the reservation is bounded.
     entries.reserveCapacity(min(limits.packets, Limits().packets))
   }
 
-  /// How many packets are incomplete.
+  /// The number of incomplete packets.
   package var count: Int { entries.count }
-  /// The bytes that the incomplete packets take.
+  /// The size of the incomplete packets, in bytes.
   package var bytes: Int { entries.count * PacketSize.hello }
-  /// When the oldest packet expires.
+  /// The time when the oldest packet expires; nil if there is none.
   package var nextDeadline: Instant? { entries.first?.startedAt.advanced(by: timeout) }
 
-  /// What became of a fragment.
+  /// The result of ``HelloReassembly/insert(_:_:from:at:)``.
   package enum Outcome {
     case stored
     case refused(DropReason)
     case complete([UInt8])
   }
 
-  /// Takes one fragment: `payload` with its header.
+  /// Inserts a fragment: `payload` with its header.
   package mutating func insert(
     _ header: FragmentHeader, _ payload: RawSpan, from address: Address, at now: Instant
   ) -> Outcome {
@@ -95,8 +95,9 @@ package struct HelloReassembly: Sendable {
   }
 
   // [FRAG-16]
-  /// Drops what has been incomplete for too long.
-  /// - Returns: how many packets were dropped.
+  /// Drops the packets that have been incomplete for too long.
+  ///
+  /// - Returns: the number of dropped packets.
   package mutating func expire(at now: Instant) -> Int {
     var expired = 0
     while let deadline = nextDeadline, deadline <= now {
@@ -107,8 +108,10 @@ package struct HelloReassembly: Sendable {
   }
 
   // [DEC-25] [FRAG-9]
-  /// Evicts what is too much, but for the entry at `index`, which has just got a fragment.
-  /// - Returns: where the entry is now.
+  /// Evicts entries until the buffer is within its limits, but not the entry at `index`, which has
+  /// just received a fragment.
+  ///
+  /// - Returns: the new index of that entry.
   private mutating func makeRoom(besides index: Int) -> Int {
     var index = index
     while entries.count > limits.packets || fragments > limits.fragments {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One packet of a size not known before its fragments are all there.
+/// A packet whose size is unknown until all its fragments have arrived.
 ///
-/// Fragments differ by one byte at most (section 5), so the first to arrive tells the size of the others to within one
-/// byte. What comes in its turn is put behind what is there; with a stream it is opened on the way. What comes early waits
-/// in a place of the largest size, and is moved when its turn has come.
+/// The sizes of fragments differ by one byte at most (section 5), so the first to arrive tells the
+/// size of the others to within one byte. A fragment that arrives in order is appended, and opened
+/// at once if there is a stream. An early fragment waits in a slot of the largest size, and is
+/// moved when its turn comes.
 struct PacketAssembly {
   let header: FragmentHeader
   let startedAt: Instant
@@ -13,16 +14,16 @@ struct PacketAssembly {
   /// The payload of each fragment, in bytes.
   private var sizes = InlineArray<48, UInt16>(repeating: 0)
   private var bytes: [UInt8]
-  /// So many fragments, the first, lie one behind the other.
+  /// The number of leading fragments that lie one behind the other.
   private var ordered = 0
-  /// Where they end.
+  /// The end of the ordered fragments, in bytes.
   private var end = 0
-  /// Opens a data packet as its fragments come.
+  /// Opens a data packet as its fragments arrive.
   private var stream: (any PacketStream)?
-  /// Whether the tag was right, once the stream has come to it.
+  /// True if the stream has reached the tag and it was right.
   private var isAuthentic = false
 
-  /// - Parameter stream: what opens the packet; nil if it is wanted as it comes.
+  /// - Parameter stream: opens the packet; nil if it is returned unopened.
   init(_ header: FragmentHeader, first payload: RawSpan, at now: Instant, stream: (any PacketStream)? = nil) {
     self.header = header
     startedAt = now
@@ -32,31 +33,33 @@ struct PacketAssembly {
     stream?.begin(.opening, nonce: header.nonce)
   }
 
-  /// The most bytes that a packet takes which was cut for an MTU.
+  /// Returns the most bytes that a packet takes which was cut for an MTU.
   static func largestCapacity(mtu: Int) -> Int { FragmentHeader.largestCount * (mtu - FragmentHeader.size + 1) }
 
-  /// The bytes that a packet takes while it is incomplete, if `payload` is the first of its fragments to come.
+  /// Returns the bytes that an incomplete packet takes if `payload` is the first of its fragments
+  /// to arrive.
   static func capacity(_ header: FragmentHeader, first payload: RawSpan) -> Int {
     Int(header.count) * (payload.byteCount + 1)
   }
 
   /// The bytes that the packet takes while it is incomplete.
   var capacity: Int { Int(header.count) * stride }
-  /// Whether all fragments are there.
+  /// True if all fragments have arrived.
   var isComplete: Bool { ordered == Int(header.count) }
 
-  /// Whether a fragment with this header belongs to the packet: same key, same nonce.
+  /// Returns true if a fragment with this header belongs to the packet: it has the same key and
+  /// nonce.
   func isPart(_ other: FragmentHeader) -> Bool {
     header.keyID == other.keyID && header.counter == other.counter && header.type == other.type
       && header.reserved == other.reserved
   }
 
-  /// Whether a fragment of the packet has a size that goes with those of the others.
+  /// Returns true if the size of a fragment of the packet is consistent with those of the others.
   func fits(_ header: FragmentHeader, _ payload: RawSpan) -> Bool {
     header.count == self.header.count && payload.byteCount <= stride && payload.byteCount + 2 >= stride
   }
 
-  /// Takes a fragment, or says why not.
+  /// Inserts a fragment. Returns the reason if it is refused, otherwise nil.
   mutating func insert(_ header: FragmentHeader, _ payload: RawSpan) -> DropReason? {
     // [FRAG-15]
     guard fits(header, payload) else { return .malformed }
@@ -64,7 +67,8 @@ struct PacketAssembly {
     let bit: UInt64 = 1 << header.number
     // [FRAG-15]
     guard received & bit == 0 else { return .duplicateFragment }
-    // The door lets no fragment in that is shorter than a tag, so that the tag lies in the last.
+    // The endpoint drops data fragments shorter than a tag earlier, so the tag lies in the last
+    // one.
     if stream != nil, payload.byteCount < PacketSize.tag { return .malformed }
     received |= bit
     sizes[number] = UInt16(truncatingIfNeeded: payload.byteCount)
@@ -77,12 +81,14 @@ struct PacketAssembly {
     return nil
   }
 
-  /// How much of a fragment in its turn is for the stream. The tag, at the end of the last, is not.
+  /// Returns how many bytes of the next ordered fragment the stream processes. The tag at the end
+  /// of the last fragment is not among them.
   private func bodySize(_ size: Int) -> Int { ordered + 1 == Int(header.count) ? size - PacketSize.tag : size }
 
-  /// Puts the fragment whose turn it is behind the others.
+  /// Appends the next fragment in order, which has just arrived.
   private mutating func append(_ payload: RawSpan) {
-    let (start, size) = (end, payload.byteCount)
+    let start = end
+    let size = payload.byteCount
     if let stream {
       let body = bodySize(size)
       bytes.withMutableBytes { bytes in
@@ -97,9 +103,11 @@ struct PacketAssembly {
     end += size
   }
 
-  /// Moves the fragment whose turn it is behind the others. It came early.
+  /// Moves the next fragment in order, which arrived early, behind the others.
   private mutating func appendWaiting() {
-    let (start, size, place) = (end, Int(sizes[ordered]), ordered * stride)
+    let start = end
+    let size = Int(sizes[ordered])
+    let place = ordered * stride
     let body = bodySize(size)
     let stream = stream
     isAuthentic = bytes.withMutableBytes { bytes in
@@ -113,17 +121,17 @@ struct PacketAssembly {
     end += size
   }
 
-  /// What became of a packet whose fragments are all there.
+  /// The result of a packet whose fragments have all arrived.
   enum Outcome {
-    /// The packet, not opened.
+    /// The packet, unopened.
     case packet([UInt8])
-    /// The plaintext of a packet whose tag was right, and the stream for the next.
+    /// The plaintext of a packet whose tag was right, and the stream for the next packet.
     case opened([UInt8], any PacketStream)
     case refused(DropReason)
   }
 
-  /// The packet, if the sizes of its fragments are those that section 5 prescribes and it was opened or need not be. What is
-  /// not authentic is erased.
+  /// Returns the packet if its fragments have the sizes that section 5 prescribes, and the stream,
+  /// if there is one, has opened it. Erases the bytes of a packet that is not authentic.
   consuming func finished() -> Outcome {
     let plan = FragmentPlan(size: end, count: Int(header.count))
     let sizes = sizes
@@ -145,12 +153,12 @@ struct PacketAssembly {
 }
 
 extension MutableRawSpan {
-  /// Copies the bytes of `range` to `start`, which does not lie behind them.
+  /// Copies the bytes of `range` to `start`, which must not lie behind them.
   fileprivate mutating func moveDown(_ range: Range<Int>, to start: Int) {
     guard start != range.lowerBound else { return }
     var both = slice(start..<range.upperBound)
     unsafe both.withUnsafeMutableBytes { both in
-      // Both ranges lie within the slice, and what overlaps is copied right.
+      // Both ranges lie within the slice, and `copyMemory` handles overlapping ranges.
       let source = unsafe UnsafeRawBufferPointer(rebasing: both[(range.lowerBound - start)...])
       unsafe both.copyMemory(from: source)
     }

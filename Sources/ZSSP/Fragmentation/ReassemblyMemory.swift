@@ -6,22 +6,22 @@
 protocol ReassemblyHolder: TimerEntry {
   var reassembly: SessionReassembly { get set }
   var reassemblyPlace: ReassemblyMemory.Place { get set }
-  /// The earliest of all that it waits for.
+  /// The earliest deadline of everything that the holder waits for.
   var nextDeadline: Instant { get }
 }
 
-/// The incomplete packets of all sessions and half-open handshakes of an endpoint: how many bytes
-/// they take, and whose goes when that is too much (section 14 of the specification).
+/// The incomplete packets of all sessions and half-open handshakes of an endpoint: the bytes that
+/// they take, and which packet is evicted when they are too many (section 14 of the specification).
 ///
-/// Holders are grouped by how many shares they hold, a share being one packet of the largest size:
-/// up to one, two, four, and so on. The highest group loses first, so that many sessions cannot
-/// take the one packet of another by holding more themselves. Within a group the next few holders
-/// are looked at, and the one goes of which no fragment has come for longest: a packet that is
-/// being sent stays, and one that was begun and left goes. To look at a few in turn costs the same
-/// however many there are, and takes one that is being sent only if all others of these few were
-/// sent to in the meantime.
+/// Holders are grouped by the number of shares they hold, a share being one packet of the largest
+/// size: up to one, two, four, and so on. Evictions start in the highest group, so many sessions
+/// cannot evict the only packet of another by holding more themselves. Within a group an eviction
+/// looks at the next few holders, and chooses the one whose last fragment is the oldest: a packet
+/// that is being received stays, an abandoned one goes. Looking at a few holders in turn costs the
+/// same however many there are. It evicts a packet that is being received only if all others of
+/// these few have received fragments since.
 struct ReassemblyMemory {
-  /// Where a holder is found in the memory.
+  /// The position of a holder in the memory.
   struct Place {
     /// The group; -1 while no packet is incomplete.
     fileprivate var group: Int32 = -1
@@ -35,31 +35,32 @@ struct ReassemblyMemory {
     var hand = 0
   }
 
-  /// So many holders are looked at when one packet must go.
+  /// The number of holders to look at when one packet must be evicted.
   private static let lookedAt = 16
 
   private let limit: Int
   private let share: Int
   private var groups = [Group()]
-  /// How many fragments were stored.
+  /// The number of fragments that were stored.
   private var fragments: UInt64 = 0
   /// The bytes that incomplete packets take.
   private(set) var bytes = 0
 
-  /// No packet is incomplete.
+  /// Creates a memory without incomplete packets.
   ///
   /// - Parameters:
-  ///   - limit: bytes at most; at least `share`.
+  ///   - limit: the most bytes; at least `share`.
   ///   - share: the bytes of one packet of the largest size.
   init(limit: Int, share: Int) {
     self.limit = limit
     self.share = share
   }
 
-  /// Takes a fragment in. If its packet is new there may be too much now: see ``evict()``.
+  /// Inserts a fragment. A fragment of a new packet may exceed the limit: call ``evict()``
+  /// afterwards.
   ///
-  /// - Parameter key: asked at the first fragment of a packet for what opens it as the fragments
-  ///   come; nil if it shall not be opened.
+  /// - Parameter key: evaluated at the first fragment of a packet; opens the packet as its
+  ///   fragments arrive. Nil if it is not to be opened.
   @inline(__always)
   mutating func insert(
     _ header: FragmentHeader, _ payload: RawSpan, of holder: some ReassemblyHolder, _ provider: any CryptoProvider,
@@ -72,7 +73,7 @@ struct ReassemblyMemory {
     return outcome
   }
 
-  /// Changes what is incomplete of `holder`: drops some of it.
+  /// Drops incomplete packets of `holder`: `body` removes them.
   mutating func drop<Result>(of holder: some ReassemblyHolder, _ body: (inout SessionReassembly) -> Result) -> Result {
     let before = holder.reassembly.bytes
     let result = body(&holder.reassembly)
@@ -81,20 +82,20 @@ struct ReassemblyMemory {
   }
 
   // [DEC-40]
-  /// Whether packets must go.
+  /// True if packets must be evicted.
   var isOverLimit: Bool { bytes > limit }
 
   // [DEC-41]
-  /// Drops the oldest packet of one holder, if there is too much.
+  /// Drops the oldest packet of one holder, if the limit is exceeded.
   ///
-  /// - Returns: whose it was.
+  /// - Returns: the holder of the dropped packet; nil if none was dropped.
   mutating func evict() -> (any ReassemblyHolder)? {
     guard isOverLimit, let victim = nextVictim() else { return nil }
     drop(of: victim) { $0.removeOldest() }
     return victim
   }
 
-  /// Counts what the incomplete packets of `holder` have come to, who had `before` bytes of them.
+  /// Updates the counts and the group of `holder`, whose incomplete packets took `before` bytes.
   private mutating func update(_ holder: some ReassemblyHolder, from before: Int) {
     let now = holder.reassembly.bytes
     bytes += now - before
@@ -104,7 +105,7 @@ struct ReassemblyMemory {
     if group >= 0 { add(holder, to: group) }
   }
 
-  /// A fragment was stored.
+  /// Records that a fragment was stored.
   @inline(__always)
   private mutating func fragmentStored(_ holder: some ReassemblyHolder) {
     fragments += 1
@@ -112,8 +113,8 @@ struct ReassemblyMemory {
   }
 
   // [DEC-41]
-  /// The holder whose oldest packet goes next. Whoever has just begun one is it only if it alone
-  /// holds more than all others.
+  /// Returns the holder whose oldest packet is evicted next. A holder that has just begun a packet
+  /// is chosen only if it is alone in the highest group.
   private mutating func nextVictim() -> (any ReassemblyHolder)? {
     guard let group = groups.lastIndex(where: { !$0.holders.isEmpty }) else { return nil }
     var victim = groups[group].holders[groups[group].hand]
@@ -125,7 +126,7 @@ struct ReassemblyMemory {
     return victim
   }
 
-  /// 0 up to one share, 1 up to two, 2 up to four, and so on.
+  /// Returns 0 for up to one share, 1 for up to two, 2 for up to four, and so on.
   private func group(of bytes: Int) -> Int32 {
     bytes <= share ? 0 : Int32(Int.bitWidth - ((bytes - 1) / share).leadingZeroBitCount)
   }
@@ -140,7 +141,8 @@ struct ReassemblyMemory {
   private mutating func remove(_ holder: some ReassemblyHolder) {
     let place = holder.reassemblyPlace
     guard place.group >= 0 else { return }
-    let (group, index) = (Int(place.group), Int(place.index))
+    let group = Int(place.group)
+    let index = Int(place.index)
     let last = groups[group].holders.removeLast()
     if last !== holder {
       groups[group].holders[index] = last

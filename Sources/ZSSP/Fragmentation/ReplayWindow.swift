@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Which counters of a session were received: a sliding bitmap in the manner of RFC 6479 (section 4).
+/// The received counters of a session, as a sliding bitmap in the manner of RFC 6479 (section 4).
 ///
-/// The bitmap takes 1 KiB and spans exactly 8192 counters: the counter that follows the newest accepted one, and the
-/// 8192 before that.
+/// The bitmap takes 1 KiB and spans exactly 8192 counters. Its upper end is the counter that
+/// follows the newest accepted one.
 package struct ReplayWindow: Sendable {
   // [CTR-9]
-  /// How many counters the window spans.
+  /// The number of counters that the window spans.
   package static let span: UInt64 = 8192
-  /// How far a counter may be ahead of what the window has seen.
+  /// The largest distance of a counter from the upper end of the window.
   package static let largestStep: UInt64 = 1 << 24
 
   private var bits = InlineArray<128, UInt64>(repeating: 0)
@@ -17,7 +17,8 @@ package struct ReplayWindow: Sendable {
 
   package init() {}
 
-  /// Whether `counter` was not accepted before, is not older than the window, and not too far ahead.
+  /// Returns true if `counter` was not accepted before, is not older than the window, and is not
+  /// too far ahead.
   package func accepts(_ counter: UInt64) -> Bool {
     // [CTR-6]
     if counter >= next { return counter - next < Self.largestStep }
@@ -26,15 +27,16 @@ package struct ReplayWindow: Sendable {
   }
 
   // [CTR-8]
-  /// Marks `counter` as received. To be called once its packet is authentic.
-  /// - Returns: whether it was acceptable.
+  /// Marks `counter` as received. Call it after its packet was authenticated.
+  ///
+  /// - Returns: true if it was acceptable.
   package mutating func accept(_ counter: UInt64) -> Bool {
     guard accepts(counter) else { return false }
     acceptAcceptable(counter)
     return true
   }
 
-  /// Marks `counter`, for which ``accepts(_:)`` has just been true.
+  /// Marks `counter`. Call it only right after ``accepts(_:)`` returned true for it.
   mutating func acceptAcceptable(_ counter: UInt64) {
     if counter >= next {
       clear(from: next, through: counter)
@@ -47,7 +49,8 @@ package struct ReplayWindow: Sendable {
   private func bit(_ counter: UInt64) -> UInt64 { 1 << (counter & 63) }
   private func isSet(_ counter: UInt64) -> Bool { bits[word(counter)] & bit(counter) != 0 }
 
-  /// Forgets what the places of the counters `first...last` said of counters one or more spans before them.
+  /// Clears the bits of the counters `first...last`, which still describe counters one or more
+  /// spans earlier.
   private mutating func clear(from first: UInt64, through last: UInt64) {
     guard last - first < Self.span else {
       bits = InlineArray(repeating: 0)

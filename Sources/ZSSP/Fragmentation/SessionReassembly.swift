@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The incomplete packets of one session or half-open handshake (section 5). Their headers were protected, so they
-/// come from the peer, or repeat what the peer once sent.
+/// The incomplete packets of one session or half-open handshake (section 5). Their headers were
+/// protected, so they come from the peer or repeat what the peer once sent.
 ///
-/// Packets share slots by the low bits of their counters, and a newer counter evicts an older one. Nothing is allocated
-/// while no packet is incomplete.
+/// Packets share slots by the low bits of their counters, and a newer counter evicts an older one.
+/// Nothing is allocated while no packet is incomplete.
 package struct SessionReassembly {
-  /// What is held at most.
+  /// The most that a holder may keep.
   package struct Limits: Sendable, Hashable {
     // [FRAG-13]
     /// The number of slots.
@@ -16,15 +16,15 @@ package struct SessionReassembly {
     /// The bytes of one packet.
     package var packetBytes = Int.max
     // [DEC-9]
-    /// Whether a fragment of a size that does not fit the others of its packet begins the packet
-    /// anew, instead of being refused. It is for a packet that is sent again and again under one
-    /// header, behind which others can forge the rest (section 14).
+    /// True if a fragment whose size does not fit the others of its packet restarts the packet.
+    /// With false it is refused. It is meant for a packet that is resent under one header, behind
+    /// which others can forge the rest (section 14).
     package var beginsAnew = false
   }
 
   private let limits: Limits
   private let timeout: Duration
-  /// The oldest first.
+  /// The incomplete packets, in order of arrival.
   private var packets: [PacketAssembly] = []
   /// The bytes that the incomplete packets take.
   package private(set) var bytes = 0
@@ -34,25 +34,25 @@ package struct SessionReassembly {
     self.timeout = timeout
   }
 
-  /// How many packets are incomplete.
+  /// The number of incomplete packets.
   package var count: Int { packets.count }
-  /// When the oldest packet expires.
+  /// The time when the oldest packet expires; nil if there is none.
   package private(set) var nextDeadline: Instant?
 
-  /// What became of a fragment.
+  /// The result of ``SessionReassembly/insert(_:_:at:openedBy:)``.
   package enum Outcome {
     case stored
     case refused(DropReason)
-    /// The packet, not opened.
+    /// The packet, unopened.
     case complete([UInt8])
     /// The plaintext of a packet whose tag was right, and the stream that opened it.
     case opened([UInt8], any PacketStream)
   }
 
-  /// Takes one fragment of several: `payload` with its header.
+  /// Inserts one fragment of several: `payload` with its header.
   ///
-  /// - Parameter stream: asked at the first fragment of a packet for what opens it as the fragments come; nil if it shall not
-  ///   be opened.
+  /// - Parameter stream: called at the first fragment of a packet; opens the packet as its
+  ///   fragments arrive. Nil if it is not to be opened.
   package mutating func insert(
     _ header: FragmentHeader, _ payload: RawSpan, at now: Instant, openedBy stream: () -> (any PacketStream)? = { nil }
   ) -> Outcome {
@@ -67,7 +67,8 @@ package struct SessionReassembly {
       // [FRAG-14]
       if let holder, !isPart, packets[holder].header.counter >= header.counter { return .refused(.reassemblyFull) }
       let capacity = PacketAssembly.capacity(header, first: payload)
-      // The limit of a packet may be Int.max, so nothing is added to it. What is too large disturbs nothing (section 5).
+      // The limit of a packet may be Int.max, so nothing is added to it. A packet that is too large
+      // evicts nothing (section 5).
       // [FRAG-15]
       guard capacity - 2 * FragmentHeader.largestCount <= limits.packetBytes, capacity <= limits.bytes
       else { return .refused(.reassemblyFull) }
@@ -88,8 +89,9 @@ package struct SessionReassembly {
   }
 
   // [FRAG-16]
-  /// Drops what has been incomplete for too long.
-  /// - Returns: how many packets were dropped.
+  /// Drops the packets that have been incomplete for too long.
+  ///
+  /// - Returns: the number of dropped packets.
   package mutating func expire(at now: Instant) -> Int {
     var expired = 0
     while let deadline = nextDeadline, deadline <= now {
@@ -100,17 +102,17 @@ package struct SessionReassembly {
   }
 
   // [DEC-39]
-  /// Drops what came under a key that is given up, and with it what was to open it.
+  /// Drops the packets that arrived under an erased key, and the streams that were to open them.
   mutating func removeAll(under keyID: KeyID) {
     for index in packets.indices.reversed() where packets[index].header.keyID == keyID { _ = remove(at: index) }
   }
 
-  /// Drops the packet that was begun first.
+  /// Drops the oldest packet.
   mutating func removeOldest() {
     if !packets.isEmpty { _ = remove(at: 0) }
   }
 
-  /// Drops everything.
+  /// Drops all packets.
   package mutating func removeAll() {
     packets = []
     bytes = 0

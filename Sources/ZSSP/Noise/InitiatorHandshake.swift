@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Alice's half of Noise XKhfs+psk2 (section 6). Each step takes what it needs and returns what the next one needs; none keeps state.
+/// The initiator's half of Noise XKhfs+psk2 (section 6). Each step takes its inputs and returns
+/// what the next step needs; none stores state.
 package enum InitiatorHandshake {
-  /// What Alice keeps between X1 and X2.
+  /// The values that the initiator keeps between X1 and X2.
   package struct Hello: Sendable {
     /// X1 without the challenge response, 1717 bytes.
     package let packet: [UInt8]
-    /// hk, which protects headers from here on and never changes.
+    /// hk, which protects headers from now on and never changes.
     package let headerKeys: DirectionalKeys
     fileprivate let state: SymmetricState
     fileprivate let ephemeral: any AgreementPrivateKey
@@ -17,15 +18,15 @@ package enum InitiatorHandshake {
     package var counter: UInt64 { packet.rawBytes.load(UInt64.self, at: packet.count - 8) }
   }
 
-  /// What Alice knows after X2.
+  /// The values that the initiator has after X2.
   package struct Completion: Sendable {
     /// X3.
     package let packet: [UInt8]
     /// kid_B
     package let responderKeyID: KeyID
-    /// The ratchet state that Bob used.
+    /// The ratchet state that the responder used.
     package let used: RatchetState
-    /// Whether Bob used the empty state although Alice offered another.
+    /// True if the responder used the empty state although the initiator offered another.
     package let isDowngrade: Bool
     /// The keys of the session.
     package let secrets: SessionSecrets
@@ -69,7 +70,7 @@ package enum InitiatorHandshake {
   ///
   /// - Parameters:
   ///   - ratchet: the states that X1 offered.
-  ///   - allowsDowngrade: whether the empty state is tried after them (flag π2 clear).
+  ///   - allowsDowngrade: true if the empty state is tried after them (flag π2 clear).
   package static func completion(
     of hello: Hello, response packet: RawSpan, ratchet: RatchetPair, allowsDowngrade: Bool,
     staticKey: any AgreementPrivateKey, identity: [UInt8], provider: any CryptoProvider
@@ -106,7 +107,8 @@ package enum InitiatorHandshake {
   }
 
   // [XK-19]
-  /// The ratchet states to try, in order: rk1, rk2 if there is one, the empty state unless π2 forbids it.
+  /// Returns the ratchet states to try, in order: rk1, rk2 if there is one, the empty state unless
+  /// π2 forbids it.
   private static func candidates(_ ratchet: RatchetPair, allowsDowngrade: Bool) -> [RatchetState] {
     var candidates = [ratchet.state1]
     if let state2 = ratchet.state2 { candidates.append(state2) }
@@ -117,7 +119,7 @@ package enum InitiatorHandshake {
 }
 
 extension SymmetricState {
-  /// Tries each state's key as psk on the payload of X2, and goes on with the first that fits.
+  /// Tries each state's key as psk on the payload of X2, and continues with the first that fits.
   fileprivate mutating func readResponderKeyID(
     _ sealed: RawSpan, trying candidates: [RatchetState]
   ) throws(AuthenticationFailure) -> (RatchetState, KeyID) {
@@ -126,7 +128,7 @@ extension SymmetricState {
       let key = candidate.key
       attempt.mixKeyAndHash(key.bytes)
       guard let bytes = try? attempt.decryptAndHash(sealed, Nonce(.response, 0)) else { continue }
-      // Zero is no key id (section 4): an X3 that carries it would be taken for the packet of a stranger.
+      // Zero is not a key id (section 4): an X3 with it would look like a stranger's packet.
       let keyID = KeyID(bytes.rawBytes)
       // [DEC-20]
       guard keyID != .none else { throw AuthenticationFailure() }

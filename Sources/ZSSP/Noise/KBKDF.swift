@@ -2,7 +2,8 @@
 
 /// The key derivation of section 2: SP 800-108r1 in counter mode with HMAC-SHA-512.
 package enum KBKDF {
-  /// `count` outputs of 64 bytes: `output_i = HMAC(key, i || label || 00 || context || uint16(512·count))`.
+  /// Returns `count` outputs of 64 bytes: `output_i = HMAC(key, i || label || 00 || context ||
+  /// uint16(512·count))`.
   package static func derive(
     _ count: Int, key: RawSpan, label: StaticString, context: RawSpan, provider: any CryptoProvider
   ) -> [Secret] {
@@ -22,11 +23,11 @@ package enum KBKDF {
     }
   }
 
-  /// The same with any fixed input, as NIST's known answers have it: `count` outputs of 64 bytes, at
-  /// most 255, `output_i = HMAC(key, i || fixedInput)` (SP 800-108r1 section 4.1).
+  /// Returns `count` outputs of 64 bytes for any fixed input, as NIST's known answers need it:
+  /// `output_i = HMAC(key, i || fixedInput)` (SP 800-108r1 section 4.1). `count` is at most 255.
   ///
-  /// ``derive(_:key:label:context:provider:)`` puts its input together in one secret; a test holds
-  /// the two against each other.
+  /// ``derive(_:key:label:context:provider:)`` assembles its input in one secret; a test compares
+  /// the two.
   package static func counterMode(
     _ count: Int, key: RawSpan, fixedInput: RawSpan, provider: any CryptoProvider
   ) -> [Secret] {
@@ -40,7 +41,7 @@ package enum KBKDF {
     }
   }
 
-  /// Two outputs, each cut to 32 bytes.
+  /// Returns two outputs, each cut to 32 bytes.
   package static func derivePair(
     key: RawSpan, label: StaticString, context: RawSpan, provider: any CryptoProvider
   ) -> (first: Secret, second: Secret) {

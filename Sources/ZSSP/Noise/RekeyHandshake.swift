@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // [KK-3] [NOISE-14]
-/// Noise KKpsk0, the re-key (section 7). "Initiator" is the sender of K1, whatever their role in XK.
+/// Noise KKpsk0, the re-key (section 7). "Initiator" is the sender of K1, whatever its role in XK.
 ///
-/// These are the inner packets, 69 bytes each; K1 and K2 are these sealed again under the kek of the current key.
+/// The packets here are the inner ones, of 69 bytes each. K1 and K2 are these, sealed again with
+/// the kek of the current key.
 package enum RekeyHandshake {
   /// The size of both inner packets in bytes.
   package static let innerSize = PublicKey.size + KeyID.size + PacketSize.tag
 
-  /// The static keys of both sides, as the one who computes sees them.
+  /// The static keys of both sides, from the point of view of one side.
   package struct StaticKeys: Sendable {
     package let own: any AgreementPrivateKey
     package let peer: any AgreementPublicKey
@@ -19,7 +20,7 @@ package enum RekeyHandshake {
     }
   }
 
-  /// What the initiator keeps between K1 and K2.
+  /// The values that the initiator keeps between K1 and K2.
   package struct Initiation: Sendable {
     /// K1, inner.
     package let packet: [UInt8]
@@ -28,7 +29,7 @@ package enum RekeyHandshake {
     fileprivate let used: RatchetState
   }
 
-  /// What the responder computed up to the sealed key id.
+  /// The values that the responder has computed before it seals its key id.
   package struct Response: Sendable {
     /// kid_I
     package let initiatorKeyID: KeyID
@@ -37,7 +38,7 @@ package enum RekeyHandshake {
     fileprivate let used: RatchetState
 
     // [KK-7]
-    /// Writes K2, inner, which names the responder's new key, and derives the keys.
+    /// Writes the inner K2, which names the responder's new key, and derives the keys.
     package mutating func finish(keyID: KeyID) -> (packet: [UInt8], secrets: SessionSecrets) {
       let keyIDBytes = keyID.bytes
       let packet = ephemeral.array + state.encryptAndHash(keyIDBytes.rawBytes, Nonce(.rekeyComplete, 0))
@@ -45,11 +46,11 @@ package enum RekeyHandshake {
     }
   }
 
-  /// Writes K1.
+  /// Writes the inner K1.
   package static func initiation(
     keyID: KeyID, keys: StaticKeys, ratchet: RatchetState, provider: any CryptoProvider
   ) throws(AuthenticationFailure) -> Initiation {
-    var state = begin(initiator: keys.own.publicKey, responder: keys.peer.encoded, ratchet, provider)
+    var state = begin(initiator: keys.own.publicKey, responder: keys.peer.encoded, ratchet: ratchet, provider: provider)
     // e
     // [KK-6]
     let ephemeral = provider.generateAgreementKey()
@@ -63,11 +64,11 @@ package enum RekeyHandshake {
     return Initiation(packet: ephemeral.publicKey.array + sealed, state: state, ephemeral: ephemeral, used: ratchet)
   }
 
-  /// Reads K1 and computes K2.
+  /// Reads the inner K1, and computes K2.
   package static func response(
     to packet: RawSpan, keys: StaticKeys, ratchet: RatchetState, profile: Profile, provider: any CryptoProvider
   ) throws(AuthenticationFailure) -> Response {
-    var state = begin(initiator: keys.peer.encoded, responder: keys.own.publicKey, ratchet, provider)
+    var state = begin(initiator: keys.peer.encoded, responder: keys.own.publicKey, ratchet: ratchet, provider: provider)
     // e
     // [KK-6]
     let received = try provider.receivedKey(packet.extracting(0..<PublicKey.size))
@@ -76,7 +77,7 @@ package enum RekeyHandshake {
     try state.mixKey(agreementOf: keys.own, received)
     try state.mixKey(agreementOf: keys.own, keys.peer)
     // payload
-    let keyID = try readKeyID(packet, &state, Nonce(.rekeyInit, 0))
+    let keyID = try readKeyID(packet, with: &state, nonce: Nonce(.rekeyInit, 0))
 
     // e
     // [KK-7]
@@ -94,7 +95,7 @@ package enum RekeyHandshake {
     return Response(initiatorKeyID: keyID, state: state, ephemeral: ephemeral.publicKey, used: ratchet)
   }
 
-  /// Reads K2.
+  /// Reads the inner K2.
   package static func completion(
     of initiation: Initiation, _ packet: RawSpan, keys: StaticKeys, profile: Profile, provider: any CryptoProvider
   ) throws(AuthenticationFailure) -> (responderKeyID: KeyID, secrets: SessionSecrets) {
@@ -113,13 +114,13 @@ package enum RekeyHandshake {
       try state.mixKey(agreementOf: keys.own, received)
     }
     // payload
-    let keyID = try readKeyID(packet, &state, Nonce(.rekeyComplete, 0))
+    let keyID = try readKeyID(packet, with: &state, nonce: Nonce(.rekeyComplete, 0))
     return (keyID, SessionSecrets(state, after: initiation.used))
   }
 
-  /// The pre-messages and the psk.
+  /// Mixes in the pre-messages and the psk.
   private static func begin(
-    initiator: PublicKey, responder: PublicKey, _ ratchet: RatchetState, _ provider: any CryptoProvider
+    initiator: PublicKey, responder: PublicKey, ratchet: RatchetState, provider: any CryptoProvider
   ) -> SymmetricState {
     var state = SymmetricState(protocolName: Profile.rekeyName, provider: provider)
     // [KK-4]
@@ -131,9 +132,9 @@ package enum RekeyHandshake {
     return state
   }
 
-  /// The key id at the end of an inner packet; zero is no key id.
+  /// Reads the key id at the end of an inner packet. Zero is refused, because it is not a key id.
   private static func readKeyID(
-    _ packet: RawSpan, _ state: inout SymmetricState, _ nonce: Nonce
+    _ packet: RawSpan, with state: inout SymmetricState, nonce: Nonce
   ) throws(AuthenticationFailure) -> KeyID {
     let bytes = try state.decryptAndHash(packet.extracting(PublicKey.size..<innerSize), nonce)
     let keyID = KeyID(bytes.rawBytes)

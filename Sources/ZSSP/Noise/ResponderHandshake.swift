@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Bob's half of Noise XKhfs+psk2 (section 6). Each step takes what it needs and returns what the next one needs; none keeps state.
+/// The responder's half of Noise XKhfs+psk2 (section 6). Each step takes its inputs and returns
+/// what the next step needs; none stores state.
 package enum ResponderHandshake {
-  /// What Bob knows after X1.
+  /// The values that the responder has after X1.
   package struct Hello: Sendable {
     /// kid_A, not zero.
     package let initiatorKeyID: KeyID
-    /// rf1 and rf2, as Alice offers them.
+    /// rf1 and rf2, which the initiator offers.
     package let fingerprint1: Fingerprint
     package let fingerprint2: Fingerprint
-    /// hk, which protects headers from here on and never changes.
+    /// hk, which protects headers from now on and never changes.
     package let headerKeys: DirectionalKeys
     fileprivate let state: SymmetricState
     fileprivate let ephemeral: any AgreementPublicKey
     fileprivate let encapsulationKey: [UInt8]
   }
 
-  /// What Bob keeps until X3.
+  /// The values that the responder keeps until X3.
   package struct Response: Sendable {
     fileprivate var state: SymmetricState
     fileprivate let ephemeral: any AgreementPrivateKey
@@ -25,7 +26,7 @@ package enum ResponderHandshake {
     /// The ratchet state in use.
     package let used: RatchetState
 
-    /// Writes the end of X2, which names Bob's key.
+    /// Writes the end of X2, which names the responder's key.
     package mutating func finish(keyID: KeyID) -> [UInt8] {
       let keyIDBytes = keyID.bytes
       // [XK-15]
@@ -33,11 +34,11 @@ package enum ResponderHandshake {
     }
   }
 
-  /// What Bob knows after X3.
+  /// The values that the responder has after X3.
   package struct Completion: Sendable {
     /// S_A, decoded.
     package let initiator: any AgreementPublicKey
-    /// What Alice says of herself, 0…4096 bytes.
+    /// The initiator's description of itself, 0 to 4096 bytes.
     package let identity: [UInt8]
     /// The keys of the session.
     package let secrets: SessionSecrets
@@ -75,7 +76,7 @@ package enum ResponderHandshake {
       encapsulationKey: encapsulationKey)
   }
 
-  /// Computes X2 up to the sealed kid_B, under the ratchet state that was found (or the empty one).
+  /// Computes X2 up to the sealed kid_B, with the ratchet state that was found, or the empty one.
   package static func response(
     to hello: Hello, using ratchet: RatchetState, profile: Profile, provider: any CryptoProvider
   ) throws(AuthenticationFailure) -> Response {

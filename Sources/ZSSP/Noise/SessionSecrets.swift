@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a completed handshake, XK or KK, leaves to both sides (section 6).
+/// The secrets that a completed handshake, XK or KK, gives to both sides (section 6).
 package struct SessionSecrets: Sendable {
   /// The ratchet state for the next handshake.
   package let ratchet: RatchetState
@@ -9,7 +9,8 @@ package struct SessionSecrets: Sendable {
   /// Transport keys (nk), for data.
   package let transportKeys: DirectionalKeys
 
-  /// Derives everything from the final symmetric state. The chain grows by one over the state that was used.
+  /// Derives all secrets from the final symmetric state. The chain is one longer than that of the
+  /// state that was used.
   init(_ state: SymmetricState, after used: RatchetState) {
     // [NOISE-12] [XK-23]
     let (key, fingerprint) = state.ratchet()

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Something that had to be authentic was not: a tag, a point, a key (section 1 and 6).
+/// The error of a value that is not authentic: a tag, a point, or a key (sections 1 and 6).
 package struct AuthenticationFailure: Error {}
 
-/// The symmetric state of a Noise handshake, with KBKDF in the place of HKDF (section 3).
+/// The symmetric state of a Noise handshake, with KBKDF instead of HKDF (section 3).
 ///
-/// There is no implicit nonce: every encryption names its own. Copies are independent, which is how several pre-shared
-/// keys are tried on one message.
+/// There is no implicit nonce: every encryption names its own. Copies are independent, so several
+/// pre-shared keys can be tried on one message.
 package struct SymmetricState: Sendable {
   private let provider: any CryptoProvider
   /// `h`, the hash of the transcript.
@@ -16,7 +16,7 @@ package struct SymmetricState: Sendable {
   /// `k`, the cipher key; zeros until the first MixKey.
   private var cipherKey: Secret
 
-  /// `h` and `ck` begin as the protocol's name, padded to 64 bytes.
+  /// Creates the state with `h` and `ck` set to the protocol's name, padded to 64 bytes.
   package init(protocolName: StaticString, provider: any CryptoProvider) {
     self.provider = provider
     func writeName(_ bytes: inout MutableRawSpan) {
@@ -122,8 +122,8 @@ package struct DirectionalKeys: Sendable {
 
 /// The side of a handshake.
 public enum Role: Sendable, Hashable {
-  /// Alice, who sends the first message.
+  /// The side that sends the first message; Alice in the specification.
   case initiator
-  /// Bob, who answers it.
+  /// The side that answers it; Bob in the specification.
   case responder
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The tokens that both halves of both handshakes share. A key or ciphertext that a primitive refuses is a failure to
-// authenticate like any other (section 1).
+// The tokens that both sides of both handshakes share. A key or ciphertext that a primitive refuses
+// is an authentication failure like any other (section 1).
 
 extension SymmetricState {
   /// A DH token: MixKey of the shared secret.
@@ -26,14 +26,14 @@ extension SymmetricState {
 
 extension CryptoProvider {
   // [PRIM-7]
-  /// Decodes a public key that came in a handshake.
+  /// Decodes a public key that was received in a handshake.
   func receivedKey(_ bytes: RawSpan) throws(AuthenticationFailure) -> any AgreementPublicKey {
     guard let key = PublicKey(bytes) else { throw AuthenticationFailure() }
     do { return try agreementPublicKey(key) } catch { throw AuthenticationFailure() }
   }
 
   // [PRIM-8]
-  /// Encapsulates to a key that came in a handshake.
+  /// Encapsulates to a key that was received in a handshake.
   func encapsulating(to key: [UInt8], for kem: KEM) throws(AuthenticationFailure) -> Encapsulation {
     do { return try encapsulate(to: key.rawBytes, for: kem) } catch { throw AuthenticationFailure() }
   }

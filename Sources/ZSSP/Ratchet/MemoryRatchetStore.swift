@@ -1,27 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Ratchet states in memory, gone when the process ends. Each request takes the same time, however many peers there are.
+/// A ratchet store in memory, which is lost when the process ends. Each request takes the same
+/// time, however many peers there are.
 public struct MemoryRatchetStore: Sendable {
-  /// What is kept for each peer.
+  /// The row of each peer.
   public private(set) var rows: [PublicKey: RatchetRow]
-  /// Whose state it is.
+  /// The peer of each state.
   private var owners: [Fingerprint: PublicKey] = [:]
 
-  /// A store that holds `rows` to begin with.
+  /// Creates a store that holds `rows`. Empty rows are left out.
   public init(rows: [PublicKey: RatchetRow]) {
     self.rows = rows.filter { !$0.value.isEmpty }
     for (peer, row) in self.rows { enter(row.pair, of: peer) }
   }
 
-  /// A store that holds `pairs` to begin with.
+  /// Creates a store that holds `pairs`.
   public init(pairs: [PublicKey: RatchetPair] = [:]) {
     self.init(rows: pairs.mapValues { RatchetRow($0) })
   }
 
-  /// What is stored for each peer.
+  /// The pair of each peer.
   public var pairs: [PublicKey: RatchetPair] { rows.mapValues(\.pair) }
 
-  /// Does what is asked, at once.
+  /// Answers a request immediately.
   public mutating func answer(_ request: StoreRequest) -> StoreAnswer {
     switch request {
     // [DEC-67] [RAT-3]

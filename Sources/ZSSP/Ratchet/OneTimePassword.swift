@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension RatchetState {
-  /// The state that a one-time password stands for (section 9), to be stored for the peer on both sides before the first contact.
+  /// Creates the state that is derived from a one-time password (section 9). Both sides store it
+  /// for the peer before the first contact.
   ///
   /// - Parameter password: at least 256 bits of entropy, used for one pair of peers and once.
   public init(oneTimePassword password: RawSpan, provider: any CryptoProvider) {

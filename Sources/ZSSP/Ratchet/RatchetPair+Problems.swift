@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension RatchetPair {
-  /// What cannot be right about the pair of a peer, for the checks of stores. `owners` are the peers of the states of the
-  /// pairs that were looked at before, and this pair's are added: no state belongs to two. Empty if all is well.
+  /// Returns the faults of a peer's pair as sentences, for the checks of stores. Empty if it has
+  /// none.
+  ///
+  /// - Parameters:
+  ///   - peer: the peer whose pair this is.
+  ///   - owners: the peers of the states of all pairs that were checked before. This pair's states
+  ///     are added, and a state of two peers is a fault.
   public func problems(of peer: PublicKey, _ owners: inout [Fingerprint: PublicKey]) -> [String] {
     var problems: [String] = []
     for state in [state1, state2].compactMap(\.self) {

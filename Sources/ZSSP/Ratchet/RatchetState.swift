@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Names a ratchet state without giving its key away: 32 bytes (section 9).
+/// The name of a ratchet state, which does not reveal its key: 32 bytes (section 9).
 public struct Fingerprint: Sendable, Hashable {
   private let words: InlineWords
 
@@ -10,14 +10,14 @@ public struct Fingerprint: Sendable, Hashable {
   /// The fingerprint of the empty state: zeros.
   public static let empty = Fingerprint(Secret.zeros(size).bytes)
 
-  /// Copies the first 32 bytes of `bytes`, which must have as many.
+  /// Copies the first 32 bytes of `bytes`, which must have at least 32.
   public init(_ bytes: RawSpan) {
     words = InlineWords(
       first: bytes.load(UInt64.self, at: 0), second: bytes.load(UInt64.self, at: 8),
       third: bytes.load(UInt64.self, at: 16), fourth: bytes.load(UInt64.self, at: 24))
   }
 
-  /// Whether this is the fingerprint of the empty state.
+  /// True if this is the fingerprint of the empty state.
   public var isEmpty: Bool { self == .empty }
 
   /// A copy of the 32 bytes.
@@ -33,70 +33,75 @@ public struct Fingerprint: Sendable, Hashable {
 }
 
 extension Fingerprint: Comparable {
-  /// The order of the bytes.
+  /// Orders fingerprints by their bytes.
   public static func < (left: Fingerprint, right: Fingerprint) -> Bool {
-    let (left, right) = (left.words, right.words)
+    let left = left.words
+    let right = right.words
     return (left.first, left.second, left.third, left.fourth) < (right.first, right.second, right.third, right.fourth)
   }
 }
 
 extension Fingerprint: CustomStringConvertible, CustomReflectable {
-  /// The first four bytes, for logs. The whole fingerprint lets a Hello be recognised, so it is not shown.
+  /// The first four bytes in hexadecimal, for logs. With the whole fingerprint a Hello could be
+  /// recognised, so it is not shown.
   public var description: String { String(bytes.rawBytes.hexadecimal.prefix(8)) }
-  /// Has no children, so `dump` shows no more than the description.
+  /// A mirror without children, so that `dump` shows no more than the description.
   public var customMirror: Mirror { Mirror(self, children: [:]) }
 }
 
-/// What one session leaves for the next: a key, its name, and how long the chain has grown (section 9).
+/// The secret that one session leaves for the next: a key, its name, and the length of the chain
+/// (section 9).
 public struct RatchetState: Sendable {
   /// The pre-shared key of the next handshake, 32 bytes.
   public let key: Secret
   /// The key's name, which the next Hello carries.
   public let fingerprint: Fingerprint
-  /// How many handshakes the chain has behind it; 0 for the empty state only.
+  /// The number of handshakes in the chain; 0 for the empty state only.
   public let chainLength: UInt64
 
   // [RAT-1]
-  /// The state of peers that never met: zeros.
+  /// The state of peers that have never met: zeros.
   public static let empty = RatchetState(key: .zeros(32), fingerprint: .empty, chainLength: 0)
 
-  /// A state of the given parts; `key` is 32 bytes.
+  /// Creates a state of the given parts. `key` is 32 bytes.
   public init(key: Secret, fingerprint: Fingerprint, chainLength: UInt64) {
     self.key = key
     self.fingerprint = fingerprint
     self.chainLength = chainLength
   }
 
-  /// Whether this is the empty state.
+  /// True if this is the empty state.
   public var isEmpty: Bool { fingerprint.isEmpty }
 }
 
 extension RatchetState: Equatable {
   // [RAT-7]
-  /// States are compared by fingerprint and chain length, never by key (section 9).
+  /// Compares states by fingerprint and chain length, never by key (section 9).
   public static func == (left: RatchetState, right: RatchetState) -> Bool {
     left.fingerprint == right.fingerprint && left.chainLength == right.chainLength
   }
 }
 
-/// What a store holds for one peer: the newest state, and the one before while the peer may still need it.
+/// The states that a store holds for one peer: the newest, and an older one while the peer may
+/// still need it.
 public struct RatchetPair: Sendable, Equatable {
   /// The newest state.
   public let state1: RatchetState
-  /// An older state that is still good, if any.
+  /// An older state that is still valid, if any.
   public let state2: RatchetState?
 
   // [RAT-2]
-  /// What a store holds for a peer that it knows nothing of.
+  /// The pair of a peer that a store does not know.
   public static let empty = RatchetPair(.empty)
 
-  /// A pair of the given states.
+  /// Creates a pair of the given states.
   public init(_ state1: RatchetState, _ state2: RatchetState? = nil) {
     self.state1 = state1
     self.state2 = state2
   }
 
-  /// The state of the two that has this fingerprint, unless it is the empty one.
+  /// Returns the state with this fingerprint. Nil if the pair has none, or if the fingerprint is
+  /// that of the empty state.
   public func state(_ fingerprint: Fingerprint) -> RatchetState? {
     guard !fingerprint.isEmpty else { return nil }
     if state1.fingerprint == fingerprint { return state1 }
@@ -104,15 +109,16 @@ public struct RatchetPair: Sendable, Equatable {
   }
 
   // [DEC-75]
-  /// The state of the two that a Hello names, unless it names none. Where it names both, each side holds an unconfirmed
-  /// state of the other beside its own (section 14), and both must choose alike, for both may be opening: the one with
-  /// the smaller fingerprint.
+  /// Returns the state of this pair that a Hello names; nil if it names none. A Hello may name
+  /// both: then each side holds an unconfirmed state of the other beside its own (section 14). Both
+  /// sides may be opening and must choose alike, so this returns the one with the smaller
+  /// fingerprint.
   func common(_ first: Fingerprint, _ second: Fingerprint) -> RatchetState? {
     guard let one = state(first) else { return state(second) }
     guard let other = state(second) else { return one }
     return one.fingerprint < other.fingerprint ? one : other
   }
 
-  /// Whether `state` is one of the two.
+  /// Returns true if `state` is one of the two.
   public func contains(_ state: RatchetState) -> Bool { state1 == state || state2 == state }
 }

@@ -1,59 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a machine wants done after an input. ``Endpoint`` does it, in order.
+/// An action that a machine returns after an input. ``Endpoint`` executes the actions, in order.
 ///
-/// A machine changes only itself. Everything else that an input leads to, it returns.
+/// A machine changes only its own state, and returns everything else that an input leads to.
 enum Action {
   /// Send a packet to the peer.
   case send(OutgoingPacket)
-  /// Ask the store; the machine waits for the answer, and no longer for an earlier one.
+  /// Make a request to the store. The machine waits for its answer, and no longer for an earlier
+  /// one.
   case ask(StoreRequest)
-  /// Have public-key work done; the machine waits for the result.
+  /// Request public-key work. The machine waits for the result.
   case work(PublicKeyWork.Kind, Job)
-  /// Wait for no answer any more.
+  /// Stop waiting for an answer.
   case stopWaiting
-  /// Take back the id of a key that was offered or erased, and forget what of its packets is incomplete.
+  /// Release the id of a key that was offered or erased, and drop its incomplete packets.
   case release(KeyID)
-  /// Take back the ids of all keys of the session, which it has erased.
+  /// Release the ids of all keys of the session, which it has erased.
   case releaseAll([KeyID])
-  /// Forget incomplete packets.
+  /// Drop incomplete packets.
   case forgetIncomplete
-  /// Follow the peer to another address.
+  /// Send to another address from now on.
   case move(to: Address)
-  /// Tell the application.
+  /// Deliver an event to the application.
   case emit(Event)
-  /// Count a packet, or an answer, of which nothing came.
+  /// Count a dropped packet or answer.
   case drop(DropReason)
-  /// The session can carry data. Older sessions with its peer end.
+  /// Report that the session can carry data. Older sessions with its peer end.
   case establish(Establishment, swap: PeerDirectory.Mark)
-  /// The session is over.
+  /// End the session.
   case end(EndReason)
 
-  /// Public-key work, which runs anywhere.
+  /// Public-key work, which can run on any thread.
   typealias Job = @Sendable () throws(AuthenticationFailure) -> PublicKeyResult.Outcome
 }
 
-/// A packet that is sealed, before it is cut into datagrams.
+/// A sealed packet, before it is cut into datagrams.
 struct OutgoingPacket {
   let type: PacketType
   let counter: UInt64
-  /// The peer's name for the key; none in X1 and challenges.
+  /// The peer's id of the key; none in X1 and challenges.
   let keyID: KeyID
   let bytes: [UInt8]
 
   // [HDR-7]
-  /// Whether headers are protected: in all packets but X1 and challenges.
+  /// True if headers are protected: in all packets but X1 and challenges.
   var isProtected: Bool { keyID != .none }
 }
 
-/// A packet was dropped: it changed nothing.
+/// The error of a dropped packet, which changed nothing.
 struct Dropped: Error {
   let reason: DropReason
 
   init(_ reason: DropReason) { self.reason = reason }
 }
 
-/// What the machines of an endpoint work with: what it was made with, and what its shards know of each other.
+/// The context of the machines: the endpoint's configuration, and the directory that its shards
+/// share.
 struct Surroundings {
   let configuration: EndpointConfiguration
   let directory: PeerDirectory
@@ -61,7 +63,7 @@ struct Surroundings {
   var settings: Settings { configuration.settings }
   var provider: any CryptoProvider { configuration.provider }
 
-  /// Where a session is.
+  /// Returns the place of a session.
   func place(_ session: SessionID) -> PeerDirectory.Place {
     PeerDirectory.Place(shard: configuration.settings.shard.index, session: session)
   }

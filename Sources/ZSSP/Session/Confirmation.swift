@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Whether both sides use the current key (sections 6, 7 and 11).
+/// The confirmation that both sides use the current key (sections 6, 7 and 11).
 ///
 /// | state | what it waits for | what ends it |
 /// |---|---|---|
-/// | S1 | C2; C1 is sent again and again | C2, and no older ratchet state is left: S2. Too long: the session ends |
+/// | S1 | C2; C1 is resent | C2, and no older ratchet state is left: S2. Timeout: the session ends |
 /// | S2 | the time for a re-key | ``Rekey`` |
 struct Confirmation {
   private enum State {
@@ -15,22 +15,22 @@ struct Confirmation {
   }
 
   private var state: State
-  /// Whether the store is asked to drop the older state.
+  /// True while the store is requested to drop the older state.
   private var isDroppingOlder = false
-  /// When S1 ends, or in S2 the re-key begins.
+  /// The end of S1, or in S2 the time of the next re-key.
   private(set) var deadline: Instant
-  /// When C1 is sent again.
+  /// The time of the next resend of C1.
   private(set) var resendDeadline: Instant
 
   // [TIME-5] [TIME-9]
-  /// S1 begins.
+  /// Begins S1.
   init(unconfirmedAt now: Instant, _ settings: Settings) {
     state = .unconfirmed
     deadline = now.advanced(by: settings.rekeyTimeout)
     resendDeadline = now.advanced(by: settings.resendInterval)
   }
 
-  /// S2 begins: both sides use the new key from here on. What comes under the previous one is late.
+  /// Begins S2: both sides use the new key from now on. Packets under the previous one are late.
   init(confirmedAt now: Instant, _ keys: inout SessionKeys, _ surroundings: Surroundings) {
     let settings = surroundings.settings
     state = .confirmed
@@ -44,23 +44,23 @@ struct Confirmation {
     deadline = now.advanced(by: settings.rekeyAfter - .nanoseconds(Int64(random)))
   }
 
-  /// Whether the peer has confirmed the current key.
+  /// True if the peer has confirmed the current key.
   var isConfirmed: Bool { state == .confirmed }
-  /// The state's name in the specification, where there is no re-key.
+  /// The state's name in the specification, without a re-key.
   var name: String { isConfirmed ? "S2" : "S1" }
-  /// Whether an answer of the store is waited for.
+  /// True while an answer of the store is awaited.
   var isWaiting: Bool { isDroppingOlder }
 
-  /// Puts the next re-key off.
+  /// Postpones the next re-key.
   mutating func postpone(until deadline: Instant) { self.deadline = deadline }
 
-  /// C2 came under the current key: the peer uses it.
+  /// Processes a C2 under the current key: the peer uses it.
   ///
-  /// - Returns: what to ask of the store first; nil if the session is confirmed.
+  /// - Returns: the request to the store that is needed first; nil if the session is confirmed.
   mutating func acknowledged(
     _ held: inout HeldStates, _ core: borrowing SessionCore, _ surroundings: Surroundings, at now: Instant
   ) throws(Dropped) -> Action? {
-    // The state of an attempt in the other direction was kept until now.
+    // The state of an attempt in the other direction was stored until now.
     // [DEC-74]
     guard held.pair.state2 != nil else { return nil }
     // [DEC-12]
@@ -69,11 +69,11 @@ struct Confirmation {
     return held.dropOlder(of: core.peer, surroundings, at: now)
   }
 
-  /// The store has answered.
+  /// Processes an answer of the store.
   mutating func answered() { isDroppingOlder = false }
 
   // [TIME-5]
-  /// Sends C1 again.
+  /// Resends C1.
   mutating func resend(
     _ core: inout SessionCore, _ configuration: borrowing EndpointConfiguration, at now: Instant
   ) -> [Action] {

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Bob's side of a handshake, from a complete X1 until he has a session (sections 6 and 11).
+/// The responder's side of a handshake, from a complete X1 until it leads to a session (sections 6
+/// and 11).
 ///
 /// | state | what it waits for | what ends it |
 /// |---|---|---|
-/// | reading X1 | the public-key work | X1 is authentic: looking up; responding if it names no state |
-/// | looking up | the store: whose are the two fingerprints? | loading, or responding with the empty state |
-/// | verifying | the store: what is held for that peer now? | revoking, or responding |
-/// | revoking | the store: the state that X2 will not be based on is revoked | responding |
+/// | reading X1 | the public-key work | X1 is authentic: looking up; unwritten if it names no state |
+/// | looking up | the store: the owner of the fingerprints | verifying; unwritten with the empty state |
+/// | verifying | the store: that peer's row | revoking, or unwritten |
+/// | revoking | the store: the state that X2 will not be based on is revoked | unwritten |
 /// | unwritten | room for the work on X2 | responding |
 /// | responding | the public-key work | X2 is sent: B2 |
 /// | B2 | X3 | a complete X3: reading X3 |
-/// | reading X3 | the public-key work | X3 is authentic: asking; else B2 |
+/// | reading X3 | the public-key work | X3 is authentic: asking; otherwise B2 |
 /// | asking | the application | loading; D is sent |
-/// | loading | the store: what is held for the peer? | storing; B2 if the store fails; D is sent |
-/// | storing | the store: the new state is held | a session in S1; B2 if the store fails |
+/// | loading | the store: the peer's row | storing; B2 if the store fails; D is sent |
+/// | storing | the store: the new state is stored | a session in S1; B2 if the store fails |
 ///
-/// It is forgotten when it takes too long, in any of them.
+/// In each state the handshake is forgotten after a timeout.
 final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
   private enum State {
     case readingHello
@@ -28,103 +29,107 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
     case responding(ResponderHandshake.Hello)
     /// B2.
     case waiting(ResponderHandshake.Response)
-    /// The response is kept for the case that X3 is not authentic, here and below that the store fails.
+    /// The response stays in case X3 is not authentic, here, and in the states below in case the
+    /// store fails.
     case readingCompletion(ResponderHandshake.Response)
     case asking(ResponderHandshake.Response, ResponderHandshake.Completion)
     case loading(ResponderHandshake.Response, ResponderHandshake.Completion, SecurityFlags)
     case storing(ResponderHandshake.Response, ResponderHandshake.Completion, Change)
   }
 
-  /// What the store is asked to hold.
+  /// The new pair for the store.
   private struct Change {
     let new: RatchetPair
-    /// The chain length of the state that was held when the peer came back without its ratchet, if it did.
+    /// The chain length of the state that was held, if the peer came back without its ratchet
+    /// state; otherwise nil.
     let downgradedFrom: UInt64?
-    /// The revision of the peer's row from which it is stored.
+    /// The revision of the peer's row when it was loaded.
     let revision: UInt64
   }
 
-  /// What a handshake wants done after an input. ``Endpoint`` does it, in order.
+  /// A step that a handshake returns after an input. ``Endpoint`` executes the steps, in order.
   enum Step {
     case ask(StoreRequest)
     case work(PublicKeyWork.Kind, Action.Job)
-    /// Ask the application.
+    /// Make a request to the application.
     case askApplication(AcceptRequest)
     /// Wait until there is room for the work on X2.
     case waitForRoom
-    /// Send a packet to where the handshake is.
+    /// Send a packet to the handshake's address.
     case send(OutgoingPacket)
-    /// Nothing that this endpoint does itself may lead to the state of this name, of this peer.
+    /// Prevent all handshakes and re-keys of this endpoint with this peer from leading to the state
+    /// of this name.
     case revoke(Fingerprint, of: PublicKey)
-    /// Forget an incomplete X3.
+    /// Drop an incomplete X3.
     case forgetIncomplete
     case drop(DropReason)
-    /// Tell the application, which was asked, that no session comes of it.
+    /// Tell the application that its accept request leads to no session.
     case withdraw(RequestID, DropReason)
-    /// The handshake has come to a session.
+    /// Turn the handshake into a session.
     case establish(Outcome)
-    /// The handshake is over, for a reason that is counted, or for none.
+    /// Forget the handshake, for a reason that is counted, or without one.
     case forget(DropReason?)
   }
 
-  /// The session that a handshake has come to.
+  /// The session that a handshake leads to.
   struct Outcome {
     let peer: PublicKey
     let acceptance: Session.Acceptance
   }
 
-  /// Whom it counts for.
+  /// The source that the handshake counts for.
   let source: HelloSource
-  /// Where X1 came from, which X2 goes to; from a complete X3 on, where that came from.
+  /// The source of X1, which X2 is sent to; after a complete X3, its source.
   private(set) var address: Address
   private var state = State.readingHello
-  /// Whether the handshake is in B2 proper, and may make room for another.
+  /// True in B2 proper, when the handshake may be evicted.
   var isWaitingForCompletion: Bool {
     if case .waiting = state { true } else { false }
   }
-  /// kid_A, once X1 is read.
+  /// kid_A, after X1 was read.
   private var initiatorKeyID = KeyID.none
   /// kid_B, from B2 on.
   private(set) var keyID = KeyID.none
   private var headerKeys: HeaderKeyPair?
-  /// For whom the store keeps the ratchet state that is used.
+  /// The peer for which the store has the ratchet state that is used.
   private(set) var ratchetPeer: PublicKey?
-  /// Outcomes that the peer has left behind since: an X3 that leads to one of them comes too late.
+  /// The outcomes that the peer has abandoned since. An X3 that leads to one of them is too late.
   private var revoked = RevokedStates()
-  /// The revision of the peer's row before X2; nil if the peer was not known then.
+  /// The revision of the peer's row before X2; nil if the peer was unknown then.
   private var revision: UInt64?
-  /// When X2 was asked for, in the order of events.
+  /// The mark of the X2 in the order of events.
   private var answeredAt = PeerDirectory.Mark.first
-  /// When the first authentic X3 was read.
+  /// The time when the first authentic X3 was read.
   private var firstCompletion: Instant?
-  /// How many X3 were read that were not authentic.
+  /// The number of X3 that were read and were not authentic.
   private var forgedBodies = 0
-  /// The application was asked under this id, and is owed a session or the news that there will be none.
+  /// The id of the accept request; it must be followed by a session or by ``Event/withdrawn(_:_:)``.
   private(set) var acceptance: RequestID?
   /// A downgrade that the store may hold by now, and that was not reported yet.
   private var unreportedDowngrade: (peer: PublicKey, heldChainLength: UInt64)?
-  /// When the swap of its outcome was asked for.
+  /// The mark of the swap that was requested.
   private var swap = PeerDirectory.Mark.first
-  /// When the handshake is forgotten.
+  /// The time when the handshake is forgotten.
   private(set) var expiry: Instant
-  /// Whether the handshake has expired, and is kept only to hear what the store did.
+  /// True if the handshake has expired, and waits only for the answer of the store.
   private var isAbandoned = false
-  /// What pays for the public-key work.
+  /// The payment for the public-key work.
   private var payment: HelloPayment
 
   var ticket = PendingOperations.Ticket()
   /// The fragments of X3.
   var reassembly: SessionReassembly
   var reassemblyPlace = ReassemblyMemory.Place()
-  /// Where ``HelloAdmission`` has the handshake.
+  /// The handshake's record in ``HelloAdmission``.
   var place = HelloAdmission.Place()
 
-  /// Bytes of an incomplete X3 at most.
+  /// The largest size of an incomplete X3, in bytes.
   static let reassemblyLimit = 1 << 14
 
-  /// A handshake whose X1 is complete and admitted.
+  /// Creates a handshake whose X1 is complete and admitted.
   ///
-  /// - Parameter allowance: what pays for the work. The first item of it is paid.
+  /// - Parameter allowance: the budget for the work. The first item of work is already charged to
+  ///   it.
   init(
     address: Address, allowance: HelloGate.Allowance = .unlimited, settings: Settings, at now: Instant
   ) {
@@ -140,10 +145,10 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
       timeout: settings.reassemblyTimeout)
   }
 
-  /// The earliest of all that the handshake waits for.
+  /// The earliest deadline of everything that the handshake waits for.
   var nextDeadline: Instant { min(expiry, reassembly.nextDeadline ?? .distantFuture) }
 
-  /// Whether the store has been asked what it holds for the peer, for an X2.
+  /// True if the store was requested to load the peer's row, for an X2.
   var isVerifying: Bool {
     switch state {
     case .verifying, .revoking: true
@@ -151,7 +156,7 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
     }
   }
 
-  /// Whether the store may be changing on behalf of the handshake.
+  /// True if the store may be changing on behalf of the handshake.
   var isStoring: Bool {
     if case .storing = state { true } else { false }
   }
@@ -160,9 +165,11 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
 
   /// Reads X1.
   ///
-  /// - Parameter packet: X1, whose challenge response is not looked at.
+  /// - Parameter packet: X1. Its challenge response is ignored.
   func begin(_ packet: [UInt8], _ configuration: EndpointConfiguration) -> [Step] {
-    let (staticKey, profile, provider) = (configuration.staticKey, configuration.profile, configuration.provider)
+    let staticKey = configuration.staticKey
+    let profile = configuration.profile
+    let provider = configuration.provider
     return [
       .work(.helloReceived) { () throws(AuthenticationFailure) in
         let hello = packet.rawBytes.extracting(0..<PacketSize.helloWithoutChallenge)
@@ -173,27 +180,29 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
   }
 
   private func helloRead(
-    _ hello: ResponderHandshake.Hello, _ surroundings: Surroundings, at now: Instant
+    _ hello: ResponderHandshake.Hello, in surroundings: Surroundings, at now: Instant
   ) -> [Step] {
     initiatorKeyID = hello.initiatorKeyID
     guard !hello.fingerprint1.isEmpty || !hello.fingerprint2.isEmpty else {
-      return respondToUnknown(hello, surroundings, at: now)
+      return respondToUnknown(hello, in: surroundings, at: now)
     }
     state = .lookingUp(hello)
-    // Upstream never looks for the second (section 12).
+    // Upstream never looks up the second (section 12).
     // [XK-11]
     return [.ask(.lookUp(hello.fingerprint1, second: hello.fingerprint2))]
   }
 
-  /// Neither fingerprint is known: silence with π1, else the empty state. The peer forgets the state that it named first, so
-  /// nothing may come of the attempt that leads to it, which was a stranger's as well.
+  /// Answers a Hello whose fingerprints are both unknown: not at all with π1, otherwise with the
+  /// empty state. The peer then abandons the state that it named first, so an attempt that leads to
+  /// that state must fail. Such an attempt was an unknown peer's, too.
   private func respondToUnknown(
-    _ hello: ResponderHandshake.Hello, _ surroundings: Surroundings, at now: Instant
+    _ hello: ResponderHandshake.Hello, in surroundings: Surroundings, at now: Instant
   ) -> [Step] {
     // [MODE-1] [XK-12]
     guard !surroundings.configuration.flags.contains(.helloRequiresRatchet) else { return [.forget(.unknownRatchet)] }
     let directory = surroundings.directory
-    // The store may be taking just the state that was named: then this is no stranger. The Hello comes again.
+    // The store may be storing a named state at this moment: then the peer is known. It resends the
+    // Hello.
     let isStoring = [hello.fingerprint1, hello.fingerprint2].contains { directory.isStoring($0, at: now) }
     let end = now.advanced(by: surroundings.settings.handshakeTimeout)
     // [DEC-65] [DEC-71]
@@ -202,25 +211,28 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
     return respond(to: hello, using: .empty, surroundings)
   }
 
-  /// A fingerprint was found, and `held` is the row of its owner after every change that was asked for before.
+  /// Answers a Hello after a fingerprint was found. `held` is the row of its owner after every
+  /// change that was requested before.
   ///
-  /// While another attempt of that peer is being stored, the row may turn out to hold the state of the other fingerprint.
+  /// While another attempt of that peer is being stored, the row may soon hold the state of the
+  /// other fingerprint.
   ///
-  /// An initiator that names two states forgets, when it gets X2, the one that X2 is not based on. So before it does, the store
-  /// revokes that one, unless it is held: no attempt may lead to it any more, here or at another endpoint with this store; or the two
-  /// stores would have no state in common (section 14).
+  /// An initiator that names two states abandons, when it receives X2, the one that X2 is not based
+  /// on. So the store first revokes that one, unless the row holds it: no attempt may lead to it
+  /// any more, here or at another endpoint with this store. Otherwise the two stores could end up
+  /// without a common state (section 14).
   ///
   /// - Parameters:
-  ///   - name: the name that the store has revoked for this Hello. The row may have changed since that was asked for, so that
-  ///     it is not the one that X2 leaves behind.
-  ///   - isStoring: whether another handshake of a peer is being stored.
+  ///   - name: the name that the store has revoked for this Hello. The row may have changed since,
+  ///     so that X2 abandons another state.
+  ///   - isStoring: returns true if another handshake of a peer is being stored.
   private func respond(
     to hello: ResponderHandshake.Hello, holding held: RatchetPair, at revision: UInt64, revoked name: Fingerprint?,
     _ surroundings: Surroundings, isStoring: (PublicKey) -> Bool
   ) -> [Step] {
     // [DEC-67]
     guard let ratchet = held.common(hello.fingerprint1, hello.fingerprint2), let peer = ratchetPeer else {
-      // The row has changed since the look-up, so the peer is no stranger. The Hello comes again.
+      // The row has changed since the look-up, so the peer is known. It resends the Hello.
       return [.forget(.busy)]
     }
     // [DEC-66]
@@ -239,7 +251,7 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
     return steps + respond(to: hello, using: ratchet, surroundings)
   }
 
-  /// X2 can be written, when there is room for the work.
+  /// Queues the handshake until there is room for the work on X2.
   private func respond(
     to hello: ResponderHandshake.Hello, using ratchet: RatchetState, _ surroundings: Surroundings
   ) -> [Step] {
@@ -249,14 +261,15 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
     return [.waitForRoom]
   }
 
-  /// Whether the work needs no room.
+  /// True if the work needs no room.
   var isUnlimited: Bool { payment.allowance == .unlimited }
 
-  /// There is room for the work on X2, if that is what the handshake waits for.
+  /// Begins the work on X2, if the handshake waits for room for it.
   func writeResponse(_ configuration: EndpointConfiguration) -> [Step] {
     guard case .unwritten(let hello, let ratchet) = state else { return [] }
     state = .responding(hello)
-    let (profile, provider) = (configuration.profile, configuration.provider)
+    let profile = configuration.profile
+    let provider = configuration.provider
     return [
       .work(.response) { () throws(AuthenticationFailure) in
         .response(try ResponderHandshake.response(to: hello, using: ratchet, profile: profile, provider: provider))
@@ -264,9 +277,9 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
     ]
   }
 
-  /// X2 is ready but for the name of our key: B2.
+  /// Completes X2 with the id of this side's key, and enters B2.
   private func enterB2(
-    _ hello: ResponderHandshake.Hello, _ response: ResponderHandshake.Response, drawKeyID: () -> KeyID
+    _ hello: ResponderHandshake.Hello, response: ResponderHandshake.Response, drawKeyID: () -> KeyID
   ) -> [Step] {
     var response = response
     // [XK-14]
@@ -284,12 +297,12 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
   }
 
   // [DEC-64]
-  /// The peer begins a handshake without the state of this name.
+  /// Records that the peer has begun a handshake without the state of this name.
   func revoke(_ name: Fingerprint) { revoked.insert(name) }
 
   // MARK: X3
 
-  /// The key that uncovers the header of a fragment of X3; nil while none is wanted.
+  /// Returns the key that removes the header protection of X3; nil if no X3 is expected.
   func headerReceivingKey(_ provider: any CryptoProvider) -> (any HeaderKey)? {
     // [DEC-5]
     guard isWaitingForCompletion, let key = headerKeys?.receivingKey(provider) else { return nil }
@@ -297,11 +310,11 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
     return key
   }
 
-  /// The key that protects headers; nil before B2.
+  /// Returns the key that protects headers; nil before B2.
   func headerSendingKey(_ provider: any CryptoProvider) -> (any HeaderKey)? { headerKeys?.makeSendingKey(provider) }
 
-  /// X3 is complete. The handshake takes no other while this one is being read, and none once one
-  /// was authentic (section 6).
+  /// Processes a complete X3. The handshake accepts no other while this one is being read, and none
+  /// after one was authentic (section 6).
   func completionReceived(
     _ packet: [UInt8], from source: Address, _ gate: inout HelloGate, _ provider: any CryptoProvider, at now: Instant
   ) throws(Dropped) -> [Step] {
@@ -312,7 +325,7 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
     guard sizes.contains(packet.count) else { throw Dropped(.malformed) }
     guard payment.payBody(&gate, at: now) else { throw Dropped(.overBudget) }
     state = .readingCompletion(response)
-    // Anyone can repeat X1. Nothing is sent there before an X3 was authentic.
+    // Anybody can repeat X1. Nothing is sent to this address before an X3 was authentic.
     // [DEC-29]
     address = source
     // [DEC-7] [XK-27]
@@ -325,12 +338,12 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
     ]
   }
 
-  /// X3 was authentic.
+  /// Processes an authentic X3.
   private func completionRead(
-    _ response: ResponderHandshake.Response, _ completion: ResponderHandshake.Completion,
-    _ surroundings: Surroundings, at now: Instant
+    _ response: ResponderHandshake.Response, completion: ResponderHandshake.Completion,
+    in surroundings: Surroundings, at now: Instant
   ) -> [Step] {
-    if let steps = hindrance(response, completion, surroundings, at: now) { return steps }
+    if let steps = hindrance(response, completion: completion, in: surroundings, at: now) { return steps }
     state = .asking(response, completion)
     // [XK-28]
     return [
@@ -341,14 +354,14 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
     ]
   }
 
-  /// The application is asked, under this id.
+  /// Records the id of the accept request.
   func asked(_ id: RequestID) { acceptance = id }
 
-  /// What keeps a handshake whose X3 was read from going on: it is forgotten, or waits for X3 to come again; nil if nothing
-  /// does.
+  /// Returns the steps for a handshake that cannot continue after its X3: it is forgotten, or waits
+  /// for the next X3. Nil if it can continue.
   private func hindrance(
-    _ response: ResponderHandshake.Response, _ completion: ResponderHandshake.Completion,
-    _ surroundings: Surroundings, at now: Instant
+    _ response: ResponderHandshake.Response, completion: ResponderHandshake.Completion,
+    in surroundings: Surroundings, at now: Instant
   ) -> [Step]? {
     let outcome = completion.secrets.ratchet.fingerprint
     // [DEC-64] [DEC-65] [DEC-70]
@@ -369,9 +382,9 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
     }
   }
 
-  /// X3 was not authentic. As Alice waits for a genuine X2, Bob waits for a genuine X3, until so
-  /// many have been read (section 14).
-  private func completionFailed(_ response: ResponderHandshake.Response, _ settings: Settings) -> [Step] {
+  /// Processes an X3 that is not authentic. The responder waits for a genuine X3, as the initiator
+  /// waits for a genuine X2, up to a number of attempts (section 14).
+  private func completionFailed(_ response: ResponderHandshake.Response, settings: Settings) -> [Step] {
     // [DEC-3] [DEC-4]
     forgedBodies += 1
     guard forgedBodies < settings.bodiesPerHandshake else { return [.forget(.notAuthentic)] }
@@ -379,12 +392,13 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
     return [.drop(.notAuthentic)]
   }
 
-  /// The news for the application that no session comes of what it was asked about, if it was.
+  /// Returns the step that tells the application that its accept request leads to no session, if
+  /// there was a request.
   private func withdraw(_ reason: DropReason) -> [Step] { acceptance.take().map { [.withdraw($0, reason)] } ?? [] }
 
   // MARK: The application
 
-  /// The application has decided.
+  /// Processes the application's decision.
   func decided(_ decision: AcceptDecision, _ provider: any CryptoProvider) -> [Step] {
     guard case .asking(let response, let completion) = state else { return [] }
     switch decision {
@@ -392,13 +406,13 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
       state = .loading(response, completion, flags)
       // [XK-29]
       return [.ask(.load(peer: completion.initiator.encoded))]
-    case .reject(let silently): return reject(completion, silently: silently, provider)
+    case .reject(let silently): return reject(completion, silently: silently, provider: provider)
     }
   }
 
-  /// Sends D with counter 0 unless in silence, and forgets the handshake.
+  /// Sends D with counter 0 unless `silently`, and forgets the handshake.
   private func reject(
-    _ completion: ResponderHandshake.Completion, silently: Bool, _ provider: any CryptoProvider
+    _ completion: ResponderHandshake.Completion, silently: Bool, provider: any CryptoProvider
   ) -> [Step] {
     // [MODE-4] [XK-33]
     guard !silently else { return [.forget(.refused)] }
@@ -412,9 +426,9 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
     ]
   }
 
-  /// The application takes its answer back, or what it would have answered.
+  /// Cancels the acceptance by the application, or its pending request.
   ///
-  /// - Returns: whether it was in time: the store was not asked to store anything.
+  /// - Returns: true if it was in time: the store was not requested to store anything.
   func cancel() -> Bool {
     guard !isStoring else { return false }
     acceptance = nil
@@ -423,21 +437,23 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
 
   // MARK: The new state
 
-  /// Does the ratchet state that was used belong to this peer? If it is neither of the peer's, the handshake goes on
-  /// only if the state used is the empty one and π3 allows it.
+  /// Stores the new state, if the ratchet state that was used belongs to this peer. If it does not,
+  /// the handshake continues only if the state used is the empty one and π3 allows it.
   ///
-  /// A newer state than the one used is that of an attempt in the other direction, which the peer may have taken just
-  /// as we take this one. It stays until the peer has confirmed, lest the two stores have no state in common (section 14).
+  /// If the row holds a newer state than the one used, that is the state of an attempt in the other
+  /// direction, which the peer may have accepted as we accept this one. It stays until the peer has
+  /// confirmed. Otherwise the two stores could end up without a common state (section 14).
   private func store(
-    _ response: ResponderHandshake.Response, _ completion: ResponderHandshake.Completion, _ flags: SecurityFlags,
-    beside held: RatchetPair, at revision: UInt64, _ surroundings: Surroundings, at now: Instant
+    _ response: ResponderHandshake.Response, completion: ResponderHandshake.Completion, flags: SecurityFlags,
+    beside held: RatchetPair, at revision: UInt64, in surroundings: Surroundings, at now: Instant
   ) -> [Step] {
-    let (ratchet, peer) = (completion.secrets.ratchet, completion.initiator.encoded)
+    let ratchet = completion.secrets.ratchet
+    let peer = completion.initiator.encoded
     let directory = surroundings.directory
     let change: Change
     // [DEC-76]
     if held.state1 == ratchet {
-      // It is there already, from a swap whose answer was that the store failed.
+      // The store holds it already, by a swap that was answered as a failure.
       change = Change(new: held, downgradedFrom: unreportedDowngrade?.heldChainLength, revision: revision)
     } else if held.state1 == response.used {
       // [XK-31]
@@ -447,17 +463,18 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
       change = Change(new: RatchetPair(ratchet, held.state1), downgradedFrom: nil, revision: revision)
     } else if response.used.isEmpty, !flags.contains(.responderDisallowsDowngrade) {
       // [DEC-82]
-      // A peer that has answered under a state since this X2 has lost none. It has left this attempt behind (section 14).
+      // A peer that has answered with a state since this X2 has not lost its states. It has
+      // abandoned this attempt (section 14).
       guard directory.lastAnswer(of: peer) < answeredAt else { return [.forget(.superseded)] }
       // [XK-30]
       change = Change(new: RatchetPair(ratchet), downgradedFrom: held.state1.chainLength, revision: revision)
     } else {
       // [MODE-3] [MODE-4] [XK-29]
       return reject(
-        completion, silently: flags.contains(.responderRejectsSilently), surroundings.provider)
+        completion, silently: flags.contains(.responderRejectsSilently), provider: surroundings.provider)
     }
     state = .storing(response, completion, change)
-    // From now on the store may hold it, whatever becomes of the answer, and of the handshake.
+    // From now on the store may hold the state, whatever happens to the answer and the handshake.
     unreportedDowngrade = change.downgradedFrom.map { (peer, $0) }
     // [DEC-71]
     let settings = surroundings.settings
@@ -467,8 +484,9 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
     return [.ask(.compareAndSwap(peer: peer, expected: held, new: change.new, since: self.revision ?? revision))]
   }
 
-  /// The store has answered, perhaps to a swap. A look-up that it did before may be answered after this.
-  private func noteStoring(_ answer: StoreAnswer, _ surroundings: Surroundings, at now: Instant) {
+  /// Records the answer of the store, if it is to a swap. An earlier look-up may be answered after
+  /// this.
+  private func noteStoring(_ answer: StoreAnswer, in surroundings: Surroundings, at now: Instant) {
     guard case .storing(_, let completion, _) = state else { return }
     let name = completion.secrets.ratchet.fingerprint
     if case .notSwapped = answer { return surroundings.directory.endStoring(name) }
@@ -476,8 +494,8 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
     surroundings.directory.recordStoring(name, until: end, at: now)
   }
 
-  /// The peer is accepted and the new ratchet state stored: the session begins, with C1.
-  private func establish(_ completion: ResponderHandshake.Completion, _ change: Change, _ directory: PeerDirectory)
+  /// Returns the session of an accepted peer whose new ratchet state is stored. It begins with C1.
+  private func establish(_ completion: ResponderHandshake.Completion, change: Change, directory: PeerDirectory)
     -> [Step]
   {
     let peer = completion.initiator.encoded
@@ -499,29 +517,29 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
 
   // MARK: Answers
 
-  /// Public-key work is done.
+  /// Processes the result of public-key work.
   func completed(
     _ outcome: PublicKeyResult.Outcome, _ surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID
   ) -> [Step] {
     switch (state, outcome) {
-    case (.readingHello, .helloReceived(let hello)): return helloRead(hello, surroundings, at: now)
+    case (.readingHello, .helloReceived(let hello)): return helloRead(hello, in: surroundings, at: now)
     case (.responding(let hello), .response(let response)):
-      return enterB2(hello, response, drawKeyID: drawKeyID)
+      return enterB2(hello, response: response, drawKeyID: drawKeyID)
     case (.readingCompletion(let response), .completionReceived(let completion)):
-      return completionRead(response, completion, surroundings, at: now)
-    case (.readingCompletion(let response), _): return completionFailed(response, surroundings.settings)
+      return completionRead(response, completion: completion, in: surroundings, at: now)
+    case (.readingCompletion(let response), _): return completionFailed(response, settings: surroundings.settings)
     // [XK-9]
     default: return [.forget(.notAuthentic)]
     }
   }
 
-  /// The store has answered.
+  /// Processes an answer of the store.
   ///
-  /// - Parameter isStoring: whether another handshake of a peer is being stored.
+  /// - Parameter isStoring: returns true if another handshake of a peer is being stored.
   func answered(
     _ answer: StoreAnswer, _ surroundings: Surroundings, at now: Instant, isStoring: (PublicKey) -> Bool
   ) -> [Step] {
-    noteStoring(answer, surroundings, at: now)
+    noteStoring(answer, in: surroundings, at: now)
     if isAbandoned {
       if case .notSwapped = answer { unreportedDowngrade = nil }
       return [.forget(nil)]
@@ -536,18 +554,18 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
       return respond(to: hello, holding: held, at: revision, revoked: nil, surroundings, isStoring: isStoring)
     case (.revoking(let hello, let name), .pair(let held, let revision)):
       return respond(to: hello, holding: held, at: revision, revoked: name, surroundings, isStoring: isStoring)
-    case (.lookingUp(let hello), .unknown): return respondToUnknown(hello, surroundings, at: now)
+    case (.lookingUp(let hello), .unknown): return respondToUnknown(hello, in: surroundings, at: now)
     case (.loading(let response, let completion, let flags), .pair(let held, let revision)):
-      return hindrance(response, completion, surroundings, at: now)
-        ?? store(response, completion, flags, beside: held, at: revision, surroundings, at: now)
+      return hindrance(response, completion: completion, in: surroundings, at: now)
+        ?? store(response, completion: completion, flags: flags, beside: held, at: revision, in: surroundings, at: now)
     case (.storing(_, let completion, let change), .swapped):
-      return establish(completion, change, surroundings.directory)
+      return establish(completion, change: change, directory: surroundings.directory)
     case (.storing, .notSwapped):
       unreportedDowngrade = nil
       // [RAT-8]
       return [.forget(.ratchetConflict)]
     case (.loading(let response, _, _), _), (.storing(let response, _, _), _):
-      // Nothing has changed: back to B2, where Alice's next X3 is welcome (section 9).
+      // Nothing has changed: back to B2, where the initiator's next X3 is accepted (section 9).
       // [DEC-10] [RAT-9]
       state = .waiting(response)
       return [.drop(.storeFailed)] + withdraw(.storeFailed)
@@ -555,8 +573,8 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
     }
   }
 
-  /// What was asked for will not be done, because whoever drives the endpoint is too busy. The handshake makes room at once,
-  /// unless it was an X3 that was to be read: then it waits for the next.
+  /// Records that a request will not be answered, because the driver is too busy. The handshake is
+  /// forgotten at once, unless the request was to read an X3: then it waits for the next one.
   func refused(_ gate: inout HelloGate) -> [Step] {
     // [DEC-11]
     guard case .readingCompletion(let response) = state else { return [.forget(.busy)] }
@@ -566,7 +584,7 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
   }
 
   // [DEC-55]
-  /// Settles what the work took that is done; nil if it is not known.
+  /// Settles the processor time of completed work; nil if it is unknown.
   func settle(took time: Duration?, _ gate: inout HelloGate, at now: Instant) {
     if case .readingCompletion = state {
       payment.settleBody(took: time, &gate, at: now)
@@ -578,8 +596,8 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
   // MARK: The end
 
   // [TIME-3]
-  /// The handshake has taken too long. While the store is asked it is kept, so that a Hello which names its outcome is not
-  /// taken for a stranger's.
+  /// Processes the expiry of the handshake. While the store has an open request the handshake
+  /// stays, so that a Hello that names its outcome is not treated as a stranger's.
   func expired(_ settings: Settings, at now: Instant) -> [Step] {
     let news = withdraw(.handshakeTimeout)
     // [DEC-72]
@@ -589,15 +607,15 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
     return news
   }
 
-  /// The handshake is over: what is set aside for its work is given back.
+  /// Ends the handshake, and refunds the time reserved for its work.
   ///
-  /// - Returns: the request for which the application was asked, if it was.
+  /// - Returns: the id of the accept request, if there was one.
   func end(_ gate: inout HelloGate) -> RequestID? {
     payment.end(&gate)
     return acceptance.take()
   }
 
   // [DEC-73]
-  /// Takes the downgrade that the store may hold and nobody was told of.
+  /// Removes and returns the downgrade that the store may hold and that was not reported.
   func takeUnreportedDowngrade() -> (peer: PublicKey, heldChainLength: UInt64)? { unreportedDowngrade.take() }
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// hk for both directions (section 3): the secrets for good, and the keyed object that uncovers headers while it is used. The one that
-/// protects them is kept in ``SendContext``.
+/// hk for both directions (section 3): the secrets, and the cached keyed object that removes header
+/// protection. The one that adds it is in ``SendContext``.
 struct HeaderKeyPair {
   private let secrets: Secret
   private var receiving: (any HeaderKey)?
 
-  /// The keys as the side in `role` has them.
+  /// Creates the pair for the side in `role`.
   init(_ keys: DirectionalKeys, _ role: Role) {
     secrets = Secret(joining: [keys.sending(role), keys.receiving(role)])
   }
@@ -15,21 +15,22 @@ struct HeaderKeyPair {
   @inline(__always)
   func prefetch() -> UInt64 { secrets.prefetch() }
 
-  /// Protects headers.
+  /// Returns a key that protects headers.
   func makeSendingKey(_ provider: any CryptoProvider) -> any HeaderKey {
     provider.headerKey(secrets.part(0, of: PacketSize.key))
   }
 
-  /// Uncovers headers. One that is made for this is not kept: what is uncovered may be anybody's.
+  /// Returns the key that removes header protection. A newly made one is not cached here, because
+  /// the datagram may be anybody's.
   func receivingKey(_ provider: any CryptoProvider) -> any HeaderKey {
     receiving ?? provider.headerKey(secrets.part(1, of: PacketSize.key))
   }
 
-  /// Keeps the key that has uncovered a header of the peer's.
+  /// Caches the key that has removed the header protection of a genuine packet.
   mutating func keep(receiving key: any HeaderKey) {
     if receiving == nil { receiving = key }
   }
 
-  /// Gives up what can be made again.
+  /// Evicts the keyed object, which can be made again.
   mutating func evictExpanded() { receiving = nil }
 }

@@ -1,29 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the store holds for the peer, as far as a session knows.
+/// The states that the store holds for the peer, as far as a session knows.
 struct HeldStates {
   private(set) var pair: RatchetPair
   /// The revision of the peer's row when the session read it.
   let revision: UInt64
-  /// When the last swap was asked for that changed what the store holds for the peer.
+  /// The mark of the last swap that changed the peer's row.
   private(set) var lastSwap: PeerDirectory.Mark
-  /// When the swap was asked for that the session waits for.
+  /// The mark of the swap that the session waits for.
   private var pendingSwap: PeerDirectory.Mark
 
-  /// What was read from the peer's row, or put there by the swap of a mark.
+  /// Creates the states that were read from the peer's row, or that the swap with a mark put there.
   init(_ pair: RatchetPair, revision: UInt64, swap: PeerDirectory.Mark = .first) {
     self.pair = pair
     self.revision = revision
-    (lastSwap, pendingSwap) = (swap, swap)
+    lastSwap = swap
+    pendingSwap = swap
   }
 
-  /// How an answer of the store to a swap is taken (section 9).
+  /// The outcome of a swap, from the answer of the store (section 9).
   enum Outcome {
     case swapped
-    /// Another instance has changed the row first.
+    /// Another session with the same peer has changed the row first.
     // [RAT-8]
     case conflict
-    /// Nothing may be concluded; the peer sends its packet again.
+    /// The outcome is unknown; the peer resends its packet.
     // [RAT-9]
     case failed
 
@@ -36,9 +37,12 @@ struct HeldStates {
     }
   }
 
-  /// Asks the store to replace what is held.
+  /// Requests that the store replaces the pair.
   ///
-  /// - Parameter start: the revision at which the attempt began; nil if that does not matter.
+  /// - Parameters:
+  ///   - new: the new pair.
+  ///   - start: the revision at which the attempt began; nil if it does not matter.
+  ///   - peer: the peer of the row.
   mutating func swap(
     to new: RatchetPair, since start: UInt64? = nil, of peer: PublicKey, _ directory: PeerDirectory
   ) -> Action {
@@ -46,8 +50,9 @@ struct HeldStates {
     return .ask(.compareAndSwap(peer: peer, expected: pair, new: new, since: start))
   }
 
-  /// Asks the store to replace what is held, on behalf of a session whose peer has proved that it goes on. The row may hold
-  /// the outcome before the answer comes, and an X3 that is judged by that row must be judged by this too.
+  /// Requests that the store replaces the pair, for a session whose peer has proved that it
+  /// continues. The row may hold the outcome before the answer arrives. So the mark is recorded
+  /// now, and decides on an X3 as the row would.
   mutating func swapOnProof(
     to new: RatchetPair, since start: UInt64? = nil, of peer: PublicKey, _ surroundings: Surroundings, at now: Instant
   ) -> Action {
@@ -57,22 +62,22 @@ struct HeldStates {
     return action
   }
 
-  /// Asks the store to drop the older state: the peer has the new one too.
+  /// Requests that the store drops the older state, because the peer has the new one too.
   mutating func dropOlder(of peer: PublicKey, _ surroundings: Surroundings, at now: Instant) -> Action {
     swapOnProof(to: RatchetPair(pair.state1), of: peer, surroundings, at: now)
   }
 
   // [DEC-12]
-  /// The store holds the new pair.
+  /// Records that the store holds the new pair.
   mutating func swapped(to new: RatchetPair) {
     pair = new
     lastSwap = pendingSwap
   }
 
-  /// The store has dropped the older state.
+  /// Records that the store has dropped the older state.
   mutating func droppedOlder() { swapped(to: RatchetPair(pair.state1)) }
 
-  /// Records that the session is established, or went on, by its last swap.
+  /// Records that the session was established or continued by its last swap.
   func recordProgress(of peer: PublicKey, _ surroundings: Surroundings, at now: Instant) {
     surroundings.directory.recordProgress(
       lastSwap, isDone: true, of: peer, at: now, lifetime: surroundings.settings.handshakeTimeout)

@@ -1,71 +1,77 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Whether the peer of an established session is still there (section 14).
+/// The check that the peer of an established session is still reachable (section 14).
 ///
-/// Whatever is authentic shows it, and when it came is all that is recorded for each packet. After a silence the peer is probed with C1,
-/// which it must answer with C2. A probe that is not answered is repeated after pauses that double. No session ends before its peer was
-/// probed in vain, however late its deadlines are looked at.
+/// Every authentic packet shows that it is, and only the time of the last one is recorded. After a
+/// silence the peer is probed with C1, which it must answer with C2. An unanswered probe is
+/// repeated after pauses that double. A session never ends before a probe went unanswered, however
+/// late its deadlines are processed.
 ///
-/// | nothing came for | what is due |
+/// | nothing received for | what is due |
 /// |---|---|
 /// | ``Settings/keepAlive``, or up to a quarter less | a probe |
-/// | ``Settings/idleTimeout`` less ``Settings/resendInterval``, where there is no keep-alive | a probe |
+/// | ``Settings/idleTimeout`` less ``Settings/resendInterval``, without a keep-alive | a probe |
 /// | ``Settings/idleTimeout``, and one resend interval since the first probe | the session's end |
 struct Liveness {
-  /// What is due.
+  /// The action that is due.
   enum Due {
     case nothing
     case probe
     case end
   }
 
-  /// When to look what is due: nothing is due sooner. Packets do not move it, so there may be nothing yet.
+  /// The earliest time at which something can be due. Packets do not move it, so nothing may be due
+  /// yet.
   private(set) var deadline = Instant.distantFuture
-  /// When C1 was sent first in the present silence, or the last one in which it was.
+  /// The time when C1 was first sent in the present silence, or in the last one with a probe.
   private var firstProbe = Instant.distantFuture
-  /// When C1 was sent last.
+  /// The time when C1 was last sent.
   private var lastProbe = Instant.distantFuture
-  /// Nanoseconds by which this session probes sooner than ``Settings/keepAlive`` says: sessions that began together must not
-  /// probe together.
+  /// Nanoseconds by which this session probes earlier than ``Settings/keepAlive``, so that sessions
+  /// that began together do not probe together.
   private var jitter: Int64 = 0
-  /// Nanoseconds from a C1 to its C2; nil before there was one.
+  /// Nanoseconds from a C1 to its C2; nil before the first.
   private var measured: Int64?
-  /// How many C1 were sent since a C2 came; 2 stands for all above.
+  /// The number of C1 since the last C2; 2 stands for all larger numbers.
   private var unanswered: UInt8 = 0
-  /// How often the last probe was repeated.
+  /// The number of repetitions of the last probe.
   private var repeats: UInt8 = 0
-  /// When something authentic came last, or else when the session was established.
+  /// The time when the last authentic packet arrived, or else when the session was established.
   private(set) var lastReceived = Instant.distantFuture
 
-  /// The time from a C1 to its C2, as measured last.
+  /// The last measured time from a C1 to its C2.
   var roundTrip: Duration? { measured.map { .nanoseconds($0) } }
 
-  /// The session is established.
+  /// Starts the check when the session is established.
   mutating func begin(_ surroundings: Surroundings, at now: Instant) {
     lastReceived = now
     drawJitter(surroundings)
     deadline = nextDeadline(surroundings.settings)
   }
 
-  /// Something authentic came.
+  /// Records that an authentic packet arrived.
   mutating func received(at now: Instant) { lastReceived = now }
 
-  /// C1 is sent.
+  /// Records that C1 is sent.
   mutating func probed(at now: Instant) {
-    if !wasProbed { (firstProbe, repeats) = (now, 0) }
+    if !wasProbed {
+      firstProbe = now
+      repeats = 0
+    }
     lastProbe = now
     unanswered = min(unanswered + 1, 2)
   }
 
-  /// What a C2 says.
+  /// The meaning of a C2.
   struct Answer {
-    /// Whether it answers a C1.
+    /// True if it answers a C1.
     let isAnswer: Bool
-    /// How long it took; nil where there were several: C2 does not say which it answers.
+    /// The round-trip time; nil if several C1 were sent, because C2 does not say which one it
+    /// answers.
     let roundTrip: Duration?
   }
 
-  /// C2 came.
+  /// Records that C2 arrived.
   mutating func answered(at now: Instant) -> Answer {
     defer { unanswered = 0 }
     guard unanswered == 1 else { return Answer(isAnswer: unanswered > 0, roundTrip: nil) }
@@ -75,7 +81,7 @@ struct Liveness {
   }
 
   // [DEC-83]
-  /// Looks what is due.
+  /// Returns the action that is due, and sets the next deadline.
   mutating func due(_ surroundings: Surroundings, at now: Instant) -> Due {
     guard deadline <= now else { return .nothing }
     let settings = surroundings.settings
@@ -84,7 +90,7 @@ struct Liveness {
     if isDue {
       repeats = wasProbed ? min(repeats + 1, Self.mostRepeats) : 0
       drawJitter(surroundings)
-      // Recorded here too: the probe may come to nothing.
+      // Recorded here too, because the probe may not be sent.
       if !wasProbed { firstProbe = now }
       lastProbe = now
     }
@@ -92,10 +98,10 @@ struct Liveness {
     return isDue ? .probe : .nothing
   }
 
-  /// Pauses double so often.
+  /// The largest number of times that the pause doubles.
   private static let mostRepeats: UInt8 = 16
 
-  /// Whether the peer was probed in the present silence.
+  /// True if the peer was probed in the present silence.
   private var wasProbed: Bool { lastProbe != .distantFuture && lastProbe > lastReceived }
 
   private mutating func drawJitter(_ surroundings: Surroundings) {
@@ -103,7 +109,7 @@ struct Liveness {
     jitter = Int64(surroundings.provider.randomInteger(UInt64.self) % UInt64(keepAlive.nanoseconds / 4 + 1))
   }
 
-  /// When the next probe is due.
+  /// Returns the time of the next probe.
   private func nextProbe(_ settings: Settings) -> Instant {
     if wasProbed {
       guard let keepAlive = settings.keepAlive else { return .distantFuture }
@@ -114,7 +120,8 @@ struct Liveness {
     return lastReceived.advanced(by: max(.zero, idleTimeout - settings.resendInterval))
   }
 
-  /// When the session ends, if nothing comes: never before a probe has had its time.
+  /// Returns the time when the session ends without further packets, never before a probe had time
+  /// for an answer.
   private func end(_ settings: Settings) -> Instant {
     guard let idleTimeout = settings.idleTimeout, wasProbed else { return .distantFuture }
     return max(lastReceived.advanced(by: idleTimeout), firstProbe.advanced(by: settings.resendInterval))

@@ -1,80 +1,86 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Alice's side of a handshake, from the first Hello until the peer has confirmed the key (sections 6 and 11).
+/// The initiator's side of a handshake, from the first Hello until the peer has confirmed the key
+/// (sections 6 and 11).
 ///
 /// | state | what it waits for | what ends it |
 /// |---|---|---|
-/// | A1, loading | the store: the peer's ratchet states | they are there: computing |
+/// | A1, loading | the store: the peer's ratchet states | they are loaded: computing |
 /// | A1, computing | X1 to be computed | it is: X1 is sent |
-/// | A1, sent | X2, perhaps a challenge before | X2 is authentic and the store holds its outcome: X3 is sent, A3 |
+/// | A1, sent | X2, or first a challenge | X2 is authentic and the store holds its outcome: X3 is sent, A3 |
 /// | A3 | C1 | C1, and the store has dropped the older state: S2. D: the session ends |
 ///
-/// Where A1 or A3 takes too long, or X2 cannot be authentic, the handshake begins anew with new keys (``begin(_:_:at:)``).
+/// If A1 or A3 times out, or X2 cannot be authentic, the handshake restarts with new keys
+/// (``begin(_:_:at:)``).
 final class Opening {
   private enum State {
-    /// The ratchet states of the peer are being looked up, or will be when the resend timer fires.
+    /// The ratchet states of the peer are being loaded, or will be when the resend timer fires.
     case loading
     /// X1 is being computed.
     case computing
-    /// X1 is out. X2 may be here already, and being worked on.
+    /// X1 was sent. X2 may have arrived, and be in work.
     case sent(InitiatorHandshake.Hello)
-    /// A3: X3 is out.
+    /// A3: X3 was sent.
     case completed(packet: [UInt8])
   }
 
-  /// What was asked for and is not there yet.
+  /// The request that has no answer yet.
   private enum Awaited {
     case states
     case hello
     case proofOfWork
-    /// X2 is read, and X3 computed.
+    /// Reading X2 and computing X3.
     case completion
     case swapOfCompletion(InitiatorHandshake.Completion)
     case swapOfConfirmation
   }
 
-  /// What an input leads to.
+  /// The result of an input.
   enum Step {
-    /// The attempt goes on.
+    /// The attempt continues.
     case stay([Action])
     /// The peer has confirmed the key, and the store holds these states for it.
     case confirmed(HeldStates, downgradedFrom: UInt64?)
   }
 
-  /// The peer's static key, decoded. Decoded keys are large, and a re-key is rare, so it goes with the attempt.
+  /// The peer's decoded static key. Decoded keys are large and re-keys are rare, so it is released
+  /// with the attempt.
   private let peer: any AgreementPublicKey
-  /// What this side says of itself.
+  /// This side's description of itself.
   let identity: [UInt8]
-  /// Flag π2, clear.
+  /// True if flag π2 is clear.
   private let allowsDowngrade: Bool
-  /// Where the application said that the peer is, and where each handshake begins.
+  /// The address from the application, where each handshake begins.
   private let address: Address
 
   private var state = State.loading
   private var awaited: Awaited?
   private var held = HeldStates(.empty, revision: 0)
-  /// The id that X1 names, until there is a key of that id.
+  /// The id that X1 names, until a key has that id.
   private var offeredKeyID = KeyID.none
-  /// The challenge response that X1 ended with when it was sent last.
+  /// The challenge response of the last sent X1.
   private(set) var challengeResponse = ChallengeResponse.unchallenged(proof: 0)
-  /// The one that X1 will end with next.
+  /// The challenge response of the next X1.
   private var solvedChallenge: ChallengeResponse?
-  /// How many X2 to the present X1 were read that were not authentic.
+  /// The number of X2 to the present X1 that were read and were not authentic.
   private(set) var forgedBodies = 0
-  /// Whether the last handshake failed to authenticate: then the next failure does not start another at once.
+  /// True if the last handshake failed to authenticate: then the next failure does not restart at
+  /// once.
   private var isBackingOff = false
-  /// The chain length of the state that this side held when the handshake went on without it.
+  /// The chain length of the state that this side held when the handshake continued without it.
   private var downgradedFrom: UInt64?
-  /// When the state ends.
+  /// The end of the state.
   private(set) var deadline = Instant.distantFuture
-  /// When the packet of the state is sent again.
+  /// The time of the next resend of the state's packet.
   private(set) var resendDeadline = Instant.distantFuture
 
-  /// An attempt that has not begun.
+  /// Creates an attempt that has not begun.
   ///
   /// - Parameters:
+  ///   - peer: the peer's static key.
+  ///   - address: the destination of the Hello.
   ///   - identity: at most 4096 bytes.
-  ///   - flags: π2 counts.
+  ///   - flags: the flags of the session, of which π2 counts.
   init(to peer: any AgreementPublicKey, at address: Address, identity: [UInt8], flags: SecurityFlags) {
     self.peer = peer
     self.address = address
@@ -85,23 +91,23 @@ final class Opening {
   /// The state's name in the specification.
   var name: String { hasCompleted ? "A3" : "A1" }
 
-  /// Whether X3 is out.
+  /// True if X3 was sent.
   private var hasCompleted: Bool {
     if case .completed = state { true } else { false }
   }
 
-  /// Whether X1 is out, and X2 under its key id is waited for.
+  /// Returns true if X1 was sent, and X2 under its key id is expected.
   func awaitsResponse(under keyID: KeyID) -> Bool {
     if case .sent = state { offeredKeyID == keyID } else { false }
   }
 
-  /// The ids of keys that are offered.
+  /// The ids of offered keys.
   var offeredKeyIDs: [KeyID] { offeredKeyID == .none ? [] : [offeredKeyID] }
 
   // MARK: A1
 
   // [TIME-2] [TIME-9]
-  /// Begins the handshake: the ratchet states that X1 offers come first.
+  /// Begins the handshake by loading the ratchet states that X1 offers.
   func begin(_ core: inout SessionCore, _ settings: Settings, at now: Instant) -> [Action] {
     state = .loading
     core.countHandshake()
@@ -122,16 +128,18 @@ final class Opening {
 
   // [XK-1]
   private func statesLoaded(
-    _ answer: StoreAnswer, _ surroundings: Surroundings, drawKeyID: () -> KeyID
+    _ answer: StoreAnswer, in surroundings: Surroundings, drawKeyID: () -> KeyID
   ) -> [Action] {
-    // Without an answer the resend timer asks again.
+    // Without an answer the resend timer repeats the request.
     guard case .pair(let pair, let revision) = answer else { return [.drop(.storeFailed)] }
     held = HeldStates(pair, revision: revision)
     let keyID = drawKeyID()
     offeredKeyID = keyID
     state = .computing
     awaited = .hello
-    let (peer, profile, provider) = (peer, surroundings.configuration.profile, surroundings.provider)
+    let peer = peer
+    let profile = surroundings.configuration.profile
+    let provider = surroundings.provider
     return [
       .work(.hello) { () throws(AuthenticationFailure) in
         .hello(
@@ -141,7 +149,7 @@ final class Opening {
   }
 
   private func helloComputed(
-    _ hello: InitiatorHandshake.Hello, _ core: inout SessionCore, _ surroundings: Surroundings, at now: Instant
+    _ hello: InitiatorHandshake.Hello, core: inout SessionCore, in surroundings: Surroundings, at now: Instant
   ) -> [Action] {
     core.keys.setHeaders(HeaderKeyPair(hello.headerKeys, .initiator))
     // Section 8: the first Hello carries zeros and a random proof of work.
@@ -156,7 +164,7 @@ final class Opening {
 
   // [FRAG-1]
   private func send(_ hello: InitiatorHandshake.Hello) -> Action {
-    // A solved challenge does not go out at once, but with the next regular resend.
+    // A solved challenge is not sent at once, but with the next regular resend.
     // [CHAL-12]
     if let solved = solvedChallenge.take() { challengeResponse = solved }
     return .send(
@@ -164,8 +172,8 @@ final class Opening {
         type: .hello, counter: hello.counter, keyID: .none, bytes: hello.packet + challengeResponse.bytes))
   }
 
-  /// A challenge came for a key id of this attempt. It is Alice's only in A1, and only if it repeats the proof of her last
-  /// Hello, which nobody can who has not seen it.
+  /// Processes a challenge for a key id of this attempt. It is accepted only in A1, and only if it
+  /// repeats the proof of the last Hello, which only an observer of that Hello can know.
   func challengeReceived(
     _ challenge: ChallengeResponse, for keyID: KeyID, _ provider: any CryptoProvider
   ) throws(Dropped) -> [Action] {
@@ -180,7 +188,8 @@ final class Opening {
     return [.work(.proofOfWork) { .proofOfWork(ProofOfWork.solve(challenge, from: start, provider: provider)) }]
   }
 
-  /// X2 is complete. Its header was protected under a key that only the responder can derive.
+  /// Processes a complete X2. Its header was protected with a key that only the responder can
+  /// derive.
   func responseReceived(
     _ packet: RawSpan, _ header: FragmentHeader, _ surroundings: Surroundings
   ) throws(Dropped) -> [Action] {
@@ -193,33 +202,38 @@ final class Opening {
     // [DEC-5]
     guard awaited == nil else { throw Dropped(.busy) }
     awaited = .completion
-    let (packet, ratchet, identity, allowsDowngrade) = (packet.array, held.pair, identity, allowsDowngrade)
-    let (staticKey, provider) = (surroundings.configuration.staticKey, surroundings.provider)
+    let packetBytes = packet.array
+    let ratchet = held.pair
+    let identity = identity
+    let allowsDowngrade = allowsDowngrade
+    let staticKey = surroundings.configuration.staticKey
+    let provider = surroundings.provider
     return [
       .work(.responseReceived) { () throws(AuthenticationFailure) in
         .responseReceived(
           try InitiatorHandshake.completion(
-            of: hello, response: packet.rawBytes, ratchet: ratchet, allowsDowngrade: allowsDowngrade,
+            of: hello, response: packetBytes.rawBytes, ratchet: ratchet, allowsDowngrade: allowsDowngrade,
             staticKey: staticKey, identity: identity, provider: provider))
       }
     ]
   }
 
-  /// X2 was not authentic. Whoever has seen the header of a genuine one can put anything behind it,
-  /// so the genuine one is waited for, until so many have been read (section 14). What the next
-  /// needs is still there: reading X2 changes nothing.
+  /// Processes an X2 that is not authentic. An observer of a genuine header can put any bytes
+  /// behind it, so the attempt waits for the genuine X2, up to a number of X2s (section 14).
+  /// Reading X2 changes nothing that the next one needs.
   private func responseFailed(
-    _ core: inout SessionCore, _ surroundings: Surroundings, at now: Instant
+    core: inout SessionCore, in surroundings: Surroundings, at now: Instant
   ) -> [Action] {
     // [DEC-2] [DEC-4]
     forgedBodies += 1
     guard forgedBodies >= surroundings.settings.bodiesPerHandshake else { return [.drop(.notAuthentic)] }
-    return [.drop(.notAuthentic)] + fail(.notAuthentic, &core, surroundings, at: now)
+    return [.drop(.notAuthentic)] + fail(.notAuthentic, core: &core, in: surroundings, at: now)
   }
 
-  /// X2 was good. Before X3 leaves, the new ratchet state is stored beside the one that was used (section 6).
+  /// Processes an authentic X2. Before X3 is sent, the new ratchet state is stored beside the one
+  /// that was used (section 6).
   private func responseRead(
-    _ completion: InitiatorHandshake.Completion, _ core: borrowing SessionCore, _ surroundings: Surroundings,
+    _ completion: InitiatorHandshake.Completion, core: borrowing SessionCore, in surroundings: Surroundings,
     at now: Instant
   ) -> [Action] {
     guard case .sent = state else { return [] }
@@ -233,8 +247,8 @@ final class Opening {
   }
 
   // [XK-26]
-  /// The states to hold after X2. After a downgrade the second place keeps the last confirmed state, so that whoever got no
-  /// further than X2 cannot make this side forget it.
+  /// Returns the states to store after X2. After a downgrade the second place keeps the last
+  /// confirmed state, so that a peer that gets no further than X2 cannot make this side lose it.
   private func outcome(of completion: InitiatorHandshake.Completion) -> RatchetPair {
     let kept = completion.isDowngrade ? held.pair.state2 ?? held.pair.state1 : completion.used
     return RatchetPair(completion.secrets.ratchet, kept)
@@ -243,7 +257,7 @@ final class Opening {
   // MARK: A3
 
   private func enterA3(
-    _ completion: InitiatorHandshake.Completion, _ core: inout SessionCore, _ surroundings: Surroundings,
+    _ completion: InitiatorHandshake.Completion, core: inout SessionCore, in surroundings: Surroundings,
     at now: Instant
   ) -> [Action] {
     let outcome = outcome(of: completion)
@@ -264,16 +278,17 @@ final class Opening {
       downgradedFrom = kept.chainLength
       actions.append(.emit(.downgraded(core.id, peer: core.peer, heldChainLength: kept.chainLength)))
     }
-    return actions + sendCompletion(completion.packet, core)
+    return actions + sendCompletion(completion.packet, core: core)
   }
 
   // [DEC-32] [PKT-7]
-  private func sendCompletion(_ packet: [UInt8], _ core: borrowing SessionCore) -> [Action] {
+  private func sendCompletion(_ packet: [UInt8], core: borrowing SessionCore) -> [Action] {
     guard let key = core.keys.other else { return [] }
     return [.send(OutgoingPacket(type: .completion, counter: 0, keyID: key.remoteID, bytes: packet))]
   }
 
-  /// C1 came: the peer holds the key, and the new ratchet state, so the older one can go. The session follows when it has gone.
+  /// Processes a C1: the peer has the key and the new ratchet state, so the older one can be
+  /// dropped. The session is established after that.
   func confirmationReceived(
     under key: SessionKey, _ core: borrowing SessionCore, _ surroundings: Surroundings, at now: Instant
   ) throws(Dropped) -> [Action] {
@@ -285,7 +300,7 @@ final class Opening {
     return [held.dropOlder(of: core.peer, surroundings, at: now)]
   }
 
-  /// D came: the application of the responder does not want us.
+  /// Processes a D: the application of the responder refused this side.
   func rejectionReceived(under key: SessionKey, _ core: borrowing SessionCore) throws(Dropped) -> [Action] {
     // [CTRL-5]
     guard hasCompleted, key === core.keys.other else { throw Dropped(.implausible) }
@@ -294,17 +309,17 @@ final class Opening {
 
   // MARK: Answers
 
-  /// The store has answered.
+  /// Processes an answer of the store.
   func answered(
     _ answer: StoreAnswer, _ core: inout SessionCore, _ surroundings: Surroundings, at now: Instant,
     drawKeyID: () -> KeyID
   ) -> Step {
     switch awaited.take() {
-    case .states: return .stay(statesLoaded(answer, surroundings, drawKeyID: drawKeyID))
+    case .states: return .stay(statesLoaded(answer, in: surroundings, drawKeyID: drawKeyID))
     case .swapOfCompletion(let completion):
       switch HeldStates.Outcome(answer) {
-      case .swapped: return .stay(enterA3(completion, &core, surroundings, at: now))
-      case .conflict: return .stay(conflict(&core, surroundings, at: now))
+      case .swapped: return .stay(enterA3(completion, core: &core, in: surroundings, at: now))
+      case .conflict: return .stay(conflict(core: &core, in: surroundings, at: now))
       case .failed: return .stay([.drop(.storeFailed)])
       }
     case .swapOfConfirmation:
@@ -312,63 +327,65 @@ final class Opening {
       case .swapped:
         held.droppedOlder()
         return .confirmed(held, downgradedFrom: downgradedFrom)
-      case .conflict: return .stay(conflict(&core, surroundings, at: now))
+      case .conflict: return .stay(conflict(core: &core, in: surroundings, at: now))
       case .failed: return .stay([.drop(.storeFailed)])
       }
-    // Not a question to the store.
+    // Not a request to the store.
     case .hello, .proofOfWork, .completion, nil: return .stay([.drop(.storeFailed)])
     }
   }
 
-  /// Public-key work is done.
+  /// Processes the result of public-key work.
   func completed(
     _ outcome: PublicKeyResult.Outcome, _ core: inout SessionCore, _ surroundings: Surroundings, at now: Instant
   ) -> [Action] {
     switch (awaited.take(), outcome) {
-    case (.hello, .hello(let hello)): return helloComputed(hello, &core, surroundings, at: now)
+    case (.hello, .hello(let hello)): return helloComputed(hello, core: &core, in: surroundings, at: now)
     case (.proofOfWork, .proofOfWork(let response)):
       // [CHAL-12]
       if case .sent = state { solvedChallenge = response }
       return []
     case (.completion, .responseReceived(let completion)):
-      return responseRead(completion, core, surroundings, at: now)
-    case (.completion, _): return responseFailed(&core, surroundings, at: now)
-    default: return [.drop(.notAuthentic)] + fail(.notAuthentic, &core, surroundings, at: now)
+      return responseRead(completion, core: core, in: surroundings, at: now)
+    case (.completion, _): return responseFailed(core: &core, in: surroundings, at: now)
+    default: return [.drop(.notAuthentic)] + fail(.notAuthentic, core: &core, in: surroundings, at: now)
     }
   }
 
-  /// No answer to what was asked will be taken.
+  /// Ignores the answer to any open request.
   func stopWaiting() { awaited = nil }
 
-  // MARK: Beginning anew
+  // MARK: Restarting
 
   // [DEC-48] [RAT-8]
-  /// Another instance has changed the ratchet state first. This handshake is over; the application still wants a session, so
-  /// there another begins, with what is stored now.
-  private func conflict(_ core: inout SessionCore, _ surroundings: Surroundings, at now: Instant) -> [Action] {
-    [.drop(.ratchetConflict)] + fail(.ratchetConflict, &core, surroundings, at: now)
+  /// Ends a handshake because another session with the same peer has changed the ratchet state
+  /// first. The application still wants a session, so another handshake begins with the states that
+  /// are stored now.
+  private func conflict(core: inout SessionCore, in surroundings: Surroundings, at now: Instant) -> [Action] {
+    [.drop(.ratchetConflict)] + fail(.ratchetConflict, core: &core, in: surroundings, at: now)
   }
 
-  /// An authentication failure in the handshake acts as the state's timeout (section 11), but only the first in a row
-  /// does so at once: a peer of another profile must not make this side compute Hellos as fast as it can answer them.
+  /// Processes an authentication failure of the handshake as the timeout of its state (section 11).
+  /// Only the first in a row restarts at once, so that a peer of another profile cannot make this
+  /// side compute Hellos as fast as it can answer them.
   private func fail(
-    _ reason: RestartReason, _ core: inout SessionCore, _ surroundings: Surroundings, at now: Instant
+    _ reason: RestartReason, core: inout SessionCore, in surroundings: Surroundings, at now: Instant
   ) -> [Action] {
     let isRepeated = isBackingOff
     isBackingOff = true
     // [DEC-1] [TIME-11]
-    guard isRepeated else { return restart(reason, &core, surroundings, at: now) }
+    guard isRepeated else { return restart(reason, core: &core, in: surroundings, at: now) }
     let actions = forget(reason, &core, surroundings)
-    // The resend timer begins the next.
+    // The resend timer begins the next handshake.
     state = .loading
     setDeadlines(surroundings.settings, at: now)
     return actions
   }
 
   // [TIME-2] [TIME-4]
-  /// The handshake starts anew: new key id, new ephemeral keys, new X1.
+  /// Restarts the handshake: new key id, new ephemeral keys, new X1.
   private func restart(
-    _ reason: RestartReason, _ core: inout SessionCore, _ surroundings: Surroundings, at now: Instant
+    _ reason: RestartReason, core: inout SessionCore, in surroundings: Surroundings, at now: Instant
   ) -> [Action] {
     forget(reason, &core, surroundings) + begin(&core, surroundings.settings, at: now)
   }
@@ -380,7 +397,7 @@ final class Opening {
     return [.emit(.restarted(core.id, reason))] + forget(&core, surroundings)
   }
 
-  /// Goes back to nothing but who the peer is.
+  /// Discards everything but the peer.
   func forget(_ core: inout SessionCore, _ surroundings: Surroundings) -> [Action] {
     awaited = nil
     surroundings.directory.setCommitted(at: nil, surroundings.place(core.id), with: core.peer)
@@ -388,7 +405,7 @@ final class Opening {
     offeredKeyID = .none
     downgradedFrom = nil
     forgedBodies = 0
-    // Who repeated C1 from elsewhere must not get all Hellos from then on.
+    // A peer that repeated C1 from elsewhere must not receive all later Hellos.
     // [DEC-33]
     if core.address != address { actions.append(.move(to: address)) }
     actions.append(.forgetIncomplete)
@@ -397,20 +414,20 @@ final class Opening {
 
   // MARK: Timers
 
-  /// The timeout column of section 11.
+  /// Processes the end of the state: the timeout column of section 11.
   func timedOut(_ core: inout SessionCore, _ surroundings: Surroundings, at now: Instant) -> [Action] {
     isBackingOff = false
     // [TIME-4]
     if hasCompleted {
       surroundings.directory.recordUnanswered(surroundings.place(core.id), with: core.peer)
-      return restart(.notConfirmed, &core, surroundings, at: now)
+      return restart(.notConfirmed, core: &core, in: surroundings, at: now)
     }
-    // Who got answers, none of them authentic, is told so.
+    // If answers arrived and none was authentic, the event says so.
     // [DEC-6] [TIME-2]
-    return restart(forgedBodies > 0 ? .notAuthentic : .timeout, &core, surroundings, at: now)
+    return restart(forgedBodies > 0 ? .notAuthentic : .timeout, core: &core, in: surroundings, at: now)
   }
 
-  /// The resend column of section 11.
+  /// Resends the packet of the state: the resend column of section 11.
   func resend(_ core: borrowing SessionCore, _ surroundings: Surroundings, at now: Instant) -> [Action] {
     // [TIME-1]
     resendDeadline = now.advanced(by: surroundings.settings.resendInterval)
@@ -422,7 +439,7 @@ final class Opening {
     // [TIME-4]
     case .completed(let packet):
       let mayResend = surroundings.directory.mayResend(surroundings.place(core.id), to: core.peer, at: now)
-      return mayResend ? sendCompletion(packet, core) : []
+      return mayResend ? sendCompletion(packet, core: core) : []
     }
   }
 }

@@ -4,45 +4,46 @@
 ///
 /// | state | what it waits for | what ends it |
 /// |---|---|---|
-/// | S2, idle | the timer of ``Confirmation``, or a K1 | K1 is computed and sent: R1. A K1 was authentic and the store holds its outcome: K2 is sent, R2 |
-/// | R1 | K2; from the peer that was initiator in XK, also K1 | K2 is authentic and the store holds its outcome: C1 is sent, S1. As S2 for a K1 |
+/// | S2, idle | timer of ``Confirmation``; a K1 | K1 is sent: R1. K1 authentic, its outcome stored: K2 is sent, R2 |
+/// | R1 | K2; from XK's initiator also K1 | K2 is authentic and its outcome stored: C1 is sent, S1. K1: as in S2 |
 /// | R2 | C1 under the new key | C1, and the store has dropped the older state: C2 is sent, S2 |
 ///
-/// R1 and R2 end the session when they take too long.
+/// A timeout in R1 or R2 ends the session.
 struct Rekey {
   private enum State {
     case idle
-    /// R1: K1 is out. The peer may have left some of its outcomes behind since: a K2 that leads to one of them comes too late.
+    /// R1: K1 was sent. The peer may have abandoned some of its outcomes since: a K2 that leads to
+    /// one of them is too late.
     indirect case initiated(RekeyHandshake.Initiation, revoked: RevokedStates, nextAnswer: Instant)
-    /// R2: K2 is out.
+    /// R2: K2 was sent.
     indirect case answered(packet: [UInt8])
   }
 
-  /// What was asked for and is not there yet.
+  /// The request that has no answer yet.
   private enum Awaited {
-    /// K1 is computed.
+    /// Computing K1.
     case initiation
-    /// A K1 is read, and K2 computed.
+    /// Reading a K1 and computing K2.
     case response
     indirect case swapOfAnswer(Answer)
-    /// K2 is read.
+    /// Reading K2.
     case completion
     indirect case swapOfCompletion(KeyID, SessionSecrets)
     case swapOfConfirmation
   }
 
-  /// K2 and what comes with it, while the store is asked.
+  /// K2 and its secrets, while the store has the request.
   private struct Answer {
     let packet: [UInt8]
     let localID: KeyID
     let remoteID: KeyID
     let secrets: SessionSecrets
 
-    /// The states to hold, of which one is the newest now.
+    /// Returns the states to store, of which one is the newest now.
     func outcome(beside held: RatchetPair) -> RatchetPair { RatchetPair(secrets.ratchet, held.state1) }
   }
 
-  /// What an input leads to.
+  /// The result of an input.
   enum Step {
     case stay([Action])
     /// R1 → S1: the new key is in use. C1 follows.
@@ -53,22 +54,22 @@ struct Rekey {
 
   private var state = State.idle
   private var awaited: Awaited?
-  /// The id that a K1 of ours names, until there is a key of that id.
+  /// The id that this side's K1 names, until a key has that id.
   private var offeredKeyID = KeyID.none
-  /// The id that a K2 of ours names, until there is a key of that id.
+  /// The id that this side's K2 names, until a key has that id.
   private var answeredKeyID = KeyID.none
-  /// Re-keys that the peer may begin.
+  /// The limit of re-keys that the peer may begin.
   private var peerPace = TokenBucket()
-  /// Re-keys that this side may begin, as the peer is expected to see it.
+  /// The limit of re-keys that this side may begin, as the peer is expected to apply it.
   private var ownPace = TokenBucket()
-  /// When R1 or R2 ends.
+  /// The end of R1 or R2.
   private var stateDeadline = Instant.distantFuture
-  /// When K1 or K2 is sent again.
+  /// The time of the next resend of K1 or K2.
   private var resendDeadline = Instant.distantFuture
-  /// When the answer to what is awaited is given up where no timer of the state would do so.
+  /// The time at which the awaited answer is abandoned, in states whose own timer does not do it.
   private(set) var giveUpDeadline = Instant.distantFuture
 
-  /// The state's name in the specification; nil while there is no re-key.
+  /// The state's name in the specification; nil without a re-key.
   var name: String? {
     switch state {
     case .idle: nil
@@ -77,23 +78,23 @@ struct Rekey {
     }
   }
 
-  /// When R1 or R2 ends, and when its packet is sent again; nil in S2.
+  /// The end of R1 or R2, and the next resend of its packet; nil in S2.
   var deadlines: (end: Instant, resend: Instant)? {
     if case .idle = state { nil } else { (stateDeadline, resendDeadline) }
   }
-  /// Whether it is R2: the peer uses the current key, or the one that is prepared.
+  /// True in R2: the peer uses the current key or the prepared one.
   var isAnswered: Bool { if case .answered = state { true } else { false } }
-  /// Whether an answer is waited for.
+  /// True while an answer is awaited.
   var isWaiting: Bool { awaited != nil }
-  /// The ids of keys that are offered.
+  /// The ids of offered keys.
   var offeredKeyIDs: [KeyID] { [offeredKeyID, answeredKeyID].filter { $0 != .none } }
 
-  /// Whether this side may begin a re-key now, as the peer is expected to see it.
+  /// Returns true if this side may begin a re-key now, as the peer is expected to limit it.
   func mayBegin(_ settings: Settings, at now: Instant) -> Bool {
     if case .idle = state { awaited == nil && ownPace.hasToken(settings.rekeyPace, at: now) } else { false }
   }
 
-  /// Forgets when re-keys began, for tests.
+  /// Resets the limit of this side's re-keys, for tests.
   mutating func forgetPace() { ownPace = TokenBucket() }
 
   private mutating func setDeadlines(_ settings: Settings, at now: Instant) {
@@ -101,11 +102,13 @@ struct Rekey {
     resendDeadline = now.advanced(by: settings.resendInterval)
   }
 
-  /// The static keys of both sides, to be completed where the work is done: the peer's is decoded there.
+  /// Returns a function that completes the static keys of both sides. It decodes the peer's key, so
+  /// call it in the work.
   private static func staticKeys(
-    _ peer: PublicKey, _ surroundings: Surroundings
+    of peer: PublicKey, in surroundings: Surroundings
   ) -> @Sendable () throws(AuthenticationFailure) -> RekeyHandshake.StaticKeys {
-    let (own, provider) = (surroundings.configuration.staticKey, surroundings.provider)
+    let own = surroundings.configuration.staticKey
+    let provider = surroundings.provider
     return { () throws(AuthenticationFailure) in
       RekeyHandshake.StaticKeys(own: own, peer: try provider.receivedKey(peer.bytes))
     }
@@ -113,9 +116,13 @@ struct Rekey {
 
   // MARK: As initiator: S2, R1, S1
 
-  /// Begins a re-key. It does not ask for a token: the peer takes K1 as soon as it has one.
+  /// Begins a re-key without checking for a token: the peer accepts K1 as soon as it has one.
   ///
-  /// - Parameter deadline: when the work is given up, and begun again.
+  /// - Parameters:
+  ///   - held: the states that the store holds.
+  ///   - peer: the peer's static key.
+  ///   - deadline: the time when the work is abandoned and begins again.
+  ///   - drawKeyID: draws the id that K1 names.
   mutating func begin(
     _ held: HeldStates, _ peer: PublicKey, _ surroundings: Surroundings, until deadline: Instant, at now: Instant,
     drawKeyID: () -> KeyID
@@ -127,8 +134,10 @@ struct Rekey {
     offeredKeyID = drawKeyID()
     awaited = .initiation
     giveUpDeadline = deadline
-    let (keyID, ratchet, provider) = (offeredKeyID, held.pair.state1, surroundings.provider)
-    let keys = Self.staticKeys(peer, surroundings)
+    let keyID = offeredKeyID
+    let ratchet = held.pair.state1
+    let provider = surroundings.provider
+    let keys = Self.staticKeys(of: peer, in: surroundings)
     actions.append(
       .work(.rekey) { () throws(AuthenticationFailure) in
         .rekey(try RekeyHandshake.initiation(keyID: keyID, keys: keys(), ratchet: ratchet, provider: provider))
@@ -145,7 +154,7 @@ struct Rekey {
   // [TIME-7]
   /// S2 → R1.
   private mutating func initiated(
-    _ initiation: RekeyHandshake.Initiation, _ core: inout SessionCore, _ surroundings: Surroundings, at now: Instant
+    _ initiation: RekeyHandshake.Initiation, core: inout SessionCore, in surroundings: Surroundings, at now: Instant
   ) -> [Action] {
     guard case .idle = state else { return [] }
     state = .initiated(initiation, revoked: RevokedStates(), nextAnswer: now)
@@ -154,14 +163,15 @@ struct Rekey {
   }
 
   // [DEC-64]
-  /// The peer begins a handshake without the state of this name: no K2 may lead to it any more.
+  /// Records that the peer has begun a handshake without the state of this name: no K2 may lead to
+  /// it any more.
   mutating func revoke(_ name: Fingerprint) {
     guard case .initiated(let initiation, var revoked, let nextAnswer) = state else { return }
     revoked.insert(name)
     state = .initiated(initiation, revoked: revoked, nextAnswer: nextAnswer)
   }
 
-  /// K2 came: it answers our K1.
+  /// Processes a K2, the answer to this side's K1.
   mutating func answerReceived(
     _ packet: RawSpan, under key: SessionKey, _ core: borrowing SessionCore, _ surroundings: Surroundings,
     at now: Instant
@@ -170,15 +180,17 @@ struct Rekey {
       throw Dropped(.implausible)
     }
     guard awaited == nil else { throw Dropped(.busy) }
-    // Where the store fails, or the outcome is no longer wanted, K2 comes again, at the resend interval if the peer is honest.
+    // If the store fails, or the outcome was abandoned, K2 arrives again, from an honest peer at
+    // the resend interval.
     // [DEC-38]
     guard now >= nextAnswer else { throw Dropped(.rekeyTooSoon) }
     let next = now.advanced(by: surroundings.settings.resendInterval / 2)
     state = .initiated(initiation, revoked: revoked, nextAnswer: next)
     awaited = .completion
     let inner = packet.extracting(0..<RekeyHandshake.innerSize).array
-    let (profile, provider) = (surroundings.configuration.profile, surroundings.provider)
-    let keys = Self.staticKeys(core.peer, surroundings)
+    let profile = surroundings.configuration.profile
+    let provider = surroundings.provider
+    let keys = Self.staticKeys(of: core.peer, in: surroundings)
     return [
       .work(.rekeyCompleted) { () throws(AuthenticationFailure) in
         let (keyID, secrets) = try RekeyHandshake.completion(
@@ -188,13 +200,15 @@ struct Rekey {
     ]
   }
 
-  /// K2 was good. Before C1 leaves, the new ratchet state takes the place of all others.
+  /// Processes an authentic K2. Before C1 is sent, the new ratchet state replaces all others in the
+  /// store.
   private mutating func completionRead(
-    _ keyID: KeyID, _ secrets: SessionSecrets, _ held: inout HeldStates, _ peer: PublicKey,
-    _ surroundings: Surroundings, at now: Instant
+    _ keyID: KeyID, secrets: SessionSecrets, held: inout HeldStates, peer: PublicKey,
+    in surroundings: Surroundings, at now: Instant
   ) -> [Action] {
     guard case .initiated(_, let revoked, _) = state else { return [] }
-    // The peer has begun anew since it answered, and forgets what came of K1. R1 comes to its timeout.
+    // The peer has begun a new handshake since it answered, and forgets the outcome of K1. R1 ends
+    // by its timeout.
     // [DEC-64] [DEC-70]
     guard revoked.allows(secrets.ratchet.fingerprint, since: 0) else { return [.drop(.superseded)] }
     awaited = .swapOfCompletion(keyID, secrets)
@@ -205,7 +219,7 @@ struct Rekey {
 
   /// R1 → S1.
   private mutating func complete(
-    _ keyID: KeyID, _ secrets: SessionSecrets, _ held: inout HeldStates, _ core: inout SessionCore
+    _ keyID: KeyID, secrets: SessionSecrets, held: inout HeldStates, core: inout SessionCore
   ) -> Step {
     guard case .initiated = state else { return .stay([]) }
     // [KK-12]
@@ -220,7 +234,8 @@ struct Rekey {
 
   // MARK: As responder: S2 or R1, R2, S2
 
-  /// K1 came. It is accepted in S2, and in R1 by the one who was responder in XK: that breaks the tie.
+  /// Processes a K1. It is accepted in S2. In R1 it is accepted by the responder of XK only, so
+  /// that one of two K1 wins.
   mutating func initiationReceived(
     _ packet: RawSpan, under key: SessionKey, _ held: HeldStates, _ core: borrowing SessionCore,
     _ surroundings: Surroundings, at now: Instant
@@ -236,10 +251,12 @@ struct Rekey {
     guard awaited == nil else { throw Dropped(.busy) }
     guard peerPace.take(surroundings.settings.rekeyPace, at: now) else { throw Dropped(.rekeyTooSoon) }
     let inner = packet.extracting(0..<RekeyHandshake.innerSize).array
-    let (ratchet, profile, provider) = (held.pair.state1, surroundings.configuration.profile, surroundings.provider)
-    let keys = Self.staticKeys(core.peer, surroundings)
+    let ratchet = held.pair.state1
+    let profile = surroundings.configuration.profile
+    let provider = surroundings.provider
+    let keys = Self.staticKeys(of: core.peer, in: surroundings)
     awaited = .response
-    // S2 lasts long. A request that is never answered must not keep the next K1 out.
+    // S2 lasts long. A request that is never answered must not block the next K1.
     // [DEC-13]
     giveUpDeadline = now.advanced(by: surroundings.settings.handshakeTimeout)
     return [
@@ -251,9 +268,10 @@ struct Rekey {
     ]
   }
 
-  /// K1 was good and K2 is computed. Before it leaves, the new ratchet state is stored beside the old one.
+  /// Processes an authentic K1 and the computed K2. Before K2 is sent, the new ratchet state is
+  /// stored beside the old one.
   private mutating func initiationRead(
-    _ response: RekeyHandshake.Response, _ held: inout HeldStates, _ peer: PublicKey, _ surroundings: Surroundings,
+    _ response: RekeyHandshake.Response, held: inout HeldStates, peer: PublicKey, in surroundings: Surroundings,
     at now: Instant, drawKeyID: () -> KeyID
   ) -> [Action] {
     var response = response
@@ -272,7 +290,7 @@ struct Rekey {
 
   /// S2 or R1 → R2.
   private mutating func enterR2(
-    _ answer: Answer, _ held: inout HeldStates, _ core: inout SessionCore, _ surroundings: Surroundings,
+    _ answer: Answer, held: inout HeldStates, core: inout SessionCore, in surroundings: Surroundings,
     at now: Instant
   ) -> [Action] {
     held.swapped(to: answer.outcome(beside: held.pair))
@@ -294,7 +312,8 @@ struct Rekey {
   }
 
   // [KK-13]
-  /// C1 came under the new key: the peer holds the new ratchet state, so the older one can go.
+  /// Processes a C1 under the new key: the peer has the new ratchet state, so the older one can be
+  /// dropped.
   mutating func confirmationReceived(
     _ held: inout HeldStates, _ core: borrowing SessionCore, _ surroundings: Surroundings, at now: Instant
   ) throws(Dropped) -> [Action] {
@@ -306,7 +325,7 @@ struct Rekey {
   }
 
   /// R2 → S2.
-  private mutating func confirm(_ held: inout HeldStates, _ core: inout SessionCore) -> Step {
+  private mutating func confirm(held: inout HeldStates, core: inout SessionCore) -> Step {
     guard case .answered = state else { return .stay([]) }
     held.droppedOlder()
     // [KK-13]
@@ -322,10 +341,10 @@ struct Rekey {
     return awaited.take()
   }
 
-  /// No answer to what was asked will be taken.
+  /// Ignores the answer to any open request.
   mutating func stopWaiting() { _ = takeAwaited() }
 
-  /// The store has answered.
+  /// Processes an answer of the store.
   mutating func answered(
     _ answer: StoreAnswer, _ held: inout HeldStates, _ core: inout SessionCore, _ surroundings: Surroundings,
     at now: Instant
@@ -338,25 +357,25 @@ struct Rekey {
     case .failed: return .stay([.drop(.storeFailed)])
     }
     switch awaited {
-    case .swapOfAnswer(let answer): return .stay(enterR2(answer, &held, &core, surroundings, at: now))
-    case .swapOfCompletion(let keyID, let secrets): return complete(keyID, secrets, &held, &core)
-    case .swapOfConfirmation: return confirm(&held, &core)
-    // Not a question to the store.
+    case .swapOfAnswer(let answer): return .stay(enterR2(answer, held: &held, core: &core, in: surroundings, at: now))
+    case .swapOfCompletion(let keyID, let secrets): return complete(keyID, secrets: secrets, held: &held, core: &core)
+    case .swapOfConfirmation: return confirm(held: &held, core: &core)
+    // Not a request to the store.
     case .initiation, .response, .completion, nil: return .stay([.drop(.storeFailed)])
     }
   }
 
-  /// Public-key work is done.
+  /// Processes the result of public-key work.
   mutating func completed(
     _ outcome: PublicKeyResult.Outcome, _ held: inout HeldStates, _ core: inout SessionCore,
     _ surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID
   ) -> [Action] {
     switch (takeAwaited(), outcome) {
-    case (.initiation, .rekey(let initiation)): return initiated(initiation, &core, surroundings, at: now)
+    case (.initiation, .rekey(let initiation)): return initiated(initiation, core: &core, in: surroundings, at: now)
     case (.response, .rekeyReceived(let response)):
-      return initiationRead(response, &held, core.peer, surroundings, at: now, drawKeyID: drawKeyID)
+      return initiationRead(response, held: &held, peer: core.peer, in: surroundings, at: now, drawKeyID: drawKeyID)
     case (.completion, .rekeyCompleted(let keyID, let secrets)):
-      return completionRead(keyID, secrets, &held, core.peer, surroundings, at: now)
+      return completionRead(keyID, secrets: secrets, held: &held, peer: core.peer, in: surroundings, at: now)
     // [KK-16]
     default: return [.drop(.notAuthentic), .end(.rekeyNotAuthentic)]
     }
@@ -365,7 +384,7 @@ struct Rekey {
   // MARK: Timers
 
   // [KK-9] [TIME-7] [TIME-8]
-  /// Sends K1 or K2 again.
+  /// Resends K1 or K2.
   mutating func resend(
     _ core: inout SessionCore, _ configuration: borrowing EndpointConfiguration, at now: Instant
   ) -> [Action] {

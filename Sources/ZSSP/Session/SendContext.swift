@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What it takes to send data on a session, in one place: the keys, expanded, and what is fixed for as long as the current key is.
+/// The values needed to send data on a session: the expanded keys, and everything that stays the
+/// same as long as the current key does.
 ///
-/// It is moved out of the session while messages are sent and back afterwards (``SendRun``), and not copied: a copy would
-/// count a reference to each of the keys, which with sessions that are in no cache costs more than to seal a short message.
+/// It is moved out of the session while messages are sent (``SendRun``), and moved back afterwards.
+/// It is not copied: a copy would count a reference to each of the keys. If the sessions are in no
+/// cache, that costs more than sealing a short message.
 struct SendContext: ~Copyable {
   /// Seals data.
   let packetKey: any PacketKey
   /// Protects headers.
   let headerKey: any HeaderKey
-  /// Seals data of several fragments, once there was such a message and where the provider can do it piece by piece.
+  /// Seals data of several fragments, after the first such message, if the provider can do it in
+  /// pieces.
   private var stream: (any PacketStream)?
-  /// The peer's name for the key.
+  /// The peer's id of the key.
   let keyID: KeyID
-  /// The session's send counter when the key was made; uses count from there (section 4).
+  /// The session's send counter when the key was made. Uses of the key are counted from there
+  /// (section 4).
   let firstCounter: UInt64
 
   init(_ key: SessionKey, _ headerKey: any HeaderKey, _ provider: any CryptoProvider) {
@@ -23,15 +27,16 @@ struct SendContext: ~Copyable {
     firstCounter = key.firstCounter
   }
 
-  /// Seals data of several fragments piece by piece; nil where the provider cannot do so.
+  /// Takes out the stream that seals data of several fragments in pieces; nil if the provider has
+  /// none.
   mutating func takeStream() -> (any PacketStream)? {
     stream.take() ?? packetKey.makeStream()
   }
 
-  /// Keeps the stream for the next message.
+  /// Caches the stream for the next message.
   mutating func giveBack(_ stream: any PacketStream) { self.stream = stream }
 
-  /// Has the keys fetched from memory; see ``Endpoint/prefetch(_:)``.
+  /// Prefetches the keys; see ``Endpoint/prefetch(_:)``.
   @inline(__always)
   borrowing func prefetch() {
     packetKey.prefetch()

@@ -2,32 +2,32 @@
 
 /// One session with one peer, from the first Hello, or the acceptance of one, to its end.
 ///
-/// It is in the hands of one machine at a time, and gives each input to the one whose turn it is:
+/// One machine at a time controls it. Each input goes to that machine:
 ///
-/// | states | machine | goes on in |
+/// | states | machine | continues in |
 /// |---|---|---|
 /// | A1, A3 | ``Opening`` | S2; S1 if the peer's handshake takes its place |
 /// | S1, S2 | ``Confirmation`` | R1, R2 |
 /// | R1, R2 | ``Rekey`` | S1, S2 |
 ///
-/// B2 is not among them: see ``HalfOpenHandshake``. Inputs return what is to be done; an input that does not fit the state is a
-/// dropped packet.
+/// B2 is not among them: see ``HalfOpenHandshake``. Inputs return the actions to execute. An input
+/// that does not fit the state is a dropped packet.
 final class Session: TimerEntry, ReassemblyHolder, Waiting {
-  /// What there is once the peer is known to have a key.
+  /// The state of a session after the peer is known to have a key.
   private struct Established {
     var held: HeldStates
     var confirmation: Confirmation
     var rekey = Rekey()
   }
 
-  /// Where ``KeyCache`` has the session.
+  /// The position of the session in ``KeyCache``.
   var cachePlace = KeyCache.Place()
-  /// What every state has.
+  /// The part that all states have.
   private(set) var core: SessionCore
 
-  /// The machine of A1 and A3.
+  /// The machine of A1 and A3; otherwise nil.
   private var opening: Opening?
-  /// The machines of S1, S2, R1 and R2; nil while there is the other.
+  /// The machines of S1, S2, R1 and R2; nil in A1 and A3.
   private var established: Established?
 
   var ticket = PendingOperations.Ticket()
@@ -41,29 +41,29 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
       timeout: settings.reassemblyTimeout)
   }
 
-  /// A session that this side opens. It waits for ``begin(_:at:)``.
+  /// Creates a session that this side opens. It waits for ``begin(_:at:)``.
   convenience init(opening: Opening, to peer: PublicKey, at address: Address, id: SessionID, _ settings: Settings) {
     self.init(SessionCore(id, .initiator, peer: peer, address: address), settings)
     self.opening = opening
   }
 
-  /// A session that the peer has opened. It waits for ``accept(_:_:at:)``.
+  /// Creates a session that the peer has opened. It waits for ``accept(_:_:at:)``.
   convenience init(acceptedFrom peer: PublicKey, at address: Address, id: SessionID, _ settings: Settings) {
     self.init(SessionCore(id, .responder, peer: peer, address: address), settings)
   }
 
-  // MARK: What it is
+  // MARK: Properties
 
   var id: SessionID { core.id }
   var peer: PublicKey { core.peer }
   var address: Address { core.address }
 
   // [CTRL-6]
-  /// Whether data may be sent.
+  /// True if data may be sent.
   var canSend: Bool { opening == nil }
-  /// Whether this side's own attempt is under way, with no key to send with yet.
+  /// True while this side's own attempt is under way, without a key to send with.
   var isOpening: Bool { opening != nil }
-  /// When the last swap was asked for that changed what the store holds for the peer.
+  /// The mark of the last swap that changed the peer's row.
   var lastSwap: PeerDirectory.Mark { established?.held.lastSwap ?? .first }
   /// The chain length of the newest state that the store holds.
   private var chainLength: UInt64 { established?.held.pair.state1.chainLength ?? 0 }
@@ -74,13 +74,15 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     return established?.rekey.name ?? established?.confirmation.name ?? "S1"
   }
 
-  /// Why the handshake started anew the last time, or what is wrong with the answers to the present one.
+  /// The reason of the last restart of the handshake, or the fault of the answers to the present
+  /// one.
   var lastRestart: RestartReason? {
     if let opening, opening.forgedBodies > 0 { return .notAuthentic }
     return core.lastRestart
   }
 
-  /// When the state ends, or in S2 the re-key begins, and when its packet is sent again.
+  /// The end of the state, or in S2 the time of the next re-key, and the next resend of the state's
+  /// packet.
   var stateDeadlines: (end: Instant, resend: Instant) {
     if let opening { return (opening.deadline, opening.resendDeadline) }
     guard let established else { return (.distantFuture, .distantFuture) }
@@ -88,7 +90,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
       ?? (established.confirmation.deadline, established.confirmation.resendDeadline)
   }
 
-  /// The earliest of all that the session waits for.
+  /// The earliest deadline of everything that the session waits for.
   var nextDeadline: Instant {
     let ofState = stateDeadlines
     let ofKeys = min(established?.rekey.giveUpDeadline ?? .distantFuture, core.keys.previousDeadline)
@@ -96,20 +98,20 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     return min(min(ofState.end, ofState.resend), min(ofKeys, ofOthers))
   }
 
-  /// The ids of keys that are offered.
+  /// The ids of offered keys.
   var offeredKeyIDs: [KeyID] { (opening?.offeredKeyIDs ?? []) + (established?.rekey.offeredKeyIDs ?? []) }
 
-  /// Whether an answer is waited for.
+  /// True while an answer is awaited.
   var isWaiting: Bool { ticket.isOpen }
 
   // MARK: Beginning
 
-  /// The attempt begins.
+  /// Begins the attempt.
   func begin(_ surroundings: Surroundings, at now: Instant) -> [Action] {
     opening?.begin(&core, surroundings.settings, at: now) ?? []
   }
 
-  /// What the peer's handshake has come to.
+  /// The result of the peer's handshake.
   struct Acceptance {
     let identity: [UInt8]
     let address: Address
@@ -121,7 +123,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     let request: RequestID?
   }
 
-  /// This side's own attempt gives way to the peer's handshake, if there is one.
+  /// Abandons this side's own attempt, if there is one, in favour of the peer's handshake.
   func giveWay(_ surroundings: Surroundings) -> [Action] {
     guard let opening else { return [] }
     surroundings.directory.finish(surroundings.place(id), with: peer)
@@ -129,7 +131,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     return opening.forget(&core, surroundings)
   }
 
-  /// The peer's handshake is accepted and stored: S1.
+  /// Enters S1, after the peer's handshake was accepted and stored.
   func accept(_ acceptance: Acceptance, _ surroundings: Surroundings, at now: Instant) -> [Action] {
     opening = nil
     core.become(.responder, at: acceptance.address)
@@ -162,13 +164,13 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
 
   // MARK: Packets
 
-  /// Whether a header is one that the session expects: X2 in A1 (section 5).
+  /// Returns true if the session expects a header of X2, in A1 (section 5).
   func expectsResponse(_ header: FragmentHeader) -> Bool {
     // [HDR-3] [XK-18]
     header.counter < 1 << 24 && opening?.awaitsResponse(under: header.keyID) == true
   }
 
-  /// X2 is complete.
+  /// Processes a complete X2.
   func responseReceived(
     _ packet: RawSpan, _ header: FragmentHeader, _ surroundings: Surroundings
   ) throws(Dropped) -> [Action] {
@@ -176,7 +178,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     return try opening.responseReceived(packet, header, surroundings)
   }
 
-  /// A challenge came for a key id of the session.
+  /// Processes a challenge for a key id of the session.
   func challengeReceived(
     _ challenge: ChallengeResponse, for keyID: KeyID, _ provider: any CryptoProvider
   ) throws(Dropped) -> [Action] {
@@ -185,7 +187,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     return try opening.challengeReceived(challenge, for: keyID, provider)
   }
 
-  /// An authentic control packet came under `key`.
+  /// Processes an authentic control packet under `key`.
   func controlReceived(
     _ type: PacketType, _ packet: RawSpan, under key: SessionKey, _ surroundings: Surroundings, at now: Instant
   ) throws(Dropped) -> [Action] {
@@ -214,7 +216,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     }
   }
 
-  /// C1: the peer holds the key.
+  /// Processes a C1: the peer has the key.
   private func keyConfirmReceived(
     under key: SessionKey, _ surroundings: Surroundings, at now: Instant
   ) throws(Dropped) -> [Action] {
@@ -226,7 +228,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     return actions
   }
 
-  /// C2: the peer uses the key.
+  /// Processes a C2: the peer uses the key.
   private func acknowledgeReceived(
     under key: SessionKey, _ surroundings: Surroundings, at now: Instant
   ) throws(Dropped) -> [Action] {
@@ -244,10 +246,11 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
   }
 
   // [DEC-84]
-  /// D: the peer has closed the session. It says so under the key that it sends with.
+  /// Processes a D: the peer has closed the session. It is valid only under a key that the peer may
+  /// be sending with.
   private func goodbyeReceived(under key: SessionKey) throws(Dropped) -> [Action] {
     guard let established else { throw Dropped(.implausible) }
-    // In S2 and R1 it has left the other key behind.
+    // In S2 and R1 the peer no longer sends with the other key.
     let usesEither = !established.confirmation.isConfirmed || established.rekey.isAnswered
     guard key === core.keys.current || usesEither else { throw Dropped(.implausible) }
     return [.end(.closedByPeer)]
@@ -255,7 +258,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
 
   // MARK: Answers
 
-  /// The store has answered.
+  /// Processes an answer of the store.
   func answered(
     _ answer: StoreAnswer, _ surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID
   ) -> [Action] {
@@ -263,19 +266,20 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
       switch opening.answered(answer, &core, surroundings, at: now, drawKeyID: drawKeyID) {
       case .stay(let actions): return actions
       case .confirmed(let held, let downgradedFrom):
-        return opened(held, identity: opening.identity, downgradedFrom, surroundings, at: now)
+        return opened(held, identity: opening.identity, downgradedFrom: downgradedFrom, in: surroundings, at: now)
       }
     }
     guard let established else { return [] }
-    if established.confirmation.isWaiting { return olderDropped(answer, surroundings, at: now) }
-    return rekeyAnswered(answer, surroundings, at: now)
+    if established.confirmation.isWaiting { return olderDropped(answer, in: surroundings, at: now) }
+    return rekeyAnswered(answer, in: surroundings, at: now)
   }
 
   /// A3 → S2.
   private func opened(
-    _ held: HeldStates, identity: [UInt8], _ downgradedFrom: UInt64?, _ surroundings: Surroundings, at now: Instant
+    _ held: HeldStates, identity: [UInt8], downgradedFrom: UInt64?, in surroundings: Surroundings, at now: Instant
   ) -> [Action] {
-    // Answers of the store may come out of order: the one who hears of an earlier swap later is the older session all the same.
+    // Answers of the store may arrive out of order. A session whose swap was earlier is the older
+    // one, even if its answer arrives later.
     // [DEC-47]
     guard surroundings.directory.progress(of: peer) <= held.lastSwap else { return [.end(.replaced)] }
     // [CTRL-2]
@@ -291,8 +295,8 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     return actions + core.send(.acknowledge, under: core.keys.current, surroundings.configuration)
   }
 
-  /// The store was asked to drop the older state in S1.
-  private func olderDropped(_ answer: StoreAnswer, _ surroundings: Surroundings, at now: Instant) -> [Action] {
+  /// Processes the answer of the store to the request to drop the older state in S1.
+  private func olderDropped(_ answer: StoreAnswer, in surroundings: Surroundings, at now: Instant) -> [Action] {
     established?.confirmation.answered()
     switch HeldStates.Outcome(answer) {
     // [DEC-48] [RAT-8]
@@ -319,7 +323,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     return .emit(.rekeyed(id, chainLength: chainLength))
   }
 
-  private func rekeyAnswered(_ answer: StoreAnswer, _ surroundings: Surroundings, at now: Instant) -> [Action] {
+  private func rekeyAnswered(_ answer: StoreAnswer, in surroundings: Surroundings, at now: Instant) -> [Action] {
     guard var established else { return [] }
     let step = established.rekey.answered(answer, &established.held, &core, surroundings, at: now)
     var actions: [Action]
@@ -340,7 +344,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     return actions
   }
 
-  /// Public-key work is done.
+  /// Processes the result of public-key work.
   func completed(
     _ outcome: PublicKeyResult.Outcome, _ surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID
   ) -> [Action] {
@@ -354,7 +358,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
 
   // MARK: Timers and the application
 
-  /// Erases the previous key, if it was held for late packets long enough.
+  /// Erases the previous key, if its time for late packets is over.
   func erasePreviousKey(at now: Instant) -> [Action] {
     // [DEC-39]
     guard core.keys.previousDeadline <= now, let erased = core.keys.erasePrevious() else { return [] }
@@ -362,21 +366,21 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
   }
 
   // [DEC-13]
-  /// Gives up an answer that does not come in time.
+  /// Abandons an answer that did not arrive in time.
   func giveUpAnswer(at now: Instant) -> [Action] {
     guard let deadline = established?.rekey.giveUpDeadline, deadline <= now else { return [] }
     established?.rekey.stopWaiting()
     return [.stopWaiting]
   }
 
-  /// No answer to what was asked will come, or be taken.
+  /// Ignores the answer to any open request.
   func stopWaiting() {
     opening?.stopWaiting()
     established?.confirmation.answered()
     established?.rekey.stopWaiting()
   }
 
-  /// Does what is due in the present state.
+  /// Does everything that is due in the present state.
   func stateDue(_ surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID) -> [Action] {
     let deadlines = stateDeadlines
     if deadlines.end <= now { return timedOut(surroundings, at: now, drawKeyID: drawKeyID) }
@@ -389,7 +393,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     return established?.confirmation.resend(&core, surroundings.configuration, at: now) ?? []
   }
 
-  /// The timeout column of section 11.
+  /// Processes the end of the state: the timeout column of section 11.
   private func timedOut(_ surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID) -> [Action] {
     if let opening { return opening.timedOut(&core, surroundings, at: now) }
     guard let established else { return [] }
@@ -401,13 +405,13 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     return beginRekey(surroundings, at: now, drawKeyID: drawKeyID)
   }
 
-  /// Whether the application may have the key replaced now.
+  /// Returns true if the application may replace the key now.
   func mayRekey(_ settings: Settings, at now: Instant) -> Bool {
     guard let established, established.confirmation.isConfirmed else { return false }
     return established.rekey.mayBegin(settings, at: now)
   }
 
-  /// Whether a re-key can begin because the key was used often: S2, and nothing is waited for.
+  /// True if a re-key can begin because the key was used often: in S2, when nothing is awaited.
   var canBeginRekey: Bool {
     guard let established, established.confirmation.isConfirmed else { return false }
     return established.rekey.deadlines == nil && !established.rekey.isWaiting
@@ -418,11 +422,11 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     guard var established else { return [] }
     let settings = surroundings.settings
     guard !established.rekey.isWaiting else {
-      // The peer's K1 is being worked on, which comes to the same. Look again soon.
+      // The peer's K1 is being processed, which has the same result. Check again soon.
       self.established?.confirmation.postpone(until: now.advanced(by: settings.resendInterval))
       return []
     }
-    // If the work is never done, the timer begins it again.
+    // If the work is never completed, the timer begins it again.
     let deadline = now.advanced(by: settings.handshakeTimeout)
     established.confirmation.postpone(until: deadline)
     let actions = established.rekey.begin(
@@ -432,14 +436,14 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
   }
 
   // [DEC-84]
-  /// D, once the session is established: the application closes it.
+  /// Returns D, for a session that is established and that the application closes.
   func goodbye(_ configuration: borrowing EndpointConfiguration) -> [Action] {
     guard established != nil else { return [] }
     return core.send(.rejected, under: core.keys.current, configuration)
   }
 
   // [DEC-83]
-  /// Does what is due when nothing came of the peer for long.
+  /// Does everything that is due after a silence of the peer.
   func silenceDue(_ surroundings: Surroundings, at now: Instant) -> [Action] {
     guard established != nil else { return [] }
     switch core.liveness.due(surroundings, at: now) {
@@ -449,18 +453,18 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     }
   }
 
-  /// Probes the peer, once the session is established.
+  /// Probes the peer, if the session is established.
   func probe(_ configuration: borrowing EndpointConfiguration, at now: Instant) -> [Action] {
     established == nil ? [] : core.probe(under: core.keys.current, configuration, at: now)
   }
 
   // [DEC-64]
-  /// The peer begins a handshake without the state of this name.
+  /// Records that the peer has begun a handshake without the state of this name.
   func revoke(_ name: Fingerprint) { established?.rekey.revoke(name) }
 
-  /// The session is over: no answer will be taken, and all keys are erased.
+  /// Ends the session: ignores later answers, and erases all keys.
   ///
-  /// - Returns: the ids of the keys, those that were offered among them.
+  /// - Returns: the ids of the keys, including offered ones.
   func erase() -> [KeyID] {
     stopWaiting()
     return offeredKeyIDs + core.keys.erase()
@@ -468,13 +472,13 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
 
   // MARK: Data
 
-  /// The key that the peer means by `keyID`.
+  /// Returns the key that has `keyID` on this side.
   func key(_ keyID: KeyID) -> SessionKey? { core.keys.key(keyID) }
 
-  /// A packet was authentic: its counter is used up, and if it is the newest, its source is where
-  /// the peer is now, whatever type it has (section 14).
+  /// Marks the counter of an authentic packet as used. If the packet is the newest, of whatever
+  /// type, its source is the peer's present address (section 14).
   ///
-  /// - Returns: nil if its counter is no longer acceptable, else whether the path has changed.
+  /// - Returns: nil if its counter is no longer acceptable; otherwise true if the path has changed.
   func accept(_ counter: UInt64, from source: Address, at now: Instant) -> Bool? {
     // [CTR-7]
     guard let isNewest = core.keys.accept(counter) else { return nil }
@@ -483,50 +487,51 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     return isNewest && core.isElsewhere(source)
   }
 
-  /// Follows the peer to another address.
+  /// Sends to another address from now on.
   func move(to address: Address) { core.move(to: address) }
 
-  /// Sets the largest datagram of data; nil for that of the settings. Returns what it is then.
+  /// Sets the largest datagram of data, in bytes; nil for that of the settings. Returns the
+  /// resulting limit.
   func setDatagramLimit(_ limit: Int?, _ settings: Settings) -> Int { core.setDatagramLimit(limit, settings) }
 
-  /// Keeps the key that has uncovered a header of the peer's.
+  /// Caches the key that has removed the header protection of a genuine packet.
   func keep(receiving key: any HeaderKey) { core.keys.keep(receiving: key) }
 
-  /// Counts messages that were delivered.
+  /// Counts delivered messages.
   func countReceived(messages: UInt64, bytes: UInt64, at now: Instant) {
     core.liveness.received(at: now)
     core.countReceived(messages: messages, bytes: bytes)
   }
 
-  /// Lets `body` open packets against the window of counters.
+  /// Calls `body` with the replay window, to open packets against it.
   @inline(__always)
   func withWindow<Result>(_ body: (inout ReplayWindow) -> Result) -> Result { core.keys.withWindow(body) }
 
-  /// Takes out what sending needs; nil before there is a key.
+  /// Takes out the context for sending; nil before there is a key.
   @inline(__always)
   func takeSendContext(_ provider: any CryptoProvider) -> SendContext? { core.keys.takeSendContext(provider) }
 
-  /// Takes back what was taken for sending, and counts what was sent.
+  /// Puts the context for sending back, and counts the sent messages.
   @inline(__always)
   func giveBack(_ path: consuming SendContext, counter: UInt64, messages: Int, bytes: Int) {
     core.keys.giveBack(path, counter: counter)
     core.countSent(messages: messages, bytes: bytes)
   }
 
-  /// Gives up all keyed objects. They are made again when they are used.
+  /// Evicts all keyed objects. They are made again when they are used.
   func evictExpandedKeys() { core.keys.evictExpanded() }
 
   // MARK: Tests
 
-  /// Goes on with another counter, for tests.
+  /// Continues with another counter, for tests.
   func skipCounters(to counter: UInt64) { core.keys.skip(to: counter) }
 
   /// The proof that a challenge to the present X1 must repeat, for tests; nil outside of A1 and A3.
   var challengeProof: UInt64? { opening?.challengeResponse.proof }
 
-  /// What the store holds for the peer, for tests; nil in A1 and A3.
+  /// The states that the store holds for the peer, for tests; nil in A1 and A3.
   var heldStates: RatchetPair? { established?.held.pair }
 
-  /// Forgets when re-keys began, for tests.
+  /// Resets the limit of this side's re-keys, for tests.
   func forgetPace() { established?.rekey.forgetPace() }
 }

@@ -1,74 +1,83 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a session has in every state.
+/// The part of a session that all states have.
 struct SessionCore: ~Copyable {
-  /// Whether the peer is still there. What each packet changes of it is its last field, beside the address.
+  /// The check that the peer is reachable. Its last field is the one that each packet changes, next
+  /// to the address.
   var liveness = Liveness()
 
-  // What a data packet needs lies together: see ``Endpoint/prefetch(_:)``.
+  // The fields that a data packet needs lie together: see ``Endpoint/prefetch(_:)``.
 
-  /// Where to send.
+  /// The address to send to.
   private(set) var address: Address
-  /// The largest datagram that the path takes, as far as is known; 0 for ``Settings/mtu``.
+  /// The largest datagram that the path accepts, as far as is known; 0 for ``Settings/mtu``.
   private var narrowing: UInt16 = 0
   private(set) var statistics = SessionStatistics()
-  /// The keys. Their window is large, so they come last of what a data packet needs.
+  /// The keys. Their window is large, so they are the last of the fields that a data packet needs.
   var keys = SessionKeys()
 
   let id: SessionID
   /// The peer's static key.
   let peer: PublicKey
-  /// The side in the XK handshake.
+  /// The role in the XK handshake.
   private(set) var role: Role
-  /// Why the handshake started anew the last time.
+  /// The reason of the last restart of the handshake.
   var lastRestart: RestartReason?
 
   init(_ id: SessionID, _ role: Role, peer: PublicKey, address: Address) {
-    (self.id, self.role, self.peer, self.address) = (id, role, peer, address)
+    self.id = id
+    self.role = role
+    self.peer = peer
+    self.address = address
   }
 
-  /// The session goes on in a handshake that the peer began.
-  mutating func become(_ role: Role, at address: Address) { (self.role, self.address) = (role, address) }
+  /// Continues the session in a handshake that the peer began.
+  mutating func become(_ role: Role, at address: Address) {
+    self.role = role
+    self.address = address
+  }
 
   // [DEC-86]
-  /// Whether the peer, or the way to it, is elsewhere if its newest packet came by this path. Whoever opened the session has its
-  /// own address chosen by the system, which follows its routes.
+  /// Returns true if the peer or the path to it has changed, given the path of its newest packet.
+  /// For the side that opened the session only the peer's address counts: its own is chosen by the
+  /// system, which follows its routes.
   func isElsewhere(_ source: Address) -> Bool {
     source != address || source.localIndex != address.localIndex && role == .responder
   }
 
   // [DEC-86]
-  /// Follows the peer to another address, or is reached at another.
+  /// Sends to another address of the peer, or from another of this host's, from now on.
   mutating func move(to address: Address) {
     self.address = role == .responder ? address : address.reached(at: self.address.localIndex)
   }
 
   // [DEC-87]
-  /// The largest datagram of data.
+  /// Returns the largest datagram of data, in bytes.
   @inline(__always)
   borrowing func datagramLimit(_ settings: borrowing Settings) -> Int {
     narrowing == 0 ? settings.mtu : Int(narrowing)
   }
 
-  /// The largest datagram of data; nil for ``Settings/mtu``.
+  /// The largest datagram of data, in bytes; nil for ``Settings/mtu``.
   var narrowedLimit: Int? { narrowing == 0 ? nil : Int(narrowing) }
 
   // [DEC-87]
-  /// Sets the largest datagram of data, within what the settings allow. Returns what it is then.
+  /// Sets the largest datagram of data, within the limits of the settings. Returns the resulting
+  /// limit.
   mutating func setDatagramLimit(_ limit: Int?, _ settings: Settings) -> Int {
     let bounded = min(settings.mtu, max(Settings.smallestDatagramLimit, limit ?? settings.mtu))
     narrowing = bounded == settings.mtu ? 0 : UInt16(clamping: bounded)
     return bounded
   }
 
-  /// A control packet, sealed under the kek of `key`.
+  /// Returns a control packet, sealed with the kek of `key`.
   mutating func send(
     _ type: PacketType, _ body: [UInt8] = [], under key: SessionKey?, _ configuration: borrowing EndpointConfiguration
   ) -> [Action] {
     keys.control(type, body, under: key, configuration).map { [$0] } ?? []
   }
 
-  /// C1 under `key`, which the peer must answer.
+  /// Returns C1 under `key`, which the peer must answer.
   mutating func probe(
     under key: SessionKey?, _ configuration: borrowing EndpointConfiguration, at now: Instant
   ) -> [Action] {
@@ -89,7 +98,7 @@ struct SessionCore: ~Copyable {
     statistics.bytesSent += UInt64(bytes)
   }
 
-  /// Reads from the lines that have what a data packet needs; see ``Endpoint/prefetch(_:)``.
+  /// Reads from the cache lines that a data packet needs; see ``Endpoint/prefetch(_:)``.
   @inline(__always)
   borrowing func prefetch() -> UInt64 {
     keys.counter &+ UInt64(address.port) &+ statistics.messagesReceived &+ statistics.rekeys

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One key of a session, seen from one side: what both handshakes produce (section 6).
+/// One key of a session, from the point of view of one side: the result of either handshake
+/// (section 6).
 ///
-/// It keeps 128 bytes of key material. The keyed objects that a provider makes of it are many times as large: they are
-/// made at their first use, and given up while the session is idle. ``KeyCache`` says when.
+/// It holds 128 bytes of key material. The keyed objects that a provider makes of it are many times
+/// as large: they are made at their first use, and evicted when the session is idle. ``KeyCache``
+/// decides when.
 final class SessionKey {
-  /// This side's name for the key; the peer writes it in what it sends.
+  /// This side's id of the key, which the peer writes in its packets.
   let localID: KeyID
-  /// The peer's name for the key.
+  /// The peer's id of the key.
   let remoteID: KeyID
-  /// The session's send counter when the key was made; uses count from there (section 4).
+  /// The session's send counter when the key was made. Uses of the key are counted from there
+  /// (section 4).
   let firstCounter: UInt64
   /// The transport keys and kek, each for sending and for receiving.
   private let secrets: Secret
@@ -20,7 +23,7 @@ final class SessionKey {
 
   /// The chain length of the ratchet state that was derived with the key.
   let chainLength: UInt64
-  /// The fingerprint of that state, which two keys share only if they came of one handshake.
+  /// The fingerprint of that state. Two keys have the same only if they result from one handshake.
   let fingerprint: Fingerprint
 
   init(
@@ -32,13 +35,14 @@ final class SessionKey {
     self.fingerprint = secrets.ratchet.fingerprint
     // [CTR-2]
     self.firstCounter = firstCounter
-    let (transport, exchange) = (secrets.transportKeys, secrets.exchangeKeys)
+    let transport = secrets.transportKeys
+    let exchange = secrets.exchangeKeys
     self.secrets = Secret(joining: [
       transport.sending(role), transport.receiving(role), exchange.sending(role), exchange.receiving(role),
     ])
   }
 
-  /// Reads from the line by which the secrets are found; see ``Endpoint/prefetch(_:)``.
+  /// Reads from the cache line that has the address of the secrets; see ``Endpoint/prefetch(_:)``.
   @inline(__always)
   func prefetch() -> UInt64 { firstCounter }
 
@@ -50,10 +54,10 @@ final class SessionKey {
     provider.packetKey(secrets.part(part.rawValue, of: PacketSize.key))
   }
 
-  /// Seals data. It is kept in ``SendContext``.
+  /// Returns a key that seals data. ``SendContext`` caches it.
   func makeSendingKey(_ provider: any CryptoProvider) -> any PacketKey { make(.sending, provider) }
 
-  /// Opens data.
+  /// Returns the key that opens data.
   func receivingKey(_ provider: any CryptoProvider) -> any PacketKey {
     if let receiving { return receiving }
     let key = make(.receiving, provider)
@@ -61,25 +65,26 @@ final class SessionKey {
     return key
   }
 
-  /// Opens one packet of several fragments, where the provider can do it piece by piece. It is the caller's alone until it is
-  /// given back: packets whose fragments come in turns have a stream each.
+  /// Takes out a stream that opens one packet of several fragments in pieces; nil if the provider
+  /// has none. The caller has it exclusively until it gives it back: packets whose fragments are
+  /// interleaved have a stream each.
   func takeReceivingStream(_ provider: any CryptoProvider) -> (any PacketStream)? {
     receivingStream.take() ?? receivingKey(provider).makeStream()
   }
 
-  /// Keeps the stream for the next packet, if the key that it was made of is still kept.
+  /// Caches the stream for the next packet, if the key that it was made of is still cached.
   func giveBack(_ stream: any PacketStream) {
     if receiving != nil { receivingStream = stream }
   }
 
-  /// Gives up what can be made again.
+  /// Evicts the keyed objects, which can be made again.
   func evictExpanded() {
     receiving = nil
     receivingStream = nil
   }
 
-  /// Seals control packets under kek. They are rare, so the keyed object is made when needed.
+  /// Returns a key that seals control packets under kek. They are rare, so it is made when needed.
   func makeExchangeSendingKey(_ provider: any CryptoProvider) -> any PacketKey { make(.exchangeSending, provider) }
-  /// Opens control packets under kek.
+  /// Returns a key that opens control packets under kek.
   func makeExchangeReceivingKey(_ provider: any CryptoProvider) -> any PacketKey { make(.exchangeReceiving, provider) }
 }

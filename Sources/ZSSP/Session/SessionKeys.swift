@@ -1,37 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The keys of a session, with the counter that they share for sending and the window of what was received.
+/// The keys of a session, with their common send counter and the window of received counters.
 ///
-/// Which key goes where is decided by the session's machines; what goes with it happens here.
+/// The session's machines decide which key is used for what. This type keeps everything that
+/// depends on it up to date.
 struct SessionKeys: ~Copyable {
-  // What a data packet needs comes first, in a few lines of memory: see ``Endpoint/prefetch(_:)``.
+  // The fields that a data packet needs come first, in a few cache lines: see
+  // ``Endpoint/prefetch(_:)``.
 
   // [CTR-1]
   /// The counter of the next packet of types 3 to 8 (section 4).
   private(set) var counter: UInt64 = 0
-  /// What sending takes, while the session is in use. It goes with each of the keys that it was made of.
+  /// The context for sending, while the session is in use. It is discarded with any of the keys
+  /// that it was made of.
   private var sendContext: SendContext?
   /// The key for sending.
   private(set) var current: SessionKey?
   // [KK-15]
-  /// The next key in A3 and R2, else the previous one while it is accepted.
+  /// The next key in A3 and R2; otherwise the previous one while it is accepted.
   private(set) var other: SessionKey?
   // [NOISE-15]
   /// hk for sending and receiving, from X1 on.
   private var headers: HeaderKeyPair?
-  /// When the previous key is erased; in the distant future while the other key is not that.
+  /// The time when the previous key is erased. The distant future while ``other`` is not the
+  /// previous key.
   private(set) var previousDeadline = Instant.distantFuture
   // [CTR-3]
-  /// Which counters of the peer were received.
+  /// The received counters of the peer.
   private(set) var window = ReplayWindow()
 
-  /// No keys.
+  /// Creates an object without keys.
   init() {}
 
   // MARK: Finding keys
 
   // [CTRL-7]
-  /// The key that the peer means by `keyID`.
+  /// Returns the key that has `keyID` on this side.
   func key(_ keyID: KeyID) -> SessionKey? {
     if let current, current.localID == keyID { return current }
     if let other, other.localID == keyID { return other }
@@ -39,19 +43,20 @@ struct SessionKeys: ~Copyable {
   }
 
   // [DEC-42]
-  /// How often `key` was used at most: the counters taken since it was made.
+  /// Returns the number of counters used since `key` was made, which is at least its number of
+  /// uses.
   private func uses(of key: SessionKey) -> UInt64 { counter - key.firstCounter }
 
   // MARK: Headers
 
-  /// Whether there are header keys.
+  /// True if there are header keys.
   var hasHeaders: Bool { headers != nil }
 
-  /// The key that uncovers headers; nil before there is one.
+  /// Returns the key that removes header protection; nil before there is one.
   func headerReceivingKey(_ provider: any CryptoProvider) -> (any HeaderKey)? { headers?.receivingKey(provider) }
 
-  /// The key that protects headers; nil before there is one. Where none is kept it is made: handshakes and control packets are too
-  /// rare to keep one for.
+  /// Returns the key that protects headers; nil before there is one. It is made if none is cached:
+  /// handshakes and control packets are too rare to cache one for them.
   func headerSendingKey(_ provider: any CryptoProvider) -> (any HeaderKey)? {
     switch sendContext {
     case .some(let path): path.headerKey
@@ -59,19 +64,19 @@ struct SessionKeys: ~Copyable {
     }
   }
 
-  /// Keeps the key that has uncovered a header of the peer's.
+  /// Caches the key that has removed the header protection of a genuine packet.
   mutating func keep(receiving key: any HeaderKey) { headers?.keep(receiving: key) }
 
-  /// The session has other header keys. Nothing is expanded before the session has a place for it.
+  /// Sets the header keys. Nothing is expanded before the session has a slot in the cache.
   mutating func setHeaders(_ keys: HeaderKeyPair?) {
     headers = keys
     headers?.evictExpanded()
     sendContext = nil
   }
 
-  // MARK: Which key is which
+  // MARK: Roles of keys
 
-  /// Keeps a new key beside the one for sending, in the place of the previous one, which is erased.
+  /// Adds a new key beside the one for sending. It replaces the previous key, which is erased.
   ///
   /// - Returns: the id of the erased key.
   mutating func prepare(_ key: SessionKey) -> KeyID? {
@@ -80,14 +85,15 @@ struct SessionKeys: ~Copyable {
     return erased
   }
 
-  /// Sends under the key that was prepared. The one before, if there is one, is kept for what is late.
+  /// Sends with the prepared key from now on. The one before, if any, is kept for late packets.
   mutating func usePrepared() {
     let previous = current
     setCurrent(other)
     setOther(previous)
   }
 
-  /// Sends under a new key. The one before is kept for what is late, in the place of an older one, which is erased.
+  /// Sends with a new key from now on. The one before is kept for late packets, and replaces an
+  /// older one, which is erased.
   ///
   /// - Returns: the id of the erased key.
   mutating func use(_ key: SessionKey) -> KeyID? {
@@ -98,7 +104,8 @@ struct SessionKeys: ~Copyable {
   }
 
   // [DEC-39]
-  /// Both sides use the current key: what comes under the previous one is late, and it is erased at a deadline.
+  /// Sets the time when the previous key is erased. Both sides use the current key, so packets
+  /// under the previous one are late.
   mutating func setPreviousDeadline(_ deadline: Instant) {
     if other != nil { previousDeadline = deadline }
   }
@@ -113,7 +120,7 @@ struct SessionKeys: ~Copyable {
     return erased
   }
 
-  /// Erases all keys, those of headers too, and begins the counters anew.
+  /// Erases all keys, including header keys, and resets the counters.
   ///
   /// - Returns: their ids.
   mutating func erase() -> [KeyID] {
@@ -138,25 +145,26 @@ struct SessionKeys: ~Copyable {
 
   // MARK: Sending
 
-  /// Takes out what sending needs, and makes it where it was given up; nil before there is a key. The session has it back when
-  /// the messages are sealed.
+  /// Takes out the context for sending, and makes it if it was evicted; nil before there is a key.
+  /// The session gets it back after the messages were sealed.
   @inline(__always)
   mutating func takeSendContext(_ provider: any CryptoProvider) -> SendContext? {
     if let path = sendContext.take() { return path }
-    // A session has a current key in the states in which data may be sent, S1, S2, R1 and R2, and in no other.
+    // A session has a current key only in the states in which data may be sent: S1, S2, R1 and R2.
     guard let current, let headerKey = headerSendingKey(provider) else { return nil }
     return SendContext(current, headerKey, provider)
   }
 
-  /// Takes back what was taken for sending, with the counter of the next packet.
+  /// Puts the context for sending back, with the counter of the next packet.
   @inline(__always)
   mutating func giveBack(_ path: consuming SendContext, counter: UInt64) {
     sendContext = consume path
     self.counter = counter
   }
 
-  /// Seals a control packet, C1, C2, K1 or K2, under the kek of a key. The session ends when the key may not be used again
-  /// (section 4). A counter is never taken twice, whatever becomes of the packet.
+  /// Seals a control packet, C1, C2, K1, K2 or D, with the kek of a key. If the key may not be used
+  /// again, returns the end of the session (section 4). A counter is never used twice, even if the
+  /// packet is not sent.
   mutating func control(
     _ type: PacketType, _ body: [UInt8] = [], under key: SessionKey?, _ configuration: borrowing EndpointConfiguration
   ) -> Action? {
@@ -177,21 +185,21 @@ struct SessionKeys: ~Copyable {
   // MARK: Receiving
 
   // [CTR-7] [CTR-8]
-  /// Uses up the counter of a packet that was authentic.
+  /// Marks the counter of an authentic packet as used.
   ///
-  /// - Returns: whether it is the newest so far; nil if it is no longer acceptable.
+  /// - Returns: true if it is the newest so far; nil if it is no longer acceptable.
   mutating func accept(_ counter: UInt64) -> Bool? {
     let isNewest = counter >= window.next
     return window.accept(counter) ? isNewest : nil
   }
 
-  /// Lets `body` open packets against the window, so that it is looked up once for many.
+  /// Calls `body` with the replay window, so that it is looked up once for many packets.
   @inline(__always)
   mutating func withWindow<Result>(_ body: (inout ReplayWindow) -> Result) -> Result { body(&window) }
 
   // MARK: Memory
 
-  /// Gives up all keyed objects. They are made again when they are used.
+  /// Evicts all keyed objects. They are made again when they are used.
   mutating func evictExpanded() {
     sendContext = nil
     headers?.evictExpanded()
@@ -199,7 +207,8 @@ struct SessionKeys: ~Copyable {
     other?.evictExpanded()
   }
 
-  /// Has the expanded keys fetched, or reads from what they are made of; see ``Endpoint/prefetch(_:)``.
+  /// Prefetches the expanded keys, or reads from the secrets that they are made of; see
+  /// ``Endpoint/prefetch(_:)``.
   @inline(__always)
   borrowing func prefetchKeys() -> UInt64 {
     switch sendContext {
@@ -220,6 +229,6 @@ struct SessionKeys: ~Copyable {
     return unsafe Unmanaged.passUnretained(current)._withUnsafeGuaranteedRef { $0.prefetchSecrets() }
   }
 
-  /// Goes on with another counter, for tests.
+  /// Continues with another counter, for tests.
   mutating func skip(to counter: UInt64) { self.counter = counter }
 }

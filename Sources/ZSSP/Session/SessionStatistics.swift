@@ -2,16 +2,16 @@
 
 /// Counters of one session.
 public struct SessionStatistics: Sendable, Hashable {
-  /// Messages that were delivered.
+  /// Delivered messages.
   public internal(set) var messagesReceived: UInt64 = 0
-  /// Bytes of the messages that were delivered.
+  /// Bytes of the delivered messages.
   public internal(set) var bytesReceived: UInt64 = 0
-  /// Messages that were sent.
+  /// Sent messages.
   public internal(set) var messagesSent: UInt64 = 0
-  /// Bytes of the messages that were sent.
+  /// Bytes of the sent messages.
   public internal(set) var bytesSent: UInt64 = 0
-  /// Handshakes begun, the first included.
+  /// Handshakes begun, including the first.
   public internal(set) var handshakes: UInt64 = 0
-  /// Re-keys completed.
+  /// Completed re-keys.
   public internal(set) var rekeys: UInt64 = 0
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Reading and writing integers and byte strings in spans. Integers on the wire are big-endian. Offsets are checked by
-// the spans themselves; callers check sizes at the door, so that no datagram reaches a check that traps.
+// Reads and writes integers and byte strings in spans. Integers on the wire are big-endian. The
+// spans check offsets themselves. The endpoint checks the size of each datagram first, so that none
+// causes a trap here.
 
 extension RawSpan {
   /// The byte at `offset`.
@@ -46,7 +47,7 @@ extension MutableRawSpan {
     }
   }
 
-  /// The bytes of `range`, to write to.
+  /// Returns the bytes of `range` as a span to write to.
   @inlinable @_lifetime(&self) package mutating func slice(_ range: Range<Int>) -> MutableRawSpan {
     #if compiler(>=6.3)
       _mutatingExtracting(range)
@@ -62,7 +63,7 @@ extension Array<UInt8> {
     @_lifetime(borrow self) get { unsafe span.bytes }
   }
 
-  /// Lets `body` write to the elements. Their number stays.
+  /// Calls `body` with the elements as bytes to write to. Their number stays the same.
   @inlinable package mutating func withMutableBytes<Result, Failure: Error>(
     _ body: (inout MutableRawSpan) throws(Failure) -> Result
   ) throws(Failure) -> Result {

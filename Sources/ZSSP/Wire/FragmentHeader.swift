@@ -2,27 +2,27 @@
 
 /// The 16 bytes in front of every fragment (section 5).
 package struct FragmentHeader: Hashable, Sendable {
-  /// The receiver's name for the key, 0 for X1 and challenges.
+  /// The receiver's id of the key; 0 for X1 and challenges.
   package var keyID: KeyID
-  /// 0…count−1.
+  /// The number of the fragment, 0 to `count` − 1.
   package var number: UInt8
-  /// 1…48.
+  /// The number of fragments of the packet, 1 to 48.
   package var count: UInt8
-  /// Sent as 0, but part of the AEAD nonce, so kept as received.
+  /// A reserved byte. It is sent as 0, but is part of the AEAD nonce, so it is kept as received.
   package var reserved: UInt8
-  /// A ``PacketType``, unless the header is forged.
+  /// The raw value of a ``PacketType``; any byte in a forged header.
   package var type: UInt8
   /// The counter of the packet nonce.
   package var counter: UInt64
 
   package static let size = 16
   // [HDR-1]
-  /// Bytes 4..<20 are one AES block once the header is protected.
+  /// The protected bytes 4..<20 are one AES block.
   package static let protectedBytes = 4..<20
   // [FRAG-7]
-  /// A shorter datagram is dropped.
+  /// The smallest accepted size of a datagram, in bytes. Shorter ones are dropped.
   package static let smallestDatagram = 32
-  /// More fragments are dropped.
+  /// The largest number of fragments of a packet. Packets with more are dropped.
   package static let largestCount = 48
 
   package init(keyID: KeyID, number: Int, count: Int, type: PacketType, counter: UInt64) {
@@ -35,8 +35,8 @@ package struct FragmentHeader: Hashable, Sendable {
     self.counter = counter
   }
 
-  /// Reads a header that is not, or no longer, protected. `datagram` has at least 16 bytes.
-  /// Nil unless the fragment number and count fit each other and the limit.
+  /// Reads a header without protection. `datagram` must have at least 16 bytes. Returns nil if the
+  /// fragment number is not below the count, or the count is above the limit.
   package init?(_ datagram: RawSpan) {
     keyID = KeyID(datagram)
     number = datagram[byte: 4]
@@ -49,10 +49,10 @@ package struct FragmentHeader: Hashable, Sendable {
     guard number < count, count <= Self.largestCount else { return nil }
   }
 
-  /// Whether the fragment is a whole data packet.
+  /// True if the fragment is a whole data packet.
   package var isWholeData: Bool { count == 1 && type == PacketType.data.rawValue }
 
-  /// Whether the fragment is one of several of a data packet.
+  /// True if the fragment is one of several of a data packet.
   package var isPartOfData: Bool { count > 1 && type == PacketType.data.rawValue }
 
   /// The nonce that the packet was sealed with.

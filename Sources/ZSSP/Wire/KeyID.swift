@@ -1,30 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Names a key at its owner: four bytes that the peer writes in the header of what it sends (section 4).
+/// The name of a key at its owner: four bytes that the peer writes in the headers of its packets
+/// (section 4).
 ///
-/// Zero is no key: the packets of strangers carry it. Of any other the owner may fix some bits, so that whoever hands out
-/// datagrams finds the owner without a table: see ``Shard`` and ``Settings/node``.
+/// Zero names no key: the packets of strangers carry it. The owner may fix some bits of all others,
+/// so that a dispatcher of datagrams finds the owner without a table: see ``Shard`` and
+/// ``Settings/node``.
 public struct KeyID: Hashable, Sendable {
   /// The first four bytes of a datagram as a big-endian integer.
   public let value: UInt32
 
   // [FRAG-1]
-  /// What the packets of strangers carry.
+  /// The key id of the packets of strangers.
   public static let none = KeyID(value: 0)
   /// The size in bytes.
   public static let size = 4
 
-  /// The id of a value.
+  /// Creates a key id of its value.
   public init(value: UInt32) { self.value = value }
 
-  /// The key id that a datagram begins with; nil if it is shorter than four bytes.
+  /// Reads the key id at the beginning of a datagram. Nil if the datagram is shorter than four
+  /// bytes.
   public init?(datagram: RawSpan) {
     guard datagram.byteCount >= Self.size else { return nil }
     self.init(datagram)
   }
 
-  /// The key id that says whom a datagram is for: the one that it begins with, or in a challenge the one behind the header.
-  /// Nil for a Hello, and for what is too short.
+  /// Reads the key id that tells the recipient of a datagram: the one at its beginning, or in a
+  /// challenge the one after the header. Nil for a Hello, and for a datagram that is too short.
   public init?(addressee datagram: RawSpan) {
     guard datagram.byteCount >= FragmentHeader.smallestDatagram else { return nil }
     let keyID = KeyID(datagram)
@@ -38,15 +41,15 @@ public struct KeyID: Hashable, Sendable {
     }
   }
 
-  /// The key id in the first four bytes of `bytes`.
+  /// Reads the key id in the first four bytes of `bytes`.
   package init(_ bytes: RawSpan) { value = bytes.load(UInt32.self, at: 0) }
 
   package var bytes: [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) } }
 
-  /// Which of `count` shards handed out the id: its low bits. `count` is one that ``Shard`` allows, and for ``none`` the
-  /// result says nothing, since strangers do not know any shard.
+  /// Returns the index of the shard that issued the id, of `count` shards: the low bits. ``Shard``
+  /// defines the valid counts. The result for ``none`` has no meaning.
   public func shard(of count: Int) -> Int { Int(value) & (count - 1) }
 
-  /// Which node handed out the id: its highest `bits` bits, 0…16.
+  /// Returns the number of the node that issued the id: its highest `bits` bits, 0 to 16.
   public func node(bits: Int) -> Int { Int(value) >> (32 - bits) }
 }

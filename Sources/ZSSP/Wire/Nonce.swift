@@ -12,13 +12,13 @@ public struct Nonce: Sendable, Hashable {
   /// The size in bytes.
   public static let size = 12
 
-  /// A nonce written `type‖counter` in the specification.
+  /// Creates the nonce that the specification writes `type‖counter`.
   public init(type: UInt8, counter: UInt64, reserved: UInt8 = 0) {
     high = UInt32(reserved) << 8 | UInt32(type)
     self.counter = counter
   }
 
-  /// Any twelve bytes, also those that no packet has: the known answers of others use all of them.
+  /// Creates a nonce of any twelve bytes, also such as no packet has. Known-answer tests need it.
   package init(_ bytes: InlineArray<12, UInt8>) {
     high = unsafe bytes.span.bytes.load(UInt32.self, at: 0)
     counter = unsafe bytes.span.bytes.load(UInt64.self, at: 4)
@@ -27,7 +27,7 @@ public struct Nonce: Sendable, Hashable {
   init(_ type: PacketType, _ counter: UInt64) { self.init(type: type.rawValue, counter: counter) }
 
   // [PKT-4]
-  /// The reserved byte of the header: sent as zero, taken as received.
+  /// The reserved byte of the header. It is sent as zero, and used as received.
   public var reserved: UInt8 { UInt8(truncatingIfNeeded: high >> 8) }
   /// The packet type, as a byte.
   public var type: UInt8 { UInt8(truncatingIfNeeded: high) }

@@ -43,10 +43,10 @@ enum KnownAnswer {
     + "82"
   static let agreementSecret =
     "a781430e6078a179df3f9ee27cd8fdc6188f161b6c4ccc4053ef6c6ca6fc222946883a53c06db08f0a020023ced055aa"
-  /// The prime of the field, no coordinate.
+  /// The prime of the field, which is not a valid coordinate.
   static let fieldPrime =
     "fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffeffffffff0000000000000000ffffffff"
-  /// The order of the group, no private key.
+  /// The order of the group, which is not a valid private key.
   static let groupOrder =
     "ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973"
   /// CAVP, SHAKE256ShortMsg, Len 512.

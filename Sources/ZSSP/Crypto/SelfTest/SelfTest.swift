@@ -3,20 +3,20 @@
 /// The self test of a provider: known answers, refusals, and pairwise consistency of new keys.
 ///
 /// All answers are built in. A run takes a few milliseconds, most of them for eight operations on
-/// P-384. An error that a function throws is a wrong answer, so `try?` hides nothing here.
+/// P-384. An error that a function throws counts as a wrong answer, so `try?` hides nothing here.
 package struct SelfTest {
   private let provider: any CryptoProvider
 
   package init(_ provider: any CryptoProvider) { self.provider = provider }
 
-  /// Tests every function that each provider has, and ends at the first that fails.
+  /// Tests every function that all providers have, and throws at the first that fails.
   package func run() throws(SelfTestFailure) {
     for (function, holds) in Self.steps {
       try Self.require(holds(provider), function, of: provider)
     }
   }
 
-  /// Fails for `function` unless `holds`.
+  /// Throws a failure of `function` unless `holds`.
   package static func require(
     _ holds: Bool, _ function: SelfTestFunction, of provider: any CryptoProvider
   ) throws(SelfTestFailure) {
@@ -26,8 +26,8 @@ package struct SelfTest {
   private static let steps: [(SelfTestFunction, @Sendable (any CryptoProvider) -> Bool)] = [
     (.sha512, sha512), (.hmac, hmac), (.kbkdf, kbkdf), (.gcmSeal, gcmSeals), (.gcmOpen, gcmOpens),
     (.blockEncrypt, encryptsBlock), (.blockDecrypt, decryptsBlock), (.agreement, agrees),
-    (.keyValidation, validatesKeys), (.agreementPair, agreementPair), (.mlkemPair, { kemPair($0, .mlkem1024) }),
-    (.kyberPair, { kemPair($0, .kyber1024) }), (.random, draws),
+    (.keyValidation, validatesKeys), (.agreementPair, agreementPair), (.mlkemPair, { kemPair($0, for: .mlkem1024) }),
+    (.kyberPair, { kemPair($0, for: .kyber1024) }), (.random, draws),
   ]
 
   // MARK: Hashes
@@ -43,7 +43,7 @@ package struct SelfTest {
     let key = [UInt8]("Jefe".utf8)
     let message = [UInt8]("what do ya want for nothing?".utf8)
     let authenticator = provider.authenticator(key: key.rawBytes)
-    // The second is computed from what the authenticator keeps of the key.
+    // The second code uses the authenticator's saved state of the key.
     return (0..<2).allSatisfy { _ in
       authenticator.authenticationCode(for: message.rawBytes).bytes.hexadecimal == KnownAnswer.hmac
     }
@@ -95,15 +95,15 @@ package struct SelfTest {
   }
 
   private static func encryptsBlock(_ provider: any CryptoProvider) -> Bool {
-    block(provider, KnownAnswer.blockPlaintext) { $0.encrypt(&$1) } == KnownAnswer.blockCiphertext
+    block(provider, input: KnownAnswer.blockPlaintext) { $0.encrypt(&$1) } == KnownAnswer.blockCiphertext
   }
 
   private static func decryptsBlock(_ provider: any CryptoProvider) -> Bool {
-    block(provider, KnownAnswer.blockCiphertext) { $0.decrypt(&$1) } == KnownAnswer.blockPlaintext
+    block(provider, input: KnownAnswer.blockCiphertext) { $0.decrypt(&$1) } == KnownAnswer.blockPlaintext
   }
 
   private static func block(
-    _ provider: any CryptoProvider, _ input: String, _ work: (any HeaderKey, inout MutableRawSpan) -> Void
+    _ provider: any CryptoProvider, input: String, _ work: (any HeaderKey, inout MutableRawSpan) -> Void
   ) -> String {
     let key = provider.headerKey(Secret(copying: bytes(KnownAnswer.blockKey).rawBytes))
     var block = bytes(input)
@@ -147,7 +147,7 @@ package struct SelfTest {
 
   // MARK: Key encapsulation, randomness
 
-  private static func kemPair(_ provider: any CryptoProvider, _ algorithm: KEM) -> Bool {
+  private static func kemPair(_ provider: any CryptoProvider, for algorithm: KEM) -> Bool {
     let key = provider.generateEncapsulationKey(for: algorithm)
     guard let made = try? provider.encapsulate(to: key.encapsulationKey.rawBytes, for: algorithm),
       let opened = try? key.decapsulate(made.ciphertext.rawBytes), opened.count == 32, opened == made.sharedSecret
@@ -159,20 +159,23 @@ package struct SelfTest {
   }
 
   private static func draws(_ provider: any CryptoProvider) -> Bool {
-    let (first, second) = (provider.random(32), provider.random(32))
+    let first = provider.random(32)
+    let second = provider.random(32)
     return !(first == second) && !(first == .zeros(32)) && !(second == .zeros(32))
   }
 
-  // MARK: What some providers have besides
+  // MARK: Functions that only some providers have
 
-  /// Whether `compute` is SHAKE256 of its first two arguments in a row, as many bytes as the third says.
+  /// Returns true if `compute` returns SHAKE256 of its first two arguments joined, with the output
+  /// size of its third.
   package static func isSHAKE256(_ compute: (_ first: RawSpan, _ second: RawSpan, _ count: Int) -> Secret) -> Bool {
     let message = bytes(KnownAnswer.shakeMessage)
     let output = compute(message.rawBytes.extracting(0..<32), message.rawBytes.extracting(32..<64), 32)
     return output.bytes.hexadecimal == KnownAnswer.shake256
   }
 
-  /// Whether `makeKey` derives the key of a known seed, and the key rejects a ciphertext as FIPS 203 and section 1 have it.
+  /// Returns true if `makeKey` derives the key of a known seed, and the key rejects a ciphertext as
+  /// FIPS 203 and section 1 require.
   package static func decapsulates(
     _ provider: any CryptoProvider, _ makeKey: (_ seed: RawSpan, _ algorithm: KEM) -> (any DecapsulationKey)?
   ) -> Bool {
@@ -188,7 +191,7 @@ package struct SelfTest {
     }
   }
 
-  /// The bytes of a text of hexadecimal digits, of those below.
+  /// Returns the bytes of a text of lower-case hexadecimal digits, which must be valid.
   package static func bytes(_ text: String) -> [UInt8] {
     let digits = text.utf8.map { $0 < 0x40 ? $0 - 0x30 : $0 - 0x57 }
     return stride(from: 0, to: digits.count, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
@@ -196,9 +199,10 @@ package struct SelfTest {
 }
 
 extension CryptoProvider {
-  /// Checks every function of the provider against known answers and its new keys for consistency; takes milliseconds.
+  /// Checks every function of the provider against known answers, and its new keys for consistency.
+  /// It takes milliseconds.
   ///
-  /// Nothing is logged. Run it before the provider is used for the first time where a standard asks for it.
+  /// It logs nothing. Run it before the first use of the provider if a standard requires that.
   ///
   /// - Throws: ``SelfTestFailure`` with the first function that failed.
   public func selfTest() throws(SelfTestFailure) { try SelfTest(self).run() }

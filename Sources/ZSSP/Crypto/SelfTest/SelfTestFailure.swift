@@ -2,7 +2,7 @@
 
 /// A function that ``CryptoProvider/selfTest()`` checks. The raw value is its name for people.
 public enum SelfTestFunction: String, Sendable, Hashable, CaseIterable {
-  /// SHA-512 of FIPS 180-4, and that the parts of a message are one message.
+  /// SHA-512 of FIPS 180-4, of a message in two parts.
   case sha512 = "SHA-512"
   /// HMAC-SHA-512 of FIPS 198-1.
   case hmac = "HMAC-SHA-512"
@@ -10,7 +10,8 @@ public enum SelfTestFunction: String, Sendable, Hashable, CaseIterable {
   case kbkdf = "KBKDF"
   /// AES-256-GCM of SP 800-38D: the ciphertext and tag of a known plaintext.
   case gcmSeal = "AES-256-GCM encryption"
-  /// AES-256-GCM of SP 800-38D: the plaintext of a known ciphertext, and that a changed one is refused.
+  /// AES-256-GCM of SP 800-38D: the plaintext of a known ciphertext, and the refusal of a changed
+  /// one.
   case gcmOpen = "AES-256-GCM decryption"
   /// One block of AES-256 of FIPS 197.
   case blockEncrypt = "AES-256 encryption"
@@ -18,36 +19,38 @@ public enum SelfTestFunction: String, Sendable, Hashable, CaseIterable {
   case blockDecrypt = "AES-256 decryption"
   /// P-384 key agreement of SP 800-56A: a known shared secret, and the public part of a known private key.
   case agreement = "P-384 key agreement"
-  /// The validation of P-384 keys of SP 800-56A: a point off the curve and private keys out of range are refused.
+  /// The validation of P-384 keys of SP 800-56A: the refusal of a point off the curve and of
+  /// private keys out of range.
   case keyValidation = "P-384 key validation"
-  /// Two new P-384 keys agree on a secret.
+  /// Agreement of two new P-384 keys on a secret.
   case agreementPair = "P-384 pairwise consistency"
-  /// Derivation of an ML-KEM-1024 key from its seed, and implicit rejection, where a provider can take a seed.
+  /// The derivation of an ML-KEM-1024 key from its seed, and implicit rejection. Only for providers
+  /// that take a seed.
   case decapsulation = "ML-KEM-1024 decapsulation"
-  /// A new ML-KEM-1024 key opens what is encapsulated to it.
+  /// Decapsulation with a new ML-KEM-1024 key.
   case mlkemPair = "ML-KEM-1024 pairwise consistency"
-  /// A new Kyber1024 key opens what is encapsulated to it.
+  /// Decapsulation with a new Kyber1024 key.
   case kyberPair = "Kyber1024 pairwise consistency"
-  /// SHAKE256 of FIPS 202, where a provider has its own.
+  /// SHAKE256 of FIPS 202. Only for providers that have their own.
   case shake256 = "SHAKE256"
-  /// Two draws of the generator differ.
+  /// The difference of two draws of the generator.
   case random = "random bytes"
 }
 
-/// A function of a provider gave a wrong answer: the provider must not be used.
+/// The error of a self test: a function gave a wrong answer, and the provider must not be used.
 public struct SelfTestFailure: Error, Equatable, CustomStringConvertible {
   /// The provider's name.
   public let provider: String
-  /// What failed.
+  /// The function that failed.
   public let function: SelfTestFunction
 
-  /// A failure of `function`.
+  /// Creates the failure of `function`.
   public init(provider: String, function: SelfTestFunction) {
     self.provider = provider
     self.function = function
   }
 
-  /// Both in one sentence, for people.
+  /// Both in one sentence, and what to do.
   public var description: String {
     "\(provider) failed its self test of \(function.rawValue); do not use it: replace the library or the hardware"
   }
