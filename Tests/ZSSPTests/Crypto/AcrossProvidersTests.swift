@@ -6,7 +6,7 @@ import ZSSP
 /// What one provider makes, each of the others understands.
 @Suite("Across providers")
 struct AcrossProvidersTests {
-  @Test("what one seals the other opens", arguments: providers, providers)
+  @Test("what one seals the other opens", arguments: allProviders, allProviders)
   func packets(_ sealer: any CryptoProvider, _ opener: any CryptoProvider) {
     var generator = SplitMix64(seed: 1)
     let secret = generator.bytes(32).secret
@@ -35,7 +35,7 @@ struct AcrossProvidersTests {
     }
   }
 
-  @Test("what one encrypts for a header the other decrypts", arguments: providers, providers)
+  @Test("what one encrypts for a header the other decrypts", arguments: allProviders, allProviders)
   func headers(_ encryptor: any CryptoProvider, _ decryptor: any CryptoProvider) {
     var generator = SplitMix64(seed: 2)
     for _ in 0..<20 {
@@ -52,7 +52,7 @@ struct AcrossProvidersTests {
     }
   }
 
-  @Test("hashes and codes are the same", arguments: providers, providers)
+  @Test("hashes and codes are the same", arguments: allProviders, allProviders)
   func hashes(_ one: any CryptoProvider, _ other: any CryptoProvider) {
     var generator = SplitMix64(seed: 3)
     for size in 0...300 {
@@ -64,7 +64,7 @@ struct AcrossProvidersTests {
     }
   }
 
-  @Test("P-384 secrets agree, and a private key can be moved", arguments: providers, providers)
+  @Test("P-384 secrets agree, and a private key can be moved", arguments: allProviders, allProviders)
   func agreement(_ one: any CryptoProvider, _ other: any CryptoProvider) throws {
     for _ in 0..<4 {
       let scalar = one.random(48)
@@ -82,7 +82,7 @@ struct AcrossProvidersTests {
     }
   }
 
-  @Test("KEM secrets agree", arguments: providers, providers)
+  @Test("KEM secrets agree", arguments: allProviders, allProviders)
   func encapsulation(_ one: any CryptoProvider, _ other: any CryptoProvider) throws {
     for algorithm in KEM.allCases {
       let key = one.generateEncapsulationKey(for: algorithm)
@@ -91,7 +91,7 @@ struct AcrossProvidersTests {
     }
   }
 
-  @Test("two endpoints talk", arguments: providers, providers)
+  @Test("two endpoints talk", arguments: allProviders, allProviders)
   func endpoints(_ one: any CryptoProvider, _ other: any CryptoProvider) throws {
     let pair = try Pair(provider: one, providerOfBob: other)
     let session = try pair.alice.open(to: pair.bob, at: pair.now)

@@ -1,22 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
-
+import Foundation
 import Testing
 import ZSSP
 import ZSSPProviders
 
-/// Every provider that this build has. A test that touches cryptography takes them as its arguments.
+/// Every provider that this build has, by its name.
 ///
 /// A provider that the build has and the machine cannot run ends the tests: it would be left out unnoticed otherwise. Only
 /// libcrypto may be missing, and that is printed. The FIPS module is not part of a build; where OpenSSL finds one, it is
-/// tested as well.
-let providers: [any CryptoProvider] = {
-  var all: [any CryptoProvider] = []
+/// among them.
+private let usable: [(choice: ProviderChoice, provider: any CryptoProvider)] = {
+  var all: [(ProviderChoice, any CryptoProvider)] = []
   for choice in ProviderChoice.built {
-    do { all.append(try choice.makeProvider()) } catch {
+    do { all.append((choice, try choice.makeProvider())) } catch {
       guard choice == .openSSL, error.isLibraryMissing else { fatalError("\(error)") }
       print("NOT TESTED: \(error)")
     }
   }
-  if let fips = try? ProviderChoice.openSSLFIPS.makeProvider() { all.append(fips) }
+  if let fips = try? ProviderChoice.openSSLFIPS.makeProvider() { all.append((.openSSLFIPS, fips)) }
   return all
+}()
+
+/// Every provider, for tests that compare one with the others.
+let allProviders: [any CryptoProvider] = usable.map(\.provider)
+
+/// Every provider. A test that touches cryptography takes them as its arguments.
+///
+/// The variable `ZSSP_TEST_PROVIDERS` names some, with commas between, where the others were tested in another run.
+let providers: [any CryptoProvider] = {
+  guard let names = ProcessInfo.processInfo.environment["ZSSP_TEST_PROVIDERS"] else { return allProviders }
+  return names.split(separator: ",").map { name in
+    guard let found = usable.first(where: { $0.choice.rawValue == name }) else {
+      fatalError("ZSSP_TEST_PROVIDERS: this build or machine has no provider '\(name)'")
+    }
+    return found.provider
+  }
 }()
