@@ -12,7 +12,7 @@ import ZSSPProviders
 private let usable: [(choice: ProviderChoice, provider: any CryptoProvider)] = {
   var all: [(ProviderChoice, any CryptoProvider)] = []
   for choice in ProviderChoice.built {
-    do { all.append((choice, try choice.makeProvider())) } catch {
+    do throws(ProviderUnavailable) { all.append((choice, try choice.makeProvider())) } catch {
       guard choice == .openSSL, error.isLibraryMissing else { fatalError("\(error)") }
       print("NOT TESTED: \(error)")
     }
