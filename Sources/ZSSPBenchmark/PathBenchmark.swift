@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ZSSP
 
-/// The whole way of a packet in memory, sender and receiver on one core: from the message to the message.
+/// A packet's whole path in memory, sender and receiver on one core: from message to message.
 public enum PathBenchmark {
-  /// So many packets are sent, and then received, at once.
+  /// The number of packets that are sent, and then received, at once.
   private static let batch = 64
 
-  /// Figures for messages of each size, beside the raw cipher.
+  /// Measures messages of each size, compared to the raw cipher.
+  ///
+  /// - Throws: ``EndpointLink/Broken``.
   public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) throws -> [Figure] {
     try effort.sizes.map { size in
       var link = try EndpointLink(provider)

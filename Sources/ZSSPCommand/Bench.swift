@@ -13,7 +13,7 @@ struct Bench: AsyncParsableCommand {
       reached. Compare figures of one machine, built in release.
       """)
 
-  /// What to measure.
+  /// A benchmark.
   enum Subject: String, ExpressibleByArgument, CaseIterable {
     case crypto, path, handshake, challenge, sessions, idle, shards, udp, flood, store, all
   }
@@ -72,7 +72,7 @@ struct Bench: AsyncParsableCommand {
     _ = try crowds()
   }
 
-  /// The numbers of initiators.
+  /// The parsed numbers of initiators.
   private func crowds() throws -> [Int] {
     try initiators.split(separator: ",", omittingEmptySubsequences: false).map { text in
       guard let count = Int(text), (1...10_000).contains(count) else {

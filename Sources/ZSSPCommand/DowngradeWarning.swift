@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSPNIO
 
-/// Tells of handshakes that went on without the ratchet, whether or not a session came of them.
+/// Reports handshakes that continued without the ratchet, whether or not a session resulted.
 enum DowngradeWarning {
   /// Reports downgrades until the endpoint closes or the task is cancelled.
   static func report(_ endpoint: UDPEndpoint, _ reporter: Reporter) async {

@@ -62,7 +62,7 @@ struct Listen: AsyncParsableCommand {
         let warning = Task { await DowngradeWarning.report(endpoint, reporter) }
         defer { warning.cancel() }
         await Self.serve(endpoint, allowed, conversationOptions, reporter, readsInput: readsInput)
-        // Nobody has closed the endpoint: if it is, its socket failed, and this says how.
+        // If the endpoint is closed, its socket failed, and this throws the reason.
         do { try await endpoint.run() } catch { throw CommandFailure.failed("\(error)") }
       }
       await endpoint.close()
@@ -124,7 +124,7 @@ struct Listen: AsyncParsableCommand {
         do {
           try await conversation.sendMade()
         } catch is CancellationError {
-          // The command is being ended, or the session has.
+          // The command or the session is ending.
         } catch {
           conversation.reportError("sending failed: \(error)")
         }
@@ -133,7 +133,7 @@ struct Listen: AsyncParsableCommand {
     sessions.remove(number)
   }
 
-  /// The sessions that lines of standard input go to.
+  /// The sessions that receive lines of standard input.
   private final class Sessions: Sendable {
     private let state = Mutex<(next: Int, sessions: [Int: Session])>((1, [:]))
 

@@ -2,12 +2,13 @@
 import ArgumentParser
 import ZSSP
 
-/// The number of a responder among those behind one address, and in how many of the highest bits of a key id it stands: `3/8`.
+/// The number of a responder behind a load balancer, and the number of highest bits of a key id
+/// that contain it: `3/8`.
 struct NodeNumber: ExpressibleByArgument, Equatable, CustomStringConvertible {
   let number: Int
   let bits: Int
 
-  /// Nil unless the number fits into the bits, which are 1 to 16.
+  /// Parses `number/bits`; nil unless the number fits into the bits, which are 1 to 16.
   init?(argument: String) {
     let parts = argument.split(separator: "/", omittingEmptySubsequences: false)
     guard parts.count == 2, let number = UInt16(parts[0]), let bits = Int(parts[1]),

@@ -192,7 +192,7 @@ struct Simulate: AsyncParsableCommand {
     return String(decoding: try encoder.encode(report), as: UTF8.self)
   }
 
-  /// The command line for one seed, with everything that is not a default.
+  /// Returns the command line for one seed, with all options that differ from the defaults.
   private func command(_ seed: UInt64) -> String {
     let standard = SimulationPlan()
     var words = "zssp simulate --seed \(seed) --peers \(peers) --hours \(hours) --mode \(mode.rawValue)"

@@ -27,7 +27,7 @@ struct StoreImportOTP: AsyncParsableCommand {
       guard force || held == .empty else {
         throw CommandFailure.usage("\(arguments.store): there is a ratchet for this peer; --force replaces it")
       }
-      // Another process may store one in this moment, where the store can be shared.
+      // In a shared store another process may store a ratchet at the same time.
       try await store.put([key: RatchetRow(RatchetPair(state))], replaces: force)
     }
   }

@@ -17,14 +17,16 @@ struct StoreCommand: ParsableCommand {
     ])
 }
 
-/// What the commands about stores share.
+/// The arguments that the store commands share.
 struct StoreArguments: ParsableArguments {
   @Argument(help: "The store: sqlite:PATH, file:PATH, or PATH.")
   var store: String
 
   @OptionGroup var keyOption: StoreKeyOption
 
-  /// Opens the store for `body`, and makes it first if it may.
+  /// Opens the store for `body`, and creates it first if `creates` is true.
+  ///
+  /// - Throws: ``CommandFailure``, or the error of `body`.
   func use<Result>(creates: Bool, _ body: (any KeptRatchets) async throws -> Result) async throws -> Result {
     let location = try StoreLocation(store)
     guard location != .memory else { throw CommandFailure.usage("\(store): is empty when this ends; name a file") }

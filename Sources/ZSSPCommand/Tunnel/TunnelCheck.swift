@@ -16,7 +16,7 @@
 
     func run() throws {
       let file = try TunnelFile.read(file)
-      // The key and the passwords are read too: they are what is missing most often.
+      // The key and the passwords are also read, because they are most often missing.
       let endpoint = try file.endpoint()
       if let file = file.program.storeKeyFile { _ = try StoreKeyOption.read(file: file) }
       for password in file.tunnel.peers.compactMap(\.oneTimePasswordFile) { _ = try OneTimePassword.read(password) }
@@ -24,7 +24,7 @@
     }
   }
 
-  /// A configuration in words.
+  /// Explains a configuration in words.
   enum TunnelExplanation {
     static func text(_ file: TunnelFile, _ key: PublicKey) -> String {
       let configuration = file.tunnel
@@ -91,7 +91,7 @@
       return lines
     }
 
-    /// The flags of a peer that are not those of the file.
+    /// The flags of a peer that differ from those of the file.
     private static func switches(_ own: SecurityFlags, _ usual: SecurityFlags) -> [String] {
       let all: [(name: String, flag: SecurityFlags, on: String, off: String)] = [
         (

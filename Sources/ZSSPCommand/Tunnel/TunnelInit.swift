@@ -50,19 +50,19 @@
             endpoint: index == 0 ? nil : endpoint))
         files += [(keys[index].pem, "\(folder)/\(host).pem"), (text, "\(folder)/\(host).toml")]
       }
-      // All or none: a key without its configuration would be in the way of the next attempt.
+      // All or none: a key without its configuration would block the next attempt.
       try SecretFile.write(files, replaces: force)
       for host in hosts { Terminal.output("\(folder)/\(host).toml") }
     }
   }
 
-  /// Configuration files with comments.
+  /// Commented configuration files.
   enum TunnelTemplate {
-    /// The port that is proposed: IANA has assigned it to nobody, and it is no other program's default. (4500 belongs to IPsec, which
-    /// many machines and routers have.)
+    /// The suggested port. IANA has not assigned it, and no other program uses it by default. (4500
+    /// belongs to IPsec, which many machines and routers use.)
     static let port = 20763
 
-    /// What differs between the two.
+    /// The parts that differ between the two files.
     struct Host {
       let name: String
       let peer: String

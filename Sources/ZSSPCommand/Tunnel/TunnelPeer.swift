@@ -13,7 +13,7 @@
       discussion: "The configuration file stays as it is: change it too, or the next start undoes it.",
       subcommands: [Add.self, Remove.self, Enroll.self, Forget.self])
 
-    /// The peer that a command is about, and its tunnel.
+    /// The peer, and its tunnel.
     struct Arguments: ParsableArguments {
       @Argument(
         help: ArgumentHelp("The peer's name, or its public key in base64 or 98 hexadecimal digits.", valueName: "peer"))
@@ -74,7 +74,7 @@
         let request = ControlRequest.enrollPeer(arguments.peer, password: password)
         guard case .done(let text) = try ask(request, of: arguments.name()) else { return }
         Terminal.note(text)
-        // Printed last: a password that was not stored is of no use.
+        // Printed last: a password that was not stored is useless.
         if otpFile == nil { Terminal.output(password) }
       }
     }
@@ -93,7 +93,7 @@
     }
   }
 
-  /// The values of a peer that can be changed while the tunnel runs.
+  /// The settings of a peer that can be changed while the tunnel runs.
   struct TunnelPeerValues: ParsableArguments {
     @Option(help: "The name of the peer.")
     var name: String?
@@ -107,7 +107,7 @@
     @Option(help: ArgumentHelp("Send something after so much silence; 0 for never.", valueName: "seconds"))
     var keepalive: Int?
 
-    /// Whether nothing is given.
+    /// True if no option is given.
     var isEmpty: Bool { name == nil && endpoint == nil && allowedIps == nil && keepalive == nil }
 
     func change(of peer: String) -> ControlRequest.PeerChange {

@@ -25,7 +25,7 @@
       } while watch
     }
 
-    /// The report for people.
+    /// Returns the report as text.
     static func text(_ report: TunnelReport) -> String {
       var lines = [
         "interface \(report.interface), MTU \(report.mtu), listening on \(report.listen)",

@@ -15,9 +15,10 @@ actor EndpointRoutes {
 
   /// The known addresses of a peer.
   private struct Whereabouts {
-    /// Where it was heard of last.
+    /// The address that the peer last sent from.
     var heard: Place?
-    /// Where this side looks for it, until it is heard of again. It may be at the other place all the time.
+    /// The address at which this side looks for the peer, until the peer sends from any address. The
+    /// peer may still be at the other one.
     var named: IPAddress?
 
     var places: [Place] {
