@@ -25,7 +25,7 @@ enum DemoTransfer {
     }
   }
 
-  /// How long a transfer may take before a message must have been lost.
+  /// The time after which a message counts as lost.
   private static let limit = Duration.seconds(120)
 
   /// Sends messages from `from` to `to` and back, one after another, `count` times.

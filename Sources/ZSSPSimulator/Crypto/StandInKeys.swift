@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// Numbers below the prime 2^61 − 1, whose multiplication stands in for that of points with scalars.
+/// The multiplicative group modulo the prime 2^61 − 1, which replaces points and scalars.
 private enum ToyGroup {
   static let prime: UInt64 = (1 << 61) - 1
   static let generator: UInt64 = 0x0123_4567_89AB_CDEF
@@ -41,7 +41,7 @@ final class StandInPublicKey: AgreementPublicKey {
     encoded = key
   }
 
-  /// The element comes first, so that the order of keys is that of elements.
+  /// The element comes first, so that keys are in the order of elements.
   static func encode(_ element: UInt64) -> PublicKey {
     var bytes = [UInt8](repeating: 0, count: PublicKey.size)
     bytes[0] = 2

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// What goes wrong with peers.
+/// A fault of a peer or the network.
 enum Fault: Sendable {
   case crash(peer: Int)
   case rebind(peer: Int)
@@ -10,7 +10,7 @@ enum Fault: Sendable {
 }
 
 extension Simulation {
-  /// Lets a fault happen at its rate from now on, as long as there is turbulence.
+  /// Makes a fault occur at its rate from now on, during turbulence.
   func planFault(_ fault: Fault) {
     let (rate, count) =
       switch fault {
@@ -34,7 +34,7 @@ extension Simulation {
     }
   }
 
-  /// Memory is gone, and what was asked of the store is done or not.
+  /// Erases the peer's memory. Pending store requests may be executed or not.
   func crash(_ peer: SimulatedPeer, downtime: ClosedRange<Duration>) {
     guard peer.isUp else { return }
     report.crashes += 1
@@ -50,7 +50,7 @@ extension Simulation {
     agenda.add(.restart(peer: peer.index, incarnation: peer.incarnation), at: time)
   }
 
-  /// A store can only be lost where that locks nobody out.
+  /// Loses the store's rows for peers that are not locked out by that.
   private func loseStore(_ peer: SimulatedPeer) {
     peer.forgottenWrites = peer.incarnation
     let lost = peer.neighbours.filter { !isPersistent(peer.index, $0) }
@@ -89,7 +89,7 @@ extension Simulation {
     wake(peer)
   }
 
-  /// Cuts one pair, or one peer off from all, in one direction or both.
+  /// Cuts off a pair, or a peer from all others, in one direction or both.
   private func partition() {
     report.partitions += 1
     let end = now.advanced(by: faultRandom.duration(plan.faults.partition))

@@ -4,7 +4,7 @@ import ZSSP
 extension StoreCore {
   private static let pageSize = 256
 
-  /// All keys that begin with `prefix`, as of one moment, which `revision` is or becomes.
+  /// Returns all keys with a prefix at one revision: `revision`, which is set if it is 0.
   private func all(
     _ prefix: [UInt8], at revision: inout Int64, keysOnly: Bool = false
   ) async throws(EtcdStoreError) -> [Etcdserverpb_KeyValue] {
@@ -14,7 +14,7 @@ extension StoreCore {
       var request = Etcdserverpb_RangeRequest(
         prefix: prefix, after: found.last.map { [UInt8]($0.key) }, limit: Self.pageSize, keysOnly: keysOnly)
       request.revision = revision
-      // A store that was removed is not an empty one.
+      // A removed store must not be taken for an empty one.
       var look = Etcdserverpb_TxnRequest()
       (look.compare, look.success) = ([.created(keys.head, at: head.revision)], [.range(request)])
       let response = try await repeated { () async throws(CallFailure) -> Etcdserverpb_TxnResponse? in
