@@ -67,7 +67,7 @@ struct ConnectAttempts {
     attempts[session]?.timers.patience = timer
   }
 
-  /// Whether the session is an attempt.
+  /// Returns true if the session is an attempt.
   func contains(_ session: SessionID) -> Bool { attempts[session] != nil }
 
   /// Ends an attempt, and returns it; nil if the session is no attempt.

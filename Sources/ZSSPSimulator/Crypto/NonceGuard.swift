@@ -40,7 +40,7 @@ public final class NonceLedger: Sendable {
   /// Called when all datagrams have been taken.
   func forgetHeaders() { labels.withLock { if !$0.isEmpty { $0.removeAll(keepingCapacity: true) } } }
 
-  /// The first nonce that was used for two messages under a key, if one was.
+  /// The first nonce that was used for two messages under one key; nil if none.
   public var reusedNonce: Nonce? { entries.withLock { $0.reused } }
   /// The number of sealed packets and parts of handshakes.
   public var seals: UInt64 { entries.withLock { $0.seals } }
