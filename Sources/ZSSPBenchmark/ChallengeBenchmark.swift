@@ -16,7 +16,9 @@ public enum ChallengeBenchmark {
   ///
   /// - Throws: ``EndpointLink/Broken`` if a Hello is not answered.
   public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) throws -> [Figure] {
-    var (proofs, reads, answers) = ([Double](), [Double](), [Double]())
+    var proofs = [Double]()
+    var reads = [Double]()
+    var answers = [Double]()
     for _ in 0..<effort.rounds {
       var sum = Costs()
       for _ in 0..<perRound { sum.add(try measure(provider)) }

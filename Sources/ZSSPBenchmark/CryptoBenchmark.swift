@@ -7,7 +7,8 @@ public enum CryptoBenchmark {
   public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) -> [Figure] {
     var figures: [Figure] = []
     for size in [64, 1400, 60_000] {
-      var (seal, open) = ([Double](), [Double]())
+      var seal = [Double]()
+      var open = [Double]()
       for _ in 0..<effort.rounds {
         let raw = RawPacketCost(provider, size: size)
         seal.append(raw.seal(effort))

@@ -23,12 +23,14 @@ struct EndpointLink: ~Copyable {
 
   init(_ provider: any CryptoProvider, mtu: Int = 1500, shard: Shard = .only) throws {
     var settings = Settings()
-    (settings.mtu, settings.shard) = (mtu, shard)
+    settings.mtu = mtu
+    settings.shard = shard
     func configuration(_ provider: some CryptoProvider) -> EndpointConfiguration {
       EndpointConfiguration(
         staticKey: provider.generateAgreementKey(), provider: provider, helloPolicy: .allow, settings: settings)
     }
-    let (first, second) = (configuration(provider), configuration(provider))
+    let first = configuration(provider)
+    let second = configuration(provider)
     bobKey = second.staticKey.publicKey
     let alice = try Endpoint(first)
     bob = try Endpoint(second)

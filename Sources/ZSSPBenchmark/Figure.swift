@@ -27,7 +27,9 @@ public struct Figure: Sendable, Codable, Hashable {
     _ benchmark: String, _ name: String, _ rounds: [Double], _ unit: String, bound: (String, [Double])? = nil,
     higherIsBetter: Bool = false
   ) {
-    (self.benchmark, self.name, self.unit) = (benchmark, name, unit)
+    self.benchmark = benchmark
+    self.name = name
+    self.unit = unit
     value = rounds.median
     range = [rounds.min() ?? 0, rounds.max() ?? 0]
     self.bound = bound?.0

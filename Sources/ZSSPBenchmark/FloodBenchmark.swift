@@ -12,8 +12,10 @@
     /// The stream: 100 messages of 1400 bytes per millisecond, about 1 Gbit/s.
     private static let stream = PacedStream(size: 1400, burst: 100)
 
-    /// The number of hosts that solve challenges, and of newcomers that connect meanwhile.
-    private static let (answeringHosts, newcomerCount) = (16, 20)
+    /// The number of hosts that solve challenges.
+    private static let answeringHosts = 16
+    /// The number of newcomers that connect meanwhile.
+    private static let newcomerCount = 20
 
     /// Measures goodput and latency, each beside the same without the flood.
     ///
@@ -28,11 +30,14 @@
       try await loops.0.submit { placement.pin(.others) }.get()
       try await loops.1.submit { placement.pin(.own) }.get()
       let flood = try HelloFlood(provider, at: link.receiver.localAddress, key: link.receiver.publicKey)
-      var (calm, flooded, hellos) = ([PacedStream.Result](), [PacedStream.Result](), [Double]())
+      var calm = [PacedStream.Result]()
+      var flooded = [PacedStream.Result]()
+      var hellos = [Double]()
       let clock = ContinuousClock()
       for _ in 0..<effort.rounds {
         calm.append(try await stream.run(over: link, for: effort.duration))
-        let (start, before) = (clock.now, flood.sent.value)
+        let start = clock.now
+        let before = flood.sent.value
         try await flood.whileRunning(placed: placement) {
           flooded.append(try await stream.run(over: link, for: effort.duration))
         }
@@ -58,7 +63,8 @@
     private static func runAnswered(
       _ provider: any CryptoProvider, _ link: UDPLink, _ placement: Placement, _ effort: BenchmarkEffort
     ) async throws -> [Figure] {
-      let (address, key) = (link.receiver.localAddress, link.receiver.publicKey)
+      let address = link.receiver.localAddress
+      let key = link.receiver.publicKey
       let flood = try AnswerFlood(hosts: answeringHosts, provider, at: address, key: key)
       // Threads that newcomers start for their work stay on the processor of their event loop.
       let loop = SystemEventLoopGroup.singleton.next()
@@ -68,11 +74,15 @@
         for await handshake in link.receiver.incoming { _ = try? await handshake.accept() }
       }
       defer { accepting.cancel() }
-      var (calm, flooded) = ([PacedStream.Result](), [PacedStream.Result]())
-      var (came, work, hellos) = ([Newcomers.Result](), [Double](), [Double]())
+      var calm = [PacedStream.Result]()
+      var flooded = [PacedStream.Result]()
+      var came = [Newcomers.Result]()
+      var work = [Double]()
+      var hellos = [Double]()
       for _ in 0..<effort.rounds {
         calm.append(try await stream.run(over: link, for: effort.duration))
-        let (start, sent) = (ContinuousClock.now, flood.sent.value)
+        let start = ContinuousClock.now
+        let sent = flood.sent.value
         let before = await link.receiver.statistics().transport.timeOnHellos
         try await flood.whileRunning(placed: placement) {
           // One after the other: newcomers would slow down the stream's sender, whose processor

@@ -8,7 +8,8 @@ public enum HandshakeBenchmark {
   ///
   /// - Throws: ``EndpointLink/Broken``.
   public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) throws -> [Figure] {
-    var (rates, bounds) = ([Double](), [Double]())
+    var rates = [Double]()
+    var bounds = [Double]()
     for _ in 0..<effort.rounds {
       bounds.append(1e9 / primitives(provider, effort))
       var link = try EndpointLink(provider)

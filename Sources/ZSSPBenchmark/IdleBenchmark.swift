@@ -17,7 +17,10 @@ public enum IdleBenchmark {
     // All sessions begin at the same time. Their first probes come within a quarter of the
     // keep-alive time.
     server.run(for: keepAlive * 2)
-    var (time, datagrams, busiest, silence) = ([Double](), [Double](), [Double](), [Double]())
+    var time = [Double]()
+    var datagrams = [Double]()
+    var busiest = [Double]()
+    var silence = [Double]()
     for _ in 0..<effort.rounds {
       let period = server.run(for: span)
       time.append(period.processorTime / .microseconds(1) / (span / .seconds(1)))
@@ -61,7 +64,8 @@ public enum IdleBenchmark {
 
       init(_ provider: some CryptoProvider, at now: Instant) throws {
         var settings = Settings()
-        (settings.expandedKeys, settings.halfOpenLimit) = (1, 1)
+        settings.expandedKeys = 1
+        settings.halfOpenLimit = 1
         endpoint = try Endpoint(
           EndpointConfiguration(
             staticKey: provider.generateAgreementKey(), provider: provider, helloPolicy: .drop, settings: settings))
@@ -74,7 +78,8 @@ public enum IdleBenchmark {
     init(_ provider: some CryptoProvider, _ count: Int, _ keepAlive: Duration) throws {
       var settings = Settings()
       // Only the effects of silence are measured.
-      (settings.keepAlive, settings.idleTimeout) = (keepAlive, keepAlive * 3)
+      settings.keepAlive = keepAlive
+      settings.idleTimeout = keepAlive * 3
       settings.rekeyAfter = .seconds(1_000_000)
       endpoint = try Endpoint(
         EndpointConfiguration(
@@ -117,7 +122,8 @@ public enum IdleBenchmark {
     func run(for duration: Duration) -> Period {
       var period = Period()
       let end = now.advanced(by: duration)
-      var (tenth, inTenth) = (Int64(0), 0)
+      var tenth = Int64(0)
+      var inTenth = 0
       while let deadline = endpoint.nextDeadline, deadline <= end {
         now = max(now, deadline)
         let start = ThreadClock.now
@@ -126,7 +132,10 @@ public enum IdleBenchmark {
         let before = period.datagrams
         while !endpoint.outbox.isEmpty { exchange(&period) }
         Self.pump(&endpoint, at: now)
-        if now.nanoseconds / 100_000_000 != tenth { (tenth, inTenth) = (now.nanoseconds / 100_000_000, 0) }
+        if now.nanoseconds / 100_000_000 != tenth {
+          tenth = now.nanoseconds / 100_000_000
+          inTenth = 0
+        }
         inTenth += period.datagrams - before
         period.busiestTenth = max(period.busiestTenth, inTenth)
       }

@@ -42,7 +42,8 @@
       let configuration = EndpointConfiguration(staticKey: provider.generateAgreementKey(), provider: provider)
       let endpoint = try await UDPEndpoint.bind(
         host: "127.2.\(number).1", port: 0, configuration: configuration, eventLoopGroup: eventLoop)
-      let (clock, start) = (ContinuousClock(), ContinuousClock.now)
+      let clock = ContinuousClock()
+      let start = ContinuousClock.now
       let time: Double?
       do {
         _ = try await endpoint.connect(to: address, key: key, timeout: patience)

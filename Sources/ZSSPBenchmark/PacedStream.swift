@@ -46,8 +46,11 @@
     func run(over link: UDPLink, for duration: Duration) async throws -> Result {
       let meter = Meter()
       try await link.receivingSession.setMessageHandler(meter)
-      let (clock, start) = (ContinuousClock(), ContinuousClock.now)
-      let (size, burst, session) = (size, burst, link.session)
+      let clock = ContinuousClock()
+      let start = ContinuousClock.now
+      let size = size
+      let burst = burst
+      let session = link.session
       let sending = link.sendingLoop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(1)) { _ in
         // Messages without room are not sent, which lowers the rate.
         _ = try session.sendMessagesIfRoom(ofBytes: size * burst) { run throws(SendError) in

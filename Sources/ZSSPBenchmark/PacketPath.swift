@@ -28,7 +28,8 @@ public struct PacketPath: ~Copyable {
   ///
   /// - Throws: ``EndpointLink/Broken`` if a message did not arrive.
   public mutating func exchange() throws {
-    let (message, batch) = (message, batch)
+    let message = message
+    let batch = batch
     try link.alice.send(on: session, at: link.now) { run throws(SendError) in
       for _ in 0..<batch { try run.append(message.span.bytes) }
     }

@@ -16,7 +16,8 @@ public enum PathBenchmark {
       let session = link.sessions[0]
       let message = [UInt8](repeating: 7, count: size)
       let count = size > 1400 ? 4 : batch
-      var (path, raw) = ([Double](), [Double]())
+      var path = [Double]()
+      var raw = [Double]()
       for _ in 0..<effort.rounds {
         let cost = RawPacketCost(provider, size: size)
         raw.append(cost.seal(effort) + cost.open(effort))

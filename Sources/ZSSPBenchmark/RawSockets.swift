@@ -29,14 +29,17 @@
     /// - Throws: ``EndpointLink/Broken``.
     init(_ provider: any CryptoProvider, size: Int) throws {
       var loopback = czssp_address(high: 0, low: 0x7F00_0001, scope: 0, port: 0, family: 4)
-      var (ignored, target) = (czssp_address(), czssp_address())
+      var ignored = czssp_address()
+      var target = czssp_address()
       sender = czssp_udp_open(&loopback, false, &ignored)
       receiver = czssp_udp_open(&loopback, false, &target)
       guard sender >= 0, receiver >= 0 else { throw EndpointLink.Broken(description: "no sockets on loopback") }
       for socket in [sender, receiver] { czssp_udp_set_buffers(socket, Self.bufferSize, Self.bufferSize) }
       // A kernel without receive offload is measured without it.
       czssp_udp_enable_receive_offload(receiver)
-      (self.provider, self.size, self.target) = (provider, size, target)
+      self.provider = provider
+      self.size = size
+      self.target = target
       key = provider.random(32)
     }
 
@@ -47,7 +50,8 @@
 
     /// Returns the packets per second that were received and opened while `during` ran.
     func rate(during: () async throws -> Void) async throws -> Double {
-      let (isOver, received) = (SharedFlag(), SharedCount())
+      let isOver = SharedFlag()
+      let received = SharedCount()
       let pool = NIOThreadPool(numberOfThreads: 2)
       pool.start()
       pool.submit { _ in send(until: isOver) }

@@ -25,7 +25,10 @@ public enum SessionsBenchmark {
     server.rest()
     noteMemory("the same when all are idle again")
     let crowd = KeyCrowd(provider, effort.sessions)
-    var (many, one, bound, rest) = ([Double](), [Double](), [Double](), [Double]())
+    var many = [Double]()
+    var one = [Double]()
+    var bound = [Double]()
+    var rest = [Double]()
     for _ in 0..<effort.rounds {
       one.append(try server.sendCost(among: 1, effort))
       many.append(try server.sendCost(among: effort.sessions, effort))

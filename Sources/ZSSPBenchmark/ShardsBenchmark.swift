@@ -15,7 +15,9 @@ public enum ShardsBenchmark {
   ///
   /// - Throws: ``EndpointLink/Broken``.
   public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) throws -> [Figure] {
-    var (one, two, twice) = ([Double](), [Double](), [Double]())
+    var one = [Double]()
+    var two = [Double]()
+    var twice = [Double]()
     for _ in 0..<effort.rounds {
       let rate = try rate(provider, threads: 1, effort)
       one.append(rate)
@@ -68,7 +70,8 @@ public enum ShardsBenchmark {
     wait()
     let clock = ContinuousClock()
     let start = clock.now
-    var (received, elapsed) = (0, Duration.zero)
+    var received = 0
+    var elapsed = Duration.zero
     while elapsed < duration {
       try link.alice.send(on: session, at: link.now) { run throws(SendError) in
         for _ in 0..<batch { try run.append(message.span.bytes) }

@@ -19,7 +19,8 @@ final class SharedCount: Sendable {
   func rate(during: () async throws -> Void) async throws -> Double {
     try await wait(for: 1)
     let clock = ContinuousClock()
-    let (start, before) = (clock.now, value)
+    let start = clock.now
+    let before = value
     repeat { try await during() } while value == before && clock.now - start < Self.patience
     return Double(value - before) / ((clock.now - start) / .seconds(1))
   }
@@ -28,7 +29,8 @@ final class SharedCount: Sendable {
   ///
   /// - Throws: ``EndpointLink/Broken`` after ten seconds without that.
   func wait(for least: Int) async throws {
-    let (wanted, start) = (value + least, ContinuousClock.now)
+    let wanted = value + least
+    let start = ContinuousClock.now
     while value < wanted {
       guard ContinuousClock.now - start < Self.patience else {
         throw EndpointLink.Broken(description: "nothing arrived for \(Self.patience)")

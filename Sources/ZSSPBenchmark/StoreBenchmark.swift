@@ -22,7 +22,8 @@ public enum StoreBenchmark {
     let count = try await withThrowingTaskGroup(of: Int.self) { group in
       for initiator in 0..<initiators {
         group.addTask {
-          var (count, held) = (0, RatchetPair.empty)
+          var count = 0
+          var held = RatchetPair.empty
           repeat {
             held = try await handshake(store, initiator, from: held)
             count += 1

@@ -24,7 +24,10 @@
       let watched = try await UDPLink(provider, on: SystemEventLoopGroup.singleton, isWatched: true)
       let channels = try await UDPLink(provider, on: MultiThreadedEventLoopGroup.singleton)
       let sleep = { try await Task.sleep(for: effort.duration) }
-      var (systemRates, watchedRates, channelRates, rawRates) = ([Double](), [Double](), [Double](), [Double]())
+      var systemRates = [Double]()
+      var watchedRates = [Double]()
+      var channelRates = [Double]()
+      var rawRates = [Double]()
       for _ in 0..<effort.rounds {
         rawRates.append(gigabits(try await raw.rate(during: sleep), size))
         systemRates.append(gigabits(try await system.rate(size: size, chunk: chunk, during: sleep), size))

@@ -54,7 +54,8 @@
           host: "127.0.0.1", port: 0, configuration: configuration, options: options, eventLoopGroup: eventLoop,
           logger: isWatched ? Logger(label: "zssp") { _ in FormattingLogHandler() } : nil)
       }
-      let (sender, receiver) = (try await bind(sending), try await bind(receiving))
+      let sender = try await bind(sending)
+      let receiver = try await bind(receiving)
       async let accepted: Session? = {
         for await handshake in receiver.incoming { return try await handshake.accept() }
         return nil
@@ -62,8 +63,10 @@
       session = try await sender.connect(to: receiver.localAddress, key: receiver.publicKey, timeout: .seconds(10))
       guard let other = try await accepted else { throw EndpointLink.Broken(description: "no session over UDP") }
       receivingSession = other
-      (sendingLoop, receivingLoop) = (sending, receiving)
-      (self.sender, self.receiver) = (sender, receiver)
+      sendingLoop = sending
+      receivingLoop = receiving
+      self.sender = sender
+      self.receiver = receiver
       reporting = Task {
         guard isWatched else { return }
         await withTaskGroup { group in

@@ -85,8 +85,11 @@ struct Bench: AsyncParsableCommand {
   func run() async throws {
     let provider = try crypto.provider()
     var effort = BenchmarkEffort()
-    (effort.rounds, effort.duration, effort.sessions) = (rounds, .milliseconds(milliseconds), sessions)
-    (effort.sizes, effort.keptKeys) = (sizes, keptKeys)
+    effort.rounds = rounds
+    effort.duration = .milliseconds(milliseconds)
+    effort.sessions = sessions
+    effort.sizes = sizes
+    effort.keptKeys = keptKeys
     #if DEBUG
       Terminal.note("this is a debug build: the figures say nothing")
     #endif

@@ -50,7 +50,10 @@ struct Connect: AsyncParsableCommand {
     try await ratchets.store.whileOpen {
       let endpoint = try await Tool.bind(
         bind, reaching: to, try options.configuration(staticKey, ratchets.flags), store: ratchets.store)
-      let (identity, duration, target, once) = (Array(options.identity.utf8), options.duration, to, once)
+      let identity = Array(options.identity.utf8)
+      let duration = options.duration
+      let target = to
+      let once = once
       let limit = Duration.seconds(min(timeout, duration ?? timeout))
       let readsInput = options.sendsStandardInput
 
@@ -75,7 +78,8 @@ struct Connect: AsyncParsableCommand {
           }
         } catch {
           var report = Report(error.isRejection ? "rejected" : "error")
-          (report.peer, report.reason) = (peerKey.text, "\(error)")
+          report.peer = peerKey.text
+          report.reason = "\(error)"
           if !Task.isCancelled { reporter.report(report, "no session with \(peerKey.text)") }
           throw error.commandFailure
         }

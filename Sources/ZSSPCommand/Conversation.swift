@@ -67,7 +67,9 @@ struct Conversation: Sendable {
   /// Reports that the session is established.
   func reportUp(as state: String, after duration: Duration? = nil) {
     var report = Report("session")
-    (report.state, report.session, report.peer) = (state, number, session.peer.text)
+    report.state = state
+    report.session = number
+    report.peer = session.peer.text
     report.identity = String(decoding: session.establishment.identity, as: UTF8.self)
     report.address = session.remoteAddress.text
     report.chainLength = session.establishment.chainLength
@@ -83,7 +85,8 @@ struct Conversation: Sendable {
   /// Reports a message of the peer.
   func report(_ message: [UInt8]) {
     var report = Report("data")
-    (report.session, report.length) = (number, message.count)
+    report.session = number
+    report.length = message.count
     report.sha256 = SHA256.hash(data: message).map { String(format: "%02x", $0) }.joined()
     let isIntact = Pattern.check(message)
     report.pattern = isIntact.map { $0 ? "ok" : "damaged" }
@@ -93,14 +96,18 @@ struct Conversation: Sendable {
 
   private func state(_ name: String, _ text: String, reason: String? = nil, chainLength: UInt64? = nil) {
     var report = Report("session")
-    (report.state, report.session, report.peer) = (name, number, session.peer.text)
-    (report.reason, report.chainLength) = (reason, chainLength)
+    report.state = name
+    report.session = number
+    report.peer = session.peer.text
+    report.reason = reason
+    report.chainLength = chainLength
     reporter.report(report, "session \(number): \(text)")
   }
 
   func reportError(_ text: String) {
     var report = Report("error")
-    (report.session, report.reason) = (number, text)
+    report.session = number
+    report.reason = text
     reporter.report(report, "session \(number): \(text)")
   }
 }

@@ -74,7 +74,8 @@ enum DemoTransfer {
       }()
       var acknowledgements = from.messages.makeAsyncIterator()
       let payload = Pattern.make(UInt64(size), size: size)
-      var (sent, acknowledged) = (0, 0)
+      var sent = 0
+      var acknowledged = 0
       while acknowledged < count {
         let batch = min(count - sent, window - (sent - acknowledged))
         if batch > 0 {

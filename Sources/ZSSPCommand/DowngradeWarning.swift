@@ -7,7 +7,8 @@ enum DowngradeWarning {
   static func report(_ endpoint: UDPEndpoint, _ reporter: Reporter) async {
     for await downgrade in endpoint.downgrades {
       var report = Report("downgrade")
-      (report.peer, report.chainLength) = (downgrade.peer.text, downgrade.heldChainLength)
+      report.peer = downgrade.peer.text
+      report.chainLength = downgrade.heldChainLength
       reporter.report(
         report,
         "WARNING: \(downgrade.peer.text) does not have the ratchet that we hold for it (chain length "

@@ -72,8 +72,11 @@ final class KeptConversation: Sendable {
         await conversation.watch()
       case .waiting(let pause, let error):
         var report = Report("session")
-        (report.state, report.session, report.peer) = ("waiting", number, session.peer.text)
-        (report.reason, report.milliseconds) = ("\(error)", pause / .milliseconds(1))
+        report.state = "waiting"
+        report.session = number
+        report.peer = session.peer.text
+        report.reason = "\(error)"
+        report.milliseconds = pause / .milliseconds(1)
         reporter.report(report, "no session (\(error)): another attempt in \(pause)")
       case .ended(let error):
         if !Task.isCancelled { throw error }

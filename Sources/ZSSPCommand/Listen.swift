@@ -55,7 +55,8 @@ struct Listen: AsyncParsableCommand {
       let endpoint = try await Tool.bind(
         local, try options.configuration(staticKey, ratchets.flags, node: node), store: ratchets.store,
         shards: shards)
-      let (readsInput, duration) = (options.sendsStandardInput, options.duration)
+      let readsInput = options.sendsStandardInput
+      let duration = options.duration
 
       _ = try await Interruption.cancelling(after: duration) {
         Self.report(endpoint, acceptsAnyone: allowed.isEmpty, reporter)
@@ -93,7 +94,8 @@ struct Listen: AsyncParsableCommand {
         guard allowed.isEmpty || allowed.contains(incoming.peer) else {
           incoming.reject()
           var report = Report("rejected")
-          (report.peer, report.reason) = (incoming.peer.text, "not in the list of --peer")
+          report.peer = incoming.peer.text
+          report.reason = "not in the list of --peer"
           reporter.report(report, "rejected \(incoming.peer.text) from \(incoming.remoteAddress.text)")
           continue
         }
@@ -111,7 +113,8 @@ struct Listen: AsyncParsableCommand {
       session = try await incoming.accept()
     } catch {
       var report = Report("error")
-      (report.peer, report.reason) = (incoming.peer.text, "\(error)")
+      report.peer = incoming.peer.text
+      report.reason = "\(error)"
       return reporter.report(report, "no session with \(incoming.peer.text): \(error)")
     }
     let number = sessions.add(session)

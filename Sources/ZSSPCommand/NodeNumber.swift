@@ -14,7 +14,8 @@ struct NodeNumber: ExpressibleByArgument, Equatable, CustomStringConvertible {
     guard parts.count == 2, let number = UInt16(parts[0]), let bits = Int(parts[1]),
       (1...Settings.largestFixedBits).contains(bits), Int(number) >> bits == 0
     else { return nil }
-    (self.number, self.bits) = (Int(number), bits)
+    self.number = Int(number)
+    self.bits = bits
   }
 
   var description: String { "\(number)/\(bits)" }

@@ -97,7 +97,10 @@ struct SessionOptions: ParsableArguments {
     let provider = try crypto.provider()
     var settings = Settings()
     settings.mtu = mtu
-    if let node { (settings.node, settings.nodeBits) = (node.number, node.bits) }
+    if let node {
+      settings.node = node.number
+      settings.nodeBits = node.bits
+    }
     security.apply(to: &settings)
     return try EndpointConfiguration(
       staticKey: staticKey.agreementKey(for: provider), provider: provider, profile: profile, flags: flags,

@@ -31,7 +31,8 @@ actor FileRatchetStore: KeptRatchets {
     path given: String, owner: UInt32? = nil, system: FileOperations = FileOperations()
   ) throws(CommandFailure) {
     let trust = FileTrust(other: owner)
-    (self.trust, self.system) = (trust, system)
+    self.trust = trust
+    self.system = system
     let path: String
     let opened: MemoryRatchetStore
     do {

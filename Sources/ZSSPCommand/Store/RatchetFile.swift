@@ -83,7 +83,8 @@ enum RatchetFile {
     /// The state; nil if a part has the wrong size.
     var ratchet: RatchetState? {
       guard key.count == 32, fingerprint.count == Fingerprint.size else { return nil }
-      let (key, fingerprint) = (Array(key), Array(fingerprint))
+      let key = Array(key)
+      let fingerprint = Array(fingerprint)
       return RatchetState(
         key: Secret(copying: key.rawBytes), fingerprint: Fingerprint(fingerprint.rawBytes), chainLength: chainLength)
     }

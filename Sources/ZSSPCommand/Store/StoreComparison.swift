@@ -134,7 +134,8 @@ struct StoreComparison {
     let page = [UInt8](repeating: 1, count: 4096)
     let clock = ContinuousClock()
     let start = clock.now
-    var (count, elapsed) = (0, Duration.zero)
+    var count = 0
+    var elapsed = Duration.zero
     while elapsed < effort.duration {
       guard write(descriptor, page, page.count) == page.count, fsync(descriptor) == 0 else {
         throw CommandFailure.failed("--folder \(folder): \(String(cString: strerror(errno)))")

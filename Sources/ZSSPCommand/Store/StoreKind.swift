@@ -20,7 +20,8 @@ public struct StoreKind: Sendable {
     scheme: String,
     open: @escaping @Sendable (String, Secret?, Bool) async throws(CommandFailure) -> any KeptRatchets
   ) {
-    (self.scheme, self.open) = (scheme, open)
+    self.scheme = scheme
+    self.open = open
   }
 
   static func named(_ scheme: some StringProtocol) -> StoreKind? { more.first { $0.scheme == scheme } }

@@ -105,7 +105,8 @@ enum StoreLocation: Equatable, CustomStringConvertible {
     case .sqlite(let path):
       #if SQLite
         var options = SQLiteStoreOptions()
-        (options.key, options.owner) = (key, owner)
+        options.key = key
+        options.owner = owner
         options.onFailure = { Terminal.error("--store \($0)") }
         do {
           return try SQLiteRatchetStore(path: path, provider: SwiftCryptoProvider(), options: options)

@@ -15,9 +15,11 @@ struct StoredPeer: Encodable {
     var key: Data?
 
     init(_ state: RatchetState, reveals: Bool) {
-      (chainLength, name) = (state.chainLength, state.isEmpty ? "none" : state.fingerprint.description)
+      chainLength = state.chainLength
+      name = state.isEmpty ? "none" : state.fingerprint.description
       guard reveals else { return }
-      (fingerprint, key) = (Data(state.fingerprint.bytes), Data(state.key.bytes.array))
+      fingerprint = Data(state.fingerprint.bytes)
+      key = Data(state.key.bytes.array)
     }
 
     fileprivate var text: String {

@@ -104,7 +104,8 @@
     mutating func enroll(in store: any RatchetStore) async throws(CommandFailure) {
       for index in tunnel.peers.indices {
         guard let file = tunnel.peers[index].oneTimePasswordFile else { continue }
-        let (peer, state) = (tunnel.peers[index].publicKey, try OneTimePassword.read(file))
+        let peer = tunnel.peers[index].publicKey
+        let state = try OneTimePassword.read(file)
         switch await store.answer(.compareAndSwap(peer: peer, expected: .empty, new: RatchetPair(state))) {
         case .swapped: break
         case .notSwapped:

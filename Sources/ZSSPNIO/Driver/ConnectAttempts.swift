@@ -14,7 +14,8 @@ struct ConnectRequest: Sendable {
   var patience: Duration?
 }
 
-/// Calls of ``UDPEndpoint/connect(to:key:identity:flags:timeout:)-(SocketAddress,_,_,_,_)`` that wait for their session.
+/// Calls of ``UDPEndpoint/connect(to:key:identity:flags:timeout:)-(SocketAddress,_,_,_,_)`` that wait
+/// for their session.
 struct ConnectAttempts {
   /// The timers of an attempt, which end with it.
   struct Timers {

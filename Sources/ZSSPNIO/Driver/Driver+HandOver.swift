@@ -11,7 +11,8 @@ extension Driver {
     _ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address, _ trafficClass: UInt8
   ) {
     guard let siblings, !bytes.isEmpty else { return take(bytes, segmentSize: segmentSize, from: source, trafficClass) }
-    var (own, start) = (0, 0)
+    var own = 0
+    var start = 0
     func takeOwn() {
       guard own < start else { return }
       take(

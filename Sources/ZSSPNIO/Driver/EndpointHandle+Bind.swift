@@ -10,7 +10,8 @@ extension EndpointHandle {
     to address: SocketAddress, _ configuration: EndpointConfiguration, _ store: any RatchetStore,
     _ options: UDPOptions, _ group: any EventLoopGroup, _ environment: EndpointEnvironment = EndpointEnvironment()
   ) async throws -> EndpointHandle {
-    let (mailboxes, directory) = (EndpointMailboxes(options), PeerDirectory())
+    let mailboxes = EndpointMailboxes(options)
+    let directory = PeerDirectory()
     var drivers: [NIOLoopBound<Driver>] = []
     var shards: [ShardHandle] = []
     do {
@@ -19,7 +20,8 @@ extension EndpointHandle {
         var configuration = configuration
         configuration.directory = directory
         if options.shards != 1 { configuration.settings.shard = Shard(index, of: options.shards) }
-        let (eventLoop, settled) = (group.next(), configuration)
+        let eventLoop = group.next()
+        let settled = configuration
         let made = try await eventLoop.submit {
           let driver = try Driver(
             settled, store: store, options: options, mailboxes: mailboxes, environment: environment, shard: index,
@@ -61,7 +63,8 @@ extension EndpointHandle {
     let isShared = shards.count > 1
     var local = address
     for (index, driver) in drivers.enumerated() {
-      let (target, sharing) = (local, isShared ? ChannelPort.Sharing(joins: index > 0) : nil)
+      let target = local
+      let sharing = isShared ? ChannelPort.Sharing(joins: index > 0) : nil
       local = try await shards[index].eventLoop.flatSubmit {
         let driver = driver.value
         return ChannelPort.bind(

@@ -60,7 +60,9 @@ final class StoreExecutor {
   }
 
   private func start(_ run: StoreRequests.Run) {
-    let (bound, eventLoop, store) = (NIOLoopBound(self, eventLoop: eventLoop), eventLoop, store)
+    let eventLoop = eventLoop
+    let store = store
+    let bound = NIOLoopBound(self, eventLoop: eventLoop)
     let task = Task {
       let answer = await store.answer(run.request)
       eventLoop.execute { bound.value.finish(run.id, answer) }

@@ -75,7 +75,8 @@ struct StoreRequests {
   /// Sets the task that makes a running request.
   mutating func setTask(_ task: Task<Void, Never>, of id: RequestID) { entries[id]?.task = task }
 
-  /// Records an answer of the store. Returns true if it is still awaited, and what runs next.
+  /// Records an answer of the store. Returns true if the answer is still
+  /// awaited, and the request that runs next.
   mutating func finish(_ id: RequestID) -> (isAwaited: Bool, next: Run?) {
     if overdue.remove(id) != nil { return (false, nil) }
     guard let entry = entries.removeValue(forKey: id) else { return (false, nil) }

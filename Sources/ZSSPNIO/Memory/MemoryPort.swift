@@ -98,7 +98,8 @@ extension UDPEndpoint {
     environment.resolver = resolver
     environment.log = logger.map { EndpointLog($0) }
     environment.probes = false
-    let (mailboxes, settled) = (EndpointMailboxes(options), environment)
+    let mailboxes = EndpointMailboxes(options)
+    let settled = environment
     do {
       let (shard, receiver) = try await eventLoop.submit {
         let driver = try Driver(

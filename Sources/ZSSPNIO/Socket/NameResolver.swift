@@ -57,7 +57,8 @@ package struct NameResolver: Sendable {
     var unique: [SocketAddress] = []
     for address in sorted where !unique.contains(address) { unique.append(address) }
     guard let family = unique.first?.protocol else { return [] }
-    let (first, second) = (unique.filter { $0.protocol == family }, unique.filter { $0.protocol != family })
+    let first = unique.filter { $0.protocol == family }
+    let second = unique.filter { $0.protocol != family }
     return (0..<max(first.count, second.count)).flatMap { index in
       [first, second].compactMap { index < $0.count ? $0[index] : nil }
     }

@@ -192,7 +192,8 @@
     /// Gives ``pieces`` to the system, and keeps what it does not take. `wasWritable` is true if
     /// epoll has just reported a writable socket.
     private func transmit(wasWritable: Bool) {
-      var (rest, wasWritable) = (pieces[...], wasWritable)
+      var rest = pieces[...]
+      var wasWritable = wasWritable
       while !rest.isEmpty {
         let (taken, error) = give(rest)
         count(rest.prefix(taken))

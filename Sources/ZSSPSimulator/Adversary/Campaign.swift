@@ -59,7 +59,11 @@ struct Campaign: Sendable {
     _ number: Int, of kinds: [CampaignKind] = CampaignKind.allCases, low: Int, high: Int, from begin: Instant,
     until end: Instant, _ random: inout SimulationRandom
   ) {
-    (self.number, self.low, self.high, self.begin, self.end) = (number, low, high, begin, end)
+    self.number = number
+    self.low = low
+    self.high = high
+    self.begin = begin
+    self.end = end
     let kind = kinds[random.below(kinds.count)]
     self.kind = kind
     holding = Self.holding(kind, &random)
@@ -69,14 +73,24 @@ struct Campaign: Sendable {
     choice = Choice.allCases[random.below(Choice.allCases.count)]
     leniency = Double(random.below(3)) / 2
     victim = random.chance(0.5) ? low : high
-    let (quick, slow) = (random.duration(.milliseconds(80) ... .milliseconds(500)), random.below(4))
+    let quick = random.duration(.milliseconds(80) ... .milliseconds(500))
+    let slow = random.below(4)
     let quickUnrest = random.duration(.milliseconds(250) ... .milliseconds(1200))
     let draws = [random.below(5), random.below(3), random.below(2)]
     switch kind {
-    case .walk: (weights, pace, unrest) = ([10, 0, 1, draws[2]], quick, quickUnrest)
-    case .starve: (weights, pace, unrest) = ([0, 1, draws[2], 0], .seconds(20), quickUnrest)
+    case .walk:
+      weights = [10, 0, 1, draws[2]]
+      pace = quick
+      unrest = quickUnrest
+    case .starve:
+      weights = [0, 1, draws[2], 0]
+      pace = .seconds(20)
+      unrest = quickUnrest
     // Their scripts say what the applications do.
-    case .cross, .rekey: (weights, pace, unrest) = ([1, 0, 0, 0], .milliseconds(300), nil)
+    case .cross, .rekey:
+      weights = [1, 0, 0, 0]
+      pace = .milliseconds(300)
+      unrest = nil
     case .relay, .any:
       weights = [3 + draws[0], draws[0], draws[1], draws[2]]
       pace = [quick, .seconds(1), .seconds(2), .seconds(6)][slow]
@@ -93,7 +107,8 @@ struct Campaign: Sendable {
     for direction in 0..<2 {
       for type in types {
         // All draws are made in any case.
-        let (some, little) = ([0, 0, 0.3, 0.7, 1][random.below(5)], [0, 0.2, 0.4][random.below(3)])
+        let some = [0, 0, 0.3, 0.7, 1][random.below(5)]
+        let little = [0, 0.2, 0.4][random.below(3)]
         switch kind {
         case .walk:
           // States that stay unconfirmed at both ends can diverge.

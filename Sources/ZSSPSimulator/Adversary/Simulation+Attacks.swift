@@ -14,7 +14,8 @@ extension Simulation {
     guard !captured.isEmpty else { return }
     let original = captured[attackRandom.below(captured.count)]
     var parcel = original
-    (parcel.sender, parcel.label) = (nil, nil)
+    parcel.sender = nil
+    parcel.label = nil
     let kind = attackRandom.below(7)
     switch kind {
     case 0: parcel.label = original.label  // as it was
@@ -27,10 +28,12 @@ extension Simulation {
       parcel.isForged = parcel.bytes != original.bytes
     case 2:
       parcel.bytes.removeLast(1 + attackRandom.below(parcel.bytes.count))
-      (parcel.isForged, parcel.isMadeUp) = (true, true)
+      parcel.isForged = true
+      parcel.isMadeUp = true
     case 3:
       parcel.bytes += (0..<1 + attackRandom.below(64)).map { UInt8(truncatingIfNeeded: $0) }
-      (parcel.isForged, parcel.isMadeUp) = (true, true)
+      parcel.isForged = true
+      parcel.isMadeUp = true
     case 4: forgeBody(&parcel)
     case 5: return flood(to: parcel.to)
     default:
@@ -49,7 +52,8 @@ extension Simulation {
     let keyID = parcel.bytes.prefix(4)
     let size = attackRandom.below(1400)
     parcel.bytes = keyID + (0..<size).map { _ in UInt8(truncatingIfNeeded: attackRandom.next()) }
-    (parcel.isForged, parcel.isMadeUp) = (true, true)
+    parcel.isForged = true
+    parcel.isMadeUp = true
   }
 
   /// Sends Hellos that pass all cheap checks.

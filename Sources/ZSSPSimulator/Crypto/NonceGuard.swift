@@ -87,7 +87,9 @@ private final class GuardedPacketKey: PacketKey {
   private let ledger: NonceLedger
 
   init(_ base: any PacketKey, bytes: Secret, ledger: NonceLedger) {
-    (self.base, self.bytes, self.ledger) = (base, bytes, ledger)
+    self.base = base
+    self.bytes = bytes
+    self.ledger = ledger
   }
 
   func seal(_ plaintext: RawSpan, nonce: Nonce, authenticating: RawSpan, into output: inout MutableRawSpan) {
@@ -104,7 +106,10 @@ private final class GuardedHeaderKey: HeaderKey {
   private let base: any HeaderKey
   private let ledger: NonceLedger
 
-  init(_ base: any HeaderKey, ledger: NonceLedger) { (self.base, self.ledger) = (base, ledger) }
+  init(_ base: any HeaderKey, ledger: NonceLedger) {
+    self.base = base
+    self.ledger = ledger
+  }
 
   func encrypt(_ block: inout MutableRawSpan) {
     let label = PacketLabel(protected: block.bytes)

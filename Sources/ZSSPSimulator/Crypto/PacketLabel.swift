@@ -13,7 +13,8 @@ struct PacketLabel: Sendable, Hashable {
 
   /// Parses a header block before its protection; nil if it is none.
   init?(protected block: RawSpan) {
-    (number, count) = (Int(block[byte: 0]), Int(block[byte: 1]))
+    number = Int(block[byte: 0])
+    count = Int(block[byte: 1])
     guard number < count, let type = PacketType(rawValue: block[byte: 3]) else { return nil }
     self.type = type
     counter = block.load(UInt64.self, at: 4)
@@ -27,6 +28,7 @@ struct PacketLabel: Sendable, Hashable {
     else { return nil }
     self.type = type
     counter = header.counter
-    (number, count) = (Int(header.number), Int(header.count))
+    number = Int(header.number)
+    count = Int(header.count)
   }
 }

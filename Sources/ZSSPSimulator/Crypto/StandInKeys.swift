@@ -111,7 +111,8 @@ final class StandInPacketKey: PacketKey {
   }
 
   func seal(_ plaintext: RawSpan, nonce: Nonce, authenticating: RawSpan, into output: inout MutableRawSpan) {
-    let (stream, size) = (stream(nonce), plaintext.byteCount)
+    let stream = stream(nonce)
+    let size = plaintext.byteCount
     output.write(plaintext, at: 0)
     crypt(&output, count: size, stream)
     let tag = tag(stream, output.bytes.extracting(0..<size), authenticating)
@@ -120,7 +121,8 @@ final class StandInPacketKey: PacketKey {
   }
 
   func open(_ message: inout MutableRawSpan, nonce: Nonce, authenticating: RawSpan) -> Bool {
-    let (stream, size) = (stream(nonce), message.byteCount - 16)
+    let stream = stream(nonce)
+    let size = message.byteCount - 16
     let tag = tag(stream, message.bytes.extracting(0..<size), authenticating)
     guard message.bytes.load(UInt64.self, at: size) == tag.0, message.bytes.load(UInt64.self, at: size + 8) == tag.1
     else { return false }
@@ -139,14 +141,16 @@ final class StandInHeaderKey: HeaderKey {
   }
 
   func encrypt(_ block: inout MutableRawSpan) {
-    var (left, right) = (block.bytes.load(UInt64.self, at: 0), block.bytes.load(UInt64.self, at: 8))
+    var left = block.bytes.load(UInt64.self, at: 0)
+    var right = block.bytes.load(UInt64.self, at: 8)
     for key in keys { (left, right) = (right, left ^ SimulationRandom.mix(right ^ key)) }
     block.store(left, at: 0)
     block.store(right, at: 8)
   }
 
   func decrypt(_ block: inout MutableRawSpan) {
-    var (left, right) = (block.bytes.load(UInt64.self, at: 0), block.bytes.load(UInt64.self, at: 8))
+    var left = block.bytes.load(UInt64.self, at: 0)
+    var right = block.bytes.load(UInt64.self, at: 8)
     for key in keys.reversed() { (left, right) = (right ^ SimulationRandom.mix(left ^ key), left) }
     block.store(left, at: 0)
     block.store(right, at: 8)

@@ -21,8 +21,10 @@ extension Simulation {
     capture(parcel)
     let plan = isCalm ? .perfect : plan.network
     // All draws are made for every datagram, whatever happens to it.
-    let (isLost, isTwice) = (networkRandom.chance(plan.loss), networkRandom.chance(plan.duplication))
-    let (isLate, isCorrupt) = (networkRandom.chance(plan.reordering), networkRandom.chance(plan.corruption))
+    let isLost = networkRandom.chance(plan.loss)
+    let isTwice = networkRandom.chance(plan.duplication)
+    let isLate = networkRandom.chance(plan.reordering)
+    let isCorrupt = networkRandom.chance(plan.corruption)
     let delay = networkRandom.duration(isLate ? plan.lateness : plan.delay)
     let second = networkRandom.duration(plan.lateness)
     let place = networkRandom.below(max(1, bytes.count))
@@ -37,7 +39,8 @@ extension Simulation {
     }
     if isCorrupt, !bytes.isEmpty {
       parcel.bytes[place] ^= 1 << UInt8(place & 7)
-      (parcel.isForged, parcel.label) = (true, nil)
+      parcel.isForged = true
+      parcel.label = nil
     }
     agenda.add(.deliver(parcel), at: now.advanced(by: delay))
   }

@@ -23,7 +23,8 @@ class ClusterEndpoint: SimulatedEndpoint {
     var nodes: [ZSSPEndpoint] = []
     for number in 0..<count {
       var configuration = environment.configuration
-      (configuration.settings.nodeBits, configuration.settings.node) = (Self.bits, number)
+      configuration.settings.nodeBits = Self.bits
+      configuration.settings.node = number
       configure(&configuration, number)
       nodes.append(
         try ZSSPEndpoint(

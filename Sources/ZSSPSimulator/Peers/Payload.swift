@@ -32,7 +32,8 @@ enum Payload {
   static func check(_ bytes: [UInt8], seed: UInt64) -> (from: Int, to: Int, number: Int)? {
     guard bytes.count >= headerSize else { return nil }
     let span = bytes.rawBytes
-    let (from, to) = (Int(span.load(UInt32.self, at: 0)), Int(span.load(UInt32.self, at: 4)))
+    let from = Int(span.load(UInt32.self, at: 0))
+    let to = Int(span.load(UInt32.self, at: 4))
     let number = Int(truncatingIfNeeded: span.load(UInt64.self, at: 8))
     let size = Int(truncatingIfNeeded: span.load(UInt64.self, at: 16))
     guard from < 1 << 16, to < 1 << 16, number >= 0, size == bytes.count else { return nil }
@@ -66,5 +67,8 @@ struct Flow: Sendable {
   }
 
   /// Counts from here on.
-  mutating func setMark() { (mark, receivedSinceMark) = (sent, 0) }
+  mutating func setMark() {
+    mark = sent
+    receivedSinceMark = 0
+  }
 }

@@ -9,7 +9,9 @@ struct SimulatedClock: Sendable {
   private let rate: Int128
 
   init(at now: Instant, showing time: Instant, skew: Int) {
-    (trueBase, base, rate) = (now, time, Int128(1_000_000 + skew))
+    trueBase = now
+    base = time
+    rate = Int128(1_000_000 + skew)
   }
 
   /// Returns the clock's time at a true time.
@@ -27,6 +29,7 @@ struct SimulatedClock: Sendable {
   }
 
   mutating func leap(_ duration: Duration, at now: Instant) {
-    (base, trueBase) = (time(at: now).advanced(by: duration), now)
+    base = time(at: now).advanced(by: duration)
+    trueBase = now
   }
 }

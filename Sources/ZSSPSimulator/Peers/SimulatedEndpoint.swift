@@ -95,8 +95,12 @@ package struct SimulatedSession {
     state: String, address: Address, isEstablished: Bool, chainLength: UInt64, stateDeadline: Instant,
     resendDeadline: Instant
   ) {
-    (self.state, self.address, self.isEstablished) = (state, address, isEstablished)
-    (self.chainLength, self.stateDeadline, self.resendDeadline) = (chainLength, stateDeadline, resendDeadline)
+    self.state = state
+    self.address = address
+    self.isEstablished = isEstablished
+    self.chainLength = chainLength
+    self.stateDeadline = stateDeadline
+    self.resendDeadline = resendDeadline
   }
 }
 
@@ -110,9 +114,14 @@ package struct SimulatedHoldings {
     sessions: Int, halfOpen: Int, incompleteHellos: Int, keyIDs: Int, timers: Int = 0, requests: Int = 0,
     reassemblyBytes: Int = 0, largestReassembly: Int = 0
   ) {
-    (self.sessions, self.halfOpen, self.incompleteHellos) = (sessions, halfOpen, incompleteHellos)
-    (self.keyIDs, self.timers, self.requests) = (keyIDs, timers, requests)
-    (self.reassemblyBytes, self.largestReassembly) = (reassemblyBytes, largestReassembly)
+    self.sessions = sessions
+    self.halfOpen = halfOpen
+    self.incompleteHellos = incompleteHellos
+    self.keyIDs = keyIDs
+    self.timers = timers
+    self.requests = requests
+    self.reassemblyBytes = reassemblyBytes
+    self.largestReassembly = largestReassembly
   }
 }
 

@@ -72,7 +72,8 @@ final class SimulatedPeer {
     self.endpoint = endpoint
     address = Self.home(index, port: 1000)
     lastEffects = Array(repeating: Instant(nanoseconds: .min), count: peers)
-    (lastSwaps, lastSwapRequests) = (lastEffects, lastEffects)
+    lastSwaps = lastEffects
+    lastSwapRequests = lastEffects
   }
 
   /// Returns an address in 10.0.0.0/8, where the peers are.

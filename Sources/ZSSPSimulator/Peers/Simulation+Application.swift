@@ -55,9 +55,8 @@ extension Simulation {
 
   /// Applications do not wait forever, and some open at the same time as their peer.
   private func limitAttempt(_ peer: SimulatedPeer, _ id: Int, _ other: Int) {
-    let (isLimited, isBoth) = (
-      applicationRandom.chance(plan.faults.attemptLimit), applicationRandom.chance(plan.faults.bothOpen)
-    )
+    let isLimited = applicationRandom.chance(plan.faults.attemptLimit)
+    let isBoth = applicationRandom.chance(plan.faults.bothOpen)
     let limit = applicationRandom.duration(temper.attemptLimit)
     let delay = applicationRandom.duration(.zero ... .milliseconds(80))
     guard !isCalm, !isScripted(peer.index, other) else { return }
@@ -110,12 +109,12 @@ extension Simulation {
   /// answer.
   func decide(_ id: RequestID, _ request: AcceptRequest, of peer: SimulatedPeer) {
     let faults = isCalm ? .none : plan.faults
-    let (isSlow, isLost) = (
-      applicationRandom.chance(temper.slowAccept.chance), applicationRandom.chance(faults.lostAnswer)
-    )
+    let isSlow = applicationRandom.chance(temper.slowAccept.chance)
+    let isLost = applicationRandom.chance(faults.lostAnswer)
     let isMoody = applicationRandom.below(100) == 0
     let delay = applicationRandom.duration(.zero...(isSlow && !isCalm ? temper.slowAccept.most : .milliseconds(5)))
-    let (isCancelled, isSoon) = (applicationRandom.chance(faults.cancelledAccept), applicationRandom.chance(0.7))
+    let isCancelled = applicationRandom.chance(faults.cancelledAccept)
+    let isSoon = applicationRandom.chance(0.7)
     let regret = applicationRandom.duration(.zero...(isSoon ? .milliseconds(2) : .seconds(2)))
     let decision = decision(on: request.peer, ratchetPeer: request.ratchetPeer, isMoody: isMoody, of: peer)
     if isLost { return trace.add(.answerLost, peer: peer.index, at: now) }
@@ -187,7 +186,10 @@ extension Simulation {
       if !peer.known.contains(where: { $0.id == id }) {
         peer.known.append(.init(id: id, other: other, state: "", since: time))
       }
-      update(id, of: peer) { ($0.establishedAt, $0.swappedAt) = (now, peer.lastSwaps[other]) }
+      update(id, of: peer) {
+        $0.establishedAt = now
+        $0.swappedAt = peer.lastSwaps[other]
+      }
       if let wasInTime = acceptance.flatMap({ peer.cancelled[$0] }) {
         establishedInVain(peer, id, other, wasInTime: wasInTime)
       }

@@ -52,7 +52,8 @@ extension Simulation {
       decide(id, request, of: peer)
     case .work(let work):
       let isSlow = faultRandom.chance(faults.slowWork * temper.slowWork.factor)
-      let (isRefused, isLost) = (faultRandom.chance(faults.refusedWork), faultRandom.chance(faults.lostAnswer))
+      let isRefused = faultRandom.chance(faults.refusedWork)
+      let isLost = faultRandom.chance(faults.lostAnswer)
       let delay = faultRandom.duration(.zero...(isSlow ? temper.slowWork.most : .milliseconds(4)))
       if isRefused {
         trace.add(.workRefused, peer: peer.index, text: "\(work.kind)", at: now)
@@ -68,10 +69,10 @@ extension Simulation {
   func perform(_ request: StoreRequest, _ id: RequestID, _ peer: SimulatedPeer, _ incarnation: Int) {
     guard incarnation >= peer.forgottenWrites else { return }
     let faults = isCalm ? .none : plan.faults
-    let (failsBefore, failsAfter) = (
-      faultRandom.chance(faults.storeFailure), faultRandom.chance(faults.storeFailure / 2)
-    )
-    let (isLost, isSlow) = (faultRandom.chance(faults.lostAnswer), faultRandom.chance(faults.storeSlowness))
+    let failsBefore = faultRandom.chance(faults.storeFailure)
+    let failsAfter = faultRandom.chance(faults.storeFailure / 2)
+    let isLost = faultRandom.chance(faults.lostAnswer)
+    let isSlow = faultRandom.chance(faults.storeSlowness)
     let delay = faultRandom.duration(.zero...(isSlow ? .seconds(4) : .milliseconds(2)))
     // The content of the pair is checked when the request takes effect.
     if incarnation < peer.incarnation, case .compareAndSwap(let key, _, let new, _) = request,
@@ -89,9 +90,8 @@ extension Simulation {
   /// Executes a store request synchronously.
   func storeAtOnce(_ request: StoreRequest, of peer: SimulatedPeer) -> StoreAnswer {
     let faults = isCalm ? .none : plan.faults
-    let (failsBefore, failsAfter) = (
-      faultRandom.chance(faults.storeFailure), faultRandom.chance(faults.storeFailure / 2)
-    )
+    let failsBefore = faultRandom.chance(faults.storeFailure)
+    let failsAfter = faultRandom.chance(faults.storeFailure / 2)
     let (answer, isRegress) = takeEffect(request, peer, failsBefore: failsBefore, failsAfter: failsAfter)
     if isRegress, case .swapped = answer { peer.downgradesBefore = report.downgrades }
     trace.add(.storeAnswer, peer: peer.index, text: answer.name, at: now)
@@ -145,7 +145,8 @@ extension Simulation {
   /// Gives the store's answer to the endpoint.
   func storeAnswered(_ peer: SimulatedPeer, _ id: RequestID, _ answer: StoreAnswer, isRegress: Bool) {
     trace.add(.storeAnswer, peer: peer.index, text: answer.name, at: now)
-    let (waiting, downgrades) = (peer.endpoint.holdings.requests, report.downgrades)
+    let waiting = peer.endpoint.holdings.requests
+    let downgrades = report.downgrades
     peer.endpoint.answer(id, store: answer, at: localTime(peer))
     let wasAwaited = peer.endpoint.holdings.requests < waiting
     settle(peer)

@@ -42,8 +42,10 @@ extension Simulation {
     trace.add(.crash, peer: peer.index, at: now)
     peer.isUp = false
     peer.incarnation += 1
-    (peer.known, peer.replaced) = ([], [])
-    (peer.acceptances, peer.cancelled) = ([:], [:])
+    peer.known = []
+    peer.replaced = []
+    peer.acceptances = [:]
+    peer.cancelled = [:]
     if faultRandom.chance(0.5) { peer.forgottenWrites = peer.incarnation }
     if faultRandom.chance(plan.faults.storeLoss) { loseStore(peer) }
     let time = now.advanced(by: faultRandom.duration(downtime))
@@ -93,7 +95,8 @@ extension Simulation {
   private func partition() {
     report.partitions += 1
     let end = now.advanced(by: faultRandom.duration(plan.faults.partition))
-    let (isolates, both) = (faultRandom.chance(0.3), faultRandom.chance(0.6))
+    let isolates = faultRandom.chance(0.3)
+    let both = faultRandom.chance(0.6)
     let (low, high) = links[faultRandom.below(links.count)]
     trace.add(.partition, peer: low, high, isolates ? 1 : 0, at: now)
     for other in 0..<plan.peers where other == high || isolates && other != low {

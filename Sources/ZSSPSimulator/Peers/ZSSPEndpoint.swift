@@ -46,7 +46,8 @@ package final class ZSSPEndpoint: SimulatedEndpoint {
   private func number(_ id: SessionID) -> Int {
     if let number = numbers[id] { return number }
     lastNumber += 1
-    (numbers[id], ids[lastNumber]) = (lastNumber, id)
+    numbers[id] = lastNumber
+    ids[lastNumber] = id
     return lastNumber
   }
 
@@ -126,7 +127,8 @@ package final class ZSSPEndpoint: SimulatedEndpoint {
     case .moved(let id, _, _): return .moved(number(id))
     case .ended(let id, let reason):
       let number = number(id)
-      (numbers[id], ids[number]) = (nil, nil)
+      numbers[id] = nil
+      ids[number] = nil
       return .ended(number, reason.rawValue)
     case .withdrawn(_, let reason): return .withdrawn("\(reason)")
     }

@@ -50,7 +50,8 @@ extension Simulation {
   func checkCommonState(of peer: SimulatedPeer, with other: Int) {
     guard !isStranger(peer.index), !isStranger(other) else { return }
     let index = pairIndex(peer.index, other)
-    let (own, theirs) = (peer.store.pair(peers[other].publicKey), peers[other].store.pair(peer.publicKey))
+    let own = peer.store.pair(peers[other].publicKey)
+    let theirs = peers[other].store.pair(peer.publicKey)
     let common = [own.state1, own.state2].compactMap(\.self).filter { theirs.contains($0) }
     if histories[index].isExcused, now >= histories[index].isExcusedUntil, common.contains(where: { !$0.isEmpty }) {
       histories[index].isExcused = false
@@ -69,7 +70,8 @@ extension Simulation {
   func checkDowngradeReport(of peer: SimulatedPeer, by other: Int) {
     let history = histories[pairIndex(peer.index, other)]
     guard !history.isExcused, now > history.excusedUntil, !mayLoseTrack(peer.index, other) else { return }
-    let (own, theirs) = (peer.store.pair(peers[other].publicKey), peers[other].store.pair(peer.publicKey))
+    let own = peer.store.pair(peers[other].publicKey)
+    let theirs = peers[other].store.pair(peer.publicKey)
     fail(
       .falseDowngrade,
       "peer \(peer.index) reports a downgrade by \(other), and no store was lost: they hold \(own.name) and "

@@ -23,7 +23,10 @@ public struct SimulationBatch: Sendable {
     _ plan: SimulationPlan, seeds: Range<UInt64>, trace: Int = 200,
     makeProvider: @escaping @Sendable () -> any CryptoProvider = { StandInCrypto() }
   ) {
-    (self.plan, self.seeds, self.trace, self.makeProvider) = (plan, seeds, trace, makeProvider)
+    self.plan = plan
+    self.seeds = seeds
+    self.trace = trace
+    self.makeProvider = makeProvider
   }
 
   /// Runs all seeds.
@@ -37,7 +40,8 @@ public struct SimulationBatch: Sendable {
     jobs: Int, _ each: (_ seed: UInt64, _ outcome: Outcome) throws -> Bool
   ) async throws {
     try await withThrowingTaskGroup(of: (UInt64, Outcome).self) { group in
-      var (next, turn) = (seeds.lowerBound, seeds.lowerBound)
+      var next = seeds.lowerBound
+      var turn = seeds.lowerBound
       var outcomes: [UInt64: Outcome] = [:]
       for _ in 0..<max(1, jobs) where next < seeds.upperBound {
         start(next, in: &group)

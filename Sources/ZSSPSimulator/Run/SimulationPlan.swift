@@ -119,10 +119,20 @@ public struct FaultPlan: Sendable, Hashable {
   /// A plan without faults.
   public static let none: FaultPlan = {
     var plan = FaultPlan()
-    (plan.partitionsPerHour, plan.crashesPerHour, plan.rebindingsPerHour, plan.clockLeapsPerHour) = (0, 0, 0, 0)
-    (plan.storeFailure, plan.storeSlowness, plan.lostAnswer, plan.slowWork) = (0, 0, 0, 0)
-    (plan.refusedWork, plan.storeLoss, plan.clockSkew) = (0, 0, 0)
-    (plan.attemptLimit, plan.bothOpen, plan.cancelledAccept) = (0, 0, 0)
+    plan.partitionsPerHour = 0
+    plan.crashesPerHour = 0
+    plan.rebindingsPerHour = 0
+    plan.clockLeapsPerHour = 0
+    plan.storeFailure = 0
+    plan.storeSlowness = 0
+    plan.lostAnswer = 0
+    plan.slowWork = 0
+    plan.refusedWork = 0
+    plan.storeLoss = 0
+    plan.clockSkew = 0
+    plan.attemptLimit = 0
+    plan.bothOpen = 0
+    plan.cancelledAccept = 0
     return plan
   }()
 }
@@ -151,7 +161,8 @@ public struct AdversaryPlan: Sendable, Hashable {
   /// A plan without an adversary.
   public static let none: AdversaryPlan = {
     var plan = AdversaryPlan()
-    (plan.campaignsPerHour, plan.releasesPerHour) = (0, 0)
+    plan.campaignsPerHour = 0
+    plan.releasesPerHour = 0
     return plan
   }()
 
@@ -162,7 +173,10 @@ extension NetworkPlan {
   /// A network without losses and changes.
   public static let perfect: NetworkPlan = {
     var plan = NetworkPlan()
-    (plan.loss, plan.duplication, plan.reordering, plan.corruption) = (0, 0, 0, 0)
+    plan.loss = 0
+    plan.duplication = 0
+    plan.reordering = 0
+    plan.corruption = 0
     return plan
   }()
 }

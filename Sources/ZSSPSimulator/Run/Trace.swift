@@ -48,7 +48,8 @@ struct Trace {
   /// The last events as text, oldest first.
   var lines: [String] {
     (last.count < limit ? last[...] : last[next...] + last[..<next]).map { step in
-      let (seconds, microseconds) = (step.time / 1_000_000_000, step.time / 1000 % 1_000_000)
+      let seconds = step.time / 1_000_000_000
+      let microseconds = step.time / 1000 % 1_000_000
       let digits = String(microseconds)
       let fraction = String(repeating: "0", count: 6 - digits.count) + digits
       var line = "\(seconds).\(fraction)"

@@ -7,7 +7,8 @@ struct KeyLines {
   /// Finds headers of tables, and the text before equals signs. Several tables of one name are
   /// numbered from 0.
   init(_ text: String) {
-    var (table, counts) = ("", [String: Int]())
+    var table = ""
+    var counts = [String: Int]()
     for (index, line) in Self.lines(text).enumerated() {
       let content = line.drop { $0 == " " || $0 == "\t" }
       if content.hasPrefix("[[") {

@@ -119,7 +119,8 @@ enum HostAndPort {
     guard let colon = text.lastIndex(of: ":") else {
       throw EndpointTextError(text, "the port is missing; \(example)")
     }
-    let (before, digits) = (text[..<colon], text[text.index(after: colon)...])
+    let before = text[..<colon]
+    let digits = text[text.index(after: colon)...]
     guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let port = UInt16(digits) else {
       throw EndpointTextError(text, "the port must be a number from 0 to 65535; \(example)")
     }

@@ -194,7 +194,8 @@ final class ControlServer: Sendable {
   }
 
   private func wait(for request: ControlRequest) -> ControlResponse {
-    let (done, response) = (DispatchSemaphore(value: 0), ResponseBox())
+    let done = DispatchSemaphore(value: 0)
+    let response = ResponseBox()
     Task {
       response.value = await answer(request)
       done.signal()

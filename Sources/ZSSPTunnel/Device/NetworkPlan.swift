@@ -28,10 +28,18 @@ struct NetworkPlan {
     // With a smaller MTU the system removes IPv6 from the device. The protocol then splits packets.
     let smallest = configuration.carriesV6 ? Self.smallestV6MTU : Self.smallestMTU
     switch (configuration.mtu, configuration.datagram) {
-    case (let mtu?, let datagram?): (self.mtu, self.datagram) = (mtu, datagram)
-    case (let mtu?, nil): (self.mtu, datagram) = (mtu, min(mtu + Self.messageOverhead, max(fitting, 576)))
-    case (nil, let datagram?): (mtu, self.datagram) = (max(smallest, datagram - Self.messageOverhead), datagram)
-    case (nil, nil): (mtu, datagram) = (max(smallest, fitting - Self.messageOverhead), max(fitting, 608))
+    case (let mtu?, let datagram?):
+      self.mtu = mtu
+      self.datagram = datagram
+    case (let mtu?, nil):
+      self.mtu = mtu
+      datagram = min(mtu + Self.messageOverhead, max(fitting, 576))
+    case (nil, let datagram?):
+      mtu = max(smallest, datagram - Self.messageOverhead)
+      self.datagram = datagram
+    case (nil, nil):
+      mtu = max(smallest, fitting - Self.messageOverhead)
+      datagram = max(fitting, 608)
     }
   }
 

@@ -41,8 +41,10 @@ final class TunDevice: Sendable {
 
   /// Wraps an open device. The descriptor is closed with this object.
   init(descriptor: CInt, name: String, segmentsTCP: Bool, segmentsUDP: Bool) {
-    (self.descriptor, self.name) = (descriptor, name)
-    (self.segmentsTCP, self.segmentsUDP) = (segmentsTCP, segmentsUDP)
+    self.descriptor = descriptor
+    self.name = name
+    self.segmentsTCP = segmentsTCP
+    self.segmentsUDP = segmentsUDP
   }
 
   deinit { close(descriptor) }

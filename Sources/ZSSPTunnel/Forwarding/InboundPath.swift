@@ -51,7 +51,8 @@
     }
 
     private func add(_ packet: RawSpan) {
-      let (device, drops) = (device, drops)
+      let device = device
+      let drops = drops
       coalescer.add(packet) { Self.write($0, to: device, drops) }
     }
 
@@ -77,7 +78,8 @@
 
     /// Writes what is gathered, because no packet follows for now.
     func flush() {
-      let (device, drops) = (device, drops)
+      let device = device
+      let drops = drops
       coalescer.flush { Self.write($0, to: device, drops) }
     }
 
@@ -103,8 +105,11 @@
       _ peer: Int, _ gauges: PeerGauges, _ path: InboundPath, answer: @escaping @Sendable (TunnelMessage) -> Void,
       probed: @escaping @Sendable (UInt64) -> Void = { _ in }
     ) {
-      (self.peer, self.gauges, self.path) = (peer, gauges, path)
-      (self.answer, self.probed) = (answer, probed)
+      self.peer = peer
+      self.gauges = gauges
+      self.path = path
+      self.answer = answer
+      self.probed = probed
     }
 
     func receive(_ message: RawSpan) { receive(message, trafficClass: 0) }

@@ -34,7 +34,10 @@ struct PacketQueue {
 
   /// Removes and returns all packets.
   mutating func takeAll() -> [[UInt8]] {
-    defer { (packets, byteCount) = ([], 0) }
+    defer {
+      packets = []
+      byteCount = 0
+    }
     return packets
   }
 }

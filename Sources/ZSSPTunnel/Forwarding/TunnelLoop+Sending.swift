@@ -28,15 +28,20 @@
 
     /// Sends queued packets, on any event loop of the session.
     func send(_ packets: [[UInt8]], to peer: TunnelPeer, _ session: Session, at now: Instant) {
-      var (count, bytes, largest) = (0, 0, 0)
+      var count = 0
+      var bytes = 0
+      var largest = 0
       for packet in packets {
         let size = SegmentSplitter.measure(packet.rawBytes)
-        (count, bytes) = (count + size.packets, bytes + size.bytes)
+        count += size.packets
+        bytes += size.bytes
         largest = max(largest, size.bytes / max(1, size.packets))
       }
-      let (drops, treatment) = (drops, treatment(peer))
+      let drops = drops
+      let treatment = treatment(peer)
       let isQueued = Self.offer(session, bytes) { run throws(SendError) in
-        var (splitter, rest) = (SegmentSplitter(), packets[...])
+        var splitter = SegmentSplitter()
+        var rest = packets[...]
         do throws(SendError) {
           while let packet = rest.first {
             try Self.append(packet, to: &run, &splitter, treatment, drops)

@@ -157,7 +157,8 @@
             drops.count(.malformed)
             continue
           }
-          (self.header, packetSize) = (header, count - VirtioHeader.size)
+          self.header = header
+          packetSize = count - VirtioHeader.size
           return true
         }
       } catch {
@@ -209,8 +210,11 @@
     private func send(to peer: TunnelPeer, at now: Instant) {
       guard let session = peer.session else { return hold(takePacket(), for: peer, at: now) }
       guard session.shard == 0 else { return send([takePacket()], to: peer, session, at: now) }
-      var (packets, sent, largest) = (0, 0, 0)
-      let (begin, treatment) = (budget.spent, treatment(peer))
+      var packets = 0
+      var sent = 0
+      var largest = 0
+      let begin = budget.spent
+      let treatment = treatment(peer)
       do throws(UDPError) {
         let isSent = try session.sendMessagesNow { run throws(SendError) in
           repeat {
@@ -235,7 +239,8 @@
       var elements = buffer.mutableSpan
       var bytes = elements.mutableBytes
       var packet = bytes.slice(VirtioHeader.size..<VirtioHeader.size + packetSize)
-      let (all, before) = (SegmentSplitter.measure(packet.bytes, header).packets, packets)
+      let all = SegmentSplitter.measure(packet.bytes, header).packets
+      let before = packets
       let limit = treatment.apply(to: &packet, header, &run)
       do throws(SendError) {
         let isWhole = try splitter.split(&packet, header, limit: limit) { segment throws(SendError) in

@@ -10,8 +10,10 @@ enum Checksum {
   static func sum(_ bytes: RawSpan, _ initial: UInt64 = 0) -> UInt64 {
     // Halves of words are summed separately, so that nothing carries and the compiler can
     // vectorise. 64 KiB are far from an overflow.
-    var (low, high) = (0 as UInt64, 0 as UInt64)
-    let (count, words) = (bytes.byteCount, bytes.byteCount & ~7)
+    var low = 0 as UInt64
+    var high = 0 as UInt64
+    let count = bytes.byteCount
+    let words = bytes.byteCount & ~7
     bytes.withUnsafeBytes { bytes in
       var offset = 0
       while offset < words {

@@ -88,9 +88,13 @@ struct Coalescer {
   }
 
   private func oldest() -> Int? {
-    var (found, age) = (nil as Int?, UInt64.max)
+    var found = nil as Int?
+    var age = UInt64.max
     for index in slots.indices {
-      if let flow = slots[index].flow, flow.age < age { (found, age) = (index, flow.age) }
+      if let flow = slots[index].flow, flow.age < age {
+        found = index
+        age = flow.age
+      }
     }
     return found
   }
@@ -169,7 +173,8 @@ struct Coalescer {
   /// Writes the lengths of a super-packet and its pseudo-header checksum, and returns the virtio
   /// header.
   private static func complete(_ packet: inout MutableRawSpan, _ first: FlowPacket) -> VirtioHeader {
-    let (length, start) = (packet.byteCount, first.start)
+    let length = packet.byteCount
+    let start = first.start
     if first.isV6 {
       packet.store(UInt16(truncatingIfNeeded: length - InnerPacket.v6HeaderSize), at: 4)
     } else {

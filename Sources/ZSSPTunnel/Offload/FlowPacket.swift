@@ -43,13 +43,16 @@ struct FlowPacket {
     if isV6 {
       guard packet.byteCount >= InnerPacket.v6HeaderSize + 8 else { return nil }
       start = InnerPacket.v6HeaderSize
-      (transport, isWhole, identification) = (packet[byte: 6], true, nil)
+      transport = packet[byte: 6]
+      isWhole = true
+      identification = nil
     } else {
       guard packet[byte: 0] == 0x45 else { return nil }
       start = InnerPacket.v4HeaderSize
       // All bits except the flag "don't fragment".
       let fragment = packet.load(UInt16.self, at: 6)
-      (transport, isWhole) = (packet[byte: 9], fragment & ~Self.mayNotFragment == 0)
+      transport = packet[byte: 9]
+      isWhole = fragment & ~Self.mayNotFragment == 0
       identification = fragment & Self.mayNotFragment == 0 ? packet.load(UInt16.self, at: 4) : nil
     }
     guard isWhole, transport == Self.tcp || transport == Self.udp else { return nil }
@@ -57,7 +60,9 @@ struct FlowPacket {
     isTCP = transport == Self.tcp
     key = Self.key(packet, start, isV6: isV6, transport)
     guard isTCP else {
-      (headerSize, sequence, flags) = (start + 8, 0, 0)
+      headerSize = start + 8
+      sequence = 0
+      flags = 0
       isJoinable =
         length > headerSize && Int(packet.load(UInt16.self, at: start + 4)) == length - start
         && packet.load(UInt16.self, at: start + 6) != 0

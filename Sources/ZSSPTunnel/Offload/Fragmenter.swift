@@ -45,7 +45,8 @@ enum Fragmenter {
     while place < inner.length {
       let isFirst = place == firstSize
       let headerSize = isFirst ? firstSize : laterHeader.count
-      let (rest, room) = (inner.length - place, limit - headerSize)
+      let rest = inner.length - place
+      let room = limit - headerSize
       let size = rest <= room ? rest : room / unit * unit
       fragment.withMutableBytes { bytes in
         bytes.write(isFirst ? header : laterHeader.rawBytes, at: 0)

@@ -54,14 +54,17 @@ struct SegmentSplitter {
     }
     guard let headerSize = Self.headerSize(packet.bytes, header), headerSize <= Self.headerLimit else { return false }
     template.copy(packet.bytes.extracting(0..<headerSize), to: 0)
-    let (total, size) = (packet.byteCount, header.segmentSize)
-    var (number, payload) = (0, headerSize)
+    let total = packet.byteCount
+    let size = header.segmentSize
+    var number = 0
+    var payload = headerSize
     repeat {
       let end = min(payload + size, total)
       var segment = packet.slice(payload - headerSize..<end)
       write(&segment, headerSize, header, number: number, isLast: end == total)
       try body(segment.bytes)
-      (number, payload) = (number + 1, end)
+      number += 1
+      payload = end
     } while payload < total
     return true
   }

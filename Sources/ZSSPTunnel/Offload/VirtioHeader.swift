@@ -43,8 +43,10 @@ struct VirtioHeader: Equatable {
     isPartial = bytes[byte: 0] & Self.needsChecksum != 0
     self.segmentation = segmentation
     marksCongestion = type & Self.hasCongestionMark != 0
-    (headerSize, segmentSize) = (load16(2), load16(4))
-    (checksumStart, checksumOffset) = (load16(6), load16(8))
+    headerSize = load16(2)
+    segmentSize = load16(4)
+    checksumStart = load16(6)
+    checksumOffset = load16(8)
   }
 
   /// Writes the header to the start of the bytes.

@@ -116,7 +116,11 @@ struct PathMTUSearch {
   mutating func moved(at now: Instant) {
     forget(at: now)
     isPlaceProved = false
-    (phase, round, idleRounds, hasProgressed, misses) = (.searching, [], 0, true, nil)
+    phase = .searching
+    round = []
+    idleRounds = 0
+    hasProgressed = true
+    misses = nil
   }
 
   /// Forgets the path and the probes sent on it.
@@ -128,31 +132,47 @@ struct PathMTUSearch {
   }
 
   private mutating func search() -> [Probe] {
-    (phase, round, idleRounds, hasProgressed, misses) = (.searching, [], 0, false, nil)
+    phase = .searching
+    round = []
+    idleRounds = 0
+    hasProgressed = false
+    misses = nil
     return nextRound()
   }
 
   /// Records an answer to a probe.
   mutating func answered(_ number: UInt64, at now: Instant) {
     guard let size = sent.removeValue(forKey: number) else { return }
-    (isAnswered, hasEverAnswered, isPlaceProved) = (true, true, true)
+    isAnswered = true
+    hasEverAnswered = true
+    isPlaceProved = true
     if size <= smallest { isSmallAnswered = true }
     if size >= confirmed {
-      (checkedAt, misses) = (now, nil)
+      checkedAt = now
+      misses = nil
     }
     guard isSearching else { return phase = .settled }
     let isLarger = size > confirmed
     guard isLarger || phase != .settled else { return }
-    if isLarger { (confirmed, hasProgressed) = (size, true) }
+    if isLarger {
+      confirmed = size
+      hasProgressed = true
+    }
     if confirmed == largest {
       settle(at: now)
     } else if phase != .searching {
       // The answer was late, or a larger size was tried.
-      (phase, idleRounds) = (.searching, 0)
+      phase = .searching
+      idleRounds = 0
     }
   }
 
-  private mutating func settle(at now: Instant) { (phase, settledAt, checkedAt, misses) = (.settled, now, now, nil) }
+  private mutating func settle(at now: Instant) {
+    phase = .settled
+    settledAt = now
+    checkedAt = now
+    misses = nil
+  }
 
   /// Returns the probes to send now. Must be called once a second.
   ///
@@ -181,7 +201,9 @@ struct PathMTUSearch {
     if idleRounds >= Self.idleLimit {
       guard isAnswered else {
         // A peer that has answered once supports probes; its path has a small MTU.
-        (phase, begunAt, settledAt) = (isHeard && !hasEverAnswered ? .unsupported : .silent, now, now)
+        phase = isHeard && !hasEverAnswered ? .unsupported : .silent
+        begunAt = now
+        settledAt = now
         return []
       }
       if bound - confirmed <= Self.sizesAtOnce {
@@ -213,18 +235,21 @@ struct PathMTUSearch {
       if misses + 1 < Self.missLimit { return [probe(smallest), probe(confirmed)] }
       guard isSmallAnswered else {
         // Nothing is answered, so the size is not the reason.
-        (self.misses, checkedAt) = (nil, now)
+        self.misses = nil
+        checkedAt = now
         return []
       }
       confirmed = smallest
       return search()
     }
     if sendsFullSize, confirmed > smallest, checkedAt.duration(to: now) >= Self.checkAfter {
-      (self.misses, isSmallAnswered) = (0, false)
+      self.misses = 0
+      isSmallAnswered = false
       return [probe(confirmed)]
     }
     if isInUse, confirmed < largest, settledAt.duration(to: now) >= Self.raiseAfter {
-      (settledAt, round) = (now, [])
+      settledAt = now
+      round = []
       return nextRound()
     }
     return []

@@ -19,7 +19,9 @@ struct RunFolder {
 
   /// Names the folder of a device. Does not create it.
   init(interface: String, under root: String = Self.root) {
-    (path, self.root, self.interface) = ("\(root)/\(interface)", root, interface)
+    path = "\(root)/\(interface)"
+    self.root = root
+    self.interface = interface
   }
 
   /// The path of the control socket.

@@ -93,7 +93,9 @@ enum SystemCommand {
     _ program: String, _ arguments: [String], input: String = "", step: String
   ) throws(TunnelError) -> Result {
     do {
-      let (stdin, stdout, stderr) = (try MemoryFile(input), try MemoryFile(), try MemoryFile())
+      let stdin = try MemoryFile(input)
+      let stdout = try MemoryFile()
+      let stderr = try MemoryFile()
       let name = String(program.split(separator: "/").last ?? "")
       let descriptors = [stdin.descriptor, stdout.descriptor, stderr.descriptor]
       let code = try ChildProcess(program, [name] + arguments, descriptors: descriptors).wait()

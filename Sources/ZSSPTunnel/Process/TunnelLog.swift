@@ -34,7 +34,8 @@ public final class TunnelLog: Sendable {
   ///
   /// - Throws: ``TunnelError/setUp(step:reason:)``.
   func reopen() throws(TunnelError) {
-    var (held, found) = (stat(), stat())
+    var held = stat()
+    var found = stat()
     if fstat(descriptor, &held) == 0, stat(path, &found) == 0, held.st_ino == found.st_ino { return }
     let next = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o600)
     guard next >= 0 else { throw .setUp(step: "cannot write \(path)", reason: String(cString: strerror(errno))) }

@@ -13,13 +13,16 @@ public struct TunnelUser: Sendable {
   ///
   /// - Throws: ``TunnelError/refused(_:)`` if the user does not exist.
   public init(_ name: String) throws(TunnelError) {
-    var (user, group) = (0 as UInt32, 0 as UInt32)
+    var user = 0 as UInt32
+    var group = 0 as UInt32
     let error = czssp_find_user(name, &user, &group)
     guard error == 0 else {
       throw .refused(
         "user \"\(name)\": \(error == -ENOENT ? "there is no such user" : String(cString: strerror(-error)))")
     }
-    (self.name, self.user, self.group) = (name, user, group)
+    self.name = name
+    self.user = user
+    self.group = group
   }
 
   /// Returns true if the user may write to a file or in a folder; nil if only root can tell.

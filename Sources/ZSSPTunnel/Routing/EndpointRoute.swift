@@ -60,7 +60,9 @@ struct EndpointRoute: Equatable, CustomStringConvertible {
     guard via != nil || device != nil else { return nil }
     let gateway = via.flatMap { IPAddress($0) }
     guard via == nil || gateway != nil, device.map(Self.isDevice) ?? true else { return nil }
-    (self.host, self.gateway, self.device) = (host, gateway, device.map(String.init))
+    self.host = host
+    self.gateway = gateway
+    self.device = device.map(String.init)
   }
 
   /// Returns true if the system accepts the name for a device.

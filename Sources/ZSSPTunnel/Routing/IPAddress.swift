@@ -77,7 +77,8 @@ public struct IPPrefix: Hashable, Sendable {
   /// Makes a prefix; nil if the length is larger than the address.
   public init?(_ address: IPAddress, length: Int) {
     guard (0...address.family.width).contains(length) else { return nil }
-    (self.address, self.length) = (address, length)
+    self.address = address
+    self.length = length
   }
 
   /// Parses `10.0.0.0/8`, or an address alone; nil for anything else.

@@ -56,7 +56,8 @@ private struct PrefixTree: Sendable {
   }
 
   func value(for bits: UInt128) -> Int? {
-    var (index, best) = (root, -1)
+    var index = root
+    var best = -1
     while index >= 0 {
       let node = nodes[index]
       guard (node.bits ^ bits) & IPPrefix.mask(node.length) == 0 else { break }
@@ -68,7 +69,8 @@ private struct PrefixTree: Sendable {
   }
 
   mutating func insert(_ bits: UInt128, _ length: Int, _ value: Int) -> Int? {
-    var (index, parent) = (root, -1)
+    var index = root
+    var parent = -1
     while index >= 0 {
       let shared = Self.shared(nodes[index], bits, length)
       if shared < nodes[index].length {
@@ -95,9 +97,11 @@ private struct PrefixTree: Sendable {
     if !isAbove { nodes.append(Node(bits: bits, length: length, value: value)) }
     let other = isAbove ? -1 : nodes.count - 1
     if Self.bit(nodes[index].bits, shared) {
-      (upper.one, upper.zero) = (index, other)
+      upper.one = index
+      upper.zero = other
     } else {
-      (upper.zero, upper.one) = (index, other)
+      upper.zero = index
+      upper.one = other
     }
     nodes.append(upper)
     return nodes.count - 1

@@ -126,7 +126,8 @@ struct RoutingPlan: Sendable {
   ///
   /// - Throws: ``TunnelError/setUp(step:reason:)``.
   func change(from former: [PolicyRule], to next: [PolicyRule], _ ledger: UndoLedger) throws(TunnelError) {
-    let (gone, new) = (former.filter { !next.contains($0) }, next.filter { !former.contains($0) })
+    let gone = former.filter { !next.contains($0) }
+    let new = next.filter { !former.contains($0) }
     guard !gone.isEmpty || !new.isEmpty else { return }
     let step = "cannot change the routing rules"
     try ledger.remember(rules: former + new)

@@ -155,7 +155,9 @@
         return false
       }
       do {
-        let (path, loop, place) = (paths[session.shard], loop, session.place)
+        let path = paths[session.shard]
+        let loop = loop
+        let place = session.place
         let handler = try await session.eventLoop.submit {
           PeerInbound(id, gauges, path.value) {
             TunnelLoop.say($0, on: session)

@@ -219,7 +219,8 @@
       var options = UDPOptions()
       options.shards = configuration.shards
       // The tunnel has its own probes, so that an idle one is silent; see ``Liveness``.
-      (options.keepAlive, options.idleTimeout) = (nil, nil)
+      options.keepAlive = nil
+      options.idleTimeout = nil
       options.fragmentation = configuration.discoversPathMTU ? .forbidden : .allowed
       options.reportsTrafficClass = true
       let device = configuration.bindDevice

@@ -25,7 +25,8 @@ final class Cluster: KeyValues {
     var nodes: [Connection] = []
     for node in options.nodes { nodes.append(try Connection(node, options)) }
     self.nodes = nodes
-    (timeout, prefix) = (options.callTimeout, options.prefix)
+    timeout = options.callTimeout
+    prefix = options.prefix
     credentials = options.credentials.map { Credentials($0) }
     // The responders of a fleet should not all start with the same node.
     state.withLock { $0.current = .random(in: nodes.indices) }
@@ -89,7 +90,8 @@ final class Cluster: KeyValues {
   /// Requests a token for a user. That changes nothing else in etcd.
   fileprivate func authenticate(_ user: EtcdStoreOptions.Credentials) async throws(CallFailure) -> String {
     var request = Etcdserverpb_AuthenticateRequest()
-    (request.name, request.password) = (user.user, user.password)
+    request.name = user.user
+    request.password = user.password
     let response: Etcdserverpb_AuthenticateResponse = try await call("Auth", "Authenticate", request, token: nil)
     return response.token
   }

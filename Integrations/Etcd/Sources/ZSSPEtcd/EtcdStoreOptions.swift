@@ -11,7 +11,10 @@ public struct EtcdStoreOptions: Sendable {
     public var port: Int
 
     /// Makes a node at this host.
-    public init(host: String, port: Int = 2379) { (self.host, self.port) = (host, port) }
+    public init(host: String, port: Int = 2379) {
+      self.host = host
+      self.port = port
+    }
 
     /// `host:port`, with brackets around an IPv6 address.
     public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
@@ -41,7 +44,10 @@ public struct EtcdStoreOptions: Sendable {
     public var password: String
 
     /// Makes credentials of a user with a password.
-    public init(user: String, password: String) { (self.user, self.password) = (user, password) }
+    public init(user: String, password: String) {
+      self.user = user
+      self.password = password
+    }
   }
 
   /// The nodes of one cluster. After a failure, the next one is used.

@@ -33,7 +33,10 @@ actor Fence {
   private(set) var isInDoubt = false
 
   init(_ keyValues: any KeyValues, _ keys: Keys, name: [UInt8], age: Age = Age()) {
-    (self.keyValues, self.keys, self.name, self.age) = (keyValues, keys, name, age)
+    self.keyValues = keyValues
+    self.keys = keys
+    self.name = name
+    self.age = age
     key = keys.fence(name)
   }
 
@@ -91,7 +94,8 @@ actor Fence {
       var request = Etcdserverpb_TxnRequest()
       request.success = [.put(key, [1])]
       let raised = try await keyValues.transact(request).header.revision
-      (revision, isInDoubt) = (raised, false)
+      revision = raised
+      isInDoubt = false
       return .success(raised)
     } catch {
       return .failure(error)
@@ -101,7 +105,8 @@ actor Fence {
   /// Removes old fences. A store whose fence was removed raises it again.
   func tidy() async throws(CallFailure) {
     var request = Etcdserverpb_RangeRequest(prefix: keys.fences, limit: 32, keysOnly: true)
-    (request.sortTarget, request.sortOrder) = (.mod, .ascend)
+    request.sortTarget = .mod
+    request.sortOrder = .ascend
     let response = try await keyValues.range(request)
     var removal = Etcdserverpb_TxnRequest()
     for fence in response.kvs where response.header.revision - fence.modRevision > age.removed {

@@ -64,6 +64,7 @@ struct Head: Sendable {
     guard let codec = SecretsCodec(provider, key: options.key, kept: kept) else {
       throw .wrongKey(prefix: options.prefix)
     }
-    (self.codec, revision) = (codec, keyValue.createRevision)
+    self.codec = codec
+    revision = keyValue.createRevision
   }
 }

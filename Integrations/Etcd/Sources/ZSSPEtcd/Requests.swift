@@ -35,7 +35,8 @@ extension [UInt8] {
 extension Etcdserverpb_RequestOp {
   static func put(_ key: [UInt8], _ value: [UInt8]) -> Self {
     var put = Etcdserverpb_PutRequest()
-    (put.key, put.value) = (Data(key), Data(value))
+    put.key = Data(key)
+    put.value = Data(value)
     var operation = Self()
     operation.requestPut = put
     return operation
@@ -67,7 +68,9 @@ extension Etcdserverpb_Compare {
   /// Compares the revision of the key's last write; 0 if the key is missing.
   static func modified(_ key: [UInt8], at revision: Int64) -> Self {
     var compare = Self()
-    (compare.target, compare.result, compare.key) = (.mod, .equal, Data(key))
+    compare.target = .mod
+    compare.result = .equal
+    compare.key = Data(key)
     compare.modRevision = revision
     return compare
   }
@@ -75,7 +78,9 @@ extension Etcdserverpb_Compare {
   /// Compares the revision at which the key was created, if it has not been deleted since.
   static func created(_ key: [UInt8], at revision: Int64) -> Self {
     var compare = Self()
-    (compare.target, compare.result, compare.key) = (.create, .equal, Data(key))
+    compare.target = .create
+    compare.result = .equal
+    compare.key = Data(key)
     compare.createRevision = revision
     return compare
   }

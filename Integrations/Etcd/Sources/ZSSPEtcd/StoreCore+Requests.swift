@@ -75,7 +75,8 @@ extension StoreCore {
       let fence = try await fence.raised()
       var held = HeldRow()
       if let known = raced {
-        (held, raced) = (known, nil)
+        held = known
+        raced = nil
       } else {
         let found = try await read([peer], mark: usesMark ? mark : nil)
         held = found.held[0]

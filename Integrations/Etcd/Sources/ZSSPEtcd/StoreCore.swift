@@ -25,7 +25,10 @@ final class StoreCore: Sendable {
     _ keyValues: any KeyValues, _ options: EtcdStoreOptions, _ provider: any CryptoProvider, _ head: Head,
     age: Fence.Age = Fence.Age()
   ) {
-    (self.keyValues, self.options, self.provider, self.head) = (keyValues, options, provider, head)
+    self.keyValues = keyValues
+    self.options = options
+    self.provider = provider
+    self.head = head
     keys = Keys(prefix: options.prefix)
     fence = Fence(keyValues, keys, name: .name(), age: age)
   }
@@ -156,7 +159,8 @@ final class StoreCore: Sendable {
   func change(
     _ new: RatchetRow, over held: HeldRow, of peer: PublicKey, by name: [UInt8]
   ) throws(CallFailure) -> [Etcdserverpb_RequestOp] {
-    let (old, tags) = (HeldRow.tags(held.row, codec), HeldRow.tags(new, codec))
+    let old = HeldRow.tags(held.row, codec)
+    let tags = HeldRow.tags(new, codec)
     var operations = old.subtracting(tags).map { Etcdserverpb_RequestOp.delete(keys.tag($0, peer)) }
     operations += tags.subtracting(old).map { .put(keys.tag($0, peer), [1]) }
     if new.isEmpty {
