@@ -35,11 +35,11 @@ struct Bench: AsyncParsableCommand {
 
   @Option(
     help:
-      "For how many sessions the endpoint of the benchmark of sessions keeps expanded keys; by default as is usual for the provider."
+      "Keep expanded keys for this many sessions in the benchmark 'sessions'. The default depends on the provider."
   )
   var keptKeys: Int?
 
-  @Flag(help: "Make the sessions with handshakes that are quick and not secure. What is measured of them is the same.")
+  @Flag(help: "Establish sessions with fast, insecure handshakes. The figures are the same.")
   var quickHandshakes = false
 
   @Option(help: ArgumentHelp("How many initiators come at once in the benchmark of stores.", valueName: "a,b,c"))

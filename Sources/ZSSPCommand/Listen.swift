@@ -27,7 +27,7 @@ struct Listen: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Our number among the responders behind one address, and how many bits of key ids have it: 3/8. A load balancer finds it in the first bits of datagrams.",
+      "Put this responder's number into this many bits of key ids: 3/8. A load balancer reads it in the first bits of datagrams.",
       valueName: "n/bits"))
   var node: NodeNumber?
 

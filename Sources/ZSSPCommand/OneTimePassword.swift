@@ -7,7 +7,7 @@ struct Otp: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Make a one-time password for the first contact of two peers in persistent mode.",
     discussion: """
-      Give both peers the password on a way that nobody else can read, and name the file with --otp-file on both sides. It is \
+      Give the password to both peers over a secure channel, and name the file with --otp-file on both sides. It is \
       good for one pair of peers, once.
       """)
 

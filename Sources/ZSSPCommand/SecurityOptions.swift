@@ -51,7 +51,7 @@ struct SecurityOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Where to keep ratchets: sqlite:PATH, file:PATH, or a path alone. memory, as without it: they are lost at the end.",
+      "Keep ratchets in sqlite:PATH, file:PATH, or a path alone. Default: memory, which is lost on exit.",
       valueName: "store"))
   var store: String?
 
@@ -66,13 +66,13 @@ struct SecurityOptions: ParsableArguments {
   var rekeyAfter: Duration?
 
   @Option(
-    help: ArgumentHelp("End a session whose peer has not answered a re-key for so long.", valueName: "duration"),
+    help: ArgumentHelp("End a session whose peer has not answered a re-key for this long.", valueName: "duration"),
     transform: SecurityOptions.duration)
   var rekeyTimeout: Duration?
 
   func validate() throws {
     if otpFile != nil, pi2 == .off {
-      throw ValidationError("--pi2 off defeats --otp-file: whoever opens must insist on the password")
+      throw ValidationError("--pi2 off defeats --otp-file: the initiator must require the password")
     }
     if challenge == .always, flags.contains(.helloRequiresRatchet) {
       throw ValidationError("--challenge always breaks the silence of --pi1 on: use auto or off")

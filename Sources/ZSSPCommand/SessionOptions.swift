@@ -9,7 +9,7 @@ struct SessionOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Private key file (PEM). Without it a key is made for this run.", valueName: "file"))
   var key: String?
 
-  @Option(help: "What to say of ourselves when opening a session, up to 4096 bytes.")
+  @Option(help: "Send this identity when opening a session, up to 4096 bytes. Default: empty.")
   var identity = ""
 
   @Option(help: "kyber1024, upstream or mlkem1024; both ends must have the same.")

@@ -6,7 +6,7 @@ import ZSSPSwiftCrypto
 struct StoreImportOTP: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "import-otp", abstract: "Store the state of a one-time password for the first contact with a peer.",
-    discussion: "Until that contact whoever opens must insist on the password: --pi2 on, or --mode persistent.")
+    discussion: "Until that contact the initiator must require the password: --pi2 on, or --mode persistent.")
 
   @OptionGroup var arguments: StoreArguments
 

@@ -9,7 +9,7 @@
 
   struct TunnelCheck: ParsableCommand {
     static let configuration = CommandConfiguration(
-      commandName: "check", abstract: "Read a configuration file, and say what it means and what is wrong with it.")
+      commandName: "check", abstract: "Check a configuration file, and explain it.")
 
     @Argument(help: "The configuration file.")
     var file: String
@@ -43,7 +43,7 @@
       if let busyPoll = configuration.busyPoll {
         lines.append("For \(busyPoll) after traffic it polls and does not sleep, which takes processor time.")
       }
-      if !configuration.discoversPathMTU { lines.append("Its datagrams may be cut on their way.") }
+      if !configuration.discoversPathMTU { lines.append("Its datagrams may be fragmented.") }
       switch configuration.dscp {
       case .copy: lines.append("Its datagrams have the DSCP of the packets in them.")
       case .fixed(0): break

@@ -9,7 +9,7 @@
   struct TunnelPeer: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "peer",
-      abstract: "Add, remove or mend a peer of a running tunnel; all other peers go on.",
+      abstract: "Change a peer of a running tunnel; other peers are not affected.",
       discussion: "The configuration file stays as it is: change it too, or the next start undoes it.",
       subcommands: [Add.self, Remove.self, Enroll.self, Forget.self])
 
@@ -53,7 +53,7 @@
 
     struct Enroll: ParsableCommand {
       static let configuration = CommandConfiguration(
-        abstract: "Begin anew with a peer whose ratchet does not fit any more.",
+        abstract: "Reset a peer whose ratchet no longer matches.",
         discussion: """
           The ratchet with the peer is replaced by a one-time password, which the other side needs too: give it the file there \
           over a secure channel. Without --otp-file a new password is made and printed.
@@ -104,7 +104,8 @@
     @Option(help: ArgumentHelp("The addresses behind the peer: 10.0.0.0/8,2001:db8::/32.", valueName: "prefixes"))
     var allowedIps: String?
 
-    @Option(help: ArgumentHelp("Send something after so much silence; 0 for never.", valueName: "seconds"))
+    @Option(
+      help: ArgumentHelp("Send a keepalive after this many seconds of silence; 0 for never.", valueName: "seconds"))
     var keepalive: Int?
 
     /// True if no option is given.
