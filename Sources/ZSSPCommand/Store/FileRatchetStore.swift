@@ -23,7 +23,7 @@ actor FileRatchetStore: KeptRatchets {
   /// Opens the file, or starts empty if it does not exist.
   ///
   /// - Parameters:
-  ///   - path: The path of the file.
+  ///   - given: The path of the file.
   ///   - owner: A user whose file is trusted, in addition to root and the current user.
   ///   - system: The system calls, which tests replace.
   /// - Throws: ``CommandFailure``.

@@ -87,7 +87,7 @@
     ///
     /// - Parameters:
     ///   - configuration: The configuration of the tunnel.
-    ///   - endpoint: The static key, the provider and the settings. The tunnel sets the MTU.
+    ///   - endpointConfiguration: The static key, the provider and the settings. The tunnel sets the MTU.
     ///   - store: The ratchet store.
     ///   - keepsLog: True to make ``logFile`` in the tunnel's folder. The default is false.
     ///   - reloader: Reads the configuration again when the control socket requests that; nil if
