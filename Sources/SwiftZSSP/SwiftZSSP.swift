@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// One import for an application. See "One import" in Documentation/architecture.md for why these are re-exports of a
-// target of its own, and not of ZSSPNIO.
+// One import for an application. "One import" in Documentation/architecture.md says why a separate
+// target re-exports these, and not ZSSPNIO.
 
 @_exported public import struct Logging.Logger
 @_exported public import struct NIOCore.ByteBuffer

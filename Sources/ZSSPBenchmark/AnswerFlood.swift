@@ -13,18 +13,18 @@
     import Musl
   #endif
 
-  /// A thread that poses as hosts, each of which says Hello, solves every challenge, and repeats
-  /// its answer.
+  /// A thread that plays several hosts. Each sends Hellos, solves every challenge, and repeats its
+  /// answer.
   struct AnswerFlood {
-    /// Hellos a second for each host.
+    /// The number of Hellos per second and host.
     static let perSecond = 1000
-    /// How far the thread may be behind before it leaves Hellos out.
+    /// The number of Hellos that the thread may be late before it skips some.
     private static let largestBacklog = 20
 
-    /// A host in a network of its own.
+    /// A host in its own network.
     private struct Host {
       let socket: CInt
-      /// The datagrams of the Hello, at the end of which the answer lies.
+      /// The datagrams of the Hello. The answer is at the end of the last one.
       var hello: [[UInt8]]
     }
 
@@ -34,7 +34,9 @@
     private let target: czssp_address
     private let hellos: [[[UInt8]]]
 
-    /// A flood from this many hosts at the endpoint with this address and static key.
+    /// Makes a flood from several hosts to the endpoint with this address and static key.
+    ///
+    /// - Throws: ``EndpointLink/Broken``, or an error of the Hellos.
     init(hosts: Int, _ provider: any CryptoProvider, at address: SocketAddress, key: PublicKey) throws {
       guard let address = Address(address) else { throw EndpointLink.Broken(description: "no IP address") }
       target = czssp_address(
@@ -45,6 +47,8 @@
     }
 
     /// Floods while `body` runs.
+    ///
+    /// - Throws: The error of `body`.
     func whileRunning<Value>(placed placement: Placement, _ body: () async throws -> Value) async throws -> Value {
       let isOver = SharedFlag()
       let pool = NIOThreadPool(numberOfThreads: 1)
@@ -77,7 +81,7 @@
       while !isOver.isSet {
         let due = Int((clock.now - start) / .seconds(1) * Double(Self.perSecond))
         guard turns < due else {
-          // A turn is a millisecond.
+          // A turn lasts a millisecond.
           usleep(200)
           continue
         }
@@ -86,7 +90,7 @@
       }
     }
 
-    /// Solves the last challenge that came, if one did, and says Hello.
+    /// Solves the host's last challenge, if one arrived, and sends its Hello.
     private func act(_ host: inout Host, _ receiver: OpaquePointer) {
       if let challenge = lastChallenge(of: host, receiver) {
         let answer = ProofOfWork.solve(challenge, from: provider.randomInteger(UInt64.self), provider: provider)
@@ -100,7 +104,7 @@
             address: target, bytes: bytes.baseAddress, local: nil, length: UInt32(bytes.count), segment_size: 0,
             traffic_class: 0)
           var count: CInt = 0
-          // What the system does not take is lost, as in a network.
+          // Datagrams that the system does not take are lost, as in a network.
           _ = czssp_udp_send(host.socket, &piece, 1, &count)
         }
       }

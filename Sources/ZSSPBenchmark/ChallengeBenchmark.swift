@@ -2,18 +2,23 @@
 public import ZSSP
 import ZSSPNIO
 
-/// What it costs to have a Hello read where Hellos are challenged, beside what it costs the responder to read and answer it
-/// (section 8). An attacker should pay at least as much.
+/// Compares the initiator's cost of proving work for a challenged Hello to the responder's cost of
+/// reading and answering it (section 8). An attacker should pay at least as much.
 public enum ChallengeBenchmark {
   private static let client = Address(ipv4: 0x0A00_0001, port: 1)
   private static let server = Address(ipv4: 0x0A00_0002, port: 2)
-  /// Proofs are a matter of luck: so many make a round.
+  /// The number of proofs per round. Their times vary randomly.
   private static let perRound = 32
 
-  /// The mean time of proofs, beside that of two ways to use them: a Hello that any stranger can make, of which the responder computes
-  /// one agreement, and one by somebody who knows the responder's key, which is answered.
+  /// Measures the mean time of proofs, beside that of two uses: a Hello that any stranger can make,
+  /// for which the responder computes one agreement, and one made with the responder's key, which
+  /// is answered.
+  ///
+  /// - Throws: ``EndpointLink/Broken`` if a Hello is not answered.
   public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) throws -> [Figure] {
-    var (proofs, reads, answers) = ([Double](), [Double](), [Double]())
+    var proofs = [Double]()
+    var reads = [Double]()
+    var answers = [Double]()
     for _ in 0..<effort.rounds {
       var sum = Costs()
       for _ in 0..<perRound { sum.add(try measure(provider)) }
@@ -42,7 +47,7 @@ public enum ChallengeBenchmark {
     }
   }
 
-  /// One Hello, its challenge, the proof, and the Hello again, up to the response.
+  /// Runs one Hello, its challenge, the proof and the repeated Hello, up to the response.
   private static func measure(_ provider: any CryptoProvider) throws -> Costs {
     var now = Instant(nanoseconds: 1_000_000_000)
     func endpoint(_ provider: some CryptoProvider) throws -> Endpoint {
@@ -58,7 +63,7 @@ public enum ChallengeBenchmark {
     transfer(&alice, &bob, from: client, at: now)
     transfer(&bob, &alice, from: server, at: now)
     pumpInitiator(&alice, &costs, at: now)
-    // The proof goes out with the next regular resend.
+    // The proof is sent with the next regular repetition.
     now = now.advanced(by: .seconds(1))
     alice.advance(to: now)
     let start = ThreadClock.now

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ZSSP
 
-/// The provider's packet primitives by themselves, as the protocol calls them.
+/// The provider's packet primitives alone, called as by the protocol.
 public enum CryptoBenchmark {
-  /// Figures of AES-256-GCM for packets of 64, 1400 and 60,000 bytes and of header blocks.
+  /// Measures AES-256-GCM for packets of 64, 1400 and 60,000 bytes, and for header blocks.
   public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) -> [Figure] {
     var figures: [Figure] = []
     for size in [64, 1400, 60_000] {
-      var (seal, open) = ([Double](), [Double]())
+      var seal = [Double]()
+      var open = [Double]()
       for _ in 0..<effort.rounds {
         let raw = RawPacketCost(provider, size: size)
         seal.append(raw.seal(effort))
@@ -31,7 +32,7 @@ public enum CryptoBenchmark {
   }
 }
 
-/// What sealing and opening packets of one size costs with nothing around it.
+/// The cost of sealing and opening packets of one size, without the protocol.
 struct RawPacketCost {
   private static let count = 64
   private let key: any PacketKey
@@ -42,7 +43,7 @@ struct RawPacketCost {
     self.size = size
   }
 
-  /// Nanoseconds to seal one packet, each from a buffer of its own into one of its own.
+  /// Returns the nanoseconds to seal one packet, each into its own buffer.
   func seal(_ effort: BenchmarkEffort) -> Double {
     let plaintext = [UInt8](repeating: 7, count: size)
     var output = [UInt8](repeating: 0, count: (size + 16) * Self.count)
@@ -60,7 +61,8 @@ struct RawPacketCost {
     }
   }
 
-  /// Nanoseconds to open one packet where it lies. What opening destroys is put back, and that is not counted.
+  /// Returns the nanoseconds to open one packet in place. Restoring the overwritten packet is not
+  /// counted.
   func open(_ effort: BenchmarkEffort) -> Double {
     let plaintext = [UInt8](repeating: 7, count: size)
     let stride = size + 16

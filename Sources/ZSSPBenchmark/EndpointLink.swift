@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// Two endpoints in memory: what one sends the other receives, in bursts of one buffer, and nothing is lost.
+/// Two endpoints in memory. Datagrams arrive in bursts, and none is lost.
 struct EndpointLink: ~Copyable {
-  /// A benchmark that did not come as far as it should have.
+  /// The error for a benchmark that did not complete.
   struct Broken: Error, CustomStringConvertible {
     let description: String
   }
@@ -15,7 +15,7 @@ struct EndpointLink: ~Copyable {
   var bob: Endpoint
   private var aliceStore = MemoryRatchetStore()
   private var bobStore = MemoryRatchetStore()
-  /// The sessions of Alice that are established, in order.
+  /// Alice's established sessions, in order.
   private(set) var sessions: [SessionID] = []
   private let bobKey: PublicKey
   private let wire = Wire()
@@ -23,25 +23,29 @@ struct EndpointLink: ~Copyable {
 
   init(_ provider: any CryptoProvider, mtu: Int = 1500, shard: Shard = .only) throws {
     var settings = Settings()
-    (settings.mtu, settings.shard) = (mtu, shard)
+    settings.mtu = mtu
+    settings.shard = shard
     func configuration(_ provider: some CryptoProvider) -> EndpointConfiguration {
       EndpointConfiguration(
         staticKey: provider.generateAgreementKey(), provider: provider, helloPolicy: .allow, settings: settings)
     }
-    let (first, second) = (configuration(provider), configuration(provider))
+    let first = configuration(provider)
+    let second = configuration(provider)
     bobKey = second.staticKey.publicKey
     let alice = try Endpoint(first)
     bob = try Endpoint(second)
     self.alice = alice
   }
 
-  /// Where datagrams lie between sender and receiver.
+  /// The buffer between sender and receiver.
   private final class Wire {
     let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
     deinit { bytes.deallocate() }
   }
 
-  /// Makes one more session, from open to the peer's confirmation. It takes the place of the one before.
+  /// Establishes one more session, up to the peer's confirmation. It replaces the previous one.
+  ///
+  /// - Throws: ``Broken``, or the error of the endpoint.
   mutating func handshake() throws {
     let before = sessions.count
     _ = try alice.open(to: bobKey, at: Self.bobAddress, now: now)
@@ -55,7 +59,7 @@ struct EndpointLink: ~Copyable {
     guard sessions.count == before + 1 else { throw Broken(description: "a handshake was not completed") }
   }
 
-  /// Lets time go on.
+  /// Advances the time.
   mutating func skip(_ duration: Duration) {
     now = now.advanced(by: duration)
     alice.advance(to: now)
@@ -84,12 +88,12 @@ struct EndpointLink: ~Copyable {
     }
   }
 
-  /// Moves what Alice has to send to Bob. Returns how many messages came.
+  /// Moves Alice's datagrams to Bob. Returns the number of received messages.
   mutating func aliceToBob() -> Int { Self.move(&alice, &bob, from: Self.aliceAddress, wire, at: now) }
-  /// Moves what Bob has to send to Alice. Returns how many messages came.
+  /// Moves Bob's datagrams to Alice. Returns the number of received messages.
   mutating func bobToAlice() -> Int { Self.move(&bob, &alice, from: Self.bobAddress, wire, at: now) }
 
-  /// What a network does: the datagrams are copied once, and received run by run.
+  /// Acts as the network: copies the datagrams once, and delivers them run by run.
   private static func move(
     _ sender: inout Endpoint, _ receiver: inout Endpoint, from source: Address, _ wire: Wire, at now: Instant
   ) -> Int {

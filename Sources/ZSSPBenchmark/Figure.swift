@@ -2,36 +2,39 @@
 import ZSSP
 import ZSSPNIO
 
-/// One measured figure, with what bounds it, taken in the same run.
+/// A measured figure, with an optional bound that was measured in the same run.
 public struct Figure: Sendable, Codable, Hashable {
-  /// Which benchmark it belongs to: crypto, path, handshake and so on.
+  /// The benchmark: crypto, path, handshake and so on.
   public let benchmark: String
-  /// What was measured.
+  /// The measured quantity.
   public let name: String
   /// The median of the rounds.
   public let value: Double
-  /// The smallest and the largest of the rounds.
+  /// The smallest and the largest of the rounds, in this order.
   public let range: [Double]
   /// The unit of `value`.
   public let unit: String
-  /// What bounds the figure.
+  /// The name of the bound.
   public let bound: String?
-  /// The bound, in the same unit.
+  /// The value of the bound, in the same unit.
   public let boundValue: Double?
-  /// How much of the bound is reached, 1 being all: for times the bound divided by the value, for rates the other way.
+  /// The reached fraction of the bound, 1 for all of it. For times it is the bound divided by the
+  /// value, for rates the value divided by the bound.
   public let ratio: Double?
 
-  /// The figure of some rounds.
+  /// Makes the figure of several rounds.
   package init(
     _ benchmark: String, _ name: String, _ rounds: [Double], _ unit: String, bound: (String, [Double])? = nil,
     higherIsBetter: Bool = false
   ) {
-    (self.benchmark, self.name, self.unit) = (benchmark, name, unit)
+    self.benchmark = benchmark
+    self.name = name
+    self.unit = unit
     value = rounds.median
     range = [rounds.min() ?? 0, rounds.max() ?? 0]
     self.bound = bound?.0
     boundValue = bound?.1.median
-    // Round by round, so that a machine whose speed drifts does not spoil the ratio.
+    // The ratio is computed per round, so that a drift of the machine's speed does not distort it.
     ratio = bound.map { bound in
       zip(rounds, bound.1).map { higherIsBetter ? $0 / $1 : $1 / $0 }.median
     }
@@ -39,7 +42,7 @@ public struct Figure: Sendable, Codable, Hashable {
 }
 
 extension [Double] {
-  /// The median; 0 of nothing.
+  /// The median; 0 for an empty array.
   package var median: Double {
     guard !isEmpty else { return 0 }
     let sorted = sorted()
@@ -48,28 +51,29 @@ extension [Double] {
   }
 }
 
-/// How much is measured.
+/// The extent of the measurements.
 public struct BenchmarkEffort: Sendable {
-  /// How often each thing is measured; the median counts.
+  /// The number of measurements of each quantity, 5 by default. The median counts.
   public var rounds = 5
-  /// How much processor time one measurement takes at least.
+  /// The minimum processor time of one measurement, 200 ms by default.
   public var duration = Duration.milliseconds(200)
-  /// Sizes of the messages of the benchmark of the path, in bytes.
+  /// The message sizes of the benchmark `path`, in bytes.
   public var sizes = [64, 1400, 60_000]
-  /// What these may be: the largest fits into 48 datagrams of 1500 bytes.
+  /// The allowed message sizes. The largest fits into 48 datagrams of 1500 bytes.
   public static let allowedSizes = 0...71_216
-  /// How many sessions the benchmark of sessions makes.
+  /// The number of sessions in the benchmark `sessions`, 100,000 by default.
   public var sessions = 100_000
-  /// ``Settings/expandedKeys`` of the endpoint that has them; nil for what is usual for the provider.
+  /// The endpoint's ``Settings/expandedKeys``; nil for the provider's default.
   public var keptKeys: Int?
 
-  /// The defaults.
+  /// Makes the default effort.
   public init() {}
 
-  /// Nanoseconds of processor time for one of what `body` does `count` times per call, after a call that is not counted.
+  /// Returns the nanoseconds of processor time for one of `count` operations per call of `body`.
+  /// The first call is not measured.
   func nanoseconds(per count: Int, _ body: () throws -> Void) rethrows -> Double {
     try body()
-    // To ask for the time takes about as long as a few packets, so it is asked seldom.
+    // Reading the clock takes about as long as a few packets, so it is done rarely.
     var calls = 1
     while true {
       let start = ThreadClock.now

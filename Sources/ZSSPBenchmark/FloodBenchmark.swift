@@ -6,31 +6,38 @@
   public import ZSSP
   import ZSSPNIO
 
-  /// What a flood of Hellos takes from an established session: a steady stream of messages to an endpoint whose socket for Hellos is
-  /// kept full by a thread that does nothing else.
+  /// Measures the effect of a flood of Hellos on an established session: a steady stream of
+  /// messages to an endpoint whose Hello socket is kept full by a separate thread.
   public enum FloodBenchmark {
-    /// The stream: so many messages of 1400 bytes every millisecond, about a gigabit a second.
+    /// The stream: 100 messages of 1400 bytes per millisecond, about 1 Gbit/s.
     private static let stream = PacedStream(size: 1400, burst: 100)
 
-    /// Hosts that solve challenges, and newcomers that come meanwhile.
-    private static let (answeringHosts, newcomerCount) = (16, 20)
+    /// The number of hosts that solve challenges.
+    private static let answeringHosts = 16
+    /// The number of newcomers that connect meanwhile.
+    private static let newcomerCount = 20
 
-    /// Goodput and latency, each beside the same without the flood.
+    /// Measures goodput and latency, each beside the same without the flood.
+    ///
+    /// - Throws: ``EndpointLink/Broken`` or ``UDPError``.
     public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) async throws -> [Figure]
     {
       let loops = (SystemEventLoopGroup.singleton.next(), SystemEventLoopGroup.singleton.next())
       let link = try await UDPLink(provider, sending: loops.0, receiving: loops.1)
-      // The attacker would have a machine of its own. Here it gets a processor that is not the one of who is attacked, and
-      // there only what the sender of the stream leaves.
+      // The attacker would have its own machine. Here it gets a processor that the victim does not
+      // use, and there only what the stream's sender leaves.
       let placement = Placement()
       try await loops.0.submit { placement.pin(.others) }.get()
       try await loops.1.submit { placement.pin(.own) }.get()
       let flood = try HelloFlood(provider, at: link.receiver.localAddress, key: link.receiver.publicKey)
-      var (calm, flooded, hellos) = ([PacedStream.Result](), [PacedStream.Result](), [Double]())
+      var calm = [PacedStream.Result]()
+      var flooded = [PacedStream.Result]()
+      var hellos = [Double]()
       let clock = ContinuousClock()
       for _ in 0..<effort.rounds {
         calm.append(try await stream.run(over: link, for: effort.duration))
-        let (start, before) = (clock.now, flood.sent.value)
+        let start = clock.now
+        let before = flood.sent.value
         try await flood.whileRunning(placed: placement) {
           flooded.append(try await stream.run(over: link, for: effort.duration))
         }
@@ -51,14 +58,15 @@
       ] + answered
     }
 
-    /// What hosts that solve every challenge and repeat their answers take from newcomers, and from
-    /// the session.
+    /// Measures the effect of hosts that solve every challenge and repeat their answers, on
+    /// newcomers and on the session.
     private static func runAnswered(
       _ provider: any CryptoProvider, _ link: UDPLink, _ placement: Placement, _ effort: BenchmarkEffort
     ) async throws -> [Figure] {
-      let (address, key) = (link.receiver.localAddress, link.receiver.publicKey)
+      let address = link.receiver.localAddress
+      let key = link.receiver.publicKey
       let flood = try AnswerFlood(hosts: answeringHosts, provider, at: address, key: key)
-      // Threads that newcomers start for their work stay where their event loop is.
+      // Threads that newcomers start for their work stay on the processor of their event loop.
       let loop = SystemEventLoopGroup.singleton.next()
       if loop !== link.receivingLoop { try await loop.submit { placement.pin(.others) }.get() }
       let newcomers = Newcomers(count: newcomerCount, patience: .seconds(20), eventLoop: loop)
@@ -66,14 +74,19 @@
         for await handshake in link.receiver.incoming { _ = try? await handshake.accept() }
       }
       defer { accepting.cancel() }
-      var (calm, flooded) = ([PacedStream.Result](), [PacedStream.Result]())
-      var (came, work, hellos) = ([Newcomers.Result](), [Double](), [Double]())
+      var calm = [PacedStream.Result]()
+      var flooded = [PacedStream.Result]()
+      var came = [Newcomers.Result]()
+      var work = [Double]()
+      var hellos = [Double]()
       for _ in 0..<effort.rounds {
         calm.append(try await stream.run(over: link, for: effort.duration))
-        let (start, sent) = (ContinuousClock.now, flood.sent.value)
+        let start = ContinuousClock.now
+        let sent = flood.sent.value
         let before = await link.receiver.statistics().transport.timeOnHellos
         try await flood.whileRunning(placed: placement) {
-          // One after the other: newcomers work on the processor that the stream's sender has, and would slow that down.
+          // One after the other: newcomers would slow down the stream's sender, whose processor
+          // they share.
           flooded.append(try await stream.run(over: link, for: effort.duration))
           came.append(try await newcomers.come(to: address, key: key, provider))
         }

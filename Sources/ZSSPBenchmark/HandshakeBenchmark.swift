@@ -2,11 +2,14 @@
 public import ZSSP
 import ZSSPNIO
 
-/// Whole handshakes, both sides on one core, beside the public-key operations that they consist of.
+/// Whole handshakes, both sides on one core, compared to their public-key operations.
 public enum HandshakeBenchmark {
-  /// Handshakes per second of the default profile.
+  /// Measures handshakes per second with the default profile.
+  ///
+  /// - Throws: ``EndpointLink/Broken``.
   public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) throws -> [Figure] {
-    var (rates, bounds) = ([Double](), [Double]())
+    var rates = [Double]()
+    var bounds = [Double]()
     for _ in 0..<effort.rounds {
       bounds.append(1e9 / primitives(provider, effort))
       var link = try EndpointLink(provider)
@@ -28,9 +31,10 @@ public enum HandshakeBenchmark {
     ]
   }
 
-  /// Nanoseconds for what a handshake cannot do without (section 6), by itself: two ephemeral P-384 keys, the agreements es,
-  /// ee and se on both sides, three points decoded (X, Y and S_A), a KEM key, an encapsulation, a decapsulation, and on each
-  /// side 11 key derivations of 2 outputs.
+  /// Returns the nanoseconds for the operations that a handshake cannot avoid (section 6): two
+  /// ephemeral P-384 keys, the agreements es, ee and se on both sides, three decoded points (X, Y
+  /// and S_A), a KEM key, an encapsulation, a decapsulation, and on each side 11 key derivations of
+  /// 2 outputs.
   private static func primitives(_ provider: any CryptoProvider, _ effort: BenchmarkEffort) -> Double {
     let key = provider.generateAgreementKey()
     let encoded = key.publicKey
@@ -56,7 +60,7 @@ public enum HandshakeBenchmark {
       }
       return 2 * generate + 6 * agree + 3 * decode + generateKEM + encapsulate + decapsulate + 2 * 11 * code
     } catch {
-      // A provider that refuses its own keys has no bound that means anything.
+      // A provider that refuses its own keys has no meaningful bound.
       return .nan
     }
   }

@@ -9,17 +9,19 @@
 
   /// A stranger's thread that sends complete, well-formed Hellos as fast as the system takes them.
   struct HelloFlood {
-    /// Hellos made before it begins, which are then sent over and over.
+    /// The number of different Hellos, which are sent repeatedly.
     private static let variety = 16
-    /// Source ports.
+    /// The number of source ports.
     private static let sources = 8
 
     let sent = SharedCount()
     private let target: czssp_address
-    /// Datagrams of Hellos, a Hello's one after another.
+    /// The datagrams of each Hello.
     private let hellos: [[[UInt8]]]
 
-    /// A flood at the endpoint with this address and static key.
+    /// Makes a flood to the endpoint with this address and static key.
+    ///
+    /// - Throws: ``EndpointLink/Broken``, or an error of the Hellos.
     init(_ provider: any CryptoProvider, at address: SocketAddress, key: PublicKey) throws {
       guard let address = Address(address) else { throw EndpointLink.Broken(description: "no IP address") }
       target = czssp_address(
@@ -28,7 +30,7 @@
       hellos = try (0..<Self.variety).map { _ in try Self.hello(provider, to: key, at: address) }
     }
 
-    /// The datagrams of a Hello by somebody whom the responder does not know.
+    /// Returns the datagrams of a Hello from a peer that the responder does not know.
     static func hello(_ provider: some CryptoProvider, to key: PublicKey, at address: Address) throws
       -> [[UInt8]]
     {
@@ -52,6 +54,8 @@
     }
 
     /// Floods while `body` runs.
+    ///
+    /// - Throws: The error of `body`.
     func whileRunning(placed placement: Placement, _ body: () async throws -> Void) async throws {
       let isOver = SharedFlag()
       let pool = NIOThreadPool(numberOfThreads: 1)
@@ -86,7 +90,7 @@
               address: target, bytes: bytes.baseAddress, local: nil, length: UInt32(bytes.count), segment_size: 0,
               traffic_class: 0)
             var count: CInt = 0
-            // What the system does not take is lost, as in a network.
+            // Datagrams that the system does not take are lost, as in a network.
             _ = czssp_udp_send(socket, &piece, 1, &count)
           }
         }

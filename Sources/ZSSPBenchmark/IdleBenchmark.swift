@@ -2,18 +2,25 @@
 public import ZSSP
 import ZSSPNIO
 
-/// Many sessions that nobody uses, at one endpoint that probes their peers.
+/// Many unused sessions at one endpoint that probes their peers.
 public enum IdleBenchmark {
-  /// How long is simulated, after the first probes have spread.
+  /// The simulated time, after the first probes have spread.
   private static let span = Duration.seconds(60)
   private static let keepAlive = Duration.seconds(15)
 
-  /// The endpoint's processor time and datagrams in each second of virtual time, and how its probes lie in time.
+  /// Measures the endpoint's processor time and datagrams per second of virtual time, and the
+  /// distribution of its probes.
+  ///
+  /// - Throws: ``EndpointLink/Broken``.
   public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) throws -> [Figure] {
     let server = try Server(provider, effort.sessions, keepAlive)
-    // All sessions are of one moment: the first probes come within a quarter of the keep-alive time.
+    // All sessions begin at the same time. Their first probes come within a quarter of the
+    // keep-alive time.
     server.run(for: keepAlive * 2)
-    var (time, datagrams, busiest, silence) = ([Double](), [Double](), [Double](), [Double]())
+    var time = [Double]()
+    var datagrams = [Double]()
+    var busiest = [Double]()
+    var silence = [Double]()
     for _ in 0..<effort.rounds {
       let period = server.run(for: span)
       time.append(period.processorTime / .microseconds(1) / (span / .seconds(1)))
@@ -34,11 +41,11 @@ public enum IdleBenchmark {
     ]
   }
 
-  /// What a while of virtual time has brought.
+  /// The measurements of a span of virtual time.
   private struct Period {
     var processorTime = Duration.zero
     var datagrams = 0
-    /// The most datagrams in one tenth of a second.
+    /// The maximum number of datagrams in a tenth of a second.
     var busiestTenth = 0
     var longestSilence = Duration.zero
   }
@@ -50,14 +57,15 @@ public enum IdleBenchmark {
     private var now = Instant(nanoseconds: 1_000_000_000)
     private static let address = Address(ipv4: 0x0A00_0001, port: 1)
 
-    /// One endpoint each, in an object of its own so that it stays where it is.
+    /// A peer's endpoint, in an object so that it is not moved.
     private final class Peer {
       var endpoint: Endpoint
       var heard: Instant
 
       init(_ provider: some CryptoProvider, at now: Instant) throws {
         var settings = Settings()
-        (settings.expandedKeys, settings.halfOpenLimit) = (1, 1)
+        settings.expandedKeys = 1
+        settings.halfOpenLimit = 1
         endpoint = try Endpoint(
           EndpointConfiguration(
             staticKey: provider.generateAgreementKey(), provider: provider, helloPolicy: .drop, settings: settings))
@@ -69,8 +77,9 @@ public enum IdleBenchmark {
 
     init(_ provider: some CryptoProvider, _ count: Int, _ keepAlive: Duration) throws {
       var settings = Settings()
-      // Only what silence brings is measured.
-      (settings.keepAlive, settings.idleTimeout) = (keepAlive, keepAlive * 3)
+      // Only the effects of silence are measured.
+      settings.keepAlive = keepAlive
+      settings.idleTimeout = keepAlive * 3
       settings.rekeyAfter = .seconds(1_000_000)
       endpoint = try Endpoint(
         EndpointConfiguration(
@@ -108,12 +117,13 @@ public enum IdleBenchmark {
       while endpoint.nextEvent() != nil {}
     }
 
-    /// Lets time go on from deadline to deadline.
+    /// Advances the time from deadline to deadline.
     @discardableResult
     func run(for duration: Duration) -> Period {
       var period = Period()
       let end = now.advanced(by: duration)
-      var (tenth, inTenth) = (Int64(0), 0)
+      var tenth = Int64(0)
+      var inTenth = 0
       while let deadline = endpoint.nextDeadline, deadline <= end {
         now = max(now, deadline)
         let start = ThreadClock.now
@@ -122,7 +132,10 @@ public enum IdleBenchmark {
         let before = period.datagrams
         while !endpoint.outbox.isEmpty { exchange(&period) }
         Self.pump(&endpoint, at: now)
-        if now.nanoseconds / 100_000_000 != tenth { (tenth, inTenth) = (now.nanoseconds / 100_000_000, 0) }
+        if now.nanoseconds / 100_000_000 != tenth {
+          tenth = now.nanoseconds / 100_000_000
+          inTenth = 0
+        }
         inTenth += period.datagrams - before
         period.busiestTenth = max(period.busiestTenth, inTenth)
       }
@@ -130,7 +143,7 @@ public enum IdleBenchmark {
       return period
     }
 
-    /// Gives the endpoint's datagrams to its peers, and theirs to the endpoint.
+    /// Delivers the endpoint's datagrams to its peers, and theirs to the endpoint.
     private func exchange() {
       var period = Period()
       exchange(&period)
@@ -174,7 +187,7 @@ public enum IdleBenchmark {
       deliver(from: number, &period)
     }
 
-    /// Gives a peer's datagrams to the endpoint.
+    /// Delivers a peer's datagrams to the endpoint.
     private func deliver(from number: Int, _ period: inout Period) {
       for (_, size, datagrams) in Self.takeOutbox(&peers[number].endpoint) {
         let start = ThreadClock.now

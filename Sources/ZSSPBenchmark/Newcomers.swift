@@ -5,14 +5,14 @@
   import ZSSP
   import ZSSPNIO
 
-  /// Endpoints that nobody knows yet, each in a network of its own, which open a session to one
-  /// endpoint all at once.
+  /// Unknown endpoints, each in its own network, that open a session to one endpoint at the same
+  /// time.
   struct Newcomers {
-    /// What came of them.
+    /// The result of a run.
     struct Result: Sendable {
-      /// How many got their session in time.
+      /// The number of newcomers with a session in time.
       var established = 0
-      /// How long the last of them took, in seconds.
+      /// The time of the slowest of them, in seconds.
       var slowest = 0.0
     }
 
@@ -20,8 +20,8 @@
     let patience: Duration
     let eventLoop: any EventLoop
 
-    /// Has them all come, and waits for each of them to be in or out of patience. Whoever they come
-    /// to must accept them.
+    /// Starts all newcomers, and waits until each has a session or has timed out. Their responder
+    /// must accept them.
     func come(to address: SocketAddress, key: PublicKey, _ provider: any CryptoProvider) async throws -> Result {
       try await withThrowingTaskGroup(of: Double?.self) { group in
         for number in 1...count {
@@ -35,14 +35,15 @@
       }
     }
 
-    /// How long one took, in seconds; nil if it was out of patience.
+    /// Returns the time of one newcomer in seconds; nil if it timed out.
     private func connect(
       _ number: Int, to address: SocketAddress, key: PublicKey, _ provider: some CryptoProvider
     ) async throws -> Double? {
       let configuration = EndpointConfiguration(staticKey: provider.generateAgreementKey(), provider: provider)
       let endpoint = try await UDPEndpoint.bind(
         host: "127.2.\(number).1", port: 0, configuration: configuration, eventLoopGroup: eventLoop)
-      let (clock, start) = (ContinuousClock(), ContinuousClock.now)
+      let clock = ContinuousClock()
+      let start = ContinuousClock.now
       let time: Double?
       do {
         _ = try await endpoint.connect(to: address, key: key, timeout: patience)

@@ -6,17 +6,17 @@
   import ZSSP
   import ZSSPNIO
 
-  /// Messages at a steady pace, each with the time at which it was sent.
+  /// A steady stream of messages, each with the time when it was sent.
   struct PacedStream: Sendable {
-    /// What came of it.
+    /// The result of a run.
     struct Result {
-      /// Messages received a second.
+      /// The number of received messages per second.
       let rate: Double
       /// The 99th percentile of the time from sealing to delivery, in nanoseconds.
       let latency: Double
     }
 
-    /// Takes the time of each message.
+    /// Measures the latency of each message.
     final class Meter: MessageHandler {
       private let latencies = NIOLockedValueBox<[UInt64]>([])
       let received = SharedCount()
@@ -38,23 +38,27 @@
 
     /// The size of a message in bytes, at least 8.
     let size: Int
-    /// Messages every millisecond.
+    /// The number of messages per millisecond.
     let burst: Int
 
-    /// Sends for a while, from the event loop of the sender, and waits a little for what is on its way.
+    /// Sends for a while, on the sender's event loop, and then waits briefly for messages under
+    /// way.
     func run(over link: UDPLink, for duration: Duration) async throws -> Result {
       let meter = Meter()
       try await link.receivingSession.setMessageHandler(meter)
-      let (clock, start) = (ContinuousClock(), ContinuousClock.now)
-      let (size, burst, session) = (size, burst, link.session)
+      let clock = ContinuousClock()
+      let start = ContinuousClock.now
+      let size = size
+      let burst = burst
+      let session = link.session
       let sending = link.sendingLoop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(1)) { _ in
-        // What does not fit is not sent: the stream is slower then, and that shows.
+        // Messages without room are not sent, which lowers the rate.
         _ = try session.sendMessagesIfRoom(ofBytes: size * burst) { run throws(SendError) in
           try Self.write(burst, of: size, to: &run)
         }
       }
       try await Task.sleep(for: duration)
-      // On a machine with other things to do the event loop may not have had a turn yet.
+      // On a busy machine the event loop may not have run yet.
       let failure = await Self.failure(of: { if meter.received.value == 0 { try await meter.received.wait(for: 1) } })
       let stopped = link.sendingLoop.makePromise(of: Void.self)
       sending.cancel(promise: stopped)
@@ -73,7 +77,7 @@
       return nil
     }
 
-    /// Messages that begin with the time.
+    /// Writes messages that begin with the time.
     private static func write(_ count: Int, of size: Int, to run: inout SendRun) throws(SendError) {
       var message = [UInt8](repeating: 7, count: size)
       let now = NIODeadline.now().uptimeNanoseconds

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ZSSP
 
-/// Messages of one size on their whole way in memory, from a sender to a receiver, for benchmarks of other packages.
+/// Messages of one size through both endpoints in memory, for benchmarks of other packages.
 public struct PacketPath: ~Copyable {
   private var link: EndpointLink
   private let session: SessionID
   private let message: [UInt8]
   private let batch: Int
 
-  /// An established session for messages of `size` bytes, at most 60,000, of which `batch` are sent, and then received,
-  /// at once.
+  /// Establishes a session.
+  ///
+  /// - Parameters:
+  ///   - provider: The crypto provider of both sides.
+  ///   - size: The size of messages in bytes, at most 60,000.
+  ///   - batch: The number of messages that are sent, and then received, at once.
+  /// - Throws: ``EndpointLink/Broken``.
   public init(_ provider: any CryptoProvider, size: Int, batch: Int) throws {
     var link = try EndpointLink(provider)
     try link.handshake()
@@ -19,9 +24,12 @@ public struct PacketPath: ~Copyable {
     self.batch = batch
   }
 
-  /// Sends and receives a batch. Throws if one did not arrive.
+  /// Sends and receives a batch.
+  ///
+  /// - Throws: ``EndpointLink/Broken`` if a message did not arrive.
   public mutating func exchange() throws {
-    let (message, batch) = (message, batch)
+    let message = message
+    let batch = batch
     try link.alice.send(on: session, at: link.now) { run throws(SendError) in
       for _ in 0..<batch { try run.append(message.span.bytes) }
     }
@@ -32,13 +40,17 @@ public struct PacketPath: ~Copyable {
   }
 }
 
-/// One handshake after another between two endpoints in memory, for benchmarks of other packages.
+/// Consecutive handshakes between two endpoints in memory, for benchmarks of other packages.
 public struct RepeatedHandshakes: ~Copyable {
   private var link: EndpointLink
 
-  /// Two endpoints that know each other.
+  /// Makes two endpoints.
+  ///
+  /// - Throws: The error of the configuration.
   public init(_ provider: any CryptoProvider) throws { link = try EndpointLink(provider) }
 
-  /// One handshake, from the Hello to the confirmation. Its session takes the place of the one before.
+  /// Runs one handshake, from the Hello to the confirmation. Its session replaces the previous one.
+  ///
+  /// - Throws: ``EndpointLink/Broken``.
   public mutating func shake() throws { try link.handshake() }
 }

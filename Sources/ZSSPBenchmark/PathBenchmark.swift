@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ZSSP
 
-/// The whole way of a packet in memory, sender and receiver on one core: from the message to the message.
+/// A packet's whole path in memory, sender and receiver on one core: from message to message.
 public enum PathBenchmark {
-  /// So many packets are sent, and then received, at once.
+  /// The number of packets that are sent, and then received, at once.
   private static let batch = 64
 
-  /// Figures for messages of each size, beside the raw cipher.
+  /// Measures messages of each size, compared to the raw cipher.
+  ///
+  /// - Throws: ``EndpointLink/Broken``.
   public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) throws -> [Figure] {
     try effort.sizes.map { size in
       var link = try EndpointLink(provider)
@@ -14,7 +16,8 @@ public enum PathBenchmark {
       let session = link.sessions[0]
       let message = [UInt8](repeating: 7, count: size)
       let count = size > 1400 ? 4 : batch
-      var (path, raw) = ([Double](), [Double]())
+      var path = [Double]()
+      var raw = [Double]()
       for _ in 0..<effort.rounds {
         let cost = RawPacketCost(provider, size: size)
         raw.append(cost.seal(effort) + cost.open(effort))

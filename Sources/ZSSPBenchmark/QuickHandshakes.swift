@@ -2,44 +2,50 @@
 public import ZSSP
 import ZSSPSimulator
 
-/// Another provider, but handshakes are of stand-in cryptography, which is worthless and quick.
+/// A provider with fast stand-in cryptography for handshakes, which is insecure.
 ///
-/// A benchmark of what sessions cost once they are there can have a hundred thousand of them in seconds. No session keeps
-/// anything of a handshake but secrets of the same size, so that the memory it takes is the same.
+/// A benchmark of established sessions can make a hundred thousand of them in seconds. A session
+/// keeps only secrets of a handshake, which have the same size, so its memory is the same.
 public struct QuickHandshakes: DerivedProvider {
-  /// Where packets, headers, hashes and randomness come from.
+  /// The provider of packets, headers, hashes and randomness.
   public let base: any CryptoProvider
   private let quick = StandInCrypto()
 
-  /// Packets, headers, hashes and randomness of `base`.
+  /// Wraps a provider.
   public init(_ base: any CryptoProvider) { self.base = base }
 
-  /// Says what it is.
+  /// The base's name, with a note that handshakes are not secure.
   public var name: String { "\(base.name), handshakes not secure" }
 
-  /// A stand-in key of the base's randomness.
+  /// Makes a stand-in key from the base's randomness.
   public func generateAgreementKey() -> any AgreementPrivateKey {
     while true {
       if let key = try? quick.agreementKey(privateBytes: random(48).bytes) { return key }
     }
   }
 
-  /// A stand-in.
+  /// Parses a stand-in key.
+  ///
+  /// - Throws: `CryptoFailure`.
   public func agreementKey(privateBytes: RawSpan) throws(CryptoFailure) -> any AgreementPrivateKey {
     try quick.agreementKey(privateBytes: privateBytes)
   }
 
-  /// A stand-in.
+  /// Parses a stand-in public key.
+  ///
+  /// - Throws: `CryptoFailure`.
   public func agreementPublicKey(_ key: PublicKey) throws(CryptoFailure) -> any AgreementPublicKey {
     try quick.agreementPublicKey(key)
   }
 
-  /// A stand-in.
+  /// Makes a stand-in key.
   public func generateEncapsulationKey(for algorithm: KEM) -> any DecapsulationKey {
     quick.generateEncapsulationKey(for: algorithm)
   }
 
-  /// A stand-in.
+  /// Encapsulates with the stand-in.
+  ///
+  /// - Throws: `CryptoFailure`.
   public func encapsulate(to encapsulationKey: RawSpan, for algorithm: KEM) throws(CryptoFailure) -> Encapsulation {
     try quick.encapsulate(to: encapsulationKey, for: algorithm)
   }

@@ -6,14 +6,14 @@
   import Synchronization
   import ZSSP
 
-  /// What UDP over loopback and the cipher allow, with nothing between them: one thread seals packets in place and sends them as
-  /// super-datagrams, another receives and opens them.
+  /// The limit that loopback UDP and the cipher set: one thread seals packets in place and sends
+  /// them as super-datagrams, another receives and opens them.
   struct RawSockets {
-    /// As much as ``UDPEndpoint`` has waiting in its socket.
+    /// The socket buffer size of ``UDPEndpoint``.
     private static let bufferSize: CInt = 4 << 20
-    /// As many pieces as it reads at once.
+    /// The number of pieces that ``UDPEndpoint`` reads at once.
     private static let piecesAtOnce: CInt = 31
-    /// As much as it seals before it sends.
+    /// The number of bytes that are sealed before they are sent.
     private static let chunk = UDPBenchmark.chunk
 
     private let provider: any CryptoProvider
@@ -23,17 +23,23 @@
     private let receiver: CInt
     private let target: czssp_address
 
-    /// Sockets for packets of `size` bytes, to which the tag and a header's length are added.
+    /// Opens sockets for packets of `size` bytes, to which the length of the tag and a header is
+    /// added.
+    ///
+    /// - Throws: ``EndpointLink/Broken``.
     init(_ provider: any CryptoProvider, size: Int) throws {
       var loopback = czssp_address(high: 0, low: 0x7F00_0001, scope: 0, port: 0, family: 4)
-      var (ignored, target) = (czssp_address(), czssp_address())
+      var ignored = czssp_address()
+      var target = czssp_address()
       sender = czssp_udp_open(&loopback, false, &ignored)
       receiver = czssp_udp_open(&loopback, false, &target)
       guard sender >= 0, receiver >= 0 else { throw EndpointLink.Broken(description: "no sockets on loopback") }
       for socket in [sender, receiver] { czssp_udp_set_buffers(socket, Self.bufferSize, Self.bufferSize) }
-      // A kernel without receive offload is measured as it is.
+      // A kernel without receive offload is measured without it.
       czssp_udp_enable_receive_offload(receiver)
-      (self.provider, self.size, self.target) = (provider, size, target)
+      self.provider = provider
+      self.size = size
+      self.target = target
       key = provider.random(32)
     }
 
@@ -42,9 +48,10 @@
       czssp_close(receiver)
     }
 
-    /// Packets a second that were received and found authentic while `during` ran.
+    /// Returns the packets per second that were received and opened while `during` ran.
     func rate(during: () async throws -> Void) async throws -> Double {
-      let (isOver, received) = (SharedFlag(), SharedCount())
+      let isOver = SharedFlag()
+      let received = SharedCount()
       let pool = NIOThreadPool(numberOfThreads: 2)
       pool.start()
       pool.submit { _ in send(until: isOver) }
@@ -81,7 +88,7 @@
               segment_size: segmentSize, traffic_class: 0)
           }
           var sent: CInt = 0
-          // What the system does not take is lost, as in a network.
+          // Datagrams that the system does not take are lost, as in a network.
           _ = czssp_udp_send(sender, pieces, CInt(pieces.count), &sent)
         }
       }
@@ -97,7 +104,7 @@
       let packetKey = provider.packetKey(key)
       let datagram = size + 32
       var readiness = czssp_readiness()
-      // Packets are opened under a nonce that may be wrong: that costs the same.
+      // Packets are opened with a nonce that may be wrong, which costs the same.
       while !isOver.isSet {
         let count = czssp_receiver_fill(pieces, receiver)
         guard count > 0 else {

@@ -4,9 +4,9 @@
   import Glibc
 #endif
 
-/// How much memory the process has.
+/// The process's resident memory.
 enum ResidentMemory {
-  /// Bytes that are resident; nil where the system does not say.
+  /// The number of resident bytes; nil if the system does not report it.
   static var bytes: Int? {
     #if os(Linux)
       guard let file = fopen("/proc/self/statm", "r") else { return nil }

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ZSSP
 
-/// Many sessions at one endpoint: what each takes of memory, and what their number costs a packet.
+/// Many sessions at one endpoint: the memory of each, and the effect of their number on a packet's
+/// cost.
 public enum SessionsBenchmark {
-  /// Bytes per established idle session, and the cost of packets to random sessions beside that of one.
+  /// Measures bytes per established idle session, and the cost of packets to random sessions
+  /// compared to one session.
+  ///
+  /// - Throws: ``EndpointLink/Broken``.
   public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) throws -> [Figure] {
     var server = try Crowd(provider, effort.keptKeys)
     try server.add(64)
@@ -21,13 +25,16 @@ public enum SessionsBenchmark {
     server.rest()
     noteMemory("the same when all are idle again")
     let crowd = KeyCrowd(provider, effort.sessions)
-    var (many, one, bound, rest) = ([Double](), [Double](), [Double](), [Double]())
+    var many = [Double]()
+    var one = [Double]()
+    var bound = [Double]()
+    var rest = [Double]()
     for _ in 0..<effort.rounds {
       one.append(try server.sendCost(among: 1, effort))
       many.append(try server.sendCost(among: effort.sessions, effort))
       let misses = crowd.cost(among: effort.sessions, effort) - crowd.cost(among: 1, effort)
       bound.append(crowd.cost(among: effort.sessions, effort))
-      // Where the machine was disturbed the difference may be anything.
+      // A disturbance of the machine can make the difference negative.
       rest.append(max(1, (many.last ?? 0) - max(0, misses)))
     }
     figures.append(Figure("sessions", "send 64 bytes to one and the same", one, "ns"))
@@ -41,7 +48,8 @@ public enum SessionsBenchmark {
     return figures
   }
 
-  /// As many expanded keys as sessions have, and nothing else: what the memory of the machine allows.
+  /// As many expanded keys as sessions have, without the sessions: the limit that the machine's
+  /// memory sets.
   private struct KeyCrowd {
     private let packetKeys: [any PacketKey]
     private let headerKeys: [any HeaderKey]
@@ -51,12 +59,12 @@ public enum SessionsBenchmark {
       headerKeys = (0..<count).map { _ in provider.headerKey(provider.random(32)) }
     }
 
-    /// Nanoseconds to seal 64 bytes and protect a header under a random one of the first `count` keys, which are fetched as an
-    /// endpoint fetches them.
+    /// Returns the nanoseconds to seal 64 bytes and protect a header with a random one of the first
+    /// `count` keys, which are prefetched as by an endpoint.
     func cost(among count: Int, _ effort: BenchmarkEffort) -> Double {
       let message = [UInt8](repeating: 7, count: 64)
       var output = [UInt8](repeating: 0, count: 96)
-      // More than are kept or lie in a cache, unless there are no more.
+      // More than are cached, if there are more.
       let targets = (0..<max(4096, count)).map { _ in Int.random(in: 0..<count) }
       return effort.nanoseconds(per: targets.count) {
         output.withUnsafeMutableBytes { output in
@@ -79,7 +87,7 @@ public enum SessionsBenchmark {
     }
   }
 
-  /// One endpoint and the many that have a session with it.
+  /// An endpoint and its many peers.
   private struct Crowd: ~Copyable {
     private let provider: any CryptoProvider
     private var server: Endpoint
@@ -102,7 +110,8 @@ public enum SessionsBenchmark {
           settings: settings))
     }
 
-    /// Adds sessions with peers that are gone when they are established. Ratchets are not kept: they are the store's.
+    /// Adds sessions with peers that are discarded afterwards. Ratchets are not kept, because they
+    /// belong to the store.
     mutating func add(_ count: Int) throws {
       for number in 0..<max(0, count) {
         var client = try Self.endpoint(provider)
@@ -153,7 +162,7 @@ public enum SessionsBenchmark {
       sender.outbox.removeAll()
     }
 
-    /// Lets time go on until no session was used for as long as it keeps expanded keys.
+    /// Advances the time until no session keeps expanded keys.
     mutating func rest() {
       now = now.advanced(by: Settings().expandedKeyTimeout * 3)
       while let deadline = server.nextDeadline, deadline <= now { server.advance(to: deadline) }
@@ -168,7 +177,8 @@ public enum SessionsBenchmark {
       }
     }
 
-    /// Nanoseconds for one packet of 64 bytes to a random one of the first `count` sessions.
+    /// Returns the nanoseconds for one packet of 64 bytes to a random one of the first `count`
+    /// sessions.
     mutating func sendCost(among count: Int, _ effort: BenchmarkEffort) throws -> Double {
       let message = [UInt8](repeating: 7, count: 64)
       let targets = (0..<max(4096, count)).map { _ in sessions[Int.random(in: 0..<count, using: &random)] }

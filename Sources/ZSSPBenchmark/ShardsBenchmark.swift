@@ -3,15 +3,21 @@ import Foundation
 import Synchronization
 public import ZSSP
 
-/// Two pairs of endpoints on two threads beside one pair on one thread. They have nothing in common but the provider.
+/// Two pairs of endpoints on two threads, compared to one pair on one thread. They share only the
+/// provider.
 public enum ShardsBenchmark {
   private static let batch = 64
   private static let size = 1400
 
-  /// Packets of 1400 bytes a second, sent and received in memory, by one thread and by two. The bound of two threads is twice
-  /// the rate of one: what the machine gives to two threads at once, fewer cores or shared ones included, is part of it.
+  /// Measures packets of 1400 bytes per second, sent and received in memory, on one thread and on
+  /// two. The bound for two threads is twice the rate of one. The ratio includes what the machine
+  /// loses with two busy threads.
+  ///
+  /// - Throws: ``EndpointLink/Broken``.
   public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) throws -> [Figure] {
-    var (one, two, twice) = ([Double](), [Double](), [Double]())
+    var one = [Double]()
+    var two = [Double]()
+    var twice = [Double]()
     for _ in 0..<effort.rounds {
       let rate = try rate(provider, threads: 1, effort)
       one.append(rate)
@@ -25,7 +31,8 @@ public enum ShardsBenchmark {
     ]
   }
 
-  /// Packets a second of so many threads, each of which begins to count when all are ready.
+  /// Returns the total packets per second of several threads. Each starts to count when all are
+  /// ready.
   private static func rate(_ provider: any CryptoProvider, threads: Int, _ effort: BenchmarkEffort) throws -> Double {
     let shared = Shared()
     let group = DispatchGroup()
@@ -36,7 +43,7 @@ public enum ShardsBenchmark {
           shared.ready.add(1, ordering: .sequentiallyConsistent)
           while shared.ready.load(ordering: .sequentiallyConsistent) < threads {}
         }
-        // Nobody shall wait for a thread that failed.
+        // The other threads must not wait for one that failed.
         if rate == nil { shared.ready.add(threads, ordering: .sequentiallyConsistent) }
         shared.rates.withLock { $0.append(rate) }
         group.leave()
@@ -63,7 +70,8 @@ public enum ShardsBenchmark {
     wait()
     let clock = ContinuousClock()
     let start = clock.now
-    var (received, elapsed) = (0, Duration.zero)
+    var received = 0
+    var elapsed = Duration.zero
     while elapsed < duration {
       try link.alice.send(on: session, at: link.now) { run throws(SendError) in
         for _ in 0..<batch { try run.append(message.span.bytes) }

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ZSSP
 
-/// What a ratchet store does in a second of the responder's part of handshakes: for each a look-up by fingerprint, two loads
-/// and a swap, one after another, for many initiators at once.
+/// Measures the rate at which a ratchet store does the responder's part of handshakes: for each, a
+/// look-up by fingerprint, two loads and a swap in order, for many initiators at once.
 public enum StoreBenchmark {
-  /// A store that did not do what it was asked.
+  /// The error for a store that refused a request.
   public struct Refused: Error, CustomStringConvertible {
-    /// Which request it was.
+    /// The refused request.
     public let description: String
   }
 
-  /// How many handshakes per second the store can do its part of.
+  /// Returns how many handshakes per second the store can support.
+  ///
+  /// - Throws: ``Refused``.
   public static func handshakes(
     _ store: any RatchetStore, initiators: Int, for duration: Duration
   ) async throws -> Double {
@@ -20,7 +22,8 @@ public enum StoreBenchmark {
     let count = try await withThrowingTaskGroup(of: Int.self) { group in
       for initiator in 0..<initiators {
         group.addTask {
-          var (count, held) = (0, RatchetPair.empty)
+          var count = 0
+          var held = RatchetPair.empty
           repeat {
             held = try await handshake(store, initiator, from: held)
             count += 1
@@ -33,7 +36,9 @@ public enum StoreBenchmark {
     return Double(count) / ((clock.now - start) / .seconds(1))
   }
 
-  /// One handshake: what is held becomes the next state.
+  /// Makes the requests of one handshake, and returns the new state.
+  ///
+  /// - Throws: ``Refused``.
   private static func handshake(
     _ store: any RatchetStore, _ initiator: Int, from held: RatchetPair
   ) async throws -> RatchetPair {
@@ -44,7 +49,7 @@ public enum StoreBenchmark {
       }
     }
     guard case .pair = await store.answer(.load(peer: peer)) else { throw Refused(description: "a load") }
-    // Initiators that come again after another round find what it has left.
+    // An initiator of an earlier round finds the state that it left.
     guard case .pair(let current, _) = await store.answer(.load(peer: peer)) else {
       throw Refused(description: "a load")
     }

@@ -6,12 +6,15 @@
   public import ZSSP
   import ZSSPNIO
 
-  /// Two endpoints on loopback UDP, one that sends as fast as it can and one that counts what arrives, each on an event loop of its own.
+  /// Two endpoints on loopback UDP, each on its own event loop. One sends as fast as it can; the
+  /// other counts what arrives.
   public enum UDPBenchmark {
-    /// How much the sender writes at once.
+    /// The number of bytes that the sender writes at once.
     static let chunk = 128 << 10
 
-    /// Goodput with messages of 1400 bytes, beside raw sockets with the same cipher.
+    /// Measures goodput with messages of 1400 bytes, compared to raw sockets with the same cipher.
+    ///
+    /// - Throws: ``EndpointLink/Broken`` or ``UDPError``.
     public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) async throws -> [Figure]
     {
       let size = 1400
@@ -21,7 +24,10 @@
       let watched = try await UDPLink(provider, on: SystemEventLoopGroup.singleton, isWatched: true)
       let channels = try await UDPLink(provider, on: MultiThreadedEventLoopGroup.singleton)
       let sleep = { try await Task.sleep(for: effort.duration) }
-      var (systemRates, watchedRates, channelRates, rawRates) = ([Double](), [Double](), [Double](), [Double]())
+      var systemRates = [Double]()
+      var watchedRates = [Double]()
+      var channelRates = [Double]()
+      var rawRates = [Double]()
       for _ in 0..<effort.rounds {
         rawRates.append(gigabits(try await raw.rate(during: sleep), size))
         systemRates.append(gigabits(try await system.rate(size: size, chunk: chunk, during: sleep), size))

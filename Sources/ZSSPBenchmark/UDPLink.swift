@@ -26,14 +26,19 @@
     private let counter = Counter()
     private let reporting: Task<Void, Never>
 
-    /// Endpoints on two event loops of a group, or on its only one.
+    /// Makes endpoints on two event loops of a group, or on its only one.
     init(_ provider: any CryptoProvider, on group: any EventLoopGroup, isWatched: Bool = false) async throws {
       try await self.init(provider, sending: group.next(), receiving: group.next(), isWatched: isWatched)
     }
 
-    /// Endpoints on two event loops.
+    /// Makes endpoints on two event loops.
     ///
-    /// - Parameter isWatched: whether both log at info, and report their metrics ten times a second.
+    /// - Parameters:
+    ///   - provider: The crypto provider of both sides.
+    ///   - sending: The sender's event loop.
+    ///   - receiving: The receiver's event loop.
+    ///   - isWatched: True to make both log at info, and report metrics ten times per second.
+    /// - Throws: ``EndpointLink/Broken`` or ``UDPError``.
     init(
       _ provider: any CryptoProvider, sending: any EventLoop, receiving: any EventLoop, isWatched: Bool = false
     ) async throws {
@@ -42,14 +47,15 @@
         settings.mtu = 1500
         let configuration = EndpointConfiguration(
           staticKey: provider.generateAgreementKey(), provider: provider, settings: settings)
-        // So much that the sender is woken seldom.
+        // A large buffer, so that the sender is rarely woken.
         var options = UDPOptions()
         options.sendBuffer = 8 << 20
         return try await UDPEndpoint.bind(
           host: "127.0.0.1", port: 0, configuration: configuration, options: options, eventLoopGroup: eventLoop,
           logger: isWatched ? Logger(label: "zssp") { _ in FormattingLogHandler() } : nil)
       }
-      let (sender, receiver) = (try await bind(sending), try await bind(receiving))
+      let sender = try await bind(sending)
+      let receiver = try await bind(receiving)
       async let accepted: Session? = {
         for await handshake in receiver.incoming { return try await handshake.accept() }
         return nil
@@ -57,8 +63,10 @@
       session = try await sender.connect(to: receiver.localAddress, key: receiver.publicKey, timeout: .seconds(10))
       guard let other = try await accepted else { throw EndpointLink.Broken(description: "no session over UDP") }
       receivingSession = other
-      (sendingLoop, receivingLoop) = (sending, receiving)
-      (self.sender, self.receiver) = (sender, receiver)
+      sendingLoop = sending
+      receivingLoop = receiving
+      self.sender = sender
+      self.receiver = receiver
       reporting = Task {
         guard isWatched else { return }
         await withTaskGroup { group in
@@ -78,8 +86,8 @@
       await receiver.close()
     }
 
-    /// Messages a second that arrive while `during` runs and the sender sends as fast as it can, about `chunk` bytes at a
-    /// time.
+    /// Returns the messages per second that arrive while `during` runs and the sender sends as fast
+    /// as it can, about `chunk` bytes at a time.
     func rate(size: Int, chunk: Int, during: () async throws -> Void) async throws -> Double {
       try await receivingSession.setMessageHandler(counter)
       let sending = Task {
@@ -93,13 +101,13 @@
       }
       let rate = try await counter.received.rate(during: during)
       sending.cancel()
-      // It ends with its cancellation; any other end would have been no rate.
+      // The task ends by its cancellation. Any other end would have shown as a missing rate.
       _ = await sending.result
       return rate
     }
   }
 
-  /// Writes each line that is logged into a string, and the string nowhere.
+  /// Formats each log line, and discards it.
   private struct FormattingLogHandler: LogHandler {
     var metadata: Logger.Metadata = [:]
     var logLevel = Logger.Level.info

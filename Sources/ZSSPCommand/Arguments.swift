@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// The arguments of the process as the system has them.
+/// The raw arguments of the process.
 enum Arguments {
-  /// Refuses arguments that are not UTF-8: as text they would be others, and name other files than those that were meant.
+  /// Refuses arguments that are not UTF-8: as text they would change, and name other files.
+  ///
+  /// - Throws: ``CommandFailure/usage(_:)``.
   static func check() throws(CommandFailure) {
     for index in 0..<Int(CommandLine.argc) {
       guard let argument = CommandLine.unsafeArgv[index] else { return }

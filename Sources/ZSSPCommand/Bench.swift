@@ -13,7 +13,7 @@ struct Bench: AsyncParsableCommand {
       reached. Compare figures of one machine, built in release.
       """)
 
-  /// What to measure.
+  /// A benchmark.
   enum Subject: String, ExpressibleByArgument, CaseIterable {
     case crypto, path, handshake, challenge, sessions, idle, shards, udp, flood, store, all
   }
@@ -35,11 +35,11 @@ struct Bench: AsyncParsableCommand {
 
   @Option(
     help:
-      "For how many sessions the endpoint of the benchmark of sessions keeps expanded keys; by default as is usual for the provider."
+      "Keep expanded keys for this many sessions in the benchmark 'sessions'. The default depends on the provider."
   )
   var keptKeys: Int?
 
-  @Flag(help: "Make the sessions with handshakes that are quick and not secure. What is measured of them is the same.")
+  @Flag(help: "Establish sessions with fast, insecure handshakes. The figures are the same.")
   var quickHandshakes = false
 
   @Option(help: ArgumentHelp("How many initiators come at once in the benchmark of stores.", valueName: "a,b,c"))
@@ -72,7 +72,7 @@ struct Bench: AsyncParsableCommand {
     _ = try crowds()
   }
 
-  /// The numbers of initiators.
+  /// The parsed numbers of initiators.
   private func crowds() throws -> [Int] {
     try initiators.split(separator: ",", omittingEmptySubsequences: false).map { text in
       guard let count = Int(text), (1...10_000).contains(count) else {
@@ -85,8 +85,11 @@ struct Bench: AsyncParsableCommand {
   func run() async throws {
     let provider = try crypto.provider()
     var effort = BenchmarkEffort()
-    (effort.rounds, effort.duration, effort.sessions) = (rounds, .milliseconds(milliseconds), sessions)
-    (effort.sizes, effort.keptKeys) = (sizes, keptKeys)
+    effort.rounds = rounds
+    effort.duration = .milliseconds(milliseconds)
+    effort.sessions = sessions
+    effort.sizes = sizes
+    effort.keptKeys = keptKeys
     #if DEBUG
       Terminal.note("this is a debug build: the figures say nothing")
     #endif

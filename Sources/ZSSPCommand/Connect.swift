@@ -50,7 +50,10 @@ struct Connect: AsyncParsableCommand {
     try await ratchets.store.whileOpen {
       let endpoint = try await Tool.bind(
         bind, reaching: to, try options.configuration(staticKey, ratchets.flags), store: ratchets.store)
-      let (identity, duration, target, once) = (Array(options.identity.utf8), options.duration, to, once)
+      let identity = Array(options.identity.utf8)
+      let duration = options.duration
+      let target = to
+      let once = once
       let limit = Duration.seconds(min(timeout, duration ?? timeout))
       let readsInput = options.sendsStandardInput
 
@@ -75,7 +78,8 @@ struct Connect: AsyncParsableCommand {
           }
         } catch {
           var report = Report(error.isRejection ? "rejected" : "error")
-          (report.peer, report.reason) = (peerKey.text, "\(error)")
+          report.peer = peerKey.text
+          report.reason = "\(error)"
           if !Task.isCancelled { reporter.report(report, "no session with \(peerKey.text)") }
           throw error.commandFailure
         }
@@ -85,7 +89,10 @@ struct Connect: AsyncParsableCommand {
     }
   }
 
-  /// Talks until there is nothing left to say, the time is over, or the session ends.
+  /// Exchanges messages until all are sent and none is expected, the time is over, or the session
+  /// ends.
+  ///
+  /// - Throws: ``UDPError``.
   private static func converse(
     _ conversation: Conversation, readsInput: Bool, duration: Double?
   ) async throws(UDPError) {
@@ -93,18 +100,21 @@ struct Connect: AsyncParsableCommand {
     try await Talk(readsInput: readsInput, duration: duration, options: conversation.options).run(
       receiving: [{ await conversation.receive() }, { await conversation.watch() }]
     ) { try await session.send($0) }
-    // This side has not closed it yet.
+    // This side has not closed the session, so it ended by itself.
     if let reason = session.endReason { throw .sessionEnded(reason) }
   }
 }
 
-/// What a run of `connect` says, and how long it stays.
+/// The sending part of a run of `connect`, and how long it lasts.
 struct Talk: Sendable {
   let readsInput: Bool
   let duration: Double?
   let options: Conversation.Options
 
-  /// Runs until one of `receiving` ends, everything is sent and nothing more is to come, or the time is over.
+  /// Runs until one of `receiving` ends, everything is sent and nothing more is expected, or the
+  /// time is over.
+  ///
+  /// - Throws: ``UDPError``.
   func run(
     receiving: [@Sendable () async throws -> Void], sending send: @escaping @Sendable ([UInt8]) async throws -> Void
   ) async throws(UDPError) {
@@ -121,7 +131,7 @@ struct Talk: Sendable {
           if readsInput {
             for await line in StandardInput.lines { try await send(Array(line.utf8)) }
           }
-          // With --echo alone, or a time to stay for, there is more to come.
+          // With --echo alone, or with a duration, more may follow.
           return duration == nil && !(options.echo && options.send == nil)
         }
         if let duration {
@@ -136,7 +146,7 @@ struct Talk: Sendable {
     } catch let error as UDPError {
       throw error
     } catch {
-      // Pauses throw nothing else.
+      // Pauses throw only CancellationError.
       throw .cancelled
     }
   }

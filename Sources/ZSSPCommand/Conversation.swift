@@ -5,7 +5,7 @@ import NIOCore
 import ZSSP
 import ZSSPNIO
 
-/// What `listen` and `connect` do with a session once it is up.
+/// What `listen` and `connect` do with an established session.
 struct Conversation: Sendable {
   let session: Session
   /// The session's number in this run, for reports.
@@ -13,14 +13,14 @@ struct Conversation: Sendable {
   let options: Options
   let reporter: Reporter
 
-  /// The part of the options that matters here.
+  /// The options of a conversation.
   struct Options: Sendable {
     let echo: Bool
     let send: Int?
     let sizes: [Int]
     let interval: Int
 
-    /// Gives the made messages to `send`, with the pauses between them.
+    /// Calls `send` with the generated messages, and pauses between them.
     func sendMade(_ send: ([UInt8]) async throws -> Void) async throws {
       guard let count = self.send, !sizes.isEmpty else { return }
       for index in 0..<count {
@@ -30,7 +30,8 @@ struct Conversation: Sendable {
     }
   }
 
-  /// Reports everything that comes, and sends it back if asked to, until the session ends or the task is cancelled.
+  /// Reports each received message, and returns it with --echo, until the session ends or the task
+  /// is cancelled.
   func receive() async {
     for await message in session.messages {
       report(message)
@@ -43,7 +44,7 @@ struct Conversation: Sendable {
     }
   }
 
-  /// Reports what happens to the session until it ends or the task is cancelled.
+  /// Reports events of the session until it ends or the task is cancelled.
   func watch() async {
     for await event in session.events {
       switch event {
@@ -54,19 +55,21 @@ struct Conversation: Sendable {
       case .ended(let reason):
         state("closed", "closed: \(reason)", reason: reason.rawValue)
         return
-      // Downgrades are reported for all sessions together.
+      // ``DowngradeWarning`` reports downgrades for all sessions together.
       case .downgraded: break
       }
     }
   }
 
-  /// Sends the made messages.
+  /// Sends the generated messages.
   func sendMade() async throws { try await options.sendMade { try await session.send($0) } }
 
-  /// Reports that the session is there.
+  /// Reports that the session is established.
   func reportUp(as state: String, after duration: Duration? = nil) {
     var report = Report("session")
-    (report.state, report.session, report.peer) = (state, number, session.peer.text)
+    report.state = state
+    report.session = number
+    report.peer = session.peer.text
     report.identity = String(decoding: session.establishment.identity, as: UTF8.self)
     report.address = session.remoteAddress.text
     report.chainLength = session.establishment.chainLength
@@ -82,7 +85,8 @@ struct Conversation: Sendable {
   /// Reports a message of the peer.
   func report(_ message: [UInt8]) {
     var report = Report("data")
-    (report.session, report.length) = (number, message.count)
+    report.session = number
+    report.length = message.count
     report.sha256 = SHA256.hash(data: message).map { String(format: "%02x", $0) }.joined()
     let isIntact = Pattern.check(message)
     report.pattern = isIntact.map { $0 ? "ok" : "damaged" }
@@ -92,14 +96,18 @@ struct Conversation: Sendable {
 
   private func state(_ name: String, _ text: String, reason: String? = nil, chainLength: UInt64? = nil) {
     var report = Report("session")
-    (report.state, report.session, report.peer) = (name, number, session.peer.text)
-    (report.reason, report.chainLength) = (reason, chainLength)
+    report.state = name
+    report.session = number
+    report.peer = session.peer.text
+    report.reason = reason
+    report.chainLength = chainLength
     reporter.report(report, "session \(number): \(text)")
   }
 
   func reportError(_ text: String) {
     var report = Report("error")
-    (report.session, report.reason) = (number, text)
+    report.session = number
+    report.reason = text
     reporter.report(report, "session \(number): \(text)")
   }
 }

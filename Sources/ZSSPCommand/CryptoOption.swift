@@ -3,12 +3,14 @@ public import ArgumentParser
 import ZSSP
 public import ZSSPProviders
 
-/// Where the cryptography comes from.
+/// The option that selects the crypto provider.
 struct CryptoOption: ParsableArguments {
   @Option(help: "The crypto provider: swift-crypto, openssl, openssl-fips, ipsec-mb or fastest.")
   var crypto = ProviderChoice.fastest
 
-  /// The provider, or what is missing.
+  /// Makes the provider.
+  ///
+  /// - Throws: ``CommandFailure/usage(_:)`` if it is unavailable.
   func provider() throws(CommandFailure) -> any CryptoProvider {
     do { return try crypto.makeProvider() } catch { throw .usage("--crypto \(crypto.rawValue): \(error.reason)") }
   }

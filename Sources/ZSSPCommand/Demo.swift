@@ -32,9 +32,11 @@ struct Demo: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let (aliceKey, bobKey) = (StaticKey(), StaticKey())
+    let aliceKey = StaticKey()
+    let bobKey = StaticKey()
     let provider = try crypto.provider()
-    let (alice, bob) = (try await endpoint(aliceKey, provider), try await endpoint(bobKey, provider))
+    let alice = try await endpoint(aliceKey, provider)
+    let bob = try await endpoint(bobKey, provider)
     Terminal.output("Two peers on loopback UDP, profile \(profile.rawValue), MTU \(mtu), \(provider.name)")
     Terminal.output("  Alice  \(alice.localAddress.text)  \(alice.publicKey.text)")
     Terminal.output("  Bob    \(bob.localAddress.text)  \(bob.publicKey.text)")

@@ -3,7 +3,7 @@ import Foundation
 import ZSSP
 import ZSSPNIO
 
-/// Moves messages between the two peers of the demo and checks each of them.
+/// Transfers messages between the two peers of the demo, and checks each of them.
 enum DemoTransfer {
   /// Round-trip times in microseconds.
   struct RoundTrips: Sendable {
@@ -12,7 +12,7 @@ enum DemoTransfer {
     let percentile99: Double
   }
 
-  /// What was moved in which time.
+  /// The result of a one-way transfer.
   struct Stream: Sendable {
     let count: Int
     let bytes: Int
@@ -25,10 +25,10 @@ enum DemoTransfer {
     }
   }
 
-  /// How long a transfer may take before a message must have been lost.
+  /// The time after which a message counts as lost.
   private static let limit = Duration.seconds(120)
 
-  /// `from` sends, `to` sends back, `count` times.
+  /// Sends messages from `from` to `to` and back, one after another, `count` times.
   static func pingPong(_ from: Session, _ to: Session, count: Int, size: Int) async throws -> RoundTrips {
     let times = try await bounded {
       async let echoed: Void = {
@@ -54,8 +54,8 @@ enum DemoTransfer {
     return RoundTrips(count: count, median: times[count / 2], percentile99: times[count * 99 / 100])
   }
 
-  /// `from` sends `count` messages of `size` bytes; `to` checks them and acknowledges, so that at most a window of
-  /// them is on the way and the socket buffers never overflow.
+  /// Sends `count` messages of `size` bytes. `to` checks and acknowledges them, so that at most a
+  /// window of messages is under way and socket buffers never overflow.
   static func stream(_ from: Session, _ to: Session, count: Int, size: Int) async throws -> Stream {
     let window = max(2, min(64, 96_000 / size))
     let step = window / 2
@@ -74,7 +74,8 @@ enum DemoTransfer {
       }()
       var acknowledgements = from.messages.makeAsyncIterator()
       let payload = Pattern.make(UInt64(size), size: size)
-      var (sent, acknowledged) = (0, 0)
+      var sent = 0
+      var acknowledged = 0
       while acknowledged < count {
         let batch = min(count - sent, window - (sent - acknowledged))
         if batch > 0 {
@@ -89,7 +90,7 @@ enum DemoTransfer {
     return Stream(count: count, bytes: count * size, seconds: (clock.now - start) / .seconds(1))
   }
 
-  /// Runs `body`, and gives up after the limit.
+  /// Runs `body` with the time limit.
   private static func bounded<Result: Sendable>(
     _ body: @escaping @Sendable () async throws -> Result
   ) async throws -> Result {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSPNIO
 
-/// Tells of handshakes that went on without the ratchet, whether or not a session came of them.
+/// Reports handshakes that continued without the ratchet, whether or not a session resulted.
 enum DowngradeWarning {
   /// Reports downgrades until the endpoint closes or the task is cancelled.
   static func report(_ endpoint: UDPEndpoint, _ reporter: Reporter) async {
     for await downgrade in endpoint.downgrades {
       var report = Report("downgrade")
-      (report.peer, report.chainLength) = (downgrade.peer.text, downgrade.heldChainLength)
+      report.peer = downgrade.peer.text
+      report.chainLength = downgrade.heldChainLength
       reporter.report(
         report,
         "WARNING: \(downgrade.peer.text) does not have the ratchet that we hold for it (chain length "

@@ -2,15 +2,16 @@
 import Dispatch
 import Foundation
 
-/// Ctrl-C and the polite signal of service managers, as the cancellation of a task.
+/// Turns SIGINT (Ctrl-C) and SIGTERM into the cancellation of a task.
 enum Interruption {
-  /// Runs `body`, and cancels it when SIGINT or SIGTERM comes or `limit` seconds have passed.
+  /// Runs `body`, and cancels it on SIGINT or SIGTERM, or after `limit` seconds.
   ///
-  /// - Returns: what `body` returned; nil if it was cancelled from here and left with an error because of it.
+  /// - Returns: The result of `body`; nil if it was cancelled here and threw.
+  /// - Throws: The error of `body` if it was not cancelled here.
   static func cancelling<Result: Sendable>(
     after limit: Double?, _ body: @escaping @Sendable () async throws -> Result
   ) async throws -> Result? {
-    // The signals are caught before the body says anything that could make somebody send one.
+    // The handlers are installed before the body prints anything that could lead to a signal.
     let interruptions = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
     var sources: [any DispatchSourceSignal] = []
     for number in [SIGINT, SIGTERM] {
@@ -41,17 +42,18 @@ enum Interruption {
 }
 
 extension Interruption {
-  /// Catches a signal from now on. Each time it comes there is an element; several that come at once may be one.
+  /// Handles a signal from now on. The stream has an element for each signal; several signals may
+  /// be merged.
   static func signals(_ number: Int32) async -> AsyncStream<Void> {
     let (stream, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
-    // A source may be cancelled on any thread.
+    // A source can be cancelled on any thread.
     nonisolated(unsafe) let source = await source(of: number) { continuation.yield() }
     continuation.onTermination = { _ in source.cancel() }
     return stream
   }
 
-  /// Catches a signal. It is caught when this returns: dispatch installs its handler some time after a source is
-  /// resumed, and a signal that comes before would be ignored.
+  /// Handles a signal. The handler is installed when this returns. Dispatch installs it some time
+  /// after `resume()`, and would miss a signal that arrives before.
   private static func source(
     of number: Int32, _ handler: @escaping @Sendable () -> Void
   ) async -> any DispatchSourceSignal {
@@ -66,14 +68,15 @@ extension Interruption {
   }
 }
 
-/// Lines of standard input, read on a thread of their own, since reading blocks.
+/// Lines of standard input, read on a separate thread, because reading blocks.
 enum StandardInput {
-  /// So many lines are read ahead of whoever takes them.
+  /// The number of lines that are read ahead.
   private static let readAhead = 256
 
-  /// The lines, without their ends. Finishes at the end of input.
+  /// The lines without their ends. The sequence finishes at the end of input.
   static var lines: some AsyncSequence<String, Never> {
-    // A semaphore must not end below the value that it was made with, and this one may: its lines need not all be taken.
+    // Starts at 0, because a semaphore must not be released with a smaller value than its initial
+    // one, and not all lines may be taken.
     let room = DispatchSemaphore(value: 0)
     for _ in 0..<readAhead { room.signal() }
     let stream = AsyncStream<String>(bufferingPolicy: .unbounded) { continuation in

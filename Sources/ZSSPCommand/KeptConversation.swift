@@ -3,16 +3,16 @@ import Synchronization
 import ZSSP
 import ZSSPNIO
 
-/// What `connect` does with a session that is opened again whenever it ends.
+/// What `connect` does with a session that is reopened whenever it ends.
 final class KeptConversation: Sendable {
   private let session: ReconnectingSession
   private let options: Conversation.Options
   private let reporter: Reporter
   private let start: ContinuousClock.Instant
-  /// The conversation over the session at the moment, or the last one.
+  /// The conversation on the current session, or the last one.
   private let current = Mutex<Conversation?>(nil)
 
-  /// - Parameter start: when the first attempt began.
+  /// - Parameter start: The start of the first attempt.
   init(
     _ session: ReconnectingSession, _ options: Conversation.Options, _ reporter: Reporter,
     since start: ContinuousClock.Instant
@@ -23,9 +23,9 @@ final class KeptConversation: Sendable {
     self.start = start
   }
 
-  /// Talks until there is nothing left to say or the time is over.
+  /// Exchanges messages until all are sent and none is expected, or the time is over.
   ///
-  /// - Throws: why there never was a session, or what makes further attempts pointless.
+  /// - Throws: The error of the first attempt, or one that makes further attempts pointless.
   func run(readsInput: Bool, duration: Double?) async throws(UDPError) {
     let session = session
     let failure: UDPError?
@@ -42,7 +42,9 @@ final class KeptConversation: Sendable {
     if let failure { throw failure }
   }
 
-  /// Waits for the first session. Without one there is nothing to be kept.
+  /// Waits for the first session.
+  ///
+  /// - Throws: ``UDPError`` if the first attempt fails.
   private func firstSession() async throws(UDPError) {
     for await state in session.states {
       switch state {
@@ -54,14 +56,14 @@ final class KeptConversation: Sendable {
     throw .cancelled
   }
 
-  /// Reports one session after another.
+  /// Reports each session in turn.
   private func follow() async throws(UDPError) {
     var number = 0
     for await state in session.states {
       switch state {
       case .connecting: break
       case .connected:
-        // It may have ended already; then the next state says so.
+        // The session may have ended already. The next state reports that.
         guard let session = session.session else { continue }
         number += 1
         let conversation = Conversation(session: session, number: number, options: options, reporter: reporter)
@@ -70,8 +72,11 @@ final class KeptConversation: Sendable {
         await conversation.watch()
       case .waiting(let pause, let error):
         var report = Report("session")
-        (report.state, report.session, report.peer) = ("waiting", number, session.peer.text)
-        (report.reason, report.milliseconds) = ("\(error)", pause / .milliseconds(1))
+        report.state = "waiting"
+        report.session = number
+        report.peer = session.peer.text
+        report.reason = "\(error)"
+        report.milliseconds = pause / .milliseconds(1)
         reporter.report(report, "no session (\(error)): another attempt in \(pause)")
       case .ended(let error):
         if !Task.isCancelled { throw error }
@@ -79,12 +84,12 @@ final class KeptConversation: Sendable {
     }
   }
 
-  /// Reports everything that comes, and sends it back if asked to.
+  /// Reports each received message, and returns it with --echo.
   private func receive() async {
     for await message in session.messages {
-      // Messages come through a queue of their own, and may be ahead of the report of their session.
+      // Messages have a separate queue, and may precede the report of their session.
       while current.withLock({ $0 }) == nil, !Task.isCancelled {
-        // Cut short when the task is cancelled, which is looked at.
+        // A cancelled sleep is followed by the check above.
         try? await Task.sleep(for: .milliseconds(1))
       }
       guard let conversation = current.withLock({ $0 }) else { return }

@@ -36,15 +36,19 @@ struct Pubkey: ParsableCommand {
   }
 }
 
-/// Reads keys from arguments and files, with errors that name what and where.
+/// Reads keys from arguments and files. Errors name the option or the file.
 enum KeyReader {
-  /// The private key in a PEM file.
+  /// Reads a private key from a PEM file.
+  ///
+  /// - Throws: ``CommandFailure/usage(_:)``.
   static func privateKey(file: String) throws(CommandFailure) -> StaticKey {
     let text = try SecretFile.read(file, .key)
     do { return try StaticKey(pem: text) } catch { throw .usage("\(file): \(error)") }
   }
 
-  /// A public key in base64 or hexadecimal digits, given for `option`.
+  /// Parses a public key in base64 or hexadecimal digits, given with `option`.
+  ///
+  /// - Throws: ``CommandFailure/usage(_:)``.
   static func publicKey(_ text: String, option: String) throws(CommandFailure) -> PublicKey {
     do { return try PublicKey(text: text) } catch { throw .usage("\(option) \(text): \(error)") }
   }

@@ -27,7 +27,7 @@ struct Listen: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Our number among the responders behind one address, and how many bits of key ids have it: 3/8. A load balancer finds it in the first bits of datagrams.",
+      "Put this responder's number into this many bits of key ids: 3/8. A load balancer reads it in the first bits of datagrams.",
       valueName: "n/bits"))
   var node: NodeNumber?
 
@@ -55,14 +55,15 @@ struct Listen: AsyncParsableCommand {
       let endpoint = try await Tool.bind(
         local, try options.configuration(staticKey, ratchets.flags, node: node), store: ratchets.store,
         shards: shards)
-      let (readsInput, duration) = (options.sendsStandardInput, options.duration)
+      let readsInput = options.sendsStandardInput
+      let duration = options.duration
 
       _ = try await Interruption.cancelling(after: duration) {
         Self.report(endpoint, acceptsAnyone: allowed.isEmpty, reporter)
         let warning = Task { await DowngradeWarning.report(endpoint, reporter) }
         defer { warning.cancel() }
         await Self.serve(endpoint, allowed, conversationOptions, reporter, readsInput: readsInput)
-        // Nobody has closed the endpoint: if it is, its socket failed, and this says how.
+        // If the endpoint is closed, its socket failed, and this throws the reason.
         do { try await endpoint.run() } catch { throw CommandFailure.failed("\(error)") }
       }
       await endpoint.close()
@@ -93,7 +94,8 @@ struct Listen: AsyncParsableCommand {
         guard allowed.isEmpty || allowed.contains(incoming.peer) else {
           incoming.reject()
           var report = Report("rejected")
-          (report.peer, report.reason) = (incoming.peer.text, "not in the list of --peer")
+          report.peer = incoming.peer.text
+          report.reason = "not in the list of --peer"
           reporter.report(report, "rejected \(incoming.peer.text) from \(incoming.remoteAddress.text)")
           continue
         }
@@ -111,7 +113,8 @@ struct Listen: AsyncParsableCommand {
       session = try await incoming.accept()
     } catch {
       var report = Report("error")
-      (report.peer, report.reason) = (incoming.peer.text, "\(error)")
+      report.peer = incoming.peer.text
+      report.reason = "\(error)"
       return reporter.report(report, "no session with \(incoming.peer.text): \(error)")
     }
     let number = sessions.add(session)
@@ -124,7 +127,7 @@ struct Listen: AsyncParsableCommand {
         do {
           try await conversation.sendMade()
         } catch is CancellationError {
-          // The command is being ended, or the session has.
+          // The command or the session is ending.
         } catch {
           conversation.reportError("sending failed: \(error)")
         }
@@ -133,7 +136,7 @@ struct Listen: AsyncParsableCommand {
     sessions.remove(number)
   }
 
-  /// The sessions that lines of standard input go to.
+  /// The sessions that receive lines of standard input.
   private final class Sessions: Sendable {
     private let state = Mutex<(next: Int, sessions: [Int: Session])>((1, [:]))
 

@@ -7,7 +7,7 @@ struct Otp: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Make a one-time password for the first contact of two peers in persistent mode.",
     discussion: """
-      Give both peers the password on a way that nobody else can read, and name the file with --otp-file on both sides. It is \
+      Give the password to both peers over a secure channel, and name the file with --otp-file on both sides. It is \
       good for one pair of peers, once.
       """)
 
@@ -28,12 +28,16 @@ struct Otp: ParsableCommand {
 }
 
 extension OneTimePassword {
-  /// Returns the ratchet state that the password in a file stands for.
+  /// Reads a password file, and returns the ratchet state that is derived from it.
+  ///
+  /// - Throws: ``CommandFailure/usage(_:)``.
   static func read(_ file: String) throws(CommandFailure) -> RatchetState {
     try contents(of: file).state(provider: .swiftCrypto)
   }
 
-  /// Reads the password in a file. White space around it does not count.
+  /// Reads a password file. White space around the password is ignored.
+  ///
+  /// - Throws: ``CommandFailure/usage(_:)``.
   static func contents(of file: String) throws(CommandFailure) -> OneTimePassword {
     let text = try SecretFile.read(file, .key)
     do { return try OneTimePassword(text: text) } catch { throw .usage("\(file): \(error)") }

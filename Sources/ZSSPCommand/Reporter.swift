@@ -2,12 +2,12 @@
 import Foundation
 import ZSSP
 
-/// One line of `--json` output. Fields that do not apply are left out.
+/// A line of `--json` output. Fields that do not apply are omitted.
 struct Report: Encodable, Sendable {
-  /// listening, session, data, downgrade, rejected, error.
+  /// The kind of event: listening, session, data, downgrade, rejected, error.
   var event: String
-  /// For `session`: new (we accepted it), up (the peer accepted us), confirmed, restarted, rekeyed, moved, closed, waiting (for
-  /// another attempt).
+  /// The state for `session`: new (accepted here), up (opened here), confirmed, restarted, rekeyed,
+  /// moved, closed, waiting (for another attempt).
   var state: String?
   var address: String?
   var port: Int?
@@ -17,7 +17,7 @@ struct Report: Encodable, Sendable {
   var session: Int?
   var length: Int?
   var sha256: String?
-  /// For `data` that was made by `--send`: whether it is what was sent.
+  /// The result for generated `data`: "ok" or "damaged".
   var pattern: String?
   var chainLength: UInt64?
   var reason: String?
@@ -26,11 +26,12 @@ struct Report: Encodable, Sendable {
   init(_ event: String) { self.event = event }
 }
 
-/// Tells what happens: JSON lines on standard output if asked for, and text for people on standard error.
+/// Reports events: as text on standard error, and with `json` also as JSON lines on standard
+/// output.
 struct Reporter: Sendable {
   let json: Bool
 
-  /// Reports one event. `text` is what people read.
+  /// Reports an event. `text` is for people.
   func report(_ report: Report, _ text: String) {
     Terminal.note(text)
     guard json else { return }

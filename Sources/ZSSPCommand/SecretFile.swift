@@ -3,9 +3,9 @@ import Foundation
 import Synchronization
 import ZSSPFiles
 
-/// Files with secrets, with errors and warnings as commands have them.
+/// Files with secrets, with the errors and warnings of commands.
 enum SecretFile {
-  /// What is read, which says how large it may be.
+  /// The kind of a file, which determines its maximum size.
   enum Kind {
     /// A key or a password.
     case key
@@ -14,7 +14,7 @@ enum SecretFile {
     /// The ratchets of a store.
     case ratchets
 
-    /// The most bytes that are read.
+    /// The maximum number of bytes read.
     var limit: Int {
       switch self {
       case .key: 64 << 10
@@ -24,22 +24,27 @@ enum SecretFile {
     }
   }
 
-  /// What was warned of, so that each is said once.
+  /// The warnings that were printed. Each is printed once.
   private static let warned = Mutex<Set<String>>([])
 
-  /// Returns the text of a file that nobody else can have written, and warns of one that others can read.
+  /// Returns the text of a file that no other user can have written. Warns of a file that others
+  /// can read.
   ///
   /// - Parameters:
-  ///   - path: the file, or a pipe.
-  ///   - kind: what it is.
-  ///   - warns: whether to warn. Another process that reads it as well may do so.
+  ///   - path: The path of a file or a pipe.
+  ///   - kind: The kind of the file.
+  ///   - warns: False to print no warning, because another process reads the file as well and
+  ///     warns.
+  /// - Throws: ``CommandFailure/usage(_:)``.
   static func read(_ path: String, _ kind: Kind, warns: Bool = true) throws(CommandFailure) -> String {
     let contents: PrivateFile.Contents
     do { contents = try PrivateFile.read(path, limit: kind.limit) } catch { throw .usage("\(error)") }
     return try text(contents, path, warns: warns)
   }
 
-  /// Returns the text of what was read, and warns of what others can read.
+  /// Returns contents as text. Warns if others can read the file.
+  ///
+  /// - Throws: ``CommandFailure/usage(_:)`` if the contents are not UTF-8.
   static func text(
     _ contents: PrivateFile.Contents, _ path: String, warns: Bool = true
   ) throws(CommandFailure) -> String {
@@ -52,12 +57,16 @@ enum SecretFile {
     return text
   }
 
-  /// Writes a file for its owner alone.
+  /// Writes a file that only its owner can access.
+  ///
+  /// - Throws: ``CommandFailure/usage(_:)``.
   static func write(_ text: String, to path: String, replaces: Bool) throws(CommandFailure) {
     try write([(text, path)], replaces: replaces)
   }
 
   /// Writes several files, or none.
+  ///
+  /// - Throws: ``CommandFailure/usage(_:)``.
   static func write(_ files: [(text: String, path: String)], replaces: Bool) throws(CommandFailure) {
     do throws(FileFailure) { try PrivateFile.write(files, replaces: replaces) } catch {
       throw .usage(error.kind == .exists ? "\(error.path) exists already; --force replaces it" : "\(error)")

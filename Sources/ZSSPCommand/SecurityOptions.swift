@@ -4,7 +4,7 @@ import ZSSP
 import ZSSPNIO
 import ZSSPSwiftCrypto
 
-/// The options that say whom to trust how far.
+/// The security options of `listen` and `connect`.
 struct SecurityOptions: ParsableArguments {
   /// A named set of flags.
   enum Mode: String, ExpressibleByArgument, CaseIterable {
@@ -16,7 +16,7 @@ struct SecurityOptions: ParsableArguments {
     case on, off
   }
 
-  /// What Hellos must bring.
+  /// The policy for Hellos.
   enum Challenge: String, ExpressibleByArgument, CaseIterable {
     case off, auto, always
 
@@ -51,7 +51,7 @@ struct SecurityOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Where to keep ratchets: sqlite:PATH, file:PATH, or a path alone. memory, as without it: they are lost at the end.",
+      "Keep ratchets in sqlite:PATH, file:PATH, or a path alone. Default: memory, which is lost on exit.",
       valueName: "store"))
   var store: String?
 
@@ -66,20 +66,20 @@ struct SecurityOptions: ParsableArguments {
   var rekeyAfter: Duration?
 
   @Option(
-    help: ArgumentHelp("End a session whose peer has not answered a re-key for so long.", valueName: "duration"),
+    help: ArgumentHelp("End a session whose peer has not answered a re-key for this long.", valueName: "duration"),
     transform: SecurityOptions.duration)
   var rekeyTimeout: Duration?
 
   func validate() throws {
     if otpFile != nil, pi2 == .off {
-      throw ValidationError("--pi2 off defeats --otp-file: whoever opens must insist on the password")
+      throw ValidationError("--pi2 off defeats --otp-file: the initiator must require the password")
     }
     if challenge == .always, flags.contains(.helloRequiresRatchet) {
       throw ValidationError("--challenge always breaks the silence of --pi1 on: use auto or off")
     }
   }
 
-  /// The flags of the mode, with what overrides them.
+  /// The flags of the mode, with overrides.
   var flags: SecurityFlags {
     var flags = mode == .persistent ? SecurityFlags.persistent : .opportunistic
     let overrides: [(Switch?, SecurityFlags)] = [
@@ -96,19 +96,21 @@ struct SecurityOptions: ParsableArguments {
     if let rekeyTimeout { settings.rekeyTimeout = rekeyTimeout }
     guard let rekeyAfter else { return }
     settings.rekeyAfter = rekeyAfter
-    // The same share of the age as by default.
+    // The default ratio of jitter to age.
     settings.rekeyJitter = rekeyAfter / 6
   }
 
-  /// A store, and the flags that fit what it holds.
+  /// A store, and the flags that match its content.
   struct Ratchets {
     let store: any KeptRatchets
     let flags: SecurityFlags
   }
 
-  /// The store, with the state that the one-time password stands for if there is none yet.
+  /// Opens the store, and stores the state derived from the one-time password if the peer has none.
+  ///
+  /// - Throws: ``CommandFailure``.
   func makeRatchets(peers: [PublicKey]) async throws(CommandFailure) -> Ratchets {
-    // Before a store is made.
+    // This precedes the creation of a store.
     let password = if let otpFile { try Self.password(otpFile, peers) } else { nil as Password? }
     let location = if let store { try StoreLocation(store) } else { StoreLocation.memory }
     if location == .memory {
@@ -119,11 +121,11 @@ struct SecurityOptions: ParsableArguments {
           "no --store to keep ratchets: when this ends, the one-time password is used up and nothing is left")
       }
     }
-    // The environment may have a key for another run.
+    // The key in the environment may be meant for another run.
     let isKeyMeant = location != .memory || storeKey.storeKeyFile != nil
     let ratchets = try await location.open(key: isKeyMeant ? try storeKey.key() : nil)
     var flags = flags
-    // Until the first contact whoever opens insists on the password (section 9).
+    // Until the first contact the initiator must require the password (section 9).
     do {
       // [RAT-11]
       if let password, try await enrol(password, ratchets) { flags.insert(.initiatorDisallowsDowngrade) }
@@ -134,7 +136,7 @@ struct SecurityOptions: ParsableArguments {
     return Ratchets(store: ratchets, flags: flags)
   }
 
-  /// A one-time password, and with whom it is shared.
+  /// A one-time password, and the peer that shares it.
   private struct Password {
     let file: String
     let peer: PublicKey
@@ -148,8 +150,10 @@ struct SecurityOptions: ParsableArguments {
     return Password(file: file, peer: peer, password: try OneTimePassword.contents(of: file))
   }
 
-  /// Stores the state of a one-time password unless the store has another ratchet for the peer. Returns whether that
-  /// state is what is stored now.
+  /// Stores the state of a one-time password, unless the store has another ratchet for the peer.
+  /// Returns true if that state is stored now.
+  ///
+  /// - Throws: ``CommandFailure/usage(_:)``.
   private func enrol(_ password: Password, _ ratchets: any RatchetStore) async throws(CommandFailure) -> Bool {
     do {
       switch try await ratchets.enrol(password.peer, with: password.password) {
@@ -163,7 +167,9 @@ struct SecurityOptions: ParsableArguments {
     }
   }
 
-  /// Reads 90s, 30m, 1h, or a number of seconds.
+  /// Parses 90s, 30m, 1h, or a number of seconds.
+  ///
+  /// - Throws: `ValidationError`.
   static func duration(_ text: String) throws -> Duration {
     let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600]
     let unit = text.last.flatMap { units[$0] }

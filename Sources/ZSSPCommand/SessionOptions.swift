@@ -9,7 +9,7 @@ struct SessionOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Private key file (PEM). Without it a key is made for this run.", valueName: "file"))
   var key: String?
 
-  @Option(help: "What to say of ourselves when opening a session, up to 4096 bytes.")
+  @Option(help: "Send this identity when opening a session, up to 4096 bytes. Default: empty.")
   var identity = ""
 
   @Option(help: "kyber1024, upstream or mlkem1024; both ends must have the same.")
@@ -40,7 +40,7 @@ struct SessionOptions: ParsableArguments {
   @Flag(help: "Print one JSON object per event and line on standard output.")
   var json = false
 
-  /// Whether lines of standard input are sent as messages: when nothing else is asked.
+  /// True if standard input is sent: without --echo and --send.
   var sendsStandardInput: Bool { !echo && send == nil }
 
   func validate() throws {
@@ -64,7 +64,9 @@ struct SessionOptions: ParsableArguments {
     }
   }
 
-  /// The sizes of made messages.
+  /// Returns the sizes of generated messages in bytes.
+  ///
+  /// - Throws: `ValidationError`.
   func sizes() throws -> [Int] {
     try size.split(separator: ",", omittingEmptySubsequences: false).map { text in
       guard let size = Int(text), size >= 0 else {
@@ -74,7 +76,9 @@ struct SessionOptions: ParsableArguments {
     }
   }
 
-  /// The key of the file, or a new one.
+  /// Returns the key of the file, or a new one.
+  ///
+  /// - Throws: ``CommandFailure/usage(_:)``.
   func staticKey() throws(CommandFailure) -> StaticKey {
     guard let key else {
       let made = StaticKey()
@@ -84,14 +88,19 @@ struct SessionOptions: ParsableArguments {
     return try KeyReader.privateKey(file: key)
   }
 
-  /// The endpoint's configuration.
+  /// Makes the endpoint's configuration.
+  ///
+  /// - Throws: ``CommandFailure``, or the error of the key.
   func configuration(
     _ staticKey: StaticKey, _ flags: SecurityFlags, node: NodeNumber? = nil
   ) throws -> EndpointConfiguration {
     let provider = try crypto.provider()
     var settings = Settings()
     settings.mtu = mtu
-    if let node { (settings.node, settings.nodeBits) = (node.number, node.bits) }
+    if let node {
+      settings.node = node.number
+      settings.nodeBits = node.bits
+    }
     security.apply(to: &settings)
     return try EndpointConfiguration(
       staticKey: staticKey.agreementKey(for: provider), provider: provider, profile: profile, flags: flags,

@@ -132,15 +132,24 @@ struct Simulate: AsyncParsableCommand {
 
   private var plan: SimulationPlan {
     var plan = SimulationPlan()
-    (plan.mode, plan.peers, plan.duration) = (mode, peers, .seconds(hours * 3600))
-    (plan.responders, plan.shards) = (responders, shards)
+    plan.mode = mode
+    plan.peers = peers
+    plan.duration = .seconds(hours * 3600)
+    plan.responders = responders
+    plan.shards = shards
     plan.adversary.campaignsPerHour = campaigns
-    (plan.turbulence, plan.calm) = (.seconds(turbulence * 60), .seconds(calm * 60))
-    (plan.network.loss, plan.network.duplication, plan.network.reordering) = (loss, duplicate, reorder)
+    plan.turbulence = .seconds(turbulence * 60)
+    plan.calm = .seconds(calm * 60)
+    plan.network.loss = loss
+    plan.network.duplication = duplicate
+    plan.network.reordering = reorder
     plan.network.corruption = corrupt
-    (plan.faults.partitionsPerHour, plan.faults.crashesPerHour) = (partition, crash)
-    (plan.faults.rebindingsPerHour, plan.faults.storeFailure) = (rebind, storeFailure)
-    (plan.attacksPerSecond, plan.settings.mtu) = (attack, mtu)
+    plan.faults.partitionsPerHour = partition
+    plan.faults.crashesPerHour = crash
+    plan.faults.rebindingsPerHour = rebind
+    plan.faults.storeFailure = storeFailure
+    plan.attacksPerSecond = attack
+    plan.settings.mtu = mtu
     return plan
   }
 
@@ -181,8 +190,12 @@ struct Simulate: AsyncParsableCommand {
     let trace: [String]
 
     init(_ violation: Violation) {
-      (violated, details, seed) = (violation.invariant.rawValue, violation.details, violation.seed)
-      (time, step, trace) = (violation.time, violation.step, violation.trace)
+      violated = violation.invariant.rawValue
+      details = violation.details
+      seed = violation.seed
+      time = violation.time
+      step = violation.step
+      trace = violation.trace
     }
   }
 
@@ -192,7 +205,7 @@ struct Simulate: AsyncParsableCommand {
     return String(decoding: try encoder.encode(report), as: UTF8.self)
   }
 
-  /// The command line for one seed, with everything that is not a default.
+  /// Returns the command line for one seed, with all options that differ from the defaults.
   private func command(_ seed: UInt64) -> String {
     let standard = SimulationPlan()
     var words = "zssp simulate --seed \(seed) --peers \(peers) --hours \(hours) --mode \(mode.rawValue)"

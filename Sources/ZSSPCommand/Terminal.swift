@@ -1,30 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// Standard output and standard error. Text for people goes to standard error, so that standard output carries
-/// only what was asked for.
+/// Standard output and standard error. Text for people goes to standard error, so that standard
+/// output has only the requested data.
 enum Terminal {
   /// Writes a line for people.
   static func note(_ line: String) { write(line, to: STDERR_FILENO) }
 
-  /// Writes what went wrong.
+  /// Writes an error message.
   static func error(_ message: String, prefix: String = "zssp: ") { write(prefix + message, to: STDERR_FILENO) }
 
-  /// Writes a line of results. Ends the process if its reader has left: nothing else is asked of it.
+  /// Writes a line of data. Ends the process with exit code 1 if the reader of standard output has
+  /// closed it.
   static func output(_ line: String) {
     if write(line, to: STDOUT_FILENO) == EPIPE { exit(1) }
   }
 
-  /// Writes a result as one line of JSON.
+  /// Writes data as one line of JSON.
+  ///
+  /// - Throws: `EncodingError`.
   static func output(json value: some Encodable) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     output(String(decoding: try encoder.encode(value), as: UTF8.self))
   }
 
-  /// Writes a line. Returns the system's error number, 0 if there is none.
+  /// Writes a line. Returns the system's error number; 0 for success.
   ///
-  /// Standard error that is closed, or whose reader has left, is no reason to fail.
+  /// Callers ignore errors of standard error, which may be closed.
   @discardableResult
   private static func write(_ line: String, to descriptor: CInt) -> CInt {
     var rest = Array((line + "\n").utf8)[...]
@@ -37,8 +40,8 @@ enum Terminal {
     return 0
   }
 
-  /// Text of a peer as it may be shown: control characters, which could drive the terminal, and characters that turn the
-  /// direction of writing, are shown by their numbers.
+  /// Returns a peer's text for display. Control characters, which could drive the terminal, and
+  /// characters that change the direction of writing are shown as numbers.
   static func printable(_ bytes: some Sequence<UInt8>) -> String {
     var text = ""
     for scalar in String(decoding: Array(bytes), as: UTF8.self).unicodeScalars {

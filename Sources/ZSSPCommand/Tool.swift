@@ -3,9 +3,11 @@ import NIOCore
 import ZSSP
 import ZSSPNIO
 
-/// What the commands share.
+/// Functions that several commands share.
 enum Tool {
   /// Binds an endpoint, with errors that name the address.
+  ///
+  /// - Throws: ``CommandFailure``.
   static func bind(
     _ address: SocketAddress, _ configuration: EndpointConfiguration, store: any RatchetStore = VolatileRatchetStore(),
     shards: Int = 1
@@ -23,8 +25,10 @@ enum Tool {
 }
 
 extension Tool {
-  /// Binds an endpoint that reaches a peer: to `local`, or to any address of the kind of a peer that is given as numbers, or
-  /// to all of both kinds for a name, where the system has both.
+  /// Binds an endpoint that reaches a peer: to `local`; without it to any address of a numeric
+  /// peer's family, or for a name to all addresses of both families where the system supports both.
+  ///
+  /// - Throws: ``CommandFailure``.
   static func bind(
     _ local: String?, reaching peer: String, _ configuration: EndpointConfiguration, store: any RatchetStore
   ) async throws(CommandFailure) -> UDPEndpoint {
@@ -43,19 +47,21 @@ extension Tool {
   }
 }
 
-/// Reads addresses from arguments, with errors that name what and where.
+/// Parses addresses in arguments. Errors name the option.
 enum AddressReader {
   static func read(_ text: String, option: String) throws(CommandFailure) -> SocketAddress {
     do { return try SocketAddress(hostAndPort: text) } catch { throw .usage("\(option) \(text): \(error)") }
   }
 
-  /// Whether a text is an address, or a name and a port.
+  /// Returns true if a text is a numeric address, and false if it is a name and a port.
+  ///
+  /// - Throws: ``CommandFailure/usage(_:)`` if it is neither.
   static func isNumeric(_ text: String, option: String) throws(CommandFailure) -> Bool {
     do { _ = try SocketAddress.split(text) } catch { throw .usage("\(option) \(text): \(error)") }
     return (try? SocketAddress(hostAndPort: text)) != nil
   }
 
-  /// Any address and port of the same family.
+  /// Returns the wildcard address of the same family, with port 0.
   static func any(like address: SocketAddress) throws(CommandFailure) -> SocketAddress {
     try read(address.protocol == .inet6 ? "[::]:0" : "0.0.0.0:0", option: "--bind")
   }

@@ -2,8 +2,8 @@
 import ZSSPNIO
 
 extension UDPError {
-  /// The failure of a command that this error comes to: what the user can mend by other arguments has exit code 2,
-  /// what the peer or the network did has exit code 1.
+  /// The command's failure for this error. What other arguments can fix has exit code 2; what the
+  /// peer or the network did has exit code 1.
   var commandFailure: CommandFailure {
     switch self {
     case .invalidAddress, .bindFailed, .configuration, .open, .unreachable, .messageTooLarge: .usage("\(self)")
@@ -14,7 +14,7 @@ extension UDPError {
     }
   }
 
-  /// Whether the peer said no.
+  /// True if the peer refused.
   var isRejection: Bool {
     if case .rejected = self { true } else { false }
   }

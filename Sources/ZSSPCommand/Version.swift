@@ -30,7 +30,7 @@ struct Version: ParsableCommand {
     if selfTest { try testProviders() }
   }
 
-  /// Tests each provider that can be made, and names the function that fails.
+  /// Tests each available provider, and names the function that fails.
   private func testProviders() throws {
     let results = (ProviderChoice.built + [.openSSLFIPS]).map { choice in
       let result = Self.test(choice)

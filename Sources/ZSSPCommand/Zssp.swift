@@ -2,16 +2,19 @@
 import ArgumentParser
 import Foundation
 
-/// The command-line tool `zssp`, for executables that are it, or it with more kinds of stores.
+/// The command-line tool `zssp`, for executables that run it as it is, or with more kinds of
+/// stores.
 public enum CommandLineTool {
-  /// Runs the command that the arguments of the process name, and ends the process with exit code 1 or 2 if it fails.
+  /// Runs the command that the process's arguments name. If it fails, ends the process with exit
+  /// code 1 or 2.
   ///
-  /// - Parameter stores: what `--store` and the store commands take beside `sqlite:`, `file:` and `memory`.
+  /// - Parameter stores: The kinds of stores that `--store` and the store commands support in
+  ///   addition to `sqlite:`, `file:` and `memory`.
   public static func main(stores: [StoreKind] = []) async {
     await StoreKind.$more.withValue(stores) { await Zssp.main() }
   }
 
-  /// Writes a line to standard error, as the tool does.
+  /// Writes a line to standard error, with the tool's prefix.
   public static func tell(_ text: String) { Terminal.error(text) }
 }
 
@@ -26,7 +29,7 @@ struct Zssp: AsyncParsableCommand {
       Demo.self, Simulate.self, Bench.self, Version.self,
     ])
 
-  /// Where there are tunnels: with their trait, on Linux.
+  /// The tunnel commands, with their trait on Linux.
   private static var tunnel: [any ParsableCommand.Type] {
     #if Tunnel && os(Linux)
       [TunnelCommand.self]
@@ -35,11 +38,12 @@ struct Zssp: AsyncParsableCommand {
     #endif
   }
 
-  /// Runs the command and turns errors into the exit codes above.
+  /// Runs the command, and turns errors into exit codes.
   static func main() async {
-    // A pipe that nobody reads is an error of the write, and no reason to end without undoing anything.
+    // A closed pipe must be an error of the write. A signal would end the process without undoing
+    // anything.
     signal(SIGPIPE, SIG_IGN)
-    // Whoever started this may have ignored it; then nothing could be said of the end of a child.
+    // The parent may have ignored this signal; then the end of a child could not be observed.
     signal(SIGCHLD, SIG_DFL)
     do {
       try Arguments.check()
@@ -61,16 +65,17 @@ struct Zssp: AsyncParsableCommand {
   }
 }
 
-/// A command that could not do its job.
+/// The failure of a command.
 public enum CommandFailure: Error, CustomStringConvertible {
-  /// What the user asked for cannot work: arguments, files, keys, addresses. Exit code 2.
+  /// The request cannot work: arguments, files, keys, addresses. Exit code 2.
   case usage(String)
-  /// The system does not allow it now: a store is locked, a disk is full. Exit code 2, and 1 for a tunnel, which is tried again.
+  /// The system does not permit it now: a store is locked, a disk is full. Exit code 2, but 1 for a
+  /// tunnel, which is restarted.
   case unavailable(String)
-  /// The peer or the network did not do its part. Exit code 1.
+  /// The peer or the network failed. Exit code 1.
   case failed(String)
 
-  /// What to tell the user.
+  /// The message for the user.
   public var description: String {
     switch self {
     case .usage(let message), .unavailable(let message), .failed(let message): message

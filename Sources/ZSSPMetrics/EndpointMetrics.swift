@@ -14,28 +14,29 @@ public import ZSSPNIO
 /// }
 /// ```
 ///
-/// Counters are read every so often and not counted twice, so that no packet takes longer. ``names`` lists what is reported. Of
-/// each endpoint there should be one reporter; where a process has several endpoints, ``init(of:prefix:dimensions:factory:)``
-/// takes dimensions that tell them apart.
+/// Counters are read at intervals instead of being counted again, so that packets take no longer.
+/// ``names`` lists what is reported. Each endpoint should have one reporter. If a process has
+/// several endpoints, use the dimensions of ``init(of:prefix:dimensions:factory:)`` to distinguish
+/// them.
 ///
-/// | kind | name | what |
+/// | kind | name | meaning |
 /// |---|---|---|
-/// | counter | `zssp_datagrams_received`, `zssp_bytes_received`, `zssp_datagrams_sent`, `zssp_bytes_sent` | datagrams and their bytes, headers of UDP not included |
+/// | counter | `zssp_datagrams_received`, `zssp_bytes_received`, `zssp_datagrams_sent`, `zssp_bytes_sent` | datagrams and their bytes, without UDP headers |
 /// | counter | `zssp_messages_received`, `zssp_messages_sent` | messages of sessions |
 /// | counter | `zssp_sessions_established` | handshakes that led to a session |
 /// | counter | `zssp_drops`, with the dimension `reason` | datagrams and packets that were dropped; the reasons are the cases of `DropReason` |
 /// | counter | `zssp_public_key_work`, `zssp_public_key_work_refused` | items of public-key work |
-/// | counter | `zssp_hello_work_microseconds` | processor time of the work that Hellos led to |
-/// | counter | `zssp_downgrades` | handshakes that went on without the ratchet |
-/// | counter | `zssp_incoming_refused`, `zssp_incoming_expired`, `zssp_incoming_unread` | handshakes of others that were not decided on |
+/// | counter | `zssp_hello_work_microseconds` | processor time of public-key work caused by Hellos |
+/// | counter | `zssp_downgrades` | handshakes that continued without the ratchet |
+/// | counter | `zssp_incoming_refused`, `zssp_incoming_expired`, `zssp_incoming_unread` | handshakes of peers that were not decided on |
 /// | counter | `zssp_messages_dropped`, `zssp_messages_unsent` | messages whose reader was slow, or whose session had ended |
 /// | counter | `zssp_store_requests_refused`, `zssp_store_requests_timed_out` | requests to the ratchet store |
 /// | counter | `zssp_reads`, `zssp_writes`, `zssp_send_errors`, `zssp_unsent_datagrams`, `zssp_unread_datagrams`, `zssp_unread_hellos`, `zssp_unusable_sources`, `zssp_sockets_replaced`, `zssp_handed_over`, `zssp_hand_overs_dropped` | the socket; see `TransportStatistics` |
-/// | gauge | `zssp_sessions`, `zssp_half_open_handshakes` | how many there are now |
+/// | gauge | `zssp_sessions`, `zssp_half_open_handshakes` | the current number |
 /// | timer | `zssp_handshake`, with the dimensions `role` (`initiator`, `responder`) and `outcome` (`established`, `failed`) | from `connect` or `accept` to its end |
 /// | timer | `zssp_round_trip` | from a probe of a peer to its answer; see `UDPOptions.keepAlive` |
 public final class EndpointMetrics: Sendable {
-  /// The names that are reported, without the prefix.
+  /// The reported names, without the prefix.
   public static let names: [String] =
     counters.map(\.name) + ["drops", "sessions", "half_open_handshakes", "handshake", "round_trip"]
 
@@ -73,13 +74,14 @@ public final class EndpointMetrics: Sendable {
   private let endpoint: UDPEndpoint
   private let reports: Reports
 
-  /// A reporter for an endpoint. From now on its handshakes and probes are timed.
+  /// Makes a reporter for an endpoint. From now on the endpoint's handshakes and probes are timed.
   ///
   /// - Parameters:
-  ///   - endpoint: the endpoint.
-  ///   - prefix: stands before each name, with an underscore between them.
-  ///   - dimensions: are reported with everything.
-  ///   - factory: where the metrics go, by default the one that the process was bootstrapped with.
+  ///   - endpoint: The endpoint.
+  ///   - prefix: The prefix of each name, followed by an underscore. The default is `zssp`.
+  ///   - dimensions: Dimensions that are added to every metric. None by default.
+  ///   - factory: The receiver of the metrics. The default is the one that the process was
+  ///     bootstrapped with.
   public init(
     of endpoint: UDPEndpoint, prefix: String = "zssp", dimensions: [(String, String)] = [],
     factory: any MetricsFactory = MetricsSystem.factory
@@ -117,14 +119,14 @@ public final class EndpointMetrics: Sendable {
     endpoint.roundTrips.set(nil)
   }
 
-  /// Reports what has changed since the last report.
+  /// Reports the changes since the last report.
   public func report() async { await reports.report(await endpoint.statistics()) }
 
-  /// Reports again and again, until the task is cancelled, and then once more.
+  /// Reports at intervals until the task is cancelled, and then once more.
   ///
   /// - Parameters:
-  ///   - interval: the pause between reports, at least 10 ms.
-  ///   - clock: measures it.
+  ///   - interval: The pause between reports, at least 10 ms. The default is 10 s.
+  ///   - clock: The clock for the pauses.
   public func run(every interval: Duration = .seconds(10), clock: some Clock<Duration> = ContinuousClock()) async {
     do {
       while true {
@@ -132,12 +134,12 @@ public final class EndpointMetrics: Sendable {
         try await clock.sleep(for: max(interval, .milliseconds(10)))
       }
     } catch {
-      // Cancelled: what came since the last report is not lost.
+      // The last report covers the time before the cancellation.
       await report()
     }
   }
 
-  /// What is reported, and what was reported last.
+  /// The metrics, and the last reported values.
   private actor Reports {
     private let counters: [(counter: Counter, value: @Sendable (EndpointStatistics) -> UInt64)]
     private let sessions: Gauge
@@ -160,7 +162,7 @@ public final class EndpointMetrics: Sendable {
     func report(_ now: EndpointStatistics) {
       for (index, (counter, value)) in counters.enumerated() {
         let value = value(now)
-        // Statistics that were asked for earlier may come later.
+        // Older statistics may arrive later than newer ones.
         guard value > reported[index] else { continue }
         counter.increment(by: Int64(clamping: value - reported[index]))
         reported[index] = value

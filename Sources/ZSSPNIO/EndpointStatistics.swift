@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ZSSP
 
-/// The counters that the protocol keeps, `ZSSP.Statistics` under the name that tells it from the others:
-/// ``EndpointStatistics`` has all of an endpoint, ``TransportStatistics`` what the transport counts, `SessionStatistics`
-/// what one session counts, and `SQLiteStoreStatistics` what a store counts.
+/// The protocol's counters: `ZSSP.Statistics` under a name that differs from the other counters.
+/// ``EndpointStatistics`` has all of an endpoint, ``TransportStatistics`` those of the transport,
+/// `SessionStatistics` those of one session, and `SQLiteStoreStatistics` those of a store.
 public typealias ProtocolStatistics = Statistics
 
-/// Counters of an endpoint from its start, and how many sessions it has now.
+/// Counters of an endpoint since its start, and its current number of sessions.
 public struct EndpointStatistics: Sendable, Hashable {
-  /// What the protocol counts.
+  /// The counters of the protocol.
   public internal(set) var endpoint: ProtocolStatistics
-  /// What the transport counts.
+  /// The counters of the transport.
   public internal(set) var transport = TransportStatistics()
-  /// Sessions in any state.
+  /// The number of sessions in any state.
   public internal(set) var sessions = 0
-  /// Handshakes of others that are half-open.
+  /// The number of half-open handshakes of peers.
   public internal(set) var halfOpenHandshakes = 0
 
-  /// The counters of two shards together.
+  /// The sum of the counters of two shards.
   func adding(_ other: EndpointStatistics) -> EndpointStatistics {
     var sum = self
     sum.endpoint = endpoint.adding(other.endpoint)
@@ -28,63 +28,64 @@ public struct EndpointStatistics: Sendable, Hashable {
   }
 }
 
-/// Counters of the transport under an endpoint.
+/// Counters of the transport under an endpoint, since its start.
 public struct TransportStatistics: Sendable, Hashable {
-  /// Datagrams that the socket delivered; several that the kernel had put together (GRO) count as one.
+  /// Datagrams that the socket delivered; a super-datagram (GRO) counts as one.
   public internal(set) var reads: UInt64 = 0
-  /// Bursts in which they came: the outputs of a burst are written together.
+  /// Bursts of reads. The endpoint's output is written once per burst.
   public internal(set) var readBursts: UInt64 = 0
-  /// Of the reads, those in which the kernel had put several datagrams together.
+  /// Reads that were super-datagrams (GRO).
   public internal(set) var superDatagramsReceived: UInt64 = 0
-  /// Datagrams that came to another shard than theirs, and were handed over.
+  /// Datagrams that arrived at a shard other than their own, and were handed over.
   public internal(set) var handedOver: UInt64 = 0
-  /// Datagrams that could not be handed over, because too many were on their way.
+  /// Datagrams that were dropped instead of handed over, because the queue was full.
   public internal(set) var handOversDropped: UInt64 = 0
-  /// Datagrams from addresses that nothing can be sent to.
+  /// Datagrams from addresses that cannot be sent to.
   public internal(set) var unusableSources: UInt64 = 0
-  /// Datagrams that the system dropped because its buffer was full; several that came together count as one. Linux tells of its own
-  /// sockets, and of no others.
+  /// Datagrams that the system dropped because its receive buffer was full; a super-datagram counts
+  /// as one. Always 0 except for the sockets of a ``SystemEventLoopGroup``.
   public internal(set) var unreadDatagrams: UInt64 = 0
-  /// The same of the socket that Hellos come to, if they have one.
+  /// Like ``unreadDatagrams``, for the socket that receives Hellos, if there is one.
   public internal(set) var unreadHellos: UInt64 = 0
-  /// Datagrams that were given to the socket; a super-datagram counts as one.
+  /// Datagrams that the socket accepted for sending; a super-datagram counts as one.
   public internal(set) var writes: UInt64 = 0
-  /// Of the writes, those that the kernel was to segment (GSO).
+  /// Writes that were super-datagrams (GSO).
   public internal(set) var superDatagramsSent: UInt64 = 0
-  /// Datagrams that were dropped because there was no socket to send them with.
+  /// Datagrams that were dropped because no socket was open, or the backlog was full.
   public internal(set) var unsentDatagrams: UInt64 = 0
-  /// Failures of the socket to send.
+  /// Errors of the socket, in sending or receiving.
   public internal(set) var sendErrors: UInt64 = 0
   /// Sockets that failed and were replaced by another on the same port.
   public internal(set) var socketsReplaced: UInt64 = 0
-  /// Messages that were dropped because the reader of a session was slow.
+  /// Messages that were dropped because a session's reader was slow.
   public internal(set) var messagesDropped: UInt64 = 0
-  /// Messages that could not be sent because their session ended first.
+  /// Messages that were not sent because their session ended first.
   public internal(set) var messagesUnsent: UInt64 = 0
-  /// Handshakes of others that were refused because too many waited for a decision.
+  /// Handshakes of peers that were refused because too many waited for a decision.
   public internal(set) var incomingRefused: UInt64 = 0
-  /// Handshakes that went on without the ratchet; see ``UDPEndpoint/downgrades``.
+  /// Handshakes that continued without the ratchet; see ``UDPEndpoint/downgrades``.
   public internal(set) var downgrades: UInt64 = 0
-  /// Handshakes of others that were not decided on in time.
+  /// Handshakes of peers that expired before a decision.
   public internal(set) var incomingExpired: UInt64 = 0
-  /// Of these, handshakes that ``UDPEndpoint/incoming`` had not even delivered: nothing reads it, or too slowly.
+  /// Of ``incomingExpired``, handshakes that ``UDPEndpoint/incoming`` had not delivered: nothing
+  /// reads it, or too slowly.
   public internal(set) var incomingUnread: UInt64 = 0
-  /// Public-key work for strangers that was refused because there was too much of it.
+  /// Public-key work caused by strangers that was refused because too much was queued.
   public internal(set) var publicKeyWorkRefused: UInt64 = 0
-  /// Processor time of public-key work that Hellos led to: reading them, answering them, and
-  /// reading X3. The ``HelloBudget`` pays for it.
+  /// Processor time of public-key work caused by Hellos: reading and answering them, and reading
+  /// X3. It counts against the ``HelloBudget``.
   public internal(set) var timeOnHellos = Duration.zero
-  /// Requests to the ratchet store that failed because too many waited.
+  /// Requests to the ratchet store that failed because too many were unanswered.
   public internal(set) var storeRequestsRefused: UInt64 = 0
   /// Requests to the ratchet store that failed because they were not answered within
   /// ``UDPOptions/storeTimeout``.
   public internal(set) var storeRequestsTimedOut: UInt64 = 0
-  /// Whether super-datagrams are sent (GSO).
+  /// True if super-datagrams are sent (GSO).
   public internal(set) var isUsingSegmentationOffload = false
-  /// Whether super-datagrams are received (GRO).
+  /// True if super-datagrams are received (GRO).
   public internal(set) var isUsingReceiveOffload = false
 
-  /// Takes the counts of sockets.
+  /// Sets the counters that sockets keep.
   mutating func setCounts(of sockets: SocketCounters) {
     reads = sockets.reads
     superDatagramsReceived = sockets.superDatagramsReceived
@@ -98,7 +99,7 @@ public struct TransportStatistics: Sendable, Hashable {
     isUsingReceiveOffload = sockets.isUsingReceiveOffload
   }
 
-  /// The counters of two shards together. What one of them does not use is not used.
+  /// The sum of the counters of two shards. An offload is in use only if both use it.
   func adding(_ other: TransportStatistics) -> TransportStatistics {
     var sum = self
     sum.reads += other.reads

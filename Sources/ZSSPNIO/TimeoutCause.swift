@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// What was seen of the peer before ``UDPError/timeout(_:)``. Of several addresses and attempts it is what came closest
-/// to a session.
+/// What was seen of the peer before ``UDPError/timeout(_:)``. Of several addresses and attempts,
+/// the one that came closest to a session counts.
 public enum TimeoutCause: Sendable, Hashable {
   /// The name was not resolved in time.
   case notResolved
-  /// Nothing came back: a wrong address or port, a firewall, a peer that is down, or one that is silent because the key,
-  /// the profile or the ratchet does not fit.
+  /// Nothing came back. The address or port is wrong, a firewall drops the datagrams, the peer is
+  /// down, or it stays silent because the key, the profile or the ratchet does not match.
   case noAnswer
-  /// Nothing came back but an answer of the network: no route, no such port. The text is the system's. Anybody on the
-  /// path can forge such an answer.
+  /// The network reported an error: no route, or no such port. The text is the system's. Anyone on
+  /// the path can forge such a report.
   case networkRefused(String)
-  /// Something came back as the peer's answer and is not authentic: another profile, another key at that address, or a
-  /// ratchet that does not fit.
+  /// An answer came back that is not authentic: the peer has another profile or key, or a ratchet
+  /// that does not match.
   case notAuthentic
-  /// The responder proved its key, and did not confirm the session: its application has not accepted it (nothing reads
-  /// ``UDPEndpoint/incoming`` or calls ``IncomingSession/accept(flags:)``), it refused in silence, or its store failed.
+  /// The responder proved its key, but did not confirm the session. Its application has not accepted
+  /// it (nothing reads ``UDPEndpoint/incoming`` or calls ``IncomingSession/accept(flags:)``), it
+  /// refused silently, or its store failed.
   case notConfirmed
   /// Another session of this side's key with the peer changed the ratchet state first.
   case ratchetConflict
@@ -30,7 +31,7 @@ public enum TimeoutCause: Sendable, Hashable {
     }
   }
 
-  /// How close this came to a session.
+  /// How close the cause is to a session.
   private var progress: Int {
     switch self {
     case .notResolved: 0
@@ -42,12 +43,12 @@ public enum TimeoutCause: Sendable, Hashable {
     }
   }
 
-  /// The one of two that came closer to a session; the later of two alike.
+  /// Returns the cause that is closer to a session; the later one if they are equal.
   func combined(with later: TimeoutCause) -> TimeoutCause { later.progress >= progress ? later : self }
 }
 
 extension TimeoutCause: CustomStringConvertible {
-  /// What was seen, in words. ``likelyCauses`` says why that may be.
+  /// What was seen, as text. ``likelyCauses`` has the probable reasons.
   public var description: String {
     switch self {
     case .notResolved: "the name was not resolved"
@@ -59,7 +60,7 @@ extension TimeoutCause: CustomStringConvertible {
     }
   }
 
-  /// The most likely causes, each in words, the likeliest first.
+  /// The most probable causes as text, the most probable first.
   public var likelyCauses: [String] {
     switch self {
     case .notResolved: ["the name server is slow or cannot be reached"]

@@ -3,7 +3,7 @@ public import NIOCore
 public import ZSSP
 
 extension UDPEndpoint {
-  /// Opens a session to a peer that is known by a name or an address, and returns when it is established.
+  /// Opens a session to a peer at a name or an address, and returns when it is established.
   ///
   /// ```swift
   /// func report(_ reading: String, by endpoint: UDPEndpoint, to gateway: PublicKey) async throws {
@@ -12,21 +12,24 @@ extension UDPEndpoint {
   /// }
   /// ```
   ///
-  /// The name is resolved now. Of its addresses those that the socket reaches are tried in the order of RFC 8305: IPv6
-  /// and IPv4 in turn, beginning with the one that the system puts first. One that does not answer within two and a half
-  /// ``Settings/resendInterval``s makes room for the next; after the last the first is tried again, for twice as long,
-  /// up to ``Settings/handshakeTimeout``. They are not tried side by side, as RFC 8305 has it: handshakes with one peer
-  /// would compete for its ratchet, and its application would be asked several times. An address whose responder has
-  /// answered is not left any more.
+  /// The name is resolved now. Its addresses that the socket reaches are tried in the order of RFC
+  /// 8305: IPv6 and IPv4 alternately, beginning with the one that the system puts first. If one
+  /// does not answer within two and a half ``Settings/resendInterval``s, the next is tried. After
+  /// the last, the first is tried again for twice as long, up to ``Settings/handshakeTimeout``.
+  /// Unlike in RFC 8305, they are not tried in parallel: handshakes with one peer would compete for
+  /// its ratchet, and its application would be asked several times. Once the responder at an
+  /// address has answered, no other is tried.
   ///
   /// - Parameters:
-  ///   - hostAndPort: where the peer is: `gw.example:4500`, `192.0.2.1:4500` or `[2001:db8::1]:4500`.
-  ///   - key: the static key that the peer must have.
-  ///   - identity: what this side says of itself, 0…4096 bytes. Only the holder of `key` can read it.
-  ///   - flags: π2 counts; the endpoint's flags if nil.
-  ///   - timeout: how long to try, from the call on; nil for as long as it takes.
-  /// - Throws: ``UDPError/invalidAddress(_:reason:)`` for a text that is no address and a name that is not known, and
-  ///   what ``connect(to:key:identity:flags:timeout:)-(SocketAddress,_,_,_,_)`` throws.
+  ///   - hostAndPort: The peer's address: `gw.example:4500`, `192.0.2.1:4500` or
+  ///     `[2001:db8::1]:4500`.
+  ///   - key: The peer's static key.
+  ///   - identity: This side's identity, 0…4096 bytes. Only the holder of `key` can read it.
+  ///   - flags: The flags, of which only π2 applies; the endpoint's flags if nil.
+  ///   - timeout: How long to try, from the call on; nil for no limit.
+  /// - Throws: ``UDPError/invalidAddress(_:reason:)`` if the text is no address and the name is
+  ///   unknown, and the errors of
+  ///   ``connect(to:key:identity:flags:timeout:)-(SocketAddress,_,_,_,_)``.
   public func connect(
     to hostAndPort: String, key: PublicKey, identity: [UInt8] = [], flags: SecurityFlags? = nil,
     timeout: Duration? = nil
@@ -37,18 +40,19 @@ extension UDPEndpoint {
     return try await connect(toAnyOf: addresses, key: key, identity: identity, flags: flags, timeout: left)
   }
 
-  /// Opens a session to a peer at one of several addresses, which are tried as
-  /// ``connect(to:key:identity:flags:timeout:)-(String,_,_,_,_)`` does.
+  /// Opens a session to a peer at one of several addresses. They are tried as by
+  /// ``connect(to:key:identity:flags:timeout:)-(String,_,_,_,_)``.
   ///
   /// - Parameters:
-  ///   - addresses: where the peer may be, in the order in which they are tried. Those that the socket cannot reach are
-  ///     left out.
-  ///   - key: the static key that the peer must have.
-  ///   - identity: what this side says of itself, 0…4096 bytes. Only the holder of `key` can read it.
-  ///   - flags: π2 counts; the endpoint's flags if nil.
-  ///   - timeout: how long to try; nil for as long as it takes.
-  /// - Throws: ``UDPError/invalidAddress(_:reason:)`` if there is no address, ``UDPError/unreachable(_:from:)`` if none
-  ///   is reached, and what ``connect(to:key:identity:flags:timeout:)-(SocketAddress,_,_,_,_)`` throws.
+  ///   - addresses: The peer's possible addresses, in the order in which they are tried. Those that
+  ///     the socket cannot reach are left out.
+  ///   - key: The peer's static key.
+  ///   - identity: This side's identity, 0…4096 bytes. Only the holder of `key` can read it.
+  ///   - flags: The flags, of which only π2 applies; the endpoint's flags if nil.
+  ///   - timeout: How long to try; nil for no limit.
+  /// - Throws: ``UDPError/invalidAddress(_:reason:)`` if the array is empty,
+  ///   ``UDPError/unreachable(_:from:)`` if the socket reaches none, and the errors of
+  ///   ``connect(to:key:identity:flags:timeout:)-(SocketAddress,_,_,_,_)``.
   public func connect(
     toAnyOf addresses: [SocketAddress], key: PublicKey, identity: [UInt8] = [], flags: SecurityFlags? = nil,
     timeout: Duration? = nil
@@ -80,20 +84,22 @@ extension UDPEndpoint {
 
   /// Opens a session and returns when it is established.
   ///
-  /// The handshake is tried again and again, with new keys every ``Settings/handshakeTimeout``, until it succeeds,
-  /// the peer refuses, `timeout` is over, or the task is cancelled, which closes the attempt.
+  /// The handshake restarts with new keys every ``Settings/handshakeTimeout``, until it succeeds,
+  /// the peer refuses, `timeout` has passed, or the task is cancelled, which ends the attempt.
   ///
-  /// When both sides open at once, one session results. This call and the ``IncomingSession/accept(flags:)`` of the
-  /// peer's handshake then return the same session: its ``Session/id`` is the same, and so are its sequences.
+  /// When both sides open at once, one session results. Then this call and
+  /// ``IncomingSession/accept(flags:)`` for the peer's handshake return the same session, with the
+  /// same ``Session/id`` and the same sequences.
   ///
   /// - Parameters:
-  ///   - address: where the peer is.
-  ///   - key: the static key that the peer must have.
-  ///   - identity: what this side says of itself, 0…4096 bytes. Only the holder of `key` can read it.
-  ///   - flags: π2 counts; the endpoint's flags if nil.
-  ///   - timeout: how long to try; nil for as long as it takes.
-  /// - Throws: ``UDPError/open(_:)``, ``UDPError/unreachable(_:from:)``, ``UDPError/rejected``,
-  ///   ``UDPError/timeout(_:)``, ``UDPError/sessionEnded(_:)``, ``UDPError/cancelled`` or ``UDPError/closed``.
+  ///   - address: The peer's address.
+  ///   - key: The peer's static key.
+  ///   - identity: This side's identity, 0…4096 bytes. Only the holder of `key` can read it.
+  ///   - flags: The flags, of which only π2 applies; the endpoint's flags if nil.
+  ///   - timeout: How long to try; nil for no limit.
+  /// - Throws: ``UDPError/invalidAddress(_:reason:)``, ``UDPError/open(_:)``,
+  ///   ``UDPError/unreachable(_:from:)``, ``UDPError/rejected``, ``UDPError/timeout(_:)``,
+  ///   ``UDPError/sessionEnded(_:)``, ``UDPError/cancelled`` or ``UDPError/closed``.
   public func connect(
     to address: SocketAddress, key: PublicKey, identity: [UInt8] = [], flags: SecurityFlags? = nil,
     timeout: Duration? = nil
@@ -109,7 +115,7 @@ extension UDPEndpoint {
     }
   }
 
-  /// The address as this socket's family names it.
+  /// Returns the address in the form of this socket's family.
   private func usable(_ address: SocketAddress) throws(UDPError) -> Address {
     guard let remote = Address(address), remote.port != 0 else {
       throw .invalidAddress("\(address)", reason: "an IP address and a port other than 0 are needed")
@@ -124,11 +130,14 @@ extension EndpointHandle {
   var now: Instant { shards[0].eventLoop.instant }
 
   /// Returns the addresses of a text that the socket reaches.
+  ///
+  /// - Throws: ``UDPError/closed``, ``UDPError/cancelled``, ``UDPError/timeout(_:)``,
+  ///   ``UDPError/invalidAddress(_:reason:)`` or ``UDPError/unreachable(_:from:)``.
   func addresses(of text: String, within timeout: Duration?) async throws(UDPError) -> [SocketAddress] {
     guard !isClosed else { throw .closed }
     let outcome = OneShot<Result<[SocketAddress], UDPError>>()
     let resolver = environment.resolver
-    // The system's resolver cannot be stopped. Whoever waited for it does not wait any longer.
+    // The system's resolver cannot be stopped; only the wait for it ends.
     let lookUp = Task {
       do throws(UDPError) {
         outcome.resolve(.success(try await resolver.addresses(text)))
@@ -153,7 +162,7 @@ extension EndpointHandle {
 
   /// Waits on the endpoint's clock.
   ///
-  /// - Returns: false if the task was cancelled.
+  /// - Returns: False if the task was cancelled.
   func sleep(_ duration: Duration) async -> Bool {
     let outcome = OneShot<Bool>()
     let timer = shards[0].eventLoop.scheduleTask(in: .nanoseconds(max(0, duration.nanoseconds))) {

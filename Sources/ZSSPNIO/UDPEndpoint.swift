@@ -9,9 +9,10 @@ public import ZSSP
   public import ServiceLifecycle
 #endif
 
-/// A peer of the Secure Session Protocol on a UDP socket. It opens sessions and takes those of others.
+/// An endpoint of the Secure Session Protocol on a UDP socket. It opens sessions and accepts those
+/// of peers.
 ///
-/// Each session has a task of its own, so that none waits for another and none ends another:
+/// Each session has its own task, so that none waits for another and none ends another:
 ///
 /// ```swift
 /// func serve(_ friends: Set<PublicKey>, at endpoint: UDPEndpoint) async {
@@ -35,25 +36,27 @@ public import ZSSP
 /// }
 /// ```
 ///
-/// The protocol runs on one event loop, or on several (``UDPOptions/shards``); public-key work and the store, which take
-/// longer than a packet, have threads of their own. The endpoint closes with ``close()``, or when neither it nor a
-/// session of it is referred to any more.
+/// The protocol runs on one event loop, or on several (``UDPOptions/shards``). Public-key work and
+/// the store, which are slower than a packet, run elsewhere. The endpoint closes with ``close()``,
+/// or when the last reference to it and its sessions is released.
 ///
-/// # How many handshakes a second
+/// # Handshakes per second
 ///
-/// With the default ``HelloPolicy`` an endpoint reads 25 Hellos a second from one host without a challenge
-/// (``HelloBudget/perSource``), and in all as many as take 100 ms of processor time, 50 at the assumed 2 ms each. A host is
-/// an IPv4 address, or a /64 of IPv6. A Hello beyond that is challenged: its sender solves a proof of work, some 8,000
-/// hashes, and sends it again with its next repetition, after ``Settings/resendInterval``. Challenged Hellos are read in
-/// turn, for 200 ms of processor time a second: one of each network, and there one of each host.
+/// With the default ``HelloPolicy`` an endpoint reads 25 Hellos per second from one host without a
+/// challenge (``HelloBudget/perSource``). In total it reads as many as take 100 ms of processor
+/// time: 50 at the assumed 2 ms each. A host is an IPv4 address, or a /64 of IPv6. A Hello beyond
+/// that is challenged: its sender solves a proof of work of about 8,000 hashes, and includes it in
+/// its next repetition, after ``Settings/resendInterval``. Challenged Hellos are read for 200 ms of
+/// processor time per second, networks in turn, and hosts in turn within each network.
 ///
-/// A thousand clients behind one NAT are one host. When all come at once, as after a restart of the server, 25 are
-/// read in the first second. The others are challenged, and while no other network competes some 100 of them are read in each
-/// further second, so that the last is connected after about 10 seconds. Where other networks come at the same time, the
-/// NAT gets one turn in each round, as each of them does, and eight of its Hellos wait at a time, so one malicious
-/// client behind the NAT can keep the others out during that time. In persistent mode (π1) nobody is challenged, and Hellos
-/// wait for the same turns. For such sites raise the budget, and connect with ``ReconnectingSession``, whose jitter
-/// spreads the attempts:
+/// A thousand clients behind one NAT are one host. When all connect at once, as after a restart of
+/// the server, 25 are read in the first second. The others are challenged. While no other network
+/// competes, about 100 of them are read in each further second, so that the last is connected after
+/// about 10 seconds. While other networks compete, the NAT gets one turn in each round, like each
+/// of them, and eight of its Hellos can wait at a time; one malicious client behind the NAT can
+/// then keep the others out. In persistent mode (π1) no Hello is challenged, and Hellos wait for
+/// the same turns. For such sites raise the budget, and connect with ``ReconnectingSession``, whose
+/// jitter spreads the attempts:
 ///
 /// ```swift
 /// func configuration(_ key: StaticKey) -> EndpointConfiguration {
@@ -73,7 +76,8 @@ public final class UDPEndpoint: Sendable {
     lastStatistics = NIOLockedValueBox(statistics)
   }
 
-  /// Where endpoints run unless they are told otherwise: ``SystemEventLoopGroup/singleton`` on Linux, elsewhere NIO's.
+  /// The event loop group of endpoints by default: ``SystemEventLoopGroup/singleton`` on Linux,
+  /// NIO's on other systems.
   public static var defaultEventLoopGroup: any EventLoopGroup {
     #if os(Linux)
       SystemEventLoopGroup.singleton
@@ -82,22 +86,24 @@ public final class UDPEndpoint: Sendable {
     #endif
   }
 
-  /// Binds a UDP socket.
+  /// Binds a UDP socket, and starts an endpoint on it.
   ///
   /// - Parameters:
-  ///   - host: the address of one interface or its name, `0.0.0.0` for all of IPv4, or `::` for all of both kinds. Of a
-  ///     name that has several addresses the first is bound that can be.
-  ///   - port: the port, 0…65535; 0 takes any free one, see ``localAddress``.
-  ///   - configuration: the static key, the crypto provider, and the protocol's settings.
-  ///   - store: where ratchet states are kept. What is kept in memory only is lost with the process, and peers will
-  ///     report a downgrade.
-  ///   - options: buffers and limits of the transport.
-  ///   - eventLoopGroup: one of its event loops runs the endpoint, or one for each of its shards. It must outlive the
-  ///     endpoint. On Linux a ``SystemEventLoopGroup`` has the fastest sockets; any group of NIOPosix will do.
-  ///   - logger: where the endpoint logs: sessions at info, downgrades at warning, and at debug every datagram that is
-  ///     dropped, with reason and source, up to ten a second. Nowhere if nil. Its level is read now.
-  /// - Throws: ``UDPError/bindFailed(host:port:reason:)``, ``UDPError/invalidAddress(_:reason:)`` or
-  ///   ``UDPError/configuration(_:)``.
+  ///   - host: An address of an interface, a name, `0.0.0.0` for all IPv4 addresses, or `::` for
+  ///     all addresses. If a name has several addresses, the first that can be bound is used.
+  ///   - port: The port, 0…65535. 0 selects a free one; see ``localAddress``.
+  ///   - configuration: The static key, the crypto provider, and the protocol's settings.
+  ///   - store: The ratchet store. The default keeps ratchet states in memory: they are lost with
+  ///     the process, and peers report a downgrade.
+  ///   - options: Buffers and limits of the transport.
+  ///   - eventLoopGroup: The group whose event loops run the endpoint, one for each shard. It must
+  ///     outlive the endpoint. On Linux a ``SystemEventLoopGroup`` has the fastest sockets; any
+  ///     group of NIOPosix works, too.
+  ///   - logger: The logger; nil for none. Sessions are logged at info, downgrades at warning, and
+  ///     dropped datagrams at debug, with reason and source, at most ten per second. Its level is
+  ///     read once, now.
+  /// - Throws: ``UDPError/bindFailed(host:port:reason:)``, ``UDPError/invalidAddress(_:reason:)``
+  ///   or ``UDPError/configuration(_:)``.
   public static func bind(
     host: String, port: Int, configuration: EndpointConfiguration,
     store: any RatchetStore = VolatileRatchetStore(), options: UDPOptions = UDPOptions(),
@@ -125,40 +131,45 @@ public final class UDPEndpoint: Sendable {
     throw failure
   }
 
-  /// An endpoint whose socket is bound.
+  /// Makes an endpoint whose sockets are bound.
+  ///
+  /// - Throws: ``UDPError/closed`` if an event loop has shut down.
   convenience init(_ handle: EndpointHandle) async throws(UDPError) {
     guard let statistics = await handle.statistics() else { throw .closed }
     self.init(handle, statistics)
   }
 
-  /// Where the socket is bound, with the port that it has.
+  /// The bound address, with the actual port.
   public var localAddress: SocketAddress { handle.localAddress }
   /// The event loops of the shards.
   package var eventLoops: [any EventLoop] { handle.shards.map(\.eventLoop) }
-  /// Tells one observer how handshakes went.
+  /// Forwards records of handshakes to one observer.
   package var handshakes: Observer<HandshakeRecord> { handle.environment.handshakes }
-  /// Learns how long probes of peers took to be answered.
+  /// Forwards round-trip times of probes to one observer.
   package var roundTrips: Observer<Duration> { handle.environment.roundTrips }
-  /// The static key that peers know this endpoint by.
+  /// The endpoint's static key, by which peers know it.
   public var publicKey: PublicKey { handle.publicKey }
-  /// The longest message in bytes at the endpoint's MTU.
+  /// The maximum size of a message in bytes at the endpoint's MTU.
   public var largestMessage: Int { handle.largestMessage }
 
-  /// The handshakes of others that wait for a decision.
+  /// The handshakes of peers that wait for a decision.
   ///
-  /// For one consumer. At most ``UDPOptions/incomingBuffer`` wait; those that do not fit, and those that are not
-  /// decided on within ``Settings/handshakeTimeout``, are refused in silence and counted. An endpoint that only
-  /// connects need not read it. The sequence ends when the endpoint closes.
+  /// For one consumer. At most ``UDPOptions/incomingBuffer`` wait. Those that do not fit, and those
+  /// without a decision within ``Settings/handshakeTimeout``, are refused silently and counted. An
+  /// endpoint that only connects need not read it. The sequence ends when the endpoint closes.
   public var incoming: IncomingSessions { IncomingSessions(handle: handle) }
 
-  /// Handshakes that went on with the empty ratchet although this side held another, whether or not a session came of
-  /// them. Someone should be shown these: either the peer lost its store, or someone poses as the peer.
+  /// Handshakes that continued with the empty ratchet although this side held another, whether or
+  /// not a session resulted. Report them to an operator: either the peer lost its store, or an
+  /// attacker holds the peer's key.
   ///
-  /// For one consumer. The newest ``UDPOptions/downgradeBuffer`` are kept while nobody reads;
-  /// ``TransportStatistics/downgrades`` counts them all. The sequence ends when the endpoint closes.
+  /// For one consumer. The newest ``UDPOptions/downgradeBuffer`` are kept while it does not read;
+  /// ``TransportStatistics/downgrades`` counts them all. The sequence ends when the endpoint
+  /// closes.
   public var downgrades: Downgrades { Downgrades(mailbox: handle.mailboxes.downgrades, handle: handle) }
 
-  /// Counters of the protocol and the transport.
+  /// Returns the counters of the protocol and the transport; the last known ones after the endpoint
+  /// has closed.
   public func statistics() async -> EndpointStatistics {
     let current = await handle.statistics()
     return lastStatistics.withLockedValue { last in
@@ -167,16 +178,17 @@ public final class UDPEndpoint: Sendable {
     }
   }
 
-  /// Closes the endpoint: waits up to two seconds until what was queued has gone to the system, tells each peer once, whose session
-  /// ends with `EndReason.closedByPeer` if the datagram arrives, then closes the socket and finishes all sequences. ``incoming`` ends
-  /// at once. Closing twice does no harm.
+  /// Closes the endpoint. It waits at most two seconds for queued messages, and tells each peer
+  /// once: its session ends with `EndReason.closedByPeer` if the datagram arrives. Then it closes
+  /// the socket and finishes all sequences. ``incoming`` ends at once. Closing twice does no harm.
   public func close() async {
     handle.close()
     try? await handle.closed.get()
   }
 
-  /// Runs until the task is cancelled or the endpoint closed, and then closes it. With the package trait
-  /// `ServiceLifecycle` an endpoint is a `Service`, and a graceful shutdown closes it, too.
+  /// Runs until the task is cancelled or the endpoint is closed, and closes the endpoint. With the
+  /// package trait `ServiceLifecycle` an endpoint is a `Service`, and a graceful shutdown closes
+  /// it, too.
   ///
   /// - Throws: ``UDPError/transport(_:)`` if the socket failed and could not be replaced.
   public func run() async throws {
@@ -198,7 +210,7 @@ public final class UDPEndpoint: Sendable {
 }
 
 #if ServiceLifecycle
-  /// ``run()`` lasts until the service group shuts down. Then ``incoming`` ends, what is queued goes out, for two seconds at
-  /// most, all sessions end, and the socket is closed.
+  /// A service that ends when the service group shuts down. Then ``incoming`` ends, queued messages
+  /// are sent for at most two seconds, all sessions end, and the socket is closed.
   extension UDPEndpoint: Service {}
 #endif

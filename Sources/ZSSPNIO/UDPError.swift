@@ -4,8 +4,8 @@ public import ZSSP
 
 /// The errors of ``UDPEndpoint``, ``Session``, ``IncomingSession`` and ``ReconnectingSession``.
 ///
-/// Functions with typed errors throw ``cancelled`` when their task is cancelled, where others would throw
-/// `CancellationError`. Code that does not care about other errors asks ``isCancellation``:
+/// Functions with typed errors throw ``cancelled`` when their task is cancelled, instead of
+/// `CancellationError`. ``isCancellation`` tells it from the other errors:
 ///
 /// ```swift
 /// func attempt(_ endpoint: UDPEndpoint, _ key: PublicKey) async throws -> Session? {
@@ -20,31 +20,32 @@ public import ZSSP
 /// }
 /// ```
 public enum UDPError: Error, Equatable {
-  /// The text is no address. `reason` says what would be one.
+  /// The text is no valid address. `reason` says what would be valid.
   case invalidAddress(String, reason: String)
   /// No socket could be bound.
   case bindFailed(host: String, port: Int, reason: BindFailure)
-  /// The endpoint's configuration cannot work.
+  /// The endpoint's configuration is invalid.
   case configuration(ConfigurationError)
   /// The session could not be opened.
   case open(OpenError)
-  /// The socket is of IPv4, or bound to one IPv6 address, and cannot reach an address of the other kind.
+  /// The socket cannot reach the address, because it is an IPv4 socket or bound to one IPv6
+  /// address.
   case unreachable(SocketAddress, from: SocketAddress)
   /// The message is longer than ``Settings/largestMessage`` allows at the endpoint's MTU; sizes in bytes.
   case messageTooLarge(size: Int, limit: Int)
-  /// The session is over.
+  /// The session has ended.
   case sessionEnded(EndReason)
   /// The responder's application refused this side.
   case rejected
-  /// No session came about in time. The cause says what was seen of the peer until then.
+  /// No session was established in time. The cause is what was seen of the peer until then.
   case timeout(TimeoutCause)
   /// The incoming handshake waited too long for a decision, or was decided on before.
   case expired
   /// The handshake was accepted, and then failed.
   case handshakeFailed(DropReason)
-  /// The task was cancelled. What `CancellationError` is elsewhere.
+  /// The task was cancelled.
   case cancelled
-  /// A ``ReconnectingSession`` has no session at the moment, and the message is not to wait for one.
+  /// A ``ReconnectingSession`` has no session now, and the message was not to wait for one.
   case disconnected
   /// The endpoint is closed.
   case closed
@@ -52,24 +53,24 @@ public enum UDPError: Error, Equatable {
   case transport(String)
 }
 
-/// Why a socket could not be bound.
+/// The reason why a socket could not be bound.
 public enum BindFailure: Sendable, Hashable {
   /// Another socket has the port.
   case portInUse
   /// No interface of this machine has the address.
   case addressNotAvailable
-  /// The system wants more rights for this port.
+  /// The process lacks the permission for this port.
   case permissionDenied
-  /// The system does not have this kind of address.
+  /// The system does not support this address family.
   case unsupportedFamily
-  /// The event loop group is neither one of NIOPosix nor a ``SystemEventLoopGroup``.
+  /// The event loop group belongs neither to NIOPosix nor is it a ``SystemEventLoopGroup``.
   case unsupportedEventLoop
   /// Anything else, in the system's words.
   case other(String)
 }
 
 extension BindFailure: CustomStringConvertible {
-  /// What is wrong, for people.
+  /// The reason as text.
   public var description: String {
     switch self {
     case .portInUse: "port in use"
@@ -98,7 +99,7 @@ extension BindFailure: CustomStringConvertible {
 }
 
 extension UDPError: CustomStringConvertible {
-  /// What is wrong, and where it helps what would be right.
+  /// The error as text, with a remedy where one is known.
   public var description: String {
     switch self {
     case .invalidAddress(let text, let reason): "\"\(text)\" is no address: \(reason)"
@@ -121,6 +122,6 @@ extension UDPError: CustomStringConvertible {
 }
 
 extension UDPError {
-  /// Whether this is what `CancellationError` is elsewhere.
+  /// True for ``cancelled``.
   public var isCancellation: Bool { self == .cancelled }
 }

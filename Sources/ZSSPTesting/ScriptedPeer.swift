@@ -3,7 +3,7 @@ public import NIOCore
 public import ZSSP
 public import ZSSPNIO
 
-/// A peer that does what a test says, step by step, on a ``TestNetwork``.
+/// A peer that follows a test's script, step by step, on a ``TestNetwork``.
 ///
 /// ```swift
 /// func isAcknowledged(
@@ -19,48 +19,48 @@ public import ZSSPNIO
 /// }
 /// ```
 public actor ScriptedPeer {
-  /// What the peer does.
+  /// An action of the peer.
   public enum Step: Sendable, Hashable {
-    /// Waits for a handshake, and accepts it. Its session is that of the later steps.
+    /// Waits for a handshake, and accepts it. Later steps use its session.
     case accept
-    /// Waits for a handshake, and refuses it aloud.
+    /// Waits for a handshake, and refuses it; the initiator is told.
     case reject
-    /// Waits for a handshake, and never decides on it.
+    /// Waits for a handshake, and makes no decision.
     case ignore
-    /// Opens a session; it is that of the later steps.
+    /// Opens a session. Later steps use it.
     case connect(to: SocketAddress, key: PublicKey)
     /// Sends a message.
     case send([UInt8])
-    /// Waits for a message, which must be this one.
+    /// Waits for a message, which must equal this one.
     case expect([UInt8])
-    /// Waits for so many messages, and sends each back.
+    /// Waits for this many messages, and sends each back.
     case echo(Int)
     /// Replaces the session's key.
     case rekey
     /// Closes the session.
     case close
-    /// The peer's datagrams, and those for it, are lost from now on.
+    /// Loses the peer's datagrams, and those for it, from now on.
     case vanish
-    /// They are not lost any more.
+    /// Ends the loss.
     case appear
-    /// The endpoint closes, and another one takes its place, with the same key and store.
+    /// Closes the endpoint, and replaces it by another one with the same key and store.
     case restart
   }
 
-  /// A step that could not be done.
+  /// The error for a step that failed.
   public struct Failure: Error, CustomStringConvertible {
-    /// The step's place in the script, from 0.
+    /// The index of the step in the script, from 0.
     public let index: Int
     /// The step.
     public let step: Step
-    /// What went wrong.
+    /// The reason of the failure.
     public let reason: String
 
-    /// The step and what went wrong.
+    /// The step and the reason.
     public var description: String { "step \(index), \(step): \(reason)" }
   }
 
-  /// Where the peer is.
+  /// The peer's address.
   public nonisolated let address: SocketAddress
   /// The peer's static key.
   public nonisolated let publicKey: PublicKey
@@ -71,9 +71,9 @@ public actor ScriptedPeer {
   private var endpoint: UDPEndpoint
   private var session: Session?
 
-  /// Makes a peer with an endpoint of its own.
+  /// Makes a peer with its own endpoint.
   ///
-  /// - Throws: what ``TestNetwork/endpoint(at:configuration:store:options:logger:)`` throws.
+  /// - Throws: The errors of ``TestNetwork/endpoint(at:configuration:store:options:logger:)``.
   public init(
     on network: TestNetwork, at address: String, configuration: EndpointConfiguration,
     store: any RatchetStore = VolatileRatchetStore()
@@ -87,9 +87,9 @@ public actor ScriptedPeer {
     publicKey = endpoint.publicKey
   }
 
-  /// Does the steps, one after another. The test advances the clock meanwhile, where a step needs time.
+  /// Runs the steps in order. If a step needs time, the test must advance the clock meanwhile.
   ///
-  /// - Throws: ``Failure`` for the first step that cannot be done.
+  /// - Throws: ``Failure`` for the first step that fails.
   public func run(_ steps: [Step]) async throws(Failure) {
     for (index, step) in steps.enumerated() {
       func fail(_ reason: String) -> Failure { Failure(index: index, step: step, reason: reason) }
@@ -106,7 +106,7 @@ public actor ScriptedPeer {
   /// Closes the peer's endpoint.
   public func close() async { await endpoint.close() }
 
-  /// Does one step, and returns what is wrong; nil if nothing is.
+  /// Runs one step, and returns the reason of a failure; nil for success.
   private func perform(_ step: Step) async throws -> String? {
     switch step {
     case .accept:

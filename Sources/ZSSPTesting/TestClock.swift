@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOConcurrencyHelpers
 
-/// The time of a ``TestNetwork`` as a clock, for code that takes one: it sleeps until a test advances the time.
+/// The time of a ``TestNetwork`` as a clock. Sleeping lasts until a test advances the time.
 public struct TestClock: Clock {
-  /// A moment, counted from when the network was made.
+  /// A moment, counted from the creation of the network.
   public struct Instant: InstantProtocol {
-    /// The time since the network was made.
+    /// The time since the network was created.
     public let offset: Duration
 
-    /// A later moment, or an earlier one.
+    /// Returns a later or earlier moment.
     public func advanced(by duration: Duration) -> Instant { Instant(offset: offset + duration) }
 
-    /// The time from this moment to another.
+    /// Returns the time from this moment to another.
     public func duration(to other: Instant) -> Duration { other.offset - offset }
 
-    /// Whether one moment is before another.
+    /// Returns true if the first moment is earlier.
     public static func < (left: Instant, right: Instant) -> Bool { left.offset < right.offset }
   }
 
   let network: TestNetwork
 
-  /// The present moment.
+  /// The current moment.
   public var now: Instant { Instant(offset: network.now) }
 
-  /// What sleeping is exact to.
+  /// The resolution: 1 ns.
   public var minimumResolution: Duration { .nanoseconds(1) }
 
-  /// Sleeps until the network's time has come to `deadline`. The tolerance does not count.
+  /// Sleeps until the network's time reaches `deadline`. The tolerance is ignored.
   ///
   /// - Throws: `CancellationError` if the task is cancelled.
   public func sleep(until deadline: Instant, tolerance: Duration? = nil) async throws {
@@ -35,7 +35,7 @@ public struct TestClock: Clock {
     let timer = network.eventLoop.scheduleTask(
       deadline: .uptimeNanoseconds(UInt64(clamping: deadline.offset.inNanoseconds))
     ) { stream.continuation.finish() }
-    // It ends when the timer fires, and when the task is cancelled.
+    // The stream ends when the timer fires or the task is cancelled.
     for await _ in stream.stream {}
     timer.cancel()
     try Task.checkCancellation()

@@ -6,8 +6,8 @@ package import NIOEmbedded
 public import ZSSP
 public import ZSSPNIO
 
-/// A network in memory for tests of applications: endpoints with the whole asynchronous API, without sockets, and with a
-/// clock that stands still until the test advances it.
+/// A network in memory for tests of applications. Its endpoints have the whole asynchronous API,
+/// but no sockets, and a clock that stands still until the test advances it.
 ///
 /// ```swift
 /// func greeting() async throws -> [UInt8]? {
@@ -25,32 +25,34 @@ public import ZSSPNIO
 /// }
 /// ```
 ///
-/// Datagrams arrive at once unless ``conditions`` says otherwise. Time passes in ``advance(by:)`` only: without it no
-/// packet is sent again, no handshake expires, and no pause ends. Public-key work and stores run on threads of
-/// their own, as with sockets, so that the order of what happens at once is not fixed.
+/// Datagrams arrive at once unless ``conditions`` says otherwise. Time passes only in
+/// ``advance(by:step:)``: without it no packet is sent again, no handshake expires, and no pause
+/// ends. Public-key work and stores use other threads, as with sockets, so the order of concurrent
+/// events is not fixed.
 public final class TestNetwork: Sendable {
-  /// What the network does to datagrams.
+  /// The behaviour of the network.
   public struct Conditions: Sendable, Hashable {
-    /// The part of the datagrams that is lost, 0…1.
+    /// The fraction of datagrams that are lost, 0…1. The default is 0.
     public var loss = 0.0
-    /// How long each takes on the way.
+    /// The delay of each datagram. The default is zero.
     public var delay = Duration.zero
-    /// Up to this much more, drawn for each, so that datagrams overtake each other.
+    /// The maximum random extra delay of each datagram, which reorders datagrams. The default is
+    /// zero.
     public var jitter = Duration.zero
 
-    /// Nothing is lost, and everything arrives at once.
+    /// Makes conditions without loss and delay.
     public init() {}
   }
 
-  /// What became of the datagrams.
+  /// The fate of the datagrams.
   public struct Counters: Sendable, Hashable {
     /// Datagrams that were sent.
     public internal(set) var sent = 0
-    /// Of these, those that were lost by ``Conditions/loss``.
+    /// Datagrams lost by ``Conditions/loss``.
     public internal(set) var lost = 0
-    /// Those that a partition kept back.
+    /// Datagrams lost by a partition.
     public internal(set) var cutOff = 0
-    /// Those for an address where there is no endpoint.
+    /// Datagrams for an address without an endpoint.
     public internal(set) var undeliverable = 0
   }
 
@@ -67,33 +69,35 @@ public final class TestNetwork: Sendable {
   package let eventLoop = NIOAsyncTestingEventLoop()
   private let state: NIOLockedValueBox<State>
 
-  /// An empty network.
+  /// Makes an empty network.
   ///
-  /// - Parameter seed: decides which datagrams are lost and how long they take.
+  /// - Parameter seed: Determines which datagrams are lost and how long they are delayed.
   public init(seed: UInt64 = 1) { state = NIOLockedValueBox(State(generator: Generator(state: seed))) }
 
-  /// What the network does to datagrams that are sent from now on.
+  /// The behaviour of the network for datagrams that are sent from now on.
   public var conditions: Conditions {
     get { state.withLockedValue { $0.conditions } }
     set { state.withLockedValue { $0.conditions = newValue } }
   }
 
-  /// What became of the datagrams so far.
+  /// The fate of the datagrams so far.
   public var counters: Counters { state.withLockedValue { $0.counters } }
 
-  /// The network's time, for the application's own pauses.
+  /// The network's clock, for the application's own pauses.
   public var clock: TestClock { TestClock(network: self) }
 
   /// Makes an endpoint.
   ///
   /// - Parameters:
-  ///   - address: where it is, `10.0.0.1:4500` or `[2001:db8::1]:4500`. There must be no other endpoint.
-  ///   - configuration: the static key, the crypto provider, and the protocol's settings.
-  ///   - store: where ratchet states are kept.
-  ///   - options: buffers and limits of the transport. Shards do not count: there is one.
-  ///   - logger: where the endpoint logs.
-  /// - Throws: ``UDPError/invalidAddress(_:reason:)``, ``UDPError/bindFailed(host:port:reason:)`` if the address is
-  ///   taken, or ``UDPError/configuration(_:)``.
+  ///   - address: The endpoint's address, `10.0.0.1:4500` or `[2001:db8::1]:4500`, which must be
+  ///     free.
+  ///   - configuration: The static key, the crypto provider, and the protocol's settings.
+  ///   - store: The ratchet store. The default is in memory.
+  ///   - options: Buffers and limits of the transport. The number of shards is ignored; it is
+  ///     always one.
+  ///   - logger: The endpoint's logger; nil for none.
+  /// - Throws: ``UDPError/invalidAddress(_:reason:)``, ``UDPError/bindFailed(host:port:reason:)``
+  ///   if the address is taken, or ``UDPError/configuration(_:)``.
   public func endpoint(
     at address: String, configuration: EndpointConfiguration, store: any RatchetStore = VolatileRatchetStore(),
     options: UDPOptions = UDPOptions(), logger: Logger? = nil
@@ -117,7 +121,7 @@ public final class TestNetwork: Sendable {
     return endpoint
   }
 
-  /// Says which addresses a name has from now on; none for a name that is not known any more. The ports do not count.
+  /// Sets the addresses of a name from now on; an empty array makes it unknown. Ports are ignored.
   ///
   /// - Throws: ``UDPError/invalidAddress(_:reason:)``.
   public func setAddresses(_ addresses: [String], of name: String) throws(UDPError) {
@@ -128,19 +132,19 @@ public final class TestNetwork: Sendable {
 
   // MARK: Partitions
 
-  /// Cuts an endpoint off from all others: its datagrams and those for it are lost.
+  /// Cuts an endpoint off from all others: its datagrams, and those for it, are lost.
   public func cutOff(_ endpoint: UDPEndpoint) {
     guard let address = Address(endpoint.localAddress) else { return }
     state.withLockedValue { _ = $0.cut.insert(address) }
   }
 
-  /// Connects an endpoint again that was cut off.
+  /// Ends ``cutOff(_:)`` of an endpoint.
   public func reconnect(_ endpoint: UDPEndpoint) {
     guard let address = Address(endpoint.localAddress) else { return }
     state.withLockedValue { _ = $0.cut.remove(address) }
   }
 
-  /// Separates two endpoints from each other.
+  /// Cuts two endpoints off from each other.
   public func separate(_ one: UDPEndpoint, _ other: UDPEndpoint) {
     guard let one = Address(one.localAddress), let other = Address(other.localAddress) else { return }
     state.withLockedValue { state in
@@ -159,15 +163,17 @@ public final class TestNetwork: Sendable {
 
   // MARK: Time
 
-  /// How much time has passed since the network was made.
+  /// The time since the network was created.
   public var now: Duration { .nanoseconds(Int64(clamping: eventLoop.now.uptimeNanoseconds)) }
 
-  /// Lets time pass, in steps, and waits after each for what the endpoints have under way: public-key work, and requests to
-  /// stores. Tasks of the application run beside it, as they always do; a test waits for what it expects of them.
+  /// Advances the time in steps. After each it waits for the endpoints' public-key work and
+  /// requests to stores. Tasks of the application run concurrently; a test must wait for what it
+  /// expects of them.
   ///
   /// - Parameters:
-  ///   - duration: how much time passes.
-  ///   - step: the steps in which it does. A timer that is set by what happens within a step may fire up to a step late.
+  ///   - duration: The time to advance.
+  ///   - step: The length of a step, 50 ms by default. A timer that is set within a step may fire
+  ///     up to a step late.
   public func advance(by duration: Duration, step: Duration = .milliseconds(50)) async {
     let step = max(step, .nanoseconds(1))
     var left = duration
@@ -180,9 +186,12 @@ public final class TestNetwork: Sendable {
     }
   }
 
-  /// Lets time pass until `condition` holds, an hour at most.
+  /// Advances the time until `condition` is true, at most one hour.
   ///
-  /// - Returns: whether it holds.
+  /// - Parameters:
+  ///   - step: The length of a step, 50 ms by default.
+  ///   - condition: Called after each step.
+  /// - Returns: True if the condition is true.
   @discardableResult
   public func advance(step: Duration = .milliseconds(50), until condition: () async -> Bool) async -> Bool {
     let end = now + .seconds(3600)
@@ -193,16 +202,16 @@ public final class TestNetwork: Sendable {
     return true
   }
 
-  /// Waits until the endpoints have nothing under way.
+  /// Waits until the endpoints have no unfinished work.
   public func settle() async {
     while !Task.isCancelled {
-      // What tasks have begun reaches the event loop first.
+      // Work that tasks have begun reaches the event loop first.
       await Task.yield()
       let receivers = state.withLockedValue { Array($0.receivers.values) }
       do {
         if try await eventLoop.executeInContext({ receivers.allSatisfy(\.isIdle) }) { break }
       } catch {
-        // The check does not fail.
+        // The check cannot fail.
         break
       }
     }
@@ -237,7 +246,7 @@ extension TestNetwork: MemoryNetwork {
   package func closed(_ address: Address) { state.withLockedValue { $0.receivers[address] = nil } }
 }
 
-/// SplitMix64: the same numbers for the same seed.
+/// SplitMix64, which returns the same numbers for the same seed.
 private struct Generator: RandomNumberGenerator {
   var state: UInt64
 

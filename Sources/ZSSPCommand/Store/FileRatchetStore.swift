@@ -4,36 +4,40 @@ import ZSSP
 import ZSSPFiles
 import ZSSPNIO
 
-/// Ratchet states in one file of JSON, which is written anew, synced, and moved into place for every change.
+/// Ratchet states in one JSON file. Each change writes a new file, syncs it, and moves it into
+/// place.
 ///
-/// Good for a few peers. The file is created 0600, and locked against a second process by a file beside it.
+/// It is meant for a few peers. The file has mode 0600. A lock file beside it excludes other
+/// processes.
 actor FileRatchetStore: KeptRatchets {
-  /// The path without links, so that all names of a file have one lock.
+  /// The path without symbolic links, so that all names of a file share one lock.
   private let path: String
   private let trust: FileTrust
   private let system: FileOperations
   private var lock: Int32
-  /// What is in the file; nil while that is not known, because a write that failed may have changed it.
+  /// The content of the file; nil while unknown, because a failed write may have changed it.
   private var memory: MemoryRatchetStore?
-  /// Whether a failure was reported that has not ended.
+  /// True if a failure was reported and lasts.
   private var isFailureReported = false
 
-  /// Opens the file, or begins with nothing if there is none.
+  /// Opens the file, or starts empty if it does not exist.
   ///
   /// - Parameters:
-  ///   - path: where the file is or will be.
-  ///   - owner: a user beside root and ourselves whose file is believed.
-  ///   - system: the calls to the system.
+  ///   - given: The path of the file.
+  ///   - owner: A user whose file is trusted, in addition to root and the current user.
+  ///   - system: The system calls, which tests replace.
+  /// - Throws: ``CommandFailure``.
   init(
     path given: String, owner: UInt32? = nil, system: FileOperations = FileOperations()
   ) throws(CommandFailure) {
     let trust = FileTrust(other: owner)
-    (self.trust, self.system) = (trust, system)
+    self.trust = trust
+    self.system = system
     let path: String
     let opened: MemoryRatchetStore
     do {
       path = try PathParts.resolve(given)
-      // Before a lock is made beside what is no store.
+      // This precedes the lock file, which must not be made beside a file that is no store.
       opened = try Self.load(path, trust) ?? Self.empty(path, trust)
     } catch {
       throw .usage("--store \(error)")
@@ -50,7 +54,7 @@ actor FileRatchetStore: KeptRatchets {
       throw .unavailable("--store \(path): \(StoreLocation.inUse)")
     }
     do {
-      // Another process may have written it before it gave the lock back.
+      // Another process may have written the file before it released the lock.
       memory = try Self.load(path, trust) ?? opened
     } catch {
       Foundation.close(lock)
@@ -60,7 +64,7 @@ actor FileRatchetStore: KeptRatchets {
 
   deinit { Self.unlock(lock) }
 
-  /// Gives the file back.
+  /// Releases the file. Later requests fail.
   func finish() {
     Self.unlock(lock)
     lock = -1
@@ -68,7 +72,8 @@ actor FileRatchetStore: KeptRatchets {
 
   private static func unlock(_ lock: Int32) {
     guard lock >= 0 else { return }
-    // A process that is just being started has all descriptors until it runs its program, and with them the lock.
+    // A process that is just being started holds copies of all descriptors, and so the lock, until
+    // it runs its program.
     flock(lock, LOCK_UN)
     Foundation.close(lock)
   }
@@ -103,13 +108,14 @@ actor FileRatchetStore: KeptRatchets {
     do { try keep(MemoryRatchetStore(rows: all)) } catch { throw .usage("\(error)") }
   }
 
-  /// A file that has been read has nothing wrong with it but what its states say.
+  /// Only the states in a file that could be read can be wrong.
   func problems() throws(CommandFailure) -> [String] {
     var owners: [Fingerprint: PublicKey] = [:]
     return try everything().sorted { $0.key < $1.key }.flatMap { peer, row in row.pair.problems(of: peer, &owners) }
   }
 
-  /// Returns what is held. After a write that may have taken effect that is what the file says, once it is durable.
+  /// Returns the content. After a failed write that may have taken effect, reads the file again
+  /// once it is durable.
   private func current() throws -> MemoryRatchetStore {
     if let memory { return memory }
     try PrivateFile.syncFolder(of: path, system)
@@ -123,7 +129,7 @@ actor FileRatchetStore: KeptRatchets {
     do {
       try PrivateFile.write(RatchetFile.text(next.rows), to: path, replaces: true, system)
     } catch let failure as FileFailure where failure.kind == .inPlace {
-      // Whether it outlasts a loss of power is not known, so that neither is what is held.
+      // It is unknown whether the write survives a loss of power, and so is the content.
       memory = nil
       throw failure
     }
@@ -131,13 +137,13 @@ actor FileRatchetStore: KeptRatchets {
     isFailureReported = false
   }
 
-  /// A store without peers, where nobody else can put another.
+  /// Returns an empty store, after a check that no other user can put a file there.
   private static func empty(_ path: String, _ trust: FileTrust) throws -> MemoryRatchetStore {
     try PrivateFile.checkFolder(of: path, trust: trust)
     return MemoryRatchetStore()
   }
 
-  /// Returns what is in the file; nil if there is none.
+  /// Returns the content of the file; nil if it does not exist.
   private static func load(_ path: String, _ trust: FileTrust) throws -> MemoryRatchetStore? {
     let text: String
     do {

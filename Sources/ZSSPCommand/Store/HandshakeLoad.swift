@@ -2,21 +2,22 @@
 import ZSSP
 import ZSSPNIO
 
-/// Many initiators that open sessions with one responder over loopback UDP, close them, and open the next.
+/// Many initiators that repeatedly open and close sessions with one responder over loopback UDP.
 struct HandshakeLoad {
   let provider: any CryptoProvider
   let initiators: Int
 
-  /// What came of it.
+  /// The result of a run.
   struct Result {
     /// Handshakes per second.
     var rate: Double
-    /// The median time that a message of 32 bytes and its echo took meanwhile, in an established session with the
-    /// responder, in microseconds.
+    /// The median round-trip time in microseconds of 32-byte messages on another session with the
+    /// responder during the run.
     var roundTrip: Double
   }
 
-  /// Handshakes with a responder that keeps its ratchets in `store`; the initiators keep theirs in memory.
+  /// Runs handshakes with a responder that uses `store`. The initiators keep their ratchets in
+  /// memory.
   func run(_ store: any RatchetStore, for duration: Duration) async throws -> Result {
     let server = try await endpoint(store)
     let accepting = Task { await Self.accept(at: server) }
@@ -43,7 +44,7 @@ struct HandshakeLoad {
       return try await group.reduce(0, +)
     }
     let elapsed = clock.now - start
-    // Ends the wait for an echo that was lost.
+    // Ends the wait for a lost echo.
     await session.close()
     let roundTrip = await roundTrips.median
     for client in clients + [bystander] { await client.close() }
@@ -52,8 +53,8 @@ struct HandshakeLoad {
     return Result(rate: Double(count) / (elapsed / .seconds(1)), roundTrip: roundTrip)
   }
 
-  /// How many microseconds each message took to come back, until one is lost or the session ends. There is one in a millisecond,
-  /// so that they take no processor time from the handshakes.
+  /// Returns round-trip times in microseconds, until a message is lost or the session ends. One
+  /// message is sent per millisecond, so that they cost the handshakes no processor time.
   private static func roundTrips(_ session: Session, until end: ContinuousClock.Instant) async -> [Double] {
     let clock = ContinuousClock()
     var times: [Double] = []
@@ -74,7 +75,7 @@ struct HandshakeLoad {
     return try await Tool.bind(try AddressReader.read("127.0.0.1:0", option: "--bind"), configuration, store: store)
   }
 
-  /// Takes everyone, and sends back what comes until the session ends.
+  /// Accepts every peer, and returns its messages until the session ends.
   private static func accept(at server: UDPEndpoint) async {
     await withDiscardingTaskGroup { group in
       for await incoming in server.incoming {
@@ -83,7 +84,8 @@ struct HandshakeLoad {
             let session = try await incoming.accept()
             for await message in session.messages { try await session.send(message) }
           } catch {
-            // The initiator has begun anew or has closed its session; it counts what it completes.
+            // The initiator has restarted or has closed its session. It counts completed
+            // handshakes.
           }
         }
       }

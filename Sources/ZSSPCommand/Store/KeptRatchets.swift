@@ -6,52 +6,66 @@ public import ZSSPNIO
   public import ZSSPSQLite
 #endif
 
-/// A store as the tool uses it: an operator sees all of it, and it is closed at the end.
+/// A store as the tool uses it: operators can inspect it, and it must be closed.
 public protocol KeptRatchets: RatchetStore {
-  /// What is kept for each peer.
+  /// Returns the row of each peer.
+  ///
+  /// - Throws: ``CommandFailure``.
   func everything() async throws(CommandFailure) -> [PublicKey: RatchetRow]
-  /// Stores all of the rows or none; with `replaces` also in the place of others. A store over a network may do this in
-  /// groups, and then says how many were stored.
+  /// Stores all rows or none. With `replaces`, replaces other ratchets of the same peers. A
+  /// networked store may work in groups; its error then says how many were stored.
+  ///
+  /// - Throws: ``CommandFailure``.
   func put(_ rows: [PublicKey: RatchetRow], replaces: Bool) async throws(CommandFailure)
-  /// What is wrong with it.
+  /// Checks the store, and returns its defects as text.
+  ///
+  /// - Throws: ``CommandFailure``.
   func problems() async throws(CommandFailure) -> [String]
-  /// Closes it. A later request fails.
+  /// Closes the store. Later requests fail.
   func finish() async
 }
 
 extension VolatileRatchetStore: KeptRatchets {
-  /// What is kept for each peer, for operators.
+  /// Returns the row of each peer.
   public func everything() -> [PublicKey: RatchetRow] { rows }
 
-  /// Stores all of the rows or none, for operators.
+  /// Always fails, because the store is empty when the process ends.
+  ///
+  /// - Throws: ``CommandFailure/usage(_:)``.
   public func put(_ rows: [PublicKey: RatchetRow], replaces: Bool) async throws(CommandFailure) {
     throw .usage("--store memory: is empty when this ends; name a file")
   }
 
-  /// What is wrong with it.
+  /// Returns no defects.
   public func problems() -> [String] { [] }
-  /// Closes it.
+  /// Does nothing.
   public func finish() {}
 }
 
 #if SQLite
   extension SQLiteRatchetStore: KeptRatchets {
-    /// What is kept for each peer, for operators.
+    /// Returns the row of each peer.
+    ///
+    /// - Throws: ``CommandFailure/usage(_:)``.
     public func everything() async throws(CommandFailure) -> [PublicKey: RatchetRow] {
       do { return try await rows() } catch { throw .usage("\(error)") }
     }
 
-    /// Stores all of the rows or none, for operators.
+    /// Stores all rows or none. With `replaces`, replaces other ratchets of the same peers.
+    ///
+    /// - Throws: ``CommandFailure/usage(_:)``.
     public func put(_ rows: [PublicKey: RatchetRow], replaces: Bool) async throws(CommandFailure) {
       do { try await store(rows, replaces: replaces) } catch { throw .usage("\(error)") }
     }
 
-    /// What is wrong with it.
+    /// Checks the store, and returns its defects as text.
+    ///
+    /// - Throws: ``CommandFailure/usage(_:)``.
     public func problems() async throws(CommandFailure) -> [String] {
       do { return try await check() } catch { throw .usage("\(error)") }
     }
 
-    /// Closes it.
+    /// Closes the store. Later requests fail.
     public func finish() async {
       do throws(SQLiteStoreError) { try await close() } catch { Terminal.error("\(error)") }
     }
@@ -59,7 +73,7 @@ extension VolatileRatchetStore: KeptRatchets {
 #endif
 
 extension KeptRatchets {
-  /// Runs `body`, and closes the store whatever comes of it.
+  /// Runs `body`, and closes the store in any case.
   func whileOpen<Result>(_ body: () async throws -> Result) async throws -> Result {
     let result: Result
     do {

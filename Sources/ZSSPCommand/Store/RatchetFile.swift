@@ -3,9 +3,9 @@ import Foundation
 import ZSSP
 import ZSSPSwiftCrypto
 
-/// The content of a ``FileRatchetStore`` as text: JSON, with a version.
+/// The content of a ``FileRatchetStore``: versioned JSON.
 enum RatchetFile {
-  /// Why a text is not the content of a ratchet store.
+  /// The error for a text that is no valid content.
   enum Failure: Error, Equatable, CustomStringConvertible {
     case damaged
     case otherFormat
@@ -36,12 +36,12 @@ enum RatchetFile {
   private struct Row: Codable {
     var state1: State
     var state2: State?
-    /// Names of states that were revoked, the newest last; since version 2, which knew the latest eight.
+    /// The names of revoked states, oldest first. Since version 2, which kept the latest eight.
     var revoked: [Data]?
-    /// How many were revoked in all; since version 3.
+    /// The total number of revoked states. Since version 3.
     var revision: UInt64?
 
-    /// Version 2 had another word.
+    /// Version 2 introduced the key under another name.
     enum CodingKeys: String, CodingKey {
       case state1, state2, revision
       case revoked = "givenUp"
@@ -54,7 +54,7 @@ enum RatchetFile {
       revision = row.revoked.isEmpty ? nil : row.revoked.revision
     }
 
-    /// The row; nil if its parts do not have their sizes.
+    /// The row; nil if a part has the wrong size.
     var ratchet: RatchetRow? {
       guard let state1 = state1.ratchet else { return nil }
       let state2 = state2?.ratchet
@@ -80,16 +80,19 @@ enum RatchetFile {
       chainLength = state.chainLength
     }
 
-    /// The state; nil if its parts do not have their sizes.
+    /// The state; nil if a part has the wrong size.
     var ratchet: RatchetState? {
       guard key.count == 32, fingerprint.count == Fingerprint.size else { return nil }
-      let (key, fingerprint) = (Array(key), Array(fingerprint))
+      let key = Array(key)
+      let fingerprint = Array(fingerprint)
       return RatchetState(
         key: Secret(copying: key.rawBytes), fingerprint: Fingerprint(fingerprint.rawBytes), chainLength: chainLength)
     }
   }
 
-  /// What is kept for each peer.
+  /// Parses the rows of all peers.
+  ///
+  /// - Throws: ``Failure``.
   static func rows(in text: String) throws(Failure) -> [PublicKey: RatchetRow] {
     let content: Content
     do { content = try JSONDecoder().decode(Content.self, from: Data(text.utf8)) } catch { throw .damaged }
@@ -98,14 +101,16 @@ enum RatchetFile {
     var rows: [PublicKey: RatchetRow] = [:]
     for (key, row) in content.peers {
       guard let peer = try? PublicKey(text: key), let row = row.ratchet else { throw .damagedEntry(key) }
-      // A key can be written in two ways; of two entries nobody knows which is the newer.
+      // A key has two notations. Of two entries for one peer it is unknown which is newer.
       guard rows[peer] == nil else { throw .repeatedEntry(key) }
       rows[peer] = row
     }
     return rows
   }
 
-  /// The text that ``rows(in:)`` reads.
+  /// Returns the text that ``rows(in:)`` parses.
+  ///
+  /// - Throws: `EncodingError`.
   static func text(_ rows: [PublicKey: RatchetRow]) throws -> String {
     var content = Content()
     for (peer, row) in rows { content.peers[peer.text] = Row(row) }

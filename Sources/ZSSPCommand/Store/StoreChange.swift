@@ -6,7 +6,7 @@ import ZSSPSwiftCrypto
 struct StoreImportOTP: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "import-otp", abstract: "Store the state of a one-time password for the first contact with a peer.",
-    discussion: "Until that contact whoever opens must insist on the password: --pi2 on, or --mode persistent.")
+    discussion: "Until that contact the initiator must require the password: --pi2 on, or --mode persistent.")
 
   @OptionGroup var arguments: StoreArguments
 
@@ -27,7 +27,7 @@ struct StoreImportOTP: AsyncParsableCommand {
       guard force || held == .empty else {
         throw CommandFailure.usage("\(arguments.store): there is a ratchet for this peer; --force replaces it")
       }
-      // Another process may store one in this moment, where the store can be shared.
+      // In a shared store another process may store a ratchet at the same time.
       try await store.put([key: RatchetRow(RatchetPair(state))], replaces: force)
     }
   }

@@ -6,9 +6,9 @@ import ZSSPSwiftCrypto
 struct StoreCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "store",
-    abstract: "Look at a store of ratchets and change it, while nothing else has it open.",
+    abstract: "Inspect and change a ratchet store that no other process has open.",
     discussion: """
-      A store is sqlite:PATH, file:PATH, or a path alone, which is what lies there. Keys are not printed unless asked for with \
+      A store is sqlite:PATH, file:PATH, or a path alone, whose kind is detected. Keys are printed only with \
       --reveal.
       """,
     subcommands: [
@@ -17,14 +17,16 @@ struct StoreCommand: ParsableCommand {
     ])
 }
 
-/// What the commands about stores share.
+/// The arguments that the store commands share.
 struct StoreArguments: ParsableArguments {
   @Argument(help: "The store: sqlite:PATH, file:PATH, or PATH.")
   var store: String
 
   @OptionGroup var keyOption: StoreKeyOption
 
-  /// Opens the store for `body`, and makes it first if it may.
+  /// Opens the store for `body`, and creates it first if `creates` is true.
+  ///
+  /// - Throws: ``CommandFailure``, or the error of `body`.
   func use<Result>(creates: Bool, _ body: (any KeptRatchets) async throws -> Result) async throws -> Result {
     let location = try StoreLocation(store)
     guard location != .memory else { throw CommandFailure.usage("\(store): is empty when this ends; name a file") }
@@ -35,7 +37,7 @@ struct StoreArguments: ParsableArguments {
 
 struct StoreCheck: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "check", abstract: "Say whether a store is whole. Exit code 1 if not.")
+    commandName: "check", abstract: "Check a store for defects. The exit code is 1 if it has any.")
 
   @OptionGroup var arguments: StoreArguments
 

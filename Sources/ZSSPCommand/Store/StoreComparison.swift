@@ -5,13 +5,14 @@ import ZSSPBenchmark
 import ZSSPNIO
 import ZSSPSQLite
 
-/// Durable handshakes beside those whose ratchets are in memory: the store by itself, and whole handshakes over loopback UDP.
+/// Compares handshakes with durable ratchets to those with ratchets in memory: the store alone, and
+/// whole handshakes over loopback UDP.
 struct StoreComparison {
   let provider: any CryptoProvider
   let effort: BenchmarkEffort
   let folder: String
 
-  /// Where the states are.
+  /// The kind of store.
   private enum Kind: String, CaseIterable {
     case memory = "in memory"
     #if SQLite
@@ -20,7 +21,7 @@ struct StoreComparison {
     #endif
   }
 
-  /// What the rounds of one kind of store gave.
+  /// The results of all rounds with one kind of store.
   private struct Rounds {
     var requests: [Double] = []
     var handshakes: [Double] = []
@@ -29,7 +30,7 @@ struct StoreComparison {
     var handshakeCommits: [Double] = []
   }
 
-  /// Measures, and hands the figures to `show` as they come.
+  /// Measures, and passes the figures to `show` as they are finished.
   func run(_ crowds: [Int], _ show: ([Figure]) throws -> Void) async throws {
     var syncs: [Double] = []
     for _ in 0..<effort.rounds { syncs.append(try syncedWrites()) }
@@ -97,7 +98,7 @@ struct StoreComparison {
   }
 
   #if SQLite
-    /// What `body` measures with a new database, and the commits per swap.
+    /// Returns the result of `body` with a new database, and the commits per swap.
     private func inDatabase<Result>(
       _ kind: Kind, _ body: (SQLiteRatchetStore) async throws -> Result
     ) async throws -> (result: Result, commits: Double) {
@@ -121,7 +122,7 @@ struct StoreComparison {
 
   private func temporaryPath() -> String { "\(folder)/zssp-bench-\(UInt64.random(in: .min ... .max)).db" }
 
-  /// How often a second a page can be written at the end of a file and synced.
+  /// Returns how many times per second a page can be appended to a file and synced.
   private func syncedWrites() throws -> Double {
     let path = temporaryPath()
     let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
@@ -133,7 +134,8 @@ struct StoreComparison {
     let page = [UInt8](repeating: 1, count: 4096)
     let clock = ContinuousClock()
     let start = clock.now
-    var (count, elapsed) = (0, Duration.zero)
+    var count = 0
+    var elapsed = Duration.zero
     while elapsed < effort.duration {
       guard write(descriptor, page, page.count) == page.count, fsync(descriptor) == 0 else {
         throw CommandFailure.failed("--folder \(folder): \(String(cString: strerror(errno)))")

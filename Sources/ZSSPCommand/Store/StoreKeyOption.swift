@@ -3,9 +3,9 @@ import ArgumentParser
 import Foundation
 import ZSSP
 
-/// The key under which a database keeps its states.
+/// The option for the key that encrypts a database's states.
 struct StoreKeyOption: ParsableArguments {
-  /// The variable of the environment that may have it.
+  /// The environment variable that may contain the key.
   static let variable = "ZSSP_STORE_KEY"
 
   @Option(
@@ -14,19 +14,23 @@ struct StoreKeyOption: ParsableArguments {
       valueName: "file"))
   var storeKeyFile: String?
 
-  /// The key, if there is one: of the file, or else of the environment.
+  /// Returns the key in the file, otherwise the one in the environment; nil without both.
+  ///
+  /// - Throws: ``CommandFailure/usage(_:)``.
   func key() throws(CommandFailure) -> Secret? {
     if let storeKeyFile { return try Self.read(file: storeKeyFile) }
     guard let text = ProcessInfo.processInfo.environment[Self.variable] else { return nil }
     return try Self.read(text, Self.variable)
   }
 
-  /// The key in a file.
+  /// Reads the key in a file.
+  ///
+  /// - Throws: ``CommandFailure/usage(_:)``.
   static func read(file: String) throws(CommandFailure) -> Secret {
     try read(try SecretFile.read(file, .key), "--store-key-file \(file)")
   }
 
-  /// 32 bytes in base64, with white space around them.
+  /// Parses 32 bytes in base64, with white space around them.
   private static func read(_ text: String, _ place: String) throws(CommandFailure) -> Secret {
     guard let bytes = Data(base64Encoded: text.trimmingCharacters(in: .whitespacesAndNewlines)), bytes.count == 32
     else {

@@ -6,20 +6,22 @@ import ZSSPNIO
 import ZSSPSQLite
 import ZSSPSwiftCrypto
 
-/// Where ratchets are kept, as it is written: `sqlite:PATH`, `file:PATH`, `memory`, a path alone, or what a
-/// ``StoreKind`` takes.
+/// The location of a store: `sqlite:PATH`, `file:PATH`, `memory`, a path alone, or a name that a
+/// ``StoreKind`` supports.
 enum StoreLocation: Equatable, CustomStringConvertible {
   case memory
   case file(String)
   case sqlite(String)
-  /// The whole text, for the kind of its scheme.
+  /// The whole name, for the kind of its scheme.
   case other(String)
 
-  /// A path alone is what lies there. Where nothing does, a new store is a database, if this build has one.
+  /// Parses a location. The kind of a path alone is that of the existing file; a new store is a
+  /// database if this build supports it.
   ///
   /// - Parameters:
-  ///   - text: the location.
-  ///   - resolve: makes the path of a file of the one that is written; the same by default.
+  ///   - text: The location.
+  ///   - resolve: Resolves a relative path. The default changes nothing.
+  /// - Throws: ``CommandFailure/usage(_:)``.
   init(_ text: String, in resolve: (String) -> String = { $0 }) throws(CommandFailure) {
     let scheme = text.prefix { $0 != ":" }
     let rest = resolve(String(text.dropFirst(scheme.count + 1)))
@@ -29,7 +31,7 @@ enum StoreLocation: Equatable, CustomStringConvertible {
     case "sqlite" where scheme != text: self = .sqlite(rest)
     case let other where other != text && StoreKind.named(other) != nil: self = .other(text)
     case "etcd" where rest.hasPrefix("//"):
-      // The text is not repeated: a password may be in it by mistake.
+      // The text is not repeated, because it may contain a password by mistake.
       throw .usage("--store etcd://…: this zssp has no stores in etcd; zssp-etcd has (Integrations/Etcd)")
     default: self = try Self.found(resolve(text))
     }
@@ -44,7 +46,7 @@ enum StoreLocation: Equatable, CustomStringConvertible {
     #endif
   }
 
-  /// The path, if there is one.
+  /// The path; nil for other locations.
   var path: String? {
     switch self {
     case .memory, .other: nil
@@ -71,21 +73,23 @@ enum StoreLocation: Equatable, CustomStringConvertible {
         return .file(path)
       #endif
     }
-    // What cannot be read is refused by the store, with its reason.
+    // The store refuses an unreadable file, with the reason.
     return PrivateFile.start(of: path, count: databaseStart.count) == databaseStart ? .sqlite(path) : .file(path)
   }
 
   private static func exists(_ path: String) -> Bool {
-    // What Foundation makes of a path with a NUL is nobody's promise.
+    // Foundation does not define what a path with a NUL means.
     !path.utf8.contains(0) && access(path, F_OK) == 0
   }
 
   /// Opens the store.
   ///
   /// - Parameters:
-  ///   - key: the key for states at rest.
-  ///   - creates: whether the store is made if there is none.
-  ///   - owner: a user beside root and ourselves whose files are believed: whom this process becomes.
+  ///   - key: The key for states at rest.
+  ///   - creates: True if a missing store may be created. The default is true.
+  ///   - owner: A user whose files are trusted, in addition to root and the current user: the user
+  ///     that this process becomes.
+  /// - Throws: ``CommandFailure``.
   func open(key: Secret?, creates: Bool = true, owner: UInt32? = nil) async throws(CommandFailure) -> any KeptRatchets {
     if let path, !creates, !Self.exists(path) { throw .usage("\(path): no such store") }
     switch self {
@@ -93,7 +97,7 @@ enum StoreLocation: Equatable, CustomStringConvertible {
       guard let kind = StoreKind.named(text.prefix { $0 != ":" }) else { throw .usage("--store \(text): unknown kind") }
       return try await kind.open(text, key, creates)
     case .memory, .file:
-      // Whoever gives a key relies on it.
+      // A user who gives a key expects encryption.
       guard key == nil else { throw .usage("--store \(self): is not encrypted, but a key for it was given") }
       return if case .file(let path) = self { try FileRatchetStore(path: path, owner: owner) } else {
         VolatileRatchetStore()
@@ -101,7 +105,8 @@ enum StoreLocation: Equatable, CustomStringConvertible {
     case .sqlite(let path):
       #if SQLite
         var options = SQLiteStoreOptions()
-        (options.key, options.owner) = (key, owner)
+        options.key = key
+        options.owner = owner
         options.onFailure = { Terminal.error("--store \($0)") }
         do {
           return try SQLiteRatchetStore(path: path, provider: SwiftCryptoProvider(), options: options)
@@ -117,7 +122,7 @@ enum StoreLocation: Equatable, CustomStringConvertible {
 
 #if SQLite
   extension SQLiteStoreError {
-    /// The failure of a command that this error comes to.
+    /// The command's failure for this error.
     fileprivate var commandFailure: CommandFailure {
       switch self {
       case .inUse(let path): .unavailable("--store \(path): \(StoreLocation.inUse)")
@@ -130,11 +135,12 @@ enum StoreLocation: Equatable, CustomStringConvertible {
 #endif
 
 extension StoreLocation {
-  /// What to say of a store that another process has open.
+  /// The message for a store that another process has open.
   static let inUse =
     "in use by another process; a tunnel that runs is changed by 'zssp tunnel peer', any other process must end first"
 
-  /// Whether a reason of the system's may pass without anybody changing the arguments: no room, a disk that is read-only for now.
+  /// Returns true if a system error may pass without a change of the arguments: no space, a disk
+  /// that is read-only for now.
   static func isPassing(_ reason: String) -> Bool {
     [EROFS, ENOSPC, EDQUOT, EIO, ENOMEM, EMFILE, ENFILE].contains { reason.contains(String(cString: strerror($0))) }
   }

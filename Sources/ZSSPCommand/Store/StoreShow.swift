@@ -4,20 +4,22 @@ import Foundation
 import ZSSP
 import ZSSPSwiftCrypto
 
-/// What is stored for one peer, for people and as JSON.
+/// The stored ratchet states of a peer, as text and as JSON.
 struct StoredPeer: Encodable {
-  /// One state. Keys and whole fingerprints are there only if they are to be revealed.
+  /// A ratchet state. Keys and whole fingerprints are included only if they are to be revealed.
   struct State: Encodable {
     var chainLength: UInt64
-    /// The first four bytes, as in logs.
+    /// The first four bytes of the fingerprint, as in logs.
     var name: String
     var fingerprint: Data?
     var key: Data?
 
     init(_ state: RatchetState, reveals: Bool) {
-      (chainLength, name) = (state.chainLength, state.isEmpty ? "none" : state.fingerprint.description)
+      chainLength = state.chainLength
+      name = state.isEmpty ? "none" : state.fingerprint.description
       guard reveals else { return }
-      (fingerprint, key) = (Data(state.fingerprint.bytes), Data(state.key.bytes.array))
+      fingerprint = Data(state.fingerprint.bytes)
+      key = Data(state.key.bytes.array)
     }
 
     fileprivate var text: String {
@@ -38,10 +40,10 @@ struct StoredPeer: Encodable {
     state2 = pair.state2.map { State($0, reveals: reveals) }
   }
 
-  /// One line.
+  /// The summary, one line.
   var line: String { "\(peer)  chain length \(state1.chainLength)\(state2 == nil ? "" : ", and one state before it")" }
 
-  /// Several lines.
+  /// The details, several lines.
   var text: String {
     "peer \(peer)\n  state 1: \(state1.text)" + (state2.map { "\n  state 2: \($0.text)" } ?? "")
   }

@@ -5,12 +5,14 @@
   import ZSSPFiles
   import ZSSPTunnel
 
-  /// A tunnel that goes on when the command has ended.
+  /// Runs a tunnel that outlives the command.
   enum Background {
-    /// Starts the tunnel in another process, and returns when that is up. What it says until then is said here.
+    /// Starts the tunnel in another process, and returns when it is up. Prints that process's
+    /// output until then.
     ///
-    /// The other process reports over a pipe, its descriptor ``Readiness/descriptor``. Its words go to a file in memory, and not through
-    /// the pipe of whoever reads ours, so that nothing that a hook leaves in the background keeps that open.
+    /// The other process reports over a pipe, its descriptor ``Readiness/descriptor``. Its output
+    /// goes to a file in memory, not to this command's output, which a hook's background process
+    /// would otherwise keep open.
     static func start(_ file: TunnelFile) throws(CommandFailure) {
       var ends: [CInt] = [-1, -1]
       guard pipe(&ends) == 0 else { throw .failed("no pipe: \(String(cString: strerror(errno)))") }
@@ -38,23 +40,23 @@
     }
   }
 
-  /// The report of the process in the background that its tunnel is up.
+  /// The background process's report that its tunnel is up.
   struct Readiness {
-    /// The descriptor that the process is started with.
+    /// The descriptor on which the process reports.
     static let descriptor: CInt = 3
 
-    /// Takes the descriptor over. Hooks do not get it.
+    /// Adopts the descriptor. Hooks do not inherit it.
     init() { _ = fcntl(Self.descriptor, F_SETFD, FD_CLOEXEC) }
 
-    /// Reports, and leaves the terminal: signals that it sends are for the command that has ended.
+    /// Reports, and detaches from the terminal, whose signals are for the command.
     func report() {
       setsid()
-      // The command may have been interrupted; the tunnel is up nevertheless.
+      // The command may have been interrupted. The tunnel is up nevertheless.
       _ = write(Self.descriptor, "1", 1)
       close(Self.descriptor)
     }
 
-    /// Waits for a report. Returns whether there was one before the process ended.
+    /// Waits for a report. Returns false if the process ended without one.
     static func wait(_ descriptor: CInt) -> Bool {
       var byte: UInt8 = 0
       while true {
@@ -66,7 +68,9 @@
   }
 
   extension TunnelFile {
-    /// Refuses files that can be read once only: the process in the background reads them again.
+    /// Refuses files that can be read only once, because the background process reads them again.
+    ///
+    /// - Throws: ``CommandFailure/usage(_:)``.
     func checkReadableTwice() throws(CommandFailure) {
       guard PrivateFile.start(of: path, count: 1) != nil else {
         throw .usage("\(path): can be read once only; use --foreground, or a file")
@@ -74,7 +78,7 @@
       let others =
         [("private-key-file", program.privateKeyFile), ("store-key-file", program.storeKeyFile ?? "")]
         + tunnel.peers.map { ("one-time-password-file", $0.oneTimePasswordFile ?? "") }
-      // What cannot be read at all is named by the process that reads it.
+      // The process that reads a file reports if it is unreadable.
       for (key, path) in others where PrivateFile.isPipe(path) {
         throw .usage("\(key) \(path): can be read once only, not again in the background; use --foreground, or a file")
       }

@@ -9,14 +9,14 @@
 
   struct TunnelCheck: ParsableCommand {
     static let configuration = CommandConfiguration(
-      commandName: "check", abstract: "Read a configuration file, and say what it means and what is wrong with it.")
+      commandName: "check", abstract: "Check a configuration file, and explain it.")
 
     @Argument(help: "The configuration file.")
     var file: String
 
     func run() throws {
       let file = try TunnelFile.read(file)
-      // The key and the passwords are read too: they are what is missing most often.
+      // The key and the passwords are also read, because they are most often missing.
       let endpoint = try file.endpoint()
       if let file = file.program.storeKeyFile { _ = try StoreKeyOption.read(file: file) }
       for password in file.tunnel.peers.compactMap(\.oneTimePasswordFile) { _ = try OneTimePassword.read(password) }
@@ -24,7 +24,7 @@
     }
   }
 
-  /// A configuration in words.
+  /// Explains a configuration in words.
   enum TunnelExplanation {
     static func text(_ file: TunnelFile, _ key: PublicKey) -> String {
       let configuration = file.tunnel
@@ -43,7 +43,7 @@
       if let busyPoll = configuration.busyPoll {
         lines.append("For \(busyPoll) after traffic it polls and does not sleep, which takes processor time.")
       }
-      if !configuration.discoversPathMTU { lines.append("Its datagrams may be cut on their way.") }
+      if !configuration.discoversPathMTU { lines.append("Its datagrams may be fragmented.") }
       switch configuration.dscp {
       case .copy: lines.append("Its datagrams have the DSCP of the packets in them.")
       case .fixed(0): break
@@ -91,7 +91,7 @@
       return lines
     }
 
-    /// The flags of a peer that are not those of the file.
+    /// The flags of a peer that differ from those of the file.
     private static func switches(_ own: SecurityFlags, _ usual: SecurityFlags) -> [String] {
       let all: [(name: String, flag: SecurityFlags, on: String, off: String)] = [
         (

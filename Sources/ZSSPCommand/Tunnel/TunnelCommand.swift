@@ -14,14 +14,16 @@
       ])
   }
 
-  /// The tunnel that a command is about.
+  /// The argument that names the tunnel.
   struct TunnelName: ParsableArguments {
     @Argument(help: "The name of the tunnel's network device; may be left out where there is one tunnel.")
     var interface: String?
 
     func name() throws(CommandFailure) -> String { try Self.name(interface) }
 
-    /// The name that is given, or that of the only tunnel.
+    /// Returns the given name, or that of the only tunnel.
+    ///
+    /// - Throws: ``CommandFailure/usage(_:)``.
     static func name(_ interface: String?) throws(CommandFailure) -> String {
       if let interface {
         guard TunnelConfiguration.isInterfaceName(interface) else {
@@ -41,10 +43,11 @@
   }
 
   extension TunnelError {
-    /// What is wrong with the file or the arguments has exit code 2, and what depends on the system, which may get better, 1.
+    /// The command's failure. Errors in the file or the arguments have exit code 2; errors of the
+    /// system, which may pass, have 1.
     var commandFailure: CommandFailure {
       switch self {
-      // Its address may come to the machine later.
+      // The address may be assigned to the machine later.
       case .endpoint(.bindFailed), .endpoint(.open): .failed("\(self)")
       case .endpoint(let error): error.commandFailure
       case .hookFailed, .setUp, .deviceFailed, .inUse: .failed("\(self)")
@@ -54,13 +57,15 @@
   }
 
   extension CommandFailure {
-    /// The failure as a tunnel has it, which may be started again: what may pass by itself has exit code 1.
+    /// The failure of a tunnel, which a service manager may restart: what may pass has exit code 1.
     var ofTunnel: CommandFailure {
       if case .unavailable(let message) = self { .failed(message) } else { self }
     }
   }
 
-  /// Asks a tunnel for something, with errors as commands have them.
+  /// Sends a request to a tunnel, with the errors of a command.
+  ///
+  /// - Throws: ``CommandFailure``.
   func ask(_ request: ControlRequest, of interface: String) throws(CommandFailure) -> ControlResponse {
     let response: ControlResponse
     do { response = try ControlClient.ask(request, of: interface) } catch { throw error.commandFailure }
@@ -109,7 +114,7 @@
     func run() async throws {
       let name = try tunnel.name()
       _ = try ask(.down, of: name)
-      // It is down when nobody answers any more.
+      // The tunnel is down when nothing responds any more.
       for _ in 0..<600 {
         guard ControlClient.isRunning(name) else { return }
         try await Task.sleep(for: .milliseconds(50))

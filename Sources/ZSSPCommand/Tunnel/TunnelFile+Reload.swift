@@ -7,7 +7,8 @@
   extension TunnelFile {
     /// Reads the file again, and applies its changes to the tunnel that was started from it.
     ///
-    /// - Returns: what was changed, and what needs a restart, for people.
+    /// - Returns: What was changed, and what needs a restart, as text.
+    /// - Throws: ``TunnelError/refused(_:)``.
     func reload(_ tunnel: Tunnel, _ store: any KeptRatchets) async throws(TunnelError) -> String {
       guard PrivateFile.start(of: path, count: 1) != nil else { throw .refused(unreadable) }
       do throws(CommandFailure) {
@@ -44,7 +45,7 @@
   }
 
   extension TunnelReloadResult {
-    /// The result for people.
+    /// The result as text.
     fileprivate func text(besides keys: [String]) -> String {
       var parts = [changed.isEmpty ? "nothing was changed" : changed.joined(separator: ", ")]
       let needed = keys + needsRestart

@@ -9,31 +9,33 @@
   import ZSSPSwiftCrypto
   import ZSSPTunnel
 
-  /// A configuration file: the tunnel, and what the program needs to run it.
+  /// A configuration file: the tunnel's configuration, and the program's.
   struct TunnelFile: Sendable {
     /// The path that was given.
     let path: String
     /// The configuration of the tunnel.
     var tunnel: TunnelConfiguration
-    /// What the program needs.
+    /// The configuration of the program.
     let program: Program
 
-    /// What the program needs to run a tunnel.
+    /// The configuration of the program that runs a tunnel.
     struct Program: Sendable {
       var privateKeyFile = ""
       var store = StoreLocation.memory
       var storeKeyFile: String?
       var crypto = ProviderChoice.fastest
       var provider: any CryptoProvider = SwiftCryptoProvider()
-      /// The user that the tunnel becomes; nil if it stays who it is.
+      /// The user that the tunnel becomes; nil for no change.
       var user: TunnelUser?
     }
 
     /// Reads a file.
     ///
     /// - Parameters:
-    ///   - path: the file, or a pipe.
-    ///   - warns: whether to warn of what others can read. Another process that reads it as well may do so.
+    ///   - path: The path of a file or a pipe.
+    ///   - warns: False to print no warning, because another process reads the file as well and
+    ///     warns.
+    /// - Throws: ``CommandFailure/usage(_:)``.
     static func read(_ path: String, warns: Bool = true) throws(CommandFailure) -> TunnelFile {
       let text = try SecretFile.read(path, .configuration, warns: warns)
       do throws(TunnelConfigurationError) {
@@ -44,13 +46,15 @@
       }
     }
 
-    /// Reads the files that the configuration names: the static key, the key of the store, and the one-time passwords.
+    /// Makes the endpoint's configuration. Reads the private key file.
+    ///
+    /// - Throws: ``CommandFailure/usage(_:)``.
     func endpoint() throws(CommandFailure) -> EndpointConfiguration {
       let key = try KeyReader.privateKey(file: program.privateKeyFile)
       var settings = Settings()
       if let rekeyAfter = tunnel.rekeyAfter {
         settings.rekeyAfter = rekeyAfter
-        // The same share of the age as by default.
+        // The default ratio of jitter to age.
         settings.rekeyJitter = rekeyAfter / 6
       }
       do {
@@ -95,7 +99,8 @@
       }
     }
 
-    /// Refuses a store that the user could not write to: every ratchet would be lost at its first step.
+    /// Refuses a store that the user cannot write to: it would lose every ratchet at the first
+    /// step.
     private func checkStore(_ user: TunnelUser, _ name: String, _ reader: TableReader) {
       guard let path = store.path else { return }
       let folder: String

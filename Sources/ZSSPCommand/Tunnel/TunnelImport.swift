@@ -51,18 +51,18 @@
 
     private func text() throws(WireGuardFile.Mistake) -> String {
       do throws(CommandFailure) { return try SecretFile.read(file, .configuration) } catch {
-        // There is no line to name.
+        // This error has no line.
         Terminal.error(error.description)
         Terminal.exit(error.exitCode)
       }
     }
   }
 
-  /// A configuration that does what WireGuard's does.
+  /// Converts WireGuard's configuration.
   enum WireGuardImport {
-    /// Writes the configuration.
+    /// Returns the text of the configuration.
     ///
-    /// - Returns: the text, and what of it is not as it was.
+    /// - Returns: The text, and notes about what differs.
     static func text(_ source: WireGuardFile, name: String, peerKeys: [String]) -> (text: String, notes: [String]) {
       var notes: [String] = []
       var lines = [
@@ -99,7 +99,7 @@
       return (lines.joined(separator: "\n") + "\n", notes)
     }
 
-    /// A number, in decimal or hexadecimal digits.
+    /// Parses a decimal or hexadecimal number.
     private static func number(_ text: String) -> UInt32? {
       let lower = text.lowercased()
       return lower.hasPrefix("0x") ? UInt32(lower.dropFirst(2), radix: 16) : UInt32(lower)
@@ -122,7 +122,7 @@
 
     private static func list(_ texts: [String]) -> String { "[\(texts.map(quoted).joined(separator: ", "))]" }
 
-    /// A basic string of TOML.
+    /// Returns a basic string of TOML.
     static func quoted(_ text: String) -> String {
       var quoted = "\""
       for scalar in text.unicodeScalars {

@@ -50,19 +50,19 @@
             endpoint: index == 0 ? nil : endpoint))
         files += [(keys[index].pem, "\(folder)/\(host).pem"), (text, "\(folder)/\(host).toml")]
       }
-      // All or none: a key without its configuration would be in the way of the next attempt.
+      // All or none: a key without its configuration would block the next attempt.
       try SecretFile.write(files, replaces: force)
       for host in hosts { Terminal.output("\(folder)/\(host).toml") }
     }
   }
 
-  /// Configuration files with comments.
+  /// Commented configuration files.
   enum TunnelTemplate {
-    /// The port that is proposed: IANA has assigned it to nobody, and it is no other program's default. (4500 belongs to IPsec, which
-    /// many machines and routers have.)
+    /// The suggested port. IANA has not assigned it, and no other program uses it by default. (4500
+    /// belongs to IPsec, which many machines and routers use.)
     static let port = 20763
 
-    /// What differs between the two.
+    /// The parts that differ between the two files.
     struct Host {
       let name: String
       let peer: String
@@ -79,7 +79,7 @@
       let keepalive = host.endpoint == nil ? "# keepalive = 25" : "keepalive = 25"
       return """
         # The tunnel from \(host.name) to \(host.peer). Start it with: zssp tunnel up \(host.name).toml
-        # What has a # in front is the default, or an example. 'zssp tunnel check' explains the file.
+        # Lines that start with # show defaults and examples. 'zssp tunnel check' explains the file.
 
         interface = "\(host.peer)"
         addresses = ["10.77.0.\(host.number)/24", "fd77::\(host.number)/64"]
@@ -87,7 +87,7 @@
         \(listen)
         private-key-file = "\(host.name).pem"
 
-        # Ratchets outlive a restart in a store, and only then.
+        # Without a store, ratchets are lost on exit.
         # store = "sqlite:/var/lib/zssp/\(host.peer).db"
         # persistent refuses a peer that has lost its ratchet; opportunistic warns, and accepts it. Use it with a store on both hosts.
         # mode = "opportunistic"
@@ -98,7 +98,7 @@
         # mtu = 1420
         # Routes to the peers' allowed-ips.
         # routes = true
-        # The user to become when everything is set up.
+        # The user that the process becomes after the set-up.
         # user = "nobody"
 
         # [hooks]
@@ -109,9 +109,9 @@
         name = "\(host.peer)"
         public-key = "\(host.peerKey)"
         \(endpoint)
-        # Packets to these go to the peer, and only from these they come.
+        # Packets to these prefixes go to the peer. Packets from the peer must come from them.
         allowed-ips = ["10.77.0.\(3 - host.number)/32", "fd77::\(3 - host.number)/128"]
-        # Keeps the way through a NAT open.
+        # Seconds of silence after which something is sent, which keeps NAT mappings open.
         \(keepalive)
         # one-time-password-file = "\(host.name)-\(host.peer).otp"
 

@@ -9,11 +9,11 @@
   struct TunnelPeer: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "peer",
-      abstract: "Add, remove or mend a peer of a running tunnel; all other peers go on.",
+      abstract: "Change a peer of a running tunnel; other peers are not affected.",
       discussion: "The configuration file stays as it is: change it too, or the next start undoes it.",
       subcommands: [Add.self, Remove.self, Enroll.self, Forget.self])
 
-    /// The peer that a command is about, and its tunnel.
+    /// The peer, and its tunnel.
     struct Arguments: ParsableArguments {
       @Argument(
         help: ArgumentHelp("The peer's name, or its public key in base64 or 98 hexadecimal digits.", valueName: "peer"))
@@ -53,7 +53,7 @@
 
     struct Enroll: ParsableCommand {
       static let configuration = CommandConfiguration(
-        abstract: "Begin anew with a peer whose ratchet does not fit any more.",
+        abstract: "Reset a peer whose ratchet no longer matches.",
         discussion: """
           The ratchet with the peer is replaced by a one-time password, which the other side needs too: give it the file there \
           over a secure channel. Without --otp-file a new password is made and printed.
@@ -74,7 +74,7 @@
         let request = ControlRequest.enrollPeer(arguments.peer, password: password)
         guard case .done(let text) = try ask(request, of: arguments.name()) else { return }
         Terminal.note(text)
-        // Printed last: a password that was not stored is of no use.
+        // Printed last: a password that was not stored is useless.
         if otpFile == nil { Terminal.output(password) }
       }
     }
@@ -93,7 +93,7 @@
     }
   }
 
-  /// The values of a peer that can be changed while the tunnel runs.
+  /// The settings of a peer that can be changed while the tunnel runs.
   struct TunnelPeerValues: ParsableArguments {
     @Option(help: "The name of the peer.")
     var name: String?
@@ -104,10 +104,11 @@
     @Option(help: ArgumentHelp("The addresses behind the peer: 10.0.0.0/8,2001:db8::/32.", valueName: "prefixes"))
     var allowedIps: String?
 
-    @Option(help: ArgumentHelp("Send something after so much silence; 0 for never.", valueName: "seconds"))
+    @Option(
+      help: ArgumentHelp("Send a keepalive after this many seconds of silence; 0 for never.", valueName: "seconds"))
     var keepalive: Int?
 
-    /// Whether nothing is given.
+    /// True if no option is given.
     var isEmpty: Bool { name == nil && endpoint == nil && allowedIps == nil && keepalive == nil }
 
     func change(of peer: String) -> ControlRequest.PeerChange {

@@ -25,7 +25,7 @@
       } while watch
     }
 
-    /// The report for people.
+    /// Returns the report as text.
     static func text(_ report: TunnelReport) -> String {
       var lines = [
         "interface \(report.interface), MTU \(report.mtu), listening on \(report.listen)",
@@ -66,8 +66,12 @@
 
     private static func bytes(_ count: UInt64) -> String {
       let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]
-      var (value, unit) = (Double(count), 0)
-      while value >= 1024, unit < units.count - 1 { (value, unit) = (value / 1024, unit + 1) }
+      var value = Double(count)
+      var unit = 0
+      while value >= 1024, unit < units.count - 1 {
+        value /= 1024
+        unit += 1
+      }
       return unit == 0 ? "\(count) B" : String(format: "%.2f %@", value, units[unit])
     }
 

@@ -28,7 +28,7 @@
 
     func run() async throws {
       let readiness = background ? Readiness() : nil
-      // The process in the background reads the file again, and warns of it.
+      // The background process reads the file again, and warns.
       var file = try TunnelFile.read(file, warns: foreground)
       guard foreground else {
         try file.checkReadableTwice()
@@ -37,7 +37,8 @@
       if let busyPoll = file.tunnel.busyPoll {
         SystemEventLoopGroup.singleton.busyPolling = .nanoseconds(busyPoll.nanoseconds)
       }
-      // From now on: before the tunnel is up it has nothing to reload, and must not end.
+      // From here on, SIGHUP must not end the process. Before the tunnel is up it has nothing to
+      // reload.
       let hangups = await Interruption.signals(SIGHUP)
       let endpoint = try file.endpoint()
       let store: any KeptRatchets
@@ -56,6 +57,8 @@
     }
 
     /// Starts the tunnel, and runs it to its end.
+    ///
+    /// - Throws: ``TunnelError``.
     private static func run(
       _ file: TunnelFile, _ endpoint: EndpointConfiguration, _ store: any KeptRatchets, _ hangups: AsyncStream<Void>,
       _ readiness: Readiness?
@@ -65,7 +68,7 @@
         file.tunnel, endpoint: endpoint, store: store, keepsLog: readiness != nil, reloader: reloader,
         log: Terminal.note)
       Terminal.note("\(tunnel.interface) is up")
-      // The process that started this one has read enough.
+      // The parent process does not read further output.
       tunnel.logFile?.takeOver()
       readiness?.report()
       let reloading = Task {
@@ -87,22 +90,26 @@
       }
       let key: Secret? =
         if let file = file.program.storeKeyFile { try StoreKeyOption.read(file: file) } else { nil }
-      // A store that was given away belongs to whom the tunnel becomes.
+      // A store may belong to the user that the tunnel becomes.
       return try await location.open(key: key, owner: file.program.user?.user)
     }
   }
 
   extension TunnelFile {
-    /// Stores the states that one-time passwords stand for where there is no ratchet yet. Until it is used, a peer with a password is
-    /// opened with π2: this side insists on it.
+    /// Stores the states derived from one-time passwords for peers without a ratchet. Until its
+    /// password is used, sessions with such a peer are opened with π2: this side requires the
+    /// password.
+    ///
+    /// - Throws: ``CommandFailure``.
     mutating func enroll(in store: any RatchetStore) async throws(CommandFailure) {
       for index in tunnel.peers.indices {
         guard let file = tunnel.peers[index].oneTimePasswordFile else { continue }
-        let (peer, state) = (tunnel.peers[index].publicKey, try OneTimePassword.read(file))
+        let peer = tunnel.peers[index].publicKey
+        let state = try OneTimePassword.read(file)
         switch await store.answer(.compareAndSwap(peer: peer, expected: .empty, new: RatchetPair(state))) {
         case .swapped: break
         case .notSwapped:
-          // A peer that was met before has a newer ratchet; the password has done its work.
+          // A known peer has a newer ratchet, and its password was used.
           guard case .pair(let held, _) = await store.answer(.load(peer: peer)), held.state1 == state else { continue }
         default: throw .failed("\(program.store): the one-time password \(file) could not be stored")
         }

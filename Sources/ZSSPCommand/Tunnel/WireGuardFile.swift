@@ -3,7 +3,7 @@
 #if Tunnel && os(Linux)
   import ZSSPTunnel
 
-  /// The configuration of a WireGuard interface, as `wg-quick` reads it.
+  /// The configuration of a WireGuard interface, in the syntax of `wg-quick`.
   struct WireGuardFile: Sendable {
     /// A peer.
     struct Peer: Sendable {
@@ -13,7 +13,7 @@
       var keepalive: Int?
     }
 
-    /// A line that cannot be read.
+    /// An invalid line.
     struct Mistake: Error, Equatable, CustomStringConvertible {
       let line: Int
       let reason: String
@@ -27,19 +27,19 @@
     private(set) var dns: [String] = []
     private(set) var table: String?
     private(set) var mark: String?
-    /// Commands by the names of our hooks, in their order.
+    /// The commands by our hook names, in their order.
     private(set) var hooks: [String: [String]] = [:]
     private(set) var peers: [Peer] = []
-    /// What of the file has no counterpart, in words.
+    /// Notes about settings without a counterpart.
     private(set) var notes: [String] = []
 
     private static let hookNames = [
       "preup": "pre-up", "postup": "post-up", "predown": "pre-down", "postdown": "post-down",
     ]
 
-    /// Reads a file's text.
+    /// Parses the text of a file.
     ///
-    /// - Throws: a ``Mistake`` at the first line that cannot be read.
+    /// - Throws: ``Mistake`` for the first invalid line.
     init(_ text: String) throws(Mistake) {
       var section = ""
       for (index, raw) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
@@ -57,7 +57,7 @@
           throw Mistake(line: index + 1, reason: "is neither a section nor KEY = VALUE")
         }
         let key = Self.trim(line[..<equals]).lowercased()
-        // A command may have a # in it, which begins no comment for the shell.
+        // A command may contain a #, which starts no comment there.
         let value = Self.hookNames[key] == nil ? Self.trim(line[line.index(after: equals)...]) : Self.command(raw)
         do throws(ValueMistake) {
           switch section {
@@ -107,7 +107,7 @@
         peers[last].keepalive = value.lowercased() == "off" ? nil : try Self.number(value, 0...65_535, key)
       case "allowedips":
         for prefix in try Self.prefixes(value).map(\.network) where !peers[last].allowedIPs.contains(prefix) {
-          // As with WireGuard the last peer that names a prefix has it.
+          // As in WireGuard, the last peer with a prefix gets it.
           for other in peers.indices.dropLast() where peers[other].allowedIPs.contains(prefix) {
             peers[other].allowedIPs.removeAll { $0 == prefix }
             notes.append("\(prefix) is peer \(peers.count)'s only, as with WireGuard; peer \(other + 1) had it too")

@@ -3,25 +3,26 @@ import NIOCore
 import NIOPosix
 
 extension ChannelPort {
-  /// Room for the largest datagram, and for what GRO puts together.
+  /// The size in bytes of one read: the largest datagram, or a GRO super-datagram.
   private static let readSize = 1 << 16
   /// Senders wait when the socket holds more than `high` bytes, until it holds less than `low`.
   private static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 256 << 10, high: 1 << 20)
 
-  /// How a channel shares its port with those of other shards.
+  /// How a channel shares its port with the channels of other shards.
   struct Sharing {
-    /// Whether there are others already, which let it join. The first must find the port free.
+    /// True if other channels hold the port already. The first channel must find the port free.
     let joins: Bool
   }
 
-  /// Binds a channel. To be called on `eventLoop`.
+  /// Binds a channel. Must be called on `eventLoop`.
   ///
   /// - Parameters:
-  ///   - address: where to bind.
-  ///   - owner: takes what the channel reads, on `eventLoop`.
-  ///   - maySegment: whether the kernel may be asked to segment.
-  ///   - sharing: how the port is shared; nil if it is not.
-  /// - Returns: where it is bound.
+  ///   - address: The local address.
+  ///   - owner: Receives what the channel reads, on `eventLoop`.
+  ///   - maySegment: True if the kernel may be asked to segment (GSO).
+  ///   - sharing: How the port is shared; nil if it is not.
+  /// - Returns: The bound address. The future fails with ``UnsupportedEventLoop``, or with the
+  ///   system's error.
   static func bind(
     to address: SocketAddress, for owner: any DatagramPortOwner, maySegment: Bool, _ options: UDPOptions,
     on eventLoop: any EventLoop, sharing: Sharing? = nil
@@ -63,7 +64,8 @@ extension ChannelPort {
   }
 
   // [DEC-88]
-  /// Has a socket send all its datagrams alike. Only where they must not be cut is a kernel that cannot do so an error.
+  /// Sets the "don't fragment" policy of a socket. A kernel that cannot do so is an error only
+  /// where fragmentation is forbidden.
   private static func setFragmentation(
     of channel: any Channel, _ address: SocketAddress, _ options: UDPOptions
   ) -> EventLoopFuture<Void> {
@@ -74,12 +76,14 @@ extension ChannelPort {
   }
 
   // [DEC-88]
-  /// What has a socket send all its datagrams alike. On systems other than Linux they go as the system has it.
+  /// The socket options that set the "don't fragment" policy. Empty except on Linux, where other
+  /// systems keep their default.
   private static func fragmentationOptions(
     _ address: SocketAddress, _ options: UDPOptions
   ) -> [(option: ChannelOptions.Types.SocketOption, value: SocketOptionValue)] {
     #if os(Linux)
-      // Of <linux/in.h> and <linux/in6.h>, which Swift does not import: IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, and their values.
+      // IP_MTU_DISCOVER, IPV6_MTU_DISCOVER and their values, from <linux/in.h> and <linux/in6.h>,
+      // which Swift does not import.
       let value: SocketOptionValue = options.fragmentation == .forbidden ? 3 : 0
       let v4 = ChannelOptions.Types.SocketOption(level: .ip, name: NIOBSDSocket.Option(rawValue: 10))
       let v6 = ChannelOptions.Types.SocketOption(level: .ipv6, name: NIOBSDSocket.Option(rawValue: 23))
@@ -89,7 +93,7 @@ extension ChannelPort {
     #endif
   }
 
-  /// Has the kernel put together what it receives, if it can and the options allow. A kernel that refuses is no error.
+  /// Enables GRO if the kernel has it and the options allow it. A kernel that refuses is no error.
   private static func enableOffload(
     of channel: any Channel, _ options: UDPOptions, _ bound: NIOLoopBound<ChannelPort>
   ) -> EventLoopFuture<Void> {
@@ -104,5 +108,5 @@ extension ChannelPort {
   }
 }
 
-/// The event loop is neither of NIOPosix nor of this module.
+/// The error for an event loop that belongs neither to NIOPosix nor to this module.
 struct UnsupportedEventLoop: Error {}

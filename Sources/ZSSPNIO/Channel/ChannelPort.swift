@@ -2,29 +2,30 @@
 import NIOCore
 import ZSSP
 
-/// A channel of NIO's as a socket. NIO closes it when the system fails to send; its owner then binds another.
+/// A NIO channel as a socket. NIO closes it when the system fails to send; its owner then binds
+/// another.
 final class ChannelPort: ChannelInboundHandler, DatagramPort {
   typealias InboundIn = AddressedEnvelope<ByteBuffer>
   typealias OutboundOut = AddressedEnvelope<ByteBuffer>
 
-  /// Addresses that are kept; when there are more they are made anew.
+  /// The maximum number of cached addresses. When the cache is full, it is emptied.
   private static let addressLimit = 4096
 
   private let owner: any DatagramPortOwner
   private var context: ChannelHandlerContext?
   private(set) var counters = SocketCounters()
-  /// The bytes of the last flush. The buffer is used again once the socket has let go of it.
+  /// The bytes of the last flush. The buffer is reused once the channel has released its slices.
   private var sendBuffer = ByteBuffer()
-  /// Addresses as NIO wants them, which are costly to make.
+  /// Addresses in NIO's form, which are expensive to make.
   private var socketAddresses: [Address: SocketAddress] = [:]
 
-  /// - Parameter segments: whether to have the kernel segment.
+  /// - Parameter segments: True if the kernel may segment.
   init(_ owner: any DatagramPortOwner, segments: Bool) {
     self.owner = owner
     counters.isUsingSegmentationOffload = segments
   }
 
-  /// The kernel puts together what it receives.
+  /// Records that the kernel merges received datagrams (GRO).
   func receiveOffloadIsOn() { counters.isUsingReceiveOffload = true }
 
   // MARK: What the channel tells
@@ -40,7 +41,8 @@ final class ChannelPort: ChannelInboundHandler, DatagramPort {
     owner.portClosed(self)
   }
 
-  /// A datagram, or several of one sender and one size that the kernel put together (GRO).
+  /// Called with a datagram, or with several of one sender and one size that the kernel merged
+  /// (GRO).
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     let envelope = unwrapInboundIn(data)
     let segmentSize = envelope.metadata?.segmentSize ?? 0
@@ -48,7 +50,8 @@ final class ChannelPort: ChannelInboundHandler, DatagramPort {
     envelope.data.withUnsafeReadableBytes { bytes in
       // The bytes are decrypted where they lie. Asking the buffer for mutable bytes would copy them: its storage is
       // shared with the other datagrams of the read and with the pool that it came from. These never look at the
-      // bytes of this datagram, and this handler is the last in the pipeline, so nobody else does either.
+      // bytes of this datagram, and this handler is the last in the pipeline, so nothing else reads
+      // them.
       owner.receive(
         UnsafeMutableRawBufferPointer(mutating: bytes), segmentSize: segmentSize,
         from: Address(envelope.remoteAddress), isSteered: false)
@@ -59,7 +62,8 @@ final class ChannelPort: ChannelInboundHandler, DatagramPort {
 
   func channelWritabilityChanged(context: ChannelHandlerContext) { owner.portHasRoom() }
 
-  /// A read failed. If the failure is fatal NIO closes the channel, and the owner hears of that.
+  /// Called when a read failed. After a fatal failure NIO closes the channel, and
+  /// ``channelInactive(context:)`` follows.
   func errorCaught(context: ChannelHandlerContext, error: any Error) { counters.sendErrors += 1 }
 
   // MARK: What the owner wants
@@ -71,7 +75,7 @@ final class ChannelPort: ChannelInboundHandler, DatagramPort {
     do {
       return try channel.syncOptions?.getOption(.bufferedWritableBytes) ?? 0 > 0
     } catch {
-      // A channel without this option keeps nothing that it would tell of.
+      // A channel without this option reports no unsent bytes.
       return false
     }
   }
@@ -87,8 +91,8 @@ final class ChannelPort: ChannelInboundHandler, DatagramPort {
       counters.unsentDatagrams += UInt64(batch.count)
       return
     }
-    // Slices of one buffer go to the socket. It is the only reference again when they are sent, and then its memory is
-    // used again.
+    // Slices of one buffer go to the socket. When all are sent, `sendBuffer` is the only reference
+    // again, and its memory is reused.
     var buffer = sendBuffer
     sendBuffer = ByteBuffer()
     buffer.clear(minimumCapacity: batch.byteCount)
@@ -114,7 +118,7 @@ final class ChannelPort: ChannelInboundHandler, DatagramPort {
     let metadata = AddressedEnvelope<ByteBuffer>.Metadata(
       ecnState: .transportNotCapable, packetInfo: nil, segmentSize: segmentSize)
     let promise = context.eventLoop.makePromise(of: Void.self)
-    // Stands by for the case that the kernel refuses to segment.
+    // Kept in case the kernel refuses to segment.
     let segments = RefusedSegments(bytes: bytes, address: address, segmentSize: segmentSize)
     promise.futureResult.assumeIsolated().whenFailure { [self] error in segmentationFailed(segments, error) }
     context.write(
@@ -131,20 +135,21 @@ final class ChannelPort: ChannelInboundHandler, DatagramPort {
 }
 
 extension ChannelPort {
-  /// The kernel cannot segment, or not for this network device. What it refused is sent in single datagrams, and from
-  /// now on everything is.
+  /// Called when the kernel cannot segment, at all or on this network device. Sends the refused
+  /// bytes as single datagrams, and stops segmenting.
   private func segmentationFailed(_ segments: RefusedSegments, _ error: any Error) {
     guard let error = error as? IOError, Errno.segmentationRefused.contains(error.errnoCode) else { return }
     counters.isUsingSegmentationOffload = false
     owner.keep(segments)
     if error.errnoCode == Errno.messageTooLarge {
-      // The socket lives on; after other errors NIO closes it, and its replacement sends them.
+      // The socket stays open. After other errors NIO closes it, and its replacement sends the
+      // segments.
       counters.sendErrors += 1
       sendRefusedSegments()
     }
   }
 
-  /// Sends what the kernel refused to segment, on this socket or on the one before.
+  /// Sends what the kernel refused to segment, on this socket or on its predecessor.
   private func sendRefusedSegments() {
     guard let context, context.channel.isActive else { return }
     let refused = owner.takeRefusedSegments()

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// Handshakes of others that the application was asked about.
+/// Incoming handshakes that were offered to the application.
 ///
 /// | a handshake is | entered by | left by |
 /// |---|---|---|
 /// | offered | ``offer(_:_:)`` | ``accept(_:for:)``, ``reject(_:)``, ``end(_:)`` |
-/// | accepted | ``accept(_:for:)`` | ``end(_:)``: its session is established, or none comes of it |
+/// | accepted | ``accept(_:for:)`` | ``end(_:)``: its session is established, or the handshake failed |
 struct Acceptances {
-  /// How a handshake stood when it ended.
+  /// The state of a handshake when it ended.
   enum Ended {
     /// It waited for a decision.
     case offered(AcceptRequest)
-    /// It was accepted by whoever waits for the outcome.
+    /// The application accepted it, and waits for the outcome.
     case accepted(SessionOutcome)
   }
 
@@ -23,7 +23,7 @@ struct Acceptances {
 
   /// Records that a handshake is accepted.
   ///
-  /// - Returns: false if it does not wait for a decision.
+  /// - Returns: False if it does not wait for a decision.
   mutating func accept(_ id: RequestID, for outcome: SessionOutcome) -> Bool {
     guard case .offered? = states[id] else { return false }
     states[id] = .accepted(outcome)
@@ -32,24 +32,24 @@ struct Acceptances {
 
   /// Records that a handshake is rejected.
   ///
-  /// - Returns: what was asked; nil if it does not wait for a decision.
+  /// - Returns: The request; nil if it does not wait for a decision.
   mutating func reject(_ id: RequestID) -> AcceptRequest? {
     guard case .offered(let request)? = states[id] else { return nil }
     states[id] = nil
     return request
   }
 
-  /// Removes a handshake, and returns how it stood; nil if it is unknown.
+  /// Removes a handshake, and returns its last state; nil if it is unknown.
   mutating func end(_ id: RequestID) -> Ended? { states.removeValue(forKey: id) }
 
-  /// The handshake that was accepted by whoever waits for `outcome`.
+  /// The handshake whose acceptance waits for `outcome`; nil if none.
   func accepted(for outcome: SessionOutcome) -> RequestID? {
     states.first { state in
       if case .accepted(let own) = state.value { own === outcome } else { false }
     }?.key
   }
 
-  /// Removes all handshakes, with an error for those who have accepted one.
+  /// Removes all handshakes, and fails the outcomes of accepted ones with `error`.
   mutating func failAll(_ error: UDPError) {
     for case .accepted(let outcome) in states.values { outcome.resolve(.failure(error)) }
     states = [:]

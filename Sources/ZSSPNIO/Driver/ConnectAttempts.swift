@@ -2,26 +2,28 @@
 import NIOCore
 import ZSSP
 
-/// What a session is opened with.
+/// The parameters of a session that this side opens.
 struct ConnectRequest: Sendable {
   let address: Address
   let key: PublicKey
   let identity: [UInt8]
   let flags: SecurityFlags?
   var timeout: Duration?
-  /// How long to wait for a first answer, where there is another address to try; nil for as long as `timeout` lasts.
+  /// How long to wait for a first answer if another address remains to try; nil for as long as
+  /// `timeout`.
   var patience: Duration?
 }
 
-/// Calls of ``UDPEndpoint/connect(to:key:identity:flags:timeout:)-(SocketAddress,_,_,_,_)`` that wait for their session.
+/// Calls of ``UDPEndpoint/connect(to:key:identity:flags:timeout:)-(SocketAddress,_,_,_,_)`` that wait
+/// for their session.
 struct ConnectAttempts {
   /// The timers of an attempt, which end with it.
   struct Timers {
-    /// Fires when the attempt has taken too long.
+    /// Fires when the attempt has timed out.
     var timeout: Scheduled<Void>?
-    /// Fires when there should have been a first answer.
+    /// Fires when a first answer is overdue.
     var patience: Scheduled<Void>?
-    /// Fires when the network is to be asked why there is none.
+    /// Fires when ``ReachProbe`` is to find out why no answer came.
     var probe: Scheduled<Void>?
 
     func cancel() {
@@ -31,7 +33,7 @@ struct ConnectAttempts {
 
   /// An attempt that is over.
   struct Ended {
-    /// Whoever waits.
+    /// The outcome that a task waits for.
     let outcome: SessionOutcome
     /// What was seen of the peer.
     let seen: TimeoutCause
@@ -57,7 +59,7 @@ struct ConnectAttempts {
     attempts[session]?.seen = attempt.seen.combined(with: seen)
   }
 
-  /// Keeps a probe of the address of an attempt, if the session is one.
+  /// Sets the probe of an attempt's address, if the session is an attempt.
   mutating func setProbe(_ probe: ReachProbe?, of session: SessionID) { attempts[session]?.probe = probe }
 
   /// Replaces the timer for the first answer of an attempt, if the session is one.
@@ -66,19 +68,19 @@ struct ConnectAttempts {
     attempts[session]?.timers.patience = timer
   }
 
-  /// Whether the session is an attempt.
+  /// Returns true if the session is an attempt.
   func contains(_ session: SessionID) -> Bool { attempts[session] != nil }
 
-  /// Ends an attempt; nil if the session is none.
+  /// Ends an attempt, and returns it; nil if the session is no attempt.
   mutating func end(_ session: SessionID) -> Ended? {
     guard let attempt = attempts.removeValue(forKey: session) else { return nil }
     attempt.timers.cancel()
     let refusal = attempt.probe?.refusal.map { TimeoutCause.networkRefused($0) }
-    // Whatever the peer itself has answered says more.
+    // An answer of the peer itself takes precedence.
     return Ended(outcome: attempt.outcome, seen: refusal.map { $0.combined(with: attempt.seen) } ?? attempt.seen)
   }
 
-  /// Ends the attempt for which `outcome` waits, and returns its session; nil if there is none.
+  /// Ends the attempt for which `outcome` waits, and returns its session; nil if none.
   mutating func end(waitedForBy outcome: SessionOutcome) -> SessionID? {
     guard let id = attempts.first(where: { $0.value.outcome === outcome })?.key else { return nil }
     _ = end(id)

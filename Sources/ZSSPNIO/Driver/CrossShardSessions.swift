@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// What a shard tells the others of its sessions, through the directory of their endpoint.
+/// What a shard publishes of its sessions to the other shards, through the endpoint's directory.
 struct CrossShardSessions {
   /// All shards, this one among them.
   let shards: [ShardHandle]
@@ -10,18 +10,18 @@ struct CrossShardSessions {
   /// The peers of the sessions that the directory knows.
   private var peers: [SessionID: PublicKey] = [:]
 
-  /// - Parameter shard: the index of the shard that these are the sessions of.
+  /// - Parameter shard: The index of the shard that owns the sessions.
   init(_ shards: [ShardHandle], _ directory: PeerDirectory, of shard: Int) {
     self.shards = shards
     self.directory = directory
     self.shard = shard
   }
 
-  /// What follows from a session that is established.
+  /// What follows from an established session.
   enum Establishment {
-    /// It takes the place of sessions and attempts of other shards.
+    /// It replaces sessions and attempts of other shards.
     case replaces([PeerDirectory.Place])
-    /// Another shard has a newer one with the peer, which takes its place.
+    /// A newer session with the peer in another shard replaces it.
     case isReplaced
   }
 

@@ -2,23 +2,23 @@
 import NIOCore
 import ZSSP
 
-/// Fires at the earliest of deadlines that change all the time. Used on its event loop only.
+/// A timer for the earliest of frequently changing deadlines. Used on its event loop only.
 ///
-/// A timer that is too early stays: when it fires, its owner finds nothing to do and sets the next
-/// deadline. That is cheaper than moving the timer with every packet.
+/// A timer that is too early is not moved: when it fires, its owner finds nothing to do and sets
+/// the next deadline. That is cheaper than moving the timer with every packet.
 final class DeadlineTimer {
   private let eventLoop: any EventLoop
   private let fire: @Sendable () -> Void
   private var scheduled: Scheduled<Void>?
   private var deadline = Instant.distantFuture
 
-  /// A timer that calls `fire` on `eventLoop`.
+  /// Makes a timer that calls `fire` on `eventLoop`.
   init(on eventLoop: any EventLoop, _ fire: @escaping @Sendable () -> Void) {
     self.eventLoop = eventLoop
     self.fire = fire
   }
 
-  /// Fires at `next` at the latest; nil asks for nothing.
+  /// Makes the timer fire at `next` at the latest. Nil changes nothing.
   func set(to next: Instant?) {
     guard let next, next < deadline else { return }
     scheduled?.cancel()
@@ -30,7 +30,7 @@ final class DeadlineTimer {
     }
   }
 
-  /// Does not fire any more until the next deadline is set.
+  /// Disarms the timer until the next deadline is set.
   func cancel() {
     scheduled?.cancel()
     scheduled = nil

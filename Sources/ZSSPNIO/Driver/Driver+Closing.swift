@@ -2,14 +2,14 @@
 import NIOCore
 import ZSSP
 
-/// Ends that let what was queued before go out first.
+/// Closing that first lets queued messages go out.
 extension Driver {
-  /// A socket that takes nothing for this long does not keep an end waiting.
+  /// How long closing waits for a socket that takes nothing.
   private static let patience = Duration.seconds(2)
-  /// How often to look whether the socket has taken everything.
+  /// The interval at which the socket is checked for unsent bytes.
   private static let pause = TimeAmount.milliseconds(1)
 
-  /// Ends a session after what was queued for it. The future succeeds when it has ended.
+  /// Ends a session after its queued messages. The future succeeds when it has ended.
   func closeWhenSent(_ id: SessionID) -> EventLoopFuture<Void> {
     let promise = eventLoop.makePromise(of: Void.self)
     afterSending(until: now.advanced(by: Self.patience), { $0.sendQueue.holdsMessages(for: id) }) { driver in
@@ -19,19 +19,19 @@ extension Driver {
     return promise.futureResult
   }
 
-  /// Ends everything after what was queued.
+  /// Ends the endpoint after all queued messages.
   func closeWhenSent() {
-    // From now on nothing new begins.
+    // From here on no new handshake is offered.
     mailboxes.incoming.finish()
     afterSending(until: now.advanced(by: Self.patience), { $0.hasUnsent }) { driver in driver.close() }
   }
 
-  /// Whether there is something that the system has not taken yet.
+  /// True if the system has not taken everything yet.
   private var hasUnsent: Bool {
     !sendQueue.isEmpty || socket.port?.hasUnsent == true
   }
 
-  /// Calls `body` when the socket has taken everything, or takes nothing for too long.
+  /// Calls `body` when the socket has taken everything, or ``patience`` has passed.
   func whenSent(_ body: @escaping @Sendable (Driver) -> Void) {
     whenSent(until: now.advanced(by: Self.patience), body)
   }

@@ -2,15 +2,17 @@
 import NIOCore
 import ZSSP
 
-/// Datagrams that come to another shard than theirs: where the system does not steer, and challenges, which it takes for
-/// Hellos.
+/// Datagrams that arrive at a shard other than their own: where the system does not steer, and
+/// challenges, which steering takes for Hellos.
 extension Driver {
-  /// Takes the datagrams that are for this shard, neighbours together, and gives copies of the others to theirs.
+  /// Processes the datagrams of this shard, neighbours together, and copies the others to their
+  /// shards' queues.
   func handOver(
     _ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address, _ trafficClass: UInt8
   ) {
     guard let siblings, !bytes.isEmpty else { return take(bytes, segmentSize: segmentSize, from: source, trafficClass) }
-    var (own, start) = (0, 0)
+    var own = 0
+    var start = 0
     func takeOwn() {
       guard own < start else { return }
       take(

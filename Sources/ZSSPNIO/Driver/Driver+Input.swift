@@ -2,7 +2,7 @@
 import NIOCore
 import ZSSP
 
-/// Datagrams on their way in.
+/// Incoming datagrams.
 extension Driver {
   func receive(
     _ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address?, isSteered: Bool,
@@ -15,7 +15,7 @@ extension Driver {
       return
     }
     let isSuper = segmentSize > 0 && segmentSize < bytes.count
-    // What the kernel put together it steered by the first.
+    // The kernel steers a super-datagram by its first datagram only.
     if siblings == nil || isSteered && !isSuper {
       take(bytes, segmentSize: isSuper ? segmentSize : bytes.count, from: source, trafficClass)
     } else {
@@ -23,7 +23,7 @@ extension Driver {
     }
   }
 
-  /// Gives datagrams that are for this shard to its endpoint.
+  /// Gives datagrams of this shard to its endpoint.
   func take(
     _ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address, _ trafficClass: UInt8
   ) {
@@ -33,7 +33,7 @@ extension Driver {
     logDrops(since: before, from: source)
   }
 
-  /// Logs what was dropped of the datagrams of one sender.
+  /// Logs which datagrams of one sender were dropped.
   private func logDrops(since before: Statistics, from source: Address) {
     let after = endpoint.statistics
     guard after.dropped != before.dropped else { return }
@@ -47,7 +47,7 @@ extension Driver {
   ) {
     let now = now
     var datagrams = MutableRawSpan(_unsafeBytes: bytes)
-    // A datagram of no bytes is one too.
+    // An empty datagram counts, too.
     guard !bytes.isEmpty else { return _ = endpoint.receive(&datagrams, from: source, at: now) }
     endpoint.receive(burst: &datagrams, segmentSize: segmentSize, from: source, at: now)
     for delivery in endpoint.inbox { inboxes.append(delivery, of: datagrams.bytes, trafficClass) }
@@ -61,9 +61,9 @@ extension Driver {
     pump()
   }
 
-  /// Gives the messages of a session to `handler` from now on.
+  /// Sets the handler that receives a session's messages from now on.
   ///
-  /// - Returns: whether there is such a session.
+  /// - Returns: False if the session does not exist.
   func setHandler(_ handler: any MessageHandler, for id: SessionID) -> Bool {
     !isClosed && inboxes.setHandler(handler, for: id)
   }

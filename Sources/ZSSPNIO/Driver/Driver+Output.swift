@@ -2,17 +2,17 @@
 import NIOCore
 import ZSSP
 
-/// Datagrams on their way out.
+/// Outgoing datagrams.
 extension Driver {
-  /// How much is sealed before it is given to the socket: enough for a few super-datagrams, and little enough to lie in
-  /// the processor's cache when the system copies it.
+  /// The bytes that are sealed before they are given to the socket: enough for a few
+  /// super-datagrams, and few enough to stay in the processor's cache while the system copies them.
   private static let sendChunk = 256 << 10
 
-  /// How often that is done before the event loop gets to do something else.
+  /// How many chunks are sealed before the event loop runs other work.
   private static let chunksAtOnce = 4
 
-  /// Seals and sends what tasks have queued, as long as the socket takes it. Whoever sends as fast as it is sealed must not have
-  /// the event loop for itself: after some chunks everything else gets its turn.
+  /// Seals and sends queued messages while the socket takes them. After ``chunksAtOnce`` chunks
+  /// other work of the event loop gets its turn, so that a fast sender cannot occupy it.
   func drainSends() {
     guard !isDraining, !isClosed else { return }
     isDraining = true
@@ -28,8 +28,8 @@ extension Driver {
     }
   }
 
-  /// Sends what was taken from the queue, neighbours for one session together, and what many sessions need is fetched from
-  /// memory before it is used.
+  /// Sends dequeued messages, neighbours of one session together. Where many sessions follow each
+  /// other, their memory is prefetched.
   private func send(_ items: [SendQueue.Item]) {
     let now = now
     var rest = items[...]
@@ -43,7 +43,7 @@ extension Driver {
     }
   }
 
-  /// Fetches the sessions that come next. Says how many these are.
+  /// Prefetches the sessions that come next, and returns how many they are.
   private func prefetch(_ items: ArraySlice<SendQueue.Item>) -> Int {
     var sessions: [SessionID] = []
     for item in items where item.session != sessions.last {
@@ -54,8 +54,10 @@ extension Driver {
     return sessions.count
   }
 
-  /// Seals and sends at once what `body` writes, or says that it is not the moment: the socket takes no more, or the queue of
-  /// tasks is being emptied, and `body` was not called.
+  /// Seals and sends at once what `body` writes.
+  ///
+  /// - Returns: False, without calling `body`, if the socket takes no more or the queue is being
+  ///   emptied.
   func sendNow(on session: SessionID, _ body: (inout SendRun) throws(SendError) -> Void) -> Bool {
     guard !isClosed, !isDraining, socket.port?.isWritable == true else { return false }
     do { try endpoint.send(on: session, at: now, body) } catch { counted.messagesUnsent += 1 }
@@ -83,12 +85,13 @@ extension Driver {
         }
       }
     } catch {
-      // Sizes were checked before, so the session has ended, and takes none of the rest either; or a writer had enough.
+      // Sizes were checked before. So the session has ended and takes no more messages, or a writer
+      // threw.
       counted.messagesUnsent += UInt64(items.count - sent)
     }
   }
 
-  /// Gives the endpoint's datagrams to the socket.
+  /// Gives the endpoint's outgoing datagrams to the socket.
   func writeOutbox() {
     guard !endpoint.outbox.isEmpty else { return }
     if let port = socket.port {

@@ -2,10 +2,10 @@
 import NIOCore
 import ZSSP
 
-/// What the endpoint asks for: decisions, the store, public-key work. None of it is done on the
-/// event loop.
+/// Requests of the endpoint: decisions, the store, public-key work. None of it runs on the event
+/// loop.
 extension Driver {
-  /// Sees to it that a request is answered.
+  /// Executes a request, or answers it at once if a queue is full.
   func handle(_ request: Request) {
     switch request {
     case .accept(let id, let request): offer(id, request)
@@ -27,14 +27,14 @@ extension Driver {
     endpoint.answer(id, accept: .reject(silently: true), at: now)
   }
 
-  /// The executor calls this with each result.
+  /// Called by the executor with each result.
   func workDone(_ result: PublicKeyResult, took time: Duration) {
     guard !isClosed else { return }
     endpoint.complete(result, took: time, at: now)
     pump()
   }
 
-  /// The executor calls this with what the store has answered.
+  /// Called by the executor with the store's answers.
   func storeAnswered(_ answers: [StoreExecutor.Answer]) {
     guard !isClosed else { return }
     for (id, answer) in answers { endpoint.answer(id, store: answer, at: now) }

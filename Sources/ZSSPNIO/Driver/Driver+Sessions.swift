@@ -2,7 +2,7 @@
 import NIOCore
 import ZSSP
 
-/// Sessions from their beginnings to their ends.
+/// The life of sessions.
 extension Driver {
   /// Opens a session for a task that waits for `outcome`.
   func connect(_ request: ConnectRequest, _ outcome: SessionOutcome) {
@@ -36,14 +36,14 @@ extension Driver {
     close(id)
   }
 
-  /// What the handshake of an attempt is waiting for says what was seen of the peer.
+  /// Records what the state of an attempt's handshake shows of the peer.
   private func recordProgress(of id: SessionID) {
     guard let session = endpoint.session(id) else { return }
     if session.lastRestart == .notAuthentic { attempts.record(.notAuthentic, of: id) }
     if !isUnanswered(session) { attempts.record(.notConfirmed, of: id) }
   }
 
-  /// Whether a responder has proved its key.
+  /// True until a responder has proved its key.
   private func isUnanswered(_ session: SessionDescription) -> Bool { session.state == "A1" }
 
   private func patienceTimer(_ patience: Duration, of id: SessionID) -> Scheduled<Void> {
@@ -53,7 +53,8 @@ extension Driver {
     }
   }
 
-  /// There is another address to try, unless the peer answers at this one.
+  /// Ends the attempt so that another address can be tried, unless the peer has answered at this
+  /// one.
   private func patienceEnded(_ patience: Duration, of id: SessionID) {
     guard attempts.contains(id), let session = endpoint.session(id) else { return }
     guard isUnanswered(session) else { return attempts.setPatience(patienceTimer(patience, of: id), of: id) }
@@ -68,13 +69,13 @@ extension Driver {
       ReachProbe(to: session.address, from: local, configure: options.configureSocket ?? { _ in 0 }), of: id)
   }
 
-  /// Ends what was begun for `outcome`, for which nobody waits any more.
+  /// Abandons the attempt or acceptance that `outcome` belonged to, after its task was cancelled.
   func abandon(_ outcome: SessionOutcome) {
     if let id = acceptances.accepted(for: outcome), endpoint.cancelAccept(id) {
       _ = acceptances.end(id)
       return pump()
     }
-    // Of a handshake that is being stored already a session comes, and is closed then.
+    // A handshake whose states are being stored already becomes a session, which is closed then.
     if let id = attempts.end(waitedForBy: outcome) { close(id) }
   }
 
@@ -117,7 +118,7 @@ extension Driver {
     pump()
   }
 
-  /// Something happened to a session.
+  /// Forwards an event of the protocol.
   func handle(_ event: Event) {
     switch event {
     case .established(let id, let establishment):
@@ -156,13 +157,13 @@ extension Driver {
     if let request = establishment.acceptance, case .accepted(let outcome)? = acceptances.end(request) {
       waiting.append(outcome)
     }
-    // When both sides open at once, both calls come to the same session.
+    // When both sides open at once, both calls return the same session.
     if let attempt = attempts.end(id) { waiting.append(attempt.outcome) }
     let session = EstablishedSession(
       shard: shard, id: id, establishment: establishment, inbox: inboxes.inbox(of: id))
     replaceInOtherShards(session)
     let isWanted = waiting.map { $0.resolve(.success(session)) }.contains(true)
-    // If not: the task was cancelled, or the endpoint is being closed.
+    // False if the task was cancelled or the endpoint is closing.
     if !isWanted { endpoint.close(id) }
   }
 
@@ -191,8 +192,9 @@ extension Driver {
     }
   }
 
-  /// A session is established. It takes the place of any that another shard has with the peer, and
-  /// a task that waits for one there gets this one; or it is the older one, and ends.
+  /// Applies the rule of one session per peer across shards. The new session replaces those of
+  /// other shards, and a task that waits there gets the new one; or the new session is the older
+  /// one, and ends.
   private func replaceInOtherShards(_ session: EstablishedSession) {
     guard let shards = siblings?.shards else { return }
     switch siblings?.establish(session.id, with: session.establishment.peer) {

@@ -2,7 +2,7 @@
 import NIOCore
 import ZSSP
 
-/// The socket under the endpoint, and what becomes of it.
+/// The socket under the endpoint, and its replacement.
 extension Driver: DatagramPortOwner {
   func portOpened(_ port: any DatagramPort, localAddress: SocketAddress?) {
     guard !isClosed else { return port.close {} }

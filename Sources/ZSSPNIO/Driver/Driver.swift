@@ -2,36 +2,36 @@
 import NIOCore
 import ZSSP
 
-/// Drives the protocol's endpoint on one event loop: datagrams and answers in, datagrams, requests
-/// and events out.
+/// Drives the protocol's endpoint on one event loop: puts datagrams and answers in, and takes
+/// datagrams, requests and events out.
 ///
 /// Everything here happens on that event loop, so nothing is locked. Tasks reach it through an
-/// ``EndpointHandle``. Its parts keep their state to themselves:
+/// ``EndpointHandle``. Each part owns its state:
 ///
-/// | part | what it does |
+/// | part | task |
 /// |---|---|
 /// | ``SocketLife`` | the sockets, one after another |
 /// | ``RoomWaiters`` | callers that wait until the socket takes more |
-/// | ``SessionInboxes`` | messages on their way to sessions |
+/// | ``SessionInboxes`` | delivers messages to sessions |
 /// | ``ConnectAttempts``, ``Acceptances`` | tasks that wait for a session |
 /// | ``StoreExecutor``, ``PublicKeyExecutor`` | requests of the endpoint, off the event loop |
-/// | ``CrossShardSessions`` | what the other shards must know |
+/// | ``CrossShardSessions`` | what other shards must know |
 /// | ``DeadlineTimer`` | the endpoint's next deadline |
 final class Driver {
   let eventLoop: any EventLoop
-  /// Which of the endpoint's shards this is, 0… The first if there is one.
+  /// The index of this shard, from 0.
   let shard: Int
   let options: UDPOptions
   let sendQueue: SendQueue
   let mailboxes: EndpointMailboxes
   let environment: EndpointEnvironment
-  /// Whether dropped datagrams are looked for and logged.
+  /// True if dropped datagrams are logged.
   let logsDrops: Bool
   let closedPromise: EventLoopPromise<Void>
   let inboxes: SessionInboxes
   let publicKeyExecutor: PublicKeyExecutor
   let storeExecutor: StoreExecutor
-  /// Refers to this driver until it is closed, for what may outlast it.
+  /// Refers to this driver until it is closed, for closures that may outlive it.
   private let wake: NIOLoopBoundBox<Driver?>
   private let timer: DeadlineTimer
 
@@ -40,14 +40,16 @@ final class Driver {
   var roomWaiters = RoomWaiters()
   var attempts = ConnectAttempts()
   var acceptances = Acceptances()
-  /// The other shards; nil if there are none.
+  /// All shards of the endpoint; nil if it has one.
   var siblings: CrossShardSessions?
-  /// What this driver counts itself; see ``counters``.
+  /// Counters of the driver itself; see ``counters`` for the sum.
   var counted = TransportStatistics()
   var isDraining = false
   private(set) var isClosed = false
 
-  /// To be made on `eventLoop`.
+  /// Must be made on `eventLoop`.
+  ///
+  /// - Throws: ``ConfigurationError``.
   init(
     _ configuration: EndpointConfiguration, store: any RatchetStore, options: UDPOptions,
     mailboxes: EndpointMailboxes, environment: EndpointEnvironment = EndpointEnvironment(), shard: Int = 0,
@@ -57,7 +59,7 @@ final class Driver {
     self.shard = shard
     self.options = options
     var configuration = configuration
-    // A Hello that waits for its turn is worth more than one whose work is refused.
+    // A queued Hello is better than one whose work is refused.
     configuration.settings.helloWorkLimit = min(configuration.settings.helloWorkLimit, max(1, options.publicKeyQueue))
     if configuration.settings.keepAlive == nil, configuration.settings.idleTimeout == nil {
       configuration.settings.keepAlive = options.keepAlive
@@ -82,13 +84,13 @@ final class Driver {
     wake.value = self
   }
 
-  /// This driver, for closures that come back to the event loop.
+  /// This driver, for closures that return to the event loop.
   var bound: NIOLoopBound<Driver> { NIOLoopBound(self, eventLoop: eventLoop) }
 
   /// The time on the event loop's clock, which timers use too.
   var now: Instant { eventLoop.instant }
 
-  /// What the transport has counted, here and in its parts.
+  /// The counters of the transport, here and in its parts.
   var counters: TransportStatistics {
     var counters = counted
     counters.setCounts(of: socket.counters)
@@ -101,7 +103,7 @@ final class Driver {
     return counters
   }
 
-  /// What everyone can know of the endpoint.
+  /// The public counters of this shard.
   var statistics: EndpointStatistics {
     var statistics = EndpointStatistics(endpoint: endpoint.statistics)
     statistics.transport = counters
@@ -125,8 +127,8 @@ final class Driver {
     if !isClosed { timer.set(to: endpoint.nextDeadline) }
   }
 
-  // Functions of their own: inlined into the loop by Swift 6.3 with optimisation, the access to the endpoint does not end before
-  // the next turn, which ends the process.
+  // Functions of their own. Swift 6.3 with optimisation inlines them into the loop otherwise, and
+  // then the exclusive access to the endpoint does not end before the next turn, which traps.
   @inline(never) private func takeRequest() -> Request? { endpoint.nextRequest() }
   @inline(never) private func takeEvent() -> Event? { endpoint.nextEvent() }
 
@@ -136,12 +138,12 @@ final class Driver {
     pump()
   }
 
-  /// Ends everything at once: sessions, attempts, sequences, the socket. Late answers find nothing.
+  /// Ends everything at once: sessions, attempts, sequences, the socket. Late answers are ignored.
   func close(_ error: UDPError? = nil) {
     guard !isClosed else { return }
     drainSends()
     isClosed = true
-    // Senders that wait learn that the endpoint is closed, before their sessions end.
+    // Waiting senders learn first that the endpoint is closed, then that their sessions ended.
     counted.messagesUnsent += UInt64(sendQueue.finish())
     attempts.failAll(error ?? .closed)
     acceptances.failAll(error ?? .closed)
@@ -159,7 +161,7 @@ final class Driver {
     closeSocket(error)
   }
 
-  /// Closes the socket, after the farewells to the peers of many sessions have gone out.
+  /// Closes the socket after the goodbyes to the peers have gone out.
   private func closeSocket(_ error: UDPError?) {
     let closedPromise = closedPromise
     @Sendable func finish() { if let error { closedPromise.fail(error) } else { closedPromise.succeed() } }
@@ -167,7 +169,7 @@ final class Driver {
     whenSent { driver in
       guard let port = driver.socket.end() else { return finish() }
       port.close(finish)
-      // Only now has it counted what it could not send.
+      // The port's counters include what it could not send only now.
       driver.socket.addCounts(of: port)
     }
   }

@@ -2,42 +2,42 @@
 import NIOConcurrencyHelpers
 package import ZSSP
 
-/// What an endpoint uses beside its socket, its store and its event loops.
+/// What an endpoint uses besides its socket, store and event loops.
 package struct EndpointEnvironment: Sendable {
-  /// Looks names up.
+  /// Resolves names.
   package var resolver = NameResolver.system
-  /// Where the endpoint logs; nowhere if nil.
+  /// The log; nil for none.
   package var log: EndpointLog?
-  /// Whether the network may be asked about addresses that do not answer; see ``ReachProbe``.
+  /// True if ``ReachProbe`` may examine addresses that do not answer.
   package var probes = true
-  /// Learns how handshakes went.
+  /// Receives a record of each handshake that the application waited for.
   package let handshakes = Observer<HandshakeRecord>()
-  /// Learns how long probes of peers took to be answered.
+  /// Receives the round-trip times of probes.
   package let roundTrips = Observer<Duration>()
 
-  /// The system's resolver, and no log.
+  /// Uses the system's resolver, and no log.
   package init() {}
 }
 
-/// How a handshake went that the application waited for.
+/// The record of a handshake that the application waited for.
 package struct HandshakeRecord: Sendable {
-  /// Which side this was.
+  /// The side of this endpoint.
   package let role: Role
-  /// From the call that began or accepted it to its end.
+  /// The time from the call that began or accepted the handshake to its end.
   package let duration: Duration
-  /// Whether a session came of it.
+  /// True if a session was established.
   package let isEstablished: Bool
 }
 
-/// Tells one observer of something that is measured now and then.
+/// Forwards measurements to at most one observer.
 package final class Observer<Record>: Sendable {
   private let observer = NIOLockedValueBox<(@Sendable (Record) -> Void)?>(nil)
 
-  /// Has `observer` called with each record, on any thread; nil for nobody.
+  /// Sets the function that is called with each record, on any thread; nil removes it.
   package func set(_ observer: (@Sendable (Record) -> Void)?) {
     self.observer.withLockedValue { $0 = observer }
   }
 
-  /// Something was measured.
+  /// Forwards a measurement.
   func record(_ record: Record) { observer.withLockedValue { $0 }?(record) }
 }

@@ -4,20 +4,24 @@ import ZSSP
 
 extension EndpointHandle {
   /// Makes the shards of an endpoint, and binds their sockets.
+  ///
+  /// - Throws: `ConfigurationError`, or the error of the socket.
   static func bind(
     to address: SocketAddress, _ configuration: EndpointConfiguration, _ store: any RatchetStore,
     _ options: UDPOptions, _ group: any EventLoopGroup, _ environment: EndpointEnvironment = EndpointEnvironment()
   ) async throws -> EndpointHandle {
-    let (mailboxes, directory) = (EndpointMailboxes(options), PeerDirectory())
+    let mailboxes = EndpointMailboxes(options)
+    let directory = PeerDirectory()
     var drivers: [NIOLoopBound<Driver>] = []
     var shards: [ShardHandle] = []
     do {
-      // A number of shards that cannot be is refused with the first.
+      // An invalid number of shards is refused when the first shard is made.
       for index in 0..<max(1, options.shards) {
         var configuration = configuration
         configuration.directory = directory
         if options.shards != 1 { configuration.settings.shard = Shard(index, of: options.shards) }
-        let (eventLoop, settled) = (group.next(), configuration)
+        let eventLoop = group.next()
+        let settled = configuration
         let made = try await eventLoop.submit {
           let driver = try Driver(
             settled, store: store, options: options, mailboxes: mailboxes, environment: environment, shard: index,
@@ -43,7 +47,8 @@ extension EndpointHandle {
     }
   }
 
-  /// Binds the sockets of all shards to one port: the system's own where the event loops can watch them, else channels of NIO's.
+  /// Binds the sockets of all shards to one port: the system's own where the event loops can watch
+  /// them, otherwise NIO channels.
   private static func bindSockets(
     to address: SocketAddress, _ options: UDPOptions, _ shards: [ShardHandle], _ drivers: [NIOLoopBound<Driver>]
   ) async throws -> SocketAddress {
@@ -53,11 +58,13 @@ extension EndpointHandle {
         return try await bindSystemSockets(to: address, options, eventLoops, drivers)
       }
     #endif
-    // Nothing steers datagrams to the right channel. Each is free to come to any, and is handed over.
+    // Nothing steers datagrams to the right channel. Any channel may receive them, and hands them
+    // over.
     let isShared = shards.count > 1
     var local = address
     for (index, driver) in drivers.enumerated() {
-      let (target, sharing) = (local, isShared ? ChannelPort.Sharing(joins: index > 0) : nil)
+      let target = local
+      let sharing = isShared ? ChannelPort.Sharing(joins: index > 0) : nil
       local = try await shards[index].eventLoop.flatSubmit {
         let driver = driver.value
         return ChannelPort.bind(
@@ -88,8 +95,9 @@ extension EndpointHandle {
     }
   #endif
 
-  /// The shard in which to open a session. Where there is one with the peer already, there; else the one that the peer's
-  /// Hellos would come to, so that one session results when both sides open at once.
+  /// The shard in which to open a session: the one that has a session with the peer already,
+  /// otherwise the one that receives the peer's Hellos. So one session results when both sides open
+  /// at once.
   func shard(for request: ConnectRequest) -> ShardHandle {
     guard shards.count > 1 else { return shards[0] }
     return shards[directory.shard(for: request.key) ?? request.address.unmapped.shard(of: shards.count)]
@@ -97,7 +105,8 @@ extension EndpointHandle {
 }
 
 extension Address {
-  /// The shard that Hellos from this address come to where the kernel steers them; see czssp_udp_steer.
+  /// The shard that receives Hellos from this address where the kernel steers them; see
+  /// czssp_udp_steer.
   func shard(of count: Int) -> Int {
     let mixed = (UInt32(truncatingIfNeeded: low) ^ UInt32(port)) &* 0x9E37_79B1
     return Int(mixed >> 16) & (count - 1)

@@ -3,8 +3,8 @@ import NIOCore
 import NIOConcurrencyHelpers
 import ZSSP
 
-/// What tasks hold of an endpoint: its shards, and what these share. When the last reference goes, the endpoint closes at
-/// once.
+/// The tasks' reference to an endpoint: its shards, and what they share. The endpoint closes at
+/// once when the last reference is released.
 final class EndpointHandle: Sendable {
   let shards: [ShardHandle]
   let localAddress: SocketAddress
@@ -15,11 +15,11 @@ final class EndpointHandle: Sendable {
   let mailboxes: EndpointMailboxes
   let directory: PeerDirectory
   let environment: EndpointEnvironment
-  /// Succeeds when all shards are closed; fails when a socket failed for good.
+  /// Succeeds when all shards are closed; fails when a socket failed permanently.
   let closed: EventLoopFuture<Void>
   private let closing = NIOLockedValueBox(false)
 
-  /// A handle of an endpoint whose sockets are bound.
+  /// Makes a handle of an endpoint whose sockets are bound.
   init(
     _ shards: [ShardHandle], _ mailboxes: EndpointMailboxes, _ directory: PeerDirectory,
     _ environment: EndpointEnvironment = EndpointEnvironment(), localAddress: SocketAddress
@@ -35,7 +35,7 @@ final class EndpointHandle: Sendable {
     options = shards[0].options
     closed = EventLoopFuture.andAllSucceed(shards.map(\.closed), on: shards[0].eventLoop)
     for shard in shards {
-      // A failure of one ends all. They are told to close together otherwise.
+      // A failure of one shard closes all. Otherwise they close together.
       shard.closed.whenFailure { [shards] _ in
         for other in shards { other.tell { driver in driver.close() } }
       }
@@ -48,10 +48,10 @@ final class EndpointHandle: Sendable {
     }
   }
 
-  /// Whether someone has closed the endpoint.
+  /// True after ``close()``.
   var isClosed: Bool { closing.withLockedValue { $0 } }
 
-  /// Closes the endpoint. Once is enough.
+  /// Closes the endpoint. Later calls do nothing.
   func close() {
     let isFirst = closing.withLockedValue { closing in
       defer { closing = true }
@@ -61,7 +61,7 @@ final class EndpointHandle: Sendable {
     for shard in shards { shard.tell { driver in driver.closeWhenSent() } }
   }
 
-  /// Begins an attempt to get a session on a shard, and waits for its outcome.
+  /// Begins an attempt to establish a session on a shard, and waits for its outcome.
   func session(
     _ outcome: SessionOutcome, on shard: ShardHandle, as role: Role, _ begin: @escaping @Sendable (Driver) -> Void
   ) async throws(UDPError) -> Session {
@@ -69,7 +69,8 @@ final class EndpointHandle: Sendable {
     let start = shard.eventLoop.instant
     let span = HandshakeSpan(role)
     let result = await withTaskCancellationHandler {
-      // The event loop may be told to give up before it is told to begin; the outcome's state shows it.
+      // The event loop may learn of the cancellation before the start. The outcome's state shows
+      // it.
       shard.tell { driver in
         if !outcome.isResolved { begin(driver) }
       }
@@ -86,7 +87,7 @@ final class EndpointHandle: Sendable {
     return Session(try result.get(), self)
   }
 
-  /// Counters of all shards; nil if an event loop is gone.
+  /// The sum of all shards' counters; nil if an event loop has shut down.
   func statistics() async -> EndpointStatistics? {
     var sum: EndpointStatistics?
     for shard in shards {
@@ -97,7 +98,7 @@ final class EndpointHandle: Sendable {
   }
 }
 
-/// What the shards of an endpoint have for its application.
+/// The queues from the shards of an endpoint to its application.
 struct EndpointMailboxes: Sendable {
   let incoming: Mailbox<IncomingOffer>
   let downgrades: Mailbox<Downgrade>

@@ -7,11 +7,11 @@ import ZSSP
   import CZSSPSocket
 #endif
 
-/// Runs public-key work on threads of its own, which start with the first item. Used on its event
-/// loop only.
+/// Runs public-key work on its own threads, which start with the first item. Used on its event loop
+/// only.
 ///
-/// Strangers can cause work, so at most ``UDPOptions/publicKeyQueue`` items of theirs wait or run.
-/// Other work is bounded by the protocol: one item for each session and handshake.
+/// Strangers can cause work, so at most ``UDPOptions/publicKeyQueue`` such items wait or run. The
+/// protocol bounds other work: one item per session and handshake.
 final class PublicKeyExecutor {
   /// Items for strangers that wait or run.
   private(set) var strangersWork = 0
@@ -28,7 +28,8 @@ final class PublicKeyExecutor {
   private let completed: @Sendable (PublicKeyResult, Duration) -> Void
   private var pool: NIOThreadPool?
 
-  /// - Parameter completed: called on `eventLoop` with each result and the processor time it took.
+  /// - Parameter completed: Called on `eventLoop` with each result and the processor time that it
+  ///   took.
   init(
     _ options: UDPOptions, on eventLoop: any EventLoop,
     completed: @escaping @Sendable (PublicKeyResult, Duration) -> Void
@@ -41,7 +42,7 @@ final class PublicKeyExecutor {
 
   /// Runs an item.
   ///
-  /// - Returns: false if strangers have caused too much work already; the item is not run then.
+  /// - Returns: False, without running the item, if strangers have caused too much work already.
   func run(_ work: PublicKeyWork) -> Bool {
     let kind = work.kind
     if kind.isCausedByStrangers {
@@ -54,7 +55,7 @@ final class PublicKeyExecutor {
     inFlight += 1
     let bound = NIOLoopBound(self, eventLoop: eventLoop)
     startedPool().submit { [eventLoop] state in
-      // A pool that shuts down belongs to an endpoint that is closed.
+      // A pool shuts down only after its endpoint is closed.
       guard case .active = state else { return }
       Self.lowerPriority()
       let start = ThreadClock.now
@@ -72,8 +73,8 @@ final class PublicKeyExecutor {
     completed(result, time)
   }
 
-  /// Lets event loops run before the calling thread: where processors are few, handshakes must not
-  /// hold up data.
+  /// Gives the calling thread a lower priority than event loops: where processors are few,
+  /// handshakes must not delay data.
   private static func lowerPriority() {
     #if os(Linux)
       czssp_nice_thread(10)
@@ -88,9 +89,9 @@ final class PublicKeyExecutor {
     return pool
   }
 
-  /// Runs later work on a pool that is started already, and shuts it down at the end.
+  /// Makes later work run on a pool that is started already. ``shutDown()`` shuts it down.
   func use(_ pool: NIOThreadPool) { self.pool = pool }
 
-  /// Ends the threads. Items that have not begun are dropped.
+  /// Stops the threads. Items that have not begun are dropped.
   func shutDown() { pool?.shutdownGracefully { _ in } }
 }

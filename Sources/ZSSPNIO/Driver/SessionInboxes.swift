@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// The inboxes of all sessions, and the messages of the present burst of reads on their way there.
-/// Used on its event loop only.
+/// The inboxes of all sessions, and the messages of the current burst of reads. Used on its event
+/// loop only.
 ///
-/// Neighbouring messages of one session are delivered together, so that its reader's lock is taken
-/// once for all of them.
+/// Consecutive messages of one session are delivered together, so that its reader's lock is taken
+/// once.
 final class SessionInboxes {
   /// Messages that were dropped because the reader of a session was slow.
   private(set) var dropped: UInt64 = 0
 
   private let options: UDPOptions
   private var inboxes: [SessionID: SessionInbox] = [:]
-  /// Who takes the messages of a session where they lie.
+  /// Receivers of messages in place, without a copy.
   private var handlers: [SessionID: any MessageHandler] = [:]
 
-  /// The session whose messages came last, and its handler.
+  /// The session of the last message, and its handler.
   private var session: SessionID?
   private var handler: (any MessageHandler)?
   /// Messages of that session, if it has no handler.
@@ -26,7 +26,7 @@ final class SessionInboxes {
   /// The sessions that have an inbox.
   var sessions: [SessionID] { Array(inboxes.keys) }
 
-  /// The inbox of a session. A responder's session is first heard of by its first event.
+  /// The inbox of a session, made at first use. For a responder's session that is its first event.
   func inbox(of id: SessionID) -> SessionInbox {
     if let inbox = inboxes[id] { return inbox }
     let inbox = SessionInbox(options)
@@ -34,11 +34,11 @@ final class SessionInboxes {
     return inbox
   }
 
-  /// Takes a message of the burst.
+  /// Delivers a message of the burst to its handler, or gathers it.
   ///
   /// - Parameters:
-  ///   - datagrams: where the message lies, unless it was assembled.
-  ///   - trafficClass: the class that its last datagram came with; 0 if that is not known.
+  ///   - datagrams: The datagrams that contain the message, unless it was assembled.
+  ///   - trafficClass: The class of its last datagram; 0 if unknown.
   func append(_ delivery: Delivery, of datagrams: RawSpan, _ trafficClass: UInt8 = 0) {
     if session != delivery.session {
       endBurst()
@@ -53,7 +53,7 @@ final class SessionInboxes {
     }
   }
 
-  /// Delivers the messages that were gathered.
+  /// Delivers the gathered messages.
   func endBurst() {
     guard let id = session.take() else { return }
     if let handler = handler.take() { return handler.burstEnded() }
@@ -61,9 +61,9 @@ final class SessionInboxes {
     messages.removeAll(keepingCapacity: true)
   }
 
-  /// Gives a session's messages to `handler` from now on, and first of all those that wait.
+  /// Sets the handler of a session's messages, and gives it those that wait first.
   ///
-  /// - Returns: whether there is such a session.
+  /// - Returns: False if the session does not exist.
   func setHandler(_ handler: any MessageHandler, for id: SessionID) -> Bool {
     guard let inbox = inboxes[id] else { return false }
     handlers[id] = handler
@@ -73,10 +73,10 @@ final class SessionInboxes {
     return true
   }
 
-  /// The peer of a session has answered a probe.
+  /// Forwards the answer to a probe to the session's handler.
   func answered(_ id: SessionID, roundTrip: Duration?) { handlers[id]?.answered(roundTrip: roundTrip) }
 
-  /// Removes the inbox of a session that has ended, after its last messages.
+  /// Removes the inbox of an ended session, after its last messages.
   func end(_ id: SessionID, _ reason: EndReason, _ event: Event) {
     if session == id { endBurst() }
     handlers[id] = nil

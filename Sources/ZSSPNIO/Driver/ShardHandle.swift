@@ -2,7 +2,7 @@
 import NIOCore
 import ZSSP
 
-/// The ways to the event loop of one shard.
+/// Access to the event loop of one shard, from any thread.
 struct ShardHandle: Sendable {
   let index: Int
   let eventLoop: any EventLoop
@@ -11,13 +11,13 @@ struct ShardHandle: Sendable {
   let settings: Settings
   let options: UDPOptions
   let sendQueue: SendQueue
-  /// Datagrams for this shard that came to others.
+  /// Datagrams for this shard that other shards received.
   let handOvers = HandOverQueue()
-  /// Succeeds when the shard is closed; fails when its socket failed for good.
+  /// Succeeds when the shard is closed; fails when its socket failed permanently.
   let closed: EventLoopFuture<Void>
   private let driver: NIOLoopBound<Driver>
 
-  /// To be made on the event loop.
+  /// Must be made on the event loop.
   init(_ driver: Driver) {
     index = driver.shard
     eventLoop = driver.eventLoop
@@ -30,26 +30,26 @@ struct ShardHandle: Sendable {
     self.driver = driver.bound
   }
 
-  /// The driver, for those who are on its event loop.
+  /// The driver. Use on its event loop only.
   var current: Driver { driver.value }
 
-  /// Does something on the event loop, after whatever was asked for before.
+  /// Runs `body` on the event loop, after everything requested before.
   func tell(_ body: @escaping @Sendable (Driver) -> Void) {
     let driver = driver
     eventLoop.execute { body(driver.value) }
   }
 
-  /// Does something on the event loop and waits for what comes of it; nil if the event loop is gone.
+  /// Runs `body` on the event loop and returns its result; nil if the event loop has shut down.
   @discardableResult
   func ask<Value: Sendable>(_ body: @escaping @Sendable (Driver) -> Value) async -> Value? {
     let driver = driver
     return try? await eventLoop.submit { body(driver.value) }.get()
   }
 
-  /// Ends a session after what was queued for it.
+  /// Ends a session after its queued messages.
   func close(_ id: SessionID) async {
     let driver = driver
-    // It fails if the event loop is gone, and the session with it.
+    // This fails if the event loop has shut down, and the session with it.
     try? await eventLoop.flatSubmit { driver.value.closeWhenSent(id) }.get()
   }
 }

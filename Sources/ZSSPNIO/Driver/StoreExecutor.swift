@@ -2,12 +2,12 @@
 import NIOCore
 import ZSSP
 
-/// Makes requests of the ratchet store, each on a task of its own, and answers each within
+/// Makes requests to the ratchet store, each on its own task, and answers each within
 /// ``UDPOptions/storeTimeout``, whatever the store does. Used on its event loop only.
 ///
-/// Which request runs and which waits is decided by ``StoreRequests``.
+/// ``StoreRequests`` decides which request runs and which waits.
 final class StoreExecutor {
-  /// What a request came to.
+  /// The answer to a request.
   typealias Answer = (id: RequestID, answer: StoreAnswer)
 
   /// Requests that were refused because too many were not answered yet.
@@ -15,7 +15,7 @@ final class StoreExecutor {
   /// Requests that were not answered in time.
   private(set) var timedOut: UInt64 = 0
 
-  /// Requests that are not answered.
+  /// Requests without an answer yet.
   var inFlight: Int { isShutDown ? 0 : requests.count }
 
   private let store: any RatchetStore
@@ -27,7 +27,7 @@ final class StoreExecutor {
   private var timer: DeadlineTimer?
   private var isShutDown = false
 
-  /// - Parameter answered: called on `eventLoop` with what is known now.
+  /// - Parameter answered: Called on `eventLoop` with the answers so far.
   init(
     _ store: any RatchetStore, _ options: UDPOptions, on eventLoop: any EventLoop,
     answered: @escaping @Sendable ([Answer]) -> Void
@@ -39,9 +39,9 @@ final class StoreExecutor {
     self.answered = answered
   }
 
-  /// Makes a request, when those about the same peer that came before are answered.
+  /// Makes a request once all earlier ones about the same peer are answered.
   ///
-  /// - Returns: false if too many are not answered yet; the request is not made then.
+  /// - Returns: False, without making the request, if too many are unanswered.
   func execute(_ id: RequestID, _ request: StoreRequest) -> Bool {
     guard requests.count < limit else {
       refused += 1
@@ -52,7 +52,7 @@ final class StoreExecutor {
     return true
   }
 
-  /// Answers nothing any more. Requests that run go on.
+  /// Stops answering. Requests that run continue.
   func shutDown() {
     isShutDown = true
     timer?.cancel()
@@ -60,7 +60,9 @@ final class StoreExecutor {
   }
 
   private func start(_ run: StoreRequests.Run) {
-    let (bound, eventLoop, store) = (NIOLoopBound(self, eventLoop: eventLoop), eventLoop, store)
+    let eventLoop = eventLoop
+    let store = store
+    let bound = NIOLoopBound(self, eventLoop: eventLoop)
     let task = Task {
       let answer = await store.answer(run.request)
       eventLoop.execute { bound.value.finish(run.id, answer) }
@@ -88,7 +90,7 @@ final class StoreExecutor {
     guard !isShutDown else { return }
     let expiry = requests.expire(at: eventLoop.instant)
     timedOut += UInt64(expiry.failed.count)
-    // A store that can stop has no reason to go on.
+    // Stops a store that reacts to cancellation.
     for task in expiry.overdue { task.cancel() }
     for run in expiry.runs { start(run) }
     setTimer()

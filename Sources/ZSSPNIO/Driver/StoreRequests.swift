@@ -5,7 +5,7 @@ import ZSSP
 /// Requests to the store that are not answered yet.
 ///
 /// Requests about one peer must take effect in the order in which they were made (section 9): the
-/// next one runs when the one before it is answered. A look-up by fingerprint is about no peer and
+/// next one runs when its predecessor is answered. A look-up by fingerprint concerns no peer and
 /// runs at once.
 ///
 /// | a request | entered by | left by |
@@ -14,11 +14,11 @@ import ZSSP
 /// | runs | ``add(_:_:deadline:)``, or from waiting | ``finish(_:)``, or its deadline |
 /// | is overdue | its deadline, while it runs | ``finish(_:)`` |
 ///
-/// An overdue request may still take effect, beside later ones about its peer, as one of another
-/// endpoint that shares the store may. Nothing waits for it; it keeps its place in the count, so
-/// that a store that hangs is not given more and more to do.
+/// An overdue request may still take effect, beside later ones about its peer, like one of another
+/// endpoint that shares the store. Nothing waits for it, but it counts against the limit, so that a
+/// store that hangs does not receive more and more requests.
 struct StoreRequests {
-  /// A request that is to be made of the store.
+  /// A request to make now.
   struct Run {
     let id: RequestID
     let request: StoreRequest
@@ -30,7 +30,7 @@ struct StoreRequests {
     var failed: [RequestID] = []
     /// Tasks whose requests are overdue.
     var overdue: [Task<Void, Never>] = []
-    /// Requests that run now.
+    /// Requests to make now.
     var runs: [Run] = []
   }
 
@@ -44,19 +44,20 @@ struct StoreRequests {
   private var entries: [RequestID: Entry] = [:]
   /// Requests that run and are overdue.
   private var overdue: Set<RequestID> = []
-  /// Those that wait, by peer. There is a queue for each peer of which a request runs.
+  /// Waiting requests, by peer. A peer has a queue while one of its requests runs.
   private var queues: [PublicKey: CircularBuffer<RequestID>] = [:]
-  /// In the order of their deadlines, with some that are answered.
+  /// Deadlines in ascending order. Some belong to requests that are answered.
   private var deadlines = CircularBuffer<(deadline: Instant, id: RequestID)>()
 
-  /// How many requests wait, run or are overdue.
+  /// The number of requests that wait, run or are overdue.
   var count: Int { entries.count + overdue.count }
 
-  /// The first deadline; nil without a request that waits or runs.
+  /// The earliest deadline; nil if no request waits or runs.
   var nextDeadline: Instant? { deadlines.first?.deadline }
 
   // [DEC-14]
-  /// Adds a request, whose deadline is not before that of the last. Returns it if it runs at once.
+  /// Adds a request. Its deadline must not be earlier than that of the last one. Returns it if it
+  /// runs at once.
   mutating func add(_ id: RequestID, _ request: StoreRequest, deadline: Instant) -> Run? {
     forgetAnswered()
     deadlines.append((deadline, id))
@@ -71,10 +72,11 @@ struct StoreRequests {
     return Run(id: id, request: request)
   }
 
-  /// A request that runs is made by this task.
+  /// Sets the task that makes a running request.
   mutating func setTask(_ task: Task<Void, Never>, of id: RequestID) { entries[id]?.task = task }
 
-  /// The store has answered. Says whether the answer is still waited for, and what runs next.
+  /// Records an answer of the store. Returns true if the answer is still
+  /// awaited, and the request that runs next.
   mutating func finish(_ id: RequestID) -> (isAwaited: Bool, next: Run?) {
     if overdue.remove(id) != nil { return (false, nil) }
     guard let entry = entries.removeValue(forKey: id) else { return (false, nil) }
@@ -83,7 +85,7 @@ struct StoreRequests {
   }
 
   // [DEC-15]
-  /// Takes out what should have been answered by `now`.
+  /// Removes and returns the requests that are overdue at `now`.
   mutating func expire(at now: Instant) -> Expiry {
     var expiry = Expiry()
     var peers: [PublicKey] = []
@@ -96,12 +98,12 @@ struct StoreRequests {
       if let task = entry.task { expiry.overdue.append(task) }
       if let peer = entry.request.peer { peers.append(peer) }
     }
-    // Only when all that are late have gone: those that waited behind them must not begin to run.
+    // Only after all overdue requests are removed: those that waited behind them must not run.
     expiry.runs = peers.compactMap { next(of: $0) }
     return expiry
   }
 
-  /// The request about a peer that is next to run, now that none does.
+  /// Starts the next request about a peer, after its predecessor has ended.
   private mutating func next(of peer: PublicKey) -> Run? {
     while let id = queues[peer]?.popFirst() {
       guard let entry = entries[id] else { continue }

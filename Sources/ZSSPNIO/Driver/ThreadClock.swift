@@ -8,10 +8,9 @@
   import Darwin
 #endif
 
-/// The processor time of the calling thread: what others do on the machine in between does not
-/// count.
+/// The processor time of the calling thread, which excludes that of other threads.
 package enum ThreadClock {
-  /// Time since the thread began.
+  /// The processor time since the thread started.
   package static var now: Duration {
     var time = timespec()
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)

@@ -4,44 +4,46 @@ import NIOConcurrencyHelpers
 import NIOCore
 import ZSSP
 
-/// What an endpoint logs, with the same metadata everywhere. Never a secret, never what a peer says of itself.
+/// The log of an endpoint. Its lines share the metadata keys below, and never contain a secret or a
+/// peer's identity.
 ///
 /// | key | value |
 /// |---|---|
 /// | `zssp.peer` | the peer's public key, base64 |
 /// | `zssp.session` | the session's name within its shard |
-/// | `zssp.address` | an address and a port |
-/// | `zssp.reason` | why, in words |
-/// | `zssp.suppressed` | lines of this kind that were left out before this one |
+/// | `zssp.address` | an IP address and a port |
+/// | `zssp.reason` | the reason, as text |
+/// | `zssp.suppressed` | the number of lines of this kind that were suppressed before this one |
 ///
-/// What strangers can cause is logged at debug, at most ``LogLimiter/linesPerSecond`` lines a second for each kind.
-/// Nothing is logged of datagrams that are fine.
+/// What strangers can cause is logged at debug, with at most ``LogLimiter/linesPerSecond`` lines
+/// per second and kind. Valid datagrams are not logged.
 package struct EndpointLog: Sendable {
   private let logger: Logger
   private let limiter: NIOLockedValueBox<[Kind: LogLimiter]>
-  /// Whether dropped datagrams are logged. Asked once: the level of a logger that an endpoint has does not change.
+  /// True if dropped datagrams are logged. Read once: the level of an endpoint's logger does not
+  /// change.
   let logsDrops: Bool
 
-  /// What is limited together.
+  /// The kinds of lines that are limited separately.
   enum Kind: Hashable {
     case drop, refusal, expiry, failure
   }
 
-  /// A log into `logger`.
+  /// Makes a log that writes to `logger`.
   package init(_ logger: Logger) {
     self.logger = logger
     limiter = NIOLockedValueBox([:])
     logsDrops = logger.logLevel <= .debug
   }
 
-  /// The socket is bound.
+  /// Logs that the socket is bound.
   func bound(_ address: SocketAddress, _ key: PublicKey, shards: Int) {
     logger.info(
       "endpoint bound",
       metadata: ["zssp.address": "\(address.text)", "zssp.key": "\(key)", "zssp.shards": "\(shards)"])
   }
 
-  /// The endpoint is closed; `error` if its socket failed for good.
+  /// Logs that a shard is closed, or with an error that the endpoint failed.
   func closed(_ error: UDPError?) {
     if let error {
       logger.error("endpoint failed", metadata: ["zssp.reason": "\(error)"])
@@ -50,7 +52,7 @@ package struct EndpointLog: Sendable {
     }
   }
 
-  /// A session is established.
+  /// Logs an established session.
   func established(_ id: SessionID, _ establishment: Establishment) {
     logger.info(
       "session established",
@@ -61,41 +63,41 @@ package struct EndpointLog: Sendable {
       ])
   }
 
-  /// A session that was established has ended.
+  /// Logs the end of an established session.
   func ended(_ id: SessionID, _ reason: EndReason) {
     logger.info("session ended", metadata: ["zssp.session": "\(id)", "zssp.reason": "\(reason)"])
   }
 
-  /// A handshake of this side began anew.
+  /// Logs that a handshake of this side restarted.
   func restarted(_ id: SessionID, _ reason: RestartReason) {
     logger.debug("handshake restarted", metadata: ["zssp.session": "\(id)", "zssp.reason": "\(reason)"])
   }
 
-  /// A session has a new key.
+  /// Logs that a session has a new key.
   func rekeyed(_ id: SessionID, chainLength: UInt64) {
     logger.debug("session re-keyed", metadata: ["zssp.session": "\(id)", "zssp.chain_length": "\(chainLength)"])
   }
 
-  /// The peer of a session has moved.
+  /// Logs that a session's peer has moved.
   func moved(_ id: SessionID, to address: Address) {
     logger.info("peer moved", metadata: ["zssp.session": "\(id)", "zssp.address": "\(address.unmapped)"])
   }
 
-  /// A handshake went on without the ratchet.
+  /// Logs a handshake that continued without the ratchet.
   func downgraded(_ id: SessionID, _ peer: PublicKey, heldChainLength: UInt64) {
     logger.warning(
       "the peer does not have the ratchet that is held for it: it lost its store, or someone has its key",
       metadata: ["zssp.session": "\(id)", "zssp.peer": "\(peer)", "zssp.chain_length": "\(heldChainLength)"])
   }
 
-  /// A handshake of somebody else was not taken: there were too many, or the application refused it.
+  /// Logs a refused handshake of a peer: too many waited, or the application refused it.
   func refused(_ request: AcceptRequest, _ reason: String, at now: Instant) {
     limited(.refusal, .debug, "handshake refused", at: now) {
       ["zssp.peer": "\(request.peer)", "zssp.address": "\(request.address.unmapped)", "zssp.reason": "\(reason)"]
     }
   }
 
-  /// A handshake of somebody else waited too long for a decision.
+  /// Logs a handshake that waited too long for a decision.
   func expired(isUnread: Bool, at now: Instant) {
     if isUnread {
       limited(.expiry, .warning, "a handshake expired because nothing reads the endpoint's incoming", at: now) { [:] }
@@ -104,26 +106,26 @@ package struct EndpointLog: Sendable {
     }
   }
 
-  /// A handshake that the application accepted came to nothing.
+  /// Logs an accepted handshake that failed.
   func failed(_ reason: DropReason, at now: Instant) {
     limited(.failure, .notice, "an accepted handshake failed", at: now) { ["zssp.reason": "\(reason)"] }
   }
 
-  /// Datagrams were dropped.
+  /// Logs dropped datagrams.
   func dropped(_ reason: DropReason, _ count: UInt64, from source: Address, at now: Instant) {
     limited(.drop, .debug, "datagram dropped", at: now) {
       ["zssp.reason": "\(reason)", "zssp.address": "\(source.unmapped)", "zssp.count": "\(count)"]
     }
   }
 
-  /// A session that is kept does not exist at the moment.
+  /// Logs that a ``ReconnectingSession`` has no session and waits.
   func waiting(_ peer: PublicKey, _ pause: Duration, _ error: UDPError) {
     logger.info(
       "no session, another attempt follows",
       metadata: ["zssp.peer": "\(peer)", "zssp.pause": "\(pause)", "zssp.reason": "\(error)"])
   }
 
-  /// The socket failed and is replaced.
+  /// Logs that the socket failed and is replaced.
   func socketFailed() { logger.warning("the socket failed and is bound again") }
 
   private func limited(
@@ -139,14 +141,14 @@ package struct EndpointLog: Sendable {
   }
 }
 
-/// Bounds the lines that strangers can cause.
+/// Limits the rate of log lines of one kind.
 struct LogLimiter: Equatable {
-  /// The lines of one kind in each second.
+  /// The maximum number of lines per second.
   static let linesPerSecond = 10
 
-  /// Whether a line is written.
+  /// The decision on one line.
   enum Admission: Equatable {
-    /// It is, after so many that were not.
+    /// Write the line, after this many suppressed ones.
     case line(suppressed: Int)
     case suppressed
   }
@@ -172,6 +174,6 @@ struct LogLimiter: Equatable {
 }
 
 extension SocketAddress {
-  /// The address as people write it: `192.0.2.1:4500` or `[2001:db8::1]:4500`.
+  /// The address in its usual notation: `192.0.2.1:4500` or `[2001:db8::1]:4500`.
   package var text: String { Address(self).map { "\($0)" } ?? description }
 }

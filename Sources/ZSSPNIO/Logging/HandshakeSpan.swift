@@ -4,24 +4,25 @@ import ZSSP
 #if Tracing
   import Tracing
 
-  /// The span of a handshake that a task waits for, `zssp.handshake`: a child of the task's span, if it has one.
+  /// The tracing span `zssp.handshake` of a handshake that a task waits for; a child of the task's
+  /// span, if any.
   ///
   /// | attribute | value |
   /// |---|---|
   /// | `zssp.role` | `initiator` or `responder` |
   /// | `zssp.peer` | the peer's static key, once it is proved |
-  /// | `network.peer.address` | where the peer is, once it is proved |
-  /// | `zssp.ratchet.chain_length` | how many handshakes the ratchet has behind it |
+  /// | `network.peer.address` | the peer's address, once its key is proved |
+  /// | `zssp.ratchet.chain_length` | the number of handshakes in the ratchet chain |
   struct HandshakeSpan {
     private let span: any Span
 
-    /// The handshake begins.
+    /// Starts the span.
     init(_ role: Role) {
       span = startSpan("zssp.handshake", ofKind: role == .initiator ? .client : .server)
       span.attributes["zssp.role"] = role == .initiator ? "initiator" : "responder"
     }
 
-    /// The handshake is over.
+    /// Ends the span.
     func end(_ result: Result<EstablishedSession, UDPError>) {
       switch result {
       case .success(let session):
@@ -36,7 +37,7 @@ import ZSSP
     }
   }
 #else
-  /// Without the trait `Tracing` a handshake has no span.
+  /// A placeholder: without the trait `Tracing` a handshake has no span.
   struct HandshakeSpan {
     init(_ role: Role) {}
     func end(_ result: Result<EstablishedSession, UDPError>) {}

@@ -3,16 +3,16 @@ package import Logging
 package import NIOCore
 package import ZSSP
 
-/// Carries the datagrams of endpoints that have no socket, for tests.
+/// Carries datagrams between endpoints without sockets, for tests.
 package protocol MemoryNetwork: AnyObject, Sendable {
-  /// An endpoint sends a datagram. Called on its event loop.
+  /// Called on the event loop of an endpoint that sends a datagram.
   func send(_ datagram: [UInt8], from source: Address, to target: Address)
 
-  /// The endpoint of this address is closed. Called on its event loop.
+  /// Called on the event loop of the endpoint at `address` when it is closed.
   func closed(_ address: Address)
 }
 
-/// Takes datagrams to an endpoint that has no socket.
+/// Delivers datagrams to an endpoint without a socket.
 package struct MemoryReceiver: Sendable {
   private let driver: NIOLoopBound<Driver>
   private let eventLoop: any EventLoop
@@ -22,7 +22,7 @@ package struct MemoryReceiver: Sendable {
     self.eventLoop = eventLoop
   }
 
-  /// Has the endpoint receive a datagram, in a turn of its event loop of its own.
+  /// Delivers a datagram, in its own turn of the endpoint's event loop.
   package func receive(_ datagram: [UInt8], from source: Address) {
     let driver = driver
     eventLoop.execute {
@@ -34,8 +34,8 @@ package struct MemoryReceiver: Sendable {
     }
   }
 
-  /// Whether nothing that the endpoint has asked for is under way: no public-key work, no request to the store. To be
-  /// called on the event loop.
+  /// True if neither public-key work nor a request to the store is unfinished. Must be read on the
+  /// event loop.
   package var isIdle: Bool {
     driver.value.publicKeyExecutor.inFlight == 0 && driver.value.storeExecutor.inFlight == 0
   }
@@ -78,15 +78,15 @@ extension UDPEndpoint {
   /// Makes an endpoint of one shard on a network in memory.
   ///
   /// - Parameters:
-  ///   - address: where it is.
-  ///   - network: takes its datagrams.
-  ///   - eventLoop: runs it. Its clock is the endpoint's.
-  ///   - configuration: the static key, the crypto provider, and the protocol's settings.
-  ///   - store: where ratchet states are kept.
-  ///   - options: buffers and limits of the transport.
-  ///   - resolver: looks names up for it.
-  ///   - logger: where it logs.
-  /// - Returns: the endpoint, and what takes datagrams to it.
+  ///   - address: The endpoint's address.
+  ///   - network: Carries its datagrams.
+  ///   - eventLoop: Runs the endpoint, and has its clock.
+  ///   - configuration: The static key, the crypto provider, and the protocol's settings.
+  ///   - store: The ratchet store.
+  ///   - options: Buffers and limits of the transport.
+  ///   - resolver: Resolves names.
+  ///   - logger: The endpoint's logger; nil for none.
+  /// - Returns: The endpoint, and the receiver of datagrams for it.
   /// - Throws: ``UDPError/invalidAddress(_:reason:)`` or ``UDPError/configuration(_:)``.
   package static func bind(
     to address: SocketAddress, on network: any MemoryNetwork, eventLoop: any EventLoop,
@@ -98,7 +98,8 @@ extension UDPEndpoint {
     environment.resolver = resolver
     environment.log = logger.map { EndpointLog($0) }
     environment.probes = false
-    let (mailboxes, settled) = (EndpointMailboxes(options), environment)
+    let mailboxes = EndpointMailboxes(options)
+    let settled = environment
     do {
       let (shard, receiver) = try await eventLoop.submit {
         let driver = try Driver(

@@ -2,7 +2,8 @@
 import NIOConcurrencyHelpers
 import ZSSP
 
-/// Datagrams on their way from one shard to another. There are never many: anyone can send some that have to take it.
+/// Datagrams that one shard hands over to another. The queue is short, because strangers can cause
+/// them.
 final class HandOverQueue: Sendable {
   /// A copy of a datagram.
   struct Datagram: Sendable {
@@ -11,13 +12,13 @@ final class HandOverQueue: Sendable {
     let trafficClass: UInt8
   }
 
-  /// What became of a datagram.
+  /// The outcome of an append.
   enum Outcome {
-    /// It waits, and the shard knows that something does.
+    /// The datagram waits, and the shard was told of earlier ones.
     case queued
-    /// It waits, and the shard is to be told.
+    /// The datagram waits, and the shard must be told.
     case queuedFirst
-    /// There was no room.
+    /// The queue was full.
     case dropped
   }
 
@@ -31,10 +32,17 @@ final class HandOverQueue: Sendable {
   private let limit: Int
   private let byteLimit: Int
 
-  /// An empty queue for so many datagrams of so many bytes together.
-  init(limit: Int = 1024, byteLimit: Int = 1 << 20) { (self.limit, self.byteLimit) = (limit, byteLimit) }
+  /// Makes an empty queue.
+  ///
+  /// - Parameters:
+  ///   - limit: The maximum number of datagrams.
+  ///   - byteLimit: The maximum of their total size in bytes.
+  init(limit: Int = 1024, byteLimit: Int = 1 << 20) {
+    self.limit = limit
+    self.byteLimit = byteLimit
+  }
 
-  /// Puts a datagram in if there is room.
+  /// Appends a copy of a datagram if there is room.
   func append(_ bytes: UnsafeMutableRawBufferPointer, from source: Address, trafficClass: UInt8 = 0) -> Outcome {
     state.withLockedValue { state in
       guard state.datagrams.count < limit, state.byteCount + bytes.count <= byteLimit else { return .dropped }
@@ -45,7 +53,7 @@ final class HandOverQueue: Sendable {
     }
   }
 
-  /// Takes out everything.
+  /// Removes and returns all datagrams.
   func take() -> [Datagram] {
     state.withLockedValue { state in
       defer { state = State() }

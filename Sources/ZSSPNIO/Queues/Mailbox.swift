@@ -4,14 +4,14 @@ import NIOConcurrencyHelpers
 
 /// A bounded queue from the event loop to tasks that wait for its elements.
 ///
-/// Elements go to waiting tasks in the order of their coming; one consumer is meant, several share. Nothing but the
-/// bounds decides what is dropped, and everything that is dropped is counted.
+/// Waiting tasks receive elements in order. It is meant for one consumer; several share the
+/// elements. The limits alone decide what is dropped, and all drops are counted.
 final class Mailbox<Element: Sendable>: Sendable {
-  /// Who has to go when there is no room.
+  /// What is dropped when the queue is full.
   enum Policy: Sendable {
-    /// The element that has waited longest: what is newest matters most.
+    /// The oldest element: the newest matters most.
     case dropOldest
-    /// The one that has just come: what is oldest was first.
+    /// The new element: the oldest came first.
     case refuseNewest
   }
 
@@ -35,8 +35,13 @@ final class Mailbox<Element: Sendable>: Sendable {
   private let weightLimit: Int
   private let weigh: @Sendable (Element) -> Int
 
-  /// An empty mailbox for `countLimit` elements that weigh `weightLimit` together. One element always has room,
-  /// whatever it weighs.
+  /// Makes an empty mailbox. One element always has room, whatever its weight.
+  ///
+  /// - Parameters:
+  ///   - policy: What is dropped when the mailbox is full.
+  ///   - countLimit: The maximum number of elements, at least 1.
+  ///   - weightLimit: The maximum of their total weight.
+  ///   - weigh: Returns the weight of an element.
   init(
     _ policy: Policy, countLimit: Int, weightLimit: Int = .max,
     weigh: @escaping @Sendable (Element) -> Int = { _ in 0 }
@@ -47,13 +52,14 @@ final class Mailbox<Element: Sendable>: Sendable {
     self.weigh = weigh
   }
 
-  /// Whether no more elements are taken.
+  /// True after ``finish()``: no more elements are taken.
   var isFinished: Bool { state.withLockedValue { $0.isFinished } }
 
-  /// How many elements were dropped since the start.
+  /// The number of elements dropped since the start.
   var dropped: UInt64 { state.withLockedValue { $0.dropped } }
 
-  /// Puts elements in and says how many others, or of these, had to go. A finished mailbox takes none and counts none.
+  /// Appends elements, and returns how many elements were dropped, of these or of earlier ones. A
+  /// finished mailbox takes none and counts none.
   @discardableResult
   func append(contentsOf elements: some Collection<Element>) -> Int {
     var served: [(Waiter, Element)] = []
@@ -74,7 +80,7 @@ final class Mailbox<Element: Sendable>: Sendable {
     return dropped
   }
 
-  /// Puts one element in and says how many had to go.
+  /// Appends one element, and returns how many were dropped.
   @discardableResult
   func append(_ element: Element) -> Int { append(contentsOf: CollectionOfOne(element)) }
 
@@ -94,15 +100,19 @@ final class Mailbox<Element: Sendable>: Sendable {
     return dropped
   }
 
-  /// Takes out everything.
+  /// Removes and returns all elements.
   func takeAll() -> [Element] {
     state.withLockedValue { state in
-      defer { (state.elements, state.weight) = ([], 0) }
+      defer {
+        state.elements = []
+        state.weight = 0
+      }
       return Array(state.elements)
     }
   }
 
-  /// Takes out what nobody needs any more, and returns how many that were. They do not count as dropped.
+  /// Removes the elements that are no longer wanted, and returns their number. They do not count as
+  /// dropped.
   @discardableResult
   func removeAll(where isUnwanted: (Element) -> Bool) -> Int {
     state.withLockedValue { state in
@@ -113,7 +123,7 @@ final class Mailbox<Element: Sendable>: Sendable {
     }
   }
 
-  /// No more elements will come. Those that are here can still be taken.
+  /// Ends the queue: no more elements are taken. Those that wait can still be read.
   func finish() {
     let waiters = state.withLockedValue { state in
       state.isFinished = true
@@ -123,7 +133,8 @@ final class Mailbox<Element: Sendable>: Sendable {
     for waiter in waiters { waiter.continuation.resume(returning: nil) }
   }
 
-  /// The next element; nil when the mailbox is finished and empty, or the task is cancelled.
+  /// Returns the next element; nil when the mailbox is finished and empty, or the task is
+  /// cancelled.
   func next(isolation: isolated (any Actor)? = #isolation) async -> Element? {
     guard !Task.isCancelled else { return nil }
     let (id, element) = state.withLockedValue { state in
@@ -133,8 +144,8 @@ final class Mailbox<Element: Sendable>: Sendable {
     if let element { return element }
     return await withTaskCancellationHandler {
       await withCheckedContinuation(isolation: isolation) { continuation in
-        // Whoever cancels sets the flag first and then asks for the lock: either it is seen here, or the waiter is
-        // seen there.
+        // Cancellation sets the flag first and then takes the lock: either the flag is seen here,
+        // or the waiter is seen there.
         let (waits, element): (Bool, Element?) = state.withLockedValue { state in
           if let element = take(&state) { return (false, element) }
           if state.isFinished || Task.isCancelled { return (false, nil) }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOConcurrencyHelpers
 
-/// An outcome that comes once, for the one task that waits for it. Of several who resolve it the first wins, and the
-/// others learn that they came too late.
+/// An outcome that is set once, for the one task that waits for it. The first call of
+/// ``resolve(_:)`` wins; later ones return false.
 final class OneShot<Value: Sendable>: Sendable {
   private enum State {
     case empty
@@ -12,14 +12,14 @@ final class OneShot<Value: Sendable>: Sendable {
 
   private let state = NIOLockedValueBox(State.empty)
 
-  /// Whether there is an outcome.
+  /// True if the outcome is set.
   var isResolved: Bool {
     state.withLockedValue { state in
       if case .resolved = state { true } else { false }
     }
   }
 
-  /// Sets the outcome unless there is one. Says whether it was this one that counted.
+  /// Sets the outcome unless it is set, and returns true if this call set it.
   @discardableResult
   func resolve(_ value: Value) -> Bool {
     let (isFirst, waiter): (Bool, CheckedContinuation<Value, Never>?) = state.withLockedValue { state in
@@ -38,7 +38,8 @@ final class OneShot<Value: Sendable>: Sendable {
     return isFirst
   }
 
-  /// Waits for the outcome. Only one task may wait. Cancellation is the business of whoever can resolve.
+  /// Waits for the outcome. Only one task may wait. Cancellation does not end the wait: its handler
+  /// must resolve.
   func value() async -> Value {
     await withCheckedContinuation { continuation in
       let value: Value? = state.withLockedValue { state in

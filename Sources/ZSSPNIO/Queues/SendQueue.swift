@@ -5,14 +5,15 @@ import ZSSP
 
 /// Messages on their way from tasks to the event loop.
 ///
-/// A task that sends puts its message here and goes on; only while the queue is full, because the socket takes no more,
-/// does it wait. The event loop is woken once for all that has gathered since it last looked.
+/// A sending task puts its message here and continues. It waits only while the queue is full
+/// because the socket takes no more. The event loop is woken once for all messages since it last
+/// looked.
 final class SendQueue: Sendable {
-  /// A message, as it was given.
+  /// A message in the form in which it was given.
   enum Payload: Sendable {
     case array([UInt8])
     case buffer(ByteBuffer)
-    /// Writes messages of about so many bytes together when their turn has come.
+    /// Writes messages of about `bytes` bytes in total when it is dequeued.
     case writer(bytes: Int, @Sendable (inout SendRun) throws(SendError) -> Void)
 
     var count: Int {
@@ -24,13 +25,13 @@ final class SendQueue: Sendable {
     }
   }
 
-  /// A message and the session that it is for.
+  /// A message and its session.
   struct Item: Sendable {
     let session: SessionID
     let payload: Payload
 
-    /// What the item counts against the limit: its bytes, and something for the item itself, so that empty messages are
-    /// bounded too.
+    /// What the item counts against the limit: its bytes, and an overhead, so that empty messages
+    /// are limited too.
     var weight: Int { payload.count + 64 }
   }
 
@@ -43,7 +44,7 @@ final class SendQueue: Sendable {
   private struct State {
     var items = CircularBuffer<Item>()
     var weight = 0
-    /// Whether the event loop knows that there is something.
+    /// True if the event loop was woken and has not emptied the queue since.
     var isAwaited = false
     var isFinished = false
     var waiters: [Waiter] = []
@@ -54,7 +55,7 @@ final class SendQueue: Sendable {
       weight += item.weight
     }
 
-    /// Sets ``isAwaited`` and says whether it was not set before.
+    /// Sets ``isAwaited``, and returns true if it was not set before.
     mutating func needsWaking() -> Bool {
       defer { isAwaited = true }
       return !isAwaited
@@ -65,19 +66,20 @@ final class SendQueue: Sendable {
   private let limit: Int
   private let wake: @Sendable () -> Void
 
-  /// An empty queue that suspends senders once it holds `limit` bytes. `wake` is to have ``take(weight:)`` called.
+  /// Makes an empty queue that suspends senders once it holds `limit` bytes. `wake` must lead to a
+  /// call of ``take(weight:)``.
   init(limit: Int, wake: @escaping @Sendable () -> Void) {
     self.limit = max(1, limit)
     self.wake = wake
   }
 
-  /// Whether nothing waits to be sealed.
+  /// True if nothing waits to be sealed.
   var isEmpty: Bool { state.withLockedValue { $0.items.isEmpty && $0.waiters.isEmpty } }
 
-  /// How many senders wait for room.
+  /// The number of senders that wait for room.
   var waiterCount: Int { state.withLockedValue { $0.waiters.count } }
 
-  /// Whether something waits to be sealed for a session.
+  /// True if a message for the session waits to be sealed.
   func holdsMessages(for session: SessionID) -> Bool {
     state.withLockedValue { state in
       state.items.contains { $0.session == session }
@@ -85,12 +87,16 @@ final class SendQueue: Sendable {
     }
   }
 
-  /// Queues messages, all or none, if there is room and nobody waits for it. Says whether there was.
+  /// Queues all messages and returns true, if there is room and no sender waits for it.
   func sendIfRoom(_ items: [Item]) -> Bool { state.withLockedValue { isAdmitted(items, &$0) } }
 
-  /// Queues messages, all or none, and waits for room first if there is none. `ended` says what to
-  /// fail with if the session that they are for has ended; one that ends later has
-  /// ``sessionEnded(_:_:)`` called.
+  /// Queues all messages or none, and waits for room if there is none.
+  ///
+  /// - Parameters:
+  ///   - items: The messages, all for one session.
+  ///   - ended: Returns the error to fail with if the session has ended. When it ends later,
+  ///     ``sessionEnded(_:_:)`` must be called.
+  /// - Returns: The error; nil if the messages are queued.
   func send(_ items: [Item], unless ended: () -> UDPError? = { nil }) async -> UDPError? {
     guard !Task.isCancelled else { return .cancelled }
     let (id, isQueued): (UInt64, Bool) = state.withLockedValue { state in
@@ -115,7 +121,8 @@ final class SendQueue: Sendable {
     }
   }
 
-  /// Queues the items if there is room and nobody waits. Waking an event loop under the lock is safe: it only queues.
+  /// Queues the items if there is room and no sender waits. Waking an event loop under the lock is
+  /// safe: it only queues.
   private func isAdmitted(_ items: [Item], _ state: inout State) -> Bool {
     guard !state.isFinished, state.waiters.isEmpty, state.weight < limit else { return false }
     for item in items { state.append(item) }
@@ -123,19 +130,21 @@ final class SendQueue: Sendable {
     return true
   }
 
-  /// Takes out messages of about `weight` bytes, at least one if there is one, and lets waiting senders in. An empty
-  /// answer means that the queue will wake the event loop when there is something again.
+  /// Removes and returns messages of about `weight` bytes, at least one if there is one, and admits
+  /// waiting senders. After an empty result the queue wakes the event loop for the next message.
   func take(weight: Int) -> [Item] {
     var admitted: [Waiter] = []
     let taken = state.withLockedValue { state in
       var taken: [Item] = []
-      var (sum, isEmptying) = (0, false)
+      var sum = 0
+      var isEmptying = false
       while sum < weight, let item = state.items.popFirst() {
         sum += item.weight
         taken.append(item)
       }
       state.weight -= sum
-      // Those who wait are let in together, when there is room for many: to wake them costs as much as to send.
+      // Waiting senders are admitted together, once there is room for many: waking them costs as
+      // much as sending.
       while state.weight < limit, isEmptying || state.weight <= limit / 2, !state.waiters.isEmpty {
         isEmptying = true
         let waiter = state.waiters.removeFirst()
@@ -149,8 +158,8 @@ final class SendQueue: Sendable {
     return taken
   }
 
-  /// A session has ended: what its senders wait for is no use to them any more. What is queued for
-  /// it already is dropped when its turn comes. To be called when whoever sends can see the end.
+  /// Fails the senders that wait to send on an ended session. Messages that are queued for it are
+  /// dropped when they are dequeued. Must be called when senders can already see the end.
   func sessionEnded(_ session: SessionID, _ error: UDPError) {
     let ended: [Waiter] = state.withLockedValue { state in
       guard !state.waiters.isEmpty else { return [] }
@@ -161,8 +170,8 @@ final class SendQueue: Sendable {
     for waiter in ended { waiter.continuation.resume(returning: error) }
   }
 
-  /// Drops everything. From now on sending fails with ``UDPError/closed``. Returns how many
-  /// messages, or writers of some, are dropped of which their senders were not told.
+  /// Drops everything. From now on sending fails with ``UDPError/closed``. Returns the number of
+  /// dropped messages and writers whose senders were not told.
   func finish() -> Int {
     let (waiters, dropped) = state.withLockedValue { state in
       let finished = (state.waiters, state.items.count)

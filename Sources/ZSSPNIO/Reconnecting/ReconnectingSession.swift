@@ -15,32 +15,35 @@ public import ZSSP
 /// ```
 ///
 /// Each attempt resolves the name anew and tries all of its addresses; see
-/// ``UDPEndpoint/connect(to:key:identity:flags:timeout:)-(String,_,_,_,_)``. Attempts go on with the ratchet of the
-/// endpoint's store. Between them are pauses with jitter, up to ``ReconnectOptions/longestPause``, also after the peer
-/// has refused: its list may change.
+/// ``UDPEndpoint/connect(to:key:identity:flags:timeout:)-(String,_,_,_,_)``. Attempts use the
+/// ratchet of the endpoint's store. Between them are pauses with jitter, up to
+/// ``ReconnectOptions/longestPause``. A peer that refused is tried again, too: its list of peers
+/// may change.
 ///
-/// The end of a session is noticed at once if the peer's goodbye arrives, within ``ReconnectOptions/silenceLimit`` (4 s) if something
-/// is sent, and otherwise within ``UDPOptions/idleTimeout`` (45 s). Messages that are sent in between are lost.
+/// The end of a session is noticed at once if the peer's goodbye arrives, within
+/// ``ReconnectOptions/silenceLimit`` (4 s) if something is sent, and otherwise within
+/// ``UDPOptions/idleTimeout`` (45 s). Messages that are sent in the meantime are lost.
 ///
-/// It lasts until ``close()``, until the endpoint is closed or an error makes further attempts pointless, or until neither it nor one
-/// of its sequences is referred to.
+/// It lasts until ``close()``, until the endpoint is closed, until an error makes further attempts
+/// pointless, or until the last reference to it and its sequences is released.
 public final class ReconnectingSession: Sendable {
-  /// How the session stands.
+  /// The state of the session.
   public enum State: Sendable, Equatable {
-    /// It is being opened; attempts are counted from 1 since the last session that has worked.
+    /// A session is being opened. Attempts count from 1 since the last session that has worked.
     case connecting(attempt: Int)
-    /// Messages can be sent. The peer is, or was at first, at this address.
+    /// Messages can be sent. The associated value is the peer's first address.
     case connected(to: SocketAddress)
-    /// There is no session, for this reason, and another attempt begins when the pause is over.
+    /// No session exists, for this reason; another attempt begins after the pause.
     case waiting(Duration, after: UDPError)
-    /// It is over: ``UDPError/closed`` after ``close()`` or when the endpoint is closed; ``UDPError/transport(_:)`` if the socket
-    /// failed for good; ``UDPError/open(_:)`` with an invalid key or an identity that is too long. The last state.
+    /// The last state. ``UDPError/closed`` after ``close()`` or when the endpoint is closed;
+    /// ``UDPError/transport(_:)`` if the socket failed permanently; ``UDPError/open(_:)`` with an
+    /// invalid key or an identity that is too long.
     case ended(UDPError)
   }
 
-  /// What ``send(_:whenDisconnected:)-([UInt8],_)`` does while there is no session.
+  /// What ``send(_:whenDisconnected:)-([UInt8],_)`` does without a session.
   public enum WhenDisconnected: Sendable, Hashable {
-    /// Waits until there is one.
+    /// Waits for the next session.
     case wait
     /// Throws ``UDPError/disconnected``.
     case fail
@@ -61,32 +64,32 @@ public final class ReconnectingSession: Sendable {
   /// The peer's static key.
   public var peer: PublicKey { reconnector.plan.key }
 
-  /// How the session stands now.
+  /// The current state.
   public var state: State { reconnector.state }
 
-  /// The states from now on, the present one first. Each caller gets a sequence of its own, in which the newest 16 are
-  /// kept while nobody reads. It ends behind ``State/ended(_:)``.
+  /// The states from now on, beginning with the current one. Each caller gets its own sequence,
+  /// which keeps the newest 16 while it is not read. It ends after ``State/ended(_:)``.
   public var states: ReconnectingStates { ReconnectingStates(owner: self, reader: reconnector.makeReader()) }
 
-  /// The session at the moment, for what a ``Session`` tells; nil while there is none. Its ``Session/messages`` are empty:
-  /// they come through ``messages``. Closing it is the same as ``close()``.
+  /// The current session, for its properties; nil if there is none. Its ``Session/messages`` are
+  /// empty: read ``messages`` instead. Closing it is the same as ``close()``.
   public var session: Session? { reconnector.session }
 
-  /// The messages of the peer, of one session after another.
+  /// The messages of the peer, from one session after another.
   ///
-  /// For one consumer. While nobody reads, ``UDPOptions/messageBuffer`` messages of together
-  /// ``UDPOptions/messageBufferBytes`` bytes are kept; then the oldest is dropped for each that comes. The sequence ends
-  /// behind the last state.
+  /// For one consumer. While it does not read, ``UDPOptions/messageBuffer`` messages of
+  /// ``UDPOptions/messageBufferBytes`` bytes in total are kept; each further message replaces the
+  /// oldest. The sequence ends after the last state.
   public var messages: ReconnectingMessages { ReconnectingMessages(owner: self) }
 
-  /// Sends a message of 0…``Session/largestMessage`` bytes, as ``Session/send(_:)-([UInt8])`` does.
+  /// Sends a message of 0…``Session/largestMessage`` bytes, like ``Session/send(_:)-([UInt8])``.
   ///
   /// - Parameters:
-  ///   - message: the message.
-  ///   - policy: what is done while there is no session.
-  /// - Returns: whether the message was queued; false only with ``WhenDisconnected/drop``.
-  /// - Throws: ``UDPError/messageTooLarge(size:limit:)``, ``UDPError/disconnected`` with ``WhenDisconnected/fail``,
-  ///   ``UDPError/cancelled``, or the error of ``State/ended(_:)``.
+  ///   - message: The message.
+  ///   - policy: What to do without a session. The default is to wait.
+  /// - Returns: True if the message was queued; false only with ``WhenDisconnected/drop``.
+  /// - Throws: ``UDPError/messageTooLarge(size:limit:)``, ``UDPError/disconnected`` with
+  ///   ``WhenDisconnected/fail``, ``UDPError/cancelled``, or the error of ``State/ended(_:)``.
   @discardableResult
   public func send(
     _ message: [UInt8], whenDisconnected policy: WhenDisconnected = .wait
@@ -99,7 +102,7 @@ public final class ReconnectingSession: Sendable {
           try await session.send(message)
           return true
         } catch {
-          // It has ended in this moment. Whoever waits gets the next.
+          // The session has just ended. With `wait` the next one is used.
           guard case .sessionEnded = error else { throw error }
         }
       }
@@ -111,7 +114,9 @@ public final class ReconnectingSession: Sendable {
     }
   }
 
-  /// Sends a copy of some bytes as one message. See ``send(_:whenDisconnected:)-([UInt8],_)``.
+  /// Sends a copy of the bytes as one message. See ``send(_:whenDisconnected:)-([UInt8],_)``.
+  ///
+  /// - Throws: As ``send(_:whenDisconnected:)-([UInt8],_)``.
   @discardableResult
   public func send(
     _ message: some Collection<UInt8>, whenDisconnected policy: WhenDisconnected = .wait
@@ -119,8 +124,8 @@ public final class ReconnectingSession: Sendable {
     try await send(Array(message), whenDisconnected: policy)
   }
 
-  /// Ends the session, if there is one, after what was queued for it, and all attempts. Returns when it is over. Closing
-  /// twice does no harm.
+  /// Ends the current session, after its queued messages, and all attempts. Returns when that is
+  /// done. Closing twice does no harm.
   public func close() async {
     task.cancel()
     await task.value
@@ -128,14 +133,15 @@ public final class ReconnectingSession: Sendable {
 }
 
 extension UDPEndpoint {
-  /// Keeps a session with a peer: opens it now, and again whenever it ends.
+  /// Opens a session with a peer now, and again whenever it ends.
   ///
   /// - Parameters:
-  ///   - hostAndPort: where the peer is: `gw.example:4500`, `192.0.2.1:4500` or `[2001:db8::1]:4500`.
-  ///   - key: the static key that the peer must have.
-  ///   - identity: what this side says of itself in each handshake, 0…4096 bytes.
-  ///   - flags: π2 counts; the endpoint's flags if nil.
-  ///   - options: when to try again.
+  ///   - hostAndPort: The peer's address: `gw.example:4500`, `192.0.2.1:4500` or
+  ///     `[2001:db8::1]:4500`.
+  ///   - key: The peer's static key.
+  ///   - identity: This side's identity, sent in each handshake, 0…4096 bytes.
+  ///   - flags: The flags, of which only π2 applies; the endpoint's flags if nil.
+  ///   - options: The timing.
   /// - Throws: ``UDPError/invalidAddress(_:reason:)`` if the text is neither an address nor a name with a port.
   public func reconnectingSession(
     to hostAndPort: String, key: PublicKey, identity: [UInt8] = [], flags: SecurityFlags? = nil,
@@ -155,20 +161,20 @@ public struct ReconnectingMessages: AsyncSequence, Sendable {
   /// The sequence does not fail.
   public typealias Failure = Never
 
-  /// Reading keeps the session going.
+  /// Reading keeps the session open.
   let owner: ReconnectingSession
 
-  /// Reads the messages. Iterators share them: each message goes to one.
+  /// Makes an iterator. Iterators share the messages: each message goes to one.
   public func makeAsyncIterator() -> Iterator { Iterator(owner: owner) }
 
   /// Reads messages.
   public struct Iterator: AsyncIteratorProtocol {
     let owner: ReconnectingSession
 
-    /// The next message; nil when the session is over for good, or the task is cancelled.
+    /// Returns the next message; nil after the last state, or when the task is cancelled.
     public mutating func next() async -> [UInt8]? { await owner.reconnector.messages.next() }
 
-    /// The next message; nil when the session is over for good, or the task is cancelled.
+    /// Returns the next message; nil after the last state, or when the task is cancelled.
     public mutating func next(isolation actor: isolated (any Actor)?) async -> [UInt8]? {
       await owner.reconnector.messages.next(isolation: actor)
     }
@@ -182,11 +188,11 @@ public struct ReconnectingStates: AsyncSequence, Sendable {
   /// The sequence does not fail.
   public typealias Failure = Never
 
-  /// Reading keeps the session going.
+  /// Reading keeps the session open.
   let owner: ReconnectingSession
   let reader: StateReader
 
-  /// Reads the states. Iterators share them: each state goes to one.
+  /// Makes an iterator. Iterators share the states: each state goes to one.
   public func makeAsyncIterator() -> Iterator { Iterator(owner: owner, reader: reader) }
 
   /// Reads states.
@@ -194,10 +200,10 @@ public struct ReconnectingStates: AsyncSequence, Sendable {
     let owner: ReconnectingSession
     let reader: StateReader
 
-    /// The next state; nil behind the last, or when the task is cancelled.
+    /// Returns the next state; nil after the last, or when the task is cancelled.
     public mutating func next() async -> ReconnectingSession.State? { await reader.mailbox.next() }
 
-    /// The next state; nil behind the last, or when the task is cancelled.
+    /// Returns the next state; nil after the last, or when the task is cancelled.
     public mutating func next(isolation actor: isolated (any Actor)?) async -> ReconnectingSession.State? {
       await reader.mailbox.next(isolation: actor)
     }

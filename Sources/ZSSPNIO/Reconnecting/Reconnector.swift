@@ -3,16 +3,16 @@ import NIOConcurrencyHelpers
 import NIOCore
 import ZSSP
 
-/// Opens one session after another, and has their messages in one queue.
+/// Opens one session after another, and gathers their messages in one queue.
 ///
 /// | state | entered by | left by |
 /// |---|---|---|
 /// | connecting | the start, and a pause that is over | a session, a failure, the end |
 /// | connected | a session | its end |
 /// | waiting | a failure, or the end of a session | a pause that is over, the end |
-/// | ended | the task's cancellation, a closed endpoint or session, an error that stays | never |
+/// | ended | the task's cancellation, a closed endpoint or session, a permanent error | never |
 final class Reconnector: Sendable {
-  /// Whom to connect to, and how.
+  /// The peer, and how to connect to it.
   struct Plan: Sendable {
     let target: String
     let key: PublicKey
@@ -47,7 +47,8 @@ final class Reconnector: Sendable {
   var state: ReconnectingSession.State { shared.withLockedValue { $0.state } }
   var session: Session? { shared.withLockedValue { $0.session } }
 
-  /// A reader that gets the states from now on, the present one first, while it is referred to.
+  /// Makes a reader that receives the states from now on, beginning with the current one, until it
+  /// is released.
   func makeReader() -> StateReader {
     let mailbox = Mailbox<ReconnectingSession.State>(.dropOldest, countLimit: 16)
     let id = shared.withLockedValue { shared in
@@ -61,10 +62,10 @@ final class Reconnector: Sendable {
 
   fileprivate func removeReader(_ id: UInt64) { shared.withLockedValue { $0.readers[id] = nil } }
 
-  /// How many readers there are.
+  /// The number of readers.
   var readerCount: Int { shared.withLockedValue { $0.readers.count } }
 
-  /// The session that messages can be sent on; nil while there is none.
+  /// The session that messages can be sent on; nil if there is none.
   ///
   /// - Throws: the error of the last state.
   func usableSession() throws(UDPError) -> Session? {
@@ -73,7 +74,7 @@ final class Reconnector: Sendable {
     return session?.endReason == nil ? session : nil
   }
 
-  /// Waits until there is a session.
+  /// Waits for a session.
   ///
   /// - Throws: ``UDPError/cancelled``, or the error of the last state.
   func waitForSession() async throws(UDPError) {
@@ -94,7 +95,7 @@ final class Reconnector: Sendable {
     if let error { throw error }
   }
 
-  /// Opens sessions until the task is cancelled, or there is no use in it.
+  /// Opens sessions until the task is cancelled or an error is permanent.
   func run() async {
     var backoff = Backoff(plan.options)
     var generator = SystemRandomNumberGenerator()
@@ -112,9 +113,10 @@ final class Reconnector: Sendable {
     }
   }
 
-  /// Opens a session and stays with it to its end.
+  /// Opens a session and waits for its end.
   ///
-  /// - Returns: why there is no session any more, and whether it lasted long enough to count.
+  /// - Returns: The reason why no session exists any more, and true if it lasted long enough to
+  ///   count as working.
   private func attemptOnce() async -> (UDPError, hasWorked: Bool) {
     let session: Session
     do throws(UDPError) {
@@ -126,14 +128,14 @@ final class Reconnector: Sendable {
     }
     let start = endpoint.handle.now
     do throws(UDPError) {
-      // What comes first must be in the queue when whoever sees the state looks there.
+      // The first messages must be in the queue when a reader sees the state.
       try await session.setMessageHandler(MessageForwarder(messages))
       enter(.connected(to: session.remoteAddress), session)
     } catch {
       return (error, false)
     }
     let watching = Task { await isLostInSilence(session) }
-    // Messages go another way; this ends with the session.
+    // Messages go to the handler; this sequence ends with the session.
     for await _ in session.messages {}
     watching.cancel()
     let isLost = await watching.value
@@ -143,7 +145,7 @@ final class Reconnector: Sendable {
     return (session.endReason.map { .sessionEnded($0) } ?? .closed, hasWorked)
   }
 
-  /// Watches a session until it ends, or its peer is found to be gone; then the session is closed.
+  /// Watches a session until it ends, or closes it and returns true if its peer does not answer.
   private func isLostInSilence(_ session: Session) async -> Bool {
     guard let limit = plan.options.silenceLimit else { return false }
     var watch = SilenceWatch(limit: limit)
@@ -163,7 +165,7 @@ final class Reconnector: Sendable {
 
   private func enter(_ state: ReconnectingSession.State, _ session: Session? = nil) {
     let waiters = shared.withLockedValue { shared in
-      // The first state is there before the first attempt begins.
+      // The first state is set before the first attempt begins.
       let isNew = shared.state != state
       shared.state = state
       shared.session = session
@@ -188,7 +190,7 @@ final class Reconnector: Sendable {
 }
 
 extension UDPError {
-  /// Whether it is no use to try again.
+  /// True if another attempt cannot succeed.
   fileprivate var endsAttempts: Bool {
     switch self {
     case .closed, .cancelled, .sessionEnded(.closed), .open(.invalidPeerKey), .open(.identityTooLong), .transport: true
@@ -197,7 +199,7 @@ extension UDPError {
   }
 }
 
-/// Reads the states of a session that is kept.
+/// Receives the states of a ``ReconnectingSession``.
 final class StateReader: Sendable {
   let mailbox: Mailbox<ReconnectingSession.State>
   private let reconnector: Reconnector
@@ -212,7 +214,7 @@ final class StateReader: Sendable {
   deinit { reconnector.removeReader(id) }
 }
 
-/// Has the messages of a session in a queue that outlasts it.
+/// Puts the messages of a session into a queue that outlives it.
 private final class MessageForwarder: MessageHandler {
   private let messages: Mailbox<[UInt8]>
 

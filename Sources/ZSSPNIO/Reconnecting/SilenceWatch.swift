@@ -1,35 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// Finds out that the peer of a session does not answer any more, sooner than ``UDPOptions/idleTimeout``, while something is being sent
-/// to it: then somebody waits.
+/// Detects a peer that no longer answers, sooner than ``UDPOptions/idleTimeout``, while something
+/// is being sent to it.
 ///
 /// | nothing authentic came since a message was sent, for | then |
 /// |---|---|
 /// | a second, and each further one | the peer is probed |
 /// | ``ReconnectOptions/silenceLimit`` | it is gone |
 ///
-/// A session on which nothing is sent is left to ``UDPOptions/keepAlive``.
+/// A session on which nothing is sent is covered by ``UDPOptions/keepAlive`` and
+/// ``UDPOptions/idleTimeout``.
 struct SilenceWatch {
-  /// What a look at the session leads to.
+  /// The result of one check.
   enum Verdict {
     case isThere
     case probe
     case isGone
   }
 
-  /// The time between two looks.
+  /// The interval between two checks.
   static let interval = Duration.seconds(1)
 
   private let limit: Duration
-  /// How many messages were sent when the session was looked at last.
+  /// The number of messages sent at the last check.
   private var sent: UInt64 = 0
-  /// When the first message was seen that nothing has answered; nil if there is none.
+  /// The time since which messages have had no answer; nil if none.
   private var unansweredSince: Instant?
 
   init(limit: Duration) { self.limit = limit }
 
-  /// Looks at a session. To be called once every ``interval``.
+  /// Checks a session. Must be called once every ``interval``.
   mutating func look(at session: SessionDescription, now: Instant) -> Verdict {
     if session.statistics.messagesSent > sent {
       sent = session.statistics.messagesSent

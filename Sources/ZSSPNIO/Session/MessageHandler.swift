@@ -1,23 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Takes the messages of a session where they lie, instead of through ``Session/messages``: nothing is copied, queued or
-/// allocated for them. See ``Session/setMessageHandler(_:)``.
+/// Receives the messages of a session in place, instead of through ``Session/messages``: they are
+/// neither copied nor queued. See ``Session/setMessageHandler(_:)``.
 ///
-/// A handler that holds its session keeps the endpoint open until the session ends. It is called on the endpoint's event loop, which
-/// does nothing else meanwhile: it must not block, and should be done in less than a microsecond per message.
+/// A handler that references its session keeps the endpoint open until the session ends. It is
+/// called on the session's event loop, which does nothing else meanwhile: it must not block, and
+/// should take less than a microsecond per message.
 public protocol MessageHandler: AnyObject, Sendable {
-  /// A message of the peer, 0…``Session/largestMessage`` bytes of the peer's MTU. The bytes are there during the call only.
+  /// Called with a message of the peer, of 0…``Session/largestMessage`` bytes at the peer's MTU.
+  /// The bytes are valid during the call only.
   func receive(_ message: RawSpan)
 
-  /// The same with the IPv4 type of service or IPv6 traffic class of the datagram that the message came in, or of the last of
-  /// several; 0 where that is not known. Outside of this package nobody asks for it, and it is 0. The network may have changed it: it
-  /// is not authentic.
+  /// Like ``receive(_:)``, with the IPv4 type of service or IPv6 traffic class of the message's
+  /// last datagram; 0 if unknown, and always 0 outside of this package. The network may change it,
+  /// so it is not authentic.
   func receive(_ message: RawSpan, trafficClass: UInt8)
 
-  /// Of the messages that came together, all were given. A handler that gathers them acts now.
+  /// Called after the last message of a burst. A handler that gathers messages processes them now.
   func burstEnded()
 
-  /// The peer has answered a probe, after `roundTrip` if it is known which one; see ``UDPOptions/keepAlive`` and ``Session/probe()``.
+  /// Called when the peer has answered a probe. `roundTrip` is nil if it is unknown which one; see
+  /// ``UDPOptions/keepAlive`` and ``Session/probe()``.
   func answered(roundTrip: Duration?)
 }
 

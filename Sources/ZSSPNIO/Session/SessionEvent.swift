@@ -2,23 +2,23 @@
 public import NIOCore
 public import ZSSP
 
-/// What happened to a session; see ``Session/events``.
+/// An event of a session; see ``Session/events``.
 public enum SessionEvent: Sendable, Hashable {
   /// The peer of a session that this side accepted has confirmed the key.
   case confirmed
   /// The handshake started anew, with new keys.
   case restarted(RestartReason)
-  /// The handshake went on with the empty ratchet state although this side held another, of this chain length; see
-  /// ``UDPEndpoint/downgrades``.
+  /// The handshake continued with the empty ratchet state, although this side held one of this
+  /// chain length; see ``UDPEndpoint/downgrades``.
   case downgraded(heldChainLength: UInt64)
-  /// Both sides have a new key.
+  /// Both sides have a new key, with this length of the ratchet chain.
   case rekeyed(chainLength: UInt64)
-  /// The peer is now at another address.
+  /// The peer's address has changed.
   case moved(from: SocketAddress, to: SocketAddress)
-  /// The session is over. The last event.
+  /// The session has ended. The last event.
   case ended(EndReason)
 
-  /// What a session's reader learns of an event of the protocol; nil if nothing.
+  /// The public form of an event of the protocol; nil if it has none.
   init?(_ event: Event) {
     switch event {
     case .confirmed: self = .confirmed
@@ -40,20 +40,20 @@ public struct SessionEvents: AsyncSequence, Sendable {
   public typealias Failure = Never
 
   let mailbox: Mailbox<Event>
-  /// Reading keeps the endpoint open even where nothing else does.
+  /// Reading keeps the endpoint open.
   let handle: EndpointHandle
 
-  /// Reads the events. Iterators share them: each event goes to one.
+  /// Makes an iterator. Iterators share the events: each event goes to one.
   public func makeAsyncIterator() -> Iterator { Iterator(sequence: self) }
 
   /// Reads events.
   public struct Iterator: AsyncIteratorProtocol {
     let sequence: SessionEvents
 
-    /// The next event; nil when the session has ended, or the task is cancelled.
+    /// Returns the next event; nil when the session has ended, or the task is cancelled.
     public mutating func next() async -> SessionEvent? { await next(isolation: nil) }
 
-    /// The next event; nil when the session has ended, or the task is cancelled.
+    /// Returns the next event; nil when the session has ended, or the task is cancelled.
     public mutating func next(isolation actor: isolated (any Actor)?) async -> SessionEvent? {
       while let event = await sequence.mailbox.next(isolation: actor) {
         if let event = SessionEvent(event) { return event }
@@ -63,13 +63,13 @@ public struct SessionEvents: AsyncSequence, Sendable {
   }
 }
 
-/// The events of a session as the protocol has them, for this package.
+/// The events of a session in the protocol's form, for this package.
 package struct ProtocolEvents: AsyncSequence, Sendable {
   package typealias Element = Event
   package typealias Failure = Never
 
   let mailbox: Mailbox<Event>
-  /// Reading keeps the endpoint open even where nothing else does.
+  /// Reading keeps the endpoint open.
   let handle: EndpointHandle
 
   package func makeAsyncIterator() -> Iterator { Iterator(sequence: self) }

@@ -2,8 +2,8 @@
 import NIOConcurrencyHelpers
 import ZSSP
 
-/// What the event loop has for the reader of one session. It is there before the application has the ``Session``, so
-/// that nothing which comes early is lost.
+/// The queues from the event loop to the reader of one session. They exist before the application
+/// has the ``Session``, so that early messages are not lost.
 final class SessionInbox: Sendable {
   let messages: Mailbox<[UInt8]>
   let events: Mailbox<Event>
@@ -16,16 +16,17 @@ final class SessionInbox: Sendable {
     events = Mailbox(.dropOldest, countLimit: options.eventBuffer)
   }
 
-  /// Why the session ended, once it has.
+  /// The reason why the session ended; nil while it lasts.
   var endReason: EndReason? { reason.withLockedValue { $0 } }
 
-  /// Where the peer is now, if it has moved since the session was established.
+  /// The peer's current address; nil until it has moved.
   var address: Address? { currentAddress.withLockedValue { $0 } }
 
-  /// The peer has moved.
+  /// Records that the peer has moved.
   func move(to address: Address) { currentAddress.withLockedValue { $0 = address } }
 
-  /// The session has ended. What has come so far can still be read. Whoever reads of the end finds its reason set.
+  /// Ends the queues. What they hold can still be read. A reader that sees the end finds the reason
+  /// set.
   func finish(_ reason: EndReason, _ last: Event) {
     self.reason.withLockedValue { $0 = reason }
     events.append(last)
@@ -34,7 +35,7 @@ final class SessionInbox: Sendable {
   }
 }
 
-/// What the event loop hands out when a session is established.
+/// The event loop's record of an established session.
 struct EstablishedSession: Sendable {
   let shard: Int
   let id: SessionID
@@ -42,5 +43,5 @@ struct EstablishedSession: Sendable {
   let inbox: SessionInbox
 }
 
-/// How an attempt to get a session comes out.
+/// The outcome of an attempt to establish a session.
 typealias SessionOutcome = OneShot<Result<EstablishedSession, UDPError>>

@@ -9,29 +9,29 @@ public struct Messages: AsyncSequence, Sendable {
   public typealias Failure = Never
 
   let mailbox: Mailbox<[UInt8]>
-  /// Reading keeps the endpoint open even where nothing else does.
+  /// Reading keeps the endpoint open.
   let handle: EndpointHandle
 
-  /// Reads the messages. Iterators share them: each message goes to one.
+  /// Makes an iterator. Iterators share the messages: each message goes to one.
   public func makeAsyncIterator() -> Iterator { Iterator(sequence: self) }
 
   /// Reads messages.
   public struct Iterator: AsyncIteratorProtocol {
     let sequence: Messages
 
-    /// The next message; nil when the session has ended, or the task is cancelled.
+    /// Returns the next message; nil when the session has ended, or the task is cancelled.
     public mutating func next() async -> [UInt8]? { await sequence.mailbox.next() }
 
-    /// The next message; nil when the session has ended, or the task is cancelled.
+    /// Returns the next message; nil when the session has ended, or the task is cancelled.
     public mutating func next(isolation actor: isolated (any Actor)?) async -> [UInt8]? {
       await sequence.mailbox.next(isolation: actor)
     }
   }
 }
 
-/// A handshake that went on without the ratchet; see ``UDPEndpoint/downgrades``.
+/// A handshake that continued without the ratchet; see ``UDPEndpoint/downgrades``.
 public struct Downgrade: Sendable, Hashable {
-  /// The session that the handshake is for. There may never be one that carries data.
+  /// The session of the handshake. It may never carry data.
   public let session: SessionID
   /// The static key of the peer.
   public let peer: PublicKey
@@ -47,20 +47,20 @@ public struct Downgrades: AsyncSequence, Sendable {
   public typealias Failure = Never
 
   let mailbox: Mailbox<Downgrade>
-  /// Reading keeps the endpoint open even where nothing else does.
+  /// Reading keeps the endpoint open.
   let handle: EndpointHandle
 
-  /// Reads the downgrades. Iterators share them: each goes to one.
+  /// Makes an iterator. Iterators share the downgrades: each downgrade goes to one.
   public func makeAsyncIterator() -> Iterator { Iterator(sequence: self) }
 
   /// Reads downgrades.
   public struct Iterator: AsyncIteratorProtocol {
     let sequence: Downgrades
 
-    /// The next downgrade; nil when the endpoint is closed, or the task is cancelled.
+    /// Returns the next downgrade; nil when the endpoint is closed, or the task is cancelled.
     public mutating func next() async -> Downgrade? { await sequence.mailbox.next() }
 
-    /// The next downgrade; nil when the endpoint is closed, or the task is cancelled.
+    /// Returns the next downgrade; nil when the endpoint is closed, or the task is cancelled.
     public mutating func next(isolation actor: isolated (any Actor)?) async -> Downgrade? {
       await sequence.mailbox.next(isolation: actor)
     }

@@ -10,11 +10,12 @@ public import ZSSP
   import Darwin
 #endif
 
-/// The prefix ::ffff:0:0/96 of IPv4 addresses on an IPv6 socket (RFC 4291, section 2.5.5.2), in an address's low half.
+/// The prefix ::ffff:0:0/96 of IPv4 addresses on an IPv6 socket (RFC 4291, section 2.5.5.2), in an
+/// address's low half.
 private let mappedPrefix: UInt64 = 0xFFFF_0000_0000
 
 extension Address {
-  /// The address that NIO names; nil for one that is not of IP.
+  /// Converts NIO's form of an address; nil if it is no IP address.
   public init?(_ address: SocketAddress) {
     switch address {
     case .v4(let address):
@@ -34,21 +35,22 @@ extension Address {
     }
   }
 
-  /// Whether a socket that is bound here has all addresses of this host.
+  /// True if the address is 0.0.0.0 or ::, so that a socket bound to it has all addresses of this
+  /// host.
   var isWildcard: Bool { unmapped.high == 0 && unmapped.low == 0 }
 
-  /// The same place as an IPv6 socket names it.
+  /// The address in the form that an IPv6 socket uses for it.
   var mapped: Address {
     family == .ipv4 ? Address(ipv6: 0, mappedPrefix | low, port: port) : self
   }
 
-  /// The same place with an IPv4 address that an IPv6 socket named taken out of it.
+  /// The address with an IPv4-mapped IPv6 address turned into IPv4.
   var unmapped: Address {
     guard family == .ipv6, high == 0, low >> 32 == mappedPrefix >> 32 else { return self }
     return Address(ipv4: UInt32(truncatingIfNeeded: low), port: port)
   }
 
-  /// The address as NIO names it, of the same family.
+  /// The address in NIO's form, of the same family.
   var socketAddress: SocketAddress {
     switch family {
     case .ipv4:
@@ -72,7 +74,6 @@ extension Address {
 }
 
 extension SocketAddress {
-  /// The address that an ``Address`` of an endpoint stands for. An IPv4 address that an IPv6 socket named comes out as
-  /// IPv4.
+  /// Converts an endpoint's ``Address`` to NIO's form. An IPv4-mapped IPv6 address becomes IPv4.
   public init(_ address: Address) { self = address.unmapped.socketAddress }
 }

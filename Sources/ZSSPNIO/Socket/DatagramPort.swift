@@ -2,27 +2,28 @@
 import NIOCore
 import ZSSP
 
-/// A UDP socket: a channel of NIO's, or a socket of the system's own. Used on its owner's event loop
+/// A UDP socket: a NIO channel, or a socket of the system's own. Used on its owner's event loop
 /// only.
 ///
-/// It gives what it reads to its owner, and knows nothing else of it.
+/// It gives what it reads to its owner, and depends on nothing else of the owner.
 protocol DatagramPort: AnyObject {
-  /// Whether more should be given to it. What is given nevertheless is kept within bounds. A port
-  /// that was not writable calls ``DatagramPortOwner/portHasRoom()`` once it is, unless it is closed
+  /// True if the port should be given more datagrams. It still keeps a bounded number while false.
+  /// When it becomes true, the port calls ``DatagramPortOwner/portHasRoom()``, unless it is closed
   /// first.
   var isWritable: Bool { get }
-  /// Whether there is something that the system has not taken yet.
+  /// True if the system has not taken everything yet.
   var hasUnsent: Bool { get }
-  /// What the port has counted since it was opened.
+  /// The port's counters since it was opened.
   var counters: SocketCounters { get }
 
-  /// Sends the datagrams of a batch, or keeps copies of them until the system takes them.
+  /// Sends the datagrams of a batch, or keeps copies until the system takes them.
   func send(_ batch: borrowing DatagramBatch)
 
-  /// Takes out which datagrams were larger than their network device takes, as far as the port knows.
+  /// Removes and returns the datagrams that were too large for their network device, as far as the
+  /// port knows.
   func takeTooLarge() -> [RefusedDatagram]
 
-  /// Closes the socket and calls `completion`, perhaps at once.
+  /// Closes the socket and calls `completion`, possibly at once.
   func close(_ completion: @escaping @Sendable () -> Void)
 }
 
@@ -30,49 +31,51 @@ extension DatagramPort {
   func takeTooLarge() -> [RefusedDatagram] { [] }
 }
 
-/// A datagram that is larger than what its network device takes.
+/// A datagram that was too large for its network device.
 struct RefusedDatagram: Equatable {
   let address: Address
-  /// Bytes of UDP payload.
+  /// The size in bytes of UDP payload.
   let size: Int
 }
 
-/// Takes what a ``DatagramPort`` reads. Called on the event loop of both.
+/// Receives what a ``DatagramPort`` reads. Called on the event loop of both.
 protocol DatagramPortOwner: AnyObject {
-  /// The port is open.
+  /// Called when the port is open.
   func portOpened(_ port: any DatagramPort, localAddress: SocketAddress?)
 
-  /// Takes what one read brought: a datagram, or several of one sender and one size that the kernel
-  /// put together (GRO).
+  /// Called with the result of one read: a datagram, or several of one sender and one size that the
+  /// kernel merged (GRO).
   ///
   /// - Parameters:
-  ///   - bytes: the datagrams. They are decrypted where they lie.
-  ///   - segmentSize: the size of each but the last, if there are several; else 0.
-  ///   - source: where they came from; nil if that is no IP address.
-  ///   - isSteered: whether the system has seen to it that they are for this shard.
-  ///   - trafficClass: the IPv4 type of service or IPv6 traffic class of all of them; 0 if it is not known.
+  ///   - bytes: The datagrams. They are decrypted in place.
+  ///   - segmentSize: The size in bytes of each but the last, if there are several; otherwise 0.
+  ///   - source: The sender's address; nil if it is no IP address.
+  ///   - isSteered: True if the system delivers only datagrams of this shard to the socket.
+  ///   - trafficClass: The IPv4 type of service or IPv6 traffic class of all datagrams; 0 if
+  ///     unknown.
   func receive(
     _ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address?, isSteered: Bool,
     trafficClass: UInt8)
 
-  /// There is nothing more to read for now.
+  /// Called after the last datagram of a burst.
   func readComplete()
 
-  /// The port takes more than before.
+  /// Called when the port takes more than before.
   func portHasRoom()
 
-  /// The socket is closed, by its owner or by NIO.
+  /// Called when the owner or NIO has closed the socket.
   func portClosed(_ port: any DatagramPort)
 
-  /// Keeps segments for the next port: the kernel refused to make them, and NIO closes this one.
+  /// Keeps segments for the next port, because the kernel refused to make them and NIO closes this
+  /// one.
   func keep(_ segments: RefusedSegments)
 
-  /// Takes out what was kept.
+  /// Removes and returns the kept segments.
   func takeRefusedSegments() -> [RefusedSegments]
 }
 
 extension DatagramPortOwner {
-  /// Takes what one read brought where the traffic class is not known.
+  /// Receives the result of one read whose traffic class is unknown.
   func receive(
     _ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address?, isSteered: Bool
   ) {
@@ -80,7 +83,7 @@ extension DatagramPortOwner {
   }
 }
 
-/// What one or several sockets have counted. The counts are those of ``TransportStatistics``.
+/// Counters of one or several sockets, as in ``TransportStatistics``.
 struct SocketCounters: Sendable {
   var reads: UInt64 = 0
   var superDatagramsReceived: UInt64 = 0
@@ -99,7 +102,7 @@ struct SocketCounters: Sendable {
     if isSuper { superDatagramsReceived += 1 }
   }
 
-  /// Adds the counts of others; what is in use stays.
+  /// Adds the counts of other sockets, and keeps the offload flags.
   mutating func addCounts(of other: SocketCounters) {
     reads += other.reads
     superDatagramsReceived += other.superDatagramsReceived
@@ -111,7 +114,7 @@ struct SocketCounters: Sendable {
     sendErrors += other.sendErrors
   }
 
-  /// Adds what a later socket has counted and uses.
+  /// Adds the counts of a later socket, and takes over its offload flags.
   mutating func add(_ later: SocketCounters) {
     addCounts(of: later)
     isUsingSegmentationOffload = later.isUsingSegmentationOffload
@@ -119,7 +122,7 @@ struct SocketCounters: Sendable {
   }
 }
 
-/// Segments that the kernel refused to make, to be sent one by one.
+/// Segments that the kernel refused to make. They are sent one by one.
 struct RefusedSegments {
   let bytes: ByteBuffer
   let address: SocketAddress
@@ -127,18 +130,18 @@ struct RefusedSegments {
 }
 
 extension DatagramBatch.Run {
-  /// What a kernel takes as one super-datagram: at most this many segments…
+  /// The maximum number of segments in a super-datagram.
   private static let segmentLimit = 64
-  /// …and bytes.
+  /// The maximum number of bytes in a super-datagram.
   private static let byteLimit = 65_000
 
-  /// Calls `body` with the parts of the run that go to the system in one piece: super-datagrams where it segments, else
-  /// single datagrams.
+  /// Calls `body` with the ranges of the run that go to the system in one piece: super-datagrams if
+  /// it segments, otherwise single datagrams.
   func forEachPiece(segmenting: Bool, _ body: (Range<Int>) -> Void) {
     let segments = segmenting ? max(1, min(Self.segmentLimit, Self.byteLimit / max(1, segmentSize))) : 1
     let stride = segments * segmentSize
     var start = range.lowerBound
-    // A datagram of no bytes is none of the protocol's.
+    // The protocol sends no empty datagrams.
     while start < range.upperBound, stride > 0 {
       let end = min(start + stride, range.upperBound)
       body(start..<end)

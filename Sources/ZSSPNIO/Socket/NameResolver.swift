@@ -10,19 +10,20 @@ import NIOPosix
   import Darwin
 #endif
 
-/// Looks up the addresses of names.
+/// Resolves names to addresses.
 package struct NameResolver: Sendable {
-  /// Returns the addresses of a name, in the order in which the system would use them; none if it does not know the name.
+  /// Returns the addresses of a name, in the order in which the system would use them; none if the
+  /// name is unknown.
   private let lookUp: @Sendable (_ host: String, _ port: Int) async throws(UDPError) -> [SocketAddress]
 
-  /// A resolver that asks `lookUp`.
+  /// Makes a resolver that calls `lookUp`.
   package init(
     _ lookUp: @escaping @Sendable (_ host: String, _ port: Int) async throws(UDPError) -> [SocketAddress]
   ) {
     self.lookUp = lookUp
   }
 
-  /// The system's resolver. It blocks, so it runs on a thread that may be blocked.
+  /// The system's resolver. It blocks, so it runs on a thread of NIO's blocking pool.
   package static let system = NameResolver { host, port throws(UDPError) in
     do {
       return try await NIOThreadPool.singleton.runIfActive { systemAddresses(of: host, port: port) }
@@ -31,8 +32,9 @@ package struct NameResolver: Sendable {
     }
   }
 
-  /// Returns all addresses of a text like `gw.example:4500`, in the order in which they are to be tried: the first as the
-  /// system sorts them (RFC 6724), then IPv6 and IPv4 in turn (RFC 8305, section 4).
+  /// Returns all addresses of a text like `gw.example:4500`, in the order in which they are tried:
+  /// first the one that the system puts first (RFC 6724), then IPv6 and IPv4 alternately (RFC 8305,
+  /// section 4).
   ///
   /// - Throws: ``UDPError/invalidAddress(_:reason:)``.
   package func addresses(_ text: String) async throws(UDPError) -> [SocketAddress] {
@@ -41,7 +43,7 @@ package struct NameResolver: Sendable {
   }
 
   func addresses(host: String, port: Int, _ text: String) async throws(UDPError) -> [SocketAddress] {
-    // What is no address is a name.
+    // A text that is no address is a name.
     if let address = try? SocketAddress.numeric(host, port, text) { return [address] }
     guard (0...65_535).contains(port) else { throw .invalidAddress(text, reason: "the port must be 0 to 65535") }
     let known = Self.inTurn(try await lookUp(host, port))
@@ -49,21 +51,23 @@ package struct NameResolver: Sendable {
     return known
   }
 
-  /// Puts addresses of both families in turn. Each family keeps its order, and that of the first address goes first.
+  /// Alternates the addresses of both families. Each family keeps its order, and the family of the
+  /// first address goes first.
   static func inTurn(_ sorted: [SocketAddress]) -> [SocketAddress] {
     var unique: [SocketAddress] = []
     for address in sorted where !unique.contains(address) { unique.append(address) }
     guard let family = unique.first?.protocol else { return [] }
-    let (first, second) = (unique.filter { $0.protocol == family }, unique.filter { $0.protocol != family })
+    let first = unique.filter { $0.protocol == family }
+    let second = unique.filter { $0.protocol != family }
     return (0..<max(first.count, second.count)).flatMap { index in
       [first, second].compactMap { index < $0.count ? $0[index] : nil }
     }
   }
 
-  /// Returns what the system knows of a name; nothing if it does not know it. It blocks.
+  /// Returns the system's addresses of a name; none if it is unknown. Blocks.
   package static func systemAddresses(of host: String, port: Int) -> [SocketAddress] {
     var hints = addrinfo()
-    // One entry for each address, instead of one for each kind of socket.
+    // One entry per address, instead of one per kind of socket.
     #if canImport(Glibc)
       hints.ai_socktype = CInt(SOCK_DGRAM.rawValue)
     #else

@@ -10,26 +10,28 @@ import ZSSP
   import Darwin
 #endif
 
-/// Finds out what the network says of an address: a socket of its own sends an empty datagram there, and keeps what
-/// ICMP answers.
+/// Finds out what the network reports about an address: its own socket sends an empty datagram
+/// there, and keeps the answer of ICMP.
 ///
-/// The endpoint's own socket does not ask for such answers: systems report them by failing the next call, whoever that
-/// is for, so that strangers could have datagrams of others dropped. An empty datagram is none of the protocol's, and
-/// every responder drops it in silence. What comes back is not authentic: it explains a failure, and causes none.
+/// The endpoint's own socket does not enable such reports: systems deliver them by failing the next
+/// call, for any destination, so that strangers could cause the loss of other datagrams. An empty
+/// datagram is not of the protocol, and every responder drops it silently. The report is not
+/// authentic: it explains a failure, and never causes one.
 final class ReachProbe: Sendable {
   private let descriptor: CInt
-  /// The error number of a datagram that could not be sent at all; 0 if it was.
+  /// The error number if the datagram could not be sent; 0 if it was.
   private let sendError: CInt
 
   private static let doNotWait = CInt(MSG_DONTWAIT)
 
-  /// Sends the datagram; nil if there is no descriptor for it.
+  /// Sends the datagram; nil if the system has no socket for it.
   ///
   /// - Parameters:
-  ///   - remote: where to.
-  ///   - local: where the endpoint is bound; the datagram comes from the same address and another port.
-  ///   - configure: sets the options of the endpoint's own sockets, so that both take the same route; returns an error
-  ///     number.
+  ///   - remote: The destination.
+  ///   - local: The endpoint's bound address. The datagram leaves from the same address and another
+  ///     port.
+  ///   - configure: Sets the options of the endpoint's own sockets, so that both take the same
+  ///     route, and returns an error number; 0 for success.
   init?(to remote: Address, from local: SocketAddress, configure: (CInt) -> CInt = { _ in 0 }) {
     let remote = remote.unmapped
     let family = remote.family == .ipv4 ? AF_INET : AF_INET6
@@ -39,14 +41,15 @@ final class ReachProbe: Sendable {
       descriptor = socket(family, SOCK_DGRAM, 0)
     #endif
     guard descriptor >= 0 else { return nil }
-    // On another route it would say nothing of the endpoint's datagrams, and might enter a tunnel.
+    // On another route the report would say nothing about the endpoint's datagrams, and the
+    // datagram might enter a tunnel.
     guard configure(descriptor) == 0 else {
       close(descriptor)
       return nil
     }
     if let host = Address(local)?.unmapped, host.family == remote.family {
       let source = Address.host(of: host).socketAddress
-      // If it cannot, the system chooses.
+      // If this fails, the system chooses the source.
       let descriptor = descriptor
       source.withSockAddr { _ = bind(descriptor, $0, socklen_t($1)) }
     }
@@ -60,7 +63,7 @@ final class ReachProbe: Sendable {
 
   deinit { close(descriptor) }
 
-  /// What the network has answered by now, in the system's words; nil if nothing.
+  /// The network's report so far, in the system's words; nil if none.
   var refusal: String? {
     var error = sendError
     var size = socklen_t(MemoryLayout<CInt>.size)

@@ -2,14 +2,18 @@
 public import NIOCore
 
 extension SocketAddress {
-  /// Reads `1.2.3.4:5`, `[::1]:5` or `[fe80::1%eth0]:5`. Names are not looked up; see ``resolve(hostAndPort:)``.
+  /// Parses `1.2.3.4:5`, `[::1]:5` or `[fe80::1%eth0]:5`. Names are not resolved; see
+  /// ``resolve(hostAndPort:)``.
+  ///
+  /// - Throws: ``UDPError/invalidAddress(_:reason:)``.
   public init(hostAndPort text: String) throws(UDPError) {
     let (host, port) = try Self.split(text)
     self = try Self.numeric(host, port, text)
   }
 
-  /// Reads what ``init(hostAndPort:)`` reads, and `name:5`, for which the system's resolver is asked. Returns the first
-  /// address; ``resolveAll(hostAndPort:)`` returns all, of which a socket may reach others only.
+  /// Parses what ``init(hostAndPort:)`` parses, or resolves `name:5` with the system's resolver.
+  /// Returns the first address, which a socket may not reach; ``resolveAll(hostAndPort:)`` returns
+  /// all.
   ///
   /// - Throws: ``UDPError/invalidAddress(_:reason:)``.
   public static func resolve(hostAndPort text: String) async throws(UDPError) -> SocketAddress {
@@ -19,17 +23,21 @@ extension SocketAddress {
     return first
   }
 
-  /// Returns every address of what ``init(hostAndPort:)`` reads, or of `name:5`, in the order in which they are to be
-  /// tried: the first as the system sorts them (RFC 6724), then IPv6 and IPv4 in turn (RFC 8305, section 4).
+  /// Parses what ``init(hostAndPort:)`` parses, or resolves `name:5` with the system's resolver.
+  /// Returns all addresses in the order in which they are to be tried: first the one that the
+  /// system puts first (RFC 6724), then IPv6 and IPv4 alternately (RFC 8305, section 4).
   ///
-  /// ``UDPEndpoint/connect(to:key:identity:flags:timeout:)-(String,_,_,_,_)`` does so by itself.
+  /// ``UDPEndpoint/connect(to:key:identity:flags:timeout:)-(String,_,_,_,_)`` does this itself.
   ///
-  /// - Throws: ``UDPError/invalidAddress(_:reason:)`` if the text is no address and the name is not known.
+  /// - Throws: ``UDPError/invalidAddress(_:reason:)`` if the text is no address and the name is
+  ///   unknown.
   public static func resolveAll(hostAndPort text: String) async throws(UDPError) -> [SocketAddress] {
     try await NameResolver.system.addresses(text)
   }
 
-  /// The two parts of a text.
+  /// Splits a text into host and port.
+  ///
+  /// - Throws: ``UDPError/invalidAddress(_:reason:)``.
   package static func split(_ text: String) throws(UDPError) -> (host: String, port: Int) {
     guard let colon = text.lastIndex(of: ":") else {
       throw .invalidAddress(text, reason: "the port is missing; write 192.0.2.1:4500 or [2001:db8::1]:4500")
@@ -48,7 +56,9 @@ extension SocketAddress {
     return (String(host), Int(port))
   }
 
-  /// An address that is written as numbers.
+  /// Parses a numeric address.
+  ///
+  /// - Throws: ``UDPError/invalidAddress(_:reason:)``.
   static func numeric(_ host: String, _ port: Int, _ text: String) throws(UDPError) -> SocketAddress {
     guard (0...65_535).contains(port) else { throw .invalidAddress(text, reason: "the port must be 0 to 65535") }
     do {

@@ -9,7 +9,7 @@ import NIOCore
   import Darwin
 #endif
 
-/// The system's error numbers that mean something to this module.
+/// The system's error numbers that this module reacts to.
 enum Errno {
   static let addressInUse = EADDRINUSE
   static let addressNotAvailable = EADDRNOTAVAIL
@@ -18,23 +18,25 @@ enum Errno {
   static let addressFamilyNotSupported = EAFNOSUPPORT
   static let messageTooLarge = EMSGSIZE
 
-  /// What a kernel answers that does not take a datagram for now, and may take the same one later:
-  /// the socket is full (EAGAIN), or there is no memory. Everything else means this datagram, which
-  /// is dropped as the network would: no route (ENETUNREACH, EHOSTUNREACH, ENETDOWN), forbidden by
-  /// a firewall (EPERM, EACCES), no such address, too large.
+  /// Errors for a datagram that the kernel does not take now, and may take later: the socket is
+  /// full (EAGAIN), or memory is short. All other errors concern this datagram, which is dropped as
+  /// the network would: no route (ENETUNREACH, EHOSTUNREACH, ENETDOWN), forbidden by a firewall
+  /// (EPERM, EACCES), an invalid address, too large.
   static let notNow: Set<CInt> = [EAGAIN, ENOBUFS, ENOMEM]
 
-  /// What a kernel may answer when a datagram is to leave from an address that the host does not have, and also for other reasons.
+  /// Possible errors when a datagram's source address does not exist on the host. They have other
+  /// causes, too.
   static let mayMeanNoSource: Set<CInt> = [EINVAL, ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL]
 
-  /// What a kernel answers that will not segment: no checksum offload (EIO), segments longer than the path's MTU
-  /// (EINVAL, newer EMSGSIZE), no such feature.
+  /// Errors of a kernel that does not segment: no checksum offload (EIO), segments longer than the
+  /// path's MTU (EINVAL, newer EMSGSIZE), no such feature.
   static let segmentationRefused: Set<CInt> = [EIO, EINVAL, EMSGSIZE, EOPNOTSUPP, ENOPROTOOPT]
-  /// Those of them that mean this destination, to which the path is too narrow, and none that anyone else is sent to.
+  /// Those of ``segmentationRefused`` that concern this destination only, because its path is too
+  /// narrow.
   static let segmentationRefusedForOne: Set<CInt> = [EINVAL, EMSGSIZE]
 }
 
 extension NIOBSDSocket.Option {
-  /// SO_REUSEPORT, which NIO does not name.
+  /// The option SO_REUSEPORT, which NIO does not define.
   static let reusePort = NIOBSDSocket.Option(rawValue: SO_REUSEPORT)
 }

@@ -4,11 +4,11 @@
   import HeapModule
   import NIOCore
 
-  /// What an event loop has to do besides its sockets, now and later.
+  /// The tasks of an event loop, immediate and scheduled.
   struct EventLoopTasks {
     typealias Task = @Sendable () -> Void
 
-    /// When a task is due. Of two at one moment the older goes first.
+    /// The time of a scheduled task. Of two with the same deadline the older goes first.
     private struct Due: Comparable {
       let deadline: NIODeadline
       let id: UInt64
@@ -16,21 +16,21 @@
       static func < (left: Due, right: Due) -> Bool { (left.deadline, left.id) < (right.deadline, right.id) }
     }
 
-    /// Whether the thread waits, or is about to.
+    /// True if the thread sleeps, or is about to.
     var isWaiting = false
     private var immediate: [Task] = []
     private var scheduled: [UInt64: Task] = [:]
-    /// The scheduled tasks in order, and cancelled ones whose time has not come.
+    /// The scheduled tasks in order, including cancelled ones that are not due yet.
     private var order = Heap<Due>()
     private var lastID: UInt64 = 0
 
-    /// Adds a task for now. Says whether the thread must be woken for it.
+    /// Adds an immediate task, and returns true if the thread must be woken for it.
     mutating func append(_ task: @escaping Task) -> Bool {
       immediate.append(task)
       return stopWaiting()
     }
 
-    /// Adds a task for later. Says whether the thread must be woken, because it would have waited longer.
+    /// Adds a scheduled task. `needsWaking` is true if the thread would sleep past its deadline.
     mutating func schedule(at deadline: NIODeadline, _ task: @escaping Task) -> (id: UInt64, needsWaking: Bool) {
       lastID += 1
       let isFirst = order.min.map { deadline < $0.deadline } ?? true
@@ -39,7 +39,7 @@
       return (lastID, isFirst && stopWaiting())
     }
 
-    /// Takes a task out, for the caller to let go of.
+    /// Removes a task, and returns it so that the caller releases it outside the lock.
     mutating func cancel(_ id: UInt64) -> Task? { scheduled.removeValue(forKey: id) }
 
     private mutating func stopWaiting() -> Bool {
@@ -47,7 +47,8 @@
       return isWaiting
     }
 
-    /// How many nanoseconds the thread may wait from `now`; −1 for as long as it takes. From now on it waits.
+    /// Returns how many nanoseconds the thread may sleep from `now`; −1 for no limit. Sets
+    /// ``isWaiting`` unless a task is immediate.
     mutating func prepareToWait(at now: NIODeadline) -> Int64 {
       guard immediate.isEmpty else { return 0 }
       while let first = order.min, scheduled[first.id] == nil { order.removeMin() }
@@ -56,10 +57,10 @@
       return max(0, (first.deadline - now).nanoseconds)
     }
 
-    /// Takes out what is due.
+    /// Removes and returns the tasks that are due.
     mutating func takeDue(at now: NIODeadline) -> [Task] {
       var due: [Task] = []
-      // Who polls asks all the time, and mostly for nothing.
+      // A polling thread calls this often, and mostly without a task.
       if !immediate.isEmpty { swap(&due, &immediate) }
       while let first = order.min, first.deadline <= now {
         order.removeMin()

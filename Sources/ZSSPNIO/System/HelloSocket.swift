@@ -11,12 +11,15 @@
     import Musl
   #endif
 
-  /// The socket that Hellos come to. A flood of them gets part of the event loop's time and no more: data waits for a few of them
-  /// at most, and the loop comes to rest, so that the system lets it run at once when data comes.
+  /// The socket that receives Hellos. A flood of them gets a limited part of the event loop's time:
+  /// data waits for a few Hellos at most, and the loop sleeps in between, so that the system
+  /// schedules it at once when data arrives.
   final class HelloSocket {
-    /// Pieces that are read before everything else gets its turn, a Hello each or several that came together…
+    /// The number of pieces read before other work of the event loop, each a Hello or a
+    /// super-datagram.
     private static let atOnce = 4
-    /// …and the bytes of them that the kernel keeps. Under a flood, what waits longer is too old to be answered.
+    /// The size in bytes of the kernel's receive buffer. Under a flood, Hellos that wait longer are
+    /// too old to be answered.
     private static let bufferSize: CInt = 256 << 10
 
     private let socket: SystemSocket
@@ -28,7 +31,7 @@
     private var counted = SocketCounters()
     private var resting: Scheduled<Void>?
 
-    /// Reads from a socket for `owner`, on its event loop.
+    /// Starts reading from a socket for `owner`, on its event loop.
     init(
       _ socket: SystemSocket, for owner: any DatagramPortOwner, _ options: UDPOptions, _ locals: LocalAddresses,
       _ gone: GoneAddresses, on eventLoop: SystemEventLoop
@@ -41,12 +44,13 @@
       self.eventLoop = eventLoop
       self.received = received
       czssp_udp_set_buffers(socket.descriptor, Self.bufferSize, 0)
-      // The kernel puts datagrams together before it steers them, and asks any socket of the port whether it may.
+      // The kernel merges datagrams before it steers them, and asks any socket of the port for
+      // permission.
       if options.receiveOffload { czssp_udp_enable_receive_offload(socket.descriptor) }
       watch = try eventLoop.watch(socket) { [self] _ in read() }
     }
 
-    /// What the socket has counted.
+    /// The socket's counters.
     var counters: SocketCounters {
       var counters = counted
       counters.unreadHellos = UInt64(czssp_udp_drops(socket.descriptor))
@@ -64,7 +68,7 @@
       if let next = share.spend(from: start, to: Instant.loopTime) { rest(until: next) }
     }
 
-    /// Leaves Hellos where they are until then.
+    /// Leaves Hellos in the kernel's buffer until `next`.
     private func rest(until next: Instant) {
       guard let watch else { return }
       eventLoop.change(watch, reading: false)
@@ -76,21 +80,24 @@
     }
   }
 
-  /// The part of an event loop's time that Hellos get.
+  /// The limit of an event loop's time for Hellos.
   struct HelloShare {
-    /// The time in which no more than ``share`` is spent on them.
+    /// The window in which at most ``share`` is spent on Hellos.
     static let window = Duration.milliseconds(2)
-    /// What is spent on them at most, but for the last that were read at once.
+    /// The maximum time per window. The last batch of reads may exceed it.
     static let share = Duration.milliseconds(1)
 
     private var windowEnd = Instant(nanoseconds: .min)
     private var spent = Duration.zero
 
-    /// Counts time that was spent on Hellos.
+    /// Counts time spent on Hellos.
     ///
-    /// - Returns: when the next may be read; nil for at once.
+    /// - Returns: The time of the next read; nil for at once.
     mutating func spend(from start: Instant, to end: Instant) -> Instant? {
-      if start >= windowEnd { (windowEnd, spent) = (start.advanced(by: Self.window), .zero) }
+      if start >= windowEnd {
+        windowEnd = start.advanced(by: Self.window)
+        spent = .zero
+      }
       spent += start.duration(to: end)
       return spent >= Self.share ? windowEnd : nil
     }

@@ -12,20 +12,22 @@
   #endif
 
   // [DEC-86]
-  /// Numbers for this host's own addresses, so that answers leave from the address that was asked. All sockets of an endpoint share
-  /// them; see ``ZSSP/Address/localIndex``.
+  /// Numbers for this host's own addresses, so that answers leave from the address that the request
+  /// came to. All sockets of an endpoint share them; see ``ZSSP/Address/localIndex``.
   ///
-  /// A number stands for one address for ever. When all are given out, further addresses have none, and the system chooses where
-  /// answers to them leave from: a host that takes a whole network as its own could otherwise be made to remember it all.
+  /// A number belongs to one address permanently. When all numbers are assigned, further addresses
+  /// have none, and the system chooses the source of answers to them. Otherwise a host that owns a
+  /// whole network could be made to store all its addresses.
   final class LocalAddresses: @unchecked Sendable {
     /// The highest number.
     static let limit = Int(UInt8.max)
 
-    /// The addresses by their numbers. Written under the lock, before anybody has the number, and never again.
+    /// The addresses by number. Written under the lock, before the number is published, and never
+    /// again.
     private let entries: UnsafeMutablePointer<czssp_local>
     private let count = NIOLockedValueBox(1)
 
-    /// No addresses.
+    /// Makes an empty table.
     init() {
       entries = .allocate(capacity: Self.limit + 1)
       entries.initialize(repeating: czssp_local(), count: Self.limit + 1)
@@ -33,7 +35,8 @@
 
     deinit { entries.deallocate() }
 
-    /// Returns the number of an address, which it gets if it has none; 0 for no address, and if there are no numbers left.
+    /// Returns the number of an address, and assigns one if necessary; 0 for no address, or if no
+    /// number is left.
     func index(of local: czssp_local) -> UInt8 {
       guard local.family != 0 else { return 0 }
       return count.withLockedValue { count in
@@ -45,15 +48,15 @@
       }
     }
 
-    /// The address with a number that was given out; nil for 0. It is there as long as this object.
+    /// The address with an assigned number; nil for 0. The pointer is valid as long as this object.
     subscript(index: UInt8) -> UnsafePointer<czssp_local>? { index == 0 ? nil : UnsafePointer(entries + Int(index)) }
 
-    /// The number of an address that the subscript has returned.
+    /// Returns the number of an address that the subscript has returned.
     func index(of local: UnsafePointer<czssp_local>) -> UInt8 { UInt8(clamping: local - UnsafePointer(entries)) }
   }
 
   extension czssp_local {
-    /// Whether the host has the address now.
+    /// True if the host has the address now.
     var exists: Bool {
       var name = czssp_address(high: high, low: low, scope: interface, port: 0, family: family)
       var bound = czssp_address()
@@ -62,25 +65,28 @@
       return descriptor != -EADDRNOTAVAIL
     }
 
-    /// Whether both are one address.
+    /// Returns true if both are the same address.
     func isSame(as other: czssp_local) -> Bool {
       low == other.low && high == other.high && interface == other.interface && family == other.family
     }
   }
 
-  /// The numbers of addresses that this host does not have any more, as far as the sockets of one shard know. Used on their event
-  /// loop only.
+  /// The numbers of addresses that this host no longer has, as far as the sockets of one shard
+  /// know. Used on their event loop only.
   final class GoneAddresses {
     private(set) var isEmpty = true
     private var isGone = [Bool](repeating: false, count: LocalAddresses.limit + 1)
 
-    /// Whether an address is gone.
+    /// Returns true if an address is gone.
     func contains(_ index: UInt8) -> Bool { !isEmpty && isGone[Int(index)] }
 
-    /// The system has refused to send from an address.
-    func insert(_ index: UInt8) { (isGone[Int(index)], isEmpty) = (true, false) }
+    /// Records that the system has refused to send from an address.
+    func insert(_ index: UInt8) {
+      isGone[Int(index)] = true
+      isEmpty = false
+    }
 
-    /// Something came to an address.
+    /// Records that a datagram came to an address.
     func remove(_ index: UInt8) {
       guard contains(index) else { return }
       isGone[Int(index)] = false

@@ -5,12 +5,12 @@
   import ZSSP
 
   extension czssp_outgoing {
-    /// The bytes of one datagram of `segmentSize`, or of several.
+    /// Describes the bytes of one datagram, or of several of `segmentSize` bytes.
     ///
     /// - Parameters:
-    ///   - address: where they go.
-    ///   - local: where they leave from; nil leaves the choice to the system.
-    ///   - trafficClass: the class that they leave with.
+    ///   - address: The destination.
+    ///   - local: The source address; nil leaves the choice to the system.
+    ///   - trafficClass: The IPv4 type of service or IPv6 traffic class.
     init(
       _ bytes: UnsafeRawBufferPointer, _ segmentSize: Int, to address: Address,
       from local: UnsafePointer<czssp_local>? = nil, trafficClass: UInt8 = 0
@@ -20,12 +20,12 @@
         segment_size: bytes.count > segmentSize ? UInt16(segmentSize) : 0, traffic_class: trafficClass)
     }
 
-    /// How many datagrams there are.
+    /// The number of datagrams.
     var datagramCount: Int {
       segment_size == 0 ? 1 : (Int(length) + Int(segment_size) - 1) / Int(segment_size)
     }
 
-    /// The datagrams as pieces of their own.
+    /// The datagrams as single pieces.
     var datagrams: [czssp_outgoing] {
       let size = segment_size == 0 ? Int(length) : Int(segment_size)
       return stride(from: 0, to: Int(length), by: max(1, size)).map { start in
@@ -45,7 +45,7 @@
   }
 
   extension Address {
-    /// Nil for an address that is not of IP.
+    /// Converts the address; nil if it is no IP address.
     init?(_ address: czssp_address) {
       switch Family(rawValue: address.family) {
       case .ipv4: self.init(ipv4: UInt32(truncatingIfNeeded: address.low), port: address.port)

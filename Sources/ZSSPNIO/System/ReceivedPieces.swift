@@ -10,16 +10,16 @@
     import Musl
   #endif
 
-  /// Buffers that a socket reads into, used again for every burst.
+  /// Buffers that a socket reads into, reused for every burst.
   final class ReceivedPieces {
-    /// What came in one piece: a datagram, or several of one sender and one size.
+    /// The result of one read: a datagram, or several of one sender and one size.
     struct Piece {
       let bytes: UnsafeMutableRawBufferPointer
-      /// The size of each datagram but the last, if there are several; else 0.
+      /// The size in bytes of each datagram but the last, if there are several; otherwise 0.
       let segmentSize: Int
-      /// Nil if that is no IP address.
+      /// The sender's address; nil if it is no IP address.
       let source: Address?
-      /// The type of service or traffic class, where that is asked for.
+      /// The type of service or traffic class; 0 unless the socket reports it.
       let trafficClass: UInt8
     }
 
@@ -27,15 +27,16 @@
     private let receiver: OpaquePointer
     private let locals: LocalAddresses
     private let gone: GoneAddresses
-    /// The address that something came to last, and its number.
+    /// The local address of the last piece, and its number.
     private var lastLocal = czssp_local()
     private var lastIndex: UInt8 = 0
 
-    /// Buffers for 1…1024 pieces of 64 KiB; nil without memory for them.
+    /// Makes buffers for 1…1024 pieces of 64 KiB; nil without memory for them.
     ///
     /// - Parameters:
-    ///   - locals: has the numbers of this host's own addresses.
-    ///   - gone: learns that something comes to an address.
+    ///   - count: The number of pieces, clamped to the range above.
+    ///   - locals: The numbers of this host's own addresses.
+    ///   - gone: The addresses that are gone, from which those of received pieces are removed.
     init?(count: Int, locals: LocalAddresses = LocalAddresses(), gone: GoneAddresses = GoneAddresses()) {
       self.count = min(max(1, count), 1024)
       self.locals = locals
@@ -46,12 +47,13 @@
 
     deinit { czssp_receiver_destroy(receiver) }
 
-    /// Reads what there is. Returns how many pieces there are, or a negative error number.
+    /// Reads until the socket is empty or the buffers are full. Returns the number of pieces, or a
+    /// negative error number.
     func fill(from socket: CInt) -> Int { Int(czssp_receiver_fill(receiver, socket)) }
 
-    /// Reads what there is and gives it to `owner`, who may send meanwhile.
+    /// Reads a burst and gives it to `owner`, which may send meanwhile.
     ///
-    /// - Returns: how many pieces there were, and what is to be counted.
+    /// - Returns: The number of pieces, and the counters of the read.
     func read(
       _ socket: SystemSocket, into owner: any DatagramPortOwner, isSteered: Bool
     ) -> (count: Int, counters: SocketCounters) {
@@ -72,7 +74,7 @@
       return (count, counters)
     }
 
-    /// A piece of the last read, until the next.
+    /// A piece of the last read. It is valid until the next.
     subscript(index: Int) -> Piece {
       let incoming = czssp_receiver_piece(receiver, CInt(index)).pointee
       return Piece(
@@ -82,9 +84,13 @@
         trafficClass: incoming.traffic_class)
     }
 
-    /// The number of this host's own address. Most pieces come to that of the one before.
+    /// Returns the number of a local address. Most pieces come to the same address as the one
+    /// before.
     private func number(_ local: czssp_local) -> UInt8 {
-      if !local.isSame(as: lastLocal) { (lastLocal, lastIndex) = (local, locals.index(of: local)) }
+      if !local.isSame(as: lastLocal) {
+        lastLocal = local
+        lastIndex = locals.index(of: local)
+      }
       if !gone.isEmpty { gone.remove(lastIndex) }
       return lastIndex
     }

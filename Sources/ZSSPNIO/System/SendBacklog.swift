@@ -3,7 +3,7 @@
 #if os(Linux)
   import CZSSPSocket
 
-  /// Copies of what the system has not taken yet.
+  /// Copies of the datagrams that the system has not taken yet.
   struct SendBacklog {
     private struct Kept {
       var piece: czssp_outgoing
@@ -12,11 +12,11 @@
 
     private var kept: [Kept] = []
     private(set) var byteCount = 0
-    /// What the pieces of the last ``take(into:)`` point to.
+    /// Keeps alive what the pieces of the last ``take(into:)`` point to.
     private var taken: [Kept] = []
 
     var isEmpty: Bool { kept.isEmpty }
-    /// How many datagrams there are.
+    /// The number of datagrams.
     var datagramCount: Int { kept.reduce(0) { $0 + $1.piece.datagramCount } }
 
     /// Keeps a copy of a piece.
@@ -27,19 +27,19 @@
       byteCount += Int(piece.length)
     }
 
-    /// Moves everything to `pieces`. They point to bytes that are there until ``forgetTaken()``.
+    /// Moves everything to `pieces`. They point to bytes that are valid until ``forgetTaken()``.
     mutating func take(into pieces: inout [czssp_outgoing]) {
       taken = kept
       kept = []
       byteCount = 0
       for var next in taken {
-        // The bytes of an array stay where they are as long as nobody writes to it, and nobody does.
+        // The bytes of an array do not move as long as nothing writes to it, and nothing does.
         next.piece.bytes = next.bytes.withUnsafeBytes { $0.baseAddress }
         pieces.append(next.piece)
       }
     }
 
-    /// Lets go of what was taken.
+    /// Releases the bytes of the last ``take(into:)``.
     mutating func forgetTaken() { taken = [] }
   }
 #endif

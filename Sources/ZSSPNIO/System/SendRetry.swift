@@ -3,48 +3,47 @@
 #if os(Linux)
   import ZSSP
 
-  /// When to offer to the system again what it does not take now.
+  /// Decides when to retry what the system does not take now.
   ///
-  /// A full socket (EAGAIN) becomes writable, and epoll says so. That is no help where the socket
-  /// is writable and the system refuses nevertheless, because it has no memory (ENOBUFS, ENOMEM) or
-  /// does not know yet where a datagram is to go: epoll would say at once, and for ever, that the
-  /// socket is writable. Then it is offered again after a while that doubles each time. Whatever
-  /// the reason is, one datagram must not hold up those for other peers, so in the end it is
-  /// dropped.
+  /// A full socket (EAGAIN) becomes writable, and epoll reports that. That does not help where the
+  /// socket is writable and the system refuses nevertheless, because memory is short (ENOBUFS,
+  /// ENOMEM) or the destination is not resolved yet: epoll would report a writable socket at once
+  /// and forever. Then the retry comes after a pause that doubles each time. One datagram must not
+  /// delay those for other peers, so it is dropped in the end, whatever the reason.
   struct SendRetry {
-    /// What to do with what was refused.
+    /// What to do with a refused piece.
     enum Action: Equatable {
-      /// Offer it again when the socket can be written to.
+      /// Retry when the socket is writable.
       case whenWritable
-      /// Offer it again after a while, whether or not the socket can be written to.
+      /// Retry after a pause, whether or not the socket is writable.
       case after(Duration)
-      /// Drop the first piece, and offer the next one now.
+      /// Drop the first piece, and retry the next one now.
       case drop
     }
 
-    /// The first while…
+    /// The first pause.
     static let first = Duration.milliseconds(1)
-    /// …and the longest.
+    /// The longest pause.
     static let longest = Duration.milliseconds(64)
-    /// Refusals in a row of one piece that lead to a while each; it is dropped at the next. They
-    /// take 191 ms.
+    /// The number of refusals of one piece in a row that lead to a pause, 191 ms in total. The next
+    /// one drops it.
     static let limit = 8
 
     private var refusals = 0
 
-    /// The system took something.
+    /// Records that the system took something.
     mutating func progressed() { refusals = 0 }
 
-    /// The system refused the first piece for now.
+    /// Returns what to do after the system refused the first piece for now.
     ///
     /// - Parameters:
-    ///   - isFull: whether it said that the socket is full (EAGAIN).
-    ///   - wasWritable: whether epoll had said of this round that the socket can be written to, and
-    ///     nothing was taken since.
+    ///   - isFull: True if the error was EAGAIN.
+    ///   - wasWritable: True if epoll reported a writable socket for this round, and nothing was
+    ///     taken since.
     mutating func refused(isFull: Bool, wasWritable: Bool) -> Action {
       if isFull, !wasWritable { return .whenWritable }
       guard refusals < Self.limit else {
-        // The next piece is given the longest while, and not all of them again.
+        // The next piece gets the longest pause once, instead of all pauses again.
         refusals = Self.limit - 1
         return .drop
       }

@@ -14,27 +14,28 @@
     import Musl
   #endif
 
-  /// One thread that waits for its sockets, its timers and its tasks (epoll).
+  /// A thread that waits for its sockets, timers and tasks with epoll.
   final class SystemEventLoop: EventLoop {
-    /// What can be heard of sockets in one go.
+    /// The maximum number of sockets reported in one wait.
     private static let readinessAtOnce = 64
 
-    /// For any thread, and never freed.
+    /// Safe to use from any thread, and never freed.
     nonisolated(unsafe) private let poller: OpaquePointer
     private let tasks = NIOLockedValueBox(EventLoopTasks())
     private let watched = NIOLockedValueBox(WatchedSockets())
-    /// Nobody is in the event loop before it runs.
+    /// 0, which no thread has, before the loop runs.
     private let thread = Atomic<pthread_t>(0)
-    /// See ``SystemEventLoopGroup/busyPolling``, in nanoseconds.
+    /// ``SystemEventLoopGroup/busyPolling`` in nanoseconds.
     let busyPolling = Atomic<Int64>(0)
 
-    /// Starts the thread. Without memory and descriptors for it there is nothing that the process could do.
+    /// Starts the thread. Traps without memory or descriptors for it, because the process could not
+    /// continue.
     init() {
       guard let poller = czssp_poller_create() else { fatalError("no descriptors for an event loop: errno \(errno)") }
       self.poller = poller
       let pool = NIOThreadPool(numberOfThreads: 1)
       pool.start()
-      // The thread is never given back.
+      // The thread is never returned to the pool.
       pool.submit { _ in self.run() }
     }
 
@@ -42,7 +43,7 @@
 
     private func run() {
       thread.store(pthread_self(), ordering: .relaxed)
-      // A system that does not have this is as good as it was.
+      // Systems without this feature work as before.
       czssp_prompt_thread("zssp-loop")
       var ready = [czssp_readiness](repeating: czssp_readiness(), count: Self.readinessAtOnce)
       var vigil = Vigil()
@@ -53,12 +54,12 @@
         if count > 0 {
           vigil.begin(at: .now(), for: busyPolling.load(ordering: .relaxed))
         } else if polls {
-          // Whoever else has something to do here goes first.
+          // Lets other runnable threads go first.
           sched_yield()
         }
         tasks.withLockedValue { $0.isWaiting = false }
         for readiness in ready.prefix(max(0, Int(count))) {
-          // One that was closed since has gone.
+          // A descriptor that is no longer watched has no handler.
           if let handler = watched.withLockedValue({ $0[readiness.tag] }) { handler.value(readiness) }
         }
         for task in tasks.withLockedValue({ $0.takeDue(at: .now()) }) { task() }
@@ -69,21 +70,23 @@
 
     // MARK: Sockets
 
-    /// A descriptor that is watched.
+    /// A registration of a descriptor.
     struct Watch {
-      /// Keeps the descriptor open; nil if somebody else sees to that.
+      /// Keeps the descriptor open; nil if the caller does.
       fileprivate let socket: SystemSocket?
       fileprivate let descriptor: CInt
       fileprivate let tag: UInt64
     }
 
-    /// Calls `handler` on this event loop when the socket can be read, and on demand when it can be written to. To be called
-    /// on this event loop.
+    /// Calls `handler` on this event loop when the socket is readable, and on request when it is
+    /// writable. Must be called on this event loop.
+    ///
+    /// - Throws: `IOError` if epoll refuses the socket.
     func watch(_ socket: SystemSocket, _ handler: @escaping (czssp_readiness) -> Void) throws -> Watch {
       try watch(socket, socket.descriptor, handler)
     }
 
-    /// The same for a descriptor that stays open until it is not watched any more.
+    /// Like ``watch(_:_:)``, for a descriptor that stays open until ``end(_:)``.
     func watch(descriptor: CInt, _ handler: @escaping (czssp_readiness) -> Void) throws -> Watch {
       try watch(nil, descriptor, handler)
     }
@@ -101,14 +104,14 @@
       return watch
     }
 
-    /// Says whether to tell when the socket can be read, and when it can be written to.
+    /// Sets whether the handler is called for reading and for writing.
     func change(_ watch: Watch, reading: Bool = true, writing: Bool = false) {
       czssp_poller_change(poller, watch.descriptor, watch.tag, reading, writing)
     }
 
-    /// Does not watch the socket any more.
+    /// Ends a registration, and releases its handler.
     func end(_ watch: Watch) {
-      // As with tasks, what the handler holds is let go of when the lock is free.
+      // As with tasks, the handler is released outside the lock.
       let handler = watched.withLockedValue { $0.remove(watch.tag) }
       withExtendedLifetime(handler) {}
       czssp_poller_remove(poller, watch.descriptor)
@@ -137,7 +140,8 @@
       }
       if needsWaking { wake() }
       return Scheduled(promise: promise) { [tasks] in
-        // What the task holds is let go of when the lock is free: it may be the last reference to something that asks for it.
+        // The task is released outside the lock: it may hold the last reference to an object whose
+        // deinit takes the lock.
         withExtendedLifetime(tasks.withLockedValue { $0.cancel(id) }) {}
       }
     }
@@ -155,11 +159,11 @@
     }
   }
 
-  /// The time after news of a socket in which the thread looks for more, and does not sleep.
+  /// The time after a socket event in which the thread polls instead of sleeping.
   struct Vigil {
     private var end = NIODeadline.uptimeNanoseconds(0)
 
-    /// There was news.
+    /// Starts the time anew after a socket event.
     mutating func begin(at now: NIODeadline, for nanoseconds: Int64) {
       if nanoseconds > 0 { end = now + .nanoseconds(nanoseconds) }
     }
@@ -167,7 +171,7 @@
     func lasts(at now: NIODeadline) -> Bool { now < end }
   }
 
-  /// Who hears of which socket. A tag is used once, so that news of a closed socket finds nobody.
+  /// The handlers by tag. A tag is used once, so that an event of a closed socket finds no handler.
   private struct WatchedSockets {
     typealias Handler = NIOLoopBound<(czssp_readiness) -> Void>
 

@@ -5,12 +5,12 @@
   public import NIOCore
   import NIOConcurrencyHelpers
 
-  /// Event loops whose UDP sockets go straight to Linux's system calls: vectored, with segmentation offload, and without a
-  /// channel between them and the endpoint. Endpoints run on these unless they are told otherwise.
+  /// Event loops whose UDP sockets use Linux's system calls directly: vectored, with segmentation
+  /// offload, and without a NIO channel. Endpoints use them by default.
   ///
-  /// They are for ``UDPEndpoint`` only: channels of NIO's need a `MultiThreadedEventLoopGroup`.
+  /// They are for ``UDPEndpoint`` only: NIO's channels need a `MultiThreadedEventLoopGroup`.
   public final class SystemEventLoopGroup: EventLoopGroup {
-    /// One event loop for each core, started when they are first used. They live as long as the process.
+    /// One event loop per core, started at first use. They run as long as the process.
     public static let singleton = SystemEventLoopGroup()
 
     private let eventLoops: [SystemEventLoop]
@@ -20,11 +20,13 @@
       eventLoops = (0..<System.coreCount).map { _ in SystemEventLoop() }
     }
 
-    /// For how long, 0 to 1 s, each event loop goes on looking for datagrams after it had some, before it sleeps. 0 by default.
+    /// How long each event loop polls for datagrams after it received some, before it sleeps: 0 to
+    /// 1 s. The default is 0. Values outside of the range are clamped.
     ///
-    /// A processor that sleeps takes 20 to 100 µs to be woken in a virtual machine, and one that looks takes none; it gives way to
-    /// whatever else wants to run. That is for few datagrams whose delay matters: between them it uses up a processor.
-    /// Datagrams of strangers count too, so that anybody who reaches the socket can have it look on all the time.
+    /// Waking a sleeping processor takes 20 to 100 µs in a virtual machine; polling avoids that,
+    /// and yields to other threads. It is meant for few datagrams whose delay matters, and uses up
+    /// a processor meanwhile. Datagrams of strangers count, too, so anyone who can reach the socket
+    /// can keep the loop polling.
     public var busyPolling: TimeAmount {
       get { .nanoseconds(eventLoops[0].busyPolling.load(ordering: .relaxed)) }
       set {
@@ -33,10 +35,10 @@
       }
     }
 
-    /// How many event loops there are.
+    /// The number of event loops.
     public var count: Int { eventLoops.count }
 
-    /// The event loops in turn.
+    /// Returns the event loops in turn.
     public func next() -> any EventLoop {
       let index = turn.withLockedValue { turn in
         defer { turn = (turn + 1) % eventLoops.count }
@@ -45,10 +47,11 @@
       return eventLoops[index]
     }
 
-    /// All event loops.
+    /// Returns an iterator over all event loops.
     public func makeIterator() -> EventLoopIterator { EventLoopIterator(eventLoops) }
 
-    /// Fails: these event loops are shared by the whole process.
+    /// Fails with `EventLoopError.unsupportedOperation`: the whole process shares these event
+    /// loops.
     public func shutdownGracefully(queue: DispatchQueue, _ callback: @escaping @Sendable ((any Error)?) -> Void) {
       queue.async { callback(EventLoopError.unsupportedOperation) }
     }

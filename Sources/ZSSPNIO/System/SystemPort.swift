@@ -11,16 +11,18 @@
     import Musl
   #endif
 
-  /// UDP sockets of Linux: system calls and nothing between.
+  /// The UDP sockets of a shard on Linux, used by system calls only.
   ///
-  /// A datagram that the system refuses to send is counted and dropped, and the socket goes on.
-  /// What it does not take *now* is kept, and offered again; see ``SendRetry``.
+  /// A datagram that the system refuses to send is counted and dropped, and the socket stays open.
+  /// What it does not take *now* is kept, and retried; see ``SendRetry``.
   final class SystemPort: DatagramPort {
-    /// Bursts that are read before other sockets, timers and tasks get their turn.
+    /// The number of bursts read before other sockets, timers and tasks get their turn.
     private static let burstsAtOnce = 4
-    /// Bytes that are kept while the system takes none. What comes on top is dropped, as the network would.
+    /// The maximum number of bytes kept while the system takes none. Further datagrams are dropped,
+    /// as the network would.
     private static let backlogLimit = 4 << 20
-    /// Datagrams that were too large are remembered up to this number; the others come again.
+    /// The maximum number of too large datagrams that are remembered. The others are found again
+    /// when they are resent.
     private static let refusalLimit = 16
 
     private let owner: any DatagramPortOwner
@@ -30,18 +32,17 @@
     private var watch: SystemEventLoop.Watch?
     private var hellos: HelloSocket?
     private let locals: LocalAddresses
-    /// Addresses of this host's that the system does not send from any more.
+    /// This host's addresses that the system no longer sends from.
     private let gone = GoneAddresses()
-    /// Datagrams that were too large for the network device since they were asked for.
+    /// Datagrams that were too large for the network device since the last ``takeTooLarge()``.
     private var tooLarge: [RefusedDatagram] = []
-    /// What is being given to the system. The array is kept, and its memory with it.
+    /// The pieces that are being given to the system. The array is kept for its memory.
     private var pieces: [czssp_outgoing] = []
     private var backlog = SendBacklog()
-    /// What the data socket has counted.
+    /// The counters of the data socket.
     private var counted = SocketCounters()
     private var retry = SendRetry()
-    /// Runs while the backlog is to be offered again at a time, and not when the socket can be
-    /// written to.
+    /// Pending while the backlog waits for a time, and not for a writable socket.
     private var retryTimer: Scheduled<Void>?
 
     private init(
@@ -55,14 +56,14 @@
       self.eventLoop = eventLoop
     }
 
-    /// Opens a port with the sockets of a shard. To be called on the event loop.
+    /// Opens a port with the sockets of a shard. Must be called on the event loop.
     ///
     /// - Parameters:
-    ///   - sockets: the sockets, which are bound.
-    ///   - local: where they are bound.
-    ///   - owner: takes what they read, on `eventLoop`.
-    ///   - locals: has the numbers of this host's own addresses, for all shards.
-    /// - Throws: `IOError` if the system cannot watch them.
+    ///   - sockets: The bound sockets.
+    ///   - local: Their bound address.
+    ///   - owner: Receives what they read, on `eventLoop`.
+    ///   - locals: The numbers of this host's own addresses, for all shards.
+    /// - Throws: `IOError` if the system cannot watch the sockets, or without memory for buffers.
     static func open(
       _ sockets: SystemSockets, at local: Address, for owner: any DatagramPortOwner, _ options: UDPOptions,
       _ locals: LocalAddresses, on eventLoop: SystemEventLoop
@@ -89,10 +90,11 @@
       owner.portOpened(port, localAddress: local.socketAddress)
     }
 
-    /// Sets what all sockets have in common. A kernel without one of these does as it did before there was such a thing.
+    /// Sets the options that data and Hello sockets share. A kernel without one of them keeps its
+    /// older behaviour.
     private static func prepare(_ descriptor: CInt, at local: Address, _ options: UDPOptions) {
       // [DEC-86]
-      // A socket that is bound to one address sends from there.
+      // A socket that is bound to one address always sends from it.
       if local.isWildcard { czssp_udp_report_local(descriptor) }
       if options.reportsTrafficClass { czssp_udp_report_traffic_class(descriptor) }
       czssp_udp_forbid_fragments(descriptor, options.fragmentation == .forbidden)
@@ -114,11 +116,12 @@
       retryTimer?.cancel()
       retryTimer = nil
       counted.unsentDatagrams += UInt64(backlog.datagramCount)
-      // Whoever closes may have been called by the socket. When the stack is unwound nobody holds the descriptors any more.
+      // The socket itself may have called this. When the stack has unwound, nothing holds the
+      // descriptors any more.
       eventLoop.execute(completion)
     }
 
-    /// Reads what is there, but not for ever.
+    /// Reads a limited number of bursts.
     private func read(into received: ReceivedPieces, isSteered: Bool) {
       for _ in 0..<Self.burstsAtOnce where watch != nil {
         let read = received.read(socket, into: owner, isSteered: isSteered)
@@ -150,13 +153,13 @@
                 trafficClass: run.trafficClass))
           }
         }
-        // What came before goes first.
+        // The backlog goes first.
         if backlog.isEmpty { transmit(wasWritable: false) } else { keep(pieces[...]) }
         pieces.removeAll(keepingCapacity: true)
       }
     }
 
-    /// The system may take more, because it says so or because some time has passed.
+    /// Retries the backlog, because the socket is writable or a pause is over.
     private func sendAgain(isWritable: Bool) {
       retryTimer?.cancel()
       retryTimer = nil
@@ -174,10 +177,10 @@
       if let watch { eventLoop.change(watch, writing: isWanted) }
     }
 
-    /// Sees to it that what was kept is offered again.
+    /// Schedules the retry of the backlog.
     private func waitForRoom(_ action: SendRetry.Action) {
       guard case .after(let pause) = action else { return watchForWriting(true) }
-      // A socket that is writable would wake the event loop all the time.
+      // A writable socket would wake the event loop permanently.
       watchForWriting(false)
       let bound = NIOLoopBound(self, eventLoop: eventLoop)
       retryTimer = eventLoop.scheduleTask(in: .nanoseconds(pause.nanoseconds)) {
@@ -186,10 +189,11 @@
       }
     }
 
-    /// Gives ``pieces`` to the system, and keeps what it does not take. `wasWritable` is whether
-    /// epoll has just said that it would.
+    /// Gives ``pieces`` to the system, and keeps what it does not take. `wasWritable` is true if
+    /// epoll has just reported a writable socket.
     private func transmit(wasWritable: Bool) {
-      var (rest, wasWritable) = (pieces[...], wasWritable)
+      var rest = pieces[...]
+      var wasWritable = wasWritable
       while !rest.isEmpty {
         let (taken, error) = give(rest)
         count(rest.prefix(taken))
@@ -207,7 +211,7 @@
           }
         }
         if let local = refused.local, Errno.mayMeanNoSource.contains(error) {
-          // Once more from where the system chooses: no address of ours is worth losing a datagram.
+          // Retry from a source that the system chooses: losing the datagram would be worse.
           forgetLocal(local, in: &rest)
           continue
         }
@@ -222,8 +226,9 @@
     }
 
     // [DEC-86]
-    /// The system has refused a piece that was to leave from an address of this host. If the host does not have it any more, the system
-    /// chooses another for all, until something comes to that one again; else for the first piece only.
+    /// Called when the system refused to send from an address of this host. If the host no longer
+    /// has it, the system chooses the source of all pieces until a datagram comes to that address
+    /// again; otherwise that of the first piece only.
     private func forgetLocal(_ local: UnsafePointer<czssp_local>, in pieces: inout ArraySlice<czssp_outgoing>) {
       guard !local.pointee.exists else {
         if !pieces.isEmpty { pieces[pieces.startIndex].local = nil }
@@ -264,8 +269,9 @@
       for piece in sent where piece.segment_size > 0 { counted.superDatagramsSent += 1 }
     }
 
-    /// The kernel cannot segment, or not for this network device: from now on everything goes in single datagrams. Or it cannot for
-    /// one destination: then that is all. A peer must not be able to slow down all others.
+    /// Splits a piece that the kernel refused to segment. If it cannot segment at all, or not for
+    /// this network device, segmenting ends. If it cannot for one destination, only this piece is
+    /// split: a peer must not be able to slow down others.
     private func unsegmented(_ piece: czssp_outgoing, _ error: CInt) -> ArraySlice<czssp_outgoing> {
       if !Errno.segmentationRefusedForOne.contains(error) { counted.isUsingSegmentationOffload = false }
       return piece.datagrams[...]

@@ -13,19 +13,22 @@
 
   /// The sockets of one shard.
   struct SystemSockets {
-    /// Takes what has a key id, and sends everything.
+    /// Receives packets with a key id, and sends everything.
     let data: SystemSocket
-    /// Takes Hellos, which have none. A flood of them fills this socket's buffer, and costs established sessions no
-    /// datagram. Nil where the kernel cannot tell them apart: then `data` takes them too.
+    /// Receives Hellos, which have no key id. A flood of them fills this socket's buffer, and costs
+    /// established sessions no datagram. Nil where the kernel cannot tell them apart: then `data`
+    /// receives them, too.
     let hellos: SystemSocket?
 
-    /// Binds the sockets of as many shards to one port. The kernel steers: what has a key id goes to the shard that the
-    /// id's low bits name, a Hello to one by its source.
+    /// Binds the sockets of all shards to one port. The kernel steers: a packet with a key id goes
+    /// to the shard in the id's low bits, a Hello to one by its source.
     ///
     /// - Parameters:
-    ///   - shards: a power of two.
-    ///   - configure: called with each socket once it is bound; an error number other than 0 refuses it.
-    /// - Throws: `IOError`. Among its reasons is that the port is in use, by another instance of this too.
+    ///   - address: The local address.
+    ///   - shards: The number of shards, a power of two.
+    ///   - configure: Called with each bound socket; an error number other than 0 refuses it.
+    /// - Throws: `IOError`, for example if the port is in use, also by another endpoint of this
+    ///   kind.
     static func bind(
       to address: Address, shards: Int, configure: (CInt) -> CInt = { _ in 0 }
     ) throws -> Bound {
@@ -39,7 +42,7 @@
         guard error == 0 else { throw IOError(errnoCode: error, reason: "setsockopt") }
       }
       let isSteered = czssp_udp_steer(first.descriptor, UInt32(shards)) == 0
-      // The sockets that are not used are closed with `all`.
+      // Closes unused sockets with the last reference in `all`.
       return Bound(
         local: local,
         sockets: (0..<shards).map { SystemSockets(data: all[$0], hellos: isSteered ? all[shards + $0] : nil) },
@@ -50,12 +53,12 @@
     struct Bound {
       let local: Address
       let sockets: [SystemSockets]
-      /// Whether datagrams come to the right ones.
+      /// True if the kernel steers datagrams to the right shard.
       let isSteered: Bool
     }
   }
 
-  /// A descriptor of a UDP socket, closed with the last reference to it.
+  /// A UDP socket, closed with its last reference.
   final class SystemSocket: Sendable {
     let descriptor: CInt
 
@@ -63,7 +66,9 @@
 
     deinit { czssp_close(descriptor) }
 
-    /// Binds a socket, and says where it is bound.
+    /// Binds a socket, and returns its bound address, too.
+    ///
+    /// - Throws: `IOError`.
     static func bind(to address: Address, joining: Bool) throws -> (socket: SystemSocket, local: Address) {
       var name = czssp_address(address)
       var bound = czssp_address()

@@ -1,32 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// A packet that the adversary has seen, with those of its fragments that were sent.
+/// A packet that the adversary has seen, with its fragments that were sent.
 struct Sighting: Sendable {
   let type: PacketType
-  /// The peers that it went from and to.
+  /// The sender and the addressee, by index.
   let from, to: Int
-  /// The addressee's name for the key; ``KeyID/none`` for a Hello.
+  /// The addressee's key id; ``KeyID/none`` for a Hello.
   let keyID: KeyID
   /// The counter of its header.
   let counter: UInt64
-  /// When it was seen first.
+  /// The time when it was first seen.
   let firstSeen: Instant
-  /// Its fragments as they were sent last.
+  /// Its fragments as last sent; nil for those not seen.
   fileprivate(set) var fragments: [Parcel?]
 
-  /// The fragments that there are.
+  /// The fragments that were seen.
   var parcels: [Parcel] { fragments.compactMap(\.self) }
 }
 
-/// What the adversary remembers: everything of handshakes and re-keys, for ever, and a sample of the rest.
+/// The adversary's memory: all packets of handshakes and re-keys, permanently, and a sample of the
+/// others.
 ///
-/// A packet that is sent again is the same packet. Of packets that are sent anew each time, with a counter of their own, as C1 is,
-/// the latest ``sampleSize`` of each direction are kept.
+/// A packet that is sent again is the same packet. Some packets, such as C1, are made anew each
+/// time, with another counter. Of these the latest ``sampleSize`` of each direction are kept.
 struct AdversaryMemory: Sendable {
-  /// So many packets of each direction are kept of types that are sent anew again and again.
+  /// The number of kept packets per direction, for types that are made anew each time.
   static let sampleSize = 64
-  /// The packets of which there is one for each handshake or re-key, kept for ever.
+  /// The types with one packet per handshake or re-key, which are kept permanently.
   static let unforgotten: Set<PacketType> = [.hello, .response, .completion, .rekeyInit, .rekeyComplete, .rejected]
 
   private struct Key: Hashable {
@@ -46,18 +47,18 @@ struct AdversaryMemory: Sendable {
   private var places: [Key: Int] = [:]
   private var order: [Place: [Int]] = [:]
 
-  /// Nothing was seen of `peers` peers.
+  /// Makes an empty memory for `peers` peers.
   init(peers: Int) { self.peers = peers }
 
-  /// How many packets are remembered.
+  /// The number of remembered packets.
   var count: Int { sightings.count }
 
-  /// A packet by the number that ``see(_:_:from:to:at:)`` gave it.
+  /// The packet with a number that ``see(_:_:from:to:at:)`` returned.
   subscript(number: Int) -> Sighting { sightings[number] }
 
   /// Remembers a datagram.
   ///
-  /// - Returns: the number of its packet, the same for all its fragments and for each time that it is sent.
+  /// - Returns: The number of its packet, which is the same for all its fragments and repetitions.
   mutating func see(_ parcel: Parcel, _ label: PacketLabel, from: Int, to: Int, at now: Instant) -> Int {
     let place = Place(flow: from * peers + to, type: label.type)
     let keyID = KeyID(parcel.bytes.rawBytes)
@@ -92,14 +93,15 @@ struct AdversaryMemory: Sendable {
     return number
   }
 
-  /// The numbers of all packets of a type from one peer to another, in the order in which they were seen first.
+  /// Returns the numbers of all packets of a type from one peer to another, in the order in which
+  /// they were first seen.
   func all(_ type: PacketType, from: Int, to: Int) -> [Int] {
     order[Place(flow: from * peers + to, type: type)] ?? []
   }
 
-  /// When a packet of this type and key id was seen first.
+  /// Returns the time when a packet of this type and key id was first seen; nil if never.
   func firstSeen(_ type: PacketType, from: Int, to: Int, keyID: KeyID) -> Instant? {
-    // The latest come last, and are asked about most.
+    // The latest are last, and are requested most often.
     all(type, from: from, to: to).last { sightings[$0].keyID == keyID }.map { sightings[$0].firstSeen }
   }
 }

@@ -1,43 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// Campaigns with a script: rounds in which the applications of the pair do certain things, and packets arrive, in a certain order.
+/// The scripts of campaigns: rounds in which the pair's applications act, and packets arrive, in a
+/// fixed order.
 extension Campaign {
-  /// What an application does in a round.
+  /// An action of an application in a round.
   struct Turn {
-    /// What is done with the sessions of one side.
+    /// The action on the sessions of one side.
     enum Move {
-      /// All are closed, and nothing else is done.
+      /// Closes all sessions.
       case quit
-      /// All are closed, and another is opened.
+      /// Closes all sessions, and opens one.
       case open
-      /// One is opened, if there is none.
+      /// Opens a session if none exists.
       case openIfNone
-      /// The session re-keys.
+      /// Re-keys the session.
       case rekey
     }
 
-    /// When it happens, from the beginning of the round, at the earliest and at the latest.
+    /// The earliest and the latest time, from the beginning of the round.
     let time: ClosedRange<Duration>
-    /// Whether it is the victim's application.
+    /// True if the victim's application acts.
     let isVictims: Bool
     let move: Move
   }
 
-  /// What is to happen in each round, in order; nothing in a campaign that has no script.
+  /// The actions in each round, in order; empty for a campaign without a script.
   ///
-  /// **cross** leads to the seven steps after which two peers may have no state in common, unless a responder revokes whichever of the
-  /// two states of a Hello it does not answer under (section 14). Let both hold *u*, and call the victim V and the other side W:
+  /// **cross** makes the seven steps after which two peers may have no state in common, unless a
+  /// responder revokes the state of a Hello that it does not answer under (section 14). Both peers
+  /// hold *u* at first. V is the victim, W the other side:
   ///
-  /// 1. V opens, W answers under *u*, V's X3 is held back. V gives up.
-  /// 2. W opens, V answers under *u*, W's X3 is held back. W gives up.
+  /// 1. V opens, W answers under *u*, and V's X3 is held back. V abandons the attempt.
+  /// 2. W opens, V answers under *u*, and W's X3 is held back. W abandons the attempt.
   /// 3. V's X3 arrives: W has (new, own).
   /// 4. W opens, naming both. V answers under its own, and this X2 is held back.
   /// 5. W's X3 arrives: V has (new, own).
   /// 6. V opens, naming both. W answers under either.
   /// 7. The X2 of step 4 arrives.
   ///
-  /// Then everything arrives for a while, so that the next round begins with a state in common.
+  /// Then everything arrives for a while, so that the next round begins with a common state.
   var turns: [Turn] {
     func turn(_ from: Int, _ to: Int, _ isVictims: Bool, _ move: Turn.Move) -> Turn {
       Turn(time: .milliseconds(from) ... .milliseconds(to), isVictims: isVictims, move: move)
@@ -60,7 +62,7 @@ extension Campaign {
     }
   }
 
-  /// How long a round takes; zero in a campaign that has no script.
+  /// The duration of a round; zero for a campaign without a script.
   var round: Duration {
     switch kind {
     case .cross: .seconds(12)
@@ -69,12 +71,13 @@ extension Campaign {
     }
   }
 
-  /// The time since the round began.
+  /// Returns the time since the round began.
   private func timeInRound(_ now: Instant) -> Duration {
     .nanoseconds(begin.duration(to: now).nanoseconds % round.nanoseconds)
   }
 
-  /// What arrives at a time in a round, of what was held back: a type, and whether it is the victim's.
+  /// Returns which held-back packets arrive at this time of a round: their type, and true if the
+  /// victim sent them.
   func arrival(_ now: Instant) -> (type: PacketType, isVictims: Bool)? {
     guard kind == .cross else { return nil }
     switch timeInRound(now) {
@@ -85,7 +88,7 @@ extension Campaign {
     }
   }
 
-  /// Whether a packet is held back that was sent at a time in a round that crosses.
+  /// Returns true if a packet that was sent at this time of a crossing round is held back.
   func holdsInCross(_ type: PacketType, isVictims: Bool, at now: Instant, otherwise decision: Bool) -> Bool {
     let time = timeInRound(now)
     if time >= .milliseconds(8500) { return false }

@@ -1,26 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// What the adversary does to one pair of peers for a while.
+/// What the adversary does to a pair of peers for a while.
 struct Campaign: Sendable {
-  /// What it does when it acts.
+  /// An action of the adversary.
   enum Act: CaseIterable {
-    /// Delivers something that it holds back.
+    /// Delivers a packet that it holds back.
     case release
-    /// Repeats several of the latest different Hellos of a peer in a row, and then perhaps delivers an X3.
+    /// Repeats several of a peer's latest different Hellos in a row, and then possibly delivers an
+    /// X3.
     case repeatHellos
     /// Delivers any packet of the pair that it remembers.
     case replay
-    /// Lets go of what it holds back: it will be replayed at most.
+    /// Discards the packets that it holds back. They can only be replayed later.
     case discard
   }
 
-  /// Which of the packets that it holds back it releases.
+  /// The order in which held-back packets are released.
   enum Choice: CaseIterable {
     case oldest, newest, any
   }
 
-  /// So many of the latest packets that are held back may be released: what is older leads to nothing any more, and is replayed.
+  /// The maximum number of packets held back. Older ones have no effect any more, and are only
+  /// replayed.
   static let heldLimit = 8
 
   let number: Int
@@ -29,34 +31,39 @@ struct Campaign: Sendable {
   let low, high: Int
   let begin: Instant
   let end: Instant
-  /// The mean time between two acts.
+  /// The mean time between two actions.
   let pace: Duration
-  /// The mean time between what the applications of the pair do; nil if they go about their business.
+  /// The mean time between extra actions of the pair's applications; nil for none.
   let unrest: Duration?
-  /// How likely each type of packet is to be held back, from the first of the two to the other and back.
+  /// The probability of holding back each packet type, for the direction from `low` to `high` and
+  /// back.
   private let holding: [[PacketType: Double]]
-  /// Whether Hellos from the first to the other, and back, come from an address of the adversary.
+  /// True for each direction in which Hellos come from an address of the adversary.
   private let relaying: [Bool]
-  /// Whose attempts never come to anything, in a campaign that starves.
+  /// The peer whose attempts never succeed, in a campaign that starves.
   let victim: Int
   private let weights: [Int]
   private let choice: Choice
-  /// How often a packet that was released gets through when it is sent again.
+  /// The probability that a released packet passes when it is sent again.
   private let leniency: Double
 
-  /// How many different X3s of the victim were held back.
+  /// The number of different X3s of the victim that were held back.
   private(set) var starved = 0
-  /// Packets that are held back, by their numbers in the memory, in the order in which they came.
+  /// The held-back packets, by their numbers in the memory, in order of arrival.
   private(set) var held: [Int] = []
-  /// Whether a packet that was seen is held back each time that it comes.
+  /// For each packet, true if it is held back each time that it is sent.
   private var decisions: [Int: Bool] = [:]
 
-  /// A campaign of one of these kinds.
+  /// Makes a campaign of one of these kinds.
   init(
     _ number: Int, of kinds: [CampaignKind] = CampaignKind.allCases, low: Int, high: Int, from begin: Instant,
     until end: Instant, _ random: inout SimulationRandom
   ) {
-    (self.number, self.low, self.high, self.begin, self.end) = (number, low, high, begin, end)
+    self.number = number
+    self.low = low
+    self.high = high
+    self.begin = begin
+    self.end = end
     let kind = kinds[random.below(kinds.count)]
     self.kind = kind
     holding = Self.holding(kind, &random)
@@ -66,14 +73,24 @@ struct Campaign: Sendable {
     choice = Choice.allCases[random.below(Choice.allCases.count)]
     leniency = Double(random.below(3)) / 2
     victim = random.chance(0.5) ? low : high
-    let (quick, slow) = (random.duration(.milliseconds(80) ... .milliseconds(500)), random.below(4))
+    let quick = random.duration(.milliseconds(80) ... .milliseconds(500))
+    let slow = random.below(4)
     let quickUnrest = random.duration(.milliseconds(250) ... .milliseconds(1200))
     let draws = [random.below(5), random.below(3), random.below(2)]
     switch kind {
-    case .walk: (weights, pace, unrest) = ([10, 0, 1, draws[2]], quick, quickUnrest)
-    case .starve: (weights, pace, unrest) = ([0, 1, draws[2], 0], .seconds(20), quickUnrest)
-    // What the applications do in these is part of the script.
-    case .cross, .rekey: (weights, pace, unrest) = ([1, 0, 0, 0], .milliseconds(300), nil)
+    case .walk:
+      weights = [10, 0, 1, draws[2]]
+      pace = quick
+      unrest = quickUnrest
+    case .starve:
+      weights = [0, 1, draws[2], 0]
+      pace = .seconds(20)
+      unrest = quickUnrest
+    // Their scripts say what the applications do.
+    case .cross, .rekey:
+      weights = [1, 0, 0, 0]
+      pace = .milliseconds(300)
+      unrest = nil
     case .relay, .any:
       weights = [3 + draws[0], draws[0], draws[1], draws[2]]
       pace = [quick, .seconds(1), .seconds(2), .seconds(6)][slow]
@@ -81,7 +98,7 @@ struct Campaign: Sendable {
     }
   }
 
-  /// How likely each type of packet is to be held back, in each direction.
+  /// Draws the probability of holding back each packet type, in each direction.
   private static func holding(_ kind: CampaignKind, _ random: inout SimulationRandom) -> [[PacketType: Double]] {
     let types: [PacketType] = [
       .hello, .response, .completion, .keyConfirm, .acknowledge, .rekeyInit, .rekeyComplete, .rejected,
@@ -90,10 +107,11 @@ struct Campaign: Sendable {
     for direction in 0..<2 {
       for type in types {
         // All draws are made in any case.
-        let (some, little) = ([0, 0, 0.3, 0.7, 1][random.below(5)], [0, 0.2, 0.4][random.below(3)])
+        let some = [0, 0, 0.3, 0.7, 1][random.below(5)]
+        let little = [0, 0.2, 0.4][random.below(3)]
         switch kind {
         case .walk:
-          // What stays unconfirmed at both ends is what can go apart.
+          // States that stay unconfirmed at both ends can diverge.
           let likely: [PacketType: Double] = [.completion: 0.85, .response: 0.35, .keyConfirm: 0.4 + 1.5 * little]
           holding[direction][type] = likely[type] ?? little / 2
         case .cross: holding[direction][type] = type == .completion || type == .keyConfirm ? 1 : 0
@@ -107,22 +125,22 @@ struct Campaign: Sendable {
     return holding
   }
 
-  /// Whether both peers are those of the campaign.
+  /// Returns true if both peers are those of the campaign.
   func concerns(_ one: Int, _ other: Int) -> Bool { one == low && other == high || one == high && other == low }
 
   private func direction(from sender: Int) -> Int { sender == low ? 0 : 1 }
 
-  /// Whether Hellos of a peer come from an address of the adversary.
+  /// Returns true if a peer's Hellos come from an address of the adversary.
   func relays(from sender: Int) -> Bool { relaying[direction(from: sender)] }
 
-  /// Whether the adversary keeps a packet for itself, which `sender` has just sent.
+  /// Returns true if the adversary holds back a packet that `sender` has just sent.
   mutating func holds(
     _ number: Int, _ type: PacketType, from sender: Int, at now: Instant, _ random: inout SimulationRandom
   ) -> Bool {
     if let decision = decisions[number] { return decision }
     var decision = random.chance(holding[direction(from: sender)][type] ?? 0)
     if kind == .cross { decision = holdsInCross(type, isVictims: sender == victim, at: now, otherwise: decision) }
-    // C1 is sent anew each time. None of those that are sent while it is held back is worth a place.
+    // C1 is made anew each time. Those that are held back are not worth a place.
     if kind == .cross, type == .keyConfirm { return decision }
     decisions[number] = decision
     if decision {
@@ -133,7 +151,7 @@ struct Campaign: Sendable {
     return decision
   }
 
-  /// What the adversary does next.
+  /// Returns the adversary's next action.
   func act(_ random: inout SimulationRandom) -> Act {
     var dice = random.below(weights.reduce(0, +))
     for (act, weight) in zip(Act.allCases, weights) {
@@ -143,10 +161,10 @@ struct Campaign: Sendable {
     return .release
   }
 
-  /// Takes a packet that is held back.
+  /// Removes a packet from those held back.
   mutating func release(_ number: Int) { held.removeAll { $0 == number } }
 
-  /// Takes one of the packets that are held back.
+  /// Removes and returns one of the packets held back; nil if there are none.
   mutating func release(_ random: inout SimulationRandom) -> Int? {
     let index =
       switch choice {
@@ -161,6 +179,6 @@ struct Campaign: Sendable {
     return number
   }
 
-  /// Lets go of all packets that are held back.
+  /// Discards all packets held back.
   mutating func discard() { held = [] }
 }

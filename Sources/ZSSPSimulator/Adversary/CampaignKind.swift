@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a campaign of the adversary is after (``AdversaryPlan``).
+/// The aim of a campaign (``AdversaryPlan``).
 public enum CampaignKind: String, Sendable, Hashable, CaseIterable {
-  /// Every packet is held back or not, and released when it comes to mind: the random walk of a model checker.
+  /// Each packet is held back or not, and released at random times: the random walk of a model
+  /// checker.
   case walk
-  /// No X3 arrives, for many attempts in a row. Then Hellos of theirs are repeated, and one X3 comes.
+  /// No X3 arrives for many attempts in a row. Then their Hellos are repeated, and one X3 arrives.
   case starve
-  /// Attempts of both sides cross, in rounds: each side opens, and its X3 is held back; each X3 arrives later, and each side has
-  /// opened again before that, so that X2 of one side is based on a state that the other has just left behind.
+  /// Attempts of both sides cross, in rounds. Each side opens, and its X3 is held back. Each X3
+  /// arrives later, after both sides have opened again, so that an X2 is based on a state that the
+  /// other side has just left.
   case cross
-  /// Whoever answers a re-key opens anew at once, and K2 arrives just when his Hello is being worked on.
+  /// The side that answers a re-key opens a session at once, and K2 arrives while its Hello is
+  /// being processed.
   case rekey
-  /// Hellos come from the adversary's address, and what comes back is passed on.
+  /// Hellos come from the adversary's address, and the responses are forwarded.
   case relay
-  /// Anything.
+  /// A random mixture.
   case any
 }

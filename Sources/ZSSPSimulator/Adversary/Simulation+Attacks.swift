@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// Attackers see all datagrams and send what they like, from any address. They hold no key of a peer.
+/// Attackers see all datagrams, and send any datagram from any address. They hold no peer's key.
 extension Simulation {
   func planAttack() {
     guard plan.attacksPerSecond > 0 else { return }
@@ -14,7 +14,8 @@ extension Simulation {
     guard !captured.isEmpty else { return }
     let original = captured[attackRandom.below(captured.count)]
     var parcel = original
-    (parcel.sender, parcel.label) = (nil, nil)
+    parcel.sender = nil
+    parcel.label = nil
     let kind = attackRandom.below(7)
     switch kind {
     case 0: parcel.label = original.label  // as it was
@@ -23,18 +24,20 @@ extension Simulation {
         let bit = attackRandom.below(8 * parcel.bytes.count)
         parcel.bytes[bit / 8] ^= 1 << UInt8(bit & 7)
       }
-      // Two flips of one bit make the original again.
+      // Two flips of one bit restore the original.
       parcel.isForged = parcel.bytes != original.bytes
     case 2:
       parcel.bytes.removeLast(1 + attackRandom.below(parcel.bytes.count))
-      (parcel.isForged, parcel.isMadeUp) = (true, true)
+      parcel.isForged = true
+      parcel.isMadeUp = true
     case 3:
       parcel.bytes += (0..<1 + attackRandom.below(64)).map { UInt8(truncatingIfNeeded: $0) }
-      (parcel.isForged, parcel.isMadeUp) = (true, true)
+      parcel.isForged = true
+      parcel.isMadeUp = true
     case 4: forgeBody(&parcel)
     case 5: return flood(to: parcel.to)
     default:
-      // To someone else than it was for.
+      // Sends it to another peer than the addressee.
       parcel.label = original.label
       parcel.to = peers[attackRandom.below(peers.count)].address
     }
@@ -44,15 +47,16 @@ extension Simulation {
     inject(parcel)
   }
 
-  /// The key id of the captured datagram, and noise.
+  /// Keeps the key id of the captured datagram, and replaces the rest by noise.
   private func forgeBody(_ parcel: inout Parcel) {
     let keyID = parcel.bytes.prefix(4)
     let size = attackRandom.below(1400)
     parcel.bytes = keyID + (0..<size).map { _ in UInt8(truncatingIfNeeded: attackRandom.next()) }
-    (parcel.isForged, parcel.isMadeUp) = (true, true)
+    parcel.isForged = true
+    parcel.isMadeUp = true
   }
 
-  /// Hellos that pass every check that costs nothing.
+  /// Sends Hellos that pass all cheap checks.
   private func flood(to address: Address) {
     for _ in 0..<1 + attackRandom.below(12) {
       var random = attackRandom
@@ -71,15 +75,15 @@ extension Simulation {
     agenda.add(.deliver(parcel), at: now.advanced(by: attackRandom.duration(.milliseconds(1) ... .milliseconds(80))))
   }
 
-  /// An address of the adversary.
+  /// Returns an address of the adversary.
   func mallory(_ host: Int) -> Address { Address(ipv4: 0xD000_0001 + UInt32(host), port: 6666) }
 
-  /// Whether an attacker lives there.
+  /// Returns true for an address of the adversary.
   func isMallory(_ address: Address) -> Bool { address.port == 6666 && address.low >> 28 == 0xD }
 
-  /// A stranger is an endpoint like any other, which the peers do not know. It tries what the protocol allows.
+  /// A stranger is an endpoint that the peers do not know. It does what the protocol allows.
   func strangerActs(_ peer: SimulatedPeer) {
-    // Its Hellos come every second, and nobody answers.
+    // It sends a Hello every second, without an answer.
     if let known = peer.known.first { return close(peer, known.id) }
     let other = attackRandom.below(plan.peers)
     trace.add(.open, peer: peer.index, other, at: now)
@@ -93,12 +97,13 @@ extension Simulation {
   }
 }
 
-/// Hellos that nobody said: random, but of the right size, in one fragment, with the counter that their end demands.
+/// Random Hellos of the right size, in one fragment, with the counter that their end demands.
 public enum FloodHello {
-  /// A datagram.
+  /// Makes a datagram.
   public static func make(_ random: inout SimulationRandom) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: FragmentHeader.size + PacketSize.hello)
-    // A valid point costs the responder most. In the stand-in's toy group small numbers are, with zeros behind them.
+    // A valid point costs the responder most. In the stand-in's toy group small numbers are valid,
+    // with zeros behind them.
     let words = (bytes.count - FragmentHeader.size) / 8
     var counter: UInt64 = 0
     bytes.withMutableBytes { bytes in
@@ -107,7 +112,7 @@ public enum FloodHello {
       for index in 1..<PublicKey.size where index < 2 || index > 8 { bytes.store(0 as UInt8, at: point + index) }
       bytes.store(2 as UInt8, at: point)
       counter = bytes.bytes.load(UInt64.self, at: FragmentHeader.size + PacketSize.helloWithoutChallenge - 8)
-      // Unchallenged: all but the proof is zero.
+      // Without a challenge, all bytes but the proof are zero.
       for index in 0..<3 {
         bytes.store(0 as UInt64, at: FragmentHeader.size + PacketSize.helloWithoutChallenge + 8 * index)
       }

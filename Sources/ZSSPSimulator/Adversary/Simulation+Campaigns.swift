@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// The adversary that remembers (``AdversaryPlan``).
+/// The adversary with a memory (``AdversaryPlan``).
 extension Simulation {
   // MARK: Planning
 
@@ -19,7 +19,7 @@ extension Simulation {
     agenda.add(.release(phase: phase), at: now.advanced(by: adversaryRandom.interval(mean: mean)))
   }
 
-  /// A campaign against a pair begins, unless one is under way.
+  /// Begins a campaign against a pair, unless one is under way.
   func beginCampaign() {
     planCampaign()
     let (low, high) = links[adversaryRandom.below(links.count)]
@@ -37,7 +37,7 @@ extension Simulation {
     planTurn(campaign, 0, inRoundFrom: now)
   }
 
-  /// Attackers are gone.
+  /// Ends all campaigns.
   func endCampaigns() {
     campaigns = []
     relays = [:]
@@ -55,7 +55,7 @@ extension Simulation {
 
   // MARK: What is sent
 
-  /// The adversary sees a datagram, remembers it, and says whether it takes it off the network.
+  /// Remembers a datagram, and returns true if the adversary removes it from the network.
   func adversaryTakes(_ parcel: inout Parcel, _ label: PacketLabel, from sender: SimulatedPeer) -> Bool {
     guard label.type != .data, label.type != .challenge, let to = addressee(of: parcel), to != sender.index else {
       return false
@@ -81,8 +81,8 @@ extension Simulation {
     return false
   }
 
-  /// Another attempt of the victim has come to nothing. After many of them, just when the next is under way, the adversary repeats
-  /// their Hellos, and lets an X3 of an earlier one arrive.
+  /// Called when another attempt of the victim has failed. After many of them, while the next is
+  /// under way, the adversary repeats their Hellos, and lets an X3 of an earlier one arrive.
   private func starves(_ campaign: Campaign, _ to: Int) {
     let isTime = adversaryRandom.chance(0.2)
     let delay = adversaryRandom.duration(.milliseconds(5) ... .milliseconds(300))
@@ -90,20 +90,21 @@ extension Simulation {
     agenda.add(.repeatHellos(from: campaign.victim, to: to, phase: phase), at: now.advanced(by: delay))
   }
 
-  /// An address of the adversary that stands for that of a peer. What comes there is passed on to the peer.
+  /// Returns an address of the adversary that replaces a peer's. What arrives there is forwarded to
+  /// the peer.
   private func relay(for peer: Int, _ campaign: Campaign) -> Address {
     let address = mallory(1 << 20 | campaign.number << 1 | (peer == campaign.low ? 0 : 1))
     relays[address] = peer
     return address
   }
 
-  /// The peer that a datagram is for, wherever that lived when the sender last heard of it.
+  /// Returns the peer that a datagram is for, at any of its addresses.
   private func addressee(of parcel: Parcel) -> Int? {
     if let peer = relays[parcel.to] { return peer }
     return peers.firstIndex { $0.address.low == parcel.to.low && !isStranger($0.index) }
   }
 
-  /// Passes on what has come to an address of the adversary, as if it came straight from its sender.
+  /// Forwards what arrived at an address of the adversary, as if it came directly from its sender.
   func passOn(_ parcel: Parcel) -> Bool {
     guard let peer = relays[parcel.to] else { return false }
     var parcel = parcel
@@ -114,7 +115,7 @@ extension Simulation {
 
   // MARK: Acts
 
-  /// The adversary does something in a campaign.
+  /// Acts in a campaign.
   func act(inCampaign number: Int, goesOn: Bool) {
     guard let index = index(ofCampaign: number) else { return }
     if goesOn { planAct(campaigns[index]) }
@@ -134,8 +135,8 @@ extension Simulation {
     }
   }
 
-  /// Lets the packet arrive whose turn it is in the round: one of the latest attempt. Of X2 there is one for each time that the Hello
-  /// was sent, and the first is based on an older state than the others may be.
+  /// Lets the round's next packet arrive: one of the latest attempt. An attempt has an X2 for each
+  /// repetition of its Hello, and the first may be based on an older state than the others.
   private func letArrive(_ index: Int) {
     let campaign = campaigns[index]
     let isFirst = adversaryRandom.chance(0.7)
@@ -151,7 +152,8 @@ extension Simulation {
     deliver(number)
   }
 
-  /// A Hello of the victim is on its way, who has just answered a re-key: K2 arrives at about the same time.
+  /// Called when the victim has just answered a re-key and sent a Hello. Makes K2 arrive at about
+  /// the same time.
   private func releaseRekey(_ index: Int) {
     let delay = adversaryRandom.duration(.zero ... .milliseconds(60))
     let campaign = campaigns[index]
@@ -161,7 +163,8 @@ extension Simulation {
     deliver(number, after: delay)
   }
 
-  /// The latest different Hellos of a peer in a row, the oldest first, and then perhaps one of its latest X3s.
+  /// Delivers a peer's latest different Hellos in a row, oldest first, and then possibly one of its
+  /// latest X3s.
   func repeatHellos(from: Int, to: Int) {
     let hellos = memory.all(.hello, from: from, to: to)
     let count = 1 + adversaryRandom.below(adversaryRandom.chance(0.5) ? 14 : 48)
@@ -170,7 +173,7 @@ extension Simulation {
     var delay = Duration.zero
     for number in hellos.dropLast(skipped).suffix(count) {
       delay += .milliseconds(1 + adversaryRandom.below(20))
-      // One host alone would be over its budget.
+      // One host alone would exceed its budget.
       let source = mallory(adversaryRandom.below(16))
       deliver(number, from: isOwn ? source : nil, after: delay)
     }
@@ -181,7 +184,7 @@ extension Simulation {
     if isReleased, !completions.isEmpty { deliver(completions[completions.startIndex + chosen], after: delay) }
   }
 
-  /// Any packet that a peer has ever sent to the other.
+  /// Delivers any packet that one peer has ever sent to the other.
   private func replayAny(from: Int, to: Int) {
     let types: [PacketType] = [
       .hello, .response, .completion, .completion, .keyConfirm, .acknowledge, .rekeyInit, .rekeyComplete, .rejected,
@@ -196,7 +199,7 @@ extension Simulation {
     deliver(recent[recent.startIndex + index], from: isOwn ? source : nil)
   }
 
-  /// Outside of campaigns old packets come, too.
+  /// Delivers old packets outside of campaigns.
   func releaseOld() {
     planRelease()
     let (low, high) = links[adversaryRandom.below(links.count)]
@@ -204,7 +207,7 @@ extension Simulation {
     for _ in 0...adversaryRandom.below(3) { replayAny(from: isForward ? low : high, to: isForward ? high : low) }
   }
 
-  /// Delivers a packet that the adversary remembers, to wherever its addressee is now.
+  /// Delivers a remembered packet to the current address of its addressee.
   private func deliver(_ number: Int, from source: Address? = nil, after delay: Duration = .zero) {
     let sighting = memory[number]
     trace.add(
@@ -220,7 +223,8 @@ extension Simulation {
     }
   }
 
-  /// Something has happened between two peers of which the adversary knows: often the best moment to act.
+  /// Called on an event between two peers that the adversary can notice, which is often the best
+  /// moment to act.
   func adversaryNotices(_ peer: Int, _ other: Int) {
     guard let campaign = campaigns.first(where: { $0.concerns(peer, other) && $0.end > now }) else { return }
     for _ in 0..<adversaryRandom.below(4) { planAct(campaign, within: .milliseconds(300)) }

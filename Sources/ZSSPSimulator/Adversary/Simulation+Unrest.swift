@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// What the applications of a pair do while the adversary is after it: they lose patience.
+/// What the applications of a pair do during a campaign against it: they become impatient.
 extension Simulation {
-  /// How long an application waits for a session in times of unrest.
+  /// How long an application waits for a session during unrest.
   private static let patience = Duration.milliseconds(200) ... .seconds(8)
 
-  /// The applications of the pair do something rash.
+  /// Lets an application of the pair act rashly.
   func unrest(inCampaign number: Int) {
     guard let index = index(ofCampaign: number), let mean = campaigns[index].unrest else { return }
     let campaign = campaigns[index]
     agenda.add(
       .unrest(campaign: number, phase: phase), at: now.advanced(by: applicationRandom.interval(mean: mean)))
-    // One that is starved tries again and again, the other side less often.
+    // A starved peer tries again and again; the other side acts less often.
     let isVictim = applicationRandom.chance(campaign.kind == .starve ? 0.85 : 0.5)
     let one = isVictim ? campaign.victim : campaign.low + campaign.high - campaign.victim
     let other = campaign.low + campaign.high - one
@@ -39,7 +39,7 @@ extension Simulation {
     }
   }
 
-  /// Opens a session if there is none, and closes it when the time is over.
+  /// Opens a session if none exists, and closes it after a time limit.
   private func reopen(_ peer: SimulatedPeer, _ other: Int, within limit: Duration) {
     guard peer.isUp, peer.sessions(with: other).isEmpty else { return }
     open(peer, other)
@@ -50,7 +50,7 @@ extension Simulation {
   }
   // MARK: Scripts
 
-  /// Plans a turn of a campaign that has a script.
+  /// Plans a turn of a campaign with a script.
   func planTurn(_ campaign: Campaign, _ number: Int, inRoundFrom begin: Instant) {
     guard !campaign.turns.isEmpty else { return }
     let isOver = number == campaign.turns.count
@@ -59,7 +59,7 @@ extension Simulation {
     agenda.add(.turn(campaign: campaign.number, number, roundBegin: begin, phase: phase), at: max(now, time))
   }
 
-  /// An application does what the script of a campaign says.
+  /// Lets an application execute a turn of a script.
   func turn(inCampaign campaign: Int, _ number: Int, roundBegin: Instant) {
     guard let index = index(ofCampaign: campaign) else { return }
     let campaign = campaigns[index]
@@ -83,7 +83,7 @@ extension Simulation {
     }
   }
 
-  /// Whether a campaign with a script says what the applications of a pair do.
+  /// Returns true if a script controls the applications of a pair.
   func isScripted(_ one: Int, _ other: Int) -> Bool {
     campaigns.contains { $0.concerns(one, other) && $0.end > now && !$0.turns.isEmpty }
   }

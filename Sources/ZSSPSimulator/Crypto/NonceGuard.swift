@@ -2,19 +2,19 @@
 import Synchronization
 public import ZSSP
 
-/// Every nonce that was ever used for sealing, by key, and the headers of the datagrams just made. Keys are told apart by their
-/// bytes, whoever holds them.
+/// Records every nonce that was used for sealing, by key, and the headers of the latest datagrams.
+/// Keys are identified by their bytes, whoever holds them.
 ///
-/// The same X3 sealed again is the same packet: it is computed anew when X2 comes twice and the first was not stored.
-/// Nothing else is ever sealed twice. C1, C2 and D have no plaintext, so there a counter that is used again would
-/// give the same tag.
+/// An X3 may be sealed twice with the same content: it is computed again if X2 arrives twice and
+/// the first outcome was not stored. Nothing else may be sealed twice. C1, C2 and D have no
+/// plaintext, so a repeated counter gives the same tag.
 public final class NonceLedger: Sendable {
   private struct KeyBytes: Hashable {
     let first, second, third, fourth: UInt64
   }
 
   private struct Entries {
-    /// The end of the tag that a nonce led to.
+    /// The end of the tag for each used nonce.
     var used: [KeyBytes: [Nonce: UInt64]] = [:]
     var reused: Nonce?
     var seals: UInt64 = 0
@@ -24,25 +24,25 @@ public final class NonceLedger: Sendable {
 
   private let labels = Mutex<[UInt64: PacketLabel]>([:])
 
-  /// An empty ledger.
+  /// Makes an empty ledger.
   public init() {}
 
-  /// Remembers what header it was whose protected form begins with `block`.
+  /// Records the header whose protected form begins with `block`.
   fileprivate func record(_ label: PacketLabel, block: UInt64) { labels.withLock { $0[block] = label } }
 
-  /// The header of a datagram that was made since ``forgetHeaders()``; nil for one that is not protected.
+  /// Returns the header of a datagram made since ``forgetHeaders()``; nil for an unprotected one.
   func label(_ datagram: [UInt8]) -> PacketLabel? {
     guard datagram.count >= FragmentHeader.protectedBytes.upperBound else { return nil }
     let block = datagram.rawBytes.load(UInt64.self, at: FragmentHeader.protectedBytes.lowerBound)
     return labels.withLock { $0[block] }
   }
 
-  /// All datagrams that were made have been taken.
+  /// Called when all datagrams have been taken.
   func forgetHeaders() { labels.withLock { if !$0.isEmpty { $0.removeAll(keepingCapacity: true) } } }
 
-  /// The first nonce that was used for two messages under a key, if one was.
+  /// The first nonce that was used for two messages under one key; nil if none.
   public var reusedNonce: Nonce? { entries.withLock { $0.reused } }
-  /// How many packets and parts of handshakes were sealed.
+  /// The number of sealed packets and parts of handshakes.
   public var seals: UInt64 { entries.withLock { $0.seals } }
 
   fileprivate func record(_ key: Secret, _ nonce: Nonce, tag: UInt64) {
@@ -59,24 +59,25 @@ public final class NonceLedger: Sendable {
   }
 }
 
-/// A provider that enters each use of a nonce into a ledger, which all endpoints of a simulation share.
+/// A provider that records each use of a nonce in a ledger, which all endpoints of a simulation
+/// share.
 public struct NonceGuard: DerivedProvider {
-  /// Whose keys are watched.
+  /// The provider whose keys are observed.
   public let base: any CryptoProvider
   private let ledger: NonceLedger
 
-  /// Watches what is sealed with keys of `base`.
+  /// Observes sealing with keys of `base`.
   public init(_ base: any CryptoProvider, ledger: NonceLedger) {
     self.base = base
     self.ledger = ledger
   }
 
-  /// The base's key, watched.
+  /// Returns the base's key, wrapped to record nonces.
   public func packetKey(_ key: Secret) -> any PacketKey {
     GuardedPacketKey(base.packetKey(key), bytes: key, ledger: ledger)
   }
 
-  /// The base's key, which tells the ledger what headers it protects.
+  /// Returns the base's key, wrapped to record the headers that it protects.
   public func headerKey(_ key: Secret) -> any HeaderKey { GuardedHeaderKey(base.headerKey(key), ledger: ledger) }
 }
 
@@ -86,7 +87,9 @@ private final class GuardedPacketKey: PacketKey {
   private let ledger: NonceLedger
 
   init(_ base: any PacketKey, bytes: Secret, ledger: NonceLedger) {
-    (self.base, self.bytes, self.ledger) = (base, bytes, ledger)
+    self.base = base
+    self.bytes = bytes
+    self.ledger = ledger
   }
 
   func seal(_ plaintext: RawSpan, nonce: Nonce, authenticating: RawSpan, into output: inout MutableRawSpan) {
@@ -103,7 +106,10 @@ private final class GuardedHeaderKey: HeaderKey {
   private let base: any HeaderKey
   private let ledger: NonceLedger
 
-  init(_ base: any HeaderKey, ledger: NonceLedger) { (self.base, self.ledger) = (base, ledger) }
+  init(_ base: any HeaderKey, ledger: NonceLedger) {
+    self.base = base
+    self.ledger = ledger
+  }
 
   func encrypt(_ block: inout MutableRawSpan) {
     let label = PacketLabel(protected: block.bytes)

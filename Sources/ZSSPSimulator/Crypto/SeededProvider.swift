@@ -2,10 +2,11 @@
 import Synchronization
 package import ZSSP
 
-/// A provider whose randomness comes from a seed: its random bytes, and with them key ids, timers and agreement keys.
+/// A provider whose random bytes come from a seed, and with them key ids, timers and agreement
+/// keys.
 ///
-/// What a base provider draws in its own depths, the randomness of a real KEM, stays its own. It changes bytes, and
-/// nothing that an endpoint does, so a run is the same again in every step.
+/// The base provider's internal randomness, such as that of a real KEM, is not seeded. It changes
+/// bytes, but not what an endpoint does, so each step of a run is reproducible.
 package final class SeededProvider: DerivedProvider {
   package let base: any CryptoProvider
   private let random: Mutex<SimulationRandom>

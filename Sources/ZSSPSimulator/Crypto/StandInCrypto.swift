@@ -1,56 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ZSSP
 
-/// **Not cryptography.** A provider with the sizes and the algebra of the real primitives and none of their
-/// strength, which makes handshakes about a hundred times cheaper, for long simulations.
+/// **Not cryptography.** A provider with the sizes and the algebra of the real primitives, but
+/// without their strength. It makes handshakes about a hundred times cheaper, for long simulations.
 ///
-/// Key agreement commutes, decapsulation inverts encapsulation, tags depend on every byte, on the key and on the nonce:
-/// all that the state machine needs. Everything can be computed by anyone who looks. The type is part of the
-/// simulator and must never meet a network.
+/// Key agreement commutes, decapsulation inverts encapsulation, and tags depend on every byte, the
+/// key and the nonce: the state machines need no more. Anyone can compute all secrets. The type
+/// belongs to the simulator and must never be used on a network.
 public struct StandInCrypto: CryptoProvider {
-  /// The provider. Its randomness is fixed; a simulation puts a seeded generator in front of it.
+  /// Makes the provider. Its randomness is fixed; a simulation wraps it in a seeded generator.
   public init() {}
 
-  /// Says what it is.
+  /// The name, which says that it is not secure.
   public var name: String { "stand-in (not secure)" }
 
-  /// Writes bytes that are the same every time. A simulation draws from its seed instead.
+  /// Writes the same bytes each time. A simulation draws from its seed instead.
   public func fillRandom(_ bytes: inout MutableRawSpan) {
     for index in 0..<bytes.byteCount { bytes.store(UInt8(truncatingIfNeeded: 37 &* index &+ 11), at: index) }
   }
 
-  /// A mixing function of 128 bits of state, stretched to 64 bytes.
+  /// Returns the output of a mixing function with 128 bits of state, extended to 64 bytes.
   public func hash(_ first: RawSpan, _ second: RawSpan) -> Digest {
     var mixer = Mixer(seed: 0x5A53_5350)
     mixer.absorb(first, second)
     return Digest { mixer.write(to: &$0) }
   }
 
-  /// The same function, begun with the key.
+  /// Returns the same function, initialised with the key.
   public func authenticator(key: RawSpan) -> any MessageAuthenticator { StandInAuthenticator(key: key) }
 
-  /// A number made of 8 of the 48 bytes that ``fillRandom(_:)`` gives.
+  /// Makes a key from 8 of the 48 bytes of ``fillRandom(_:)``.
   public func generateAgreementKey() -> any AgreementPrivateKey {
     StandInAgreementKey(random(48).bytes)
   }
 
-  /// The private key of 48 bytes.
+  /// Parses a private key of 48 bytes.
+  ///
+  /// - Throws: `CryptoFailure` for another size.
   public func agreementKey(privateBytes: RawSpan) throws(CryptoFailure) -> any AgreementPrivateKey {
     guard privateBytes.byteCount == 48 else { throw CryptoFailure("not 48 bytes") }
     return StandInAgreementKey(privateBytes)
   }
 
-  /// Checks that the encoding is one that ``generateAgreementKey()`` makes.
+  /// Parses a public key, and checks that ``generateAgreementKey()`` can make it.
+  ///
+  /// - Throws: `CryptoFailure`.
   public func agreementPublicKey(_ key: PublicKey) throws(CryptoFailure) -> any AgreementPublicKey {
     try StandInPublicKey(key)
   }
 
-  /// A key that is a random number.
+  /// Makes a key from a random number.
   public func generateEncapsulationKey(for algorithm: KEM) -> any DecapsulationKey {
     StandInDecapsulationKey(seed: randomInteger(UInt64.self))
   }
 
-  /// A random number as ciphertext, and a hash of it and the key as secret.
+  /// Returns a random number as ciphertext, and its hash with the key as secret.
+  ///
+  /// - Throws: `CryptoFailure` for a key of another size than 1568 bytes.
   public func encapsulate(to encapsulationKey: RawSpan, for algorithm: KEM) throws(CryptoFailure) -> Encapsulation {
     guard encapsulationKey.byteCount == KEM.encapsulationKeySize else { throw CryptoFailure("not 1568 bytes") }
     var ciphertext = [UInt8](repeating: 0, count: KEM.ciphertextSize)
@@ -60,14 +66,14 @@ public struct StandInCrypto: CryptoProvider {
     return Encapsulation(ciphertext: ciphertext, sharedSecret: secret)
   }
 
-  /// A keystream and a tag of 128 bits.
+  /// Returns a key with a keystream and a tag of 128 bits.
   public func packetKey(_ key: Secret) -> any PacketKey { StandInPacketKey(key) }
 
-  /// A small Feistel network on 16 bytes.
+  /// Returns a key with a small Feistel network on 16 bytes.
   public func headerKey(_ key: Secret) -> any HeaderKey { StandInHeaderKey(key) }
 }
 
-/// Takes bytes in, eight at a time, and gives out as many as wanted.
+/// A mixing function that absorbs bytes, eight at a time, and returns any number of them.
 struct Mixer {
   private var left: UInt64
   private var right: UInt64
@@ -85,14 +91,15 @@ struct Mixer {
     right ^= right >> 32
   }
 
-  /// Takes all bytes of both spans as one string.
+  /// Absorbs all bytes of both spans as one string.
   mutating func absorb(_ first: RawSpan, _ second: RawSpan) {
     absorb(first)
     absorb(second)
     absorb(count)
   }
 
-  /// Takes bytes in, the last word padded with zeros. The boundary to what follows is not marked.
+  /// Absorbs bytes. The last word is padded with zeros, and the boundary to later input is not
+  /// marked.
   mutating func absorb(_ bytes: RawSpan) {
     count &+= UInt64(bytes.byteCount)
     bytes.withUnsafeBytes { bytes in
@@ -111,12 +118,12 @@ struct Mixer {
     }
   }
 
-  /// Word `index` of the output.
+  /// Returns a word of the output.
   func word(_ index: Int) -> UInt64 {
     SimulationRandom.mix(left &+ UInt64(index) &* 0x9E37_79B9_7F4A_7C15) ^ SimulationRandom.mix(right &+ UInt64(index))
   }
 
-  /// Fills `bytes`, whose size is a multiple of 8.
+  /// Fills `bytes`, whose size must be a multiple of 8.
   func write(to bytes: inout MutableRawSpan) {
     for index in 0..<bytes.byteCount / 8 { bytes.store(word(index), at: 8 * index) }
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// Numbers below the prime 2^61 − 1, whose multiplication stands in for that of points with scalars.
+/// The multiplicative group modulo the prime 2^61 − 1, which replaces points and scalars.
 private enum ToyGroup {
   static let prime: UInt64 = (1 << 61) - 1
   static let generator: UInt64 = 0x0123_4567_89AB_CDEF
@@ -41,7 +41,7 @@ final class StandInPublicKey: AgreementPublicKey {
     encoded = key
   }
 
-  /// The element comes first, so that the order of keys is that of elements.
+  /// The element comes first, so that keys are in the order of elements.
   static func encode(_ element: UInt64) -> PublicKey {
     var bytes = [UInt8](repeating: 0, count: PublicKey.size)
     bytes[0] = 2
@@ -111,7 +111,8 @@ final class StandInPacketKey: PacketKey {
   }
 
   func seal(_ plaintext: RawSpan, nonce: Nonce, authenticating: RawSpan, into output: inout MutableRawSpan) {
-    let (stream, size) = (stream(nonce), plaintext.byteCount)
+    let stream = stream(nonce)
+    let size = plaintext.byteCount
     output.write(plaintext, at: 0)
     crypt(&output, count: size, stream)
     let tag = tag(stream, output.bytes.extracting(0..<size), authenticating)
@@ -120,7 +121,8 @@ final class StandInPacketKey: PacketKey {
   }
 
   func open(_ message: inout MutableRawSpan, nonce: Nonce, authenticating: RawSpan) -> Bool {
-    let (stream, size) = (stream(nonce), message.byteCount - 16)
+    let stream = stream(nonce)
+    let size = message.byteCount - 16
     let tag = tag(stream, message.bytes.extracting(0..<size), authenticating)
     guard message.bytes.load(UInt64.self, at: size) == tag.0, message.bytes.load(UInt64.self, at: size + 8) == tag.1
     else { return false }
@@ -139,14 +141,16 @@ final class StandInHeaderKey: HeaderKey {
   }
 
   func encrypt(_ block: inout MutableRawSpan) {
-    var (left, right) = (block.bytes.load(UInt64.self, at: 0), block.bytes.load(UInt64.self, at: 8))
+    var left = block.bytes.load(UInt64.self, at: 0)
+    var right = block.bytes.load(UInt64.self, at: 8)
     for key in keys { (left, right) = (right, left ^ SimulationRandom.mix(right ^ key)) }
     block.store(left, at: 0)
     block.store(right, at: 8)
   }
 
   func decrypt(_ block: inout MutableRawSpan) {
-    var (left, right) = (block.bytes.load(UInt64.self, at: 0), block.bytes.load(UInt64.self, at: 8))
+    var left = block.bytes.load(UInt64.self, at: 0)
+    var right = block.bytes.load(UInt64.self, at: 8)
     for key in keys.reversed() { (left, right) = (right ^ SimulationRandom.mix(left ^ key), left) }
     block.store(left, at: 0)
     block.store(right, at: 8)

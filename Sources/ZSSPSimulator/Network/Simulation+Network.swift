@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// The network: what becomes of a datagram on its way.
+/// The network: delays, losses and changes of datagrams.
 extension Simulation {
   /// Takes a datagram from an endpoint.
   func send(_ bytes: [UInt8], from peer: SimulatedPeer, to address: Address) {
@@ -11,7 +11,7 @@ extension Simulation {
     {
       fail(.notSilent, "peer \(peer.index), whose Hellos require a ratchet, sent \(bytes.count) bytes to a stranger")
     }
-    // Whoever repeats a Hello that is recognised gets the answer to it, and can do nothing with it.
+    // An attacker that repeats a recognised Hello gets the response to it, which is useless to it.
     if peer.flags.contains(.helloRequiresRatchet), isMallory(address), !peer.repeaters.contains(address) {
       fail(
         .notSilent, "peer \(peer.index), whose Hellos require a ratchet, sent \(bytes.count) bytes to an attacker")
@@ -20,9 +20,11 @@ extension Simulation {
     parcel.label = ledger.label(bytes) ?? PacketLabel(unprotected: bytes)
     capture(parcel)
     let plan = isCalm ? .perfect : plan.network
-    // All draws are made for every datagram, whatever becomes of it.
-    let (isLost, isTwice) = (networkRandom.chance(plan.loss), networkRandom.chance(plan.duplication))
-    let (isLate, isCorrupt) = (networkRandom.chance(plan.reordering), networkRandom.chance(plan.corruption))
+    // All draws are made for every datagram, whatever happens to it.
+    let isLost = networkRandom.chance(plan.loss)
+    let isTwice = networkRandom.chance(plan.duplication)
+    let isLate = networkRandom.chance(plan.reordering)
+    let isCorrupt = networkRandom.chance(plan.corruption)
     let delay = networkRandom.duration(isLate ? plan.lateness : plan.delay)
     let second = networkRandom.duration(plan.lateness)
     let place = networkRandom.below(max(1, bytes.count))
@@ -37,12 +39,13 @@ extension Simulation {
     }
     if isCorrupt, !bytes.isEmpty {
       parcel.bytes[place] ^= 1 << UInt8(place & 7)
-      (parcel.isForged, parcel.label) = (true, nil)
+      parcel.isForged = true
+      parcel.label = nil
     }
     agenda.add(.deliver(parcel), at: now.advanced(by: delay))
   }
 
-  /// Hands a datagram to whoever lives at its address now.
+  /// Delivers a datagram to the current owner of its address.
   func deliver(_ parcel: Parcel) {
     guard let peer = peers.first(where: { $0.address == parcel.to }), peer.isUp else {
       if passOn(parcel) { return }
@@ -80,8 +83,8 @@ extension Simulation {
   ) {
     for (known, before) in zip(peer.known, timers) {
       let after = peer.endpoint.session(known.id)
-      // In A1 the failure to authenticate X2 acts as the state's timeout (section 11). An endpoint that waits for its
-      // public-key work does not know yet.
+      // In A1, an X2 that is not authentic acts as the state's timeout (section 11). An endpoint
+      // that waits for its public-key work does not know the result yet.
       if peer.endpoint.actsAtOnce, before?.state == "A1" { continue }
       if before?.stateDeadline != after?.stateDeadline || before?.resendDeadline != after?.resendDeadline {
         fail(.timerMoved, "a datagram moved a timer of peer \(peer.index) in \(known.state), though \(reason)")
@@ -89,7 +92,7 @@ extension Simulation {
     }
   }
 
-  /// A message comes to the application.
+  /// Passes a message to the application.
   private func messageReceived(_ peer: SimulatedPeer, _ session: Int, _ message: [UInt8]) {
     var message = message
     hooks.tamper?(&message)
@@ -118,7 +121,7 @@ extension Simulation {
     if captured.count < 256 {
       captured.append(parcel)
     } else {
-      // Old ones stay for a while: what matters in replay is often long past.
+      // Old ones stay for a while, because replayed packets matter most when they are old.
       captured[attackRandom.below(captured.count)] = parcel
     }
   }

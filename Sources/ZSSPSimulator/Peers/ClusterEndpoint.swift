@@ -1,25 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// Several endpoints with one static key and one store in the place of one. Subclasses say who gets what.
+/// Several endpoints with one static key and one store that act as one. Subclasses decide which one
+/// gets a datagram.
 ///
-/// A request's id says which endpoint made it, by the node in its highest bits, which is the endpoint's number.
+/// A request's id contains the number of its endpoint as the node in its highest bits.
 class ClusterEndpoint: SimulatedEndpoint {
-  /// Bits of key ids that have the number of the endpoint.
+  /// The number of bits in key ids for the endpoint's number.
   static let bits = 4
 
   let nodes: [ZSSPEndpoint]
-  /// The peers of sessions, by the cluster's numbers for them.
+  /// The peers of sessions, by the cluster's session numbers.
   private(set) var peers: [Int: PublicKey] = [:]
 
-  /// `count` endpoints, 2 to 16, each with its number in its node, and what `configure` makes of the settings.
+  /// Makes 2 to 16 endpoints, each with its number as node, and with settings that `configure`
+  /// changes.
+  ///
+  /// - Throws: `ConfigurationError`.
   init(
     _ environment: SimulatedEnvironment, _ count: Int, configure: (inout EndpointConfiguration, Int) -> Void
   ) throws(ConfigurationError) {
     var nodes: [ZSSPEndpoint] = []
     for number in 0..<count {
       var configuration = environment.configuration
-      (configuration.settings.nodeBits, configuration.settings.node) = (Self.bits, number)
+      configuration.settings.nodeBits = Self.bits
+      configuration.settings.node = number
       configure(&configuration, number)
       nodes.append(
         try ZSSPEndpoint(
@@ -30,27 +35,28 @@ class ClusterEndpoint: SimulatedEndpoint {
 
   // MARK: What subclasses decide
 
-  /// The endpoint that a datagram is for.
+  /// Returns the endpoint that a datagram is for.
   func addressee(of datagram: [UInt8], from source: Address, at now: Instant) -> Int { 0 }
 
-  /// The endpoint that opens a session.
+  /// Returns the endpoint that opens a session.
   func opener(to peer: PublicKey, at address: Address, now: Instant) -> Int { 0 }
 
-  /// A session is established: the others with the peer are told that it takes their place.
+  /// Called when a session is established. The endpoint's other sessions with the peer must be
+  /// replaced.
   func established(_ session: Int, with peer: PublicKey) {}
 
-  /// A session has ended.
+  /// Called when a session has ended.
   func ended(_ session: Int, with peer: PublicKey?) {}
 
   // MARK: Numbers
 
-  /// The cluster's number for a session of an endpoint.
+  /// Returns the cluster's number for a session of an endpoint.
   final func number(_ session: Int, of node: Int) -> Int { session * nodes.count + node }
 
-  /// The number of the endpoint that has a session.
+  /// Returns the number of the endpoint that owns a session.
   final func owner(of session: Int) -> Int { session % nodes.count }
 
-  /// What that endpoint calls the session.
+  /// Returns that endpoint's number for the session.
   final func local(_ session: Int) -> Int { session / nodes.count }
 
   final func node(of session: Int) -> ZSSPEndpoint { nodes[owner(of: session)] }
@@ -112,7 +118,7 @@ class ClusterEndpoint: SimulatedEndpoint {
 
   final func takeEvents() -> [SimulatedEvent] {
     var events: [SimulatedEvent] = []
-    // What one endpoint reports can end sessions of others, which they then report.
+    // An event of one endpoint can end sessions of others, which then report that.
     while true {
       let more = nodes.indices.flatMap { index in
         nodes[index].takeEvents().map { $0.renumbered { number($0, of: index) } }
@@ -123,7 +129,7 @@ class ClusterEndpoint: SimulatedEndpoint {
     }
   }
 
-  /// An endpoint is told when its peer has a newer session at another one.
+  /// Records sessions by events, and informs subclasses.
   private func noteSessions(_ event: SimulatedEvent) {
     switch event {
     case .established(let session, let peer, _, _, _):
@@ -159,7 +165,7 @@ class ClusterEndpoint: SimulatedEndpoint {
 }
 
 extension SimulatedEvent {
-  /// The event with another number for its session.
+  /// Returns the event with another session number.
   fileprivate func renumbered(_ number: (Int) -> Int) -> SimulatedEvent {
     switch self {
     case .established(let id, let peer, let role, let length, let acceptance):

@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// Several endpoints with one static key and one store in the place of one, as behind a load balancer.
+/// Several endpoints with one static key and one store that act as one, as behind a load balancer.
 ///
-/// What belongs to a session goes to the endpoint whose number its key id has. Everything else goes by its source, and every few
-/// seconds otherwise than before: so a peer's attempts come to different endpoints while those before are still under way.
-/// Endpoints share nothing but the store. They are told when a peer has a newer session at another one, for an application
-/// has one session with a peer.
+/// A packet of a session goes to the endpoint whose number is in its key id. All others go to an
+/// endpoint chosen by their source, and every few seconds by another rule: a peer's attempts reach
+/// different endpoints while earlier ones are still under way. The endpoints share only the store.
+/// They are told when a peer has a newer session at another one, because an application has one
+/// session per peer.
 final class FleetEndpoint: ClusterEndpoint {
-  /// How long a source goes to the same endpoint, in nanoseconds.
+  /// How long a source is mapped to the same endpoint, in nanoseconds.
   private static let constancy: Int64 = 7_000_000_000
 
-  /// `count` endpoints, 2 to 16.
+  /// Makes 2 to 16 endpoints.
+  ///
+  /// - Throws: `ConfigurationError`.
   init(_ environment: SimulatedEnvironment, _ count: Int) throws(ConfigurationError) {
     try super.init(environment, count) { _, _ in }
   }
 
-  /// The endpoint for someone who has no session.
+  /// Returns the endpoint for a sender without a session.
   private func choose(_ name: UInt64, at now: Instant) -> Int {
     let spell = UInt64(bitPattern: now.nanoseconds / Self.constancy)
     return Int(SimulationRandom.mix(SimulationRandom.mix(name) &+ spell) % UInt64(nodes.count))
@@ -32,7 +35,7 @@ final class FleetEndpoint: ClusterEndpoint {
   override func opener(to peer: PublicKey, at address: Address, now: Instant) -> Int { choose(address.low, at: now) }
 
   override func established(_ session: Int, with peer: PublicKey) {
-    // In order, so that a run is the same each time.
+    // In order, so that a run is reproducible.
     let others = peers.filter { $0.value == peer && owner(of: $0.key) != owner(of: session) }.keys.sorted()
     for other in others { node(of: other).replace(local(other)) }
   }

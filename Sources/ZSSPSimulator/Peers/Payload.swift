@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// Messages that can be told apart: who sent which one to whom, and bytes that follow from that.
+/// Distinguishable messages: the sender, the receiver and the number, and bytes that follow from
+/// them.
 enum Payload {
   static let headerSize = 24
 
-  /// Message `number` from one peer to another.
+  /// Makes message `number` from one peer to another.
   static func make(seed: UInt64, from: Int, to: Int, number: Int, size: Int) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: max(size, headerSize))
     let key = SimulationRandom.mix(seed ^ UInt64(from) << 48 ^ UInt64(to) << 32 ^ UInt64(number))
@@ -27,11 +28,12 @@ enum Payload {
     return bytes
   }
 
-  /// Who sent the message to whom, and its number; nil if it is not what was sent.
+  /// Returns the sender, the receiver and the number; nil if the message was altered.
   static func check(_ bytes: [UInt8], seed: UInt64) -> (from: Int, to: Int, number: Int)? {
     guard bytes.count >= headerSize else { return nil }
     let span = bytes.rawBytes
-    let (from, to) = (Int(span.load(UInt32.self, at: 0)), Int(span.load(UInt32.self, at: 4)))
+    let from = Int(span.load(UInt32.self, at: 0))
+    let to = Int(span.load(UInt32.self, at: 4))
     let number = Int(truncatingIfNeeded: span.load(UInt64.self, at: 8))
     let size = Int(truncatingIfNeeded: span.load(UInt64.self, at: 16))
     guard from < 1 << 16, to < 1 << 16, number >= 0, size == bytes.count else { return nil }
@@ -40,7 +42,7 @@ enum Payload {
   }
 }
 
-/// What one peer sent another, and what of it came.
+/// The messages from one peer to another, and which of them arrived.
 struct Flow: Sendable {
   private(set) var sent = 0
   private var seen: [Bool] = []
@@ -55,7 +57,7 @@ struct Flow: Sendable {
     return sent
   }
 
-  /// Notes an arrival. False if the message came before, or was never sent.
+  /// Records an arrival. Returns false if the message arrived before, or was never sent.
   mutating func receive(_ number: Int) -> Bool {
     guard number < sent, !seen[number] else { return false }
     seen[number] = true
@@ -64,6 +66,9 @@ struct Flow: Sendable {
     return true
   }
 
-  /// Counts from here.
-  mutating func setMark() { (mark, receivedSinceMark) = (sent, 0) }
+  /// Counts from here on.
+  mutating func setMark() {
+    mark = sent
+    receivedSinceMark = 0
+  }
 }

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// An endpoint of several shards, as the driver runs them on its event loops: datagrams go by the lowest bits of their key ids,
-/// those of strangers by a hash of their source, and sessions are opened where the peer has one, or where its Hellos would come.
+/// An endpoint of several shards, as the driver runs them on event loops. Datagrams are steered by
+/// the lowest bits of their key ids, those of strangers by a hash of their source. A session is
+/// opened in the shard that has one with the peer, or that receives the peer's Hellos.
 ///
-/// What the shards know of each other is in one ``ZSSP/PeerDirectory``, which a restart forgets.
+/// The shards share one ``ZSSP/PeerDirectory``, which is lost in a restart.
 final class ShardedEndpoint: ClusterEndpoint {
   private let directory: PeerDirectory
-  /// Where established sessions are.
+  /// The directory's places of established sessions.
   private var places: [Int: PeerDirectory.Place] = [:]
 
-  /// `count` shards, 2, 4, 8 or 16.
+  /// Makes 2, 4, 8 or 16 shards.
+  ///
+  /// - Throws: `ConfigurationError`.
   init(_ environment: SimulatedEnvironment, _ count: Int) throws(ConfigurationError) {
     let directory = PeerDirectory()
     self.directory = directory
@@ -20,7 +23,7 @@ final class ShardedEndpoint: ClusterEndpoint {
     }
   }
 
-  /// The shard that Hellos from an address come to.
+  /// Returns the shard that receives Hellos from an address.
   private func steer(_ address: Address) -> Int {
     let mixed = (UInt32(truncatingIfNeeded: address.low) ^ UInt32(address.port)) &* 0x9E37_79B1
     return Int(mixed >> 16) & (nodes.count - 1)

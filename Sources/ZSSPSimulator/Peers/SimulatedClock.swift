@@ -1,24 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// A peer's clock: it begins anywhere, runs a little fast or slow, and leaps forward at times.
+/// A peer's clock. It starts anywhere, is a little fast or slow, and sometimes leaps forward.
 struct SimulatedClock: Sendable {
   private var trueBase: Instant
   private var base: Instant
-  /// Local nanoseconds in a million true ones.
+  /// Local nanoseconds per million true ones.
   private let rate: Int128
 
   init(at now: Instant, showing time: Instant, skew: Int) {
-    (trueBase, base, rate) = (now, time, Int128(1_000_000 + skew))
+    trueBase = now
+    base = time
+    rate = Int128(1_000_000 + skew)
   }
 
-  /// What the clock shows at a true time.
+  /// Returns the clock's time at a true time.
   func time(at now: Instant) -> Instant {
     let elapsed = Int128(now.nanoseconds - trueBase.nanoseconds) * rate / 1_000_000
     return Instant(nanoseconds: base.nanoseconds + Int64(elapsed))
   }
 
-  /// The first true time at which the clock shows `time` or later; not before `now`.
+  /// Returns the first true time at which the clock shows `time` or later, but not before `now`.
   func trueTime(of time: Instant, notBefore now: Instant) -> Instant {
     guard time < .distantFuture else { return .distantFuture }
     let elapsed = Int128(time.nanoseconds) - Int128(base.nanoseconds)
@@ -27,6 +29,7 @@ struct SimulatedClock: Sendable {
   }
 
   mutating func leap(_ duration: Duration, at now: Instant) {
-    (base, trueBase) = (time(at: now).advanced(by: duration), now)
+    base = time(at: now).advanced(by: duration)
+    trueBase = now
   }
 }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 package import ZSSP
 
-/// What runs in a simulated peer: ZSSP's endpoint, or another implementation of the protocol in its place.
+/// The endpoint of a simulated peer: ZSSP's, or another implementation of the protocol.
 ///
-/// Sessions are named by numbers of the implementation's choice. An implementation asks the store and the application
-/// by requests, as ZSSP does, or at once, by its environment.
+/// Sessions have numbers chosen by the implementation. An implementation may access the store and
+/// the application by requests, as ZSSP does, or synchronously by its environment.
 package protocol SimulatedEndpoint: AnyObject {
   var nextDeadline: Instant? { get }
   var holdings: SimulatedHoldings { get }
   var traffic: SimulatedTraffic { get }
-  /// Whether a datagram's consequences have all come when ``receive(_:from:at:)`` returns.
+  /// True if all consequences of a datagram are visible when ``receive(_:from:at:)`` returns.
   var actsAtOnce: Bool { get }
 
   func receive(_ datagram: [UInt8], from source: Address, at now: Instant) -> SimulatedReception
@@ -19,11 +19,11 @@ package protocol SimulatedEndpoint: AnyObject {
   func rekey(_ session: Int, at now: Instant)
   func close(_ session: Int)
   func session(_ number: Int) -> SimulatedSession?
-  /// What tells a session and its key from others; nil before there is a key, or where it is not known.
+  /// Identifies a session and its key; nil before a key exists, or if unknown.
   func keyMark(_ session: Int) -> KeyMark?
-  /// What tells a session's handshake from others; nil before there is a Hello, or where it is not known.
+  /// Identifies a session's handshake; nil before a Hello exists, or if unknown.
   func handshakeMark(_ session: Int) -> HandshakeMark?
-  /// What this side calls the key that a session sends with; nil before there is one, or where it is not known.
+  /// This side's id of the key that a session sends with; nil before one exists, or if unknown.
   func localKeyID(_ session: Int) -> KeyID?
   func takeEvents() -> [SimulatedEvent]
   func takeDatagrams() -> [(address: Address, bytes: [UInt8])]
@@ -31,30 +31,30 @@ package protocol SimulatedEndpoint: AnyObject {
   func nextRequest() -> Request?
   func answer(_ id: RequestID, store answer: StoreAnswer, at now: Instant)
   func answer(_ id: RequestID, accept decision: AcceptDecision, at now: Instant)
-  /// The application does not want what it has accepted any more. Returns whether no session will come of it.
+  /// Cancels the application's acceptance. Returns true if no session will result.
   func cancelAccept(_ id: RequestID) -> Bool
   func complete(_ result: PublicKeyResult, at now: Instant)
   func refuse(_ id: RequestID)
 }
 
-/// What an implementation is made with.
+/// The parameters of an implementation.
 package struct SimulatedEnvironment {
   /// The configuration, in ZSSP's terms.
   package let configuration: EndpointConfiguration
-  /// Asks the store, and waits.
+  /// Executes a store request synchronously.
   package let store: (StoreRequest) -> StoreAnswer
-  /// Asks the application about a peer, and whose ratchet state it has, and waits.
+  /// Returns the application's decision about a peer, and about the owner of its ratchet state.
   package let accept: (_ peer: PublicKey, _ ratchetPeer: PublicKey?) -> AcceptDecision
 }
 
-/// What came of a datagram.
+/// The result of a datagram.
 package enum SimulatedReception {
   case message(Int, [UInt8])
   case handled
   case dropped(String)
 }
 
-/// What happened, in the terms of ``ZSSP/Event``.
+/// An event, in the terms of ``ZSSP/Event``.
 package enum SimulatedEvent {
   case established(Int, peer: PublicKey, Role, chainLength: UInt64, acceptance: RequestID? = nil)
   case confirmed(Int)
@@ -66,7 +66,7 @@ package enum SimulatedEvent {
   case ended(Int, String)
   case withdrawn(String)
 
-  /// For traces.
+  /// The text for traces.
   var name: String {
     switch self {
     case .established(_, _, let role, let length, _): "established \(role) chain \(length)"
@@ -88,35 +88,44 @@ package struct SimulatedSession {
   let address: Address
   let isEstablished: Bool
   let chainLength: UInt64
-  /// When the state ends, and when its packet is sent again.
+  /// The end of the state, and the next repetition of its packet.
   let stateDeadline, resendDeadline: Instant
 
   package init(
     state: String, address: Address, isEstablished: Bool, chainLength: UInt64, stateDeadline: Instant,
     resendDeadline: Instant
   ) {
-    (self.state, self.address, self.isEstablished) = (state, address, isEstablished)
-    (self.chainLength, self.stateDeadline, self.resendDeadline) = (chainLength, stateDeadline, resendDeadline)
+    self.state = state
+    self.address = address
+    self.isEstablished = isEstablished
+    self.chainLength = chainLength
+    self.stateDeadline = stateDeadline
+    self.resendDeadline = resendDeadline
   }
 }
 
-/// How much an implementation holds.
+/// The memory of an implementation.
 package struct SimulatedHoldings {
   let sessions, halfOpen, incompleteHellos, keyIDs, timers, requests: Int
-  /// Bytes of all incomplete packets, and of those of the session that has most of them.
+  /// The bytes of all incomplete packets, and of the session with the most.
   let reassemblyBytes, largestReassembly: Int
 
   package init(
     sessions: Int, halfOpen: Int, incompleteHellos: Int, keyIDs: Int, timers: Int = 0, requests: Int = 0,
     reassemblyBytes: Int = 0, largestReassembly: Int = 0
   ) {
-    (self.sessions, self.halfOpen, self.incompleteHellos) = (sessions, halfOpen, incompleteHellos)
-    (self.keyIDs, self.timers, self.requests) = (keyIDs, timers, requests)
-    (self.reassemblyBytes, self.largestReassembly) = (reassemblyBytes, largestReassembly)
+    self.sessions = sessions
+    self.halfOpen = halfOpen
+    self.incompleteHellos = incompleteHellos
+    self.keyIDs = keyIDs
+    self.timers = timers
+    self.requests = requests
+    self.reassemblyBytes = reassemblyBytes
+    self.largestReassembly = largestReassembly
   }
 }
 
-/// What came and went.
+/// The traffic of an implementation.
 package struct SimulatedTraffic {
   package var datagramsSent: UInt64 = 0
   package var datagramsReceived: UInt64 = 0
@@ -126,7 +135,7 @@ package struct SimulatedTraffic {
   package init() {}
 }
 
-/// An implementation that asks at once has no requests, and awaits no answers.
+/// Defaults for an implementation that acts synchronously, without requests and answers.
 extension SimulatedEndpoint {
   package func keyMark(_ session: Int) -> KeyMark? { nil }
   package func handshakeMark(_ session: Int) -> HandshakeMark? { nil }

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// One endpoint with its clock, its store, and what its application knows.
+/// An endpoint with its clock, its store, and its application's knowledge.
 final class SimulatedPeer {
   /// A session as the application knows it.
   struct Known {
-    /// The endpoint's number for it.
+    /// The endpoint's number for the session.
     let id: Int
-    /// The other peer's index; nil for someone who is no peer.
+    /// The index of the other peer; nil for a stranger.
     let other: Int?
     var state: String
-    /// On this peer's clock.
+    /// In the time of this peer's clock.
     var since: Instant
-    /// `established` was reported, and the state since is one to send in.
+    /// True if `established` was reported, and the current state can send.
     var isEstablished = false
-    /// When it got its key, in true time.
+    /// The true time when it got its key.
     var establishedAt: Instant?
-    /// When the store took what this session is based on.
+    /// The time when the store took the state that this session is based on.
     var swappedAt: Instant?
-    /// What tells it from others, once it has its key.
+    /// Identifies the session, once it has its key.
     var mark: HandshakeMark?
-    /// The same for its current key, in S2.
+    /// Identifies its current key, in S2.
     var keyMark: KeyMark?
   }
 
@@ -30,35 +30,36 @@ final class SimulatedPeer {
   var endpoint: any SimulatedEndpoint
   var store = SimulatedStore()
   var clock: SimulatedClock
-  /// Counts crashes: what was asked by an earlier incarnation is not answered.
+  /// The number of crashes. Requests of an earlier incarnation are not answered.
   var incarnation = 0
   var isUp = true
-  /// What incarnations before this one asked of the store, and the store has not done, it will not do.
+  /// The store will not execute pending requests of incarnations before this one.
   var forgottenWrites = 0
-  /// Where the peer is now.
+  /// The current address.
   var address: Address
-  /// The other peers that this one talks to.
+  /// The other peers that this one has sessions with.
   var neighbours: [Int] = []
   var known: [Known] = []
-  /// When what was asked about a peer last takes effect: what is asked later may not overtake it.
+  /// The time when the last request about each peer takes effect. Later requests must not overtake
+  /// it.
   var lastEffects: [Instant]
-  /// The true time of the wake that is on the agenda.
+  /// The true time of the scheduled wake-up.
   var wake = Instant.distantFuture
-  /// How many downgrades had been reported in the simulation when the store was made to go back while the endpoint
-  /// waited for it: the endpoint owes one more.
+  /// The number of downgrades reported in the simulation before the store went back, while the
+  /// endpoint waited for it: the endpoint must report one more.
   var downgradesBefore: UInt64?
   /// Sessions that were replaced in this step.
   var replaced: [Known] = []
-  /// When the peer moved last, in true time.
+  /// The true time of the last move.
   var movedAt = Instant(nanoseconds: .min)
-  /// When the store last took a swap about each peer, and when it was last asked for one.
+  /// The times when the store last took a swap about each peer, and was last asked for one.
   var lastSwaps: [Instant]
   var lastSwapRequests: [Instant]
-  /// What the application has accepted and may cancel: whom, and when.
+  /// The acceptances that the application may cancel, with the peer and the time.
   var acceptances: [RequestID: (other: Int, at: Instant)] = [:]
-  /// What it has cancelled, and whether it did so before anything was asked of the store.
+  /// The cancelled acceptances; true if nothing had been asked of the store before.
   var cancelled: [RequestID: Bool] = [:]
-  /// Attackers from whom this peer has got what might have been a peer's.
+  /// Attackers from whom this peer has received packets that may be a peer's.
   var repeaters: Set<Address> = []
 
   init(
@@ -71,10 +72,11 @@ final class SimulatedPeer {
     self.endpoint = endpoint
     address = Self.home(index, port: 1000)
     lastEffects = Array(repeating: Instant(nanoseconds: .min), count: peers)
-    (lastSwaps, lastSwapRequests) = (lastEffects, lastEffects)
+    lastSwaps = lastEffects
+    lastSwapRequests = lastEffects
   }
 
-  /// Peers live in 10.0.0.0/8.
+  /// Returns an address in 10.0.0.0/8, where the peers are.
   static func home(_ index: Int, port: UInt16) -> Address {
     Address(ipv4: 0x0A00_0001 + UInt32(index), port: port)
   }
@@ -83,7 +85,7 @@ final class SimulatedPeer {
 
   func sessions(with other: Int) -> [Known] { known.filter { $0.other == other } }
 
-  /// A session to send on, if there is one.
+  /// Returns a session that can send; nil if none.
   func established(with other: Int) -> Int? {
     known.last { $0.other == other && $0.isEstablished }?.id
   }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// A peer's ratchet store, which outlives its crashes. Rows are kept in the order of their making.
+/// A peer's ratchet store, which survives the peer's crashes. Rows are in the order of their
+/// creation.
 struct SimulatedStore: Sendable {
   /// A pair that was replaced by one with a shorter chain.
   struct Regress: Sendable {
@@ -11,14 +12,14 @@ struct SimulatedStore: Sendable {
   }
 
   private(set) var rows: [(peer: PublicKey, row: RatchetRow)] = []
-  /// Set by the last swap if it made a chain shorter.
+  /// Set by the last swap if it shortened a chain.
   private(set) var regress: Regress?
 
   func pair(_ peer: PublicKey) -> RatchetPair { row(peer).pair }
 
   mutating func set(_ peer: PublicKey, _ pair: RatchetPair) { set(peer, RatchetRow(pair)) }
 
-  /// Forgets a peer.
+  /// Removes the row of a peer.
   mutating func remove(_ peer: PublicKey) { rows.removeAll { $0.peer == peer } }
 
   mutating func apply(_ request: StoreRequest) -> StoreAnswer {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// What the applications do: open, send, re-key, close, accept, and look at events.
+/// The applications: they open, send, re-key, close and accept, and handle events.
 extension Simulation {
   func planApplication(_ peer: SimulatedPeer) {
     let interval = applicationRandom.interval(mean: plan.applicationInterval)
     agenda.add(.application(peer: peer.index, phase: phase), at: now.advanced(by: interval))
   }
 
-  /// One thing that an application does in turbulence.
+  /// Executes one action of an application in turbulence.
   func applicationActs(_ peer: SimulatedPeer) {
     planApplication(peer)
     guard peer.isUp else { return }
@@ -53,11 +53,10 @@ extension Simulation {
     settle(peer)
   }
 
-  /// Applications do not wait for ever, and some open just when their peer does.
+  /// Applications do not wait forever, and some open at the same time as their peer.
   private func limitAttempt(_ peer: SimulatedPeer, _ id: Int, _ other: Int) {
-    let (isLimited, isBoth) = (
-      applicationRandom.chance(plan.faults.attemptLimit), applicationRandom.chance(plan.faults.bothOpen)
-    )
+    let isLimited = applicationRandom.chance(plan.faults.attemptLimit)
+    let isBoth = applicationRandom.chance(plan.faults.bothOpen)
     let limit = applicationRandom.duration(temper.attemptLimit)
     let delay = applicationRandom.duration(.zero ... .milliseconds(80))
     guard !isCalm, !isScripted(peer.index, other) else { return }
@@ -68,7 +67,7 @@ extension Simulation {
     if isBoth { agenda.add(.reopen(peer: other, other: peer.index, phase: phase), at: now.advanced(by: delay)) }
   }
 
-  /// An attempt has had its time.
+  /// Closes an attempt whose time limit has passed.
   func attemptLimited(_ peer: SimulatedPeer, _ session: Int) {
     guard let known = peer.known.first(where: { $0.id == session }), !known.isEstablished else { return }
     report.attemptsLimited += 1
@@ -82,7 +81,7 @@ extension Simulation {
     settle(peer)
   }
 
-  /// Sends a message on the newest session that carries one.
+  /// Sends a message on the newest session that can send.
   func sendMessage(_ peer: SimulatedPeer, _ other: Int) {
     guard let session = peer.established(with: other) else { return }
     let isLarge = applicationRandom.below(16) == 0
@@ -100,21 +99,22 @@ extension Simulation {
     settle(peer)
   }
 
-  /// Opens a session if there still is none.
+  /// Opens a session if none exists.
   func reopen(_ peer: SimulatedPeer, _ other: Int) {
     guard peer.isUp, peer.sessions(with: other).isEmpty else { return }
     open(peer, other)
   }
 
-  /// Whom an application takes: its neighbours, mostly. It may be slow, or never answer.
+  /// Makes the application's decision: mostly it accepts its neighbours. It may be slow, or never
+  /// answer.
   func decide(_ id: RequestID, _ request: AcceptRequest, of peer: SimulatedPeer) {
     let faults = isCalm ? .none : plan.faults
-    let (isSlow, isLost) = (
-      applicationRandom.chance(temper.slowAccept.chance), applicationRandom.chance(faults.lostAnswer)
-    )
+    let isSlow = applicationRandom.chance(temper.slowAccept.chance)
+    let isLost = applicationRandom.chance(faults.lostAnswer)
     let isMoody = applicationRandom.below(100) == 0
     let delay = applicationRandom.duration(.zero...(isSlow && !isCalm ? temper.slowAccept.most : .milliseconds(5)))
-    let (isCancelled, isSoon) = (applicationRandom.chance(faults.cancelledAccept), applicationRandom.chance(0.7))
+    let isCancelled = applicationRandom.chance(faults.cancelledAccept)
+    let isSoon = applicationRandom.chance(0.7)
     let regret = applicationRandom.duration(.zero...(isSoon ? .milliseconds(2) : .seconds(2)))
     let decision = decision(on: request.peer, ratchetPeer: request.ratchetPeer, isMoody: isMoody, of: peer)
     if isLost { return trace.add(.answerLost, peer: peer.index, at: now) }
@@ -126,15 +126,15 @@ extension Simulation {
       .cancelAccept(peer: peer.index, incarnation: peer.incarnation, id), at: now.advanced(by: delay + regret))
   }
 
-  /// The application's answer comes to the endpoint.
+  /// Gives the application's decision to the endpoint.
   func answer(_ peer: SimulatedPeer, _ id: RequestID, _ decision: AcceptDecision) {
     trace.add(decision == .reject(silently: true) ? .reject : .accept, peer: peer.index, at: now)
     peer.endpoint.answer(id, accept: decision, at: localTime(peer))
     settle(peer)
   }
 
-  /// The application does not want a peer any more that it has accepted. If nothing was asked of the store since, no session may
-  /// come of it; of one that does come, it closes the session.
+  /// Cancels the acceptance of a peer. If nothing was asked of the store since, no session may
+  /// result; otherwise the application closes the session that does.
   func cancelAccept(_ peer: SimulatedPeer, _ id: RequestID) {
     guard let acceptance = peer.acceptances[id] else { return }
     report.cancelledAccepts += 1
@@ -144,7 +144,7 @@ extension Simulation {
     settle(peer)
   }
 
-  /// A session has come of an accept that was cancelled.
+  /// Called when a session resulted from a cancelled acceptance.
   private func establishedInVain(_ peer: SimulatedPeer, _ session: Int, _ other: Int, wasInTime: Bool) {
     if wasInTime {
       fail(
@@ -155,7 +155,7 @@ extension Simulation {
     agenda.add(.closeCancelled(peer: peer.index, incarnation: peer.incarnation, session: session), at: now)
   }
 
-  /// The same for an endpoint that waits for the answer.
+  /// Makes the decision synchronously.
   func decideAtOnce(_ key: PublicKey, ratchetPeer: PublicKey?, of peer: SimulatedPeer) -> AcceptDecision {
     let isMoody = applicationRandom.below(100) == 0
     let decision = decision(on: key, ratchetPeer: ratchetPeer, isMoody: isMoody, of: peer)
@@ -186,7 +186,10 @@ extension Simulation {
       if !peer.known.contains(where: { $0.id == id }) {
         peer.known.append(.init(id: id, other: other, state: "", since: time))
       }
-      update(id, of: peer) { ($0.establishedAt, $0.swappedAt) = (now, peer.lastSwaps[other]) }
+      update(id, of: peer) {
+        $0.establishedAt = now
+        $0.swappedAt = peer.lastSwaps[other]
+      }
       if let wasInTime = acceptance.flatMap({ peer.cancelled[$0] }) {
         establishedInVain(peer, id, other, wasInTime: wasInTime)
       }
@@ -213,7 +216,7 @@ extension Simulation {
     case .answered: report.probesAnswered += 1
     case .moved:
       report.moves += 1
-      // An authentic packet moves a session even when it is dropped for another reason.
+      // An authentic packet moves a session even if it is dropped for another reason.
       if let delivering { noteSource(of: delivering, at: peer) }
     case .ended(let id, let reason):
       report.ends[reason, default: 0] += 1

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// What drives an endpoint: after each input its events, requests and datagrams are taken, and its next wake planned.
+/// Drives an endpoint: after each input, processes its events, requests and datagrams, and plans
+/// its next wake-up.
 extension Simulation {
   func wake(_ peer: SimulatedPeer) {
     peer.wake = .distantFuture
@@ -17,7 +18,7 @@ extension Simulation {
     settle(peer)
   }
 
-  /// Empties the queues. Every input to an endpoint ends with this.
+  /// Empties the endpoint's queues. Every input ends with this.
   func settle(_ peer: SimulatedPeer) {
     for event in peer.endpoint.takeEvents() { happened(event, at: peer) }
     checkDowngrade(of: peer)
@@ -39,7 +40,8 @@ extension Simulation {
       let isSlow = faultRandom.chance(faults.storeSlowness)
       let delay = faultRandom.duration(.zero...(isSlow ? .seconds(8) : .milliseconds(3)))
       var time = now.advanced(by: delay)
-      // Requests about one peer take effect in the order in which they were made, restarts in between or not.
+      // Requests about one peer take effect in the order in which they were made, even across
+      // restarts.
       if let other = request.peer.flatMap(index(of:)) {
         time = max(time, peer.lastEffects[other])
         peer.lastEffects[other] = time
@@ -50,7 +52,8 @@ extension Simulation {
       decide(id, request, of: peer)
     case .work(let work):
       let isSlow = faultRandom.chance(faults.slowWork * temper.slowWork.factor)
-      let (isRefused, isLost) = (faultRandom.chance(faults.refusedWork), faultRandom.chance(faults.lostAnswer))
+      let isRefused = faultRandom.chance(faults.refusedWork)
+      let isLost = faultRandom.chance(faults.lostAnswer)
       let delay = faultRandom.duration(.zero...(isSlow ? temper.slowWork.most : .milliseconds(4)))
       if isRefused {
         trace.add(.workRefused, peer: peer.index, text: "\(work.kind)", at: now)
@@ -62,16 +65,16 @@ extension Simulation {
     }
   }
 
-  /// A store request takes effect, whether or not whoever made it still lives.
+  /// Executes a store request, even if its incarnation of the peer has crashed.
   func perform(_ request: StoreRequest, _ id: RequestID, _ peer: SimulatedPeer, _ incarnation: Int) {
     guard incarnation >= peer.forgottenWrites else { return }
     let faults = isCalm ? .none : plan.faults
-    let (failsBefore, failsAfter) = (
-      faultRandom.chance(faults.storeFailure), faultRandom.chance(faults.storeFailure / 2)
-    )
-    let (isLost, isSlow) = (faultRandom.chance(faults.lostAnswer), faultRandom.chance(faults.storeSlowness))
+    let failsBefore = faultRandom.chance(faults.storeFailure)
+    let failsAfter = faultRandom.chance(faults.storeFailure / 2)
+    let isLost = faultRandom.chance(faults.lostAnswer)
+    let isSlow = faultRandom.chance(faults.storeSlowness)
     let delay = faultRandom.duration(.zero...(isSlow ? .seconds(4) : .milliseconds(2)))
-    // What the pair holds is checked as the request takes effect.
+    // The content of the pair is checked when the request takes effect.
     if incarnation < peer.incarnation, case .compareAndSwap(let key, _, let new, _) = request,
       let other = index(of: key)
     {
@@ -84,19 +87,18 @@ extension Simulation {
       at: now.advanced(by: delay))
   }
 
-  /// The same for an endpoint that waits for the answer.
+  /// Executes a store request synchronously.
   func storeAtOnce(_ request: StoreRequest, of peer: SimulatedPeer) -> StoreAnswer {
     let faults = isCalm ? .none : plan.faults
-    let (failsBefore, failsAfter) = (
-      faultRandom.chance(faults.storeFailure), faultRandom.chance(faults.storeFailure / 2)
-    )
+    let failsBefore = faultRandom.chance(faults.storeFailure)
+    let failsAfter = faultRandom.chance(faults.storeFailure / 2)
     let (answer, isRegress) = takeEffect(request, peer, failsBefore: failsBefore, failsAfter: failsAfter)
     if isRegress, case .swapped = answer { peer.downgradesBefore = report.downgrades }
     trace.add(.storeAnswer, peer: peer.index, text: answer.name, at: now)
     return answer
   }
 
-  /// What the store answers, and whether a chain has gone back.
+  /// Returns the store's answer, and true if a chain was shortened.
   private func takeEffect(
     _ request: StoreRequest, _ peer: SimulatedPeer, failsBefore: Bool, failsAfter: Bool
   ) -> (StoreAnswer, isRegress: Bool) {
@@ -124,14 +126,14 @@ extension Simulation {
     return (answer, isRegress)
   }
 
-  /// The store has taken a swap.
+  /// Called when the store has taken a swap.
   private func swapped(_ request: StoreRequest, _ peer: SimulatedPeer) {
     guard let other = request.peer.flatMap(index(of:)) else { return }
     peer.lastSwaps[other] = now
     checkCommonState(of: peer, with: other)
   }
 
-  /// An endpoint that has waited for a chain to go back has now told of it.
+  /// Checks that an endpoint that waited for a shortened chain has reported the downgrade.
   private func checkDowngrade(of peer: SimulatedPeer) {
     guard let before = peer.downgradesBefore else { return }
     peer.downgradesBefore = nil
@@ -140,10 +142,11 @@ extension Simulation {
     }
   }
 
-  /// The answer of a store comes to the endpoint.
+  /// Gives the store's answer to the endpoint.
   func storeAnswered(_ peer: SimulatedPeer, _ id: RequestID, _ answer: StoreAnswer, isRegress: Bool) {
     trace.add(.storeAnswer, peer: peer.index, text: answer.name, at: now)
-    let (waiting, downgrades) = (peer.endpoint.holdings.requests, report.downgrades)
+    let waiting = peer.endpoint.holdings.requests
+    let downgrades = report.downgrades
     peer.endpoint.answer(id, store: answer, at: localTime(peer))
     let wasAwaited = peer.endpoint.holdings.requests < waiting
     settle(peer)
@@ -178,7 +181,7 @@ extension StoreAnswer {
 }
 
 extension RatchetPair {
-  /// The chain lengths of the two states, and the beginnings of their fingerprints.
+  /// The chain lengths of the states, and the beginnings of their fingerprints.
   var name: String {
     ([state1] + (state2.map { [$0] } ?? [])).map { "\($0.chainLength):\($0.fingerprint)" }.joined(separator: ",")
   }

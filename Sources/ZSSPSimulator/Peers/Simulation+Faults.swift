@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// What goes wrong with peers.
+/// A fault of a peer or the network.
 enum Fault: Sendable {
   case crash(peer: Int)
   case rebind(peer: Int)
@@ -10,7 +10,7 @@ enum Fault: Sendable {
 }
 
 extension Simulation {
-  /// Lets a fault happen at its rate from now on, as long as there is turbulence.
+  /// Makes a fault occur at its rate from now on, during turbulence.
   func planFault(_ fault: Fault) {
     let (rate, count) =
       switch fault {
@@ -34,7 +34,7 @@ extension Simulation {
     }
   }
 
-  /// Memory is gone, and what was asked of the store is done or not.
+  /// Erases the peer's memory. Pending store requests may be executed or not.
   func crash(_ peer: SimulatedPeer, downtime: ClosedRange<Duration>) {
     guard peer.isUp else { return }
     report.crashes += 1
@@ -42,15 +42,17 @@ extension Simulation {
     trace.add(.crash, peer: peer.index, at: now)
     peer.isUp = false
     peer.incarnation += 1
-    (peer.known, peer.replaced) = ([], [])
-    (peer.acceptances, peer.cancelled) = ([:], [:])
+    peer.known = []
+    peer.replaced = []
+    peer.acceptances = [:]
+    peer.cancelled = [:]
     if faultRandom.chance(0.5) { peer.forgottenWrites = peer.incarnation }
     if faultRandom.chance(plan.faults.storeLoss) { loseStore(peer) }
     let time = now.advanced(by: faultRandom.duration(downtime))
     agenda.add(.restart(peer: peer.index, incarnation: peer.incarnation), at: time)
   }
 
-  /// A store can only be lost where that locks nobody out.
+  /// Loses the store's rows for peers that are not locked out by that.
   private func loseStore(_ peer: SimulatedPeer) {
     peer.forgottenWrites = peer.incarnation
     let lost = peer.neighbours.filter { !isPersistent(peer.index, $0) }
@@ -89,11 +91,12 @@ extension Simulation {
     wake(peer)
   }
 
-  /// Cuts one pair, or one peer off from all, in one direction or both.
+  /// Cuts off a pair, or a peer from all others, in one direction or both.
   private func partition() {
     report.partitions += 1
     let end = now.advanced(by: faultRandom.duration(plan.faults.partition))
-    let (isolates, both) = (faultRandom.chance(0.3), faultRandom.chance(0.6))
+    let isolates = faultRandom.chance(0.3)
+    let both = faultRandom.chance(0.6)
     let (low, high) = links[faultRandom.below(links.count)]
     trace.add(.partition, peer: low, high, isolates ? 1 : 0, at: now)
     for other in 0..<plan.peers where other == high || isolates && other != low {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package import ZSSP
 
-/// ZSSP in a simulated peer.
+/// ZSSP as the endpoint of a simulated peer.
 package final class ZSSPEndpoint: SimulatedEndpoint {
   private var endpoint: Endpoint
   private var ids: [Int: SessionID] = [:]
@@ -23,11 +23,11 @@ package final class ZSSPEndpoint: SimulatedEndpoint {
       largestReassembly: held.largestReassembly)
   }
 
-  /// How much the endpoint holds.
+  /// The endpoint's memory.
   package var diagnostics: Diagnostics { endpoint.diagnostics }
-  /// What the endpoint counts.
+  /// The endpoint's counters.
   package var statistics: Statistics { endpoint.statistics }
-  /// What Hellos must bring.
+  /// The endpoint's policy for Hellos.
   package var helloPolicy: HelloPolicy {
     get { endpoint.helloPolicy }
     set { endpoint.helloPolicy = newValue }
@@ -46,7 +46,8 @@ package final class ZSSPEndpoint: SimulatedEndpoint {
   private func number(_ id: SessionID) -> Int {
     if let number = numbers[id] { return number }
     lastNumber += 1
-    (numbers[id], ids[lastNumber]) = (lastNumber, id)
+    numbers[id] = lastNumber
+    ids[lastNumber] = id
     return lastNumber
   }
 
@@ -77,15 +78,15 @@ package final class ZSSPEndpoint: SimulatedEndpoint {
     if let id = ids[session] { endpoint.rekey(id, at: now) }
   }
 
-  /// The peer has a newer session elsewhere.
+  /// Called when the peer has a newer session elsewhere.
   func replace(_ session: Int) {
     if let id = ids[session] { endpoint.replace(id) }
   }
 
-  /// The same by the endpoint's own name for the session.
+  /// Replaces a session by the endpoint's own id.
   func replace(_ id: SessionID) { endpoint.replace(id) }
 
-  /// The endpoint's own name for a session; nil once that has ended.
+  /// Returns the endpoint's own id of a session; nil once it has ended.
   func id(of session: Int) -> SessionID? { ids[session] }
 
   package func close(_ session: Int) {
@@ -126,7 +127,8 @@ package final class ZSSPEndpoint: SimulatedEndpoint {
     case .moved(let id, _, _): return .moved(number(id))
     case .ended(let id, let reason):
       let number = number(id)
-      (numbers[id], ids[number]) = (nil, nil)
+      numbers[id] = nil
+      ids[number] = nil
       return .ended(number, reason.rawValue)
     case .withdrawn(_, let reason): return .withdrawn("\(reason)")
     }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// What will happen, by time; what is due at the same time happens in the order in which it was put down.
+/// The future events by time. Events at the same time occur in the order in which they were added.
 struct Agenda<Item> {
   private struct Entry {
     let time: Instant
     let number: UInt64
-    /// Where the item lies. Items are large, and stay where they are while their entries move about in the heap.
+    /// The index of the item. Items are large, so they stay in place while their entries move in
+    /// the heap.
     let place: Int
 
     func isBefore(_ other: Entry) -> Bool { (time, number) < (other.time, other.number) }
@@ -38,7 +39,7 @@ struct Agenda<Item> {
     return place
   }
 
-  /// Takes out what is next, if it is due by `limit`.
+  /// Removes and returns the next item, if it is due by `limit`.
   mutating func next(by limit: Instant) -> (time: Instant, item: Item)? {
     guard let first = heap.first, first.time <= limit, let item = items[first.place].take() else { return nil }
     freePlaces.append(first.place)

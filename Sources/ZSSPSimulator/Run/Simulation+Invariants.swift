@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// What must hold after every step.
+/// The invariants that are checked after every step.
 extension Simulation {
-  /// Looks at a peer after it was given something.
+  /// Checks a peer after an input.
   func checkInvariants(of peer: SimulatedPeer) {
     if let nonce = ledger.reusedNonce {
       fail(.nonceReused, "nonce \(nonce.type)‖\(nonce.counter) was used twice under one key")
@@ -20,7 +20,7 @@ extension Simulation {
     {
       fail(.unbounded, "peer \(peer.index) holds \(held)")
     }
-    // Each endpoint of a fleet has a limit of its own.
+    // Each endpoint of a fleet has its own limit.
     let endpoints = peer.index == 0 ? max(1, plan.responders) : 1
     let reassemblyLimit = endpoints * (settings.totalReassemblyLimit + settings.helloLimit * PacketSize.hello)
     if held.largestReassembly > settings.reassemblyLimit || held.reassemblyBytes > reassemblyLimit {
@@ -32,7 +32,7 @@ extension Simulation {
     if !peer.replaced.isEmpty { checkReplaced(of: peer) }
   }
 
-  /// Follows the state of a session as it looks from outside.
+  /// Follows a session's state from outside.
   private func observe(_ index: Int, of peer: SimulatedPeer, at time: Instant, isDue: Bool) {
     let known = peer.known[index]
     guard let session = peer.endpoint.session(known.id) else {
@@ -52,7 +52,8 @@ extension Simulation {
   }
 
   // [TIME-2] [TIME-4] [TIME-5] [TIME-6] [TIME-7] [TIME-8] [TIME-9]
-  /// How long a state may last (section 11). S2 may wait for an answer that is lost, and ask again, a few times.
+  /// Returns the maximum duration of a state (section 11). S2 may wait for a lost answer, and ask
+  /// again, a few times.
   private func longest(_ state: String) -> Duration {
     let settings = plan.settings
     switch state {
@@ -62,8 +63,9 @@ extension Simulation {
     }
   }
 
-  /// A swap that shortens a chain is a downgrade: to the first link of a new chain, where that is allowed. After a loss it may
-  /// also go on from the new chain, when a late packet of the old one had come between.
+  /// Checks that a shortened chain is a permitted downgrade: to the first link of a new chain.
+  /// After a loss it may also continue the new chain, if a late packet of the old one came in
+  /// between.
   func checkRegress(_ regress: SimulatedStore.Regress, _ peer: SimulatedPeer) {
     let other = index(of: regress.peer) ?? -1
     if other < 0 || isPersistent(peer.index, other) || regress.to != 1 && !wasLost(peer.index, other) {

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// Turbulence, in which all may go wrong, and calm, in which all must come back.
+/// The phases: turbulence, in which everything may fail, and calm, in which everything must
+/// recover.
 extension Simulation {
-  /// How long it may take until every pair has one session that works, once the network is well again, attackers are
-  /// gone and all peers run.
+  /// The maximum time until every pair has a working session, after the network has recovered,
+  /// attackers are gone and all peers run.
   ///
-  /// The side that waits for an answer that will never come gives up after S1's, R1's or R2's timeout. Its
-  /// application then opens a session; by then the other side may have one of these states to sit out only if it
-  /// entered it since. A handshake that met the rest of an earlier one is over after A1's and after A3's timeout.
+  /// A side that waits for an answer that never comes ends after the timeout of S1, R1 or R2. Its
+  /// application then opens a session. The other side may still be in one of these states only if
+  /// it entered it later. A handshake that collided with the rest of an earlier one ends after the
+  /// timeouts of A1 and A3.
   public var recoveryLimit: Duration {
     plan.settings.rekeyTimeout + plan.settings.handshakeTimeout * 3 + .seconds(5)
   }
@@ -45,8 +47,8 @@ extension Simulation {
     agenda.add(.calmTick(phase: phase), at: now)
   }
 
-  /// What applications do in calm: see that there is a session and send on it, every second until all is well, and
-  /// then every few minutes.
+  /// What applications do in calm: ensure a session and send on it, every second until everything
+  /// has recovered, and then every few minutes.
   func calmTick() {
     if recoveredAt == nil, violation == nil, now >= turbulenceTakesEffectUntil,
       links.allSatisfy({ trouble($0, $1) == nil })
@@ -76,8 +78,9 @@ extension Simulation {
     for index in flows.indices { flows[index].setMark() }
   }
 
-  /// Sees that there is a session. The protocol finds a peer that has moved by its messages, and loses it only when
-  /// both move at once, or before there is a session; then the application, which knows addresses, opens anew.
+  /// Ensures a session. The protocol follows a peer's move by its messages. It fails only if both
+  /// peers move at once, or before a session exists; then the application, which knows the
+  /// addresses, opens another session.
   private func maintain(_ low: Int, _ high: Int) {
     for (one, other) in [(low, high), (high, low)] {
       let peer = peers[one]
@@ -96,9 +99,10 @@ extension Simulation {
     reopenIfStoresDiffer(low, high)
   }
 
-  /// A swap that was reported as failed, or an attempt that was given up after X2, can leave a newer state beside that of
-  /// the session on one side. The session then ends at its next re-key, by section 9, and its application opens another;
-  /// here it does so at once, for there are no surprises in calm.
+  /// A swap that was reported as failed, or an attempt that was abandoned after X2, can leave a
+  /// newer state in one store. The session would end at its next re-key (section 9), and its
+  /// application would open another. Here the application does so at once, because sessions must
+  /// not end in calm.
   private func reopenIfStoresDiffer(_ low: Int, _ high: Int) {
     let stored = (peers[low].store.pair(peers[high].publicKey), peers[high].store.pair(peers[low].publicKey))
     guard stored.0 != stored.1, let session = peers[low].established(with: high),
@@ -116,8 +120,8 @@ extension Simulation {
     return id
   }
 
-  /// What is still wrong between two peers; nil if they have one session in S2 with the same key, both have heard from
-  /// the other in this calm, and their stores agree.
+  /// Returns what is still wrong between two peers; nil if they have one session in S2 with the
+  /// same key, both have received from the other in this calm, and their stores agree.
   func trouble(_ low: Int, _ high: Int) -> String? {
     var descriptions: [SimulatedSession] = []
     for (one, other) in [(low, high), (high, low)] {
@@ -141,13 +145,15 @@ extension Simulation {
     return nil
   }
 
-  /// At the end of a calm nothing may be missing.
+  /// Checks at the end of a calm that nothing is missing.
+  ///
+  /// - Throws: ``Violation``.
   func endCalm() throws(Violation) {
     if recoveredAt == nil { fail(.lockedOut, "calm was too short for all pairs to come back") }
     for (low, high) in links {
       for (from, to) in [(low, high), (high, low)] {
         let flow = flows[flow(from, to)]
-        // What was sent last may be on its way.
+        // The last message may still be under way.
         let missing = flow.sent - flow.mark - flow.receivedSinceMark
         if missing > 1 { fail(.calmBroken, "\(missing) messages from \(from) to \(to) were lost in calm") }
       }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// What must hold of a session beyond its state: whom it takes the place of, and where it sends.
+/// The invariants of a session beyond its state: which sessions it replaces, and where it sends.
 extension Simulation {
-  /// How long after a move, or after a packet that came from elsewhere, sessions may send to the wrong address. A handshake that
-  /// was under way takes that long at most to come to its end, with all that can be slow.
+  /// How long sessions may send to the wrong address after a move, or after a packet from
+  /// elsewhere: the maximum time of a handshake under way, with all possible delays.
   private static let settlingTime = Duration.seconds(60)
 
-  /// Notes what a session is when it gets its key, or another.
+  /// Records a session's marks when it gets a key.
   func sessionChanged(_ index: Int, of peer: SimulatedPeer, from state: String, to session: SimulatedSession) {
     let id = peer.known[index].id
     guard session.isEstablished else { return }
@@ -21,7 +21,7 @@ extension Simulation {
     checkAddress(peer.known[index], session.address, of: peer)
   }
 
-  /// Both ends of a session that are in S2 have the same key.
+  /// Checks that both ends of a session that are in S2 have the same key.
   private func checkAgreement(_ known: SimulatedPeer.Known, of peer: SimulatedPeer) {
     guard let other = known.other, var mark = known.keyMark else { return }
     for counterpart in peers[other].known where counterpart.state == "S2" && counterpart.other == peer.index {
@@ -39,8 +39,8 @@ extension Simulation {
     }
   }
 
-  /// A session sends to where its peer is, unless the peer has moved, or something authentic of it has come from elsewhere. A Hello
-  /// is not: anybody can have passed it on.
+  /// Checks that a session sends to its peer's address, unless the peer has moved, or an authentic
+  /// packet of it came from elsewhere. A Hello does not count, because anyone can forward it.
   private func checkAddress(_ known: SimulatedPeer.Known, _ address: Address, of peer: SimulatedPeer) {
     guard let other = known.other, !isStranger(other), address != peers[other].address,
       let establishedAt = known.establishedAt
@@ -53,7 +53,7 @@ extension Simulation {
         + "from where nothing authentic came but a Hello")
   }
 
-  /// An authentic packet was taken in that did not come from where its sender is.
+  /// Records an authentic packet that did not come from its sender's address.
   func noteSource(of parcel: Parcel, at peer: SimulatedPeer) {
     guard let origin = parcel.origin, let label = parcel.label, label.type != .hello, label.type != .challenge,
       parcel.from != peers[origin].address
@@ -61,8 +61,8 @@ extension Simulation {
     strayed[flow(origin, peer.index)] = now
   }
 
-  /// Looks at the sessions that were replaced in this step: one that works at both ends gives way to no handshake that its peer
-  /// has left behind before.
+  /// Checks the sessions that were replaced in this step: a session that works at both ends is not
+  /// replaced by a handshake that its peer has abandoned before.
   func checkReplaced(of peer: SimulatedPeer) {
     defer { peer.replaced.removeAll() }
     for old in peer.replaced {
@@ -81,7 +81,7 @@ extension Simulation {
     }
   }
 
-  /// Whether a peer has the other end of a session or handshake.
+  /// Returns true if a peer has the other end of a session or handshake.
   private func hasSession(_ mark: HandshakeMark, of peer: SimulatedPeer, isEstablished: Bool) -> Bool {
     peer.known.contains { known in
       (known.isEstablished || !isEstablished) && peer.endpoint.handshakeMark(known.id)?.matches(mark) == true

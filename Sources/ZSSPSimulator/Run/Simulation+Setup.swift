@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// Who there is, and what is stored before anything happens.
+/// The peers, and what is stored before the start.
 extension Simulation {
   func makePeer(_ index: Int, of count: Int) throws(ConfigurationError) -> SimulatedPeer {
     var random = SimulationRandom(seed: seed, stream: 1000 + UInt64(index))
@@ -28,14 +28,14 @@ extension Simulation {
     return peer
   }
 
-  /// What the endpoint of a peer is made with, each time that it starts.
+  /// Makes the parameters of a peer's endpoint, each time that it starts.
   func environment(_ index: Int, _ configuration: EndpointConfiguration) -> SimulatedEnvironment {
     SimulatedEnvironment(
       configuration: configuration, store: { [unowned self] in storeAtOnce($0, of: peers[index]) },
       accept: { [unowned self] in decideAtOnce($0, ratchetPeer: $1, of: peers[index]) })
   }
 
-  /// Up to five peers all talk to all, more each to its four neighbours on a ring.
+  /// Connects up to five peers all with all, more peers each with its four neighbours on a ring.
   func connect() {
     let count = plan.peers
     for low in 0..<count {
@@ -55,19 +55,19 @@ extension Simulation {
     }
   }
 
-  /// Whether two peers insist on their ratchet: both do so if one of them is persistent.
+  /// Returns true if two peers require their ratchet: both do so if one of them is persistent.
   func isPersistent(_ one: Int, _ other: Int) -> Bool {
     peers[one].flags == .persistent || peers[other].flags == .persistent
   }
 
-  /// The flags of sessions between two peers.
+  /// Returns the flags of sessions between two peers.
   func flags(_ one: Int, _ other: Int) -> SecurityFlags {
     isPersistent(one, other) ? .persistent : .opportunistic
   }
 
   func isStranger(_ index: Int) -> Bool { index >= plan.peers }
 
-  /// Whose key it is; nil if it is nobody's here.
+  /// Returns the peer with this key; nil if unknown.
   func index(of key: PublicKey) -> Int? { peers.firstIndex { $0.publicKey == key } }
 
   func flow(_ from: Int, _ to: Int) -> Int { from * peers.count + to }

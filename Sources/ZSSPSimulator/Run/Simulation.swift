@@ -1,31 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ZSSP
 
-/// A network of endpoints in virtual time, in which everything that happens follows from one seed.
+/// A network of endpoints in virtual time, in which every event follows from one seed.
 ///
 /// ```swift
 /// func simulate() throws -> SimulationReport { try Simulation(SimulationPlan(), seed: 1).run() }
 /// ```
 ///
-/// A run alternates between turbulence and calm (see ``SimulationPlan``), and throws a ``Violation`` at the first step
-/// after which a promise of the protocol does not hold. The same plan, seed and provider give the same run again.
+/// A run alternates between turbulence and calm (see ``SimulationPlan``). It throws a ``Violation``
+/// at the first step after which a promise of the protocol does not hold. The same plan, seed and
+/// provider reproduce the run.
 public final class Simulation {
-  /// Ways to lie to the invariants, which their own tests use.
+  /// Manipulations that deceive the invariants, for their own tests.
   public struct Hooks {
-    /// Changes a message on its way from the endpoint to the application.
+    /// Changes a message between the endpoint and the application.
     public var tamper: ((inout [UInt8]) -> Void)?
-    /// Whether a swap that the store confirms is forgotten.
+    /// Returns true to forget a swap that the store confirms.
     public var forgets: (() -> Bool)?
-    /// Delivers each message so often.
+    /// The number of times that each message is delivered.
     public var deliveries = 1
-    /// Changes what is seen of a key.
+    /// Changes the observed mark of a key.
     package var misread: ((inout KeyMark) -> Void)?
 
-    /// Nobody lies.
+    /// Makes hooks that change nothing.
     public init() {}
   }
 
-  /// What will happen.
+  /// A future event.
   enum Item {
     case deliver(Parcel)
     case wake(peer: Int)
@@ -50,70 +51,74 @@ public final class Simulation {
     case closeCancelled(peer: Int, incarnation: Int, session: Int)
   }
 
-  /// The plan.
+  /// The plan of the run.
   public let plan: SimulationPlan
-  /// The seed.
+  /// The seed of the run.
   public let seed: UInt64
-  /// Ways to lie to the invariants.
+  /// Manipulations that deceive the invariants.
   public var hooks = Hooks()
-  /// What has happened so far.
+  /// The numbers of the run so far.
   public internal(set) var report = SimulationReport()
 
-  /// Makes the endpoint of the peer of that index.
+  /// Makes the endpoint of the peer with an index.
   package typealias Factory = (Int, SimulatedEnvironment) throws(ConfigurationError) -> any SimulatedEndpoint
 
   let provider: any CryptoProvider
   let factory: Factory
   let ledger = NonceLedger()
-  /// The peers of the plan, and then strangers.
+  /// The peers of the plan, followed by strangers.
   var peers: [SimulatedPeer] = []
-  /// Pairs of peers that talk to each other.
+  /// The pairs of peers that have sessions.
   var links: [(Int, Int)] = []
   var agenda = Agenda<Item>()
   var trace: Trace
   var now = Instant.milliseconds(0)
-  /// Counts turbulences and calms; what was planned in an earlier one does not happen.
+  /// The number of the current turbulence or calm. Events planned in an earlier one do not occur.
   var phase = 0
   var isCalm = true
-  /// When every pair had come back, in this calm.
+  /// The time when every pair had recovered, in this calm.
   var recoveredAt: Instant?
   var calmSince = Instant.milliseconds(0)
-  /// When the last store request of turbulence takes effect. Until then pairs may seem to be well, and are parted by it.
+  /// The time when the last store request of turbulence takes effect. Until then it can still
+  /// separate a pair that seems to have recovered.
   var turbulenceTakesEffectUntil = Instant.milliseconds(0)
   var violation: Violation?
-  /// What was sent by whom to whom.
+  /// The messages of each sender and receiver.
   var flows: [Flow]
-  /// Until when nothing goes from whom to whom.
+  /// The end of the partition for each sender and receiver.
   var blockedUntil: [Instant]
-  /// When an authentic packet of one peer last came to another from elsewhere than where the first is.
+  /// The time when an authentic packet of one peer last reached another from a wrong address.
   var strayed: [Instant]
-  /// What an endpoint is being given.
+  /// The datagram that an endpoint is processing.
   var delivering: Parcel?
-  /// What is known of the ratchets of pairs.
+  /// The histories of the pairs' ratchets.
   var histories: [PairHistory]
-  /// Of what attackers have seen, a sample.
+  /// A sample of the datagrams that attackers have seen.
   var captured: [Parcel] = []
-  /// What the adversary remembers.
+  /// The adversary's memory.
   var memory: AdversaryMemory
-  /// Campaigns that are under way.
+  /// The campaigns under way.
   var campaigns: [Campaign] = []
   var lastCampaign = 0
-  /// Addresses of the adversary that stand for those of peers.
+  /// The adversary's addresses that replace those of peers.
   var relays: [Address: Int] = [:]
-  /// What is usual in this run.
+  /// The parameters that vary between runs.
   let temper: Temper
-  // One generator for each concern, so that what one draws does not shift the others more than it must.
+  // One generator per concern, so that draws of one do not shift the others more than necessary.
   var networkRandom: SimulationRandom
   var faultRandom: SimulationRandom
   var applicationRandom: SimulationRandom
   var attackRandom: SimulationRandom
   var adversaryRandom: SimulationRandom
 
-  /// A simulation that has not begun.
+  /// Makes a simulation that has not started.
   ///
   /// - Parameters:
-  ///   - provider: where cryptography comes from. Its randomness is replaced by the seed's where that is possible.
-  ///   - traceLimit: how many steps a violation shows.
+  ///   - plan: The plan.
+  ///   - seed: The seed.
+  ///   - provider: The source of cryptography. The seed replaces its randomness where possible.
+  ///   - traceLimit: The number of steps that a violation shows. The default is 200.
+  /// - Throws: `ConfigurationError` if the plan is invalid.
   public convenience init(
     _ plan: SimulationPlan, seed: UInt64, provider: any CryptoProvider = StandInCrypto(), traceLimit: Int = 200
   ) throws(ConfigurationError) {
@@ -125,7 +130,7 @@ public final class Simulation {
     }
   }
 
-  /// The same with endpoints of other implementations.
+  /// Makes a simulation with endpoints of other implementations.
   package init(
     _ plan: SimulationPlan, seed: UInt64, provider: any CryptoProvider = StandInCrypto(), traceLimit: Int = 200,
     factory: @escaping Factory
@@ -154,7 +159,8 @@ public final class Simulation {
 
   /// Runs to the end of the plan.
   ///
-  /// - Returns: what happened.
+  /// - Returns: The numbers of the run.
+  /// - Throws: ``Violation`` at the first step that breaks a promise.
   public func run() throws(Violation) -> SimulationReport {
     let end = now.advanced(by: plan.duration)
     while now < end {
@@ -168,7 +174,7 @@ public final class Simulation {
     return report
   }
 
-  /// Does all that is due until `end`.
+  /// Executes all events until `end`.
   func proceed(until end: Instant) throws(Violation) {
     while let (time, item) = agenda.next(by: end) {
       now = max(now, time)
@@ -182,7 +188,7 @@ public final class Simulation {
   private func perform(_ item: Item) {
     switch item {
     case .deliver(let parcel): deliver(parcel)
-    // One that another has come before is over: it would plan another one each time.
+    // An earlier wake-up has replaced this one, which would plan another each time.
     case .wake(let peer): if peers[peer].wake <= now { wake(peers[peer]) }
     case .store(let peer, let incarnation, let id, let request): perform(request, id, peers[peer], incarnation)
     case .storeAnswer(let peer, let incarnation, let id, let answer, let isRegress):
@@ -228,7 +234,7 @@ public final class Simulation {
 
   func localTime(_ peer: SimulatedPeer) -> Instant { peer.clock.time(at: now) }
 
-  /// Notes a violation; the first counts.
+  /// Records a violation. The first counts.
   func fail(_ invariant: Violation.Invariant, _ details: String) {
     guard violation == nil, !plan.unchecked.contains(invariant) else { return }
     violation = Violation(

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ZSSP
 
-/// Runs of one plan with many seeds, several at once, whose outcomes come in the order of the seeds.
+/// Runs of one plan with many seeds, several concurrently. Outcomes are reported in the order of
+/// the seeds.
 public struct SimulationBatch: Sendable {
-  /// What came of a seed.
+  /// The outcome of a seed.
   public typealias Outcome = Result<SimulationReport, Violation>
 
   private let plan: SimulationPlan
@@ -11,28 +12,36 @@ public struct SimulationBatch: Sendable {
   private let trace: Int
   private let makeProvider: @Sendable () -> any CryptoProvider
 
-  /// A batch that has not begun.
+  /// Makes a batch that has not started.
   ///
   /// - Parameters:
-  ///   - trace: how many of the last steps a violation shows.
-  ///   - makeProvider: makes the provider of a run.
+  ///   - plan: The plan of all runs.
+  ///   - seeds: The seeds.
+  ///   - trace: The number of last steps that a violation shows. The default is 200.
+  ///   - makeProvider: Makes the provider of a run.
   public init(
     _ plan: SimulationPlan, seeds: Range<UInt64>, trace: Int = 200,
     makeProvider: @escaping @Sendable () -> any CryptoProvider = { StandInCrypto() }
   ) {
-    (self.plan, self.seeds, self.trace, self.makeProvider) = (plan, seeds, trace, makeProvider)
+    self.plan = plan
+    self.seeds = seeds
+    self.trace = trace
+    self.makeProvider = makeProvider
   }
 
-  /// Runs all seeds, `jobs` of them at once.
+  /// Runs all seeds.
   ///
   /// - Parameters:
-  ///   - each: is called with the outcome of each seed, in the order of the seeds, and says whether to go on.
-  /// - Throws: what `each` throws, or a `ConfigurationError` if the plan cannot be run.
+  ///   - jobs: The number of concurrent runs, at least 1.
+  ///   - each: Called with the outcome of each seed, in the order of the seeds. Returns false to
+  ///     stop.
+  /// - Throws: The error of `each`, or a `ConfigurationError` if the plan is invalid.
   public nonisolated(nonsending) func run(
     jobs: Int, _ each: (_ seed: UInt64, _ outcome: Outcome) throws -> Bool
   ) async throws {
     try await withThrowingTaskGroup(of: (UInt64, Outcome).self) { group in
-      var (next, turn) = (seeds.lowerBound, seeds.lowerBound)
+      var next = seeds.lowerBound
+      var turn = seeds.lowerBound
       var outcomes: [UInt64: Outcome] = [:]
       for _ in 0..<max(1, jobs) where next < seeds.upperBound {
         start(next, in: &group)

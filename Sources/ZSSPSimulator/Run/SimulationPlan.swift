@@ -1,95 +1,98 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ZSSP
 
-/// What a simulation consists of. The seed decides all that the plan leaves open.
+/// The parameters of a simulation. The seed decides everything else.
 ///
-/// A run alternates between turbulence, in which everything may go wrong, and calm, in which nothing does and all
-/// that was lost must come back.
+/// A run alternates between turbulence, in which everything may fail, and calm, in which nothing
+/// fails and everything that was lost must recover.
 public struct SimulationPlan: Sendable, Hashable {
-  /// Which flags the peers have (section 10).
+  /// The flags of the peers (section 10).
   public enum Mode: String, Sendable, Hashable, CaseIterable {
-    /// All have π1 to π4, and one-time passwords are stored beforehand.
+    /// All peers have π1 to π4, and one-time passwords are stored beforehand.
     case persistent
-    /// None has a flag set.
+    /// No peer has a flag.
     case opportunistic
-    /// Each peer is either, by the seed. Pairs with a persistent member have one-time passwords.
+    /// The seed decides for each peer. Pairs with a persistent member have one-time passwords.
     case mixed
   }
 
-  /// Which flags the peers have.
+  /// The flags of the peers.
   public var mode = Mode.mixed
-  /// How many peers there are. Up to 5 all talk to all, beyond that each to its four neighbours on a ring.
+  /// The number of peers. Up to 5 are all connected with all, more each with its four neighbours on
+  /// a ring.
   public var peers = 4
-  /// How many endpoints the first peer is, with one static key and one store. What comes to no session of one of them comes to any,
-  /// as behind a load balancer that changes its mind.
+  /// The number of endpoints of the first peer, with one static key and one store. Packets without
+  /// a session of one of them reach any of them, as behind a load balancer whose choice varies.
   public var responders = 1
-  /// How many shards the endpoints of the other peers have, and that of the first unless it is several: 1, 2, 4, … 256. Shards of an
-  /// endpoint share its key, its store and what they know of their sessions.
+  /// The number of shards of the other peers' endpoints, and of the first peer's if it has one
+  /// endpoint: 1, 2, 4, … 256. Shards of an endpoint share its key, its store and the knowledge of
+  /// their sessions.
   public var shards = 1
-  /// How long the run takes, in virtual time.
+  /// The virtual time of the run.
   public var duration = Duration.seconds(3 * 3600)
-  /// How long turbulence lasts before there is calm.
+  /// The duration of each turbulence.
   public var turbulence = Duration.seconds(1800)
-  /// How long calm lasts. Longer than an hour, it sees re-keys.
+  /// The duration of each calm. Longer than an hour, it includes re-keys.
   public var calm = Duration.seconds(4500)
-  /// The mean time between what one application does.
+  /// The mean time between the actions of an application.
   public var applicationInterval = Duration.seconds(8)
   /// The settings of all endpoints.
   public var settings = Settings()
-  /// What Hellos must bring.
+  /// The policy for Hellos.
   public var helloPolicy = HelloPolicy.automatic()
-  /// What happens to datagrams.
+  /// The faults of the network.
   public var network = NetworkPlan()
-  /// What happens to peers, stores and applications.
+  /// The faults of peers, stores and applications.
   public var faults = FaultPlan()
-  /// Attacks per virtual second, of all kinds together: datagrams that are repeated, changed or made up.
+  /// The total number of attacks per virtual second: datagrams that are repeated, changed or made
+  /// up.
   public var attacksPerSecond = 0.5
-  /// What an adversary with a memory and a plan does.
+  /// The adversary with a memory and a plan.
   public var adversary = AdversaryPlan()
 
-  /// Promises that are not checked, to look behind a fault that is known.
+  /// Promises that are not checked, to look behind a known fault.
   public var unchecked: Set<Violation.Invariant> = []
 
-  /// The defaults: four peers of both modes, three hours, a bad network, everything that can fail failing at times.
+  /// Makes the default plan: four peers of both modes, three hours, a bad network, and all faults.
   public init() {}
 }
 
-/// What the network does to datagrams while there is turbulence. Rates are probabilities for each datagram.
+/// What the network does to datagrams during turbulence. Rates are probabilities per datagram.
 public struct NetworkPlan: Sendable, Hashable {
-  /// It is lost.
+  /// The probability of a loss.
   public var loss = 0.05
-  /// It comes twice.
+  /// The probability of a second delivery.
   public var duplication = 0.03
-  /// It comes up to seconds late, behind later ones.
+  /// The probability of a delay of up to seconds, so that later datagrams overtake.
   public var reordering = 0.05
-  /// Its bytes are changed on the way.
+  /// The probability of a change of its bytes.
   public var corruption = 0.005
   /// The usual delay.
   public var delay = Duration.milliseconds(2)...Duration.milliseconds(60)
-  /// The delay of the reordered.
+  /// The delay of reordered and repeated datagrams.
   public var lateness = Duration.milliseconds(50)...Duration.seconds(4)
 
-  /// The defaults.
+  /// Makes the default network.
   public init() {}
 }
 
-/// What fails, and how often, while there is turbulence.
+/// The faults during turbulence, and their rates. Values without a unit are probabilities.
 public struct FaultPlan: Sendable, Hashable {
   /// Partitions per hour, one-way or both ways, of one pair or around one peer.
   public var partitionsPerHour = 6.0
-  /// How long a partition lasts.
+  /// The duration of a partition.
   public var partition = Duration.seconds(1)...Duration.seconds(120)
-  /// Crashes per hour of each peer: memory gone, store kept.
+  /// Crashes per hour of each peer, which lose its memory and keep its store.
   public var crashesPerHour = 2.0
-  /// How long a crashed peer is away.
+  /// How long a crashed peer is down.
   public var downtime = Duration.milliseconds(10)...Duration.seconds(60)
-  /// Changes of address per hour of each peer, as of a NAT that rebinds.
+  /// Changes of address per hour of each peer, as by a NAT that rebinds.
   public var rebindingsPerHour = 2.0
   /// Leaps forward of each peer's clock, per hour.
   public var clockLeapsPerHour = 0.5
-  /// How far clocks leap.
+  /// The length of a leap.
   public var clockLeap = Duration.seconds(1)...Duration.seconds(600)
-  /// Clocks run fast or slow by up to so many parts in a million, all the time.
+  /// The maximum permanent deviation of clocks, in parts per million.
   public var clockSkew = 200
   /// A store request fails, before or after it took effect.
   public var storeFailure = 0.02
@@ -101,51 +104,65 @@ public struct FaultPlan: Sendable, Hashable {
   public var slowWork = 0.05
   /// Public-key work is refused because the driver is too busy.
   public var refusedWork = 0.01
-  /// A crash takes the store with it, in opportunistic pairs.
+  /// A crash also loses the store, in opportunistic pairs.
   public var storeLoss = 0.1
-  /// An attempt to open a session has a time limit, after which the application closes it.
+  /// An attempt has a time limit, after which the application closes it.
   public var attemptLimit = 0.6
-  /// An application that opens a session does so just when its peer does.
+  /// An application opens a session at the same time as its peer.
   public var bothOpen = 0.2
-  /// An application that has accepted a peer changes its mind, mostly before there is a session.
+  /// An application cancels an acceptance, mostly before a session exists.
   public var cancelledAccept = 0.05
 
-  /// The defaults.
+  /// Makes the default faults.
   public init() {}
 
-  /// Nothing fails.
+  /// A plan without faults.
   public static let none: FaultPlan = {
     var plan = FaultPlan()
-    (plan.partitionsPerHour, plan.crashesPerHour, plan.rebindingsPerHour, plan.clockLeapsPerHour) = (0, 0, 0, 0)
-    (plan.storeFailure, plan.storeSlowness, plan.lostAnswer, plan.slowWork) = (0, 0, 0, 0)
-    (plan.refusedWork, plan.storeLoss, plan.clockSkew) = (0, 0, 0)
-    (plan.attemptLimit, plan.bothOpen, plan.cancelledAccept) = (0, 0, 0)
+    plan.partitionsPerHour = 0
+    plan.crashesPerHour = 0
+    plan.rebindingsPerHour = 0
+    plan.clockLeapsPerHour = 0
+    plan.storeFailure = 0
+    plan.storeSlowness = 0
+    plan.lostAnswer = 0
+    plan.slowWork = 0
+    plan.refusedWork = 0
+    plan.storeLoss = 0
+    plan.clockSkew = 0
+    plan.attemptLimit = 0
+    plan.bothOpen = 0
+    plan.cancelledAccept = 0
     return plan
   }()
 }
 
-/// What the adversary does while there is turbulence: it takes on one pair of peers after another.
+/// The adversary's actions during turbulence, in campaigns against one pair of peers after another.
 ///
-/// In such a campaign it holds back packets of the pair by their types, releases them when it likes, repeats what it has ever
-/// seen, puts its own address under genuine Hellos, and passes on what comes back. Meanwhile the applications of the pair are
-/// restless: they open, close and open again, both at once, and their processes are started again.
+/// In a campaign it holds back packets of the pair by type, releases them at any time, repeats
+/// everything that it has ever seen, replaces the source of genuine Hellos by its own address, and
+/// forwards the responses. Meanwhile the pair's applications are restless: they open, close and
+/// reopen, both at once, and their processes are restarted.
 public struct AdversaryPlan: Sendable, Hashable {
-  /// Campaigns per hour of turbulence. Each turbulence begins with one, and so does the run, when no two peers have met.
+  /// Campaigns per hour of turbulence. Each turbulence begins with one, also the first, when no
+  /// peers have met yet.
   public var campaignsPerHour = 100.0
-  /// Which kinds of campaigns there are, each as likely as the others; at least one.
+  /// The kinds of campaigns, with equal probability; at least one.
   public var kinds = CampaignKind.allCases
-  /// How long a campaign lasts.
+  /// The duration of a campaign.
   public var campaign = Duration.seconds(5)...Duration.seconds(150)
-  /// Old packets per hour of turbulence that are released outside of campaigns, after minutes or hours.
+  /// Old packets per hour of turbulence that are released outside of campaigns, after minutes or
+  /// hours.
   public var releasesPerHour = 60.0
 
-  /// The defaults.
+  /// Makes the default adversary.
   public init() {}
 
-  /// No campaigns, and nothing is released.
+  /// A plan without an adversary.
   public static let none: AdversaryPlan = {
     var plan = AdversaryPlan()
-    (plan.campaignsPerHour, plan.releasesPerHour) = (0, 0)
+    plan.campaignsPerHour = 0
+    plan.releasesPerHour = 0
     return plan
   }()
 
@@ -153,10 +170,13 @@ public struct AdversaryPlan: Sendable, Hashable {
 }
 
 extension NetworkPlan {
-  /// Nothing is lost or changed.
+  /// A network without losses and changes.
   public static let perfect: NetworkPlan = {
     var plan = NetworkPlan()
-    (plan.loss, plan.duplication, plan.reordering, plan.corruption) = (0, 0, 0, 0)
+    plan.loss = 0
+    plan.duplication = 0
+    plan.reordering = 0
+    plan.corruption = 0
     return plan
   }()
 }

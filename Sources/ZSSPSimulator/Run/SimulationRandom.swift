@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A generator of its own (xoshiro256**, seeded by SplitMix64), so that a seed means the same on every machine and with
-/// every toolchain. Not for secrets.
+/// A generator (xoshiro256**, seeded by SplitMix64) that gives the same numbers on every machine
+/// and with every toolchain. Not for secrets.
 public struct SimulationRandom: Sendable {
   private var state: (UInt64, UInt64, UInt64, UInt64)
 
-  /// A generator for `seed`; each `stream` of a seed is independent of the others.
+  /// Makes a generator. Streams of one seed are independent of each other.
   public init(seed: UInt64, stream: UInt64 = 0) {
     var seeder = seed &+ stream &* 0xD1B5_4A32_D192_ED03
     state = (
@@ -18,7 +18,7 @@ public struct SimulationRandom: Sendable {
     return mix(state)
   }
 
-  /// SplitMix64's finalizer: a bijection under which close inputs lie far apart.
+  /// SplitMix64's finalizer: a bijection that maps close inputs to distant outputs.
   static func mix(_ word: UInt64) -> UInt64 {
     var mixed = word
     mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
@@ -26,7 +26,7 @@ public struct SimulationRandom: Sendable {
     return mixed ^ (mixed >> 31)
   }
 
-  /// The next 64 bits.
+  /// Returns the next 64 bits.
   public mutating func next() -> UInt64 {
     func rotate(_ word: UInt64, _ count: UInt64) -> UInt64 { word << count | word >> (64 - count) }
     let result = rotate(state.1 &* 5, 7) &* 9
@@ -40,23 +40,23 @@ public struct SimulationRandom: Sendable {
     return result
   }
 
-  /// A number in `0..<bound`; `bound` is positive and small against 2^64.
+  /// Returns a number in `0..<bound`. `bound` must be positive, and small compared to 2^64.
   public mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
 
-  /// Whether something of probability `probability` happens. It draws in any case, so that changing one probability
+  /// Returns true with the given probability. It always draws, so that a change of one probability
   /// does not shift all other draws.
   public mutating func chance(_ probability: Double) -> Bool {
     Double(next() >> 11) * 0x1p-53 < probability
   }
 
-  /// A duration in `range` (nanosecond steps).
+  /// Returns a duration in `range`, in steps of a nanosecond.
   public mutating func duration(_ range: ClosedRange<Duration>) -> Duration {
     let span = (range.upperBound - range.lowerBound).nanoseconds
     return range.lowerBound + .nanoseconds(Int64(next() % UInt64(span + 1)))
   }
 
-  /// The time to the next event of a process with the given mean interval. Triangular rather than exponential: no
-  /// logarithm is the same everywhere.
+  /// Returns the time to the next event of a process with the given mean interval. The distribution
+  /// is triangular instead of exponential, because logarithms differ between platforms.
   public mutating func interval(mean: Duration) -> Duration {
     let mean = mean.nanoseconds
     let sum = Int64(next() % UInt64(mean + 1)) + Int64(next() % UInt64(mean + 1))

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// What happened in a run, in numbers.
+/// The numbers of a run.
 public struct SimulationReport: Sendable, Hashable, Codable {
   /// The seed.
   public var seed: UInt64 = 0
   /// Virtual time in seconds.
   public var virtualSeconds: Double = 0
-  /// Things that happened: deliveries, timers, answers, faults.
+  /// Executed events: deliveries, timers, answers, faults.
   public var steps: UInt64 = 0
-  /// A hash of all that happened, in order. Equal seeds and plans give equal hashes.
+  /// A hash of all events in order. Equal seeds and plans give equal hashes.
   public var traceHash: UInt64 = 0
   /// Datagrams that endpoints sent.
   public var datagramsSent: UInt64 = 0
-  /// Datagrams that endpoints took in, those of attackers included.
+  /// Datagrams that endpoints received, including those of attackers.
   public var datagramsReceived: UInt64 = 0
-  /// Datagrams that the network lost, partitions included.
+  /// Datagrams that the network lost, including those in partitions.
   public var datagramsLost: UInt64 = 0
   /// Datagrams that the network delivered twice.
   public var datagramsDuplicated: UInt64 = 0
@@ -41,9 +41,9 @@ public struct SimulationReport: Sendable, Hashable, Codable {
   public var probesAnswered: UInt64 = 0
   /// `moved` events.
   public var moves: UInt64 = 0
-  /// Attempts to open a session that came to their time limits.
+  /// Attempts to open a session that reached their time limit.
   public var attemptsLimited: UInt64 = 0
-  /// Accepted peers that applications cancelled.
+  /// Acceptances that applications cancelled.
   public var cancelledAccepts: UInt64 = 0
   /// `ended` events by reason.
   public var ends: [String: UInt64] = [:]
@@ -63,23 +63,23 @@ public struct SimulationReport: Sendable, Hashable, Codable {
   public var clockLeaps: UInt64 = 0
   /// Items of public-key work.
   public var publicKeyWork: UInt64 = 0
-  /// AEAD seals, each under a nonce of its own.
+  /// AEAD seals, each with a different nonce.
   public var seals: UInt64 = 0
-  /// Times that both ends of a session were seen in S2, with the same key.
+  /// The number of times that both ends of a session were seen in S2 with the same key.
   public var agreements: UInt64 = 0
-  /// Times that turbulence ended and every pair came back.
+  /// The number of times that every pair recovered after turbulence.
   public var recoveries: UInt64 = 0
-  /// The longest time that it took every pair to come back, in virtual seconds.
+  /// The longest recovery of all pairs, in virtual seconds.
   public var longestRecovery: Double = 0
-  /// Sessions that applications opened anew because both ends had moved at once.
+  /// Sessions that applications reopened because both ends had moved at once.
   public var reopenedAfterMoves: UInt64 = 0
-  /// Sessions that were opened anew because a failed swap had left the stores different.
+  /// Sessions that were reopened because a failed swap had left the stores different.
   public var reopenedAfterSwaps: UInt64 = 0
 
-  /// A report of nothing.
+  /// Makes an empty report.
   public init() {}
 
-  /// The sum of two reports; the seed and the hash of the first.
+  /// Returns the sum of two reports, with the seed and the hash of the first.
   public static func + (left: SimulationReport, right: SimulationReport) -> SimulationReport {
     var sum = left
     sum.virtualSeconds += right.virtualSeconds
@@ -97,7 +97,7 @@ public struct SimulationReport: Sendable, Hashable, Codable {
     return sum
   }
 
-  /// Adds an endpoint's own counters, when it is gone or the run is over.
+  /// Adds an endpoint's own counters when it crashes or the run ends.
   mutating func add(_ traffic: SimulatedTraffic) {
     datagramsSent += traffic.datagramsSent
     datagramsReceived += traffic.datagramsReceived

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// What is usual in one run, by its seed: how busy the machines are, and how patient the applications.
+/// The parameters that vary between runs, by seed: how slow the machines are, and how patient the
+/// applications.
 struct Temper: Sendable {
-  /// How many times as often as the plan says public-key work is slow, and how slow it is at most.
+  /// The factor for the plan's probability of slow public-key work, and the maximum delay.
   let slowWork: (factor: Double, most: Duration)
-  /// How often an application takes its time to accept a peer, and how long it takes at most.
+  /// The probability of a slow acceptance, and the maximum delay.
   let slowAccept: (chance: Double, most: Duration)
   /// The time limits of attempts to open a session.
   let attemptLimit: ClosedRange<Duration>
   /// The pause before another attempt.
   let pause: ClosedRange<Duration>
-  /// After how much silence sessions probe their peers, and end; nil if they never do.
+  /// The silence after which sessions probe their peers, and end; nil for never.
   let silence: (keepAlive: Duration, idleTimeout: Duration)?
 
-  /// The temper of a seed.
+  /// Draws the parameters of a seed.
   init(seed: UInt64) {
     var random = SimulationRandom(seed: seed, stream: 6)
     slowWork = [(1, .seconds(6)), (6, .seconds(3)), (14, .milliseconds(1500))][random.below(3)]
@@ -27,7 +28,7 @@ struct Temper: Sendable {
     silence = [nil, nil, nil, (.seconds(40), .seconds(120)), (.seconds(300), .seconds(1000))][random.below(5)]
   }
 
-  /// The settings of all endpoints of the run.
+  /// Returns the settings of all endpoints of the run.
   func settings(_ usual: Settings) -> Settings {
     var settings = usual
     settings.keepAlive = usual.keepAlive ?? silence?.keepAlive

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// What happens in a run: a hash of everything, and the last steps in words.
+/// The events of a run: a hash of all, and the last ones as text.
 struct Trace {
-  /// What can happen.
+  /// The kinds of events.
   enum Code: UInt8 {
     case send, deliver, drop, message, lost, duplicated, corrupted
     case wake, store, storeAnswer, storeFailed, answerLost, work, workRefused, accept, reject
@@ -29,7 +29,7 @@ struct Trace {
 
   init(limit: Int) { self.limit = limit }
 
-  /// The hash of everything so far.
+  /// The hash of all events so far.
   var hash: UInt64 { mixer.word(0) }
 
   mutating func add(
@@ -45,10 +45,11 @@ struct Trace {
     next = (next + 1) % limit
   }
 
-  /// The last steps in words, the oldest first.
+  /// The last events as text, oldest first.
   var lines: [String] {
     (last.count < limit ? last[...] : last[next...] + last[..<next]).map { step in
-      let (seconds, microseconds) = (step.time / 1_000_000_000, step.time / 1000 % 1_000_000)
+      let seconds = step.time / 1_000_000_000
+      let microseconds = step.time / 1000 % 1_000_000
       let digits = String(microseconds)
       let fraction = String(repeating: "0", count: 6 - digits.count) + digits
       var line = "\(seconds).\(fraction)"

@@ -1,46 +1,47 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A promise of the protocol that did not hold in a run.
+/// A promise of the protocol that a run broke.
 public struct Violation: Error, Sendable, Hashable {
   /// The promises.
   public enum Invariant: String, Sendable, Hashable, CaseIterable {
     /// No nonce is used twice under one AEAD key.
     case nonceReused
-    /// A message comes once.
+    /// A message arrives once.
     case deliveredTwice
-    /// A message comes as it was sent.
+    /// A message arrives unaltered.
     case altered
-    /// A message comes from whom the session says.
+    /// A message comes from the session's peer.
     case wrongPeer
-    /// What is in memory stays within its bounds.
+    /// Memory stays within its bounds.
     case unbounded
-    /// A datagram that is dropped, or forged, moves no timer of a session.
+    /// A dropped or forged datagram moves no timer of a session.
     case timerMoved
     /// No state outlasts its timeout (section 11).
     case stuck
-    /// A chain goes back only where a downgrade is allowed and reported.
+    /// A chain is shortened only where a downgrade is permitted and reported.
     case chainWentBack
     /// A persistent peer is never downgraded.
     case downgraded
-    /// A silent responder (π1) sends nothing to strangers, nor to where forged Hellos come from.
+    /// A silent responder (π1) sends nothing to strangers, nor to the sources of forged Hellos.
     case notSilent
     /// A stranger gets no session.
     case strangerAccepted
-    /// When the network is well again, every pair comes back in time.
+    /// After the network has recovered, every pair recovers in time.
     case lockedOut
     /// In calm, no session ends and no message is lost.
     case calmBroken
     /// Both ends of a session in S2 have the same key.
     case disagreement
-    /// Two peers whose stores were never lost have a ratchet state in common.
+    /// Two peers whose stores were never lost have a common ratchet state.
     case noCommonState
     /// A downgrade is reported only where a store was lost.
     case falseDowngrade
-    /// A session sends to where its peer is, not to where its Hello was passed on from.
+    /// A session sends to its peer's address, not to an address that forwarded its Hello.
     case diverted
-    /// A session that works at both ends gives way to no handshake that its peer has left behind before.
+    /// A session that works at both ends is not replaced by a handshake that its peer has abandoned
+    /// before.
     case replacedByStale
-    /// Nothing comes of a peer that was accepted, when the application has cancelled that in time.
+    /// An acceptance that was cancelled in time leads to no session.
     case cancelledAccept
   }
 
@@ -48,7 +49,7 @@ public struct Violation: Error, Sendable, Hashable {
   public let invariant: Invariant
   /// What happened instead.
   public let details: String
-  /// The seed to see it again with.
+  /// The seed that reproduces it.
   public let seed: UInt64
   /// The virtual time in seconds.
   public let time: Double
@@ -59,12 +60,12 @@ public struct Violation: Error, Sendable, Hashable {
 }
 
 extension Violation {
-  /// It in one line, without the steps before it.
+  /// The violation in one line, without the previous steps.
   public var summary: String { "seed \(seed): violated \(invariant.rawValue) at \(time) s: \(details)" }
 }
 
 extension Violation: CustomStringConvertible {
-  /// All of it, over several lines.
+  /// The violation with the previous steps, in several lines.
   public var description: String {
     "violated: \(invariant.rawValue) at \(time) s, step \(step), seed \(seed): \(details)\n"
       + trace.map { "  \($0)\n" }.joined()

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// In which lines of a TOML file its keys stand. The parser knows lines of what it cannot read only.
+/// The line numbers of a TOML file's keys. The parser has line numbers for syntax errors only.
 struct KeyLines {
   private var lines: [String: Int] = [:]
 
-  /// Looks for headers of tables, and for what stands before an equals sign. Several tables of one name are numbered from 0.
+  /// Finds headers of tables, and the text before equals signs. Several tables of one name are
+  /// numbered from 0.
   init(_ text: String) {
-    var (table, counts) = ("", [String: Int]())
+    var table = ""
+    var counts = [String: Int]()
     for (index, line) in Self.lines(text).enumerated() {
       let content = line.drop { $0 == " " || $0 == "\t" }
       if content.hasPrefix("[[") {
@@ -30,11 +32,11 @@ struct KeyLines {
   }
 
   private static func lines(_ text: String) -> [Substring] {
-    // As Swift has it, the end of a line of other systems is one character, and not this one.
+    // In Swift "\r\n" is one character, which is not equal to "\n".
     text.split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }
   }
 
-  /// Returns the numbers of the lines with a NUL character, as it is or as an escape.
+  /// Returns the numbers of the lines with a NUL character, literal or as an escape.
   static func nuls(in text: String) -> [Int] {
     lines(text).enumerated().compactMap { index, line in
       let bytes = Array(line.utf8)
@@ -42,14 +44,14 @@ struct KeyLines {
         guard bytes[index...].starts(with: "u0000".utf8) || bytes[index...].starts(with: "U00000000".utf8) else {
           return false
         }
-        // Of two backslashes the first escapes the second.
+        // The first of two backslashes escapes the second.
         return !bytes[..<index].reversed().prefix { $0 == UInt8(ascii: "\\") }.count.isMultiple(of: 2)
       }
       return bytes.contains(0) || hasEscape ? index + 1 : nil
     }
   }
 
-  /// The line of a key with its tables in front, as in `peer[1].endpoint`.
+  /// The line of a key with its tables in front, as in `peer[1].endpoint`; nil if unknown.
   subscript(path: String) -> Int? { lines[path] }
 
   private mutating func note(_ path: String, _ line: Int) {

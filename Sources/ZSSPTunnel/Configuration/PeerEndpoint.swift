@@ -2,13 +2,13 @@
 public import NIOCore
 import ZSSPNIO
 
-/// The place where a peer listens: an address or a name, and a port.
+/// The address or name where a peer listens, and its port.
 public struct PeerEndpoint: Sendable, Hashable, CustomStringConvertible {
   /// The part before the port.
   public enum Host: Sendable, Hashable {
-    /// An address that is written as numbers, with the port.
+    /// A numeric address, with the port.
     case address(SocketAddress)
-    /// A name, which is looked up at each attempt to open a session.
+    /// A name, which is resolved at each attempt to open a session.
     case name(String)
   }
 
@@ -17,7 +17,7 @@ public struct PeerEndpoint: Sendable, Hashable, CustomStringConvertible {
   /// The port, 1…65535.
   public let port: Int
 
-  /// Reads `vpn.example.org:20763`, `192.0.2.1:20763` or `[2001:db8::1]:20763`.
+  /// Parses `vpn.example.org:20763`, `192.0.2.1:20763` or `[2001:db8::1]:20763`.
   ///
   /// - Throws: ``EndpointTextError``.
   public init(_ text: String) throws(EndpointTextError) {
@@ -35,12 +35,12 @@ public struct PeerEndpoint: Sendable, Hashable, CustomStringConvertible {
     }
   }
 
-  /// The address, if it is written as numbers.
+  /// The address, if it is numeric.
   public var address: SocketAddress? {
     if case .address(let address) = host { address } else { nil }
   }
 
-  /// The text that people write.
+  /// The endpoint in the notation of the configuration file.
   public var description: String {
     switch host {
     case .address(let address): address.text
@@ -49,14 +49,15 @@ public struct PeerEndpoint: Sendable, Hashable, CustomStringConvertible {
   }
 }
 
-/// The place where a tunnel listens.
+/// The address where a tunnel listens.
 public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
-  /// All addresses of this machine, of both families; of IPv4 alone where the system has no IPv6.
+  /// All addresses of this machine, of both families; of IPv4 only where the system has no IPv6.
   case any(port: Int)
-  /// One address and a port. `::` takes both families.
+  /// One address and a port. `::` listens on both families.
   case address(SocketAddress)
 
-  /// Reads `:20763`, which stands for both families, `192.0.2.1:20763` or `[::]:20763`. With port 0 the system chooses one.
+  /// Parses `:20763`, which listens on both families, `192.0.2.1:20763` or `[::]:20763`. With port
+  /// 0 the system chooses one.
   ///
   /// - Throws: ``EndpointTextError``.
   public init(_ text: String) throws(EndpointTextError) {
@@ -71,7 +72,7 @@ public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
     self = .address(address)
   }
 
-  /// The port; 0 for any.
+  /// The port; 0 if the system chooses it.
   public var port: Int {
     switch self {
     case .any(let port): port
@@ -79,7 +80,7 @@ public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
     }
   }
 
-  /// The addresses to bind, of which the first that the system has is taken.
+  /// The addresses to bind. The first that the system supports is used.
   var candidates: [SocketAddress] {
     switch self {
     case .any(let port): ["::", "0.0.0.0"].compactMap { HostAndPort.address($0, port) }
@@ -87,10 +88,10 @@ public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
     }
   }
 
-  /// Whether a socket that is bound here can send to an address.
+  /// Returns true if a socket that is bound here can send to `remote`.
   func reaches(_ remote: SocketAddress) -> Bool { candidates.contains { $0.reaches(remote) } }
 
-  /// The text that people write.
+  /// The address in the notation of the configuration file.
   public var description: String {
     switch self {
     case .any(let port): ":\(port)"
@@ -99,7 +100,7 @@ public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
   }
 }
 
-/// The reason why a text is neither an endpoint nor an address to listen on.
+/// The error for a text that is no valid endpoint or listen address.
 public struct EndpointTextError: Error, Equatable, CustomStringConvertible {
   /// What is wrong, and what would be right.
   public let description: String
@@ -107,16 +108,19 @@ public struct EndpointTextError: Error, Equatable, CustomStringConvertible {
   init(_ text: String, _ reason: String) { description = "\"\(text)\": \(reason)" }
 }
 
-/// The two parts of an endpoint's text.
+/// Parses the two parts of an endpoint's text.
 enum HostAndPort {
   private static let example = "write vpn.example.org:20763, 192.0.2.1:20763 or [2001:db8::1]:20763"
 
-  /// Returns the parts. The host is nil if there is none.
+  /// Returns the parts. The host is nil if it is missing.
+  ///
+  /// - Throws: ``EndpointTextError``.
   static func split(_ text: String) throws(EndpointTextError) -> (host: String?, port: Int) {
     guard let colon = text.lastIndex(of: ":") else {
       throw EndpointTextError(text, "the port is missing; \(example)")
     }
-    let (before, digits) = (text[..<colon], text[text.index(after: colon)...])
+    let before = text[..<colon]
+    let digits = text[text.index(after: colon)...]
     guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let port = UInt16(digits) else {
       throw EndpointTextError(text, "the port must be a number from 0 to 65535; \(example)")
     }
@@ -131,20 +135,21 @@ enum HostAndPort {
     return (before.isEmpty ? nil : String(before), Int(port))
   }
 
-  /// Returns the address that is written as numbers; nil for anything else.
+  /// Returns a numeric address; nil for anything else.
   static func address(_ host: String, _ port: Int) -> SocketAddress? {
-    // Of IPv4 the system may read numbers with zeros in front as octal ones, so they are no address.
+    // The system may read IPv4 numbers with leading zeros as octal, so they are refused here.
     if host.contains("."), !host.contains(":"), IPAddress(host) == nil { return nil }
-    // What is no address may be a name.
+    // A text that is no address may be a name.
     return try? SocketAddress(ipAddress: host, port: port)
   }
 
-  /// The parts of a name.
+  /// The labels of a name.
   private static func labels(_ host: String) -> [Substring] {
     (host.hasSuffix(".") ? host.dropLast() : host[...]).split(separator: ".", omittingEmptySubsequences: false)
   }
 
-  /// Whether a text can be a name: RFC 1123, and `_`, which names of hosts have although they must not.
+  /// Returns true if a text is a host name by RFC 1123, which may also contain `_`, because names
+  /// in use do.
   static func isName(_ host: String) -> Bool {
     let isMade = labels(host).allSatisfy { label in
       (1...63).contains(label.utf8.count) && !label.hasPrefix("-")
@@ -155,12 +160,14 @@ enum HostAndPort {
     return isMade && host.utf8.count <= 253
   }
 
-  /// Refuses what cannot be a name.
+  /// Refuses a text that is no host name.
+  ///
+  /// - Throws: ``EndpointTextError``.
   static func checkName(_ host: String, _ text: String) throws(EndpointTextError) {
     guard isName(host), let last = labels(host).last else {
       throw EndpointTextError(text, "\"\(host)\" is neither an address nor a name; \(example)")
     }
-    // The system's resolver would read such a name as an address, with numbers in other bases.
+    // The system's resolver would parse such a name as an address, with numbers in other bases.
     let isNumber = last.utf8.allSatisfy { (0x30...0x39).contains($0) } || last.lowercased().hasPrefix("0x")
     guard !isNumber else {
       throw EndpointTextError(
@@ -170,7 +177,7 @@ enum HostAndPort {
 }
 
 extension SocketAddress {
-  /// The address as people write it: 192.0.2.1:4000 or [2001:db8::1]:4000.
+  /// The address in its usual notation: 192.0.2.1:4000 or [2001:db8::1]:4000.
   var text: String {
     guard let host = ipAddress, let port else { return description }
     return `protocol` == .inet6 ? "[\(host)]:\(port)" : "\(host):\(port)"

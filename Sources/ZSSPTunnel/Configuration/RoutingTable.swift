@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The routing table that the routes to peers go to.
+/// The routing table for the routes to peers.
 public enum RoutingTable: Sendable, Hashable {
-  /// The main table; default routes go to a table of their own, which datagrams of the tunnel itself pass by, because they have a mark.
+  /// The main table. Default routes go to a table of their own, which the tunnel's own datagrams
+  /// bypass by their mark.
   case auto
-  /// The main table; default routes as two halves, and routes around the tunnel for endpoints.
+  /// The main table. A default route becomes two halves, and endpoints get routes around the
+  /// tunnel.
   case main
-  /// None: no routes are made.
+  /// No table: no routes are made.
   case off
-  /// This table, 1 to 2^32 - 1. Rules that lead to it are the administrator's.
+  /// This table, 1 to 2^32 - 1. The administrator makes the rules that lead to it.
   case number(UInt32)
 
-  /// Reads `auto`, `main`, `off` or a number; nil for anything else.
+  /// Parses `auto`, `main`, `off` or a number; nil for anything else.
   public init?(_ text: String) {
     switch text {
     case "auto": self = .auto
@@ -25,7 +27,8 @@ public enum RoutingTable: Sendable, Hashable {
     }
   }
 
-  /// Whether the route to a prefix would take packets for an endpoint among its addresses into the tunnel, those of the tunnel too.
+  /// Returns true if the route to a prefix would lead packets for an endpoint in it into the
+  /// tunnel, including those of the tunnel itself.
   func covers(_ prefix: IPPrefix) -> Bool {
     switch self {
     case .main: true

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What somebody probably meant.
+/// Suggests a name for a misspelled one.
 enum Suggestion {
-  /// The name that is most like a wrong one, if one is like it.
+  /// Returns the most similar name; nil if none is similar enough.
   static func closest(to name: String, among names: some Sequence<String>) -> String? {
     let limit = max(2, name.count / 3)
     let near = names.map { (name: $0, distance: distance($0, name)) }.filter { $0.distance <= limit }
     return near.min { ($0.distance, $0.name) < ($1.distance, $1.name) }?.name
   }
 
-  /// How many characters have to be put in, left out or replaced.
+  /// Returns the edit distance: the number of characters to insert, remove or replace.
   static func distance(_ left: String, _ right: String) -> Int {
     let right = Array(right)
     var row = Array(0...right.count)

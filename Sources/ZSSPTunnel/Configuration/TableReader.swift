@@ -3,7 +3,7 @@
 #if Tunnel
   import TOMLKit
 
-  /// Gathers what is wrong with a file, so that all of it is said at once.
+  /// Collects all mistakes in a file, so that they are reported together.
   package final class ProblemList {
     private let lines: KeyLines
     private(set) var problems: [TunnelConfigurationError.Problem] = []
@@ -17,16 +17,17 @@
     }
   }
 
-  /// Reads the values of one table. The keys that are asked for are known; others are refused.
+  /// Reads the values of one table. It records the keys that are read; ``finish(above:)`` refuses
+  /// all others.
   package struct TableReader {
     private let table: TOMLTable
     private let prefix: String
     private let problems: ProblemList
-    /// The folder that relative paths start in; empty for where the command runs.
+    /// The folder of relative paths; empty for the current one.
     private let folder: String
     private(set) var known: [String] = []
 
-    /// A table whose keys have `prefix` in front, as in `peer[0].`.
+    /// Reads a table whose keys have the given prefix in messages, as in `peer[0].`.
     init(_ table: TOMLTable, prefix: String, folder: String, _ problems: ProblemList) {
       self.table = table
       self.prefix = prefix
@@ -34,15 +35,15 @@
       self.problems = problems
     }
 
-    /// Says that the value of a key is wrong.
+    /// Records that the value of a key is wrong.
     package func fail(_ key: String, _ message: String) { problems.add(prefix + key, "\(key): \(message)") }
 
-    /// Says that one of several tables is wrong, or a value in it.
+    /// Records that one of several tables is wrong, or a value in it.
     func fail(_ key: String, at index: Int, value inner: String? = nil, _ message: String) {
       problems.add("\(prefix)\(key)[\(index)]\(inner.map { ".\($0)" } ?? "")", "\(inner ?? key): \(message)")
     }
 
-    /// Whether a value in one of several tables has a line.
+    /// Returns true if a value in one of several tables has a line.
     func hasLine(_ key: String, at index: Int, _ inner: String) -> Bool {
       problems.hasLine("\(prefix)\(key)[\(index)].\(inner)")
     }
@@ -61,7 +62,7 @@
       return text
     }
 
-    /// A text, or a whole number as one.
+    /// Returns a text, or a whole number as text.
     package mutating func text(_ key: String) -> String? {
       if let number = table[key]?.int {
         known.append(key)
@@ -70,10 +71,11 @@
       return string(key)
     }
 
-    /// The path of a file, in the folder of the configuration unless it is absolute.
+    /// Returns the path of a file, relative to the folder of the configuration unless it is
+    /// absolute.
     package mutating func path(_ key: String) -> String? { string(key).map(resolve) }
 
-    /// A path in the folder of the configuration, unless it is absolute or empty.
+    /// Resolves a path in the folder of the configuration, unless it is absolute or empty.
     package func resolve(_ path: String) -> String {
       guard !path.isEmpty, !path.hasPrefix("/"), !folder.isEmpty else { return path }
       return folder.hasSuffix("/") ? folder + path : "\(folder)/\(path)"
@@ -107,7 +109,7 @@
       return texts.compactMap { $0 }
     }
 
-    /// One of some words.
+    /// Returns the value of one of several words.
     package mutating func choice<Value>(_ key: String, _ choices: [(String, Value)]) -> Value? {
       guard let text = string(key) else { return nil }
       guard let choice = choices.first(where: { $0.0 == text }) else {
@@ -119,7 +121,7 @@
       return choice.1
     }
 
-    /// Seconds as a number, or text as in 90s, 30m, 1h.
+    /// Returns a duration: seconds as a number, or text as in 90s, 30m, 1h.
     package mutating func duration(_ key: String) -> Duration? {
       guard let value = value(key) else { return nil }
       guard let number = value.int ?? value.string.flatMap(Self.seconds), (1...1_000_000_000).contains(number) else {
@@ -136,7 +138,8 @@
       return overflows ? nil : seconds
     }
 
-    /// Prefixes, each once. With `isExact` none may have bits behind its length.
+    /// Returns prefixes without duplicates. With `isExact`, bits after the prefix length are an
+    /// error.
     mutating func prefixes(_ key: String, isExact: Bool) -> [IPPrefix] {
       var known: Set<IPPrefix> = []
       return (strings(key) ?? []).compactMap { text in
@@ -152,7 +155,7 @@
       }
     }
 
-    /// A table within.
+    /// Returns a nested table.
     mutating func table(_ key: String) -> TableReader? {
       guard let value = value(key) else { return nil }
       guard let inner = value.table else {
@@ -162,7 +165,7 @@
       return TableReader(inner, prefix: "\(prefix)\(key).", folder: folder, problems)
     }
 
-    /// Tables within.
+    /// Returns nested tables.
     mutating func tables(_ key: String) -> [TableReader] {
       guard let value = value(key) else { return [] }
       guard let array = value.array, array.allSatisfy({ $0.table != nil }) else {
@@ -174,7 +177,8 @@
       }
     }
 
-    /// Refuses the keys that were not asked for. Those of the table above it, which is read before, have strayed here.
+    /// Records an error for each key that was not read. A key in `above` belongs to the enclosing
+    /// table, and was written too late.
     func finish(above: [String] = []) {
       for key in table.keys where !known.contains(key) {
         if above.contains(key) {
@@ -187,7 +191,7 @@
       }
     }
 
-    /// Where this table begins, for what is wrong with all of it.
+    /// Records an error about the table as a whole.
     func failAll(_ message: String) { problems.add(String(prefix.dropLast()), message) }
   }
 #endif

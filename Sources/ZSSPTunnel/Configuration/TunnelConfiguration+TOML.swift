@@ -8,30 +8,32 @@
   import NIOCore
 
   extension TunnelConfiguration {
-    /// Keys that mean something to the program that runs the tunnel: its key, its store, its cryptography.
+    /// Keys for the program that runs the tunnel: its key, its store, its cryptography.
     private static let programKeys = ["private-key-file", "store", "store-key-file", "crypto"]
 
-    /// Reads a configuration file's text.
+    /// Parses the text of a configuration file.
     ///
-    /// The keys that mean something to the program only, `private-key-file`, `store`, `store-key-file` and `crypto`, are left alone.
+    /// The program's keys `private-key-file`, `store`, `store-key-file` and `crypto` are accepted
+    /// and ignored.
     ///
     /// - Parameters:
-    ///   - toml: the text.
-    ///   - file: its path, for errors, and for paths in it, which are relative to its folder.
-    /// - Throws: ``TunnelConfigurationError`` with everything that is wrong. No secret is in it.
+    ///   - toml: The text.
+    ///   - file: The path, for errors, and for relative paths in the file.
+    /// - Throws: ``TunnelConfigurationError`` with all mistakes. It contains no secret.
     public init(toml: String, file: String) throws(TunnelConfigurationError) {
       self = try Self.read(toml: toml, file: file) { reader in
         for key in Self.programKeys { _ = reader.string(key) }
       }.configuration
     }
 
-    /// Reads a configuration file's text, with keys that mean something to the program.
+    /// Parses the text of a configuration file, including the program's keys.
     ///
     /// - Parameters:
-    ///   - toml: the text.
-    ///   - file: its path, for errors, and for paths in it, which are relative to its folder.
-    ///   - program: reads the keys of the program in the table of the whole file.
-    /// - Returns: the configuration, and what `program` returned.
+    ///   - toml: The text.
+    ///   - file: The path, for errors, and for relative paths in the file.
+    ///   - program: Reads the program's keys in the top-level table.
+    /// - Returns: The configuration, and the result of `program`.
+    /// - Throws: ``TunnelConfigurationError`` with all mistakes. It contains no secret.
     package static func read<Program>(
       toml: String, file: String, _ program: (inout TableReader) -> Program
     ) throws(TunnelConfigurationError) -> (configuration: TunnelConfiguration, program: Program) {
@@ -40,7 +42,7 @@
       return (configuration, result)
     }
 
-    /// The folder that paths in a file are relative to. What was read from a pipe has none.
+    /// The folder of relative paths in a file; empty for a pipe.
     static func folder(of file: String) -> String {
       guard !file.hasPrefix("/dev/"), !file.hasPrefix("/proc/"), let slash = file.lastIndex(of: "/") else { return "" }
       return slash == file.startIndex ? "/" : String(file[..<slash])
@@ -51,7 +53,7 @@
     ) throws(TunnelConfigurationError) -> Program {
       let nuls = KeyLines.nuls(in: toml)
       guard nuls.isEmpty else {
-        // The parser would drop it and what follows in the text, and so name another file or run another command.
+        // The parser would end the value there, so that it would name another file or command.
         let message = "there is a NUL character, which no value can have; remove it"
         throw TunnelConfigurationError(file: file, problems: nuls.map { .init(line: $0, message: message) })
       }
@@ -112,7 +114,7 @@
       statusGroup = reader.string("status-group")
     }
 
-    /// What the system takes as the name of a device, and what is no path.
+    /// Returns true if the system accepts the name of a device, and the name cannot be a path.
     public static func isInterfaceName(_ name: String) -> Bool {
       (1...15).contains(name.utf8.count)
         && name.utf8.allSatisfy {
@@ -164,7 +166,7 @@
       rekeyAfter = reader.duration("rekey-after")
     }
 
-    /// What no value is wrong by itself for.
+    /// Checks values that are wrong only in combination.
     private func checkTogether(_ reader: TableReader) {
       if challenge == .challenge, flags.contains(.helloRequiresRatchet) {
         reader.fail("challenge", "\"always\" breaks the silence of mode \"persistent\": use \"auto\" or \"off\"")
@@ -196,10 +198,11 @@
   }
 
   extension TunnelConfiguration {
-    /// Endpoints must be of a kind that the socket can send to. Those that are names are looked at when they are looked up.
+    /// Checks that the socket can send to the peers' endpoints. Names are checked when they are
+    /// resolved.
     private func checkEndpoints(_ reader: TableReader) {
       for (index, peer) in peers.enumerated() {
-        // Names are looked at when they are looked up.
+        // Names are checked when they are resolved.
         for address in peer.endpoints.compactMap(\.address) where !listen.reaches(address) {
           let kind = address.protocol == .inet6 ? "IPv6" : "IPv4"
           reader.fail(
@@ -223,7 +226,7 @@
   }
 
   extension PeerConfiguration {
-    /// The longest identity in bytes (section 6).
+    /// The maximum size of an identity in bytes (section 6).
     private static let identityLimit = 4096
 
     fileprivate init?(_ reader: inout TableReader, _ flags: SecurityFlags, above: [String]) {

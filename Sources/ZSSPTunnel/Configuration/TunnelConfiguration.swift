@@ -1,125 +1,133 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ZSSP
 
-/// What a tunnel is made with: the content of a configuration file.
+/// The configuration of a tunnel: the content of a configuration file.
 public struct TunnelConfiguration: Sendable {
   /// The name of the network device, 1…15 bytes.
   public var interface = "zssp0"
-  /// The device's addresses, each with the length of the network that it is in.
+  /// The device's addresses, each with its prefix length.
   public var addresses: [IPPrefix] = []
-  /// The largest packet in the tunnel in bytes; nil for what fits into one datagram on the way to the peers.
+  /// The size in bytes of the largest packet in the tunnel; nil for the size that fits into one
+  /// datagram on the paths to the peers.
   public var mtu: Int?
-  /// The largest datagram of ZSSP in bytes; nil for what the tunnel's MTU needs.
+  /// The size in bytes of the largest ZSSP datagram (UDP payload); nil for the size that the
+  /// tunnel's MTU needs.
   public var datagram: Int?
-  /// Whether what the path to each peer takes is found out, and datagrams are never cut on their way. If not, they may be cut.
+  /// True to search the MTU of the path to each peer, and never to fragment datagrams; the default.
+  /// False to let them be fragmented.
   public var discoversPathMTU = true
-  /// What datagrams have in the differentiated services field.
+  /// The differentiated services code point of datagrams. The default is 0.
   public var dscp = DSCPPolicy.fixed(0)
-  /// The place to listen on. Both families and any port by default.
+  /// The listen address. The default is any port of both families.
   public var listen = ListenAddress.any(port: 0)
-  /// What a lost ratchet means.
+  /// The flags of sessions, which decide what a lost ratchet means. The default is opportunistic.
   public var flags = SecurityFlags.opportunistic
-  /// The variant of the protocol; both ends must have the same.
+  /// The variant of the protocol, which both ends must share. The default is `kyber1024`.
   public var profile = Profile.kyber1024
-  /// What Hellos must bring.
+  /// The policy for challenging Hellos. The default is automatic.
   public var challenge = HelloPolicy.automatic()
-  /// How many event loops sessions are spread over: 1, 2, 4, … 256.
+  /// The number of event loops that sessions are spread over: 1, 2, 4, … 256. The default is 1.
   public var shards = 1
-  /// The age at which keys are replaced; nil for the protocol's default.
+  /// The age of keys at which they are replaced; nil for the protocol's default.
   public var rekeyAfter: Duration?
-  /// The routing table that the routes to the peers' allowed IPs go to.
+  /// The routing table for routes to the peers' allowed IPs. The default is `auto`.
   public var table = RoutingTable.auto
-  /// The mark of the tunnel's datagrams (SO_MARK), 1 to 2^32 - 1; nil for one that ``table`` needs, or none.
+  /// The mark of the tunnel's datagrams (SO_MARK), 1 to 2^32 - 1; nil for the mark that ``table``
+  /// needs, or none.
   public var mark: UInt32?
-  /// The network device that the tunnel's datagrams leave and come by; nil for any.
+  /// The network device that the tunnel's datagrams use; nil for any.
   public var bindDevice: String?
-  /// The servers that names are looked up with while the tunnel is up; none for the system's own.
+  /// The DNS servers while the tunnel is up; empty for the system's own.
   public var dns: [IPAddress] = []
-  /// The domains that are searched, and looked up with ``dns``.
+  /// The domains that are searched, and resolved with ``dns``.
   public var search: [String] = []
-  /// Whether super-packets are exchanged with the system.
+  /// True to exchange super-packets with the system; the default.
   public var offload = true
-  /// Packets that the system keeps for the device while we are busy. More are dropped.
+  /// The number of packets that the system queues for the device, 2000 by default. Further ones are
+  /// dropped.
   public var queueLength = 2000
-  /// For how long after traffic the event loops look for more instead of sleeping, which shortens delays and costs processor time; nil
-  /// for never. The tunnel does not apply it: the program does, with `SystemEventLoopGroup.busyPolling`, because it holds for the
-  /// whole process.
+  /// How long the event loops poll after traffic instead of sleeping, which shortens delays and
+  /// costs processor time; nil for not at all. The tunnel does not apply it. The program does, with
+  /// `SystemEventLoopGroup.busyPolling`, because it applies to the whole process.
   public var busyPoll: Duration?
-  /// The user to become when everything is set up; nil to stay.
+  /// The user that the process becomes after the set-up; nil for no change.
   public var user: String?
-  /// The group whose members may ask for the status; nil for the tunnel's user alone.
+  /// The group whose members may request the status; nil for the tunnel's user only.
   public var statusGroup: String?
-  /// Commands at the turns of the tunnel's life.
+  /// Shell commands for the phases of the tunnel's life.
   public var hooks = Hooks()
-  /// Those on the other ends.
+  /// The peers.
   public var peers: [PeerConfiguration] = []
 
-  /// Commands for the shell, each run to its end in its turn. `%i` stands for the device's name.
+  /// Shell commands, each run to its end, in order. `%i` stands for the device's name.
   public struct Hooks: Sendable, Equatable {
-    /// Before there is a device. If one fails there will be none.
+    /// Run before the device exists. A failure stops the start.
     public var preUp: [String] = []
-    /// When everything is set up.
+    /// Run after the set-up.
     public var postUp: [String] = []
-    /// Before anything is undone.
+    /// Run before anything is removed.
     public var preDown: [String] = []
-    /// When the device is gone.
+    /// Run after the device is removed.
     public var postDown: [String] = []
 
     /// No commands.
     public init() {}
   }
 
-  /// Whether IPv6 goes through the tunnel.
+  /// True if IPv6 goes through the tunnel.
   var carriesV6: Bool { (addresses + peers.flatMap(\.allowedIPs)).contains { $0.address.family == .v6 } }
 
-  /// The defaults: no peers, and no addresses.
+  /// Makes the default configuration, without peers and addresses.
   public init() {}
 }
 
-/// The other end of a tunnel.
+/// The configuration of a peer.
 public struct PeerConfiguration: Sendable, Equatable {
-  /// How people call the peer; nil for none.
+  /// The peer's name for people; nil for none.
   public var name: String?
   /// The peer's static key.
   public var publicKey: PublicKey
-  /// The places where the peer may listen, of which one is tried at each attempt; none if only the peer opens sessions.
+  /// The addresses where the peer may listen, one of which is tried at each attempt. Empty if only
+  /// the peer opens sessions.
   public var endpoints: [PeerEndpoint] = []
-  /// The addresses behind the peer: packets to them go there, and packets from there come from them.
+  /// The addresses behind the peer. Packets to them go to the peer, and packets from the peer must
+  /// come from them.
   public var allowedIPs: [IPPrefix] = []
-  /// What to say of ourselves when opening a session, 0…4096 bytes.
+  /// The identity that this side sends when it opens a session, 0…4096 bytes.
   public var identity = ""
-  /// After how long a silence to send something, so that devices on the way keep the way open; nil for never.
+  /// The silence after which something is sent, so that NATs and firewalls keep the path open; nil
+  /// for never.
   public var keepalive: Duration?
-  /// Flags of sessions with this peer; nil for those of the file.
+  /// The flags of sessions with this peer; nil for those of the file.
   public var flags: SecurityFlags?
-  /// The largest packet for this peer in bytes; nil for the device's MTU.
+  /// The size in bytes of the largest packet for this peer; nil for the device's MTU.
   public var mtu: Int?
-  /// The file with the password of the first contact.
+  /// The file with the one-time password for the first contact.
   public var oneTimePasswordFile: String?
 
-  /// A peer that is known by its key.
+  /// Makes a peer with defaults.
   public init(publicKey: PublicKey) { self.publicKey = publicKey }
 }
 
-/// What is wrong with a configuration file.
+/// The mistakes in a configuration file.
 public struct TunnelConfigurationError: Error, CustomStringConvertible {
   /// One mistake.
   public struct Problem: Sendable, Equatable, CustomStringConvertible {
-    /// The line in the file; nil if it cannot be told.
+    /// The line in the file, from 1; nil if unknown.
     public let line: Int?
     /// What is wrong, and what would be right.
     public let message: String
 
-    /// What people read.
+    /// The line and the message.
     public var description: String { line.map { "line \($0): \(message)" } ?? message }
   }
 
-  /// The file.
+  /// The path of the file.
   public let file: String
-  /// What is wrong, in the order of the file.
+  /// The mistakes, in the order of the file.
   public let problems: [Problem]
 
-  /// One line for each problem, with the file in front.
+  /// One line per mistake, with the file in front.
   public var description: String {
     problems.map { "\(file)\($0.line.map { ":\($0)" } ?? ""): \($0.message)" }.joined(separator: "\n")
   }

@@ -3,12 +3,14 @@ import CZSSPTunnel
 import Foundation
 import Synchronization
 
-/// Lines of JSON over a local socket.
+/// Lines of JSON on a local socket.
 enum ControlSocket {
-  /// The longest line in bytes. A report of many peers is long.
+  /// The maximum size of a line in bytes. Reports of many peers are long.
   private static let lineLimit = 64 << 20
 
   /// Sends a value as a line.
+  ///
+  /// - Throws: ``TunnelError/refused(_:)``.
   static func write(_ value: some Encodable, to descriptor: CInt) throws(TunnelError) {
     do {
       let line = try JSONEncoder().encode(value) + Data([UInt8(ascii: "\n")])
@@ -23,7 +25,9 @@ enum ControlSocket {
     }
   }
 
-  /// Reads a line.
+  /// Reads a line and decodes it.
+  ///
+  /// - Throws: ``TunnelError/refused(_:)``.
   static func read<Value: Decodable>(_ type: Value.Type, from descriptor: CInt) throws(TunnelError) -> Value {
     var line: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 64 << 10)
@@ -40,13 +44,14 @@ enum ControlSocket {
   }
 }
 
-/// The side that asks.
+/// The client of a running tunnel.
 public enum ControlClient {
-  /// Asks a running tunnel, and waits for the answer.
+  /// Sends a request to a running tunnel, and waits for the response. Blocks the calling thread.
   ///
   /// - Parameters:
-  ///   - request: what is asked.
-  ///   - interface: the name of its device.
+  ///   - request: The request.
+  ///   - interface: The name of the tunnel's device.
+  /// - Returns: The response, which may be a refusal.
   /// - Throws: ``TunnelError/notRunning(interface:reason:)`` or ``TunnelError/refused(_:)``.
   public static func ask(_ request: ControlRequest, of interface: String) throws(TunnelError) -> ControlResponse {
     let descriptor = connect(to: interface, forStatus: request == .show)
@@ -56,7 +61,8 @@ public enum ControlClient {
     return try ControlSocket.read(ControlResponse.self, from: descriptor)
   }
 
-  /// Connects to the socket for everything, or, if that is not allowed and enough, to the one for the status.
+  /// Connects to the control socket, or without permission, and if that is enough, to the status
+  /// socket. Returns a descriptor or a negative error number.
   private static func connect(to interface: String, forStatus: Bool) -> CInt {
     let folder = RunFolder(interface: interface)
     let descriptor = czssp_control_connect(folder.control)
@@ -70,14 +76,15 @@ public enum ControlClient {
     return error == EACCES ? "\(text); ask as root, or as a member of the status-group" : text
   }
 
-  /// The names of tunnels that can be asked. A socket that a killed process left is none.
+  /// The names of running tunnels that this user can query.
   public static var interfaces: [String] {
-    // There is no folder where no tunnel ever ran, and in one that we may not read there is none for us.
+    // The folder does not exist where no tunnel ever ran. An unreadable one has no tunnels for this
+    // user.
     let names = (try? FileManager.default.contentsOfDirectory(atPath: RunFolder.root)) ?? []
     return names.filter(isRunning).sorted()
   }
 
-  /// Whether a request would be answered.
+  /// Returns true if a tunnel would respond. A socket that a killed process left does not count.
   public static func isRunning(_ interface: String) -> Bool {
     let descriptor = connect(to: interface, forStatus: true)
     guard descriptor >= 0 else { return false }
@@ -86,25 +93,28 @@ public enum ControlClient {
   }
 }
 
-/// The side of the tunnel: a thread that accepts clients, and one for each client, so that one that says nothing delays no other.
+/// The tunnel's end of the control socket. One thread accepts clients, and each client has its own
+/// thread, so that a silent one does not delay others.
 final class ControlServer: Sendable {
-  /// How many clients are served at once. When there is one more, the one that has been silent longest has to go.
+  /// The maximum number of clients. For one more, the client that has been silent longest is
+  /// disconnected.
   static let limit = 32
 
   private let descriptor: CInt
   private let answer: @Sendable (ControlRequest) async -> ControlResponse
   private let answered: @Sendable (ControlRequest) -> Void
   private let isStopped = Atomic(false)
-  /// Clients whose requests have not come yet, the oldest first; and how many there are of all kinds.
+  /// The clients that have not sent their request yet, oldest first, and the number of all clients.
   private let clients = Mutex<(silent: [CInt], count: Int)>(([], 0))
 
-  /// Listens on a socket that only its owner, and perhaps a group, can use.
+  /// Listens on a socket that only its owner, and possibly a group, can use.
   ///
   /// - Parameters:
-  ///   - path: where the socket is made.
-  ///   - group: the number of the group; nil for none.
-  ///   - answer: finds the answer.
-  ///   - answered: is called when it was written.
+  ///   - path: The path of the socket.
+  ///   - group: The id of the group; nil for none.
+  ///   - answer: Makes the response. Called on any thread.
+  ///   - answered: Called after the response was written.
+  /// - Throws: ``TunnelError/setUp(step:reason:)``.
   init(
     path: String, group: UInt32?, _ answer: @escaping @Sendable (ControlRequest) async -> ControlResponse,
     answered: @escaping @Sendable (ControlRequest) -> Void
@@ -120,10 +130,10 @@ final class ControlServer: Sendable {
     thread.start()
   }
 
-  // While anybody has this, the number is nobody else's.
+  // Closed only with the last reference, so that the descriptor's number is not reused before.
   deinit { close(descriptor) }
 
-  /// Ends it. No client is accepted any more.
+  /// Stops accepting clients.
   func stop() {
     isStopped.store(true, ordering: .relaxed)
     shutdown(descriptor, CInt(SHUT_RDWR))
@@ -133,7 +143,7 @@ final class ControlServer: Sendable {
     while !isStopped.load(ordering: .relaxed) {
       let client = czssp_control_accept(descriptor)
       guard client >= 0 else {
-        // There are too many descriptors or too little memory, for now.
+        // Descriptors or memory are short for now.
         Thread.sleep(forTimeInterval: 0.1)
         continue
       }
@@ -146,7 +156,7 @@ final class ControlServer: Sendable {
         clients.withLock { clients in
           clients.silent.removeAll { $0 == client }
           clients.count -= 1
-          // Under the lock: the number may be another client's as soon as it is closed.
+          // Under the lock: another client may get the number as soon as it is closed.
           close(client)
         }
       }
@@ -155,13 +165,13 @@ final class ControlServer: Sendable {
     }
   }
 
-  /// Makes room for a client. Returns whether there is any.
+  /// Admits a client, and returns false if no place is free.
   private func begin(_ client: CInt) -> Bool {
     clients.withLock { clients in
       if clients.count >= Self.limit {
         guard let oldest = clients.silent.first else { return false }
         clients.silent.removeFirst()
-        // Its thread ends with that, a moment later.
+        // This ends its thread.
         shutdown(oldest, CInt(SHUT_RDWR))
       }
       clients.silent.append(client)
@@ -174,17 +184,18 @@ final class ControlServer: Sendable {
     do throws(TunnelError) {
       let request = try ControlSocket.read(ControlRequest.self, from: client)
       clients.withLock { clients in clients.silent.removeAll { $0 == client } }
-      // The client may have left; what was asked for holds.
+      // The request takes effect even if the client has left.
       defer { answered(request) }
       try ControlSocket.write(wait(for: request), to: client)
     } catch {
-      // The client has left, or asked for something that there is not, and learns it if still there. If not, nobody can be told.
+      // Reports the error, unless the client has left.
       try? ControlSocket.write(ControlResponse.refused("\(error)"), to: client)
     }
   }
 
   private func wait(for request: ControlRequest) -> ControlResponse {
-    let (done, response) = (DispatchSemaphore(value: 0), ResponseBox())
+    let done = DispatchSemaphore(value: 0)
+    let response = ResponseBox()
     Task {
       response.value = await answer(request)
       done.signal()

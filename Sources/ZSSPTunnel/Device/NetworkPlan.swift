@@ -2,40 +2,50 @@
 import CZSSPTunnel
 import ZSSP
 
-/// What a tunnel needs of the system's network: addresses, sizes and routes.
+/// The tunnel's addresses, sizes and routes.
 struct NetworkPlan {
-  /// Bytes in front of a packet of the tunnel's in its datagram: ZSSP's header and tag.
+  /// The bytes in front of and behind a tunnelled packet in its datagram: ZSSP's header and tag.
   static let messageOverhead = 32
-  /// The headers of UDP and IPv6, which are the larger ones.
+  /// The size of the UDP and IPv6 headers, which are the larger ones.
   static let datagramOverhead = 48
-  /// The headers of UDP and IPv4.
+  /// The size of the UDP and IPv4 headers.
   static let v4DatagramOverhead = 28
-  /// What is assumed where the way to no peer is known.
+  /// The path MTU that is assumed where no path is known.
   static let usualPathMTU = 1500
-  /// What IPv4 needs, and more than IPv4 asks of every link.
+  /// The smallest MTU for IPv4, which is more than IPv4 requires of links.
   static let smallestMTU = 576
-  /// What IPv6 asks of every link.
+  /// The smallest MTU that IPv6 requires of links.
   static let smallestV6MTU = 1280
 
   let mtu: Int
   let datagram: Int
 
-  /// Sizes that fit the ways to the peers, unless the configuration has others.
+  /// Chooses sizes that fit the paths to the peers, unless the configuration has others.
   ///
-  /// A packet of the tunnel fits into one datagram, so that one that is lost costs one packet and not more.
+  /// A packet of the tunnel fits into one datagram, so that one lost datagram costs one packet.
   init(_ configuration: TunnelConfiguration, pathMTU: Int) {
     let fitting = pathMTU - Self.datagramOverhead
-    // With less the system takes IPv6 from the device. Packets are cut by the protocol then.
+    // With a smaller MTU the system removes IPv6 from the device. The protocol then splits packets.
     let smallest = configuration.carriesV6 ? Self.smallestV6MTU : Self.smallestMTU
     switch (configuration.mtu, configuration.datagram) {
-    case (let mtu?, let datagram?): (self.mtu, self.datagram) = (mtu, datagram)
-    case (let mtu?, nil): (self.mtu, datagram) = (mtu, min(mtu + Self.messageOverhead, max(fitting, 576)))
-    case (nil, let datagram?): (mtu, self.datagram) = (max(smallest, datagram - Self.messageOverhead), datagram)
-    case (nil, nil): (mtu, datagram) = (max(smallest, fitting - Self.messageOverhead), max(fitting, 608))
+    case (let mtu?, let datagram?):
+      self.mtu = mtu
+      self.datagram = datagram
+    case (let mtu?, nil):
+      self.mtu = mtu
+      datagram = min(mtu + Self.messageOverhead, max(fitting, 576))
+    case (nil, let datagram?):
+      mtu = max(smallest, datagram - Self.messageOverhead)
+      self.datagram = datagram
+    case (nil, nil):
+      mtu = max(smallest, fitting - Self.messageOverhead)
+      datagram = max(fitting, 608)
     }
   }
 
-  /// Refuses packets that are longer than any message: none of them could be sent.
+  /// Checks that packets fit into messages.
+  ///
+  /// - Throws: ``TunnelError/refused(_:)`` if the MTU exceeds the longest message.
   func check() throws(TunnelError) {
     let longest = FragmentPlan.largestMessage(mtu: datagram)
     guard mtu > longest else { return }
@@ -44,7 +54,7 @@ struct NetworkPlan {
     )
   }
 
-  /// The smallest MTU of the ways to these addresses, as far as the system knows.
+  /// The smallest MTU of the paths to these addresses, as far as the system knows.
   static func pathMTU(to addresses: [Address]) -> Int {
     let known = addresses.compactMap { address -> Int? in
       let bytes = address.ip.bytes
@@ -53,24 +63,24 @@ struct NetworkPlan {
       }
       return mtu > 0 ? Int(mtu) : nil
     }
-    // The loopback device takes more than UDP.
+    // The loopback device has a larger MTU than UDP can use.
     return min(known.min() ?? usualPathMTU, 65_000)
   }
 
-  /// Whether a packet of the tunnel may need several datagrams, of which none may be lost.
+  /// True if a packet of the tunnel may need several datagrams.
   var splitsPackets: Bool { mtu + Self.messageOverhead > datagram }
 
-  /// Lines for `ip` that make a device ready.
+  /// The input for `ip` that sets up a device.
   func deviceLines(_ configuration: TunnelConfiguration, _ routing: RoutingPlan) -> [String] {
     let device = routing.device
     var lines = configuration.addresses.map { "address add \($0) dev \(device)" }
     lines.append("link set dev \(device) mtu \(mtu) txqueuelen \(configuration.queueLength)")
     lines.append("link set dev \(device) up")
-    // A route that exists already is not ours, and stays: `ip` refuses.
+    // A route that exists already is not ours and stays, because `ip` refuses to add it.
     return lines + routing.routes(configuration).map { $0.line("add", device: device) }
   }
 
-  /// The prefixes that need routes in the main table, each once, a default route as its halves.
+  /// The prefixes that need routes in the main table, without duplicates; default routes as halves.
   static func routed(_ prefixes: [IPPrefix], _ addresses: [IPPrefix]) -> [IPPrefix] {
     var known: Set<IPPrefix> = []
     return prefixes.filter { prefix in
@@ -80,7 +90,8 @@ struct NetworkPlan {
     }.flatMap(halves).filter { known.insert($0).inserted }
   }
 
-  /// The route to everything leaves the system's own alone, and is preferred, as two halves.
+  /// Splits a default route into two /1 routes, which win over the system's default without
+  /// replacing it.
   private static func halves(_ prefix: IPPrefix) -> [IPPrefix] {
     guard prefix.length == 0 else { return [prefix] }
     let family = prefix.address.family
@@ -88,8 +99,10 @@ struct NetworkPlan {
     return [IPPrefix(prefix.address, length: 1), IPPrefix(second, length: 1)].compactMap { $0 }
   }
 
-  /// The route that keeps a peer's own address out of the tunnel where it lies in what goes through it; nil if none is needed, or somebody
-  /// has made one.
+  /// Returns the route that keeps a peer's address out of the tunnel if the tunnel's routes contain
+  /// it; nil if no route is needed, or one exists already.
+  ///
+  /// - Throws: ``TunnelError/setUp(step:reason:)``.
   static func routeAround(
     _ address: IPAddress, _ configuration: TunnelConfiguration
   ) throws(TunnelError) -> EndpointRoute? {
@@ -104,14 +117,14 @@ struct NetworkPlan {
     return EndpointRoute(to: address, output: result.output)
   }
 
-  /// Whether the tunnel's own datagrams to an address would go through the tunnel.
+  /// Returns true if the tunnel's own datagrams to an address would enter the tunnel.
   static func isCovered(_ address: IPAddress, _ configuration: TunnelConfiguration) -> Bool {
     configuration.peers.flatMap(\.allowedIPs).contains { configuration.table.covers($0) && $0.contains(address) }
   }
 }
 
 extension Address {
-  /// The host. One of IPv4 that a socket of IPv6 names (RFC 4291, section 2.5.5.2) is one of IPv4.
+  /// The host. An IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2) becomes IPv4.
   var ip: IPAddress {
     family == .ipv4 || high == 0 && low >> 32 == 0xFFFF
       ? IPAddress(v4: UInt32(truncatingIfNeeded: low)) : IPAddress(.v6, bits: UInt128(high) << 64 | UInt128(low))

@@ -3,16 +3,18 @@ import CZSSPTunnel
 import Foundation
 import ZSSP
 
-/// A network device whose packets come to this process, and whose packets this process makes. It is gone, with its addresses and
-/// routes, when the last reference to it goes or the process ends.
+/// A TUN device, whose packets this process reads and writes. It disappears, with its addresses and
+/// routes, when the last reference is released or the process ends.
 final class TunDevice: Sendable {
   let descriptor: CInt
   let name: String
-  /// What super-packets the system takes and gives.
+  /// The kinds of super-packets that the system exchanges.
   let segmentsTCP: Bool
   let segmentsUDP: Bool
 
   /// Makes a device.
+  ///
+  /// - Throws: ``TunnelError/inUse(interface:)`` or ``TunnelError/setUp(step:reason:)``.
   init(name: String, offload: Bool) throws(TunnelError) {
     var tun = czssp_tun()
     let error = czssp_tun_open(name, offload, &tun)
@@ -37,15 +39,17 @@ final class TunDevice: Sendable {
     }
   }
 
-  /// A device that is open already. The descriptor is closed with it.
+  /// Wraps an open device. The descriptor is closed with this object.
   init(descriptor: CInt, name: String, segmentsTCP: Bool, segmentsUDP: Bool) {
-    (self.descriptor, self.name) = (descriptor, name)
-    (self.segmentsTCP, self.segmentsUDP) = (segmentsTCP, segmentsUDP)
+    self.descriptor = descriptor
+    self.name = name
+    self.segmentsTCP = segmentsTCP
+    self.segmentsUDP = segmentsUDP
   }
 
   deinit { close(descriptor) }
 
-  /// Whether the system has no IPv6 for this device.
+  /// True if the system has no IPv6 for this device.
   var isIPv6Off: Bool {
     let path = "/proc/sys/net/ipv6/conf/\(name)/disable_ipv6"
     // A system without IPv6 has no such file.
@@ -53,13 +57,14 @@ final class TunDevice: Sendable {
     return value.hasPrefix("1")
   }
 
-  /// Packets that the system dropped because they were not read in time.
+  /// The number of packets that the system dropped because they were not read in time.
   var dropped: UInt64 { czssp_tun_dropped(name) }
 
-  /// Reads a packet and the header in front of it.
+  /// Reads a packet with its virtio header.
   ///
-  /// - Returns: the bytes of both; nil when there is none for now.
-  /// - Throws: ``TunnelError/deviceFailed(interface:reason:)`` if there will be none any more: somebody has removed the device.
+  /// - Returns: The total number of bytes; nil if no packet is ready.
+  /// - Throws: ``TunnelError/deviceFailed(interface:reason:)`` if the device cannot be read any
+  ///   more, because it was removed.
   func read(into buffer: inout [UInt8]) throws(TunnelError) -> Int? {
     let count = buffer.withUnsafeMutableBytes { czssp_tun_read(descriptor, $0.baseAddress, $0.count) }
     guard count >= 0 || count == -Int(EAGAIN) else {
@@ -68,7 +73,7 @@ final class TunDevice: Sendable {
     return count > VirtioHeader.size ? count : nil
   }
 
-  /// Writes a packet with the header in front of it. Says whether the system took it.
+  /// Writes a packet with its virtio header. Returns true if the system took it.
   func write(_ bytes: RawSpan) -> Bool {
     bytes.withUnsafeBytes { czssp_tun_write(descriptor, $0.baseAddress, $0.count) } == bytes.byteCount
   }

@@ -5,12 +5,13 @@
   import ZSSP
   import ZSSPNIO
 
-  /// The way from the sessions of one event loop to the device. To be used on that event loop.
+  /// Passes packets from the sessions of one event loop to the device. Used on that event loop
+  /// only.
   final class InboundPath {
     private let device: TunDevice
     private let drops: DropCounters
     private var coalescer: Coalescer
-    /// The peer that each address belongs to.
+    /// The owners of addresses.
     private var table: PrefixTable
 
     init(_ device: TunDevice, _ table: PrefixTable, _ drops: DropCounters) {
@@ -23,11 +24,14 @@
     /// Uses another table from the next packet on.
     func adopt(_ peers: PeerTable) { table = peers.prefixes }
 
-    /// Takes a packet that came from a peer. Returns whether it goes on.
+    /// Takes a packet from a peer, and returns true if it is accepted.
     ///
     /// - Parameters:
-    ///   - limit: the largest packet that fits into one datagram on the way back; 0 while that is not known.
-    ///   - trafficClass: that of its datagram.
+    ///   - packet: The packet.
+    ///   - peer: The number of the peer.
+    ///   - limit: The size in bytes of the largest packet that fits into one datagram to the peer;
+    ///     0 while unknown.
+    ///   - trafficClass: The traffic class of the packet's datagram.
     func take(_ packet: RawSpan, from peer: Int, limit: Int = 0, trafficClass: UInt8 = 0) -> Bool {
       guard let inner = InnerPacket(packet) else {
         drops.count(.malformed)
@@ -38,7 +42,7 @@
         return false
       }
       let packet = packet.extracting(0..<inner.length)
-      // Datagrams that the network has not marked have an even class.
+      // Traffic classes without the lowest bit carry no congestion mark.
       if trafficClass & 1 != 0 || limit > 0 && SegmentSizeClamp.opensConnection(packet) {
         return change(packet, limit, trafficClass)
       }
@@ -47,11 +51,12 @@
     }
 
     private func add(_ packet: RawSpan) {
-      let (device, drops) = (device, drops)
+      let device = device
+      let drops = drops
       coalescer.add(packet) { Self.write($0, to: device, drops) }
     }
 
-    /// Takes a packet that is not to go on as it came, which are few.
+    /// Takes a packet that must be changed first, which is rare.
     private func change(_ packet: RawSpan, _ limit: Int, _ trafficClass: UInt8) -> Bool {
       let outcome = TrafficClass.outcome(inner: TrafficClass.of(packet), outer: trafficClass)
       guard outcome != .dropped else {
@@ -71,36 +76,40 @@
       return true
     }
 
-    /// Nothing comes for now.
+    /// Writes what is gathered, because no packet follows for now.
     func flush() {
-      let (device, drops) = (device, drops)
+      let device = device
+      let drops = drops
       coalescer.flush { Self.write($0, to: device, drops) }
     }
 
-    /// Gives a packet, with its header in front, to the system.
+    /// Writes a packet with its virtio header to the device.
     private static func write(_ bytes: RawSpan, to device: TunDevice, _ drops: DropCounters) {
       if !device.write(bytes) { drops.count(.deviceFull, SegmentSplitter.measure(bytes).packets) }
     }
   }
 
-  /// Takes the messages of one peer's session.
+  /// Receives the messages of one peer's session.
   final class PeerInbound: MessageHandler {
     private let peer: Int
     private let answer: @Sendable (TunnelMessage) -> Void
     private let probed: @Sendable (UInt64) -> Void
     private let gauges: PeerGauges
-    /// What a burst has brought. Used on the session's event loop only, as is the path.
+    /// Counts of the current burst. Used on the session's event loop only, like the path.
     nonisolated(unsafe) private var burst = (messages: 0, packets: 0, bytes: 0)
     nonisolated(unsafe) private let path: InboundPath
 
-    /// To be made on the session's event loop. What is asked is answered by `answer`, and answers to probes of the path are given
-    /// to `probed`.
+    /// Must be made on the session's event loop. `answer` sends the responses to questions and
+    /// probes; `probed` receives the numbers of answered path probes.
     init(
       _ peer: Int, _ gauges: PeerGauges, _ path: InboundPath, answer: @escaping @Sendable (TunnelMessage) -> Void,
       probed: @escaping @Sendable (UInt64) -> Void = { _ in }
     ) {
-      (self.peer, self.gauges, self.path) = (peer, gauges, path)
-      (self.answer, self.probed) = (answer, probed)
+      self.peer = peer
+      self.gauges = gauges
+      self.path = path
+      self.answer = answer
+      self.probed = probed
     }
 
     func receive(_ message: RawSpan) { receive(message, trafficClass: 0) }

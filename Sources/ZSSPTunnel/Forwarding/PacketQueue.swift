@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// Packets that wait for a session, within bounds. The oldest leaves for the newest: who sent it has given up first. A super-packet waits
-/// and leaves as one, and counts as the packets that it stands for.
+/// A bounded queue of packets that wait for a session. The oldest is dropped for the newest,
+/// because its sender gave up on it first. A super-packet waits and leaves as a whole, and counts
+/// as the packets in it.
 struct PacketQueue {
-  /// Bytes, and packets or super-packets, that are kept.
+  /// The maximum number of bytes.
   static let byteLimit = 256 << 10
   static let limit = 128
 
-  /// The packets, each with its header in front.
+  /// The packets, each with its virtio header.
   private(set) var packets: [[UInt8]] = []
   private var byteCount = 0
 
   var isEmpty: Bool { packets.isEmpty }
-  /// How many packets there are when super-packets are cut.
+  /// The number of packets, counting those in super-packets.
   var packetCount: Int { packets.reduce(0) { $0 + Self.count($1) } }
 
-  /// Adds a packet with its header in front. Says how many had to leave.
+  /// Adds a packet with its virtio header. Returns how many packets were dropped.
   mutating func append(_ packet: [UInt8]) -> Int {
     packets.append(packet)
     byteCount += packet.count
@@ -31,9 +32,12 @@ struct PacketQueue {
 
   private static func count(_ packet: [UInt8]) -> Int { SegmentSplitter.measure(packet.rawBytes).packets }
 
-  /// Takes out everything.
+  /// Removes and returns all packets.
   mutating func takeAll() -> [[UInt8]] {
-    defer { (packets, byteCount) = ([], 0) }
+    defer {
+      packets = []
+      byteCount = 0
+    }
     return packets
   }
 }

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How much of the device is read before the event loop does something else. Every packet counts, also one that goes nowhere: it takes
-/// time as well, and whoever sends many of these must not stop all others.
+/// Limits how much of the device is read before the event loop does other work. Every packet
+/// counts, also a dropped one: it takes time as well, and a sender of many such packets must not
+/// stop all others.
 struct ReadBudget {
-  /// What may be read in one turn, in bytes.
+  /// The maximum number of bytes read in one turn.
   static let limit = 512 << 10
-  /// What a packet counts beside its bytes.
+  /// The bytes that each packet counts in addition to its size.
   static let packetCost = 512
 
   private(set) var spent = 0
 
   var isSpent: Bool { spent >= Self.limit }
 
-  /// A packet was read.
+  /// Counts a packet of this size.
   mutating func spend(_ bytes: Int) { spent += bytes + Self.packetCost }
 }

@@ -5,18 +5,18 @@
   import ZSSP
   import ZSSPNIO
 
-  /// What the paths to peers take, and what follows from it.
+  /// The settings for the paths to peers.
   struct PathPolicy: Sendable {
-    /// The largest datagram in bytes.
+    /// The size in bytes of the largest datagram.
     var datagram = 0
-    /// Whether smaller ones are found out where a path takes no larger ones.
+    /// True to search the MTU of each path.
     var discovers = false
-    /// Whether a packet of the device fits into one datagram, and should on every path.
+    /// True if a packet of the device fits into one datagram, and should do so on every path.
     var keepsPacketsWhole = false
-    /// What datagrams have in the differentiated services field.
+    /// The differentiated services code point of datagrams.
     var dscp = DSCPPolicy.fixed(0)
 
-    /// Nothing is found out.
+    /// Makes settings without a search.
     init() {}
 
     init(_ plan: NetworkPlan, _ configuration: TunnelConfiguration) {
@@ -27,32 +27,34 @@
     }
   }
 
-  /// The largest packets for a peer.
+  /// The sizes in bytes of the largest packets for a peer.
   struct PacketLimits: Sendable {
     let v4: Int
-    /// IPv6 asks for 1280 on every link. What does not fit into one datagram travels in two.
+    /// IPv6 requires 1280 on every link. A packet that does not fit into one datagram travels in
+    /// two.
     let v6: Int
 
     subscript(_ packet: RawSpan) -> Int { packet[byte: 0] >> 4 == 6 ? v6 : v4 }
   }
 
   extension TunnelLoop {
-    /// A peer has another session, or is elsewhere: what the path takes is not known.
+    /// Called when a peer has a new session, whose path is unknown.
     func beginPath(of peer: TunnelPeer, _ session: Session, at now: Instant) {
       let probes = peer.path.restart(at: now)
-      // Another session has no limit yet. It gets one before anything is sent on it.
+      // A new session has no limit yet. It is set before anything is sent on it.
       peer.datagramLimit = nil
       usePath(of: peer, session)
       send(probes, to: peer, session)
     }
 
-    /// A peer seems to be elsewhere. Its old path says nothing of the new one, on which nothing is sent for this.
+    /// Called when a peer's address has changed. The old path says nothing about the new one.
+    /// Nothing is sent on the new path for this.
     func movePath(of peer: TunnelPeer, _ session: Session, at now: Instant) {
       peer.path.moved(at: now)
       usePath(of: peer, session)
     }
 
-    /// Does what is to be done once a second.
+    /// Called once a second.
     func tickPath(of peer: TunnelPeer, _ session: Session, at now: Instant) {
       let probes = peer.path.tick(
         at: now, lastReceived: peer.gauges.lastReceived, isInUse: peer.isInDemand(at: now),
@@ -62,11 +64,12 @@
       usePath(of: peer, session)
     }
 
-    /// A peer has answered a probe.
+    /// Called when a peer has answered a path probe.
     func probeAnswered(_ number: UInt64, by id: Int, on place: SessionPlace) {
       guard let peer = peers[id], let session = peer.session, session.place == place else { return }
       peer.path.answered(number, at: TunnelClock.now)
-      // The endpoint may have lowered the limit by itself, where a device took less for a while.
+      // The endpoint may have lowered the limit itself, when a device had a smaller MTU for a
+      // while.
       peer.datagramLimit = nil
       usePath(of: peer, session)
     }
@@ -76,12 +79,12 @@
       peer.gauges.probed(peer.path.outstanding)
       for probe in probes {
         let bytes = TunnelMessage.bytes(of: probe)
-        // Without room it is lost, and another follows.
+        // Without room the probe is lost, and another follows.
         _ = Self.offer(session, bytes.count) { run throws(SendError) in try run.appendProbe(bytes.rawBytes) }
       }
     }
 
-    /// Has the session's datagrams, and the packets for the peer, fit the path.
+    /// Applies the path's limit to the session's datagrams and the peer's packets.
     private func usePath(of peer: TunnelPeer, _ session: Session) {
       if peer.datagramLimit != peer.path.limit {
         peer.datagramLimit = peer.path.limit
@@ -91,7 +94,7 @@
       peer.gauges.pathLimit.store(packet ?? 0, ordering: .relaxed)
     }
 
-    /// The largest packets that a peer takes.
+    /// The sizes of the largest packets for a peer.
     func limits(_ peer: TunnelPeer) -> PacketLimits {
       let limit = min(mtu, peer.configuration.mtu ?? mtu)
       let path = peer.gauges.pathLimit.load(ordering: .relaxed)
@@ -100,14 +103,15 @@
     }
   }
 
-  /// What is done to a packet on its way to a peer.
+  /// How packets for a peer are changed before they are sent.
   struct PacketTreatment: Sendable {
     let limits: PacketLimits
     let dscp: DSCPPolicy
-    /// Whether the peer brings back what the network says of congestion.
+    /// True if the peer evaluates congestion marks, so that they may be copied.
     let copiesCongestion: Bool
 
-    /// Sets the class of the packet's datagrams, and has it say what the path takes. Returns the largest packet of its kind.
+    /// Sets the traffic class of the packet's datagrams, and clamps TCP's segment size to the path.
+    /// Returns the largest packet size of its family.
     @inline(__always)
     func apply(to packet: inout MutableRawSpan, _ header: VirtioHeader, _ run: inout SendRun) -> Int {
       let inner = TrafficClass.of(packet.bytes)
@@ -121,7 +125,7 @@
   }
 
   extension TunnelLoop {
-    /// What is done to packets for a peer.
+    /// The treatment of packets for a peer.
     func treatment(_ peer: TunnelPeer) -> PacketTreatment {
       PacketTreatment(limits: limits(peer), dscp: policy.dscp, copiesCongestion: peer.path.isAnswered)
     }

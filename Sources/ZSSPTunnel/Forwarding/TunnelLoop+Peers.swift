@@ -8,16 +8,17 @@
 
   /// Peers and their sessions.
   extension TunnelLoop {
-    /// Returns whether a session is to be followed from here on. When both sides open at once, it comes to us as opened and as taken, as
-    /// two objects with one sequence of events, which only one may read.
+    /// Returns true if the caller must follow a session's events. When both sides open at once, the
+    /// session arrives twice, as opened and as accepted: two objects that share one sequence of
+    /// events, which only one may read.
     func beginFollowing(_ session: SessionPlace) -> Bool { followed.insert(session).inserted }
 
     /// Records that the session's events have ended.
     func endFollowing(_ session: SessionPlace) { followed.remove(session) }
 
-    /// Has packets for a peer go to this session; those first that waited for it.
+    /// Makes a session the one for packets to a peer, and sends those that waited.
     ///
-    /// - Returns: what is counted of the peer; nil if there is no such peer any more.
+    /// - Returns: The peer's counters; nil if the peer was removed.
     func attach(_ session: Session, to id: Int) -> PeerGauges? {
       guard let peer = peers[id] else { return nil }
       guard session.endReason == nil else { return peer.gauges }
@@ -37,7 +38,7 @@
       return peer.gauges
     }
 
-    /// Takes a peer's session away, and lets the peer be looked for at once.
+    /// Removes a peer's session, and permits an attempt at once.
     func detach(_ id: Int) -> Session? {
       guard let peer = peers[id] else { return nil }
       defer { peer.session = nil }
@@ -46,7 +47,7 @@
       return peer.session
     }
 
-    /// Records what happened to a session.
+    /// Records an event of a session.
     func record(_ event: Event, of session: SessionPlace, _ id: Int) {
       guard let peer = peers[id], peer.session?.place == session else { return }
       switch event {
@@ -58,7 +59,7 @@
         peer.lastHandshake = TunnelClock.now
       case .ended(_, let reason):
         peer.session = nil
-        // A peer that takes sessions and closes them at once is not asked for one after another.
+        // Waits before the next attempt if a peer accepts sessions and closes them at once.
         let now = TunnelClock.now
         if reason == .closedByPeer, let start = peer.lastHandshake, start.duration(to: now) < Self.provingTime {
           peer.backoff.failed(at: now)
@@ -67,44 +68,44 @@
       }
     }
 
-    /// A session that lasts so long has worked.
+    /// The time after which a session counts as working.
     private static let provingTime = Duration.seconds(5)
 
     // MARK: Opening
 
-    /// What is needed to open a session.
+    /// The parameters for opening a session.
     struct DialPlan: Sendable {
       let configuration: PeerConfiguration
       let lastAddress: Address?
-      /// How many attempts have failed since the peer was there, which says which of its addresses is next.
+      /// The number of failed attempts since the last session, which selects the next address.
       let failures: Int
     }
 
-    /// Returns what is needed to open a session with a peer; nil if there is no such peer any more.
+    /// Returns the parameters for opening a session with a peer; nil if the peer was removed.
     func plan(_ id: Int) -> DialPlan? {
       peers[id].map {
         DialPlan(configuration: $0.configuration, lastAddress: $0.address, failures: $0.backoff.failures)
       }
     }
 
-    /// Records the end of an attempt that led to a session, or was not made.
+    /// Records the end of an attempt that succeeded, or was not made.
     func stopDialing(_ id: Int) {
       guard let peer = peers[id] else { return }
       peer.isDialing = false
       if peer.session != nil { peer.liveness.restart() }
     }
 
-    /// Every so many failures in a row it is said again that a peer does not answer: about once an hour.
+    /// The number of failures in a row after which the failure is logged again: about once an hour.
     private static let failuresPerLine = 30
 
-    /// Records that an attempt failed. What waits for a session that is not wanted any more is dropped.
+    /// Records a failed attempt. Packets for a session that is no longer wanted are dropped.
     ///
-    /// - Returns: whether to say so: of each kind of failure once, and then rarely.
+    /// - Returns: True if the failure must be logged: the first of its kind, and then rarely.
     func dialingFailed(_ id: Int, _ failure: DialFailure) -> Bool {
       guard let peer = peers[id] else { return false }
       let now = TunnelClock.now
       peer.isDialing = false
-      // The peer may have opened a session meanwhile, or be back in the one that there is.
+      // The peer may have opened a session meanwhile, or answer in the existing one again.
       guard peer.session == nil || peer.isSilent else {
         peer.liveness.restart()
         return false
@@ -114,31 +115,31 @@
         drops.count(.queueFull, peer.waiting.packetCount)
         _ = peer.waiting.takeAll()
       }
-      // Silence says less than a reason that was found out before.
+      // A missing answer says less than a reason that was found before.
       if failure.kind != .noAnswer || peer.failure == nil { peer.failure = failure }
       let isNew = peer.saidFailures.insert(failure.kind).inserted
       return isNew || peer.backoff.failures.isMultiple(of: Self.failuresPerLine)
     }
 
-    /// Records that a peer came without its ratchet, unless there is a session with it.
+    /// Records that a peer came without its ratchet, unless a session with it works.
     func recordLostRatchet(_ id: Int, _ failure: DialFailure) {
       guard let peer = peers[id], peer.session == nil || peer.isSilent else { return }
       peer.failure = failure
     }
 
-    /// Whether a session is wanted with a peer that has none, or one that does not answer.
+    /// Returns true if a session is wanted with a peer that has none, or does not answer.
     private func isWanted(_ peer: TunnelPeer, at now: Instant) -> Bool {
       guard peer.canBeReached else { return false }
-      // Packets may wait although no session is being opened: the one that came of it has ended before they were sent.
+      // Packets may wait although no session is being opened, if one ended before they were sent.
       if !peer.waiting.isEmpty || peer.isInDemand(at: now) { return true }
       return peer.configuration.keepalive != nil && !peer.configuration.endpoints.isEmpty
     }
 
-    /// Does what is to be done once a second.
+    /// Called once a second.
     func tick() {
       let now = TunnelClock.now
       for peer in peers.values {
-        // Its end may not have been told yet.
+        // The event of its end may not have arrived yet.
         if peer.session?.endReason != nil { peer.session = nil }
         guard let session = peer.session else {
           if isWanted(peer, at: now) { dial(peer, at: now) }
@@ -157,9 +158,9 @@
       }
     }
 
-    /// Probes the peers that were not heard of for a while.
+    /// Probes the peers that have been silent for a time.
     ///
-    /// - Returns: the numbers of those that were probed.
+    /// - Returns: The numbers of the probed peers.
     func probe(unheardFor silence: Duration) -> [Int] {
       let now = TunnelClock.now
       return peers.values.compactMap { peer in
@@ -172,10 +173,10 @@
       }
     }
 
-    /// Whether any of these peers has not answered yet.
+    /// Returns true if any of these peers has not answered yet.
     func hasSilent(among ids: [Int]) -> Bool { ids.contains { peers[$0]?.isSilent ?? false } }
 
-    /// Sends a message of the tunnel's own, from any event loop. Without room it is lost.
+    /// Sends a message between tunnels, from any event loop. Without room it is lost.
     static func say(_ message: TunnelMessage, on session: Session) {
       let bytes = message.bytes
       _ = offer(session, bytes.count) { run throws(SendError) in try run.append(bytes.rawBytes) }

@@ -5,9 +5,10 @@
   import ZSSP
   import ZSSPNIO
 
-  /// Packets that are not sealed as soon as they are read: there is no session for them yet, or another event loop has it.
+  /// Packets that are not sealed as soon as they are read, because no session exists yet, or it is
+  /// on another event loop.
   extension TunnelLoop {
-    /// Keeps a packet, with its header in front, until there is a session.
+    /// Queues a packet with its virtio header until a session exists.
     func hold(_ packet: [UInt8], for peer: TunnelPeer, at now: Instant) {
       peer.demanded(at: now)
       guard peer.canBeReached || peer.isDialing else {
@@ -18,31 +19,36 @@
       dial(peer, at: now)
     }
 
-    /// Has a session opened, unless one is being opened, or the last attempt has just failed.
+    /// Requests a session, unless an attempt is under way or the last one has just failed.
     func dial(_ peer: TunnelPeer, at now: Instant) {
       guard !peer.isDialing, peer.backoff.isDue(at: now) else { return }
       peer.isDialing = true
       wanted.yield(peer.id)
     }
 
-    /// Sends packets that were kept with their headers, on whatever event loop the session has.
+    /// Sends queued packets, on any event loop of the session.
     func send(_ packets: [[UInt8]], to peer: TunnelPeer, _ session: Session, at now: Instant) {
-      var (count, bytes, largest) = (0, 0, 0)
+      var count = 0
+      var bytes = 0
+      var largest = 0
       for packet in packets {
         let size = SegmentSplitter.measure(packet.rawBytes)
-        (count, bytes) = (count + size.packets, bytes + size.bytes)
+        count += size.packets
+        bytes += size.bytes
         largest = max(largest, size.bytes / max(1, size.packets))
       }
-      let (drops, treatment) = (drops, treatment(peer))
+      let drops = drops
+      let treatment = treatment(peer)
       let isQueued = Self.offer(session, bytes) { run throws(SendError) in
-        var (splitter, rest) = (SegmentSplitter(), packets[...])
+        var splitter = SegmentSplitter()
+        var rest = packets[...]
         do throws(SendError) {
           while let packet = rest.first {
             try Self.append(packet, to: &run, &splitter, treatment, drops)
             rest = rest.dropFirst()
           }
         } catch {
-          // Of a super-packet that was begun some packets may have gone.
+          // Some packets of a super-packet may have been sent.
           drops.count(.unsent, rest.reduce(0) { $0 + SegmentSplitter.measure($1.rawBytes).packets })
           throw error
         }
@@ -70,12 +76,14 @@
       if !isWhole { drops.count(.malformed) }
     }
 
-    /// Has a session's event loop write messages if it has room for them. Says whether it has: a session that has ended has none.
+    /// Lets a session's event loop write messages. Returns false if it has no room, or the session
+    /// has ended.
     static func offer(
       _ session: Session, _ bytes: Int, _ body: @escaping @Sendable (inout SendRun) throws(SendError) -> Void
     ) -> Bool {
       do { return try session.sendMessagesIfRoom(ofBytes: bytes, body) } catch {
-        // The tunnel hears of the end by the session's events, and has another opened if somebody needs it.
+        // The tunnel learns of the end by the session's events, and opens another session if one is
+        // wanted.
         return false
       }
     }

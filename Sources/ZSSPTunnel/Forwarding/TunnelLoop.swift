@@ -6,50 +6,51 @@
   import ZSSP
   import ZSSPNIO
 
-  /// The way from the device to the sessions, and which session each peer has. Used on the event loop of the endpoint's first shard only.
+  /// Passes packets from the device to the sessions, and holds the session of each peer. Used on
+  /// the event loop of the endpoint's first shard only.
   final class TunnelLoop {
     let eventLoop: any EventLoop
     let device: TunDevice
     let mtu: Int
     let policy: PathPolicy
     let drops: DropCounters
-    /// The peers, by their numbers. They are those of ``PeerRegistry``, by ``adopt(_:)``.
+    /// The peers by number, as in the last table of ``PeerRegistry`` that ``adopt(_:)`` received.
     private(set) var peers: [Int: TunnelPeer] = [:]
     private var prefixes = PrefixTable()
-    /// Sessions of peers that are gone, until they are closed.
+    /// Sessions of removed peers, until they are closed.
     private var orphans: [Session] = []
-    /// Sessions whose events are read.
+    /// Sessions whose events are being read.
     var followed: Set<SessionPlace> = []
     /// Peers that need a session.
     let wanted: AsyncStream<Int>.Continuation
 
     private var watch: DescriptorWatch?
     private var ticker: RepeatedTask?
-    /// The packet that was read last, and its header; none while `packetSize` is 0.
+    /// The last packet that was read, with its virtio header; none while `packetSize` is 0.
     private var buffer = [UInt8](repeating: 0, count: VirtioHeader.size + 65_535)
     private var packetSize = 0
     private var header = VirtioHeader()
-    /// The largest packet that it comes to.
+    /// The size in bytes of the largest packet in it, after segmentation.
     private var largestPacket = 0
     private var splitter = SegmentSplitter()
     private var queue = StandingQueue()
     private var moderation = InterruptModeration()
-    /// Packets that were read since the device was read to its end.
+    /// The number of packets read since the device was last empty.
     private var readPackets = 0
-    /// Whether the device was read to its end in this turn.
+    /// True if the device was read to its end in this turn.
     private var isEmpty = false
-    /// Whether the socket takes no more for now.
+    /// True while the socket takes no more.
     private(set) var waitsForRoom = false
-    /// Whether packets are left to gather.
+    /// True while packets are left to gather.
     private var isGathering = false
 
     private var budget = ReadBudget()
     private var onFailure: ((TunnelError) -> Void)?
 
-    /// What one run for one peer may read.
+    /// The maximum number of bytes read for one peer in one run.
     private static let bytesPerRun = 128 << 10
 
-    /// To be made on the event loop.
+    /// Must be made on the event loop.
     init(
       _ device: TunDevice, mtu: Int, _ policy: PathPolicy = PathPolicy(), on eventLoop: any EventLoop,
       _ drops: DropCounters, wanted: AsyncStream<Int>.Continuation
@@ -64,7 +65,7 @@
 
     // MARK: Peers
 
-    /// Uses another table of peers. Those that stay keep their sessions.
+    /// Adopts a table of peers. Peers that stay keep their sessions.
     func adopt(_ table: PeerTable) {
       for (id, peer) in peers where table.configurations[id] == nil {
         peers[id] = nil
@@ -81,13 +82,15 @@
       prefixes = table.prefixes
     }
 
-    /// Takes out the sessions of peers that are gone. The caller closes them.
+    /// Removes and returns the sessions of removed peers. The caller closes them.
     func takeOrphans() -> [Session] {
       defer { orphans = [] }
       return orphans
     }
 
-    /// Begins to read the device. If that cannot be read any more, `onFailure` is called once.
+    /// Starts reading the device. `onFailure` is called once if the device can no longer be read.
+    ///
+    /// - Throws: The errors of ``DescriptorWatch``.
     func start(onFailure: @escaping (TunnelError) -> Void) throws {
       self.onFailure = onFailure
       watch = try DescriptorWatch(descriptor: device.descriptor, on: eventLoop) { [self] in deviceIsReadable() }
@@ -95,7 +98,7 @@
       ticker = eventLoop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in bound.value.tick() }
     }
 
-    /// Ends it.
+    /// Stops reading.
     func stop() {
       watch?.end()
       watch = nil
@@ -105,7 +108,7 @@
 
     // MARK: From the device
 
-    /// Reads what there is, but not for ever.
+    /// Reads packets up to a limit.
     private func readDevice() {
       guard let watch else { return }
       let now = TunnelClock.now
@@ -124,14 +127,14 @@
       watch.isReading = !isGathering
     }
 
-    /// There is something to read. In a stream it is not alone for long.
+    /// Called when the device is readable. In a stream, other packets will follow soon.
     private func deviceIsReadable() {
       guard isEmpty, moderation.isClose else { return readDevice() }
       gather()
       watch?.isReading = false
     }
 
-    /// Reads the device a moment later.
+    /// Schedules reading the device after a pause.
     private func gather() {
       isGathering = true
       let bound = NIOLoopBound(self, eventLoop: eventLoop)
@@ -154,11 +157,12 @@
             drops.count(.malformed)
             continue
           }
-          (self.header, packetSize) = (header, count - VirtioHeader.size)
+          self.header = header
+          packetSize = count - VirtioHeader.size
           return true
         }
       } catch {
-        // The system goes on to say that there is something to read.
+        // Otherwise the system reports a readable device forever.
         watch?.end()
         watch = nil
         onFailure.take()?(error)
@@ -166,7 +170,7 @@
       return false
     }
 
-    /// Drops the packet that was read, which counts as the packets that it stands for.
+    /// Drops the current packet, and counts the packets in it.
     private func drop(_ reason: TunnelDropReason) {
       let buffer = buffer
       let packet = buffer.rawBytes.extracting(VirtioHeader.size..<VirtioHeader.size + packetSize)
@@ -174,9 +178,10 @@
       packetSize = 0
     }
 
-    /// The peer that the packet is for; nil if it may not go there, and is dropped.
+    /// Returns the peer that the current packet is for. If it may not go there, drops it and
+    /// returns nil.
     private func destination() -> TunnelPeer? {
-      // Let go of at the end, before anything is read into it again.
+      // Released at the end, before anything is read into the buffer again.
       let buffer = buffer
       let packet = buffer.rawBytes.extracting(VirtioHeader.size..<VirtioHeader.size + packetSize)
       guard let inner = InnerPacket(packet) else {
@@ -201,12 +206,15 @@
       if !device.write(bytes.rawBytes) { drops.count(.deviceFull) }
     }
 
-    /// Sends the packet that was read, and those behind it that are for the same peer.
+    /// Sends the current packet, and those behind it that are for the same peer.
     private func send(to peer: TunnelPeer, at now: Instant) {
       guard let session = peer.session else { return hold(takePacket(), for: peer, at: now) }
       guard session.shard == 0 else { return send([takePacket()], to: peer, session, at: now) }
-      var (packets, sent, largest) = (0, 0, 0)
-      let (begin, treatment) = (budget.spent, treatment(peer))
+      var packets = 0
+      var sent = 0
+      var largest = 0
+      let begin = budget.spent
+      let treatment = treatment(peer)
       do throws(UDPError) {
         let isSent = try session.sendMessagesNow { run throws(SendError) in
           repeat {
@@ -216,14 +224,14 @@
         }
         if !isSent { waitForRoom(session) }
       } catch {
-        // What was not sent waits for the next session.
+        // The unsent packet waits for the next session.
         peer.session = nil
         if packetSize > 0 { hold(takePacket(), for: peer, at: now) }
       }
       if packets > 0 { peer.recordSent(packets: packets, bytes: sent, largest: largest, at: now) }
     }
 
-    /// Seals the packets that the one that was read comes to. Counts those that were, and their bytes.
+    /// Seals the packets of the current buffer, and counts them and their bytes.
     private func append(
       to run: inout SendRun, _ treatment: PacketTreatment, _ packets: inout Int, _ sent: inout Int
     ) throws(SendError) {
@@ -231,7 +239,8 @@
       var elements = buffer.mutableSpan
       var bytes = elements.mutableBytes
       var packet = bytes.slice(VirtioHeader.size..<VirtioHeader.size + packetSize)
-      let (all, before) = (SegmentSplitter.measure(packet.bytes, header).packets, packets)
+      let all = SegmentSplitter.measure(packet.bytes, header).packets
+      let before = packets
       let limit = treatment.apply(to: &packet, header, &run)
       do throws(SendError) {
         let isWhole = try splitter.split(&packet, header, limit: limit) { segment throws(SendError) in
@@ -241,20 +250,20 @@
         }
         if !isWhole { drops.count(.malformed) }
       } catch {
-        // The key is used up, and the session ends.
+        // The key is exhausted, and the session ends.
         drops.count(.unsent, max(0, all - (packets - before)))
         throw error
       }
     }
 
-    /// A copy of the packet that was read, with its header in front.
+    /// Returns a copy of the current packet with its virtio header, and clears it.
     private func takePacket() -> [UInt8] {
       defer { packetSize = 0 }
       return Array(buffer[..<(VirtioHeader.size + packetSize)])
     }
 
-    /// The socket takes no more: what there is stays with the system until it does. All peers wait
-    /// for the one socket, so what becomes of the session that found it full does not matter.
+    /// Stops reading until the socket takes more. All peers wait for the one socket, so it does not
+    /// matter if the session that found it full ends.
     private func waitForRoom(_ session: Session) {
       waitsForRoom = true
       watch?.isReading = false

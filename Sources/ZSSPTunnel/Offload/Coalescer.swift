@@ -1,49 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// Joins packets of the same flow that come one after another to super-packets, so that the kernel's way to the application is gone once for
-/// many, as it does itself with what network cards bring (generic receive offload).
+/// Merges consecutive packets of a flow into super-packets, so that the kernel processes them once,
+/// as it does with packets from network cards (generic receive offload).
 ///
-/// A packet is joined only if its checksum is right, its headers say the same and it follows; so that cutting the super-packet again gives the same
-/// packets. Only the identification of an IPv4 packet that may not be fragmented may come out as another: it means nothing (RFC 6864, section
-/// 4.1), while of others it must count up from packet to packet, as whoever cuts has it. Packets of one flow leave in the order in which they
-/// came. Storage is made once.
+/// A packet is merged only if its checksum is right, its headers match and it continues the flow,
+/// so that segmenting the super-packet restores the same packets. The only exception is the
+/// identification of an IPv4 packet that must not be fragmented, which has no meaning (RFC 6864,
+/// section 4.1). In other packets it must count up from packet to packet, as segmentation sets it.
+/// Packets of one flow keep their order. Storage is allocated once.
 struct Coalescer {
-  /// What can be made of packets, by what the kernel takes.
+  /// The kinds of super-packets that the kernel takes.
   struct Abilities {
     var tcp: Bool
     var udp: Bool
   }
 
-  /// As many flows as have super-packets at once; with one more the oldest leaves.
+  /// The maximum number of flows with a super-packet at once. For one more, the oldest is written.
   static let flowLimit = 8
   private static let sizeLimit = 65_535
-  /// More segments than these are not worth their delay, and Linux takes no more of UDP.
+  /// More segments are not worth their delay, and Linux does not take more for UDP.
   private static let segmentLimit = 64
   private static let header = VirtioHeader.size
 
-  /// A super-packet that grows. Its bytes lie behind the room for the header in its storage.
+  /// A growing super-packet. In its storage it follows the room for the virtio header.
   private struct Flow {
     var key: FlowPacket.Key
     var packet: FlowPacket
     var length: Int
     var segments = 1
     var nextSequence: UInt32
-    /// The order in which flows began.
+    /// The position in the order in which flows began.
     var age: UInt64
   }
 
-  /// A place for a super-packet. An object, so that nothing is copied to write to its storage.
+  /// The storage of a super-packet. A class, so that writing does not copy it.
   private final class Slot {
     var flow: Flow?
     var storage = [UInt8](repeating: 0, count: Coalescer.header + Coalescer.sizeLimit)
   }
 
   private let slots: [Slot]
-  /// For packets that are given on as they are; in front of them the header stays empty.
+  /// Storage for packets that pass unchanged; their virtio header stays zero.
   private let passing = Slot()
   private var age: UInt64 = 0
-  /// How many flows there are; most often none or one.
+  /// The number of flows, mostly 0 or 1.
   private var open = 0
   private let abilities: Abilities
 
@@ -52,7 +53,8 @@ struct Coalescer {
     slots = (0..<Self.flowLimit).map { _ in Slot() }
   }
 
-  /// Takes a packet of 1…65535 bytes. What is ready is given to `write` with its header in front, before or after it.
+  /// Takes a packet of 1…65535 bytes. Finished packets are given to `write` with a virtio header,
+  /// before or after this one.
   mutating func add(_ packet: RawSpan, _ write: (RawSpan) -> Void) {
     guard packet.byteCount <= Self.sizeLimit, let candidate = FlowPacket(packet) else { return pass(packet, write) }
     let index = place(of: candidate.key)
@@ -67,7 +69,8 @@ struct Coalescer {
     begin(packet, candidate, write)
   }
 
-  /// Gives everything that is left to `write`. Nothing may wait for packets that may never come.
+  /// Gives all unfinished super-packets to `write`, because nothing may wait for packets that may
+  /// never come.
   mutating func flush(_ write: (RawSpan) -> Void) {
     guard open > 0 else { return }
     while let index = oldest() { finish(index, write) }
@@ -85,9 +88,13 @@ struct Coalescer {
   }
 
   private func oldest() -> Int? {
-    var (found, age) = (nil as Int?, UInt64.max)
+    var found = nil as Int?
+    var age = UInt64.max
     for index in slots.indices {
-      if let flow = slots[index].flow, flow.age < age { (found, age) = (index, flow.age) }
+      if let flow = slots[index].flow, flow.age < age {
+        found = index
+        age = flow.age
+      }
     }
     return found
   }
@@ -103,7 +110,7 @@ struct Coalescer {
     open += 1
   }
 
-  /// Appends a packet's payload if it fits. Says whether it did.
+  /// Appends a packet's payload, and returns true, if it fits.
   private mutating func join(_ packet: RawSpan, _ candidate: FlowPacket, _ index: Int) -> Bool {
     guard let flow = slots[index].flow, candidate.headerSize == flow.packet.headerSize,
       candidate.payloadSize <= flow.packet.payloadSize, flow.length + candidate.payloadSize <= Self.sizeLimit,
@@ -123,7 +130,7 @@ struct Coalescer {
     return true
   }
 
-  // Functions of their own, in which nothing is written to the storage while it is held.
+  // Separate functions, so that the storage is not written to while it is borrowed.
 
   private func hasSameHeaders(_ packet: RawSpan, _ candidate: FlowPacket, _ index: Int) -> Bool {
     let first = slots[index].storage
@@ -135,14 +142,14 @@ struct Coalescer {
     write(bytes.rawBytes.extracting(0..<Self.header + length))
   }
 
-  /// Whether nothing can follow the packet that was joined last.
+  /// Returns true if no packet can follow the one that was appended last.
   private func isComplete(_ candidate: FlowPacket, _ index: Int) -> Bool {
     guard let flow = slots[index].flow else { return true }
     return candidate.payloadSize < flow.packet.payloadSize || candidate.flags & FlowPacket.push != 0
       || flow.segments == Self.segmentLimit || flow.length + flow.packet.payloadSize > Self.sizeLimit
   }
 
-  /// Gives a packet on as it is.
+  /// Writes a packet unchanged.
   private mutating func pass(_ packet: RawSpan, _ write: (RawSpan) -> Void) {
     guard packet.byteCount <= Self.sizeLimit else { return }
     passing.storage.copy(packet, to: Self.header)
@@ -163,9 +170,11 @@ struct Coalescer {
     give(slots[index], flow.length, write)
   }
 
-  /// Writes the lengths of a super-packet and the part of its checksum that the kernel wants, and says how to cut it.
+  /// Writes the lengths of a super-packet and its pseudo-header checksum, and returns the virtio
+  /// header.
   private static func complete(_ packet: inout MutableRawSpan, _ first: FlowPacket) -> VirtioHeader {
-    let (length, start) = (packet.byteCount, first.start)
+    let length = packet.byteCount
+    let start = first.start
     if first.isV6 {
       packet.store(UInt16(truncatingIfNeeded: length - InnerPacket.v6HeaderSize), at: 4)
     } else {

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// What decides whether a packet may join others of its flow in a super-packet.
+/// The properties of a packet that decide whether it can be merged with others of its flow.
 struct FlowPacket {
-  /// Flags of TCP.
+  /// A flag of TCP.
   static let push: UInt8 = 0x08
   private static let acknowledgement: UInt8 = 0x10
   private static let mayNotFragment: UInt16 = 0x4000
   private static let tcp: UInt8 = 6
   private static let udp: UInt8 = 17
 
-  /// Names a flow.
+  /// Identifies a flow.
   struct Key: Equatable {
     let source: UInt128
     let destination: UInt128
@@ -21,19 +21,20 @@ struct FlowPacket {
   let key: Key
   let isV6: Bool
   let isTCP: Bool
-  /// Where the header of TCP or UDP begins, and where the payload does.
+  /// The offset of the TCP or UDP header.
   let start: Int
   let headerSize: Int
   let length: Int
-  /// What fragments of the packet are known by; nil if it can have none.
+  /// The identification for fragments; nil if the packet must not be fragmented.
   let identification: UInt16?
-  /// TCP's place of the first byte.
+  /// TCP's sequence number.
   let sequence: UInt32
   let flags: UInt8
-  /// Whether it may be joined with others if its checksum is right: it has payload, and nothing that concerns it alone.
+  /// True if the packet may be merged when its checksum is right: it has payload, and no flags that
+  /// concern it alone.
   let isJoinable: Bool
 
-  /// Reads a packet; nil if it is of no flow that could have super-packets.
+  /// Parses a packet; nil if its flow cannot have super-packets.
   init?(_ packet: RawSpan) {
     guard packet.byteCount >= InnerPacket.v4HeaderSize + 8 else { return nil }
     isV6 = packet[byte: 0] >> 4 == 6
@@ -42,13 +43,16 @@ struct FlowPacket {
     if isV6 {
       guard packet.byteCount >= InnerPacket.v6HeaderSize + 8 else { return nil }
       start = InnerPacket.v6HeaderSize
-      (transport, isWhole, identification) = (packet[byte: 6], true, nil)
+      transport = packet[byte: 6]
+      isWhole = true
+      identification = nil
     } else {
       guard packet[byte: 0] == 0x45 else { return nil }
       start = InnerPacket.v4HeaderSize
-      // All but the flag that forbids to fragment.
+      // All bits except the flag "don't fragment".
       let fragment = packet.load(UInt16.self, at: 6)
-      (transport, isWhole) = (packet[byte: 9], fragment & ~Self.mayNotFragment == 0)
+      transport = packet[byte: 9]
+      isWhole = fragment & ~Self.mayNotFragment == 0
       identification = fragment & Self.mayNotFragment == 0 ? packet.load(UInt16.self, at: 4) : nil
     }
     guard isWhole, transport == Self.tcp || transport == Self.udp else { return nil }
@@ -56,7 +60,9 @@ struct FlowPacket {
     isTCP = transport == Self.tcp
     key = Self.key(packet, start, isV6: isV6, transport)
     guard isTCP else {
-      (headerSize, sequence, flags) = (start + 8, 0, 0)
+      headerSize = start + 8
+      sequence = 0
+      flags = 0
       isJoinable =
         length > headerSize && Int(packet.load(UInt16.self, at: start + 4)) == length - start
         && packet.load(UInt16.self, at: start + 6) != 0
@@ -83,12 +89,13 @@ struct FlowPacket {
 
   var payloadSize: Int { length - headerSize }
 
-  /// The identification that the packet has which comes so many after this one; nil where none has one.
+  /// Returns the identification that the packet with this distance in the flow must have; nil if
+  /// none has one.
   func identification(after packets: Int) -> UInt16? {
     identification.map { $0 &+ UInt16(truncatingIfNeeded: packets) }
   }
 
-  /// Whether the checksum of TCP or UDP is right.
+  /// Returns true if the checksums of the packet are right.
   func isIntact(_ packet: RawSpan) -> Bool {
     let pseudo = Checksum.pseudoHeader(
       packet, isV6: isV6, transport: isTCP ? Self.tcp : Self.udp, length: length - start)
@@ -96,21 +103,23 @@ struct FlowPacket {
     return isV6 || Checksum.folded(Checksum.sum(packet.extracting(0..<start))) == 0xFFFF
   }
 
-  /// Whether the headers of a packet say the same as those of the first of its flow, but for what differs between
-  /// segments of one super-packet.
+  /// Returns true if the headers of a packet equal those of its flow's first packet, except for the
+  /// fields that differ between segments of one super-packet.
   func hasSameHeaders(_ packet: RawSpan, as first: RawSpan) -> Bool {
     func isSame(_ range: Range<Int>) -> Bool {
       for offset in range where packet[byte: offset] != first[byte: offset] { return false }
       return true
     }
-    // Class of traffic, flow label; or type of service, whether to fragment, time to live.
+    // IPv6: traffic class, flow label, next header, hop limit. IPv4: type of service,
+    // fragmentation, time to live, protocol.
     let isSameNetwork =
       isV6
       ? packet.load(UInt32.self, at: 0) == first.load(UInt32.self, at: 0) && isSame(7..<8)
       : isSame(0..<2) && isSame(6..<9)
     guard isSameNetwork else { return false }
     guard isTCP else { return true }
-    // What is acknowledged, the header's size, the window, the urgent pointer and the options. The flags were looked at.
+    // The acknowledgement number, header size, window, urgent pointer and options. The flags were
+    // checked before.
     return isSame(start + 8..<start + 13) && isSame(start + 14..<start + 16) && isSame(start + 18..<headerSize)
   }
 }

@@ -1,32 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// Cuts IPv4 packets that are larger than their way takes, as a router does (RFC 791, sections 2.3 and 3.2).
+/// Fragments IPv4 packets that are larger than their path takes, as a router does (RFC 791,
+/// sections 2.3 and 3.2).
 enum Fragmenter {
   private static let mayNotFragment: UInt16 = 0x4000
   private static let moreFragments: UInt16 = 0x2000
   private static let offsetMask: UInt16 = 0x1FFF
-  /// Offsets count in these.
+  /// The unit of fragment offsets in bytes.
   private static let unit = 8
-  /// An option that every fragment has.
+  /// The bit of an option that every fragment must have.
   private static let copied: UInt8 = 0x80
   private static let endOfOptions: UInt8 = 0
   private static let noOperation: UInt8 = 1
 
-  /// Whether a packet, or the packets of a super-packet, may be cut: it is of IPv4, its sender allows it, and it is whole.
+  /// Returns true if a packet, or the packets of a super-packet, may be fragmented: IPv4, not
+  /// forbidden by the sender, and complete.
   static func mayCut(_ packet: RawSpan, limit: Int) -> Bool {
     guard let inner = InnerPacket(packet), inner.source.family == .v4 else { return false }
     let headerSize = Int(packet[byte: 0] & 15) * 4
     let flags = packet.load(UInt16.self, at: 6)
-    // What would end behind the last place that there is has no fragments that say so.
+    // The offset field cannot describe fragments beyond 65535 bytes.
     let end = Int(flags & offsetMask) * unit + inner.length - headerSize
     return flags & mayNotFragment == 0 && end <= 65_535 && limit >= headerSize + unit
   }
 
-  /// Calls `body` with the fragments of a packet for which ``mayCut(_:limit:)`` holds, in order. Where it throws it is not called again.
+  /// Calls `body` with the fragments of a packet for which ``mayCut(_:limit:)`` is true, in order.
+  /// Stops when `body` throws.
   ///
-  /// The first has all of the packet's options, the others those that are marked to be copied. A packet that is a fragment already comes to
-  /// fragments of the same packet.
+  /// The first fragment has all options of the packet, the others those that are marked to be
+  /// copied. If the packet is a fragment itself, the results are fragments of the same original
+  /// packet.
+  ///
+  /// - Throws: The error of `body`.
   static func cut<Stop: Error>(
     _ packet: RawSpan, limit: Int, _ body: (RawSpan) throws(Stop) -> Void
   ) throws(Stop) {
@@ -39,7 +45,8 @@ enum Fragmenter {
     while place < inner.length {
       let isFirst = place == firstSize
       let headerSize = isFirst ? firstSize : laterHeader.count
-      let (rest, room) = (inner.length - place, limit - headerSize)
+      let rest = inner.length - place
+      let room = limit - headerSize
       let size = rest <= room ? rest : room / unit * unit
       fragment.withMutableBytes { bytes in
         bytes.write(isFirst ? header : laterHeader.rawBytes, at: 0)
@@ -51,12 +58,12 @@ enum Fragmenter {
     }
   }
 
-  /// Writes what differs between the fragments. The flags are those of the packet so far.
+  /// Writes the fields that differ between fragments. The flags are still those of the packet.
   private static func complete(
     _ fragment: inout MutableRawSpan, _ headerSize: Int, size: Int, passed: Int, isLast: Bool
   ) {
     let flags = fragment.bytes.load(UInt16.self, at: 6)
-    // The last is followed by more if the packet was.
+    // The last fragment is followed by others only if the packet was.
     let more = isLast ? flags & moreFragments : moreFragments
     let offset = flags & offsetMask + UInt16(truncatingIfNeeded: passed / unit)
     fragment.store(UInt16(truncatingIfNeeded: headerSize + size), at: 2)
@@ -64,7 +71,7 @@ enum Fragmenter {
     Checksum.completeHeader(&fragment, size: headerSize)
   }
 
-  /// The header of all fragments but the first.
+  /// Returns the header of all fragments but the first.
   private static func laterHeader(_ header: RawSpan) -> [UInt8] {
     var later = header.extracting(0..<InnerPacket.v4HeaderSize).array
     var place = later.count
@@ -75,7 +82,7 @@ enum Fragmenter {
         continue
       }
       let size = Int(header[byte: place + 1])
-      // What cannot be an option ends them.
+      // Invalid data ends the options.
       guard size >= 2, place + size <= header.byteCount else { break }
       if type & copied != 0 { later += header.extracting(place..<place + size).array }
       place += size
@@ -87,9 +94,12 @@ enum Fragmenter {
 }
 
 extension SegmentSplitter {
-  /// Calls `body` with each packet, and with the fragments of those that are larger than `limit`, in order.
+  /// Calls `body` with each packet, and with the fragments of packets larger than `limit`, in
+  /// order.
   ///
-  /// - Returns: false if what the kernel says of the packet cannot be, or it is too large and must not be cut.
+  /// - Returns: False if the virtio header is invalid, or a packet is too large and must not be
+  ///   fragmented.
+  /// - Throws: The error of `body`.
   mutating func split<Stop: Error>(
     _ packet: inout MutableRawSpan, _ header: VirtioHeader, limit: Int, _ body: (RawSpan) throws(Stop) -> Void
   ) throws(Stop) -> Bool {
@@ -100,7 +110,7 @@ extension SegmentSplitter {
       } else if Fragmenter.mayCut(segment, limit: limit) {
         try Fragmenter.cut(segment, limit: limit, body)
       } else {
-        // It waited, and the peer takes less now.
+        // The packet waited, and the limit has become smaller meanwhile.
         isCut = false
       }
     }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// What is read of an IP packet in the tunnel before anything is done with it.
+/// The fields of a tunnelled IP packet that are always read.
 struct InnerPacket {
   static let v4HeaderSize = 20
   static let v6HeaderSize = 40
 
   let source: IPAddress
   let destination: IPAddress
-  /// The packet's length as its header says; not more than there is.
+  /// The length by the header, at most the number of bytes present.
   let length: Int
 
-  /// Reads a packet; nil if it is none. What stands behind its end does not belong to it.
+  /// Parses a packet; nil if it is invalid. Bytes after its end are ignored.
   init?(_ packet: RawSpan) {
     guard packet.byteCount >= Self.v4HeaderSize else { return nil }
     switch packet[byte: 0] >> 4 {

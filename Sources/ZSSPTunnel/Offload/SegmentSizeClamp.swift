@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// Lowers what the two sides of a TCP connection tell each other of the segments that they take (RFC 9293, section 3.7.1), where
-/// the way to the peer takes less. So connections fit from the start, also where nobody gets ICMP.
+/// Lowers the maximum segment size that the two sides of a TCP connection announce (RFC 9293,
+/// section 3.7.1), where the path to the peer takes less. So connections fit from the start, even
+/// where ICMP is blocked.
 enum SegmentSizeClamp {
   private static let tcp: UInt8 = 6
   private static let synchronize: UInt8 = 0x02
   private static let laterFragment: UInt16 = 0x1FFF
   private static let option: UInt8 = 2
 
-  /// Whether a packet opens a connection. It has at least 20 bytes.
+  /// Returns true if a packet, of at least 20 bytes, opens a TCP connection.
   @inline(__always)
   static func opensConnection(_ packet: RawSpan) -> Bool {
     let isV6 = packet[byte: 0] >> 4 == 6
@@ -19,11 +20,12 @@ enum SegmentSizeClamp {
       && (isV6 || packet.load(UInt16.self, at: 6) & laterFragment == 0)
   }
 
-  /// Lowers the size in a packet that opens a connection.
+  /// Lowers the maximum segment size in a packet that opens a connection.
   ///
   /// - Parameters:
-  ///   - limit: the largest packet that passes, in bytes.
-  ///   - isPartial: whether the checksum is still to be completed, which then has the new size in it.
+  ///   - packet: The packet, which is changed in place.
+  ///   - limit: The size in bytes of the largest packet that passes.
+  ///   - isPartial: True if the checksum is not complete yet; it will then cover the new value.
   static func clamp(_ packet: inout MutableRawSpan, limit: Int, isPartial: Bool) {
     let isV6 = packet[byte: 0] >> 4 == 6
     let start = isV6 ? InnerPacket.v6HeaderSize : Int(packet[byte: 0] & 15) * 4
@@ -34,12 +36,12 @@ enum SegmentSizeClamp {
     guard former > size else { return }
     packet.store(size, at: place)
     guard !isPartial else { return }
-    // At an odd place the bytes count the other way round.
+    // At an odd offset the bytes of a word are swapped.
     let isOdd = !(place - start).isMultiple(of: 2)
     correct(&packet, at: start + 16, from: isOdd ? former.byteSwapped : former, to: isOdd ? size.byteSwapped : size)
   }
 
-  /// Where the size lies among the options; nil if it is not there.
+  /// Returns the offset of the maximum segment size in the options; nil if it is missing.
   private static func place(_ packet: RawSpan, _ options: Range<Int>) -> Int? {
     var place = options.lowerBound
     while place + 1 < options.upperBound {
@@ -48,7 +50,7 @@ enum SegmentSizeClamp {
       case 1: place += 1
       case option: return packet[byte: place + 1] == 4 && place + 4 <= options.upperBound ? place + 2 : nil
       default:
-        // What cannot be an option ends them.
+        // Invalid data ends the options.
         guard packet[byte: place + 1] >= 2 else { return nil }
         place += Int(packet[byte: place + 1])
       }
@@ -56,7 +58,7 @@ enum SegmentSizeClamp {
     return nil
   }
 
-  /// Changes a checksum with what it is of (RFC 1624).
+  /// Updates a checksum after a change of a word that it covers (RFC 1624).
   private static func correct(_ packet: inout MutableRawSpan, at place: Int, from former: UInt16, to next: UInt16) {
     var sum = UInt32(~packet.bytes.load(UInt16.self, at: place)) + UInt32(~former) + UInt32(next)
     sum = (sum & 0xFFFF) + sum >> 16

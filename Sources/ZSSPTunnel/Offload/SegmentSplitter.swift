@@ -1,28 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// Makes of what the kernel hands over packets that are complete: cuts super-packets, and adds checksums.
+/// Turns the kernel's packets into complete ones: segments super-packets, and completes checksums.
 ///
-/// Nothing is copied but headers. The header of each segment is written in front of its payload, over the end of the segment before,
-/// which has been given away by then.
+/// Only headers are copied. The header of each segment is written in front of its payload, over the
+/// end of the previous segment, which has been passed on by then.
 struct SegmentSplitter {
-  /// More than the headers of IPv6 with extensions and of TCP take.
+  /// More than the headers of IPv6 with extensions and of TCP.
   private static let headerLimit = 512
-  /// Flags of TCP that only the last segment may have, FIN and PSH, and that only the first may have, CWR.
+  /// The flags of TCP that only the last segment may have: FIN and PSH.
   private static let lastFlags: UInt8 = 0x09
   private static let firstFlags: UInt8 = 0x80
 
-  /// The headers of the super-packet, which are written over when payloads are shorter than they.
+  /// A copy of the super-packet's headers, which are overwritten where payloads are shorter than
+  /// headers.
   private var template = [UInt8](repeating: 0, count: headerLimit)
 
-  /// The size of the largest packet that comes of it; nil if it cannot be told.
+  /// Returns the size of the largest resulting packet; nil if the header is invalid.
   static func largestPacket(_ packet: RawSpan, _ header: VirtioHeader) -> Int? {
     guard header.segmentation != .none else { return packet.byteCount }
     guard let headerSize = headerSize(packet, header) else { return nil }
     return min(packet.byteCount, headerSize + header.segmentSize)
   }
 
-  /// How many packets come of it, and how many bytes these have; one packet if that cannot be told.
+  /// Returns the number of resulting packets and their total bytes; one packet if the header is
+  /// invalid.
   static func measure(_ packet: RawSpan, _ header: VirtioHeader) -> (packets: Int, bytes: Int) {
     guard header.segmentation != .none, let headerSize = headerSize(packet, header) else {
       return (1, packet.byteCount)
@@ -32,15 +34,16 @@ struct SegmentSplitter {
     return (packets, payload + packets * headerSize)
   }
 
-  /// The same of a packet that has its header in front.
+  /// Like ``measure(_:_:)``, for a packet with its virtio header.
   static func measure(_ bytes: RawSpan) -> (packets: Int, bytes: Int) {
     guard let header = VirtioHeader(bytes) else { return (1, bytes.byteCount) }
     return measure(bytes.extracting(VirtioHeader.size..<bytes.byteCount), header)
   }
 
-  /// Calls `body` with each packet, in order. Where it throws it is not called again.
+  /// Calls `body` with each packet, in order. Stops when `body` throws.
   ///
-  /// - Returns: false if what the kernel says of the packet cannot be.
+  /// - Returns: False if the virtio header is invalid.
+  /// - Throws: The error of `body`.
   mutating func split<Stop: Error>(
     _ packet: inout MutableRawSpan, _ header: VirtioHeader, _ body: (RawSpan) throws(Stop) -> Void
   ) throws(Stop) -> Bool {
@@ -51,19 +54,22 @@ struct SegmentSplitter {
     }
     guard let headerSize = Self.headerSize(packet.bytes, header), headerSize <= Self.headerLimit else { return false }
     template.copy(packet.bytes.extracting(0..<headerSize), to: 0)
-    let (total, size) = (packet.byteCount, header.segmentSize)
-    var (number, payload) = (0, headerSize)
+    let total = packet.byteCount
+    let size = header.segmentSize
+    var number = 0
+    var payload = headerSize
     repeat {
       let end = min(payload + size, total)
       var segment = packet.slice(payload - headerSize..<end)
       write(&segment, headerSize, header, number: number, isLast: end == total)
       try body(segment.bytes)
-      (number, payload) = (number + 1, end)
+      number += 1
+      payload = end
     } while payload < total
     return true
   }
 
-  /// Where the payload of a super-packet begins; nil if it cannot be one.
+  /// Returns the offset of a super-packet's payload; nil if the header is invalid.
   private static func headerSize(_ packet: RawSpan, _ header: VirtioHeader) -> Int? {
     let start = header.checksumStart
     guard header.segmentSize > 0, start >= InnerPacket.v4HeaderSize, packet.byteCount >= start + 20 else { return nil }
@@ -74,18 +80,18 @@ struct SegmentSplitter {
     return start + size
   }
 
-  /// Adds what the kernel left to do to the checksum of a single packet.
+  /// Completes the checksum of a single packet, and returns false if the header is invalid.
   private func complete(_ packet: inout MutableRawSpan, _ header: VirtioHeader) -> Bool {
     let place = header.checksumStart + header.checksumOffset
     guard header.checksumStart < packet.byteCount, place + 2 <= packet.byteCount else { return false }
-    // The sum of the pseudo-header lies in the place already.
+    // The field contains the sum of the pseudo-header already.
     let checksum = ~Checksum.folded(Checksum.sum(packet.bytes.extracting(header.checksumStart..<packet.byteCount)))
-    // Of UDP, 0 says that there is none (RFC 768), and the other zero is as good.
+    // In UDP, 0 means "no checksum" (RFC 768), and 0xFFFF is its equivalent.
     packet.storeBytes(of: checksum == 0 ? 0xFFFF : checksum, toByteOffset: place, as: UInt16.self)
     return true
   }
 
-  /// Writes the headers of a segment, whose payload is in place.
+  /// Writes the headers of a segment in front of its payload.
   private func write(
     _ segment: inout MutableRawSpan, _ headerSize: Int, _ header: VirtioHeader, number: Int, isLast: Bool
   ) {
@@ -125,7 +131,7 @@ struct SegmentSplitter {
 }
 
 extension Array<UInt8> {
-  /// Copies bytes into the elements from `offset` on. Their number stays.
+  /// Copies bytes over the elements from `offset` on. The count does not change.
   mutating func copy(_ source: RawSpan, to offset: Int) {
     var elements = mutableSpan
     var bytes = elements.mutableBytes

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// The answer to a packet that is too big for its way: "fragmentation needed" (RFC 792, RFC 1191) or "packet too big" (RFC 4443),
-/// as a packet from the one that it was for to the one who sent it.
+/// The ICMP response to a packet that is too large for its path: "fragmentation needed" (RFC 792,
+/// RFC 1191) or "packet too big" (RFC 4443), sent from the packet's destination to its source.
 enum TooBig {
-  /// As much of the packet is quoted as fits into what every host takes.
+  /// The maximum number of quoted bytes. The response fits into what every host takes.
   private static let v4Quotation = 548
   private static let v6Quotation = 1232
   private static let laterFragment: UInt16 = 0x1FFF
   private static let mayNotFragment: UInt16 = 0x4000
 
-  /// The answer; nil where there must be none: to what may be fragmented, to errors of ICMP, and to what no single host has sent.
+  /// Returns the response; nil where ICMP forbids one: to packets that may be fragmented, to ICMP
+  /// errors, and to packets whose source is no single host.
   static func answer(to packet: RawSpan, mtu: Int) -> [UInt8]? {
     guard let inner = InnerPacket(packet) else { return nil }
     return inner.source.family == .v4 ? answerV4(packet, inner, mtu) : answerV6(packet, inner, mtu)
@@ -25,7 +26,7 @@ enum TooBig {
     }
     let headerSize = Int(packet[byte: 0] & 15) * 4
     if packet[byte: 9] == 1 {
-      // Of ICMP, only questions and their answers.
+      // Only ICMP queries and replies get a response.
       guard packet.byteCount > headerSize, [0, 8, 13, 14].contains(packet[byte: headerSize]) else { return nil }
     }
     let quotation = min(packet.byteCount, v4Quotation)
@@ -52,7 +53,7 @@ enum TooBig {
   private static func answerV6(_ packet: RawSpan, _ inner: InnerPacket, _ mtu: Int) -> [UInt8]? {
     guard inner.source.bits != 0, inner.source.bits >> 120 != 0xFF else { return nil }
     if packet[byte: 6] == 58 {
-      // Errors have types below 128.
+      // ICMPv6 errors have types below 128.
       guard packet.byteCount > 40, packet[byte: 40] >= 128 else { return nil }
     }
     let quotation = min(packet.byteCount, v6Quotation)

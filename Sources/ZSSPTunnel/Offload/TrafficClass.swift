@@ -1,31 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// What datagrams of the tunnel have in the differentiated services field (RFC 2474).
+/// The policy for the differentiated services field of the tunnel's datagrams (RFC 2474).
 public enum DSCPPolicy: Sendable, Equatable {
-  /// That of the packet in them.
+  /// The code point of the packet inside.
   case copy
-  /// 0…63, whatever is in them.
+  /// A fixed code point, 0…63.
   case fixed(UInt8)
 }
 
-/// The six bits of DSCP and the two of ECN in the header of a packet: the type of service of IPv4, the traffic class of IPv6.
+/// The DSCP (six bits) and ECN (two bits) of a packet: the IPv4 type of service or IPv6 traffic
+/// class.
 struct TrafficClass {
   private static let congestionMask: UInt8 = 3
   private static let notCapable: UInt8 = 0
   private static let congested: UInt8 = 3
 
-  /// Reads that of a packet of IP, which has at least two bytes.
+  /// Returns the traffic class of an IP packet of at least two bytes.
   static func of(_ packet: RawSpan) -> UInt8 {
     packet[byte: 0] >> 4 == 6 ? packet[byte: 0] << 4 | packet[byte: 1] >> 4 : packet[byte: 1]
   }
 
-  /// Returns what the datagram of a packet gets (RFC 6040, section 4.1).
+  /// Returns the traffic class of the datagram for a packet (RFC 6040, section 4.1).
   ///
   /// - Parameters:
-  ///   - inner: that of the packet.
-  ///   - copiesCongestion: whether the other side brings back what the network says of congestion. If it does not, the datagram
-  ///     must not say that it does (compatibility mode).
+  ///   - inner: The traffic class of the packet.
+  ///   - policy: The policy for DSCP.
+  ///   - copiesCongestion: True if the other side evaluates congestion marks. Otherwise the
+  ///     datagram must not claim support for them (compatibility mode).
   static func outer(of inner: UInt8, _ policy: DSCPPolicy, copiesCongestion: Bool) -> UInt8 {
     let services: UInt8 =
       switch policy {
@@ -35,21 +37,22 @@ struct TrafficClass {
     return services | (copiesCongestion ? inner & congestionMask : notCapable)
   }
 
-  /// What becomes of a packet whose datagram came with a mark (RFC 6040, section 4.2).
+  /// The result for a packet whose datagram may carry a mark (RFC 6040, section 4.2).
   enum Outcome: Equatable {
-    /// It goes on as it is.
+    /// The packet passes unchanged.
     case unchanged
-    /// It gets this in the two bits of ECN.
+    /// The ECN bits of the packet are set to this value.
     case marked(UInt8)
-    /// It is dropped: the network is congested, and its sender knows no other sign of that.
+    /// The packet is dropped: the network is congested, and the packet's sender knows no other sign
+    /// of that.
     case dropped
   }
 
-  /// Decides what becomes of a packet.
+  /// Returns the result for a packet.
   ///
   /// - Parameters:
-  ///   - inner: the packet's own.
-  ///   - outer: that of its datagram.
+  ///   - inner: The traffic class of the packet.
+  ///   - outer: The traffic class of its datagram.
   static func outcome(inner: UInt8, outer: UInt8) -> Outcome {
     switch (inner & congestionMask, outer & congestionMask) {
     case (notCapable, congested): .dropped
@@ -60,7 +63,7 @@ struct TrafficClass {
     }
   }
 
-  /// Writes the two bits of ECN of a packet, and the checksum of an IPv4 header.
+  /// Sets the ECN bits of a packet, and updates the checksum of an IPv4 header.
   static func mark(_ packet: inout MutableRawSpan, _ bits: UInt8) {
     if packet[byte: 0] >> 4 == 6 {
       packet.store(packet[byte: 1] & ~(congestionMask << 4) | bits << 4, at: 1)

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// What Linux says of a packet in front of it, and has to be told (`struct virtio_net_hdr`): 10 bytes in the processor's order.
+/// The header that Linux puts in front of packets, and expects there (`struct virtio_net_hdr`): 10
+/// bytes in the processor's byte order.
 struct VirtioHeader: Equatable {
   static let size = 10
 
-  /// How the kernel cuts, or is to cut, a super-packet.
+  /// The kind of segmentation of a super-packet.
   enum Segmentation: UInt8 {
     case none = 0
     case tcp4 = 1
@@ -18,21 +19,22 @@ struct VirtioHeader: Equatable {
   private static let needsChecksum: UInt8 = 1
   private static let hasCongestionMark: UInt8 = 0x80
 
-  /// Whether the checksum is that of the pseudo-header, and what begins at ``checksumStart`` is to be added.
+  /// True if the checksum field has the sum of the pseudo-header only, and the bytes from
+  /// ``checksumStart`` on must be added.
   var isPartial = false
   var segmentation = Segmentation.none
-  /// Whether only the first segment may have the flag CWR.
+  /// True if only the first segment may have TCP's flag CWR.
   var marksCongestion = false
   var headerSize = 0
-  /// The bytes of payload in each segment but the last.
+  /// The number of payload bytes in each segment but the last.
   var segmentSize = 0
   var checksumStart = 0
-  /// Where the checksum lies behind ``checksumStart``.
+  /// The offset of the checksum field from ``checksumStart``.
   var checksumOffset = 0
 
   init() {}
 
-  /// Reads a header; nil if its kind of segmentation is unknown.
+  /// Parses a header; nil if its kind of segmentation is unknown.
   init?(_ bytes: RawSpan) {
     guard bytes.byteCount >= Self.size else { return nil }
     func load16(_ offset: Int) -> Int { Int(UInt16(bigEndian: bytes.load(UInt16.self, at: offset))) }
@@ -41,11 +43,13 @@ struct VirtioHeader: Equatable {
     isPartial = bytes[byte: 0] & Self.needsChecksum != 0
     self.segmentation = segmentation
     marksCongestion = type & Self.hasCongestionMark != 0
-    (headerSize, segmentSize) = (load16(2), load16(4))
-    (checksumStart, checksumOffset) = (load16(6), load16(8))
+    headerSize = load16(2)
+    segmentSize = load16(4)
+    checksumStart = load16(6)
+    checksumOffset = load16(8)
   }
 
-  /// Writes the header in front.
+  /// Writes the header to the start of the bytes.
   func write(to bytes: inout MutableRawSpan) {
     bytes.storeBytes(of: isPartial ? Self.needsChecksum : 0, toByteOffset: 0, as: UInt8.self)
     let mark = marksCongestion ? Self.hasCongestionMark : 0

@@ -1,29 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// When a peer that does not answer is looked for again: after pauses that double, up to two minutes, and that are random in part, so that
-/// many peers which were lost at one moment are not looked for at one moment for ever.
+/// The pauses between attempts to reach a peer that does not answer. They double up to two minutes,
+/// and are random in part, so that attempts to reach many peers that were lost at once do not stay
+/// synchronised.
 struct Backoff {
   /// The first pause after an attempt.
   static let first = Duration.seconds(2)
   /// The longest pause.
   static let longest = Duration.seconds(120)
-  /// The part of a pause that is random, in hundredths.
+  /// The random part of a pause, in percent.
   static let jitter = 25
 
-  /// How many attempts have failed since the peer was there.
+  /// The number of failed attempts since the last session.
   private(set) var failures = 0
-  /// When the next attempt may begin; nil for now.
+  /// The time of the next permitted attempt; nil for now.
   private var next: Instant?
 
-  /// Returns whether an attempt may begin.
+  /// Returns true if an attempt may begin.
   func isDue(at now: Instant) -> Bool { next.map { now >= $0 } ?? true }
 
   /// Records that an attempt failed.
   ///
   /// - Parameters:
-  ///   - now: the end of the attempt.
-  ///   - random: a number from 0 to 99, by which the pause is shorter than it could be.
+  ///   - now: The time when the attempt ended.
+  ///   - random: A number from 0 to 99 that shortens the pause.
   mutating func failed(at now: Instant, random: Int = Int.random(in: 0..<100)) {
     let doublings = min(failures, 10)
     let pause = min(Self.first * (1 << doublings), Self.longest)
@@ -31,7 +32,7 @@ struct Backoff {
     next = now.advanced(by: pause - pause * (Self.jitter * random) / 10_000)
   }
 
-  /// Begins again: the peer is there, or there is another reason to look for it at once.
+  /// Permits an attempt at once, because the peer answered, or there is another reason to try.
   mutating func restart() {
     failures = 0
     next = nil

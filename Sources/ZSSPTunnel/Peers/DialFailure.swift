@@ -2,9 +2,9 @@
 import ZSSP
 import ZSSPNIO
 
-/// Why a session with a peer could not be opened, as far as this side can know.
+/// The reason why a session with a peer could not be opened, as far as this side knows.
 struct DialFailure: Error, Equatable {
-  /// What a failure is about. A line of the log is written for each once.
+  /// The kind of a failure. Each kind is logged once.
   enum Kind: Sendable, Hashable {
     case noAddress
     case noAnswer
@@ -14,16 +14,16 @@ struct DialFailure: Error, Equatable {
     case other
   }
 
-  /// What this side knows of the peer beside the error.
+  /// What this side knows about the peer in addition to the error.
   struct Knowledge: Sendable {
-    /// Whether this side insists on its ratchet (π2).
+    /// True if this side requires its ratchet (π2).
     var insists: Bool
-    /// Whether a ratchet, or a one-time password, is stored for the peer.
+    /// True if a ratchet, or a one-time password, is stored for the peer.
     var holdsRatchet: Bool
   }
 
   let kind: Kind
-  /// What is wrong, and what to look at.
+  /// What is wrong, and what to check.
   let text: String
 
   private init(_ kind: Kind, _ text: String) {
@@ -31,13 +31,13 @@ struct DialFailure: Error, Equatable {
     self.text = text
   }
 
-  /// How two peers whose ratchets do not fit come together again.
+  /// How to reconnect two peers whose ratchets do not match.
   static let remedy = "'zssp tunnel peer enroll' on both sides, with a new one-time password, begins anew"
 
-  /// The peer has no address now.
+  /// The failure of a peer without an address.
   static func noAddress(_ reason: String) -> DialFailure { DialFailure(.noAddress, reason) }
 
-  /// The peer came without the ratchet that this side holds.
+  /// The failure of a peer without the ratchet that this side holds.
   static func lostRatchet(chainLength: UInt64) -> DialFailure {
     DialFailure(
       .ratchet,
@@ -46,6 +46,11 @@ struct DialFailure: Error, Equatable {
   }
 
   /// Explains an error.
+  ///
+  /// - Parameters:
+  ///   - error: The error.
+  ///   - place: The peer's address, as text.
+  ///   - knowledge: What this side knows about the peer.
   init(_ error: UDPError, at place: String, _ knowledge: Knowledge) {
     switch error {
     case .timeout(let cause): self = Self.noSession(cause, place, knowledge)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// Bounds the lines that strangers can cause: some in a minute, and then how many there would have been.
+/// Limits the log lines that strangers can cause, and counts the omitted ones.
 struct LineLimit {
   static let lines = 10
   static let period = Duration.seconds(60)
@@ -9,9 +9,10 @@ struct LineLimit {
   private var begin: Instant?
   private var count = 0
 
-  /// Records a cause for a line.
+  /// Records an event that would be logged.
   ///
-  /// - Returns: whether it is to be written, and how many were not in the period before this one.
+  /// - Returns: True if it must be logged, and the number of lines that were omitted in the
+  ///   previous period.
   mutating func allows(at now: Instant) -> (isAllowed: Bool, omitted: Int) {
     var omitted = 0
     if begin.map({ $0.duration(to: now) >= Self.period }) ?? true {

@@ -1,49 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// When a peer is probed, and when it is given a new session. A peer that was started again, and knows nothing of the session, is
-/// silent: one that gets packets and sends none is probed, and one that does not answer is given a new session.
+/// Decides when a peer is probed, and when it gets a new session. A peer that restarted knows
+/// nothing of the session, and is silent: a peer that gets packets and sends none is probed, and
+/// one that does not answer gets a new session.
 ///
-/// An idle tunnel is silent: a peer that was sent nothing is not probed. A keepalive is a probe, and counts as sent.
+/// An idle tunnel is silent: without packets for it, a peer is not probed. A keepalive is a probe,
+/// and counts as sent.
 struct Liveness {
-  /// How long packets go unanswered before the peer is probed.
+  /// The time of unanswered packets after which the peer is probed.
   static let probeAfter = Duration.seconds(1)
-  /// How long packets go unanswered before another session is opened.
+  /// The time of unanswered packets after which another session is opened.
   static let deadAfter = Duration.seconds(5)
-  /// How old the measured latency may be while there is traffic.
+  /// The maximum age of the measured round-trip time while there is traffic.
   static let measureAfter = Duration.seconds(10)
 
-  /// What is to be done now.
+  /// What to do now.
   enum Action: Equatable {
     case nothing
     case probe
     case newSession
   }
 
-  /// When the last message was sent; nil for never.
+  /// The time of the last sent message; nil for never.
   private(set) var lastSent: Instant?
-  /// When the first packet was sent since something came last; nil if none was.
+  /// The time of the first packet sent since something was last received; nil if none was.
   private(set) var unansweredSince: Instant?
   private var lastProbe: Instant?
 
-  /// Records that packets are sent.
+  /// Records that packets were sent.
   mutating func sent(at now: Instant) {
     lastSent = now
     if unansweredSince == nil { unansweredSince = now }
   }
 
-  /// Returns whether packets for the peer go unanswered.
+  /// Returns true if packets for the peer are unanswered.
   func isSilent(lastReceived: Instant?) -> Bool {
     unansweredSince.map { !Self.isAnswered($0, by: lastReceived) } ?? false
   }
 
-  /// Begins with a new session.
+  /// Starts again with a new session.
   mutating func restart() {
     unansweredSince = nil
     lastProbe = nil
   }
 
-  /// Returns what to do. To be called once a second.
+  /// Returns what to do. Must be called once a second.
   mutating func check(at now: Instant, lastReceived: Instant?, keepalive: Duration?) -> Action {
     if let since = unansweredSince, Self.isAnswered(since, by: lastReceived) {
       unansweredSince = nil
@@ -55,7 +57,7 @@ struct Liveness {
       if silence >= Self.probeAfter { return probe(now) }
     }
     if let keepalive, Self.isDue(lastSent, after: keepalive, at: now) {
-      // A peer that was started again knows nothing of the session, and is found out by its silence.
+      // A peer that restarted does not answer this probe, and so its silence is detected.
       sent(at: now)
       lastProbe = now
       return .probe
@@ -63,7 +65,7 @@ struct Liveness {
     return .nothing
   }
 
-  /// Records a probe out of turn, because somebody wants to know whether the peer is there.
+  /// Records a probe outside of the schedule.
   mutating func probed(at now: Instant) {
     lastProbe = now
     sent(at: now)

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// Finds the largest datagram that the path to a peer takes, by probes that the peer answers (RFC 8899). Sizes are bytes of UDP
-/// payload.
+/// Finds the largest datagram that passes the path to a peer, by probes that the peer answers (RFC
+/// 8899). Sizes are bytes of UDP payload.
 ///
-/// What ICMP says is not looked at: anybody can send it, and many paths have none. A session begins with the smallest size, which
-/// every path takes, and grows with each answer. Until the search has settled, packets that do not fit into one datagram
-/// travel in two; then their senders learn the size.
+/// ICMP is ignored: anyone can forge it, and many paths block it. A session begins with the
+/// smallest size, which passes every path, and grows with each answer. Until the search has
+/// settled, packets that do not fit into one datagram travel in two; then their senders learn the
+/// size.
 ///
 /// | phase | entered by | probes | left by |
 /// |---|---|---|---|
@@ -17,13 +18,13 @@ import ZSSP
 struct PathMTUSearch {
   /// A message that the peer answers.
   struct Probe: Equatable {
-    /// Names the probe in its answer.
+    /// The number that the answer repeats.
     let number: UInt64
-    /// The size of its datagram.
+    /// The size of its datagram in bytes.
     let size: Int
   }
 
-  /// What is known of the path.
+  /// The state of the search.
   enum Phase: Equatable {
     case searching
     case settled
@@ -31,34 +32,34 @@ struct PathMTUSearch {
     case silent
   }
 
-  /// The time in which a size that passed is checked again.
+  /// The interval at which the confirmed size is checked while it is used.
   static let checkAfter = Duration.seconds(5)
-  /// The time after which larger sizes are tried again.
+  /// The interval at which larger sizes are tried.
   static let raiseAfter = Duration.seconds(60)
-  /// Rounds without progress that settle it.
+  /// The number of rounds without progress after which the search settles.
   static let idleLimit = 3
-  /// Checks without an answer that begin it anew.
+  /// The number of unanswered checks after which the search restarts.
   static let missLimit = 3
-  /// Sizes between two known ones that are tried at once.
+  /// The number of sizes tried at once between two known ones.
   private static let sizesAtOnce = 8
-  /// Probes whose answers still count.
+  /// The number of recent probes whose answers count.
   private static let memory: UInt64 = 64
 
-  /// The largest size that is wanted.
+  /// The largest useful size.
   let largest: Int
-  /// A size that passes everywhere.
+  /// A size that passes every path.
   let smallest: Int
-  /// Whether sizes are searched. If not, one small probe shows whether the peer answers any.
+  /// True if sizes are searched. Otherwise one small probe shows whether the peer answers probes.
   let isSearching: Bool
   private(set) var phase = Phase.silent
   /// The largest size that passed.
   private(set) var confirmed: Int
-  /// Whether the peer has answered a probe since the session began.
+  /// True if the peer has answered a probe since the session began.
   private(set) var isAnswered = false
-  /// Whether it has ever done so.
+  /// True if the peer has ever answered a probe.
   private var hasEverAnswered = false
-  /// Whether the peer is known to be where probes go. Who is on the way can have it seem to be anywhere, and what is sent there must not be
-  /// more than what came.
+  /// True if the peer has proved that it receives at its current address. An attacker on the path
+  /// can make the peer appear anywhere, and must not cause more traffic there than it sends.
   private var isPlaceProved = true
 
   private var sent: [UInt64: Int] = [:]
@@ -70,14 +71,14 @@ struct PathMTUSearch {
   private var begunAt = Instant(nanoseconds: 0)
   private var settledAt = Instant(nanoseconds: 0)
   private var checkedAt = Instant(nanoseconds: 0)
-  /// Checks that were not answered; nil while none is under way.
+  /// The number of unanswered checks; nil while none is under way.
   private var misses: Int?
   private var isSmallAnswered = false
 
   /// - Parameters:
-  ///   - largest: the largest datagram that is wanted.
-  ///   - isSearching: whether sizes are searched; if not, there is no limit but `largest`.
-  ///   - firstNumber: the number of the first probe.
+  ///   - largest: The largest useful datagram.
+  ///   - isSearching: True to search sizes; otherwise `largest` is the only limit.
+  ///   - firstNumber: The number of the first probe.
   init(largest: Int, isSearching: Bool, firstNumber: UInt64 = .random(in: 0..<1 << 62)) {
     self.largest = largest
     smallest = min(largest, Settings.smallestDatagramLimit)
@@ -86,38 +87,43 @@ struct PathMTUSearch {
     nextNumber = firstNumber
   }
 
-  /// The largest datagram to send; nil for no limit.
+  /// The largest datagram that may be sent; nil for no limit.
   var limit: Int? {
     guard isSearching else { return nil }
     return phase == .unsupported ? nil : confirmed
   }
 
-  /// The largest datagram that the path takes, once that is known and less than what is wanted.
+  /// The largest datagram that passes, once it is known and less than `largest`; otherwise nil.
   var narrowLimit: Int? { isSearching && phase == .settled && confirmed < largest ? confirmed : nil }
 
-  /// The largest datagram that is known to pass; nil before anything is.
+  /// The largest datagram that is known to pass; nil until one is.
   var known: Int? { isSearching && isAnswered ? confirmed : nil }
 
-  /// Probes whose answers are waited for.
+  /// The number of unanswered probes.
   var outstanding: Int { sent.count }
 
-  /// Begins anew, for another session or path.
+  /// Restarts the search for a new session or path.
   ///
-  /// - Returns: what to send.
+  /// - Returns: The probes to send.
   mutating func restart(at now: Instant) -> [Probe] {
     forget(at: now)
     isPlaceProved = true
     return search()
   }
 
-  /// Begins anew because the peer seems to be elsewhere. What is to be sent, ``tick(at:lastReceived:isInUse:sendsFullSize:)`` says.
+  /// Restarts the search because the peer's address has changed. The next
+  /// ``tick(at:lastReceived:isInUse:sendsFullSize:)`` returns the probes.
   mutating func moved(at now: Instant) {
     forget(at: now)
     isPlaceProved = false
-    (phase, round, idleRounds, hasProgressed, misses) = (.searching, [], 0, true, nil)
+    phase = .searching
+    round = []
+    idleRounds = 0
+    hasProgressed = true
+    misses = nil
   }
 
-  /// Forgets the path, and what was sent on it.
+  /// Forgets the path and the probes sent on it.
   private mutating func forget(at now: Instant) {
     isAnswered = false
     confirmed = smallest
@@ -126,38 +132,55 @@ struct PathMTUSearch {
   }
 
   private mutating func search() -> [Probe] {
-    (phase, round, idleRounds, hasProgressed, misses) = (.searching, [], 0, false, nil)
+    phase = .searching
+    round = []
+    idleRounds = 0
+    hasProgressed = false
+    misses = nil
     return nextRound()
   }
 
-  /// Records an answer.
+  /// Records an answer to a probe.
   mutating func answered(_ number: UInt64, at now: Instant) {
     guard let size = sent.removeValue(forKey: number) else { return }
-    (isAnswered, hasEverAnswered, isPlaceProved) = (true, true, true)
+    isAnswered = true
+    hasEverAnswered = true
+    isPlaceProved = true
     if size <= smallest { isSmallAnswered = true }
     if size >= confirmed {
-      (checkedAt, misses) = (now, nil)
+      checkedAt = now
+      misses = nil
     }
     guard isSearching else { return phase = .settled }
     let isLarger = size > confirmed
     guard isLarger || phase != .settled else { return }
-    if isLarger { (confirmed, hasProgressed) = (size, true) }
+    if isLarger {
+      confirmed = size
+      hasProgressed = true
+    }
     if confirmed == largest {
       settle(at: now)
     } else if phase != .searching {
-      // It came late, or a larger size was tried.
-      (phase, idleRounds) = (.searching, 0)
+      // The answer was late, or a larger size was tried.
+      phase = .searching
+      idleRounds = 0
     }
   }
 
-  private mutating func settle(at now: Instant) { (phase, settledAt, checkedAt, misses) = (.settled, now, now, nil) }
+  private mutating func settle(at now: Instant) {
+    phase = .settled
+    settledAt = now
+    checkedAt = now
+    misses = nil
+  }
 
-  /// Decides what to send. To be called once a second.
+  /// Returns the probes to send now. Must be called once a second.
   ///
   /// - Parameters:
-  ///   - lastReceived: when something came from the peer last.
-  ///   - isInUse: whether packets are being sent to it.
-  ///   - sendsFullSize: whether packets were sent since the last call that show whether ``confirmed`` passes.
+  ///   - now: The current time.
+  ///   - lastReceived: The time when something was last received from the peer.
+  ///   - isInUse: True if packets are being sent to the peer.
+  ///   - sendsFullSize: True if packets that need ``confirmed`` were sent since the last call.
   mutating func tick(at now: Instant, lastReceived: Instant?, isInUse: Bool, sendsFullSize: Bool) -> [Probe] {
     switch phase {
     case .searching: return continueSearch(at: now, isHeard: lastReceived.map { $0 > begunAt } ?? false)
@@ -177,8 +200,10 @@ struct PathMTUSearch {
     hasProgressed = false
     if idleRounds >= Self.idleLimit {
       guard isAnswered else {
-        // Whoever has answered once is not too old: its path takes little.
-        (phase, begunAt, settledAt) = (isHeard && !hasEverAnswered ? .unsupported : .silent, now, now)
+        // A peer that has answered once supports probes; its path has a small MTU.
+        phase = isHeard && !hasEverAnswered ? .unsupported : .silent
+        begunAt = now
+        settledAt = now
         return []
       }
       if bound - confirmed <= Self.sizesAtOnce {
@@ -189,7 +214,7 @@ struct PathMTUSearch {
     return nextRound()
   }
 
-  /// The smallest size that is not known to pass, and was tried.
+  /// The smallest size that was tried and is not known to pass.
   private var bound: Int { round.filter { $0 > confirmed }.min() ?? largest + 1 }
 
   private mutating func nextRound() -> [Probe] {
@@ -197,7 +222,7 @@ struct PathMTUSearch {
     let bound = min(bound, largest)
     let step = max(1, (bound - confirmed + Self.sizesAtOnce - 1) / Self.sizesAtOnce)
     var sizes = Array(stride(from: confirmed + step, to: bound, by: step)) + [bound]
-    // A size may have been lost for another reason than its size.
+    // A probe may have been lost for another reason than its size.
     if bound < largest { sizes.append(largest) }
     round = sizes
     return (isAnswered ? [] : [probe(smallest)]) + sizes.map { probe($0) }
@@ -209,19 +234,22 @@ struct PathMTUSearch {
       self.misses = misses + 1
       if misses + 1 < Self.missLimit { return [probe(smallest), probe(confirmed)] }
       guard isSmallAnswered else {
-        // Nothing is answered: it is not the size.
-        (self.misses, checkedAt) = (nil, now)
+        // Nothing is answered, so the size is not the reason.
+        self.misses = nil
+        checkedAt = now
         return []
       }
       confirmed = smallest
       return search()
     }
     if sendsFullSize, confirmed > smallest, checkedAt.duration(to: now) >= Self.checkAfter {
-      (self.misses, isSmallAnswered) = (0, false)
+      self.misses = 0
+      isSmallAnswered = false
       return [probe(confirmed)]
     }
     if isInUse, confirmed < largest, settledAt.duration(to: now) >= Self.raiseAfter {
-      (settledAt, round) = (now, [])
+      settledAt = now
+      round = []
       return nextRound()
     }
     return []

@@ -2,10 +2,11 @@
 import NIOConcurrencyHelpers
 import ZSSP
 
-/// The one owner of the peers. It publishes each change to its readers: event loops, which must not wait for a lock at each packet,
-/// have a ``PeerTable`` of their own.
+/// The owner of the peers. It publishes each change to its readers: event loops must not wait for a
+/// lock at each packet, so each has its own ``PeerTable``.
 final class PeerRegistry: Sendable {
-  /// A reader of tables. It is called in the order of the changes, must not block, and must not call the registry.
+  /// A function that receives tables, in the order of the changes. It must neither block nor call
+  /// the registry.
   typealias Reader = @Sendable (PeerTable) -> Void
 
   private struct State {
@@ -16,15 +17,15 @@ final class PeerRegistry: Sendable {
 
   private let state: NIOLockedValueBox<State>
 
-  /// The peers of a configuration.
+  /// Makes the registry of a configuration's peers.
   init(_ configuration: TunnelConfiguration) {
     state = NIOLockedValueBox(State(configuration: configuration, table: PeerTable(configuration.peers)))
   }
 
-  /// The peers as they are now.
+  /// The current peers.
   var table: PeerTable { state.withLockedValue(\.table) }
 
-  /// The configuration of the tunnel, with the peers as they are now.
+  /// The configuration of the tunnel with the current peers.
   var configuration: TunnelConfiguration {
     state.withLockedValue { state in
       var configuration = state.configuration
@@ -33,7 +34,7 @@ final class PeerRegistry: Sendable {
     }
   }
 
-  /// Tells a reader of the peers as they are, and of every change from now on.
+  /// Calls a reader with the current peers, and again after each change.
   func publish(to reader: @escaping Reader) {
     state.withLockedValue { state in
       state.readers.append(reader)
@@ -41,9 +42,9 @@ final class PeerRegistry: Sendable {
     }
   }
 
-  /// Changes the peers, and tells every reader before this returns.
+  /// Changes the peers, and calls every reader before it returns.
   ///
-  /// - Returns: the configurations before and after, and what `body` returned.
+  /// - Returns: The tables before and after, and the result of `body`.
   @discardableResult
   func change<Result>(
     _ body: (inout PeerTable) -> Result
@@ -56,7 +57,7 @@ final class PeerRegistry: Sendable {
     }
   }
 
-  /// Replaces the rest of the configuration; peers stay as they are.
+  /// Replaces the configuration except for the peers.
   func adopt(_ configuration: TunnelConfiguration) {
     state.withLockedValue { $0.configuration = configuration }
   }

@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// The peers at one moment: a value that ``PeerRegistry`` makes, and that everybody else only reads.
+/// The peers at one moment: a value that only ``PeerRegistry`` changes.
 ///
-/// Peers have numbers, by which packets and sessions find them. A number is never used again.
+/// Packets and sessions refer to peers by number. A number is never reused.
 struct PeerTable: Sendable {
   private(set) var configurations: [Int: PeerConfiguration] = [:]
   private var ids: [PublicKey: Int] = [:]
   private var next = 0
-  /// The peer that each address belongs to.
+  /// The owners of addresses.
   private(set) var prefixes = PrefixTable()
 
-  /// No peers.
+  /// Makes an empty table.
   init() {}
 
-  /// The peers of a configuration, numbered in its order.
+  /// Makes a table of peers, numbered in their order.
   init(_ peers: [PeerConfiguration]) {
     for peer in peers { assign(peer) }
     index()
   }
 
-  /// The number of the peer with a key.
+  /// The number of the peer with a key; nil if unknown.
   func id(of key: PublicKey) -> Int? { ids[key] }
 
-  /// The configuration of the peer with a key.
+  /// The configuration of the peer with a key; nil if unknown.
   func peer(_ key: PublicKey) -> PeerConfiguration? { ids[key].flatMap { configurations[$0] } }
 
-  /// The name of a peer for people.
+  /// The label of a peer for people.
   func label(_ id: Int) -> String { configurations[id]?.label ?? "a former peer" }
 
   /// Adds a peer, or replaces its configuration.
@@ -35,7 +35,7 @@ struct PeerTable: Sendable {
     index()
   }
 
-  /// Removes a peer. Returns whether there was one.
+  /// Removes a peer, and returns true if it existed.
   mutating func remove(_ key: PublicKey) -> Bool {
     guard let id = ids.removeValue(forKey: key) else { return false }
     configurations[id] = nil
@@ -43,7 +43,7 @@ struct PeerTable: Sendable {
     return true
   }
 
-  /// Replaces all peers. Those that stay keep their numbers.
+  /// Replaces all peers. Those that remain keep their numbers.
   mutating func replace(_ peers: [PeerConfiguration]) {
     let keys = Set(peers.map(\.publicKey))
     for (key, id) in ids where !keys.contains(key) {
@@ -70,6 +70,6 @@ struct PeerTable: Sendable {
 }
 
 extension PeerConfiguration {
-  /// The name of the peer for people.
+  /// The peer's name, or the start of its key.
   var label: String { name ?? String(publicKey.text.prefix(12)) }
 }

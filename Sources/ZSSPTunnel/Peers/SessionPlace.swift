@@ -2,13 +2,13 @@
 import ZSSP
 import ZSSPNIO
 
-/// Which session something is about: several objects may stand for one.
+/// Identifies a session: several ``Session`` objects may represent the same one.
 struct SessionPlace: Hashable, Sendable {
   let shard: Int
   let id: SessionID
 }
 
 extension Session {
-  /// Where it is.
+  /// The identity of the session.
   var place: SessionPlace { SessionPlace(shard: shard, id: id) }
 }

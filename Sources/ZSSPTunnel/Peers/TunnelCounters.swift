@@ -2,31 +2,31 @@
 import Synchronization
 import ZSSP
 
-/// Why a packet of the tunnel did not go on.
+/// The reason why the tunnel dropped a packet.
 public enum TunnelDropReason: String, Sendable, CaseIterable {
-  /// What the system gave is no IP packet, or not what its header says.
+  /// The packet is no IP packet, or does not match its header.
   case malformed
-  /// No peer has its destination.
+  /// No peer owns its destination.
   case noPeer
-  /// It comes from a peer, and from an address that is not the peer's.
+  /// It came from a peer, but from an address that the peer does not own.
   case foreignSource
-  /// The peer cannot be asked for a session, for nobody knows where it is.
+  /// The peer has no session, and no known address to open one.
   case noEndpoint
-  /// It waited for a session, and others came after it.
+  /// It waited for a session, and was displaced by later packets.
   case queueFull
-  /// The device has more than we can send, for longer than a burst.
+  /// The device received more than can be sent, for longer than a burst.
   case queueStands
   /// It is larger than what the peer takes.
   case tooBig
-  /// The session ended under it, or takes no more.
+  /// The session ended, or took no more.
   case unsent
-  /// The system did not take what came from a peer.
+  /// The system did not take a packet from a peer.
   case deviceFull
   /// The network is congested, and the packet's sender knows no other sign of that (RFC 6040).
   case congested
 }
 
-/// What is counted on several event loops. Nothing is ordered by it.
+/// Counters for several event loops. They imply no memory ordering.
 final class DropCounters: Sendable {
   private let malformed = Atomic<UInt64>(0), noPeer = Atomic<UInt64>(0), foreignSource = Atomic<UInt64>(0)
   private let noEndpoint = Atomic<UInt64>(0), queueFull = Atomic<UInt64>(0), tooBig = Atomic<UInt64>(0)
@@ -65,46 +65,47 @@ final class DropCounters: Sendable {
   }
 }
 
-/// What a peer's traffic leaves behind, for any thread.
+/// Counters of a peer's traffic, for any thread.
 final class PeerGauges: Sendable {
   let packetsSent = Atomic<UInt64>(0)
   let bytesSent = Atomic<UInt64>(0)
   let packetsReceived = Atomic<UInt64>(0)
   let bytesReceived = Atomic<UInt64>(0)
-  /// The largest packet that fits into one datagram on the path to the peer; 0 while that is not known to be less than others take.
+  /// The size in bytes of the largest packet that fits into one datagram on the path to the peer; 0
+  /// while no such limit is known.
   let pathLimit = Atomic<Int>(0)
-  /// Probes of the path whose answers are waited for.
+  /// The number of unanswered path probes.
   private let probes = Atomic<Int>(0)
-  /// Nanoseconds of the tunnel's clock; 0 for never.
+  /// The time of the last received message in nanoseconds of the tunnel's clock; 0 for never.
   private let received = Atomic<Int64>(0)
-  /// Nanoseconds; 0 for never.
+  /// The last round-trip time in nanoseconds; 0 for never.
   private let measured = Atomic<Int64>(0)
 
-  /// When something came last; nil for never.
+  /// The time when something was last received; nil for never.
   var lastReceived: Instant? {
     let nanoseconds = received.load(ordering: .relaxed)
     return nanoseconds == 0 ? nil : Instant(nanoseconds: nanoseconds)
   }
 
-  /// How long the last probe and its answer took; nil for never.
+  /// The last round-trip time of a probe; nil for never.
   var roundTrip: Duration? {
     let nanoseconds = measured.load(ordering: .relaxed)
     return nanoseconds == 0 ? nil : .nanoseconds(nanoseconds)
   }
 
-  /// Records that something came.
+  /// Records that something was received.
   func recordReceived(at now: Instant) { received.store(now.nanoseconds, ordering: .relaxed) }
 
-  /// Records how many probes of the path are waited for.
+  /// Records the number of unanswered path probes.
   func probed(_ count: Int) { probes.store(count, ordering: .relaxed) }
 
-  /// Returns whether an answer to a probe may be one: there are not more of them than probes.
+  /// Returns true if an answer to a probe is expected. At most one answer counts for each probe.
   func expectsProbeAnswer() -> Bool {
     guard probes.load(ordering: .relaxed) > 0 else { return false }
     return probes.subtract(1, ordering: .relaxed).oldValue > 0
   }
 
-  /// Records the answer to a probe, and how long it took if that is known.
+  /// Records the answer to a probe, and its round-trip time if known.
   func recordAnswer(after roundTrip: Duration?, at now: Instant) {
     recordReceived(at: now)
     if let roundTrip, roundTrip > .zero { measured.store(roundTrip.nanoseconds, ordering: .relaxed) }

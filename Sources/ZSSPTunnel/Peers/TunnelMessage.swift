@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// What a message of a session is to the tunnel. IP packets begin with 4 or 6 in the upper half of their first byte; what begins with a 0
-/// there is between the tunnels themselves, and what they do not know they ignore.
+/// A message of a session. IP packets have 4 or 6 in the upper half of their first byte. A 0 there
+/// marks a message between tunnels; unknown ones are ignored.
 enum TunnelMessage: Equatable {
-  /// Nothing: version 0.1.0 kept the way open with it.
+  /// An empty message, with which version 0.1.0 kept the path open.
   case keepalive
-  /// Asks for an answer with the same number, as version 0.1.0 did to find out whether its peer was there.
+  /// A request for an answer with the same number, with which version 0.1.0 checked its peer.
   case question(UInt64)
   case answer(UInt64)
-  /// Asks for an answer with the same number, of a message that has a size on its way; see ``PathMTUSearch``.
+  /// A request for an answer with the same number, in a datagram of a chosen size; see
+  /// ``PathMTUSearch``.
   case probe(UInt64)
   case probeAnswer(UInt64)
   /// An IP packet.
@@ -37,7 +38,7 @@ enum TunnelMessage: Equatable {
     }
   }
 
-  /// The message's bytes; none for a packet, which are its own.
+  /// The bytes of the message; empty for a packet, which is its own message.
   var bytes: [UInt8] {
     switch self {
     case .question(let number): [Self.questionMark] + Self.bigEndian(number)
@@ -48,7 +49,7 @@ enum TunnelMessage: Equatable {
     }
   }
 
-  /// The bytes of a probe whose datagram has a size.
+  /// The bytes of a probe, padded to the size of its datagram.
   static func bytes(of probe: PathMTUSearch.Probe) -> [UInt8] {
     let bytes = Self.probe(probe.number).bytes
     return bytes + [UInt8](repeating: 0, count: max(0, probe.size - NetworkPlan.messageOverhead - bytes.count))

@@ -5,38 +5,38 @@
   import ZSSP
   import ZSSPNIO
 
-  /// What the tunnel's event loop knows of a peer.
+  /// The event loop's state of a peer.
   final class TunnelPeer {
     let id: Int
-    /// As the registry has it. Only ``TunnelLoop/adopt(_:)`` sets it.
+    /// The configuration in the registry. Only ``TunnelLoop/adopt(_:)`` changes it.
     private(set) var configuration: PeerConfiguration
     let gauges: PeerGauges
-    /// The session that packets go to; nil while there is none.
+    /// The session for packets to the peer; nil if none.
     var session: Session?
-    /// Packets that wait for it.
+    /// Packets that wait for a session.
     var waiting = PacketQueue()
-    /// Whether a session is being opened.
+    /// True while a session is being opened.
     var isDialing = false
-    /// When sessions are opened that nobody answers.
+    /// The pauses between unsuccessful attempts.
     var backoff = Backoff()
-    /// Why the last attempt to open a session failed; nil since there was a session.
+    /// The reason why the last attempt failed; nil after a session was opened.
     var failure: DialFailure?
-    /// The kinds of failure that were said since there was a session.
+    /// The kinds of failures that were logged since the last session.
     var saidFailures: Set<DialFailure.Kind> = []
-    /// When there was a packet for it last; nil for never.
+    /// The time of the last packet for the peer; nil for never.
     private(set) var lastDemand: Instant?
-    /// Where the peer was last.
+    /// The peer's last known address.
     var address: Address?
-    /// When the last handshake or re-key was done.
+    /// The time of the last handshake or re-key.
     var lastHandshake: Instant?
     var chainLength: UInt64 = 0
-    /// The state of whether the peer answers.
+    /// Detects a peer that does not answer.
     var liveness = Liveness()
-    /// The state of what the path to the peer takes.
+    /// Searches the MTU of the path to the peer.
     var path: PathMTUSearch
-    /// The limit that the session's datagrams have; nil for none.
+    /// The datagram limit of the session; nil for none.
     var datagramLimit: Int?
-    /// Whether a packet was sent since the last look that shows whether full datagrams pass.
+    /// True if a packet was sent since the last check that shows whether full datagrams pass.
     var hasSentFullSize = false
 
     init(
@@ -52,34 +52,35 @@
     /// How long after the last packet for a peer a session is still wanted.
     private static let interest = Duration.seconds(60)
 
-    /// Whether this side can look for the peer.
+    /// True if this side has an address to reach the peer at.
     var canBeReached: Bool { !configuration.endpoints.isEmpty || address != nil }
 
-    /// Whether packets for the session go unanswered.
+    /// True if packets on the session are unanswered.
     var isSilent: Bool { liveness.isSilent(lastReceived: gauges.lastReceived) }
 
-    /// The largest packet of IP, with all headers, that is known to reach the peer; nil while that is not known.
+    /// The size in bytes of the largest IP packet, with all headers, that is known to reach the
+    /// peer; nil while unknown.
     var pathMTU: Int? {
       guard session != nil, let datagram = path.known else { return nil }
       return datagram + (address?.ip.family == .v6 ? NetworkPlan.datagramOverhead : NetworkPlan.v4DatagramOverhead)
     }
 
-    /// Whether there was a packet for the peer a short time ago.
+    /// Returns true if there was a packet for the peer recently.
     func isInDemand(at now: Instant) -> Bool { lastDemand.map { $0.duration(to: now) < Self.interest } ?? false }
 
-    /// Uses another configuration. Another place to look for the peer is tried at once.
+    /// Adopts a configuration. New endpoints are tried at once.
     func adopt(_ configuration: PeerConfiguration) {
       if configuration.endpoints != self.configuration.endpoints { backoff.restart() }
       self.configuration = configuration
     }
 
-    /// Records that there is a packet for the peer. After a time without any, the peer is looked for at once.
+    /// Records a packet for the peer. The first one after a pause permits an attempt at once.
     func demanded(at now: Instant) {
       if !isInDemand(at: now), configuration.keepalive == nil { backoff.restart() }
       lastDemand = now
     }
 
-    /// Counts what is about to go to the peer.
+    /// Counts packets that are about to be sent to the peer.
     func recordSent(packets: Int, bytes: Int, largest: Int, at now: Instant) {
       if largest + NetworkPlan.messageOverhead > path.smallest { hasSentFullSize = true }
       gauges.packetsSent.add(UInt64(packets), ordering: .relaxed)

@@ -4,20 +4,21 @@ import Foundation
 
 /// A program that this process starts and waits for.
 ///
-/// Its end is the end of the program itself: what it leaves in the background goes on, as with `sh -c`, and is not waited for. What it
-/// writes goes to files in memory, so no reader has to keep up with it, and none that ends early stops anybody.
+/// The wait ends with the program itself. What it leaves in the background continues, as with `sh
+/// -c`. Its output goes to files in memory, so no reader must keep up, and a reader that stops
+/// early blocks nothing.
 package struct ChildProcess {
-  /// The number of the process.
+  /// The id of the process.
   package let id: CInt
 
   /// Starts a program.
   ///
   /// - Parameters:
-  ///   - path: the program.
-  ///   - arguments: its arguments, the first of which is its name.
-  ///   - descriptors: what its descriptors 0 to 3 are. A negative number stands for `/dev/null`, or for none in the last place; those
-  ///     that are missing are negative.
-  /// - Throws: a ``SystemFailure``.
+  ///   - path: The path of the program.
+  ///   - arguments: Its arguments, the first of which is its name.
+  ///   - descriptors: Its descriptors 0 to 3. A negative number stands for `/dev/null`, or for none
+  ///     in the last place; missing ones are negative.
+  /// - Throws: A ``SystemFailure``.
   package init(_ path: String, _ arguments: [String], descriptors: [CInt]) throws(SystemFailure) {
     var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
     words.append(nil)
@@ -29,9 +30,10 @@ package struct ChildProcess {
     id = child
   }
 
-  /// Waits for the end of the program. It blocks.
+  /// Waits for the end of the program. Blocks.
   ///
-  /// - Returns: the exit code, or 128 and the number of the signal that ended it.
+  /// - Returns: The exit code, or 128 plus the number of the signal that ended the program.
+  /// - Throws: A ``SystemFailure``.
   package func wait() throws(SystemFailure) -> Int32 {
     let code = czssp_wait(id)
     guard code >= 0 else { throw SystemFailure(code: -code) }
@@ -43,22 +45,26 @@ package struct ChildProcess {
 package struct SystemFailure: Error, CustomStringConvertible {
   let code: CInt
 
-  /// The system's words.
+  /// The system's error text.
   package var description: String { String(cString: strerror(code)) }
 }
 
-/// A file in memory, which is gone with the last reference to it.
+/// A file in memory, which is deleted with its last reference.
 package final class MemoryFile {
-  /// Its descriptor.
+  /// The file's descriptor.
   package let descriptor: CInt
 
-  /// An empty file.
+  /// Makes an empty file.
+  ///
+  /// - Throws: A ``SystemFailure``.
   package init() throws(SystemFailure) {
     descriptor = czssp_memory_file()
     guard descriptor >= 0 else { throw SystemFailure(code: -descriptor) }
   }
 
-  /// A file with a text, read from its beginning.
+  /// Makes a file with a text, positioned at its beginning.
+  ///
+  /// - Throws: A ``SystemFailure``.
   package convenience init(_ text: String) throws(SystemFailure) {
     try self.init()
     var rest = Array(text.utf8)[...]
@@ -72,7 +78,7 @@ package final class MemoryFile {
 
   deinit { close(descriptor) }
 
-  /// The text so far.
+  /// The current content.
   package var text: String {
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 64 << 10)

@@ -3,10 +3,12 @@ import CZSSPTunnel
 import Foundation
 import ZSSPFiles
 
-/// The folder of a running tunnel, `/run/zssp/NAME`: its lock, its control socket, its log, and how to undo what does not go with its device.
+/// The folder of a running tunnel, `/run/zssp/NAME`. It holds the lock, the control socket, the
+/// log, and the list of changes to the system that the device's removal does not undo.
 ///
-/// What has to be undone is written down before it is done. So it is undone at the next start at the latest, whatever ended the process.
-/// It is undone with all privileges: nobody else may write here, whoever the process becomes.
+/// A change is recorded before it is made. So it is undone at the next start at the latest, however
+/// the process ended. Undoing runs with all privileges, so only the user who made the folder may
+/// write to it, even after the process changed its user.
 struct RunFolder {
   /// The folder of all tunnels.
   static let root = "/run/zssp"
@@ -15,25 +17,29 @@ struct RunFolder {
   private let root: String
   private let interface: String
 
-  /// The folder of a device's name.
+  /// Names the folder of a device. Does not create it.
   init(interface: String, under root: String = Self.root) {
-    (path, self.root, self.interface) = ("\(root)/\(interface)", root, interface)
+    path = "\(root)/\(interface)"
+    self.root = root
+    self.interface = interface
   }
 
-  /// The control socket.
+  /// The path of the control socket.
   var control: String { "\(path)/control" }
-  /// The socket for those who may ask for the status.
+  /// The path of the socket for users who may only query the status.
   var status: String { "\(path)/status" }
-  /// What the process in the background has to say.
+  /// The path of the background process's log.
   var log: String { "\(path)/log" }
   private var lock: String { "\(path)/lock" }
   private var undo: String { "\(path)/undo" }
 
-  /// Makes the folder for this user alone, and has it for this process alone: a device of this name may be in another network namespace.
+  /// Creates the folder for this user only, and locks it for this process. A device of the same
+  /// name may exist in another network namespace.
   ///
-  /// - Throws: ``TunnelError/inUse(interface:)`` if another process has it.
+  /// - Throws: ``TunnelError/inUse(interface:)`` if another process holds the lock, or
+  ///   ``TunnelError/setUp(step:reason:)``.
   func claim() throws(TunnelError) -> FolderClaim {
-    // Whom a tunnel becomes must be able to go through.
+    // The user that the tunnel becomes must be able to enter the folder.
     for (folder, mode) in [(root, 0o755), (path, 0o700)] {
       let error = czssp_own_folder(folder, CUnsignedInt(mode))
       guard error == 0 else { throw .setUp(step: "cannot use the folder \(folder)", reason: Self.reason(error)) }
@@ -52,22 +58,31 @@ struct RunFolder {
     }
   }
 
-  /// Gives the control socket to the user that the process becomes. The rest stays who made it: the next start believes it.
+  /// Gives the control socket to the user that the process becomes. Everything else keeps its
+  /// owner, because the next start trusts it.
+  ///
+  /// - Throws: ``TunnelError/setUp(step:reason:)``.
   func give(to user: uid_t, _ group: gid_t) throws(TunnelError) {
-    // Somebody may have made the folder of all tunnels for root alone.
+    // An administrator may have made the folder of all tunnels accessible to root only.
     guard chmod(root, 0o755) == 0, chmod(path, 0o711) == 0, lchown(control, user, group) == 0 else {
       throw .setUp(step: "cannot give \(control) to user \(user)", reason: String(cString: strerror(errno)))
     }
   }
 
-  /// Has others pass through the folder to the status socket. Nobody else can list or change it.
+  /// Lets other users enter the folder to reach the status socket. They can neither list nor change
+  /// it.
+  ///
+  /// - Throws: ``TunnelError/setUp(step:reason:)``.
   func open() throws(TunnelError) {
     guard chmod(root, 0o755) == 0, chmod(path, 0o711) == 0 else {
       throw .setUp(step: "cannot open the folder \(path)", reason: String(cString: strerror(errno)))
     }
   }
 
-  /// Writes down what is about to be made, a line each: routes around the tunnel, rules, and name servers.
+  /// Records what is about to be made, one line each: routes around the tunnel, rules, and name
+  /// servers.
+  ///
+  /// - Throws: ``TunnelError/setUp(step:reason:)``.
   func remember(_ lines: [String]) throws(TunnelError) {
     do {
       guard !lines.isEmpty else {
@@ -80,17 +95,17 @@ struct RunFolder {
     }
   }
 
-  /// The most bytes of a file that says what to undo.
+  /// The maximum size in bytes of the record.
   private static let undoLimit = 1 << 20
 
-  /// Undoes what was written down, by this process or one before it. What is gone already does no harm.
+  /// Undoes what was recorded, by this process or an earlier one. What is gone already is no error.
   ///
-  /// - Returns: what could not be undone.
+  /// - Returns: What could not be undone.
   func undoRemembered() -> [String] {
     guard FileManager.default.fileExists(atPath: undo) else { return [] }
     var failures: [String] = []
     do {
-      // It is obeyed with all privileges.
+      // Its content is executed with all privileges.
       let text = String(decoding: try PrivateFile.read(undo, limit: Self.undoLimit, isFile: true).bytes, as: UTF8.self)
       for line in text.split(separator: "\n") {
         try failures +=
@@ -104,9 +119,9 @@ struct RunFolder {
     return failures
   }
 
-  /// Undoes one line.
+  /// Undoes a line of the record.
   ///
-  /// - Returns: what went wrong; nil if the line is nothing that a tunnel makes.
+  /// - Returns: The errors; nil if the line is invalid.
   private static func undo(_ line: Substring, ofDevice interface: String) throws(TunnelError) -> [String]? {
     if line == "names \(interface)" { return [NameServers.undo(device: interface)].compactMap(\.self) }
     if let rule = PolicyRule(line: line) {
@@ -122,27 +137,29 @@ struct RunFolder {
     return result.exitCode == 0 || result.saysGone ? [] : ["route to \(route): \(result.reason)"]
   }
 
-  /// Removes the sockets and the lock, and the folder if nothing else is in it. Only for who has the claim.
+  /// Removes the sockets and the lock, and the folder if it is empty then. Only the holder of the
+  /// claim may call it.
   func clear() {
     unlink(control)
     unlink(status)
     unlink(lock)
     var status = stat()
-    // A log in which nothing was written: the tunnel was never up.
+    // An empty log means that the tunnel was never up.
     if stat(log, &status) == 0, status.st_size == 0 { unlink(log) }
-    // A folder with something in it stays: there is something to undo, or a log to read.
+    // A folder that is not empty stays: it has something to undo, or a log.
     rmdir(path)
   }
 }
 
-/// The right to a folder of a tunnel. It ends with the last reference, or with the process.
+/// The lock on a tunnel's folder. It ends with the last reference, or with the process.
 final class FolderClaim: Sendable {
   private let descriptor: CInt
 
   fileprivate init(_ descriptor: CInt) { self.descriptor = descriptor }
 
   deinit {
-    // A process that is just being started has all descriptors until it runs its program, and with them the lock.
+    // A process that is just being started holds copies of all descriptors, and so the lock, until
+    // it runs its program.
     flock(descriptor, LOCK_UN)
     close(descriptor)
   }

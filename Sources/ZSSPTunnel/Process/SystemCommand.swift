@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// Programs of the system's that are run to their ends.
+/// Runs programs of the system to their ends.
 enum SystemCommand {
-  /// What a program left.
+  /// The result of a program.
   struct Result {
     let exitCode: Int32
     let output: String
     let errors: String
 
-    /// Whether what was to be removed is not there.
+    /// True if the error says that the object to be removed does not exist.
     var saysGone: Bool {
       ["No such process", "Cannot find device", "No such file or directory", "does not exist"].contains {
         errors.contains($0)
       }
     }
 
-    /// Why the program failed, in its own words.
+    /// The reason of the failure, from the program's error output.
     var reason: String {
       let text = errors.trimmingCharacters(in: .whitespacesAndNewlines)
       return text.isEmpty ? "it ended with exit code \(exitCode)" : text
     }
   }
 
-  /// Where programs are looked for: the path of a service may lack the folders of administrators.
+  /// The folders that are searched: the PATH of a service may lack the administrator's folders.
   private static let folders = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"]
 
   /// Returns the path of a program; nil if it is not installed.
@@ -31,7 +31,9 @@ enum SystemCommand {
     folders.map { "\($0)/\(name)" }.first { FileManager.default.isExecutableFile(atPath: $0) }
   }
 
-  /// Runs `ip` with lines of commands as its input.
+  /// Runs `ip` with a batch of commands.
+  ///
+  /// - Throws: ``TunnelError/setUp(step:reason:)``.
   static func batch(_ lines: [String], step: String) throws(TunnelError) {
     guard !lines.isEmpty else { return }
     let result = try ip(["-batch", "-"], input: lines.joined(separator: "\n") + "\n", step: step)
@@ -40,7 +42,7 @@ enum SystemCommand {
     }
   }
 
-  /// What `ip` says of a line, with the line that it names by its number only.
+  /// Replaces the line numbers in error messages of `ip` by the lines.
   static func batchFailure(_ errors: String, _ lines: [String]) -> String {
     let mark = "Command failed -:"
     let words = errors.split(separator: "\n").map { text in
@@ -54,19 +56,25 @@ enum SystemCommand {
   }
 
   /// Runs `ip` with arguments.
+  ///
+  /// - Throws: ``TunnelError/setUp(step:reason:)`` if it cannot run. A failure of the command is in
+  ///   the result.
   static func ip(_ arguments: [String], input: String = "", step: String) throws(TunnelError) -> Result {
     guard let program = path(of: "ip") else {
       throw .setUp(step: step, reason: "there is no program 'ip'; install iproute2")
     }
     let result = try run(program, arguments, input: input, step: step)
-    // It has the name, and neither -batch nor most of the rest.
+    // BusyBox's version lacks -batch and most other features.
     if result.exitCode != 0, (result.errors + result.output).contains("BusyBox") {
       throw .setUp(step: step, reason: "\(program) is BusyBox's, which cannot do this; install iproute2")
     }
     return result
   }
 
-  /// Runs a command of the shell's, whose output is ours.
+  /// Runs a shell command, which shares standard output and standard error.
+  ///
+  /// - Throws: ``TunnelError/hookFailed(command:exitCode:)`` or
+  ///   ``TunnelError/setUp(step:reason:)``.
   static func hook(_ command: String, interface: String) throws(TunnelError) {
     let code: Int32
     do {
@@ -79,11 +87,15 @@ enum SystemCommand {
   }
 
   /// Runs a program with arguments and a text as its input.
+  ///
+  /// - Throws: ``TunnelError/setUp(step:reason:)`` if it cannot run. Its failure is in the result.
   static func run(
     _ program: String, _ arguments: [String], input: String = "", step: String
   ) throws(TunnelError) -> Result {
     do {
-      let (stdin, stdout, stderr) = (try MemoryFile(input), try MemoryFile(), try MemoryFile())
+      let stdin = try MemoryFile(input)
+      let stdout = try MemoryFile()
+      let stderr = try MemoryFile()
       let name = String(program.split(separator: "/").last ?? "")
       let descriptors = [stdin.descriptor, stdout.descriptor, stderr.descriptor]
       let code = try ChildProcess(program, [name] + arguments, descriptors: descriptors).wait()

@@ -2,17 +2,19 @@
 import Foundation
 import Synchronization
 
-/// The log of a tunnel in the background: a file in its folder, which does not grow for ever. It is opened while there are privileges,
-/// and needs none afterwards.
+/// The log file of a tunnel in the background. Its size is limited. It is opened while the process
+/// has privileges, and needs none afterwards.
 public final class TunnelLog: Sendable {
-  /// The largest size in bytes. Of a file that is larger the newer half stays.
+  /// The maximum size in bytes. When it is exceeded, the newer half is kept.
   static let limit = 1 << 20
 
   private let path: String
   private let descriptor: CInt
   private let lock = Mutex(())
 
-  /// Begins a new file for its owner alone.
+  /// Creates an empty file that only its owner can access.
+  ///
+  /// - Throws: ``TunnelError/setUp(step:reason:)``.
   init(path: String) throws(TunnelError) {
     self.path = path
     descriptor = open(path, O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o600)
@@ -23,32 +25,35 @@ public final class TunnelLog: Sendable {
 
   deinit { close(descriptor) }
 
-  /// Has standard output and standard error go to this file.
+  /// Redirects standard output and standard error to this file.
   public func takeOver() {
     for standard in [STDOUT_FILENO, STDERR_FILENO] { dup2(descriptor, standard) }
   }
 
-  /// Begins a new file if the one that is written to is not there any more, because it was moved away.
+  /// Creates a new file if the current one was moved away.
+  ///
+  /// - Throws: ``TunnelError/setUp(step:reason:)``.
   func reopen() throws(TunnelError) {
-    var (held, found) = (stat(), stat())
+    var held = stat()
+    var found = stat()
     if fstat(descriptor, &held) == 0, stat(path, &found) == 0, held.st_ino == found.st_ino { return }
     let next = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o600)
     guard next >= 0 else { throw .setUp(step: "cannot write \(path)", reason: String(cString: strerror(errno))) }
     defer { close(next) }
     lock.withLock { _ in
       for target in [STDOUT_FILENO, STDERR_FILENO] where isCurrent(target, held) { dup2(next, target) }
-      // The new descriptor is closed when another program is run, like the old one.
+      // The new descriptor must be closed when another program is run, like the old one.
       if dup2(next, descriptor) >= 0 { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
     }
   }
 
-  /// Whether a descriptor is the file that is written to.
+  /// Returns true if a descriptor refers to the current file.
   private func isCurrent(_ target: CInt, _ held: stat) -> Bool {
     var status = stat()
     return fstat(target, &status) == 0 && status.st_dev == held.st_dev && status.st_ino == held.st_ino
   }
 
-  /// Drops the older half if there is too much. To be called after a line was written.
+  /// Drops the older half if the file is too large. Must be called after a line was written.
   func bound() {
     lock.withLock { _ in
       var status = stat()

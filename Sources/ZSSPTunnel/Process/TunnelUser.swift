@@ -2,33 +2,38 @@
 import CZSSPTunnel
 import Foundation
 
-/// The user that a tunnel becomes when everything is set up.
+/// The user that a tunnel becomes after its set-up.
 public struct TunnelUser: Sendable {
   private let name: String
-  /// The number of the user.
+  /// The id of the user.
   public let user: UInt32
   private let group: UInt32
 
-  /// Finds a user.
+  /// Looks up a user.
   ///
-  /// - Throws: ``TunnelError/refused(_:)`` if there is none of this name.
+  /// - Throws: ``TunnelError/refused(_:)`` if the user does not exist.
   public init(_ name: String) throws(TunnelError) {
-    var (user, group) = (0 as UInt32, 0 as UInt32)
+    var user = 0 as UInt32
+    var group = 0 as UInt32
     let error = czssp_find_user(name, &user, &group)
     guard error == 0 else {
       throw .refused(
         "user \"\(name)\": \(error == -ENOENT ? "there is no such user" : String(cString: strerror(-error)))")
     }
-    (self.name, self.user, self.group) = (name, user, group)
+    self.name = name
+    self.user = user
+    self.group = group
   }
 
-  /// Whether the user may write to a file or in a folder; nil if only root can tell.
+  /// Returns true if the user may write to a file or in a folder; nil if only root can tell.
   public func mayWrite(_ path: String) -> Bool? {
     let answer = czssp_may_write(user, group, path)
     return answer < 0 ? nil : answer == 1
   }
 
-  /// Becomes this user, for good.
+  /// Changes the process to this user, permanently.
+  ///
+  /// - Throws: ``TunnelError/setUp(step:reason:)``.
   func become(_ folder: RunFolder) throws(TunnelError) {
     try folder.give(to: user, group)
     let error = czssp_become(user, group)
@@ -38,12 +43,12 @@ public struct TunnelUser: Sendable {
 
 /// A group of users.
 public struct TunnelGroup: Sendable {
-  /// The number of the group.
+  /// The id of the group.
   public let number: UInt32
 
-  /// Finds a group.
+  /// Looks up a group.
   ///
-  /// - Throws: ``TunnelError/refused(_:)`` if there is none of this name.
+  /// - Throws: ``TunnelError/refused(_:)`` if the group does not exist.
   public init(_ name: String) throws(TunnelError) {
     var group = 0 as UInt32
     let error = czssp_find_group(name, &group)

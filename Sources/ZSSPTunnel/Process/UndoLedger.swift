@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
 
-/// Everything that a running tunnel has made outside of its device, written down before it is made.
+/// The record of everything that a running tunnel makes outside of its device, written before it is
+/// made.
 final class UndoLedger: Sendable {
   private struct Items {
     var routes: [EndpointRoute] = []
@@ -17,21 +18,21 @@ final class UndoLedger: Sendable {
 
   init(_ folder: RunFolder) { self.folder = folder }
 
-  /// Writes down the routes around the tunnel.
+  /// Records the routes around the tunnel.
   func remember(_ routes: [EndpointRoute]) throws(TunnelError) { try change { $0.routes = routes } }
 
-  /// Writes down the rules.
+  /// Records the rules.
   func remember(rules: [PolicyRule]) throws(TunnelError) { try change { $0.rules = rules } }
 
-  /// Writes down that name servers are set for a device.
+  /// Records that name servers are set for a device.
   func remember(names device: String) throws(TunnelError) { try change { $0.names = device } }
 
-  /// The rules that are written down.
+  /// The recorded rules.
   var rules: [PolicyRule] { items.withLock { $0.rules } }
 
-  /// Undoes everything that is written down.
+  /// Undoes everything that is recorded.
   ///
-  /// - Returns: what could not be undone.
+  /// - Returns: What could not be undone.
   func undo() -> [String] { folder.undoRemembered() }
 
   private func change(_ body: (inout Items) -> Void) throws(TunnelError) {

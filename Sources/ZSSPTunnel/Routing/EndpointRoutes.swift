@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The routes around the tunnel, which follow the peers: each whose own address lies in what goes through the tunnel has one, if this side
-/// named the address.
+/// The routes around the tunnel, one for each peer whose address is inside the prefixes that go
+/// through the tunnel, if this side named the address.
 ///
-/// A route is written down before it is made, and the one that it replaces goes when it is there.
+/// A route is recorded before it is made. A route that it replaces is removed afterwards.
 actor EndpointRoutes {
-  /// Where a peer is.
+  /// The address of a peer.
   struct Place: Equatable, Sendable {
     let address: IPAddress
-    /// Whether this side named it: it stands in the file, or belongs to a name that does. Otherwise the peer moved there by itself.
+    /// True if this side named the address: it is in the file, or belongs to a name there. False if
+    /// the peer moved there itself.
     var isNamed: Bool
   }
 
-  /// What is known of where a peer is.
+  /// The known addresses of a peer.
   private struct Whereabouts {
-    /// Where it was heard of last.
+    /// The address that the peer last sent from.
     var heard: Place?
-    /// Where this side looks for it, until it is heard of again. It may be at the other place all the time.
+    /// The address at which this side looks for the peer, until the peer sends from any address. The
+    /// peer may still be at the other one.
     var named: IPAddress?
 
     var places: [Place] {
@@ -24,17 +26,18 @@ actor EndpointRoutes {
     }
   }
 
-  /// What a peer's place means for routes.
+  /// What a peer's address requires of the routes.
   enum Need: Equatable {
-    /// Its packets go around the tunnel anyway.
+    /// No route: its datagrams go around the tunnel anyway.
     case nothing
     case route
-    /// What a peer moved to by itself. Who is on the way can send on a genuine datagram from any address, and with a route
-    /// would take what is for that address out of the tunnel.
+    /// No route, although one would be needed, because the peer moved there itself. An attacker on
+    /// the path can send on a genuine datagram from any address. A route would then lead the
+    /// traffic for that address out of the tunnel.
     case refused(owner: Int)
   }
 
-  /// Peers that move all the time change routes no faster than this.
+  /// The minimum interval between changes for peers that move all the time.
   private static let pace = Duration.seconds(1)
 
   private let ledger: UndoLedger
@@ -43,13 +46,13 @@ actor EndpointRoutes {
   private let log: @Sendable (String) -> Void
   private var peers: [Int: Whereabouts]
   private var routes: [EndpointRoute]
-  /// What was said of addresses without a route, so that it is said once.
+  /// The last reported reason for each address without a route, so that it is reported once.
   private var complaints: [IPAddress: String] = [:]
   private var lastSettled = ContinuousClock.now - pace
   private var later: Task<Void, Never>?
   private var isOver = false
 
-  /// Goes on from the routes that were made at the start.
+  /// Continues with the routes that were made at the start.
   init(
     _ ledger: UndoLedger, device: String, _ named: [Int: IPAddress], _ routes: [EndpointRoute],
     registry: PeerRegistry, log: @escaping @Sendable (String) -> Void
@@ -62,17 +65,19 @@ actor EndpointRoutes {
     self.log = log
   }
 
-  /// This side is about to send to an address that it named for a peer. When this returns there is a way, if there can be one.
+  /// Records that this side is about to send to an address that it named for a peer, and makes the
+  /// route if possible.
   func name(_ address: IPAddress, for peer: Int) {
     var whereabouts = peers[peer] ?? Whereabouts()
-    // A peer that had moved there by itself before is believed from now on, also when it is looked for elsewhere next.
+    // An address to which the peer moved before counts as named from now on, also when the peer is
+    // looked for elsewhere next.
     if whereabouts.heard?.address == address { whereabouts.heard?.isNamed = true }
     whereabouts.named = address
     peers[peer] = whereabouts
     settle(verifying: address)
   }
 
-  /// Something authentic came from an address of a peer.
+  /// Records an address that something authentic from a peer came from.
   func follow(_ peer: Int, to address: IPAddress) {
     let known = peers[peer]
     let isNamed = known?.places.contains(Place(address: address, isNamed: true)) ?? false
@@ -81,7 +86,7 @@ actor EndpointRoutes {
     guard later == nil else { return }
     guard ContinuousClock.now - lastSettled < Self.pace else { return settle() }
     later = Task {
-      // Cut short only when all is over, and then nothing is done.
+      // The sleep is cancelled only at the end, and then nothing is done.
       try? await Task.sleep(for: Self.pace)
       self.settleLater()
     }
@@ -92,9 +97,9 @@ actor EndpointRoutes {
     settle()
   }
 
-  /// Removes all routes, and undoes everything else that is written down. No route is made afterwards.
+  /// Removes all routes, and undoes everything else that is recorded. No route is made afterwards.
   ///
-  /// - Returns: what could not be undone.
+  /// - Returns: What could not be undone.
   func end() -> [String] {
     isOver = true
     later?.cancel()
@@ -103,8 +108,8 @@ actor EndpointRoutes {
 
   // MARK: Routes
 
-  /// Makes the routes that are needed, and removes those that are not. A route that is said to be there may have gone with its
-  /// network device: that to `suspect` is looked for.
+  /// Makes the routes that are needed, and removes the others. The route to `suspect` is checked in
+  /// the system, because it may have disappeared with its network device.
   func settle(verifying suspect: IPAddress? = nil) {
     let routing = registry.configuration.table
     guard !isOver, routing != .off else { return }
@@ -134,11 +139,11 @@ actor EndpointRoutes {
       }
     }
     for route in routes where !wanted.contains(route.host) { remove(route) }
-    // What could not be removed is still there.
+    // A route that could not be removed still exists.
     complaints = complaints.filter { host, _ in unreachable.contains(host) || routes.contains { $0.host == host } }
   }
 
-  /// What a place means for routes.
+  /// Returns what an address requires of the routes.
   static func need(_ place: Place, _ peers: PeerTable, _ routing: RoutingTable) -> Need {
     var best: (length: Int, owner: Int)?
     for (id, peer) in peers.configurations {
@@ -163,7 +168,7 @@ actor EndpointRoutes {
     let result = try SystemCommand.ip([family, "-oneline", "route", "show", "match", "\(host)"], step: step)
     guard result.exitCode == 0 else { throw .setUp(step: step, reason: result.reason) }
     switch EndpointRoute.find(to: host, in: result.output, avoiding: device) {
-    // Ours, or somebody has made one.
+    // The route is ours, or was made by an administrator.
     case .isThere: return
     case .nowhere: throw .setUp(step: step, reason: "no route leads there but the tunnel's")
     case .way(let route): try add(route, to: routes.filter { $0.host != host })
@@ -175,7 +180,7 @@ actor EndpointRoutes {
     try ledger.remember(others + [route])
     let result = try SystemCommand.ip(route.arguments("add"), step: step)
     guard result.exitCode == 0 else {
-      // Whatever is there is not ours to remove.
+      // An existing route is not ours to remove.
       try ledger.remember(others)
       routes = others
       throw .setUp(step: step, reason: result.reason)
@@ -193,7 +198,7 @@ actor EndpointRoutes {
       routes.removeAll { $0 == route }
       try ledger.remember(routes)
     } catch {
-      // It stays written down, and is tried again.
+      // It stays recorded, and the removal is tried again.
       if complaints.updateValue("\(error)", forKey: route.host) != "\(error)" { log("\(error)") }
     }
   }

@@ -8,34 +8,34 @@
   import Darwin
 #endif
 
-/// An IPv4 or IPv6 address, as a number.
+/// An IPv4 or IPv6 address as a number.
 public struct IPAddress: Hashable, Sendable {
-  /// The kind of an address.
+  /// The family of an address.
   public enum Family: UInt8, Hashable, Sendable {
-    /// 32 bits.
+    /// IPv4: 32 bits.
     case v4 = 4
-    /// 128 bits.
+    /// IPv6: 128 bits.
     case v6 = 6
 
-    /// How many bits an address has.
+    /// The number of bits in an address.
     public var width: Int { self == .v4 ? 32 : 128 }
   }
 
-  /// The kind.
+  /// The family.
   public let family: Family
-  /// The bits, the first of the address in the highest; below those of an IPv4 address are zeros.
+  /// The bits, aligned to the left; the low 96 bits of an IPv4 address are zero.
   public let bits: UInt128
 
-  /// An address of bits that are aligned to the left.
+  /// Makes an address from bits that are aligned to the left.
   public init(_ family: Family, bits: UInt128) {
     self.family = family
     self.bits = bits
   }
 
-  /// An IPv4 address.
+  /// Makes an IPv4 address.
   public init(v4 address: UInt32) { self.init(.v4, bits: UInt128(address) << 96) }
 
-  /// Reads `192.0.2.1` or `2001:db8::1`; nil for anything else.
+  /// Parses `192.0.2.1` or `2001:db8::1`; nil for anything else.
   public init?(_ text: some StringProtocol) {
     let text = String(text)
     var v4 = in_addr()
@@ -49,14 +49,14 @@ public struct IPAddress: Hashable, Sendable {
     }
   }
 
-  /// The bytes in network order, 4 or 16.
+  /// The bytes in network order: 4 or 16.
   public var bytes: [UInt8] {
     (0..<family.width / 8).map { UInt8(truncatingIfNeeded: bits >> (120 - 8 * $0)) }
   }
 }
 
 extension IPAddress: CustomStringConvertible {
-  /// As people write it.
+  /// The address in its usual notation.
   public var description: String {
     var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
     let written = bytes.withUnsafeBytes {
@@ -67,20 +67,21 @@ extension IPAddress: CustomStringConvertible {
   }
 }
 
-/// Neighbouring addresses: those that begin with the same bits.
+/// A prefix: an address and the number of its leading bits that count.
 public struct IPPrefix: Hashable, Sendable {
-  /// An address among them. As an interface's it is the interface's own.
+  /// The address. It may have bits after the prefix length, as an interface's address does.
   public let address: IPAddress
-  /// How many bits they share, 0…32 or 0…128.
+  /// The prefix length in bits, 0…32 or 0…128.
   public let length: Int
 
-  /// The addresses that share `length` bits with `address`; nil if it does not have so many.
+  /// Makes a prefix; nil if the length is larger than the address.
   public init?(_ address: IPAddress, length: Int) {
     guard (0...address.family.width).contains(length) else { return nil }
-    (self.address, self.length) = (address, length)
+    self.address = address
+    self.length = length
   }
 
-  /// Reads `10.0.0.0/8`, or an address alone; nil for anything else.
+  /// Parses `10.0.0.0/8`, or an address alone; nil for anything else.
   public init?(_ text: some StringProtocol) {
     let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
     guard let first = parts.first, let address = IPAddress(first) else { return nil }
@@ -88,29 +89,29 @@ public struct IPPrefix: Hashable, Sendable {
       self.init(address, length: address.family.width)
       return
     }
-    // A zero in front may stand for another base.
+    // A leading zero may mean another base.
     guard parts[1].allSatisfy({ $0.isASCII && $0.isNumber }), parts[1] == "0" || parts[1].first != "0",
       let length = Int(parts[1])
     else { return nil }
     self.init(address, length: length)
   }
 
-  /// Ones where the bits are shared.
+  /// A mask with ones in the leading `length` bits.
   static func mask(_ length: Int) -> UInt128 { length == 0 ? 0 : UInt128.max << UInt128(128 - length) }
 
-  /// The same addresses, named by the first of them.
+  /// The prefix without the bits after its length.
   public var network: IPPrefix {
     let first = IPAddress(address.family, bits: address.bits & Self.mask(length))
     return IPPrefix(first, length: length) ?? self
   }
 
-  /// Whether an address is among them.
+  /// Returns true if an address has this prefix.
   public func contains(_ other: IPAddress) -> Bool {
     other.family == address.family && (other.bits ^ address.bits) & Self.mask(length) == 0
   }
 }
 
 extension IPPrefix: CustomStringConvertible {
-  /// As people write it.
+  /// The prefix in its usual notation.
   public var description: String { "\(address)/\(length)" }
 }

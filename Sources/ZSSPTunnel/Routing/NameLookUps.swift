@@ -4,18 +4,19 @@ import NIOCore
 import Synchronization
 import ZSSPNIO
 
-/// Looks names up with the system's resolver, which blocks: each on a thread of its own, so that a name that nobody answers for delays no
-/// other.
+/// Resolves names with the system's resolver, which blocks. Each look-up has its own thread, so
+/// that an unanswered name does not delay others.
 actor NameLookUps {
-  /// The look-ups of the process.
+  /// The look-ups of this process.
   static let shared = NameLookUps()
-  /// How many look-ups run at once. More wait for these.
+  /// The maximum number of concurrent look-ups. Others wait.
   private static let limit = 64
 
   private var running = 0
   private var waiting: [CheckedContinuation<Void, Never>] = []
 
-  /// Returns the addresses of a name, in the order in which to try them; none if it is not known, or the task is cancelled.
+  /// Returns the addresses of a name, in the order in which they are to be tried; none if the name
+  /// is unknown or the task is cancelled.
   func addresses(of name: String, port: Int) async -> [SocketAddress] {
     if running >= Self.limit {
       await withCheckedContinuation { waiting.append($0) }
@@ -83,12 +84,12 @@ actor NameLookUps {
 }
 
 extension PeerEndpoint {
-  /// Returns the addresses of endpoints, in their order; names are looked up, all at once.
+  /// Returns the addresses of endpoints, in their order. All names are resolved concurrently.
   ///
   /// - Parameters:
-  ///   - endpoints: the endpoints of a peer.
-  ///   - local: the address that the socket is bound to, which may not reach all of them.
-  /// - Throws: ``DialFailure`` if there is no address that the socket reaches.
+  ///   - endpoints: The endpoints of a peer.
+  ///   - local: The bound address of the socket, which may not reach all of them.
+  /// - Throws: ``DialFailure`` if the socket reaches no address.
   static func addresses(
     of endpoints: [PeerEndpoint], reachableFrom local: SocketAddress
   ) async throws(DialFailure) -> [SocketAddress] {

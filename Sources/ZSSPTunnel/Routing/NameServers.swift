@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// The servers that names are looked up with while the tunnel is up, set with systemd-resolved or `resolvconf`.
+/// The name servers while the tunnel is up, set with systemd-resolved or `resolvconf`.
 struct NameServers: Equatable {
   let servers: [IPAddress]
-  /// Domains that are searched.
+  /// The search domains.
   let search: [String]
-  /// Whether all other names are looked up there, too.
+  /// True if all names are resolved there, not only those in the search domains.
   let takesAll: Bool
 
   /// The name servers of a configuration; nil if it has none.
@@ -14,24 +14,28 @@ struct NameServers: Equatable {
     guard !configuration.dns.isEmpty || !configuration.search.isEmpty else { return nil }
     servers = configuration.dns
     search = configuration.search
-    // Of some domains only, the others are the system's. Where everything goes through the tunnel, questions do.
+    // With search domains, other names are left to the system's servers, unless all traffic goes
+    // through the tunnel.
     takesAll = search.isEmpty || configuration.peers.flatMap(\.allowedIPs).contains { $0.length == 0 }
   }
 
-  /// Arguments for `resolvectl`, each a command.
+  /// The arguments of the `resolvectl` commands.
   func resolvectl(device: String) -> [[String]] {
     [["dns", device] + servers.map(\.description), ["domain", device] + search + (takesAll ? ["~."] : [])]
   }
 
-  /// The input for `resolvconf`.
+  /// The input of `resolvconf`.
   var resolvconf: String {
     servers.map { "nameserver \($0)\n" }.joined() + (search.isEmpty ? "" : "search \(search.joined(separator: " "))\n")
   }
 
-  /// What `resolvconf` calls a device.
+  /// The name of a device for `resolvconf`.
   static func resolvconfName(_ device: String) -> String { "tun.\(device)" }
 
-  /// Sets them. With systemd-resolved they go with the device, with `resolvconf` when what is written down is undone.
+  /// Sets the servers. With systemd-resolved the setting disappears with the device, with
+  /// `resolvconf` when the record is undone.
+  ///
+  /// - Throws: ``TunnelError/setUp(step:reason:)``.
   func apply(to device: String, _ ledger: UndoLedger) throws(TunnelError) {
     let step = "cannot set the name servers"
     if let resolvectl = SystemCommand.path(of: "resolvectl"),
@@ -53,9 +57,9 @@ struct NameServers: Equatable {
     guard result.exitCode == 0 else { throw .setUp(step: step, reason: "resolvconf: \(result.reason)") }
   }
 
-  /// Takes back what `resolvconf` was told of a device.
+  /// Removes a device's setting from `resolvconf`.
   ///
-  /// - Returns: what went wrong.
+  /// - Returns: The error; nil if none.
   static func undo(device: String) -> String? {
     guard let resolvconf = SystemCommand.path(of: "resolvconf") else { return nil }
     do throws(TunnelError) {

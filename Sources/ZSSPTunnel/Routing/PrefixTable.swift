@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Finds, for an address, the value of the longest prefix that it lies in.
+/// Maps addresses to the value of the longest prefix that contains them.
 ///
-/// A binary tree for each family in which ways without branches are one step, so that there are at most two nodes for each
-/// prefix. A look-up takes as many steps as there are prefixes around the address, and branches between them: O(width of an address) at most,
-/// whatever their number, and allocates nothing.
+/// Each family has a binary tree without nodes that do not branch, so that it has at most two nodes
+/// per prefix. A look-up takes one step for each node on the path, at most the width of an address,
+/// and allocates nothing.
 public struct PrefixTable: Sendable {
   private var v4 = PrefixTree()
   private var v6 = PrefixTree()
-  /// How many prefixes there are.
+  /// The number of prefixes.
   public private(set) var count = 0
 
-  /// An empty table.
+  /// Makes an empty table.
   public init() {}
 
-  /// Sets the value of a prefix, 0 or more.
+  /// Sets the value of a prefix. It must not be negative.
   ///
-  /// - Returns: the value that it had before.
+  /// - Returns: The previous value; nil if the prefix is new.
   @discardableResult
   public mutating func insert(_ prefix: IPPrefix, _ value: Int) -> Int? {
     let bits = prefix.network.address.bits
@@ -27,7 +27,7 @@ public struct PrefixTable: Sendable {
     return former
   }
 
-  /// The value of the longest prefix around an address.
+  /// Returns the value of the longest prefix of an address; nil if no prefix matches.
   public func value(for address: IPAddress) -> Int? {
     address.family == .v4 ? v4.value(for: address.bits) : v6.value(for: address.bits)
   }
@@ -38,9 +38,9 @@ private struct PrefixTree: Sendable {
   private struct Node {
     let bits: UInt128
     let length: Int
-    /// -1 for a place where two ways part and nothing else.
+    /// -1 for a node that only branches.
     var value: Int
-    /// The nodes behind a 0 and a 1; -1 for none.
+    /// The indices of the nodes below; -1 for none.
     var zero = -1
     var one = -1
   }
@@ -50,13 +50,14 @@ private struct PrefixTree: Sendable {
 
   private static func bit(_ bits: UInt128, _ position: Int) -> Bool { (bits << UInt128(position)) >> 127 == 1 }
 
-  /// How many bits two prefixes share.
+  /// The number of leading bits that a node shares with a prefix.
   private static func shared(_ left: Node, _ bits: UInt128, _ length: Int) -> Int {
     min(left.length, length, (left.bits ^ bits).leadingZeroBitCount)
   }
 
   func value(for bits: UInt128) -> Int? {
-    var (index, best) = (root, -1)
+    var index = root
+    var best = -1
     while index >= 0 {
       let node = nodes[index]
       guard (node.bits ^ bits) & IPPrefix.mask(node.length) == 0 else { break }
@@ -68,7 +69,8 @@ private struct PrefixTree: Sendable {
   }
 
   mutating func insert(_ bits: UInt128, _ length: Int, _ value: Int) -> Int? {
-    var (index, parent) = (root, -1)
+    var index = root
+    var parent = -1
     while index >= 0 {
       let shared = Self.shared(nodes[index], bits, length)
       if shared < nodes[index].length {
@@ -88,16 +90,18 @@ private struct PrefixTree: Sendable {
     return nil
   }
 
-  /// Puts a prefix above a node that goes another way after `shared` bits, or that lies in it.
+  /// Inserts a prefix above a node that differs after `shared` bits, or that has the prefix.
   private mutating func split(_ index: Int, at shared: Int, _ bits: UInt128, _ length: Int, _ value: Int) -> Int {
     let isAbove = shared == length
     var upper = Node(bits: bits & IPPrefix.mask(shared), length: shared, value: isAbove ? value : -1)
     if !isAbove { nodes.append(Node(bits: bits, length: length, value: value)) }
     let other = isAbove ? -1 : nodes.count - 1
     if Self.bit(nodes[index].bits, shared) {
-      (upper.one, upper.zero) = (index, other)
+      upper.one = index
+      upper.zero = other
     } else {
-      (upper.zero, upper.one) = (index, other)
+      upper.zero = index
+      upper.one = other
     }
     nodes.append(upper)
     return nodes.count - 1

@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// A route to the device.
+/// A route to the tunnel's device.
 struct DeviceRoute: Hashable, CustomStringConvertible {
   let prefix: IPPrefix
-  /// The table; nil for the main one.
+  /// The routing table; nil for the main one.
   var table: UInt32?
 
-  /// The words that `ip route add` and `del` take, without the device.
+  /// The route for messages.
   var description: String { "\(prefix)" + (table.map { " table \($0)" } ?? "") }
 
-  /// A line for `ip`.
+  /// The line for `ip -batch`.
   func line(_ verb: String, device: String) -> String {
     "route \(verb) \(prefix) dev \(device)" + (table.map { " table \($0)" } ?? "")
   }
 }
 
-/// The rules by which packets without the mark of the tunnel's datagrams find the tunnel's default route. More specific routes of the main
-/// table, to networks nearby, come first.
+/// The rules that lead packets without the tunnel's mark to the tunnel's default route. More
+/// specific routes of the main table, such as those to local networks, take precedence.
 struct PolicyRule: Hashable, CustomStringConvertible {
   let family: IPAddress.Family
   let mark: UInt32
   let table: UInt32
 
-  /// The first number of tables, and the default mark. It is also the proposed port.
+  /// The first table number, which is also the default mark, and the suggested UDP port.
   static let firstTable: UInt32 = 20_763
-  /// How many tables are looked at for a free one.
+  /// The number of tables that are searched for a free one.
   static let tables: UInt32 = 100
-  /// The priority of the first rule. Rules of the main table come later, at 32766.
+  /// The priority of the first rule. The rule for the main table follows at 32766.
   private static let firstPriority: UInt32 = 32_400
 
   init(_ family: IPAddress.Family, mark: UInt32, table: UInt32) {
@@ -36,7 +36,7 @@ struct PolicyRule: Hashable, CustomStringConvertible {
     self.table = table
   }
 
-  /// A line that was kept; nil if it is anything else.
+  /// Parses a recorded line; nil if it is invalid.
   init?(line: Substring) {
     let words = line.split(separator: " ", omittingEmptySubsequences: false)
     guard words.count == 4, words[0] == "rule", let family = UInt8(words[1]).flatMap(IPAddress.Family.init(rawValue:)),
@@ -46,10 +46,10 @@ struct PolicyRule: Hashable, CustomStringConvertible {
     self.init(family, mark: mark, table: table)
   }
 
-  /// The line that is kept.
+  /// The recorded line.
   var description: String { "rule \(family.rawValue) \(mark) \(table)" }
 
-  /// Arguments for `ip` that add the two rules, or delete them.
+  /// The arguments of `ip` that add or delete the two rules.
   func arguments(_ verb: String) -> [[String]] {
     let priority = Self.firstPriority + 2 * (table - Self.firstTable)
     let start = [family == .v4 ? "-4" : "-6", "rule", verb, "priority"]
@@ -60,15 +60,17 @@ struct PolicyRule: Hashable, CustomStringConvertible {
   }
 }
 
-/// The tables, rules and mark of one tunnel.
+/// The routing tables, rules and mark of a tunnel.
 struct RoutingPlan: Sendable {
   let device: String
-  /// The table of default routes in ``RoutingTable/auto``.
+  /// The table of default routes with ``RoutingTable/auto``.
   let ownTable: UInt32
   /// The mark of the tunnel's datagrams; nil for none.
   let mark: UInt32?
 
-  /// Takes numbers that nothing else on the system uses.
+  /// Chooses numbers that nothing else on the system uses.
+  ///
+  /// - Throws: ``TunnelError/setUp(step:reason:)``.
   init(_ configuration: TunnelConfiguration, device: String) throws(TunnelError) {
     self.device = device
     guard configuration.table == .auto else {
@@ -80,7 +82,7 @@ struct RoutingPlan: Sendable {
     mark = configuration.mark ?? ownTable
   }
 
-  /// A plan with given numbers.
+  /// Makes a plan with given numbers.
   init(device: String, ownTable: UInt32, mark: UInt32?) {
     self.device = device
     self.ownTable = ownTable
@@ -92,7 +94,7 @@ struct RoutingPlan: Sendable {
     var taken = ""
     for family in ["-4", "-6"] {
       taken += try SystemCommand.ip([family, "rule", "show"], step: step).output
-      // A system without rules or routes of a family says so by failing.
+      // On a system without rules or routes of a family the command fails.
       taken += try SystemCommand.ip([family, "route", "show", "table", "all"], step: step).output
     }
     let words = Set(taken.split(whereSeparator: \.isWhitespace))
@@ -102,7 +104,8 @@ struct RoutingPlan: Sendable {
     throw .setUp(step: "cannot find a free routing table", reason: "set table to a number, or to \"main\"")
   }
 
-  /// The routes to the device, each once. Networks that the device's addresses are in have theirs from the system.
+  /// The routes to the device, without duplicates. The system itself makes routes for the networks
+  /// of the device's addresses.
   func routes(_ configuration: TunnelConfiguration) -> [DeviceRoute] {
     let prefixes = configuration.peers.flatMap(\.allowedIPs)
     switch configuration.table {
@@ -119,9 +122,12 @@ struct RoutingPlan: Sendable {
     }
   }
 
-  /// Changes the rules of the system.
+  /// Changes the system's rules, and records the change.
+  ///
+  /// - Throws: ``TunnelError/setUp(step:reason:)``.
   func change(from former: [PolicyRule], to next: [PolicyRule], _ ledger: UndoLedger) throws(TunnelError) {
-    let (gone, new) = (former.filter { !next.contains($0) }, next.filter { !former.contains($0) })
+    let gone = former.filter { !next.contains($0) }
+    let new = next.filter { !former.contains($0) }
     guard !gone.isEmpty || !new.isEmpty else { return }
     let step = "cannot change the routing rules"
     try ledger.remember(rules: former + new)
@@ -136,12 +142,13 @@ struct RoutingPlan: Sendable {
     try ledger.remember(rules: next)
   }
 
-  /// Returns a warning if the system drops datagrams of peers: by strict filters of sources, which do not know the mark.
+  /// Returns a warning if strict reverse-path filters would drop the peers' datagrams, because they
+  /// ignore the mark.
   func strictDevices(_ configuration: TunnelConfiguration) -> [String] {
     guard rules(configuration).contains(where: { $0.family == .v4 }) else { return [] }
     let root = "/proc/sys/net/ipv4/conf"
     func value(_ name: String) -> Int {
-      // A device may go at any moment.
+      // A device may disappear at any time.
       let text = try? String(contentsOfFile: "\(root)/\(name)/rp_filter", encoding: .utf8)
       return text.flatMap { Int($0.filter(\.isNumber)) } ?? 0
     }
@@ -155,7 +162,7 @@ struct RoutingPlan: Sendable {
     ]
   }
 
-  /// The rules that lead to the routes.
+  /// The rules that lead to the default routes.
   func rules(_ configuration: TunnelConfiguration) -> [PolicyRule] {
     guard configuration.table == .auto, let mark else { return [] }
     let families = Set(routes(configuration).filter { $0.table != nil }.map(\.prefix.address.family))

@@ -7,7 +7,7 @@
   import ZSSPNIO
   import ZSSPSwiftCrypto
 
-  /// Answers to requests over the control socket.
+  /// Responses to requests on the control socket.
   extension Tunnel {
     func answer(_ request: ControlRequest) async -> ControlResponse {
       guard !isEnding.load(ordering: .relaxed) else { return .refused("the tunnel is ending") }
@@ -24,7 +24,7 @@
           let text = try await reloader(self)
           log("reload: \(text)")
           return .done(text)
-        // It ends when this was written.
+        // The tunnel ends after this response was written.
         case .down: return .done("going down")
         }
       } catch {
@@ -32,7 +32,7 @@
       }
     }
 
-    /// Does what is asked of one peer.
+    /// Executes a request about one peer.
     private func change(_ request: ControlRequest) async throws(TunnelError) -> String {
       switch request {
       case .setPeer(let change): try await set(change)
@@ -70,12 +70,12 @@
       }
       if let texts = change.allowedIPs { peer.allowedIPs = try prefixes(texts, of: key) }
       let done = await changePeers { $0.set(peer) }
-      // An endpoint that is set is to be reached, whatever peer has its address.
+      // An explicitly set endpoint gets a route, whichever peer owns its address.
       if let address, let id = registry.table.id(of: key) { await endpointRoutes.name(address.ip, for: id) }
       return (known == nil ? "added" : "changed") + done
     }
 
-    /// The first address of an endpoint now.
+    /// Returns the first address of an endpoint.
     private func address(of endpoint: PeerEndpoint) async throws(TunnelError) -> Address? {
       do throws(DialFailure) {
         let local = self.endpoint.localAddress
@@ -104,10 +104,10 @@
       return "removed" + (await changePeers { _ = $0.remove(key) })
     }
 
-    /// Changes the peers, and then the routes. A peer that is taken out is out, whatever the system says of routes: the process may have
-    /// no privileges left to change them.
+    /// Changes the peers, and then the routes. A removed peer is removed even if its routes cannot
+    /// be changed: the process may have dropped its privileges.
     ///
-    /// - Returns: what to say of routes that could not be changed.
+    /// - Returns: A text about routes that could not be changed; empty if there are none.
     private func changePeers(_ body: (inout PeerTable) -> Void) async -> String {
       let former = registry.configuration
       registry.change(body)
@@ -115,12 +115,13 @@
       return failures.isEmpty ? "" : ", but not all routes: " + failures.joined(separator: "; ")
     }
 
-    /// Does what follows from a change of peers: closes the sessions of those that are gone, and changes the routes.
+    /// Applies the consequences of a change of peers: closes the sessions of removed peers, and
+    /// changes the routes.
     ///
-    /// - Returns: what went wrong.
+    /// - Returns: The errors.
     func settle(from former: TunnelConfiguration) async -> [String] {
       for session in await onLoop({ $0.takeOrphans() }) ?? [] { await session.close() }
-      // A place may be behind the tunnel that was not before, and the other way round.
+      // The change may put an address behind the tunnel, or take it out.
       await endpointRoutes.settle()
       let current = registry.configuration
       var failures = changeRoutes(from: routing.routes(former), to: routing.routes(current))
@@ -135,15 +136,15 @@
 
     /// Changes the routes to the device.
     ///
-    /// - Returns: what went wrong.
+    /// - Returns: The errors.
     private func changeRoutes(from former: [DeviceRoute], to next: [DeviceRoute]) -> [String] {
       former.filter { !next.contains($0) }.compactMap { changeRoute("del", $0) }
         + next.filter { !former.contains($0) }.compactMap { changeRoute("add", $0) }
     }
 
-    /// Adds or removes a route to the device. A route that is gone already does no harm.
+    /// Adds or deletes a route to the device. A missing route is no error when deleting.
     ///
-    /// - Returns: what went wrong.
+    /// - Returns: The error; nil if none.
     private func changeRoute(_ verb: String, _ wanted: DeviceRoute) -> String? {
       let route = wanted.line(verb, device: device.name)
       do throws(TunnelError) {

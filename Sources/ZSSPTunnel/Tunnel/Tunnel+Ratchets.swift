@@ -5,14 +5,14 @@
   import ZSSPNIO
   import ZSSPSwiftCrypto
 
-  /// Ratchets of single peers, while the tunnel runs and has their store.
+  /// Changes to the ratchets of single peers while the tunnel runs.
   extension Tunnel {
-    /// The shortest one-time password in bytes.
+    /// The minimum size of a one-time password in bytes.
     private static let shortestPassword = 32
-    /// How often a row is read again that another process changes at the same moment.
+    /// The number of attempts to replace a row that others change at the same time.
     private static let attempts = 5
 
-    /// Erases the ratchet of a peer, and ends the session with it.
+    /// Erases the ratchet of a peer, and ends its session.
     func forget(_ text: String) async throws(TunnelError) -> String {
       let (id, peer) = try peer(text)
       try await replace(RatchetPair.empty, of: peer.publicKey)
@@ -20,7 +20,8 @@
       return "forgot the ratchet of \(peer.label)"
     }
 
-    /// Begins anew with a peer: its ratchet becomes that of a one-time password, on which this side insists until it was used.
+    /// Replaces the ratchet of a peer by one that is derived from a one-time password. This side
+    /// requires it until it was used.
     func enroll(_ text: String, password: String) async throws(TunnelError) -> String {
       let found = try peer(text)
       var peer = found.peer
@@ -38,13 +39,15 @@
       return "enrolled \(peer.label): the next session needs the one-time password"
     }
 
-    /// Replaces what the store holds for a peer, whatever that is.
+    /// Replaces what the store holds for a peer, unconditionally.
+    ///
+    /// - Throws: ``TunnelError/refused(_:)`` if the store fails, or the row keeps changing.
     private func replace(_ pair: RatchetPair, of key: PublicKey) async throws(TunnelError) {
       for _ in 0..<Self.attempts {
         guard case .pair(let held, _) = await store.answer(.load(peer: key)) else { break }
         switch await store.answer(.compareAndSwap(peer: key, expected: held, new: pair)) {
         case .swapped: return
-        // A session that is being opened has changed it meanwhile.
+        // A session that is being opened has changed the row.
         case .notSwapped: continue
         default: break
         }
@@ -52,19 +55,21 @@
       throw .refused("the store could not be changed; nothing is known to have changed, try again")
     }
 
-    /// Ends the session with a peer, and looks for the peer at once if there is reason to.
+    /// Ends the session with a peer, and permits an attempt at once.
     private func endSession(_ id: Int) async {
       let session = await onLoop { $0.detach(id) } ?? nil
       await session?.close()
     }
 
     /// Finds a peer by its key or its name.
+    ///
+    /// - Throws: ``TunnelError/refused(_:)`` if no peer or several match.
     func peer(_ text: String) throws(TunnelError) -> (id: Int, peer: PeerConfiguration) {
       let all = registry.table.configurations
       let named = all.filter { $0.value.name == text }
       if let only = named.first, named.count == 1 { return (only.key, only.value) }
       guard named.isEmpty else { throw .refused("\(text): several peers have this name; give the public key") }
-      // What is no key is no peer of ours either.
+      // A text that is no key cannot match either.
       guard let key = try? PublicKey(text: text), let id = registry.table.id(of: key), let peer = all[id] else {
         throw .refused("\(text): no peer has this name or public key")
       }

@@ -5,19 +5,20 @@
 
   /// The result of a ``Tunnel/reload(_:)``.
   public struct TunnelReloadResult: Sendable, Equatable {
-    /// What was changed, in words.
+    /// The applied changes, as text.
     public var changed: [String] = []
-    /// The keys of the configuration that differ, and take effect when the tunnel is started again.
+    /// The configuration keys that differ and take effect only after a restart of the tunnel.
     public var needsRestart: [String] = []
-    /// What the system did not allow, in words.
+    /// The changes that the system refused, as text.
     public var failures: [String] = []
   }
 
   extension Tunnel {
-    /// Applies another configuration to the running tunnel: peers, addresses, routes, hooks. Sessions of peers that stay go on. The log
-    /// file is opened again, if it was moved away.
+    /// Applies another configuration to the running tunnel: peers, addresses, routes, hooks.
+    /// Sessions of remaining peers continue. The log file is reopened if it was moved away.
     ///
-    /// - Throws: ``TunnelError/refused(_:)`` when the tunnel is ending.
+    /// - Returns: The changes, and what could not be applied.
+    /// - Throws: ``TunnelError/refused(_:)`` if the tunnel is ending.
     public func reload(_ next: TunnelConfiguration) async throws(TunnelError) -> TunnelReloadResult {
       guard !isEnding.load(ordering: .relaxed) else { throw .refused("the tunnel is ending") }
       await turn.begin()
@@ -53,7 +54,7 @@
       }
     }
 
-    /// The keys that differ and belong to what was made at the start: the device, the socket, the endpoint.
+    /// The keys that differ and were used at the start, for the device, the socket or the endpoint.
     private static func fixedKeys(_ former: TunnelConfiguration, _ next: TunnelConfiguration) -> [String] {
       [
         ("interface", former.interface != next.interface), ("mtu", former.mtu != next.mtu),
@@ -71,9 +72,9 @@
       ].compactMap { $0.1 ? $0.0 : nil }
     }
 
-    /// Adds the device's addresses that are new, or deletes those that are not wanted any more.
+    /// Adds the new addresses to the device, or deletes the old ones.
     ///
-    /// - Returns: what went wrong.
+    /// - Returns: The errors.
     private func changeAddresses(from former: [IPPrefix], to next: [IPPrefix], _ verb: String) -> [String] {
       let (all, others) = verb == "add" ? (next, former) : (former, next)
       return all.filter { !others.contains($0) }.compactMap { address in

@@ -9,19 +9,19 @@
 
   /// The status of a tunnel.
   extension Tunnel {
-    /// How long a peer may be unheard before it is probed.
+    /// The silence after which a peer is probed for the report.
     private static let believed = Duration.seconds(5)
-    /// How long its answer is waited for, in steps of ``answerStep``.
+    /// The number of steps of ``answerStep`` for which answers are awaited.
     private static let answerSteps = 50
     private static let answerStep = Duration.milliseconds(20)
 
-    /// Returns the status. Peers with a session that were not heard of for a while are probed first: the end of a session may have
-    /// gone unsaid.
+    /// Returns the status. Peers with a session that have been silent for a while are probed first,
+    /// because the end of a session may have been missed.
     func report() async -> TunnelReport {
       let asked = await onLoop { $0.probe(unheardFor: Self.believed) } ?? []
       for _ in 0..<Self.answerSteps {
         guard !asked.isEmpty, await onLoop({ $0.hasSilent(among: asked) }) == true else { break }
-        // Cut short when the task is, and then the answer matters to nobody.
+        // A cancelled sleep only shortens the wait.
         try? await Task.sleep(for: Self.answerStep)
       }
       let statistics = await endpoint.statistics()
@@ -45,7 +45,7 @@
   }
 
   extension TunnelReport.Peer {
-    /// The status of a peer. To be made on the tunnel's event loop.
+    /// The status of a peer. Must be made on the tunnel's event loop.
     init(_ peer: TunnelPeer) {
       let now = TunnelClock.now
       let gauges = peer.gauges
@@ -75,12 +75,13 @@
   }
 
   extension Duration {
-    /// The duration as a number of seconds.
+    /// The duration in seconds.
     fileprivate var inSeconds: Double { Double(nanoseconds) / 1e9 }
   }
 
   extension TransportStatistics {
-    /// Drops by name. Datagrams that could not be sent have a place of their own in reports, and a tunnel's messages always have a reader.
+    /// The drops by name. Unsent datagrams have their own field in reports, and a tunnel's messages
+    /// always have a reader.
     fileprivate var drops: [(String, UInt64)] {
       [
         ("unusableSources", unusableSources), ("handOversDropped", handOversDropped),

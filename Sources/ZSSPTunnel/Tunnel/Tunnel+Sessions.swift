@@ -6,20 +6,22 @@
   import ZSSPNIO
   import ZSSPSwiftCrypto
 
-  /// Sessions: accepted, opened, watched.
+  /// Accepting, opening and following sessions.
   extension Tunnel {
-    /// How long one attempt to open a session goes on: a little longer than one handshake, so that its end has a reason.
+    /// The time limit of one attempt: a little longer than a handshake, so that the failure has a
+    /// reason.
     private static let attempt = Duration.milliseconds(10_500)
-    /// How long an attempt goes on where the peer has other addresses to try, or has not answered several times.
+    /// The time limit where the peer has other addresses, or several attempts have failed.
     private static let shortAttempt = Duration.seconds(4)
 
-    /// How long an attempt goes on. A handshake costs public-key work, so peers that are away for long are given less of it, and a whole
-    /// one now and then, to learn the reason.
+    /// Returns the time limit of an attempt. A handshake costs public-key work, so peers that are
+    /// away for long get short attempts, and a full one now and then to learn the reason.
     private static func limit(failures: Int, places: Int) -> Duration {
       places > 1 || failures > 1 && !failures.isMultiple(of: 8) ? shortAttempt : attempt
     }
 
-    /// Accepts the sessions of peers, and refuses strangers.
+    /// Accepts the sessions of peers, and refuses strangers. Returns the error if the socket
+    /// failed.
     func acceptSessions() async -> TunnelError? {
       await withDiscardingTaskGroup { group in
         var lines = LineLimit()
@@ -37,7 +39,7 @@
         }
         group.cancelAll()
       }
-      // Nobody closes the endpoint before this ends but a failure of its socket, unless the task is cancelled.
+      // Only a failure of the socket closes the endpoint before this task is cancelled.
       return Task.isCancelled ? nil : .endpoint(.closed)
     }
 
@@ -50,7 +52,8 @@
       }
     }
 
-    /// Warns of peers that came without the ratchet that this side holds.
+    /// Logs peers that came without the ratchet that this side holds. Returns the error if the
+    /// socket failed.
     func warnOfDowngrades() async -> TunnelError? {
       for await downgrade in endpoint.downgrades {
         let failure = DialFailure.lostRatchet(chainLength: downgrade.heldChainLength)
@@ -64,7 +67,7 @@
       return Task.isCancelled ? nil : .endpoint(.closed)
     }
 
-    /// Opens the sessions that are asked for.
+    /// Opens the requested sessions.
     func dialWanted(_ wanted: AsyncStream<Int>) async -> TunnelError? {
       await withDiscardingTaskGroup { group in
         for await id in wanted { group.addTask { await self.dial(id) } }
@@ -73,7 +76,7 @@
       return nil
     }
 
-    /// Tries once to open a session. The loop asks again if there is reason to.
+    /// Makes one attempt to open a session. The event loop requests further ones.
     private func dial(_ id: Int) async {
       guard let plan = await onLoop({ $0.plan(id) }) ?? nil else { return }
       var place = ""
@@ -86,7 +89,7 @@
           to: address, key: plan.configuration.publicKey, identity: Array(plan.configuration.identity.utf8),
           flags: plan.configuration.flags, timeout: Self.limit(failures: plan.failures, places: places.count))
         let isNew = await keep(session, id)
-        // Whatever became of it, this attempt is over.
+        // The attempt is over in any case.
         _ = await onLoop { $0.stopDialing(id) }
         if isNew { await follow(session, id) }
       } catch let failure as DialFailure {
@@ -103,7 +106,7 @@
       log("no session with \(name(id)) yet: \(failure.text)")
     }
 
-    /// What is known of a peer beside an error.
+    /// Returns what this side knows about a peer.
     private func knowledge(of peer: PeerConfiguration) async -> DialFailure.Knowledge {
       let flags = peer.flags ?? registry.configuration.flags
       var holds = false
@@ -111,10 +114,10 @@
       return DialFailure.Knowledge(insists: flags.contains(.initiatorDisallowsDowngrade), holdsRatchet: holds)
     }
 
-    /// Sees to it that datagrams for the peer go around the tunnel.
+    /// Makes a route for the peer's datagrams around the tunnel.
     private func makeWay(to address: SocketAddress, _ plan: TunnelLoop.DialPlan, _ id: Int) async {
       guard let place = Address(address) else { return }
-      // Where the peer was last it may have moved by itself.
+      // The peer may have moved to its last address itself.
       if plan.configuration.endpoints.isEmpty {
         await endpointRoutes.follow(id, to: place.ip)
       } else {
@@ -122,7 +125,7 @@
       }
     }
 
-    /// Where the peer may be: the addresses of its endpoints now, or else where it was last.
+    /// Returns the peer's addresses: those of its endpoints, or its last one.
     private func places(of plan: TunnelLoop.DialPlan) async throws(DialFailure) -> [SocketAddress] {
       if !plan.configuration.endpoints.isEmpty {
         return try await PeerEndpoint.addresses(
@@ -134,9 +137,9 @@
       return [SocketAddress(address)]
     }
 
-    /// Has a session carry packets.
+    /// Makes a session carry packets.
     ///
-    /// - Returns: whether it is to be followed.
+    /// - Returns: True if the caller must follow it.
     private func keep(_ session: Session, _ id: Int) async -> Bool {
       let place = session.place
       guard await onLoop({ $0.beginFollowing(place) }) == true else { return false }
@@ -146,13 +149,15 @@
     }
 
     private func attach(_ session: Session, _ id: Int) async -> Bool {
-      // Before the first packet comes out of it: the answer must find the session, and not have another opened.
+      // This precedes the first packet from the session, so that its answer finds the session.
       guard let gauges = await onLoop({ $0.attach(session, to: id) }) ?? nil else {
         await session.close()
         return false
       }
       do {
-        let (path, loop, place) = (paths[session.shard], loop, session.place)
+        let path = paths[session.shard]
+        let loop = loop
+        let place = session.place
         let handler = try await session.eventLoop.submit {
           PeerInbound(id, gauges, path.value) {
             TunnelLoop.say($0, on: session)
@@ -172,7 +177,7 @@
       return true
     }
 
-    /// Follows a session to its end.
+    /// Follows the events of a session to its end.
     private func follow(_ session: Session, _ id: Int) async {
       let place = session.place
       for await event in session.protocolEvents {
@@ -188,14 +193,14 @@
       _ = await onLoop { $0.endFollowing(place) }
     }
 
-    /// Does something on the event loop of the device. Returns nil if that is gone.
+    /// Runs `body` on the event loop of the device. Returns nil if the loop has shut down.
     func onLoop<Value: Sendable>(_ body: @escaping @Sendable (TunnelLoop) -> Value) async -> Value? {
       let loop = loop
-      // It fails only with the event loop, and then there is nobody to tell.
+      // This fails only if the event loop has shut down.
       return try? await loop.eventLoop.submit { body(loop.value) }.get()
     }
 
-    /// The name of a peer for people.
+    /// The label of a peer for people.
     func name(_ id: Int) -> String {
       registry.table.label(id)
     }

@@ -22,15 +22,17 @@
     let paths: [NIOLoopBound<InboundPath>]
     let drops: DropCounters
     let wanted: AsyncStream<Int>
-    /// Where the peers are.
+    /// The initial addresses of the peers, by number.
     let places: [Int: IPAddress]
-    /// The routes to them around the tunnel.
+    /// The initial routes to the peers around the tunnel.
     let routes: [EndpointRoute]
 
-    /// How long names may take before the tunnel is up without their addresses.
+    /// How long name resolution may delay the start.
     private static let namePatience = Duration.seconds(2)
 
     /// Makes the parts of a tunnel.
+    ///
+    /// - Throws: ``TunnelError``.
     static func make(
       _ wanted: TunnelConfiguration, _ endpointConfiguration: EndpointConfiguration,
       _ store: any RatchetStore, _ folder: RunFolder, _ claim: FolderClaim, _ device: TunDevice,
@@ -64,7 +66,8 @@
       }
     }
 
-    /// The configuration without its IPv6 addresses and routes, if the system has IPv6 switched off for the device.
+    /// Returns the configuration without IPv6 addresses and routes if the system has IPv6 disabled
+    /// for the device.
     private static func withoutIPv6(
       _ configuration: TunnelConfiguration, _ device: TunDevice, _ log: Tunnel.Log
     ) -> TunnelConfiguration {
@@ -75,7 +78,7 @@
       return withoutIPv6(configuration)
     }
 
-    /// The configuration without its IPv6 addresses and routes.
+    /// Returns the configuration without IPv6 addresses and routes.
     static func withoutIPv6(_ configuration: TunnelConfiguration) -> TunnelConfiguration {
       var reduced = configuration
       reduced.addresses.removeAll { $0.address.family == .v6 }
@@ -106,11 +109,11 @@
       }
     }
 
-    /// Returns where the peers are whose endpoints are known, by their numbers. Names are looked up all at once, and those that take long
-    /// are left for later: they are looked up again at each attempt to open a session.
+    /// Returns the addresses of the peers with endpoints, by number. All names are resolved
+    /// concurrently. Those that take long are resolved again at each attempt to open a session.
     ///
-    /// Where everything goes through the tunnel by routes of the main table each must be found now, because questions for its name would
-    /// go through the tunnel too.
+    /// If routes of the main table lead everything through the tunnel, all names must be resolved
+    /// now, because later DNS queries would go through the tunnel, too.
     private static func findPeers(
       _ configuration: TunnelConfiguration, _ log: Tunnel.Log
     ) async throws(TunnelError) -> [Int: Address] {
@@ -132,7 +135,7 @@
         }
         if let limit {
           group.addTask {
-            // Cut short when all have been found.
+            // Cancelled when all addresses are found.
             try? await Task.sleep(for: limit)
             return nil
           }
@@ -155,7 +158,7 @@
       return addresses
     }
 
-    /// Binds the socket: to the first of the addresses that the system has.
+    /// Binds the socket to the first address that the system supports.
     private static func bind(
       _ configuration: TunnelConfiguration, _ endpoint: EndpointConfiguration, _ store: any RatchetStore,
       _ routing: RoutingPlan, _ logger: Logger?, _ log: Tunnel.Log
@@ -179,9 +182,10 @@
       throw .endpoint(failure ?? .closed)
     }
 
-    /// Makes the device and the routes ready.
+    /// Sets up the device and the routes.
     ///
-    /// - Returns: the routes around the tunnel.
+    /// - Returns: The routes around the tunnel.
+    /// - Throws: ``TunnelError/setUp(step:reason:)``.
     private static func setUpNetwork(
       _ configuration: TunnelConfiguration, _ plan: NetworkPlan, _ addresses: [Int: Address], _ ledger: UndoLedger,
       _ routing: RoutingPlan
@@ -195,7 +199,7 @@
         let step = "cannot make a route around the tunnel to \(route)"
         let result = try SystemCommand.ip(route.arguments("add"), step: step)
         guard result.exitCode == 0 else {
-          // Whatever is there is not ours to remove.
+          // An existing route is not ours to remove.
           try ledger.remember(routes)
           throw .setUp(step: step, reason: result.reason)
         }
@@ -209,13 +213,14 @@
   }
 
   extension UDPOptions {
-    /// Options that keep little that would make packets wait: what a tunnel cannot pass on at once is better lost early, so that TCP
-    /// notices.
+    /// Options with small buffers: what a tunnel cannot forward at once should be lost early, so
+    /// that TCP notices.
     static func tunnel(_ configuration: TunnelConfiguration, mark: UInt32?) -> UDPOptions {
       var options = UDPOptions()
       options.shards = configuration.shards
-      // The tunnel probes by itself: an idle one is silent. See ``Liveness``.
-      (options.keepAlive, options.idleTimeout) = (nil, nil)
+      // The tunnel has its own probes, so that an idle one is silent; see ``Liveness``.
+      options.keepAlive = nil
+      options.idleTimeout = nil
       options.fragmentation = configuration.discoversPathMTU ? .forbidden : .allowed
       options.reportsTrafficClass = true
       let device = configuration.bindDevice
@@ -224,7 +229,8 @@
         if let device, case let error = czssp_socket_device(descriptor, device), error != 0 { return -error }
         return 0
       }
-      // As much as the device's queue holds of small packets: a sender that catches up brings them all at once.
+      // About the device's queue full of small packets, which a sender that catches up sends at
+      // once.
       options.receiveBufferSize = 2 << 20
       options.sendBufferSize = 1 << 20
       return options

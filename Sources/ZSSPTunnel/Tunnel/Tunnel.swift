@@ -10,7 +10,8 @@
   public import ZSSP
   import ZSSPNIO
 
-  /// A private network between this machine and its peers: IP packets of a network device travel in sessions.
+  /// A private network between this machine and its peers. The IP packets of a network device
+  /// travel in sessions.
   ///
   /// ```swift
   /// func run(
@@ -21,9 +22,10 @@
   /// }
   /// ```
   public final class Tunnel: Sendable {
-    /// Takes lines about what happens, for people. No secret is in them.
+    /// Receives log lines for people, without secrets. Called on any thread.
     public typealias Log = @Sendable (String) -> Void
-    /// Reads the configuration again, applies it with ``Tunnel/reload(_:)``, and returns what to tell the user.
+    /// Reads the configuration again, applies it with ``Tunnel/reload(_:)``, and returns a text for
+    /// the user.
     public typealias Reloader = @Sendable (Tunnel) async throws(TunnelError) -> String
 
     let registry: PeerRegistry
@@ -39,15 +41,15 @@
     let ledger: UndoLedger
     let paths: [NIOLoopBound<InboundPath>]
     let reloader: Reloader?
-    /// Where the tunnel says what happens, if that was asked for.
+    /// The log file, if requested with `keepsLog`.
     public let logFile: TunnelLog?
     private let folder: RunFolder
     private let claim: FolderClaim
     private let wanted: AsyncStream<Int>
     private let servers: NIOLockedValueBox<[ControlServer]> = NIOLockedValueBox([])
-    /// Taken by each change of the running tunnel.
+    /// Serialises changes of the running tunnel.
     let turn = Turn()
-    /// Whether it is too late to ask for anything.
+    /// True when the tunnel is ending, and refuses requests.
     let isEnding = Atomic(false)
     private let stopping: (stream: AsyncStream<TunnelError?>, continuation: AsyncStream<TunnelError?>.Continuation)
 
@@ -78,18 +80,22 @@
 
     // MARK: Starting
 
-    /// Makes the device, its addresses and its routes, and begins to listen.
+    /// Makes the device, its addresses and its routes, and starts to listen.
     ///
-    /// What a killed process left is undone first. If a step fails, those before it are undone, with the hooks of the end.
+    /// Changes that a killed process left are undone first. If a step fails, the completed ones are
+    /// undone, and the post-down hooks run.
     ///
     /// - Parameters:
-    ///   - configuration: the configuration of the tunnel.
-    ///   - endpoint: the static key, the provider and the settings. The MTU is set here.
-    ///   - store: the store of ratchets.
-    ///   - keepsLog: whether to have a file for ``logFile``, in the folder of the tunnel.
-    ///   - reloader: reads the configuration again when that is asked for over the control socket; nil if that is not possible.
-    ///   - logger: gets the same lines at info, and what the endpoint logs; see `UDPEndpoint.bind`.
-    ///   - log: takes lines about what happens; by default nobody does.
+    ///   - configuration: The configuration of the tunnel.
+    ///   - endpointConfiguration: The static key, the provider and the settings. The tunnel sets the MTU.
+    ///   - store: The ratchet store.
+    ///   - keepsLog: True to make ``logFile`` in the tunnel's folder. The default is false.
+    ///   - reloader: Reads the configuration again when the control socket requests that; nil if
+    ///     that is not possible.
+    ///   - logger: Receives the lines of `log` at info, and the endpoint's log; see
+    ///     `UDPEndpoint.bind`. Nil for none.
+    ///   - log: Receives log lines for people.
+    /// - Returns: The tunnel, whose ``run()`` must be called.
     /// - Throws: ``TunnelError``, with the step that failed.
     public static func start(
       _ configuration: TunnelConfiguration, endpoint endpointConfiguration: EndpointConfiguration,
@@ -102,13 +108,13 @@
       }
       let folder = RunFolder(interface: configuration.interface)
       let claim = try folder.claim()
-      // Nobody else may have the folder before it is cleared.
+      // Keeps the folder locked until it is cleared.
       defer { withExtendedLifetime(claim) {} }
       let tunnel: Tunnel
       do {
         for hook in configuration.hooks.preUp { try SystemCommand.hook(hook, interface: configuration.interface) }
         let device = try TunDevice(name: configuration.interface, offload: configuration.offload)
-        // The folder is ours: whoever had it before is gone.
+        // The folder is locked, so its previous owner has ended.
         folder.undoRemembered().forEach(tell)
         let parts = try await TunnelParts.make(
           configuration, endpointConfiguration, store, folder, claim, device, logger, tell)
@@ -130,9 +136,9 @@
       return tunnel
     }
 
-    /// Does what follows when everything is in place: requests are answered, hooks run, and privileges are given up.
+    /// Starts the readers and the control socket, runs the post-up hooks, and drops privileges.
     private func finishStarting(_ configuration: TunnelConfiguration) async throws(TunnelError) {
-      // The readers of the peers, each on its event loop.
+      // Each reader of the peers runs on its event loop.
       registry.publish { [loop] table in loop.eventLoop.execute { loop.value.adopt(table) } }
       for path in paths { registry.publish { table in path.eventLoop.execute { path.value.adopt(table) } } }
       do {
@@ -147,12 +153,12 @@
       if let user = configuration.user { try TunnelUser(user).become(folder) }
     }
 
-    /// Begins to answer requests.
+    /// Starts to respond to requests.
     private func listen(_ configuration: TunnelConfiguration) throws(TunnelError) {
       let control = try ControlServer(path: folder.control, group: nil) { [weak self] request in
         await self?.answer(request) ?? .refused("the tunnel is ending")
       } answered: { [weak self] request in
-        // Not before: the process may end faster than the answer is written.
+        // Only after the response was written, because the process may end sooner.
         if request == .down { self?.stop() }
       }
       servers.withLockedValue { $0.append(control) }
@@ -169,7 +175,8 @@
 
     // MARK: Running
 
-    /// Runs until the task is cancelled, `down` is asked for, or the socket or the device fails for good; then undoes everything.
+    /// Runs until the task is cancelled, `down` is requested, or the socket or the device fails
+    /// permanently. Then undoes everything.
     ///
     /// - Throws: ``TunnelError/endpoint(_:)`` or ``TunnelError/deviceFailed(interface:reason:)``.
     public func run() async throws(TunnelError) {
@@ -189,17 +196,19 @@
       if let failure { throw failure }
     }
 
-    /// Has ``run()`` return.
+    /// Makes ``run()`` return.
     func stop() { stopping.continuation.yield(nil) }
 
     private func end() async {
       let hooks = registry.configuration.hooks
       Self.run(hooks.preDown, device.name, log)
-      // Requests are refused until all is undone: then nobody answers, which is how one sees it.
+      // Requests are refused until everything is undone. Then the control socket disappears, which
+      // shows the end to clients.
       isEnding.store(true, ordering: .relaxed)
       do { try await loop.eventLoop.submit { [loop] in loop.value.stop() }.get() } catch { log("\(error)") }
       await endpoint.close()
-      // The device goes with the last reference to it; its routes and addresses have to be gone when this returns.
+      // The device disappears with its last reference, but its routes and addresses must be gone
+      // when this returns.
       do { try removeDevice() } catch { log("\(error)") }
       await endpointRoutes.end().forEach(log)
       for server in servers.withLockedValue({ $0 }) { server.stop() }
@@ -207,7 +216,7 @@
       Self.run(hooks.postDown, device.name, log)
     }
 
-    /// Runs hooks of the end, which goes on whatever becomes of them.
+    /// Runs the hooks of the end. A failure is logged, and does not stop the others.
     private static func run(_ hooks: [String], _ interface: String, _ log: Log) {
       for hook in hooks {
         do { try SystemCommand.hook(hook, interface: interface) } catch { log("\(error)") }
@@ -216,7 +225,7 @@
 
     private func removeDevice() throws(TunnelError) {
       let result = try SystemCommand.ip(["link", "delete", "dev", device.name], step: "cannot remove \(device.name)")
-      // Without privileges it cannot be removed, and goes when the process ends.
+      // Without privileges the device stays until the process ends.
       if result.exitCode != 0, geteuid() == 0 {
         throw .setUp(step: "cannot remove \(device.name)", reason: result.reason)
       }

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ZSSPNIO
 
-/// Why there is no tunnel, or why it does not do something.
+/// An error of a tunnel, or of a request to it.
 public enum TunnelError: Error, CustomStringConvertible {
-  /// A step of setting up failed.
+  /// A step of the set-up failed.
   case setUp(step: String, reason: String)
-  /// There is a tunnel of this name already.
+  /// A device of this name exists already.
   case inUse(interface: String)
-  /// No tunnel of this name runs here, or it is not ours to control.
+  /// No tunnel of this name is running here, or this user may not control it.
   case notRunning(interface: String, reason: String)
-  /// A hook ended with another exit code than 0.
+  /// A hook ended with an exit code other than 0.
   case hookFailed(command: String, exitCode: Int32)
-  /// The network device is gone, or cannot be read any more.
+  /// The network device was removed, or cannot be read any more.
   case deviceFailed(interface: String, reason: String)
-  /// The tunnel refuses what was asked of it.
+  /// The tunnel refused a request. The text says why.
   case refused(String)
-  /// The endpoint cannot be made, or failed for good.
+  /// The endpoint cannot be made, or failed permanently.
   case endpoint(UDPError)
 
-  /// What went wrong, for people.
+  /// The error as text.
   public var description: String {
     switch self {
     case .setUp(let step, let reason): "\(step): \(reason)"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
 
-/// Has tasks do something one after another, in the order in which they came.
+/// Serialises tasks, in the order of their arrival.
 final class Turn: Sendable {
   private let state = Mutex<(isTaken: Bool, waiting: [CheckedContinuation<Void, Never>])>((false, []))
 
@@ -20,7 +20,7 @@ final class Turn: Sendable {
     }
   }
 
-  /// Gives the turn to the next task.
+  /// Passes the turn to the next task.
   func end() {
     let next: CheckedContinuation<Void, Never>? = state.withLock { state in
       guard !state.waiting.isEmpty else {

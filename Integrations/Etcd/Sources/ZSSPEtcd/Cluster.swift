@@ -5,7 +5,7 @@ import GRPCProtobuf
 import SwiftProtobuf
 import Synchronization
 
-/// The nodes of a cluster, as one: calls go to the node that worked last, and a node that fails is left for the next.
+/// The nodes of a cluster. Calls go to the last node that worked; after a failure, to the next one.
 final class Cluster: KeyValues {
   private let nodes: [Connection]
   private let credentials: Credentials?
@@ -14,7 +14,7 @@ final class Cluster: KeyValues {
   private let state = Mutex(State())
 
   private struct State {
-    /// The node that calls go to.
+    /// The index of the node that calls go to.
     var current = 0
     /// The highest revision of all answers.
     var revision: Int64 = 0
@@ -25,14 +25,15 @@ final class Cluster: KeyValues {
     var nodes: [Connection] = []
     for node in options.nodes { nodes.append(try Connection(node, options)) }
     self.nodes = nodes
-    (timeout, prefix) = (options.callTimeout, options.prefix)
+    timeout = options.callTimeout
+    prefix = options.prefix
     credentials = options.credentials.map { Credentials($0) }
-    // The responders of a fleet do not all begin with the same node.
+    // The responders of a fleet should not all start with the same node.
     state.withLock { $0.current = .random(in: nodes.indices) }
   }
 
   func range(_ request: Etcdserverpb_RangeRequest) async throws(CallFailure) -> Etcdserverpb_RangeResponse {
-    // What is read as of an older revision, and other pages of it, have the newest in their header all the same.
+    // Reads at an older revision, and further pages, also have the newest revision in their header.
     try await ordered(\.header.revision) { () async throws(CallFailure) in
       try await authenticated("KV", "Range", request)
     }
@@ -44,7 +45,7 @@ final class Cluster: KeyValues {
     }
   }
 
-  /// What the node that calls go to says of itself.
+  /// Returns the status of the current node.
   func status() async throws(CallFailure) -> Etcdserverpb_StatusResponse {
     try await authenticated("Maintenance", "Status", Etcdserverpb_StatusRequest())
   }
@@ -53,8 +54,8 @@ final class Cluster: KeyValues {
     for node in nodes { await node.close() }
   }
 
-  /// Sees to it that revisions only grow. Where one is lower than that of an answer which was there before the call, the cluster was set
-  /// back to an older state, and what compares revisions may be wrong.
+  /// Checks that revisions only grow. If a revision is lower than that of an answer from before the
+  /// call, the cluster was restored to an older state, and comparisons of revisions may be wrong.
   private func ordered<Response: Sendable>(
     _ revision: (Response) -> Int64, _ call: () async throws(CallFailure) -> Response
   ) async throws(CallFailure) -> Response {
@@ -66,12 +67,12 @@ final class Cluster: KeyValues {
       if isInOrder { state.revision = max(state.revision, revision(response)) } else { state.wasSetBack = true }
       return isInOrder
     }
-    // A write may have been done, to a cluster that is not the one it was meant for.
+    // A write may have been executed, but on a cluster in another state than intended.
     guard isInOrder else { throw .refused(.replaced(prefix: prefix)) }
     return response
   }
 
-  /// A call with the user's token, which is renewed if etcd does not know it any more.
+  /// Makes a call with the user's token, which is renewed if etcd no longer accepts it.
   private func authenticated<Response: Message>(
     _ service: String, _ method: String, _ request: some Message
   ) async throws(CallFailure) -> Response {
@@ -86,10 +87,11 @@ final class Cluster: KeyValues {
     }
   }
 
-  /// A token for a user. Changes nothing in etcd but that.
+  /// Requests a token for a user. That changes nothing else in etcd.
   fileprivate func authenticate(_ user: EtcdStoreOptions.Credentials) async throws(CallFailure) -> String {
     var request = Etcdserverpb_AuthenticateRequest()
-    (request.name, request.password) = (user.user, user.password)
+    request.name = user.user
+    request.password = user.password
     let response: Etcdserverpb_AuthenticateResponse = try await call("Auth", "Authenticate", request, token: nil)
     return response.token
   }
@@ -104,7 +106,7 @@ final class Cluster: KeyValues {
     } catch {
       if case .refused = error { throw error }
       state.withLock { state in
-        // Others may have left it already.
+        // Another call may have moved on already.
         if state.current == index { state.current = (index + 1) % nodes.count }
       }
       throw error
@@ -119,7 +121,7 @@ actor Credentials {
 
   init(_ user: EtcdStoreOptions.Credentials) { self.user = user }
 
-  /// The token, after etcd was asked for one if there is none.
+  /// Returns the token, and requests one from etcd if necessary.
   func token(_ cluster: Cluster) async throws(CallFailure) -> String {
     let user = user
     let task =
@@ -135,18 +137,19 @@ actor Credentials {
     do {
       return try result.get()
     } catch .unknown(let reason) {
-      // The call that the token was for was not made.
+      // The call that needs the token was not made.
       throw .busy(reason)
     }
   }
 
-  /// Does not use this token any more.
+  /// Discards a token.
   func forget(_ token: String) async {
     guard let task = current, case .success(token) = await task.value, current == task else { return }
     current = nil
   }
 
-  /// Whether etcd refuses a token that another one would do for: it has run out, or users were changed since.
+  /// Returns true if etcd would accept another token: this one has expired, or users have changed
+  /// since.
   static func isOutdated(_ reason: String) -> Bool {
     reason.contains("invalid auth token") || reason.contains("revision of auth store is old")
       || reason.contains("user name is empty")

@@ -5,7 +5,7 @@ import GRPCNIOTransportHTTP2Posix
 import GRPCProtobuf
 import SwiftProtobuf
 
-/// The connection to one node. It is made when the first call needs it, and again when it was lost.
+/// The connection to one node. It is made for the first call, and again after a loss.
 final class Connection: Sendable {
   private let node: EtcdStoreOptions.Node
   private let client: GRPCClient<HTTP2ClientTransport.Posix>
@@ -22,7 +22,7 @@ final class Connection: Sendable {
         target: Self.target(node), transportSecurity: security,
         config: .defaults { config in
           config.http2.authority = serverName
-          // A node that is back is used again soon, whatever time it was gone for.
+          // A node that has returned should be used soon, however long it was gone.
           config.backoff.initial = options.pause.first
           config.backoff.max = options.pause.longest
           config.connection.keepalive = HTTP2ClientTransport.Config.Keepalive(
@@ -37,7 +37,7 @@ final class Connection: Sendable {
       do {
         try await client.runConnections()
       } catch {
-        // What ends a connection is seen by the calls that need it, which fail.
+        // The calls that need the connection fail, and report the reason.
       }
     }
   }
@@ -47,14 +47,14 @@ final class Connection: Sendable {
     running.cancel()
   }
 
-  /// Ends the connection, and the calls that use it.
+  /// Closes the connection, and cancels its calls.
   func close() async {
     client.beginGracefulShutdown()
     running.cancel()
     await running.value
   }
 
-  /// One call, and what its failure means.
+  /// Makes one call, and classifies its failure.
   func call<Request: Message, Response: Message>(
     _ service: String, _ method: String, _ request: Request, token: String?, timeout: Duration
   ) async throws(CallFailure) -> Response {
@@ -78,7 +78,8 @@ final class Connection: Sendable {
   private static func failure(_ error: RPCError, _ node: EtcdStoreOptions.Node) -> CallFailure {
     let reason = error.cause.map { "\(node): \(error.message) (\($0))" } ?? "\(node): \(error.message)"
     return switch error.code {
-    // etcd checks all this before it proposes anything to the cluster; that its database is full, also when it has done a write.
+    // etcd checks all this before it proposes anything to the cluster. A full database is also
+    // reported after a completed write.
     case .resourceExhausted where !error.message.contains("space"): .busy(reason)
     case .invalidArgument, .notFound, .alreadyExists, .permissionDenied, .failedPrecondition, .outOfRange,
       .unimplemented, .unauthenticated, .resourceExhausted:

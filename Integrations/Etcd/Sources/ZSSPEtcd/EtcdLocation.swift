@@ -2,19 +2,21 @@
 public import Foundation
 
 extension EtcdStoreOptions {
-  /// The variable of the environment that may have the user's password.
+  /// The environment variable for the user's password.
   public static let passwordVariable = "ZSSP_ETCD_PASSWORD"
 
-  /// Reads `etcd://USER@HOST:PORT,HOST:PORT/PREFIX?OPTION=VALUE&…`.
+  /// Parses `etcd://USER@HOST:PORT,HOST:PORT/PREFIX?OPTION=VALUE&…`.
   ///
-  /// Only hosts are needed. The port is 2379 and the prefix `/zssp` if there is none. Options: `ca`, `cert`, `key` and
-  /// `password-file` name files, `server-name` what the nodes' certificates are for; `tls=off` connects without TLS;
-  /// `timeout` and `call-timeout` are seconds. A value may have `%` and two hexadecimal digits for any byte.
+  /// Only hosts are required. The default port is 2379, the default prefix `/zssp`. The options
+  /// `ca`, `cert`, `key` and `password-file` name files; `server-name` is the name in the nodes'
+  /// certificates; `tls=off` disables TLS; `timeout` and `call-timeout` are in seconds. A value may
+  /// contain `%` and two hexadecimal digits for any byte.
   ///
   /// - Parameters:
-  ///   - location: the text. A password in it is refused: command lines are no secret.
-  ///   - environment: has the password under ``passwordVariable``, unless a file has it.
-  /// - Throws: ``EtcdStoreError/badLocation(_:reason:)`` or ``EtcdStoreError/badFile(path:reason:)``.
+  ///   - location: The text. A password in it is refused, because command lines are not secret.
+  ///   - environment: Contains the password under ``passwordVariable``, unless a file does.
+  /// - Throws: ``EtcdStoreError/badLocation(_:reason:)`` or
+  ///   ``EtcdStoreError/badFile(path:reason:)``.
   public init(
     location: String, environment: [String: String] = ProcessInfo.processInfo.environment
   ) throws(EtcdStoreError) {
@@ -52,9 +54,9 @@ extension EtcdStoreOptions {
   }
 }
 
-/// The parts of a location, before anything is made of them.
+/// The parts of a location, before they are interpreted.
 ///
-/// A password may be anywhere in it by mistake, so messages repeat no part that was not understood: names of known options at most.
+/// A password may be in any part by mistake, so messages repeat only the names of known options.
 private struct LocationParts {
   let user: String?
   let hosts: Substring
@@ -154,7 +156,7 @@ private struct LocationParts {
       guard !password.isEmpty else { throw .badFile(path: file, reason: "has no password") }
       return EtcdStoreOptions.Credentials(user: user, password: password)
     }
-    // A user whom etcd knows by the name in a certificate needs no password; then nobody is to be named here.
+    // A user that etcd identifies by a certificate needs no password, and must not be named here.
     guard let password, !password.isEmpty else {
       throw failure(
         "the user needs a password, in \(EtcdStoreOptions.passwordVariable) or in a file that password-file=FILE names"

@@ -1,36 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Why etcd cannot be used as a ratchet store. Its description says what to do, and contains no secrets.
+/// The reason why etcd cannot be used as a ratchet store. Its description says what to do, and
+/// contains no secrets.
 public enum EtcdStoreError: Error, Sendable, Equatable {
-  /// A location that does not say where the store is, or an option that it cannot have.
+  /// The location or an option is invalid.
   case badLocation(String, reason: String)
   /// A file that an option names cannot be used.
   case badFile(path: String, reason: String)
-  /// No node answered, or not in time.
+  /// No node answered in time.
   case unreachable(reason: String)
-  /// A node answered that it will not do it: the user, the password, the permissions, the space.
+  /// A node refused the request, because of the user, the password, the permissions or the space.
   case refused(reason: String)
-  /// There is no store under this prefix.
+  /// No store exists under this prefix.
   case missing(prefix: String)
-  /// Something else lies under this prefix.
+  /// The keys under this prefix are not those of a store.
   case notOurs(prefix: String)
-  /// A store of a later version of this package.
+  /// The store was made by a later version of this package.
   case newer(version: UInt32, known: UInt32)
-  /// A store whose content is damaged.
+  /// The content of the store is damaged.
   case damaged(reason: String)
-  /// The store under this prefix is not the one that was opened: it was removed, or the cluster was set back to an older state.
+  /// The store under this prefix is not the one that was opened. It was removed, or the cluster was
+  /// restored to an older state.
   case replaced(prefix: String)
-  /// A key for the states at rest that has another size than 32 bytes.
+  /// The key for states at rest is not 32 bytes long.
   case keySize(Int)
-  /// The states are encrypted, and no key was given.
+  /// The states are encrypted, but no key was given.
   case keyNeeded(prefix: String)
-  /// A key was given, and the states are not encrypted.
+  /// A key was given, but the states are not encrypted.
   case keyNotNeeded(prefix: String)
-  /// The states are encrypted under another key.
+  /// The states are encrypted with another key.
   case wrongKey(prefix: String)
-  /// States were to be stored for peers that have others already.
+  /// Peers already have other states than those to be stored.
   case conflict(peers: Int)
-  /// Only so many rows were stored before etcd failed. To store all of them again does no harm.
+  /// etcd failed after this many rows were stored. Storing all of them again is safe.
   case incomplete(stored: Int, of: Int, reason: String)
   /// The store was closed.
   case closed

@@ -2,74 +2,87 @@
 public import Logging
 public import ZSSP
 
-/// Where etcd is, and how an ``EtcdRatchetStore`` works.
+/// The location of etcd, and the options of an ``EtcdRatchetStore``.
 public struct EtcdStoreOptions: Sendable {
-  /// One node of the cluster, as clients reach it.
+  /// A node of the cluster, as clients reach it.
   public struct Node: Sendable, Hashable, CustomStringConvertible {
-    /// A name, or an address: 192.0.2.1, or 2001:db8::1 without brackets.
+    /// The host name, or an address: 192.0.2.1, or 2001:db8::1 without brackets.
     public var host: String
-    /// The port for clients.
+    /// The port for clients. The default is 2379.
     public var port: Int
 
-    /// A node at this host, on etcd's usual port unless another is given.
-    public init(host: String, port: Int = 2379) { (self.host, self.port) = (host, port) }
+    /// Makes a node at this host.
+    public init(host: String, port: Int = 2379) {
+      self.host = host
+      self.port = port
+    }
 
     /// `host:port`, with brackets around an IPv6 address.
     public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
   }
 
-  /// How connections are protected. The files are PEM.
+  /// The protection of connections. The files are PEM.
   public struct TLS: Sendable, Hashable {
-    /// The certificates that a node's must come from; those that the system trusts if none.
+    /// The path of the certificates that must have issued a node's; nil for those that the system
+    /// trusts.
     public var authority: String?
-    /// Our certificate, with those above it, if etcd asks for one.
+    /// The path of the client certificate and its chain, if etcd requests one.
     public var certificate: String?
-    /// The private key of ``certificate``.
+    /// The path of the private key of ``certificate``.
     public var privateKey: String?
-    /// The name that the nodes' certificates are for, if it is not the host.
+    /// The name in the nodes' certificates; nil for the host.
     public var serverName: String?
 
-    /// The system's trust, and no certificate of our own.
+    /// Makes options that use the system's trust, without a client certificate.
     public init() {}
   }
 
-  /// Who we are to etcd.
+  /// The identity of this client for etcd.
   public struct Credentials: Sendable, Hashable {
     /// The user's name.
     public var user: String
     /// The user's password.
     public var password: String
 
-    /// A user with a password.
-    public init(user: String, password: String) { (self.user, self.password) = (user, password) }
+    /// Makes credentials of a user with a password.
+    public init(user: String, password: String) {
+      self.user = user
+      self.password = password
+    }
   }
 
-  /// Nodes of one cluster. One that fails is left for the next.
+  /// The nodes of one cluster. After a failure, the next one is used.
   public var nodes: [Node]
-  /// What the keys in etcd begin with. Different prefixes are different stores.
+  /// The prefix of the keys in etcd, `/zssp` by default. Different prefixes are different stores.
   public var prefix = "/zssp"
-  /// How connections are protected; nil for not at all, which shows keys to everyone on the way.
+  /// The protection of connections; nil for none, which exposes ratchet keys on the network unless
+  /// states are encrypted.
   public var tls: TLS? = TLS()
-  /// The user, where etcd asks for one.
+  /// The user, if etcd requires one.
   public var credentials: Credentials?
-  /// The key under which states are encrypted in etcd, 32 bytes. Whether a store is encrypted is decided when it is made.
+  /// The key of 32 bytes that encrypts states in etcd; nil for none. It is fixed when the store is
+  /// created.
   public var key: Secret?
-  /// How long one call waits for its node, which is then left for the next.
+  /// How long a call waits for its node before the next one is used. The default is 2 s.
   public var callTimeout = Duration.seconds(2)
-  /// How long a request goes on trying; calls that are under way then are still waited for. Longer than an election in the cluster, which by default takes one to two seconds.
+  /// How long a request is retried, 10 s by default. Calls under way then are still awaited. It
+  /// should exceed the time of an election in the cluster, which is one to two seconds by default.
   public var timeout = Duration.seconds(10)
-  /// The pause before a call is repeated: at first, and at most. It doubles, and a random part of up to half is left out.
+  /// The first and the longest pause before a call is repeated. The pause doubles, and is shortened
+  /// at random by up to half.
   public var pause = (first: Duration.milliseconds(50), longest: Duration.seconds(1))
-  /// Where the store logs: that it is opened, that etcd begins to fail, that it works again, and that the store is closed. Never keys,
-  /// states or passwords. Nowhere if nil, the default.
+  /// The log of the store: opened, etcd starts to fail, works again, closed. It never has keys,
+  /// states or passwords. The default is nil: no log.
   public var logger: Logger?
-  /// Is told when etcd begins to fail: once, until it has worked again.
+  /// Called when etcd starts to fail: once, until it has worked again.
   public var onFailure: (@Sendable (EtcdStoreError) -> Void)?
 
-  /// The defaults, for these nodes.
+  /// Makes default options for these nodes.
   public init(nodes: [Node]) { self.nodes = nodes }
 
-  /// Throws if something cannot be as it is.
+  /// Checks the options.
+  ///
+  /// - Throws: ``EtcdStoreError/badLocation(_:reason:)`` or ``EtcdStoreError/keySize(_:)``.
   func check() throws(EtcdStoreError) {
     func fail(_ reason: String) -> EtcdStoreError { .badLocation("etcd", reason: reason) }
     guard !nodes.isEmpty else { throw fail("no node is named") }
@@ -91,8 +104,8 @@ public struct EtcdStoreOptions: Sendable {
 }
 
 extension EtcdStoreOptions.Credentials: CustomStringConvertible, CustomReflectable {
-  /// The user alone.
+  /// The user, without the password.
   public var description: String { user }
-  /// Has no children, so `dump` shows no more than the description.
+  /// A mirror without children, so that `dump` shows only the description.
   public var customMirror: Mirror { Mirror(self, children: [:]) }
 }

@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// A key of this store alone, which every write of it compares: raising the fence writes that key, and then no write that was
-/// begun before can be done any more. So what a call that got no answer has left is known for good.
+/// A key of this store, whose revision every write of the store compares. Raising the fence writes
+/// that key, and then no earlier write can be executed any more. So the outcome of a call without
+/// an answer becomes final.
 ///
-/// Without it such a call might be done later, by a node that was cut off for a while, when the store has long said what the row is.
+/// Without a fence, a node that was cut off for a while might execute such a call after the store
+/// has already reported the state of the row.
 actor Fence {
-  /// When a fence is old, in changes of all of etcd.
+  /// The age of fences, in revisions of etcd.
   struct Age: Sendable {
-    /// A store that writes raises its own after so many.
+    /// The number of revisions after which a writing store raises its own fence.
     var refreshed: Int64 = 100_000
-    /// Those that were not raised for so many are of stores that did not close, and are removed.
+    /// The number of revisions after which a fence counts as abandoned by a store that did not
+    /// close, and is removed.
     var removed: Int64 = 1_000_000
   }
 
   nonisolated let name: [UInt8]
-  /// The key.
+  /// The key of the fence.
   nonisolated let key: [UInt8]
   private let keys: Keys
   private let age: Age
@@ -24,17 +27,20 @@ actor Fence {
   private var revision: Int64?
   private var raising: Task<Result<Int64, CallFailure>, Never>?
   private var isClosed = false
-  /// Whether the key may be there.
+  /// True if the key may exist.
   private var wasRaised = false
-  /// Whether a write was begun of which nobody knows what becomes.
+  /// True if a write was started whose outcome is unknown.
   private(set) var isInDoubt = false
 
   init(_ keyValues: any KeyValues, _ keys: Keys, name: [UInt8], age: Age = Age()) {
-    (self.keyValues, self.keys, self.name, self.age) = (keyValues, keys, name, age)
+    self.keyValues = keyValues
+    self.keys = keys
+    self.name = name
+    self.age = age
     key = keys.fence(name)
   }
 
-  /// The revision that a write must compare the key's with.
+  /// Returns the revision of the key that a write must compare. Raises the fence if necessary.
   func raised() async throws(CallFailure) -> Int64 {
     if let revision { return revision }
     guard !isClosed else { throw .refused(.closed) }
@@ -43,27 +49,29 @@ actor Fence {
     return try await task.value.get()
   }
 
-  /// The writes that compare with `old` must not be repeated: one may still be on its way, or the key is not what it was.
+  /// Invalidates the revision `old`: a write that compared it may still be under way, or the key
+  /// has changed.
   func fall(_ old: Int64, isInDoubt: Bool) {
     if revision == old { revision = nil }
     // If it was raised meanwhile, that was after the write had begun.
     if isInDoubt, revision == nil { self.isInDoubt = true }
   }
 
-  /// A write was done that compared with `old`. If that was long ago, the next one raises the fence: others take old ones for abandoned.
+  /// Called after a write that compared `old` was executed. If the fence is old, the next write
+  /// raises it, because other stores take old fences for abandoned.
   func refresh(_ old: Int64, now: Int64) {
     if now - old > age.refreshed { fall(old, isInDoubt: false) }
   }
 
-  /// Makes sure that no write is on its way of which nobody knows what becomes.
+  /// Ensures that no write with an unknown outcome is under way.
   func settle() async throws(CallFailure) {
     if isInDoubt { _ = try await raised() }
   }
 
-  /// Removes the key and the marks. Writes that are on their way will not be done.
+  /// Removes the key and the marks. Writes under way will not be executed.
   func close() async throws(CallFailure) {
     isClosed = true
-    // What is written later would stay.
+    // A later write of the key would stay.
     if let raising { _ = await raising.value }
     guard wasRaised else { return }
     revision = nil
@@ -72,7 +80,8 @@ actor Fence {
     _ = try await keyValues.transact(request)
   }
 
-  /// The fence of a store and its marks go together: who finds a fence knows that no mark was lost since it was made.
+  /// Returns the operations that remove a store's fence and its marks together: as long as a fence
+  /// exists, no mark has been removed since it was created.
   private func removal(of name: [UInt8]) -> [Etcdserverpb_RequestOp] {
     [.delete(keys.fence(name)), .delete(keys.marks(name), allWithPrefix: true)]
   }
@@ -85,22 +94,24 @@ actor Fence {
       var request = Etcdserverpb_TxnRequest()
       request.success = [.put(key, [1])]
       let raised = try await keyValues.transact(request).header.revision
-      (revision, isInDoubt) = (raised, false)
+      revision = raised
+      isInDoubt = false
       return .success(raised)
     } catch {
       return .failure(error)
     }
   }
 
-  /// Removes fences that are old. A store that misses its own raises it again.
+  /// Removes old fences. A store whose fence was removed raises it again.
   func tidy() async throws(CallFailure) {
     var request = Etcdserverpb_RangeRequest(prefix: keys.fences, limit: 32, keysOnly: true)
-    (request.sortTarget, request.sortOrder) = (.mod, .ascend)
+    request.sortTarget = .mod
+    request.sortOrder = .ascend
     let response = try await keyValues.range(request)
     var removal = Etcdserverpb_TxnRequest()
     for fence in response.kvs where response.header.revision - fence.modRevision > age.removed {
       guard let name = keys.name(ofFence: [UInt8](fence.key)), name != self.name else { continue }
-      // One that was raised meanwhile is in use.
+      // A fence that was raised meanwhile is in use.
       removal.compare.append(.modified([UInt8](fence.key), at: fence.modRevision))
       removal.success += self.removal(of: name)
     }

@@ -4,21 +4,24 @@ import SwiftProtobuf
 import ZSSP
 import ZSSPStoreCodec
 
-/// What says that there is a store under a prefix, and of which version; and the key of its tags.
+/// The record that a store exists under a prefix, with its version and the key of its tags.
 struct Head: Sendable {
   static let version: UInt32 = 1
 
   let codec: SecretsCodec
-  /// When it was made. A store that was removed and made again has another.
+  /// The revision at which it was created. A store that was removed and created again has another.
   let revision: Int64
 
-  /// Finds the store, or makes it if it may.
+  /// Reads the head, or creates it if `creates` is true.
+  ///
+  /// - Throws: ``EtcdStoreError``.
   static func open(
     _ keyValues: any KeyValues, _ options: EtcdStoreOptions, _ provider: any CryptoProvider, creates: Bool
   ) async throws(EtcdStoreError) -> Head {
     let keys = Keys(prefix: options.prefix)
     return try await StoreCore.repeated(options) { () async throws(CallFailure) -> Head? in
-      // As of one moment: what another store makes between two looks would be taken for something else.
+      // Both reads are at one revision: otherwise a store that is created in between would be taken
+      // for other content.
       var look = Etcdserverpb_TxnRequest()
       look.success = [.get(keys.head), .range(Etcdserverpb_RangeRequest(prefix: keys.all, limit: 1, keysOnly: true))]
       let found = try await keyValues.transact(look)
@@ -37,7 +40,7 @@ struct Head: Sendable {
       } catch {
         throw .refused(.damaged(reason: "the head cannot be written: \(error)"))
       }
-      // Whoever was the first has made it, and it is read like any other.
+      // The first store to write has created it, and all stores read it.
       _ = try await keyValues.transact(request)
       return nil
     }
@@ -61,6 +64,7 @@ struct Head: Sendable {
     guard let codec = SecretsCodec(provider, key: options.key, kept: kept) else {
       throw .wrongKey(prefix: options.prefix)
     }
-    (self.codec, revision) = (codec, keyValue.createRevision)
+    self.codec = codec
+    revision = keyValue.createRevision
   }
 }

@@ -4,22 +4,24 @@ import SwiftProtobuf
 import ZSSP
 import ZSSPStoreCodec
 
-/// What etcd holds for a peer, with what tells it from every earlier row of that peer.
+/// The row that etcd holds for a peer, with what distinguishes it from earlier rows of that peer.
 struct HeldRow: Sendable {
-  /// So many of the latest writes are named in a row.
+  /// The number of latest writes that a row names.
   private static let writeLimit = 8
   private static let version: UInt32 = 1
 
   var row = RatchetRow()
   /// The revision of the row's last change; 0 without a row.
   var revision: Int64 = 0
-  /// Names of the writes that made the row, the latest last.
+  /// The names of the writes that made the row, the latest last.
   var writes: [[UInt8]] = []
 
-  /// Nothing.
+  /// Makes the empty row.
   init() {}
 
-  /// The row of a peer as etcd gives it; none is the empty one.
+  /// Decodes the row of a peer; nil is the empty row.
+  ///
+  /// - Throws: ``EtcdStoreError/damaged(reason:)`` or ``EtcdStoreError/newer(version:known:)``.
   init(_ keyValue: Etcdserverpb_KeyValue?, of peer: PublicKey, _ codec: SecretsCodec) throws(EtcdStoreError) {
     guard let keyValue else { return }
     let stored: Zsspetcd_StoredRow
@@ -45,7 +47,8 @@ struct HeldRow: Sendable {
     writes = stored.writes.map { [UInt8]($0) }
   }
 
-  /// The value that is stored when `write` makes this row `new`, which is not empty.
+  /// Returns the value to be stored when the write named `write` changes this row to `new`, which
+  /// must not be empty.
   func value(_ new: RatchetRow, of peer: PublicKey, by write: [UInt8], _ codec: SecretsCodec) throws(EtcdStoreError)
     -> [UInt8]
   {
@@ -58,7 +61,7 @@ struct HeldRow: Sendable {
     do { return try stored.serializedBytes() } catch { throw .damaged(reason: "a row cannot be written: \(error)") }
   }
 
-  /// The tags by which the row's states are found.
+  /// Returns the tags by which the row's states are found.
   static func tags(_ row: RatchetRow, _ codec: SecretsCodec) -> Set<[UInt8]> {
     Set([row.pair.state1, row.pair.state2].compactMap { $0.flatMap { codec.tag($0.fingerprint) } })
   }

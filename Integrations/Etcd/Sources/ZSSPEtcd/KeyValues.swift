@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the store asks of etcd: one call, to whichever node. Tests put something between the store and etcd here.
+/// The interface of the store to etcd: one call, to any node. Tests replace it.
 protocol KeyValues: Sendable {
-  /// Reads keys, as of a moment between the call and its answer.
+  /// Reads keys, at a moment between the call and its answer.
   func range(_ request: Etcdserverpb_RangeRequest) async throws(CallFailure) -> Etcdserverpb_RangeResponse
-  /// Compares, and does one thing or the other, at once.
+  /// Executes a transaction.
   func transact(_ request: Etcdserverpb_TxnRequest) async throws(CallFailure) -> Etcdserverpb_TxnResponse
-  /// Gives connections back.
+  /// Closes the connections.
   func close() async
 }
 
-/// A call that failed, by what may be concluded from that.
+/// The failure of a call, by its consequences.
 enum CallFailure: Error, Sendable, Equatable {
-  /// Nobody knows what became of it, and it may still be on its way. A later call may work.
+  /// The outcome is unknown, and the call may still be under way. A later call may succeed.
   case unknown(String)
-  /// It was not done. A later call may work.
+  /// The call was not executed. A later call may succeed.
   case busy(String)
-  /// It will not be done later. Nor was it done, unless the database is full: etcd says so also of the write that fills it.
+  /// The call will not be executed later. It was not executed either, unless the database is full:
+  /// etcd reports that also for the write that fills it.
   case refused(EtcdStoreError)
 
   var error: EtcdStoreError {

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// What the keys in etcd are called. Bytes are written in hexadecimal digits, for people with etcdctl.
+/// The names of keys in etcd. Bytes are written as hexadecimal digits, for people who use etcdctl.
 struct Keys: Sendable {
   let prefix: String
 
-  /// Says that there is a store.
+  /// The key of the head.
   var head: [UInt8] { bytes("store") }
-  /// What the keys of rows begin with.
+  /// The prefix of rows.
   var peers: [UInt8] { bytes("peers/") }
-  /// What the keys of the index begin with.
+  /// The prefix of the index.
   var tags: [UInt8] { bytes("tags/") }
-  /// What the keys of fences begin with.
+  /// The prefix of fences.
   var fences: [UInt8] { bytes("fences/") }
-  /// What all keys begin with.
+  /// The prefix of all keys.
   var all: [UInt8] { bytes("") }
 
   func peer(_ peer: PublicKey) -> [UInt8] { bytes("peers/\(peer.hexadecimal)") }
 
-  /// What the entries of a tag begin with: one for each peer that has a state with this tag.
+  /// The prefix of a tag's entries: one for each peer that has a state with this tag.
   func tag(_ tag: [UInt8]) -> [UInt8] { bytes("tags/\(tag.hexadecimal)/") }
 
   func tag(_ tag: [UInt8], _ peer: PublicKey) -> [UInt8] {
@@ -27,26 +27,26 @@ struct Keys: Sendable {
 
   func fence(_ name: [UInt8]) -> [UInt8] { bytes("fences/\(name.hexadecimal)") }
 
-  /// The name of a store in the key of its fence; nil if it is no such key.
+  /// Parses a store's name in the key of its fence; nil for another key.
   func name(ofFence key: [UInt8]) -> [UInt8]? {
     guard key.count == fences.count + 32, key.starts(with: fences) else { return nil }
     return Self.bytes(hexadecimal: Array(key.suffix(32)))
   }
 
-  /// What the marks of a store begin with, which has the fence of this name.
+  /// The prefix of the marks of a store, which has the fence with this name.
   func marks(_ name: [UInt8]) -> [UInt8] { bytes("marks/\(name.hexadecimal)/") }
 
-  /// Says that a write was done, where its row cannot.
+  /// The key that records an executed write where its row cannot.
   func mark(_ name: [UInt8], _ write: [UInt8]) -> [UInt8] { marks(name) + Array(write.hexadecimal.utf8) }
 
-  /// The peer at the end of a key.
+  /// Parses the peer at the end of a key.
   static func peer(in key: some Collection<UInt8>) -> PublicKey? {
     let digits = Array(key.suffix(2 * PublicKey.size))
     guard digits.count == 2 * PublicKey.size, let bytes = bytes(hexadecimal: digits) else { return nil }
     return PublicKey(bytes)
   }
 
-  /// What digits stand for, of which there is an even number.
+  /// Decodes hexadecimal digits, whose number must be even.
   private static func bytes(hexadecimal digits: [UInt8]) -> [UInt8]? {
     var bytes: [UInt8] = []
     for index in stride(from: 0, to: digits.count, by: 2) {
@@ -60,7 +60,7 @@ struct Keys: Sendable {
 }
 
 extension [UInt8] {
-  /// Two digits for each byte.
+  /// The bytes as hexadecimal digits.
   fileprivate var hexadecimal: String {
     let digits = Array<UInt8>("0123456789abcdef".utf8)
     return String(decoding: flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)

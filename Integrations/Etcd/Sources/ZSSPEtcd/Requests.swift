@@ -2,19 +2,19 @@
 
 import Foundation
 
-// Calls as they are put together. Keys and values are small, and copied.
+// Constructors for requests. Keys and values are small, and copied.
 
 extension Etcdserverpb_RangeRequest {
-  /// One key.
+  /// Makes a request for one key.
   init(key: [UInt8]) {
     self.init()
     self.key = Data(key)
   }
 
-  /// All keys that begin with `prefix`, or those of them that come after `last`.
+  /// Makes a request for all keys with a prefix, or those of them after `last`.
   init(prefix: [UInt8], after last: [UInt8]? = nil, limit: Int = 0, keysOnly: Bool = false) {
     self.init()
-    // The next key after one is that with a zero behind it.
+    // The next possible key is the last one followed by a zero.
     key = Data(last.map { $0 + [0] } ?? prefix)
     rangeEnd = Data(prefix.rangeEnd)
     self.limit = Int64(limit)
@@ -23,7 +23,7 @@ extension Etcdserverpb_RangeRequest {
 }
 
 extension [UInt8] {
-  /// The first key that comes after all those that begin with these bytes, which must not all be 255.
+  /// The first key after all keys with this prefix, which must not consist of bytes 255 only.
   var rangeEnd: [UInt8] {
     var end = self
     while end.last == 255 { end.removeLast() }
@@ -35,7 +35,8 @@ extension [UInt8] {
 extension Etcdserverpb_RequestOp {
   static func put(_ key: [UInt8], _ value: [UInt8]) -> Self {
     var put = Etcdserverpb_PutRequest()
-    (put.key, put.value) = (Data(key), Data(value))
+    put.key = Data(key)
+    put.value = Data(value)
     var operation = Self()
     operation.requestPut = put
     return operation
@@ -64,25 +65,29 @@ extension Etcdserverpb_RequestOp {
 }
 
 extension Etcdserverpb_Compare {
-  /// That the key was last written at this revision; 0 if there is no such key.
+  /// Compares the revision of the key's last write; 0 if the key is missing.
   static func modified(_ key: [UInt8], at revision: Int64) -> Self {
     var compare = Self()
-    (compare.target, compare.result, compare.key) = (.mod, .equal, Data(key))
+    compare.target = .mod
+    compare.result = .equal
+    compare.key = Data(key)
     compare.modRevision = revision
     return compare
   }
 
-  /// That the key was made at this revision, and has not been deleted since.
+  /// Compares the revision at which the key was created, if it has not been deleted since.
   static func created(_ key: [UInt8], at revision: Int64) -> Self {
     var compare = Self()
-    (compare.target, compare.result, compare.key) = (.create, .equal, Data(key))
+    compare.target = .create
+    compare.result = .equal
+    compare.key = Data(key)
     compare.createRevision = revision
     return compare
   }
 }
 
 extension Etcdserverpb_TxnResponse {
-  /// The key, or the first of those, that the `index`th operation read, if it is there.
+  /// Returns the key, or the first key, that an operation read; nil if none.
   func read(_ index: Int) -> Etcdserverpb_KeyValue? {
     responses.indices.contains(index) ? responses[index].responseRange.kvs.first : nil
   }

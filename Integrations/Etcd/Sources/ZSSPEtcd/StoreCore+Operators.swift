@@ -4,7 +4,7 @@ import ZSSP
 extension StoreCore {
   private static let pageSize = 256
 
-  /// All keys that begin with `prefix`, as of one moment, which `revision` is or becomes.
+  /// Returns all keys with a prefix at one revision: `revision`, which is set if it is 0.
   private func all(
     _ prefix: [UInt8], at revision: inout Int64, keysOnly: Bool = false
   ) async throws(EtcdStoreError) -> [Etcdserverpb_KeyValue] {
@@ -14,9 +14,10 @@ extension StoreCore {
       var request = Etcdserverpb_RangeRequest(
         prefix: prefix, after: found.last.map { [UInt8]($0.key) }, limit: Self.pageSize, keysOnly: keysOnly)
       request.revision = revision
-      // A store that was removed is not an empty one.
+      // A removed store must not be taken for an empty one.
       var look = Etcdserverpb_TxnRequest()
-      (look.compare, look.success) = ([.created(keys.head, at: head.revision)], [.range(request)])
+      look.compare = [.created(keys.head, at: head.revision)]
+      look.success = [.range(request)]
       let response = try await repeated { () async throws(CallFailure) -> Etcdserverpb_TxnResponse? in
         try await fence.settle()
         let response = try await keyValues.transact(look)
@@ -60,7 +61,8 @@ extension StoreCore {
       }
     }
     let index = Set(try await all(keys.tags, at: &revision, keysOnly: true).map { [UInt8]($0.key) })
-    let (missing, surplus) = (wanted.subtracting(index).count, index.subtracting(wanted).count)
+    let missing = wanted.subtracting(index).count
+    let surplus = index.subtracting(wanted).count
     if missing > 0 { problems.append("\(missing) states are missing in the index and cannot be found") }
     if surplus > 0 { problems.append("\(surplus) entries of the index belong to no state") }
     return problems

@@ -2,7 +2,7 @@
 import ZSSP
 
 extension StoreCore {
-  /// Does what is asked, and says so when etcd begins to fail.
+  /// Executes a request, and reports when etcd starts to fail.
   func answer(_ request: StoreRequest) async -> StoreAnswer {
     let answer: StoreAnswer
     do throws(EtcdStoreError) {
@@ -40,8 +40,9 @@ extension StoreCore {
     }
   }
 
-  /// Two calls where there is an entry for a tag, and one where there is none. The index is read at one revision for both. A row that has
-  /// changed since is of one moment too: where it holds neither state, neither is held.
+  /// Makes two calls if the index has an entry for a tag, otherwise one. Both tags are read at one
+  /// revision. The row is read later, also at one moment: if it has neither state then, the state
+  /// is no longer stored.
   private func lookUp(_ first: Fingerprint, _ second: Fingerprint) async throws(EtcdStoreError) -> StoreAnswer {
     let tags = [first, second].compactMap { codec.tag($0) }
     guard !tags.isEmpty else { return .unknown }
@@ -65,7 +66,8 @@ extension StoreCore {
     }
   }
 
-  /// Exactly one of the writes that begin from the same row is done. Of one that got no answer it is found out what became of it.
+  /// Swaps a pair. Exactly one of several writes that start from the same row is executed. The
+  /// outcome of a write without an answer is determined.
   private func swap(
     _ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair, since start: UInt64?
   ) async throws(EtcdStoreError) -> StoreAnswer {
@@ -79,11 +81,13 @@ extension StoreCore {
       let fence = try await fence.raised()
       var held = HeldRow()
       if let known = raced {
-        (held, raced) = (known, nil)
+        held = known
+        raced = nil
       } else {
         let found = try await read([peer], mark: usesMark ? mark : nil)
         held = found.held[0]
-        // The fence was raised after the attempt, so what it has not done it never will.
+        // The fence was raised after the attempt, so an attempt that was not executed never will
+        // be.
         switch attempt?.fate(now: held, mark: found.mark) {
         case .done: return .swapped
         case .notKnowable: throw .refused(.notKnown)
@@ -92,7 +96,7 @@ extension StoreCore {
       }
       var row = held.row
       guard row.swap(expected: expected, new: new, since: start) else { return .notSwapped }
-      // Where there is no row before or after, nothing in it can tell.
+      // Without a row before or after the write, the row cannot show the outcome.
       let isMarked = held.revision == 0 || row.isEmpty
       usesMark = usesMark || isMarked
       do throws(CallFailure) {
@@ -106,7 +110,7 @@ extension StoreCore {
     }
   }
 
-  /// To be repeated without harm: a name that is in the row already stays there.
+  /// Revokes a state. Repetition is harmless, because a name that is in the row stays there.
   private func revoke(_ name: Fingerprint, _ peer: PublicKey) async throws(EtcdStoreError) -> RatchetRow {
     try await repeated { () async throws(CallFailure) -> RatchetRow? in
       let fence = try await fence.raised()

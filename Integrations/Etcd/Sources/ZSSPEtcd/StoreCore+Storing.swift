@@ -2,7 +2,7 @@
 import ZSSP
 
 extension StoreCore {
-  /// One write of a row has up to five operations, and etcd takes 128 at once.
+  /// A row needs up to five operations, and etcd takes 128 in one transaction.
   private static let groupSize = 20
 
   private typealias Group = ArraySlice<(key: PublicKey, value: RatchetRow)>
@@ -13,7 +13,7 @@ extension StoreCore {
       all[start..<min(start + Self.groupSize, all.count)]
     }
     if !replaces {
-      // Nothing is stored if it can be known that not all can be.
+      // Nothing is stored if a conflict is known in advance.
       var conflicts = 0
       for group in groups {
         conflicts += try await repeated { () async throws(CallFailure) -> Int? in
@@ -33,13 +33,13 @@ extension StoreCore {
     }
   }
 
-  /// How many peers have something else than they are to have.
+  /// Returns the number of peers with other ratchets than those to be stored.
   private static func conflicts(_ group: Group, _ held: [HeldRow]) -> Int {
     zip(group, held).count { entry, held in !held.row.isEmpty && held.row.pair != entry.value.pair }
   }
 
-  /// Makes the rows of a few peers what is wanted, once: of a write without an answer it is found out what became of it, since others may
-  /// have gone on from there.
+  /// Stores a group of rows, once. The outcome of a write without an answer is determined, because
+  /// others may have changed the rows since.
   private func store(_ group: Group, replaces: Bool) async throws(EtcdStoreError) {
     let mark = keys.mark(fence.name, .name())
     var attempt: Int64?

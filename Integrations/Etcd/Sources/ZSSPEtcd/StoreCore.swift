@@ -4,7 +4,7 @@ import Synchronization
 import ZSSP
 import ZSSPStoreCodec
 
-/// The inside of a store: single calls, what they compare, and when they are repeated.
+/// The implementation of a store: single calls, their comparisons, and their repetition.
 final class StoreCore: Sendable {
   let keyValues: any KeyValues
   let options: EtcdStoreOptions
@@ -18,7 +18,7 @@ final class StoreCore: Sendable {
     var isClosed = false
     var isFailureReported = false
     var statistics = EtcdStoreStatistics()
-    /// Marks of writes whose fate is known, to be removed with the next write.
+    /// Marks of writes whose outcome is known. They are removed with the next write.
     var marks: [[UInt8]] = []
   }
 
@@ -26,7 +26,10 @@ final class StoreCore: Sendable {
     _ keyValues: any KeyValues, _ options: EtcdStoreOptions, _ provider: any CryptoProvider, _ head: Head,
     age: Fence.Age = Fence.Age()
   ) {
-    (self.keyValues, self.options, self.provider, self.head) = (keyValues, options, provider, head)
+    self.keyValues = keyValues
+    self.options = options
+    self.provider = provider
+    self.head = head
     keys = Keys(prefix: options.prefix)
     fence = Fence(keyValues, keys, name: .name(), age: age)
     options.logger?.info(
@@ -40,12 +43,13 @@ final class StoreCore: Sendable {
 
   // MARK: Repeating
 
-  /// Runs `body` until it gives something, and again after a pause when a call failed that may work later.
+  /// Runs `body` until it returns a result. Repeats it after a pause if a call failed that may
+  /// succeed later.
   func repeated<Result>(
     _ body: () async throws(CallFailure) -> Result?
   ) async throws(EtcdStoreError) -> Result {
     try await Self.repeated(options) { () async throws(CallFailure) -> Result? in
-      // Of a store that was closed nothing more comes.
+      // A closed store returns nothing any more.
       guard !state.withLock({ $0.isClosed }) else { throw .refused(.closed) }
       return try await body()
     } _: {
@@ -62,7 +66,7 @@ final class StoreCore: Sendable {
     while true {
       do throws(CallFailure) {
         if let result = try await body() { return result }
-        // Somebody else was faster; at once again, but not for ever.
+        // Another store was faster. Try again at once, but not forever.
         if clock.now >= deadline {
           throw .refused(.unreachable(reason: "others change the same row all the time"))
         }
@@ -76,7 +80,8 @@ final class StoreCore: Sendable {
     }
   }
 
-  /// Waits for a random time from half of `pause` to all of it; false if the task was cancelled.
+  /// Waits for a random time between half of `pause` and all of it. Returns false if the task was
+  /// cancelled.
   private static func wait(_ pause: Duration) async -> Bool {
     do {
       try await Task.sleep(for: pause * .random(in: 0.5...1))
@@ -86,18 +91,19 @@ final class StoreCore: Sendable {
 
   // MARK: Calls
 
-  /// The row of a peer.
+  /// Reads the row of a peer.
   func read(_ peer: PublicKey) async throws(CallFailure) -> HeldRow { try await read([peer], mark: nil).held[0] }
 
-  /// The rows of a few peers and what a mark tells, as of one moment.
+  /// Reads the rows of a few peers, and optionally a mark, at one moment.
   func read(
     _ peers: [PublicKey], mark: [UInt8]?
   ) async throws(CallFailure) -> (held: [HeldRow], mark: MarkReading?) {
     var request = Etcdserverpb_TxnRequest()
-    // A row that is missing because all of the store is would be taken for that of an unknown peer.
+    // Otherwise a row that is missing because the store was removed would be taken for that of an
+    // unknown peer.
     request.compare = [.created(keys.head, at: head.revision)]
     request.success = peers.map { .get(keys.peer($0)) }
-    // Whoever removes a mark that may still be asked for removes the fence with it.
+    // A mark that may still be needed is only removed together with the fence.
     if let mark { request.success += [.get(mark), .get(fence.key)] }
     let response = try await keyValues.transact(request)
     guard response.succeeded else { throw .refused(.replaced(prefix: options.prefix)) }
@@ -111,9 +117,10 @@ final class StoreCore: Sendable {
     )
   }
 
-  /// Makes a row `new` if it is still as it was held, and with it the index.
+  /// Changes a row, and with it the index, if the row is still as held.
   ///
-  /// - Returns: nil when it was done, or what the row is instead. That it was not done is then sure.
+  /// - Returns: Nil if the write was executed; otherwise the current row, and the write will not be
+  ///   executed.
   func write(
     _ new: RatchetRow, over held: HeldRow, of peer: PublicKey, by name: [UInt8], mark: [UInt8]?, fence: Int64
   ) async throws(CallFailure) -> HeldRow? {
@@ -136,7 +143,8 @@ final class StoreCore: Sendable {
     do throws(CallFailure) {
       response = try await keyValues.transact(request)
     } catch {
-      // What was refused is not done later. All others may be done at any time until the fence is raised.
+      // A refused call is not executed later. Any other may be executed at any time until the fence
+      // is raised.
       if case .unknown = error {
         state.withLock { $0.statistics.unknownOutcomes += 1 }
         await self.fence.fall(fence, isInDoubt: true)
@@ -153,11 +161,12 @@ final class StoreCore: Sendable {
     return try self.held(response.read(2), peer)
   }
 
-  /// What has to be written and deleted so that a row becomes another.
+  /// Returns the operations that change a row and its index entries.
   func change(
     _ new: RatchetRow, over held: HeldRow, of peer: PublicKey, by name: [UInt8]
   ) throws(CallFailure) -> [Etcdserverpb_RequestOp] {
-    let (old, tags) = (HeldRow.tags(held.row, codec), HeldRow.tags(new, codec))
+    let old = HeldRow.tags(held.row, codec)
+    let tags = HeldRow.tags(new, codec)
     var operations = old.subtracting(tags).map { Etcdserverpb_RequestOp.delete(keys.tag($0, peer)) }
     operations += tags.subtracting(old).map { .put(keys.tag($0, peer), [1]) }
     if new.isEmpty {
@@ -176,7 +185,7 @@ final class StoreCore: Sendable {
 
   // MARK: Failures
 
-  /// etcd fails. Said once, until it works.
+  /// Reports a failure of etcd once, until it works again.
   func report(_ error: EtcdStoreError) {
     let isNew = state.withLock { state in
       defer { state.isFailureReported = true }
@@ -192,7 +201,7 @@ final class StoreCore: Sendable {
     options.logger?.notice("the ratchet store works again", metadata: ["zssp.store": "\(place)"])
   }
 
-  /// Ends all connections. Requests that come later fail.
+  /// Closes all connections. Later requests fail.
   func close() async throws(EtcdStoreError) {
     let wasClosed = state.withLock { state in
       defer { state.isClosed = true }
@@ -208,6 +217,6 @@ final class StoreCore: Sendable {
 }
 
 extension [UInt8] {
-  /// 16 random bytes, to name something by.
+  /// Returns 16 random bytes, used as a name.
   static func name() -> [UInt8] { (0..<16).map { _ in .random(in: .min ... .max) } }
 }

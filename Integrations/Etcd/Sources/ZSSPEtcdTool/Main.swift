@@ -4,7 +4,7 @@ import ZSSPCommand
 import ZSSPEtcd
 import ZSSPProviders
 
-/// `zssp-etcd`: the tool `zssp`, whose `--store` and store commands take `etcd://…` too.
+/// `zssp-etcd`: the tool `zssp` with stores in etcd, `etcd://…`.
 @main
 enum Main {
   static func main() async {
@@ -45,7 +45,7 @@ private struct KeptEtcd: KeptRatchets {
 }
 
 extension CommandFailure {
-  /// What etcd does not do today is no mistake of whoever wrote the command.
+  /// Maps an error to an exit code. A temporary failure of etcd is no mistake in the arguments.
   fileprivate init(_ error: EtcdStoreError, _ place: String = "") {
     self =
       switch error {
