@@ -103,8 +103,10 @@ let package = Package(
         .target(name: "ZSSPIPsecMB", condition: .when(traits: ["IPsecMB"])),
       ],
       swiftSettings: common),
+    // The generator with a seed that simulations, test kits and tests share.
+    .target(name: "ZSSPRandom", swiftSettings: common),
     // Whole networks of endpoints in virtual time, with faults and attackers, from one seed.
-    .target(name: "ZSSPSimulator", dependencies: ["ZSSP"], swiftSettings: common),
+    .target(name: "ZSSPSimulator", dependencies: ["ZSSP", "ZSSPRandom"], swiftSettings: common),
     // What each part costs, beside what bounds it.
     .target(
       name: "ZSSPBenchmark",
@@ -160,7 +162,7 @@ let package = Package(
     .target(
       name: "ZSSPTesting",
       dependencies: [
-        "ZSSP", "ZSSPNIO",
+        "ZSSP", "ZSSPNIO", "ZSSPRandom",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
         .product(name: "NIOCore", package: "swift-nio"),
@@ -193,13 +195,13 @@ let package = Package(
       ],
       swiftSettings: common),
     // What a ratchet store must do, as cases for the tests of whoever writes one.
-    .target(name: "ZSSPStoreTesting", dependencies: ["ZSSP"], swiftSettings: common),
+    .target(name: "ZSSPStoreTesting", dependencies: ["ZSSP", "ZSSPRandom"], swiftSettings: common),
     // The command-line tool, but for its entry point: a package that has another kind of store makes a tool with it.
     .target(
       name: "ZSSPCommand",
       dependencies: [
         "ZSSP", "ZSSPSwiftCrypto", "ZSSPProviders", "ZSSPNIO", "ZSSPSQLite", "ZSSPSimulator", "ZSSPBenchmark",
-        "ZSSPTunnel", "ZSSPFiles",
+        "ZSSPTunnel", "ZSSPFiles", "ZSSPRandom",
         .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
@@ -215,7 +217,8 @@ let package = Package(
     // Measures times that must not depend on secrets, and has its memory scanned. Used by Scripts,
     // and part of no product.
     .executableTarget(
-      name: "ZSSPMeasurements", dependencies: ["ZSSP", "ZSSPSwiftCrypto", "ZSSPSQLite"], path: "Tests/Measurements",
+      name: "ZSSPMeasurements", dependencies: ["ZSSP", "ZSSPSwiftCrypto", "ZSSPSQLite", "ZSSPRandom"],
+      path: "Tests/Measurements",
       swiftSettings: common),
     // Counts what a thread allocates, for tests.
     .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
@@ -226,7 +229,7 @@ let package = Package(
     .testTarget(
       name: "ZSSPTests",
       dependencies: [
-        "ZSSP", "ZSSPSwiftCrypto", "ZSSPProviders", "ZSSPTestSupport",
+        "ZSSP", "ZSSPSwiftCrypto", "ZSSPProviders", "ZSSPRandom", "ZSSPTestSupport",
         .target(name: "ZSSPOpenSSL", condition: .when(traits: ["OpenSSL"])),
         .target(name: "CZSSPOpenSSL", condition: .when(traits: ["OpenSSL"])),
         .target(name: "ZSSPIPsecMB", condition: .when(traits: ["IPsecMB"])),
@@ -244,7 +247,7 @@ let package = Package(
       name: "ZSSPNIOTests",
       dependencies: [
         "ZSSP", "ZSSPSwiftCrypto", "ZSSPProviders", "ZSSPNIO", "ZSSPStoreTesting", "ZSSPTesting", "ZSSPMetrics",
-        "SwiftZSSP", "CZSSPSocket", "ZSSPSimulator", "ZSSPTunnel",
+        "SwiftZSSP", "CZSSPSocket", "ZSSPSimulator", "ZSSPTunnel", "ZSSPRandom",
         .product(name: "InMemoryLogging", package: "swift-log"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "MetricsTestKit", package: "swift-metrics"),
@@ -261,7 +264,8 @@ let package = Package(
     .testTarget(
       name: "ZSSPTunnelTests",
       dependencies: [
-        "ZSSP", "ZSSPNIO", "ZSSPTunnel", "ZSSPSwiftCrypto", .product(name: "NIOCore", package: "swift-nio"),
+        "ZSSP", "ZSSPNIO", "ZSSPTunnel", "ZSSPSwiftCrypto", "ZSSPRandom",
+        .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
       ],
       swiftSettings: common),
@@ -284,7 +288,7 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "ZSSPTool", "ZSSPCommand", "ZSSP", "ZSSPFiles", "ZSSPStoreTesting", "ZSSPTestSupport",
+        "ZSSPTool", "ZSSPCommand", "ZSSP", "ZSSPFiles", "ZSSPRandom", "ZSSPStoreTesting", "ZSSPTestSupport",
         .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
       ],
       swiftSettings: common),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
+import ZSSPRandom
 
 /// Sample peers and states. The same number gives the same one.
 enum Samples {
@@ -21,7 +22,7 @@ enum Samples {
 
   /// Returns a state whose key and fingerprint differ from those of every other number.
   static func state(_ number: UInt64, chainLength: UInt64? = nil) -> RatchetState {
-    var random = SplitMix(state: number &* 2 &+ 1)
+    var random = SplitMix64(seed: number &* 2 &+ 1)
     let key = random.bytes(32)
     let fingerprint = random.bytes(32)
     return RatchetState(

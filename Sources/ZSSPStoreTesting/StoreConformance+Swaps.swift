@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
+import ZSSPRandom
 
 extension StoreConformance {
   /// Single swaps.
@@ -51,7 +52,7 @@ extension StoreConformance {
       try await trial.expect(second, for: peer, "after a repeated swap")
     },
     StoreConformance("a store does what a dictionary would") { trial in
-      var random = SplitMix(state: 1)
+      var random = SplitMix64(seed: 1)
       var model = MemoryRatchetStore()
       func state() -> RatchetState { Samples.state(.random(in: 1...6, using: &random), chainLength: 1) }
       func pair() -> RatchetPair {

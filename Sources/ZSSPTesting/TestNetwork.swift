@@ -5,6 +5,7 @@ import NIOConcurrencyHelpers
 package import NIOEmbedded
 public import ZSSP
 public import ZSSPNIO
+import ZSSPRandom
 
 /// A network in memory for tests of applications. Its endpoints have the whole asynchronous API,
 /// but no sockets, and a clock that stands still until the test advances it.
@@ -63,7 +64,7 @@ public final class TestNetwork: Sendable {
     var cut: Set<Address> = []
     var separated: Set<[Address]> = []
     var names: [String: [SocketAddress]] = [:]
-    var generator: Generator
+    var generator: SplitMix64
   }
 
   package let eventLoop = NIOAsyncTestingEventLoop()
@@ -72,7 +73,7 @@ public final class TestNetwork: Sendable {
   /// Makes an empty network.
   ///
   /// - Parameter seed: Determines which datagrams are lost and how long they are delayed.
-  public init(seed: UInt64 = 1) { state = NIOLockedValueBox(State(generator: Generator(state: seed))) }
+  public init(seed: UInt64 = 1) { state = NIOLockedValueBox(State(generator: SplitMix64(seed: seed))) }
 
   /// The behaviour of the network for datagrams that are sent from now on.
   public var conditions: Conditions {
@@ -244,19 +245,6 @@ extension TestNetwork: MemoryNetwork {
   }
 
   package func closed(_ address: Address) { state.withLockedValue { $0.receivers[address] = nil } }
-}
-
-/// SplitMix64, which returns the same numbers for the same seed.
-private struct Generator: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
-  }
 }
 
 extension Duration {

@@ -2,6 +2,7 @@
 #if SQLite
   import Foundation
   import Testing
+  import ZSSPRandom
   import ZSSPTestSupport
   import ZSSPStoreTesting
 
@@ -36,7 +37,7 @@
     }
 
     /// Whoever comes first ends at once; the other has some time to go on alone.
-    private func kill(_ listener: Listener, _ connect: Run, _ random: inout SplitMix) -> [Tool.Result] {
+    private func kill(_ listener: Listener, _ connect: Run, _ random: inout SplitMix64) -> [Tool.Result] {
       let isListenerFirst = Bool.random(using: &random)
       let (first, second) = isListenerFirst ? (listener.run, connect) : (connect, listener.run)
       first.send(SIGKILL)
@@ -46,7 +47,7 @@
     }
 
     /// Any moment will do: nothing is passed or failed by how long this takes.
-    private func wait(upTo microseconds: UInt32, _ random: inout SplitMix) {
+    private func wait(upTo microseconds: UInt32, _ random: inout SplitMix64) {
       usleep(.random(in: 0..<microseconds, using: &random))
     }
 
@@ -65,7 +66,7 @@
     }
 
     private func crash() throws {
-      var random = SplitMix(state: Self.seed)
+      var random = SplitMix64(seed: Self.seed)
       var crashes = 0
       while crashes < Self.crashes {
         // They come back, whatever was interrupted before.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
+import ZSSPRandom
 
 /// Measures what other tests cannot: whether times depend on secrets, and what memory holds after a session.
 ///

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
+import ZSSPRandom
 
 /// What a case is measured for.
 enum Expectation: String {

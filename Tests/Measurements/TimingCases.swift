@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
+import ZSSPRandom
 import ZSSPSwiftCrypto
 
 /// All cases but those of the database. Inputs of both classes are made alike, in random order, before they are used.

@@ -2,6 +2,7 @@
 import NIOCore
 import Testing
 import ZSSP
+import ZSSPRandom
 import ZSSPSwiftCrypto
 import ZSSPTesting
 
@@ -277,7 +278,7 @@ struct ReconnectTests {
   @Test func pausesDoubleWithJitter() {
     var options = ReconnectOptions()
     options.longestPause = .seconds(5)
-    var generator = SeededGenerator(seed: 9)
+    var generator = SplitMix64(seed: 9)
     var backoff = Backoff(options)
     for bound in [500, 1000, 2000, 4000, 5000, 5000] {
       let pause = backoff.next(using: &generator)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPRandom
 
 @testable import ZSSPTunnel
 
@@ -39,7 +40,7 @@ struct RoutingTests {
 
   /// Ten thousand prefixes of both families, against looking at all of them.
   @Test func tenThousandPrefixes() throws {
-    var generator = Generator(state: 7)
+    var generator = SplitMix64(seed: 7)
     var table = PrefixTable()
     var all: [IPPrefix: Int] = [:]
     for value in 0..<10_000 {
@@ -60,19 +61,6 @@ struct RoutingTests {
       let address = IPAddress(family, bits: bits)
       let expected = all.filter { $0.key.contains(address) }.max { $0.key.length < $1.key.length }?.value
       #expect(table.value(for: address) == expected)
-    }
-  }
-
-  /// SplitMix64.
-  private struct Generator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-      state &+= 0x9E37_79B9_7F4A_7C15
-      var word = state
-      word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
-      word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
-      return word ^ (word >> 31)
     }
   }
 }

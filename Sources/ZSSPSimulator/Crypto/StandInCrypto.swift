@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ZSSP
+import ZSSPRandom
 
 /// **Not cryptography.** A provider with the sizes and the algebra of the real primitives, but
 /// without their strength. It makes handshakes about a hundred times cheaper, for long simulations.
@@ -80,8 +81,8 @@ struct Mixer {
   private var count: UInt64 = 0
 
   init(seed: UInt64) {
-    left = SimulationRandom.mix(seed)
-    right = SimulationRandom.mix(seed ^ 0x6A09_E667_F3BC_C908)
+    left = SplitMix64.mix(seed)
+    right = SplitMix64.mix(seed ^ 0x6A09_E667_F3BC_C908)
   }
 
   mutating func absorb(_ word: UInt64) {
@@ -120,7 +121,7 @@ struct Mixer {
 
   /// Returns a word of the output.
   func word(_ index: Int) -> UInt64 {
-    SimulationRandom.mix(left &+ UInt64(index) &* 0x9E37_79B9_7F4A_7C15) ^ SimulationRandom.mix(right &+ UInt64(index))
+    SplitMix64.mix(left &+ UInt64(index) &* 0x9E37_79B9_7F4A_7C15) ^ SplitMix64.mix(right &+ UInt64(index))
   }
 
   /// Fills `bytes`, whose size must be a multiple of 8.

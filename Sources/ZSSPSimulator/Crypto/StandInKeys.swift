@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
+import ZSSPRandom
 
 /// The multiplicative group modulo the prime 2^61 − 1, which replaces points and scalars.
 private enum ToyGroup {
@@ -143,7 +144,7 @@ final class StandInHeaderKey: HeaderKey {
   func encrypt(_ block: inout MutableRawSpan) {
     var left = block.bytes.load(UInt64.self, at: 0)
     var right = block.bytes.load(UInt64.self, at: 8)
-    for key in keys { (left, right) = (right, left ^ SimulationRandom.mix(right ^ key)) }
+    for key in keys { (left, right) = (right, left ^ SplitMix64.mix(right ^ key)) }
     block.store(left, at: 0)
     block.store(right, at: 8)
   }
@@ -151,7 +152,7 @@ final class StandInHeaderKey: HeaderKey {
   func decrypt(_ block: inout MutableRawSpan) {
     var left = block.bytes.load(UInt64.self, at: 0)
     var right = block.bytes.load(UInt64.self, at: 8)
-    for key in keys.reversed() { (left, right) = (right ^ SimulationRandom.mix(left ^ key), left) }
+    for key in keys.reversed() { (left, right) = (right ^ SplitMix64.mix(left ^ key), left) }
     block.store(left, at: 0)
     block.store(right, at: 8)
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
+import ZSSPRandom
 
 /// Several endpoints with one static key and one store that act as one, as behind a load balancer.
 ///
@@ -22,7 +23,7 @@ final class FleetEndpoint: ClusterEndpoint {
   /// Returns the endpoint for a sender without a session.
   private func choose(_ name: UInt64, at now: Instant) -> Int {
     let spell = UInt64(bitPattern: now.nanoseconds / Self.constancy)
-    return Int(SimulationRandom.mix(SimulationRandom.mix(name) &+ spell) % UInt64(nodes.count))
+    return Int(SplitMix64.mix(SplitMix64.mix(name) &+ spell) % UInt64(nodes.count))
   }
 
   override func addressee(of datagram: [UInt8], from source: Address, at now: Instant) -> Int {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
+import ZSSPRandom
 
 /// Distinguishable messages: the sender, the receiver and the number, and bytes that follow from
 /// them.
@@ -9,7 +10,7 @@ enum Payload {
   /// Makes message `number` from one peer to another.
   static func make(seed: UInt64, from: Int, to: Int, number: Int, size: Int) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: max(size, headerSize))
-    let key = SimulationRandom.mix(seed ^ UInt64(from) << 48 ^ UInt64(to) << 32 ^ UInt64(number))
+    let key = SplitMix64.mix(seed ^ UInt64(from) << 48 ^ UInt64(to) << 32 ^ UInt64(number))
     bytes.withMutableBytes { bytes in
       bytes.store(UInt32(from), at: 0)
       bytes.store(UInt32(to), at: 4)
@@ -17,7 +18,7 @@ enum Payload {
       bytes.store(UInt64(size), at: 16)
       var index = headerSize
       while index + 8 <= bytes.byteCount {
-        bytes.store(SimulationRandom.mix(key &+ UInt64(index)), at: index)
+        bytes.store(SplitMix64.mix(key &+ UInt64(index)), at: index)
         index += 8
       }
       while index < bytes.byteCount {

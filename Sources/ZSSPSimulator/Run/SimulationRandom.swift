@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ZSSPRandom
 
 /// A generator (xoshiro256**, seeded by SplitMix64) that gives the same numbers on every machine
 /// and with every toolchain. Not for secrets.
@@ -7,23 +8,8 @@ public struct SimulationRandom: Sendable {
 
   /// Makes a generator. Streams of one seed are independent of each other.
   public init(seed: UInt64, stream: UInt64 = 0) {
-    var seeder = seed &+ stream &* 0xD1B5_4A32_D192_ED03
-    state = (
-      Self.splitMix(&seeder), Self.splitMix(&seeder), Self.splitMix(&seeder), Self.splitMix(&seeder)
-    )
-  }
-
-  private static func splitMix(_ state: inout UInt64) -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    return mix(state)
-  }
-
-  /// SplitMix64's finalizer: a bijection that maps close inputs to distant outputs.
-  static func mix(_ word: UInt64) -> UInt64 {
-    var mixed = word
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
+    var seeder = SplitMix64(seed: seed &+ stream &* 0xD1B5_4A32_D192_ED03)
+    state = (seeder.next(), seeder.next(), seeder.next(), seeder.next())
   }
 
   /// Returns the next 64 bits.

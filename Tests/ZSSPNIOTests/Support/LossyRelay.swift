@@ -3,6 +3,7 @@ import NIOCore
 import NIOPosix
 import NIOConcurrencyHelpers
 import Testing
+import ZSSPRandom
 
 /// Stands between a client and a server, and loses some of what they say until it is told not to.
 final class LossyRelay: Sendable {
@@ -53,12 +54,12 @@ final class LossyRelay: Sendable {
     private let server: SocketAddress
     private let state: State
     private var client: SocketAddress?
-    private var generator: SeededGenerator
+    private var generator: SplitMix64
 
     init(server: SocketAddress, _ state: State, seed: UInt64) {
       self.server = server
       self.state = state
-      generator = SeededGenerator(seed: seed)
+      generator = SplitMix64(seed: seed)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {

@@ -1,19 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-
-/// Numbers that look random and are the same in each run (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var value = state
-    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-    return value ^ (value >> 31)
-  }
-}
+import ZSSPRandom
 
 /// The messages of one direction: sizes and contents follow from a seed, so the receiver knows what must come.
 struct MessagePattern: Sendable {
@@ -23,7 +9,7 @@ struct MessagePattern: Sendable {
   /// The message of a number. The first two are the smallest and the largest; small ones are as frequent as large ones on
   /// a logarithmic scale.
   func message(_ number: Int) -> [UInt8] {
-    var generator = SeededGenerator(seed: seed &+ UInt64(number) &* 0x1_0000_0001)
+    var generator = SplitMix64(seed: seed &+ UInt64(number) &* 0x1_0000_0001)
     let size: Int
     switch number {
     case 0: size = 1

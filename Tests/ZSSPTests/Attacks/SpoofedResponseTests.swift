@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
 import ZSSP
+import ZSSPRandom
 import ZSSPSwiftCrypto
 
 /// Whoever cannot make an X2 gets Alice to do nothing, but for what section 11 says of one that fails to authenticate

@@ -2,6 +2,7 @@
 
 import Testing
 import ZSSP
+import ZSSPRandom
 
 /// What one provider makes, each of the others understands.
 @Suite("Across providers")

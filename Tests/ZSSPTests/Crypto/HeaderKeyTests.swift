@@ -2,6 +2,7 @@
 
 import Testing
 import ZSSP
+import ZSSPRandom
 
 @Suite("AES-256 on single blocks")
 struct HeaderKeyTests {

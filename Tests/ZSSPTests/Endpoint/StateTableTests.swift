@@ -2,6 +2,7 @@
 import Foundation
 import Testing
 import ZSSP
+import ZSSPRandom
 
 /// The tables of states in the documentation and above the machines are those of the code.
 @Suite(.timeLimit(.minutes(20)))

@@ -2,6 +2,7 @@
 import Foundation
 import Testing
 import ZSSP
+import ZSSPRandom
 
 /// What a set of cases came to.
 struct EnumerationReport {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
 import ZSSP
+import ZSSPRandom
 
 /// Datagrams that nobody sent, at every step of a handshake: nothing traps, nothing grows, every one is counted, and the
 /// session in progress still completes.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
 import ZSSP
+import ZSSPRandom
 
 /// A responder with π1 answers nothing to whoever does not bring a ratchet state that it knows (section 10): not one
 /// datagram, whatever comes.

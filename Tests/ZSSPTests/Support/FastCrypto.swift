@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
 import ZSSP
+import ZSSPRandom
 
 /// Cryptography for tests of everything but cryptography: quick, repeatable, and WORTHLESS AS SECURITY.
 ///
