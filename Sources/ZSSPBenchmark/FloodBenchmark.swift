@@ -22,7 +22,7 @@
     /// - Throws: ``EndpointLink/Broken`` or ``UDPError``.
     public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) async throws -> [Figure]
     {
-      let loops = (SystemEventLoopGroup.singleton.next(), SystemEventLoopGroup.singleton.next())
+      let loops = (EpollEventLoopGroup.singleton.next(), EpollEventLoopGroup.singleton.next())
       let link = try await UDPLink(provider, sending: loops.0, receiving: loops.1)
       // The attacker would have its own machine. Here it gets a processor that the victim does not
       // use, and there only what the stream's sender leaves.
@@ -67,7 +67,7 @@
       let key = link.receiver.publicKey
       let flood = try AnswerFlood(hosts: answeringHosts, provider, at: address, key: key)
       // Threads that newcomers start for their work stay on the processor of their event loop.
-      let loop = SystemEventLoopGroup.singleton.next()
+      let loop = EpollEventLoopGroup.singleton.next()
       if loop !== link.receivingLoop { try await loop.submit { placement.pin(.others) }.get() }
       let newcomers = Newcomers(count: newcomerCount, patience: .seconds(20), eventLoop: loop)
       let accepting = Task {

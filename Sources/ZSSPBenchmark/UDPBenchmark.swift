@@ -20,8 +20,8 @@
       let size = 1400
       let raw = try RawSockets(provider, size: size)
       defer { raw.close() }
-      let system = try await UDPLink(provider, on: SystemEventLoopGroup.singleton)
-      let watched = try await UDPLink(provider, on: SystemEventLoopGroup.singleton, isWatched: true)
+      let system = try await UDPLink(provider, on: EpollEventLoopGroup.singleton)
+      let watched = try await UDPLink(provider, on: EpollEventLoopGroup.singleton, isWatched: true)
       let channels = try await UDPLink(provider, on: MultiThreadedEventLoopGroup.singleton)
       let sleep = { try await Task.sleep(for: effort.duration) }
       var systemRates = [Double]()

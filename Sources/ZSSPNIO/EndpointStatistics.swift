@@ -43,7 +43,7 @@ public struct TransportStatistics: Sendable, Hashable {
   /// Datagrams from addresses that cannot be sent to.
   public internal(set) var unusableSources: UInt64 = 0
   /// Datagrams that the system dropped because its receive buffer was full; a super-datagram counts
-  /// as one. Always 0 except for the sockets of a ``SystemEventLoopGroup``.
+  /// as one. Always 0 except for the sockets of a ``EpollEventLoopGroup``.
   public internal(set) var unreadDatagrams: UInt64 = 0
   /// Like ``unreadDatagrams``, for the socket that receives Hellos, if there is one.
   public internal(set) var unreadHellos: UInt64 = 0

@@ -135,7 +135,7 @@ extension EndpointHandle {
   ///   ``UDPError/invalidAddress(_:reason:)`` or ``UDPError/unreachable(_:from:)``.
   func addresses(of text: String, within timeout: Duration?) async throws(UDPError) -> [SocketAddress] {
     guard !isClosed else { throw .closed }
-    let outcome = OneShot<Result<[SocketAddress], UDPError>>()
+    let outcome = Promise<Result<[SocketAddress], UDPError>>()
     let resolver = environment.resolver
     // The system's resolver cannot be stopped; only the wait for it ends.
     let lookUp = Task {
@@ -164,7 +164,7 @@ extension EndpointHandle {
   ///
   /// - Returns: False if the task was cancelled.
   func sleep(_ duration: Duration) async -> Bool {
-    let outcome = OneShot<Bool>()
+    let outcome = Promise<Bool>()
     let timer = shards[0].eventLoop.scheduleTask(in: .nanoseconds(max(0, duration.nanoseconds))) {
       _ = outcome.resolve(true)
     }

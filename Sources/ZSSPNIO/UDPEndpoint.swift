@@ -76,11 +76,11 @@ public final class UDPEndpoint: Sendable {
     lastStatistics = NIOLockedValueBox(statistics)
   }
 
-  /// The event loop group of endpoints by default: ``SystemEventLoopGroup/singleton`` on Linux,
+  /// The event loop group of endpoints by default: ``EpollEventLoopGroup/singleton`` on Linux,
   /// NIO's on other systems.
   public static var defaultEventLoopGroup: any EventLoopGroup {
     #if os(Linux)
-      SystemEventLoopGroup.singleton
+      EpollEventLoopGroup.singleton
     #else
       MultiThreadedEventLoopGroup.singleton
     #endif
@@ -97,7 +97,7 @@ public final class UDPEndpoint: Sendable {
   ///     the process, and peers report a downgrade.
   ///   - options: Buffers and limits of the transport.
   ///   - eventLoopGroup: The group whose event loops run the endpoint, one for each shard. It must
-  ///     outlive the endpoint. On Linux a ``SystemEventLoopGroup`` has the fastest sockets; any
+  ///     outlive the endpoint. On Linux a ``EpollEventLoopGroup`` has the fastest sockets; any
   ///     group of NIOPosix works, too.
   ///   - logger: The logger; nil for none. Sessions are logged at info, downgrades at warning, and
   ///     dropped datagrams at debug, with reason and source, at most ten per second. Its level is

@@ -63,7 +63,7 @@ public enum BindFailure: Sendable, Hashable {
   case permissionDenied
   /// The system does not support this address family.
   case unsupportedFamily
-  /// The event loop group belongs neither to NIOPosix nor is it a ``SystemEventLoopGroup``.
+  /// The event loop group belongs neither to NIOPosix nor is it a ``EpollEventLoopGroup``.
   case unsupportedEventLoop
   /// Anything else, in the system's words.
   case other(String)
@@ -78,7 +78,7 @@ extension BindFailure: CustomStringConvertible {
     case .permissionDenied: "permission denied (ports below 1024 need more rights)"
     case .unsupportedFamily: "this system does not have this kind of address"
     case .unsupportedEventLoop:
-      "the event loop group is neither a MultiThreadedEventLoopGroup nor a SystemEventLoopGroup"
+      "the event loop group is neither a MultiThreadedEventLoopGroup nor a EpollEventLoopGroup"
     case .other(let text): text
     }
   }

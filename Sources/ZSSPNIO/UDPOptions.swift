@@ -87,7 +87,7 @@ public struct UDPOptions: Sendable {
     /// other side answers (RFC 8899), and sets ``Session/setDatagramLimit(_:)``, as the tunnel
     /// does. Its probes are ``SendRun/appendProbe(_:)``; other messages are split at the limit.
     /// ICMP's reports about the path are ignored, because anyone can send them. On a
-    /// ``SystemEventLoopGroup``, a session whose datagrams do not fit this host's own network
+    /// ``EpollEventLoopGroup``, a session whose datagrams do not fit this host's own network
     /// device is limited to ``Settings/smallestDatagramLimit`` at once.
     case forbidden
   }
@@ -96,11 +96,11 @@ public struct UDPOptions: Sendable {
   /// endpoint and the socket.
   package var configureChannel: (@Sendable (any Channel) throws -> Void)?
 
-  /// Called with the descriptor of each socket of a ``SystemEventLoopGroup``, before anything is
+  /// Called with the descriptor of each socket of a ``EpollEventLoopGroup``, before anything is
   /// sent. An error number other than 0 refuses the socket.
   package var configureSocket: (@Sendable (_ descriptor: CInt) -> CInt)?
 
-  /// Called before each piece that goes to a socket of a ``SystemEventLoopGroup``, for tests. An
+  /// Called before each piece that goes to a socket of a ``EpollEventLoopGroup``, for tests. An
   /// error number other than 0 refuses the piece. `size` is that of the whole piece in bytes.
   package var refusePiece: (@Sendable (_ size: Int, _ isSegmented: Bool) -> CInt)?
 

@@ -98,7 +98,7 @@ extension ReferencePeer {
   /// X2: A1 → A3.
   func receiveX2(_ packet: [UInt8], _ header: Header, _ session: Session, at now: Instant) throws(Drop) {
     // [XK-18]
-    guard case .a1(let x1?) = session.state else { throw .implausible }
+    guard case .a1(let x1?) = session.state else { throw .unexpected }
     guard packet.count == Size.x2 else { throw .malformed }
     // "In A1, key id matches, counter equals the last 3 bytes of X2."
     // [PKT-7] [XK-18]

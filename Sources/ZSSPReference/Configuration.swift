@@ -153,7 +153,7 @@ extension ReferencePeer {
   }
 
   /// The result of receiving a datagram.
-  public enum Reception: Sendable, Equatable {
+  public enum ReceiveResult: Sendable, Equatable {
     /// The datagram completed a message.
     case message(session: Int, [UInt8])
     /// The datagram was accepted.
@@ -169,7 +169,7 @@ extension ReferencePeer {
     /// No session or handshake has the key id.
     case unknownKeyID
     /// The header is not expected in this state.
-    case implausible
+    case unexpected
     /// The replay window refuses the counter.
     case replayed
     /// The fragment was received before.

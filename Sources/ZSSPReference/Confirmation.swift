@@ -20,7 +20,7 @@ extension ReferencePeer {
     case .d: try receiveD(session, under: key)
     case .k1: try receiveK1(inner, session, key, at: now)
     case .k2: try receiveK2(inner, session, key, at: now)
-    default: throw .implausible
+    default: throw .unexpected
     }
   }
 
@@ -51,7 +51,7 @@ extension ReferencePeer {
       // [CTRL-4]
       sendControl(.c2, on: session, under: key)
     default:
-      throw .implausible
+      throw .unexpected
     }
   }
 
@@ -88,7 +88,7 @@ extension ReferencePeer {
     // [DEC-84]
     case .s1, .r2: end(session, .closedByPeer)
     case .s2 where session.isCurrent(key), .r1 where session.isCurrent(key): end(session, .closedByPeer)
-    default: throw .implausible
+    default: throw .unexpected
     }
   }
 

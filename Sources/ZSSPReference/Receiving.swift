@@ -5,14 +5,14 @@ public import ZSSP
 
 extension ReferencePeer {
   /// Receives a datagram, and does everything that follows from it.
-  public func receive(_ datagram: [UInt8], from source: Address, at now: Instant) -> Reception {
+  public func receive(_ datagram: [UInt8], from source: Address, at now: Instant) -> ReceiveResult {
     do {
       // [FRAG-17]
       return try take(datagram, from: source, at: now)
     } catch { return .dropped(error) }
   }
 
-  private func take(_ datagram: [UInt8], from source: Address, at now: Instant) throws(Drop) -> Reception {
+  private func take(_ datagram: [UInt8], from source: Address, at now: Instant) throws(Drop) -> ReceiveResult {
     // "A datagram shorter than 32 bytes is dropped."
     // [FRAG-7]
     guard datagram.count >= 32 else { throw .malformed }
@@ -31,7 +31,7 @@ extension ReferencePeer {
   /// "X1 and Challenge fragments are not header-protected (no key exists yet)."
   private func takeFromStranger(
     _ datagram: [UInt8], from source: Address, at now: Instant
-  ) throws(Drop) -> Reception {
+  ) throws(Drop) -> ReceiveResult {
     // [HDR-7]
     let header = try Header(datagram)
     let payload = Array(datagram[16...])
@@ -43,7 +43,7 @@ extension ReferencePeer {
       guard header.count == 1, payload.count == Size.challenge else { throw .malformed }
       try receiveChallenge(payload)
     default:
-      throw .implausible
+      throw .unexpected
     }
     return .handled
   }
@@ -52,8 +52,8 @@ extension ReferencePeer {
   /// fragment enter a buffer."
   private func take(
     _ datagram: [UInt8], for session: Session, from source: Address, at now: Instant
-  ) throws(Drop) -> Reception {
-    guard let headerKeys = session.headerKeys else { throw .implausible }
+  ) throws(Drop) -> ReceiveResult {
+    guard let headerKeys = session.headerKeys else { throw .unexpected }
     let datagram = unprotected(datagram, headerKeys.receive, crypto)
     let header = try Header(datagram)
     guard let type = PacketType(rawValue: header.type) else { throw .malformed }
@@ -69,7 +69,7 @@ extension ReferencePeer {
       try receiveX2(packet, header, session, at: now)
       return .handled
     }
-    guard let key = session.key(header.keyID) else { throw .implausible }
+    guard let key = session.key(header.keyID) else { throw .unexpected }
     if type == .p { return try receiveData(packet, header: header, on: session, under: key, from: source, at: now) }
     try receiveControl(packet, header, type, session, key, from: source, at: now)
     return .handled
@@ -81,29 +81,29 @@ extension ReferencePeer {
     case .x2:
       // [HDR-3]
       guard case .a1(.some) = session.state, session.kidA == header.keyID, header.counter < 1 << 24 else {
-        throw .implausible
+        throw .unexpected
       }
     case .c1, .c2, .k1, .k2, .d, .p:
       // [HDR-5]
-      guard session.key(header.keyID) != nil else { throw .implausible }
+      guard session.key(header.keyID) != nil else { throw .unexpected }
       // [CTR-7]
       guard session.replayWindow.accepts(header.counter) else { throw .replayed }
     // [HDR-6]
     case .x1, .x3, .challenge:
-      throw .implausible
+      throw .unexpected
     }
   }
 
   /// Type 2: "half-open handshake in B2 and counter = 0".
   private func take(
     _ datagram: [UInt8], for handshake: HalfOpen, from source: Address, at now: Instant
-  ) throws(Drop) -> Reception {
+  ) throws(Drop) -> ReceiveResult {
     // "B2: 10 s → ⊥", even if the timer was not processed yet.
     guard now < handshake.expiry else { throw .unknownKeyID }
     let datagram = unprotected(datagram, handshake.headerKeys.receive, crypto)
     let header = try Header(datagram)
     // [HDR-4]
-    guard header.type == PacketType.x3.rawValue, header.counter == 0 else { throw .implausible }
+    guard header.type == PacketType.x3.rawValue, header.counter == 0 else { throw .unexpected }
     // [FRAG-11]
     guard let packet = try handshake.reassembly.insert(header, Array(datagram[16...]), at: now) else {
       return .handled
@@ -116,7 +116,7 @@ extension ReferencePeer {
   /// Receives P. "It may be *received* under any key held" (section 6).
   private func receiveData(
     _ packet: [UInt8], header: Header, on session: Session, under key: SessionKey, from source: Address, at now: Instant
-  ) throws(Drop) -> Reception {
+  ) throws(Drop) -> ReceiveResult {
     let message = try authenticated(packet, header, session, under: key.nk.receive, from: source, at: now)
     return .message(session: session.id, message)
   }

@@ -33,7 +33,7 @@ extension ReferencePeer {
     // [KK-10]
     case .s2 where session.isCurrent(key): break
     case .r1 where session.isCurrent(key) && !session.isInitiator: break
-    default: throw .implausible
+    default: throw .unexpected
     }
     // Section 14, "The pace of re-keys".
     // [DEC-34] [DEC-35]
@@ -63,7 +63,7 @@ extension ReferencePeer {
 
   /// "The initiator in R1 on K2 stores (new, none), makes the new key current, enters S1, sends C1 under the new key."
   func receiveK2(_ inner: [UInt8], _ session: Session, _ key: SessionKey, at now: Instant) throws(Drop) {
-    guard case .r1(let k1) = session.state, session.isCurrent(key) else { throw .implausible }
+    guard case .r1(let k1) = session.state, session.isCurrent(key) else { throw .unexpected }
     // Section 14, "The pace of re-keys".
     // [DEC-38]
     guard now >= session.nextK2 else { throw .rekeyTooSoon }

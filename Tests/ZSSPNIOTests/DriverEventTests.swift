@@ -23,7 +23,7 @@ struct DriverEventTests {
 
   /// Stops the event loop at its first message, until it is told to go on.
   private final class Stopper: MessageHandler {
-    let stopped = OneShot<Void>()
+    let stopped = Promise<Void>()
     let goOn = DispatchSemaphore(value: 0)
     let received = SharedBox(0)
 
@@ -120,7 +120,7 @@ struct DriverEventTests {
     @Test func neighboursInABurstAreNotMixedUp() async throws {
       // Nothing else waits while this event loop is stopped.
       let server = try await UDPEndpoint.bind(
-        host: "127.0.0.1", port: 0, configuration: makeConfiguration(), eventLoopGroup: SystemEventLoop())
+        host: "127.0.0.1", port: 0, configuration: makeConfiguration(), eventLoopGroup: EpollEventLoop())
       var pairs: [Pair] = []
       for _ in 0..<2 {
         let client = try await makeEndpoint()

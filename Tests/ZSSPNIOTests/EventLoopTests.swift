@@ -70,11 +70,11 @@
   }
 
   /// How long an event loop looks for more before it sleeps.
-  struct VigilTests {
+  struct BusyPollWindowTests {
     private let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
 
     @Test func lastsForItsTimeAfterTheLastNews() {
-      var vigil = Vigil()
+      var vigil = BusyPollWindow()
       #expect(!vigil.lasts(at: start))
       vigil.begin(at: start, for: 1000)
       #expect(vigil.lasts(at: start) && vigil.lasts(at: start + .nanoseconds(999)))
@@ -85,18 +85,18 @@
     }
 
     @Test func thereIsNoneWithoutATime() {
-      var vigil = Vigil()
+      var vigil = BusyPollWindow()
       vigil.begin(at: start, for: 0)
       #expect(!vigil.lasts(at: start))
     }
   }
 
   @Suite(.timeLimit(.minutes(20)))
-  struct SystemEventLoopTests {
+  struct EpollEventLoopTests {
     private struct Failure: Error {}
 
     @Test func runsWhatItIsGivenInOrder() async throws {
-      let eventLoop = SystemEventLoopGroup.singleton.next()
+      let eventLoop = EpollEventLoopGroup.singleton.next()
       #expect(!eventLoop.inEventLoop)
       let ran = SharedBox<[Int]>([])
       for number in 0..<1000 { eventLoop.execute { ran.update { $0.append(number) } } }
@@ -106,7 +106,7 @@
     }
 
     @Test func timersRunAndCanBeCancelled() async throws {
-      let eventLoop = SystemEventLoopGroup.singleton.next()
+      let eventLoop = EpollEventLoopGroup.singleton.next()
       #expect(try await eventLoop.scheduleTask(in: .nanoseconds(1)) { 7 }.futureResult.get() == 7)
       let cancelled = eventLoop.scheduleTask(in: .hours(1)) { 8 }
       cancelled.cancel()
@@ -117,12 +117,12 @@
     @Test func lettingGoOfACancelledTaskMayScheduleOthers() async throws {
       final class Holder: Sendable {
         let eventLoop: any EventLoop
-        let gone: OneShot<Void>
-        init(_ eventLoop: any EventLoop, _ gone: OneShot<Void>) { (self.eventLoop, self.gone) = (eventLoop, gone) }
+        let gone: Promise<Void>
+        init(_ eventLoop: any EventLoop, _ gone: Promise<Void>) { (self.eventLoop, self.gone) = (eventLoop, gone) }
         deinit { eventLoop.execute { [gone] in gone.resolve(()) } }
       }
-      let eventLoop = SystemEventLoopGroup.singleton.next()
-      let gone = OneShot<Void>()
+      let eventLoop = EpollEventLoopGroup.singleton.next()
+      let gone = Promise<Void>()
       do {
         let holder = Holder(eventLoop, gone)
         eventLoop.scheduleTask(in: .hours(1)) { withExtendedLifetime(holder) {} }.cancel()
@@ -132,15 +132,15 @@
 
     /// A poll that hears only that it was woken must not be taken for one that heard nothing: the task would wait for ever.
     @Test func whileItPollsTasksOfOtherThreadsRunAsWell() async throws {
-      let eventLoop = SystemEventLoop()
+      let eventLoop = EpollEventLoop()
       eventLoop.busyPolling.store(1_000_000_000, ordering: .relaxed)
       var pair: [CInt] = [0, 0]
       try #require(pipe(&pair) == 0)
       let (reader, writer) = (pair[0], pair[1])
       defer { _ = (close(reader), close(writer)) }
-      let heard = OneShot<Void>()
+      let heard = Promise<Void>()
       let watch = try await eventLoop.submit {
-        let end = SharedBox<SystemEventLoop.Watch?>(nil)
+        let end = SharedBox<EpollEventLoop.Watch?>(nil)
         let watch = try eventLoop.watch(descriptor: reader) { _ in
           var byte: UInt8 = 0
           guard read(reader, &byte, 1) == 1 else { return }
@@ -161,8 +161,8 @@
     }
 
     @Test func cannotBeShutDown() async throws {
-      await #expect(throws: EventLoopError.self) { try await SystemEventLoopGroup.singleton.shutdownGracefully() }
-      #expect(Array(SystemEventLoopGroup.singleton.makeIterator()).count == SystemEventLoopGroup.singleton.count)
+      await #expect(throws: EventLoopError.self) { try await EpollEventLoopGroup.singleton.shutdownGracefully() }
+      #expect(Array(EpollEventLoopGroup.singleton.makeIterator()).count == EpollEventLoopGroup.singleton.count)
     }
   }
 #endif

@@ -16,7 +16,7 @@
     @Test func watchesADescriptor() async throws {
       let pipe = Pipe()
       let descriptor = pipe.fileHandleForReading.fileDescriptor
-      let eventLoop = SystemEventLoopGroup.singleton.next()
+      let eventLoop = EpollEventLoopGroup.singleton.next()
       let (calls, continuation) = AsyncStream<UInt8>.makeStream()
       let watch = try await eventLoop.submit {
         let watch = try DescriptorWatch(descriptor: descriptor, on: eventLoop) {

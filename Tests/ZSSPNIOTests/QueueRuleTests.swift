@@ -13,7 +13,7 @@ import ZSSP
 @Suite(.timeLimit(.minutes(20)))
 struct QueueRuleTests {
   @Test func whatWasReadLeavesItsRoom() async {
-    let mailbox = Mailbox<Int>(.dropOldest, countLimit: 100, weightLimit: 10) { $0 }
+    let mailbox = BoundedAsyncQueue<Int>(.dropOldest, countLimit: 100, weightLimit: 10) { $0 }
     for _ in 0..<5 {
       #expect(mailbox.append(contentsOf: [5, 5]) == 0)
       #expect(await mailbox.next() == 5)

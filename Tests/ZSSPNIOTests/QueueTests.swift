@@ -10,7 +10,7 @@ import ZSSP
 @Suite(.timeLimit(.minutes(20)))
 struct QueueTests {
   @Test func theOldestIsDropped() async {
-    let mailbox = Mailbox<Int>(.dropOldest, countLimit: 3)
+    let mailbox = BoundedAsyncQueue<Int>(.dropOldest, countLimit: 3)
     #expect(mailbox.append(contentsOf: 1...5) == 2)
     mailbox.finish()
     #expect(mailbox.append(6) == 0)
@@ -34,7 +34,7 @@ struct QueueTests {
   }
 
   @Test func theNewestIsRefused() async {
-    let mailbox = Mailbox<Int>(.refuseNewest, countLimit: 2)
+    let mailbox = BoundedAsyncQueue<Int>(.refuseNewest, countLimit: 2)
     #expect(mailbox.append(contentsOf: 1...4) == 2)
     mailbox.removeAll { $0 == 1 }
     #expect(mailbox.append(5) == 0)
@@ -43,14 +43,14 @@ struct QueueTests {
   }
 
   @Test func weightIsBounded() async {
-    let mailbox = Mailbox<Int>(.dropOldest, countLimit: 100, weightLimit: 10) { $0 }
+    let mailbox = BoundedAsyncQueue<Int>(.dropOldest, countLimit: 100, weightLimit: 10) { $0 }
     #expect(mailbox.append(contentsOf: [4, 4, 4]) == 1)
     #expect(mailbox.append(11) == 2)
     #expect(await mailbox.next() == 11)
   }
 
   @Test func cancellationEndsWaiting() async {
-    let mailbox = Mailbox<Int>(.dropOldest, countLimit: 1)
+    let mailbox = BoundedAsyncQueue<Int>(.dropOldest, countLimit: 1)
     for round in 0..<200 {
       let waiting = Task { await mailbox.next() }
       if round.isMultiple(of: 2) { await Task.yield() }
@@ -63,7 +63,7 @@ struct QueueTests {
   }
 
   @Test func severalConsumersShare() async {
-    let mailbox = Mailbox<Int>(.dropOldest, countLimit: 1000)
+    let mailbox = BoundedAsyncQueue<Int>(.dropOldest, countLimit: 1000)
     let total = await withTaskGroup { group in
       for _ in 0..<8 {
         group.addTask {
@@ -83,7 +83,7 @@ struct QueueTests {
   }
 
   @Test func anOutcomeComesOnce() async {
-    let outcome = OneShot<Int>()
+    let outcome = Promise<Int>()
     #expect(!outcome.isResolved)
     async let value = outcome.value()
     #expect(outcome.resolve(1))

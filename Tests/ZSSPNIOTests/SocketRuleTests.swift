@@ -42,7 +42,7 @@
       let server = try await makeEndpoint(on: .system)
       let handle = try await EndpointHandle.bind(
         to: try SocketAddress(hostAndPort: "127.0.0.1:0"), makeConfiguration(), VolatileRatchetStore(), options,
-        SystemEventLoopGroup.singleton)
+        EpollEventLoopGroup.singleton)
       let request = ConnectRequest(
         address: try #require(Address(server.localAddress)), key: server.publicKey, identity: [], flags: nil,
         timeout: nil)
@@ -220,9 +220,9 @@
       }
       let handle = try await EndpointHandle.bind(
         to: try SocketAddress(hostAndPort: "127.0.0.1:0"), makeConfiguration(), VolatileRatchetStore(), UDPOptions(),
-        SystemEventLoop())
-      let (shard, blocked, goOn) = (handle.shards[0], OneShot<Void>(), DispatchSemaphore(value: 0))
-      let reads = OneShot<UInt64>()
+        EpollEventLoop())
+      let (shard, blocked, goOn) = (handle.shards[0], Promise<Void>(), DispatchSemaphore(value: 0))
+      let reads = Promise<UInt64>()
       shard.tell { driver in
         blocked.resolve(())
         goOn.wait()

@@ -195,7 +195,7 @@
   /// it could be used.
   struct WaitingPacketTests {
     @Test func whatWaitsHasASessionOpened() async throws {
-      let eventLoop = SystemEventLoopGroup.singleton.next()
+      let eventLoop = EpollEventLoopGroup.singleton.next()
       let (wanted, continuation) = AsyncStream<Int>.makeStream()
       let loop = try await eventLoop.submit {
         var pair: [CInt] = [0, 0]

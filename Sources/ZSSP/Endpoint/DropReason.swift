@@ -11,7 +11,7 @@ public enum DropReason: Int, Sendable, Hashable, CaseIterable {
   /// No session or half-open handshake has the key id.
   case unknownKeyID
   /// The header is not one that the session expects in its state (the table of section 5).
-  case implausible
+  case unexpected
   /// The counter was received before, is older than the replay window, or is too far ahead.
   case replayed
   /// The fragment was received before.

@@ -28,7 +28,7 @@ extension Endpoint {
   }
 
   /// The result of opening the data packets of one key.
-  private struct Tally {
+  private struct BatchCounts {
     var messages: UInt64 = 0
     var bytes: UInt64 = 0
     /// True if one of them is the newest of its session so far.
@@ -38,7 +38,7 @@ extension Endpoint {
   }
 
   /// The number of headers whose protection is removed at once.
-  private static let uncoveredAtOnce = 64
+  private static let headersAtOnce = 64
 
   /// Entry point for datagrams of one sender that lie one after another in a buffer. Their messages
   /// are added to ``inbox``, which the caller empties.
@@ -96,7 +96,7 @@ extension Endpoint {
     let keyID = bytes.load(UInt32.self, at: start)
     var end = segments.segment(at: start).upperBound
     var count = 1
-    while end < segments.range.upperBound, count < Self.uncoveredAtOnce {
+    while end < segments.range.upperBound, count < Self.headersAtOnce {
       let next = segments.segment(at: end)
       guard next.count >= FragmentHeader.smallestDatagram, bytes.load(UInt32.self, at: end) == keyID else { break }
       end = next.upperBound
@@ -155,8 +155,8 @@ extension Endpoint {
   private mutating func openData(
     _ burst: inout MutableRawSpan, in segments: Segments, under key: any PacketKey, of session: SessionID,
     window: inout ReplayWindow
-  ) -> Tally {
-    var tally = Tally(end: segments.range.lowerBound)
+  ) -> BatchCounts {
+    var tally = BatchCounts(end: segments.range.lowerBound)
     while tally.end < segments.range.upperBound {
       let segment = segments.segment(at: tally.end)
       guard let header = FragmentHeader(burst.bytes.extracting(segment)), header.isWholeData else { return tally }
@@ -183,7 +183,7 @@ extension Endpoint {
     return tally
   }
 
-  private mutating func record(_ tally: Tally, for session: Session, from source: Address, at now: Instant) {
+  private mutating func record(_ tally: BatchCounts, for session: Session, from source: Address, at now: Instant) {
     guard tally.messages > 0 else { return }
     countDelivered(messages: tally.messages, bytes: tally.bytes, on: session, at: now)
     // [DEC-30] [DEC-31]
@@ -217,7 +217,7 @@ extension Endpoint {
   }
 
   /// Adds a message to the inbox, or counts a dropped datagram.
-  private mutating func deliver(_ reception: Reception, segment: Range<Int>) {
+  private mutating func deliver(_ reception: ReceiveResult, segment: Range<Int>) {
     switch reception {
     case .message(let id, let range):
       let start = segment.lowerBound

@@ -5,7 +5,7 @@ extension Endpoint {
   /// Admits a complete X1. Reading it costs public-key work, so the cheap checks come first.
   mutating func helloReceived(
     _ packet: [UInt8], _ header: FragmentHeader, from source: Address, at now: Instant
-  ) -> Reception {
+  ) -> ReceiveResult {
     let hello = packet.rawBytes.extracting(0..<PacketSize.helloWithoutChallenge)
     // [DEC-19] [XK-8]
     guard header.counter == hello.load(UInt64.self, at: hello.byteCount - 8) else { return .dropped(.notAuthentic) }
@@ -69,7 +69,7 @@ extension Endpoint {
   }
 
   /// Receives a challenge.
-  mutating func challengeReceived(_ payload: RawSpan, _ header: FragmentHeader, at now: Instant) -> Reception {
+  mutating func challengeReceived(_ payload: RawSpan, _ header: FragmentHeader, at now: Instant) -> ReceiveResult {
     guard header.count == 1, payload.byteCount == PacketSize.challengePacket else { return .dropped(.malformed) }
     let challenge = ChallengeResponse(payload.extracting(KeyID.size..<PacketSize.challengePacket))
     let keyID = KeyID(payload)

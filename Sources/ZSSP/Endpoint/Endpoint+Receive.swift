@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The result of receiving a datagram.
-public enum Reception: Sendable, Hashable {
+public enum ReceiveResult: Sendable, Hashable {
   /// The datagram was a message. The plaintext lies in the datagram, at `range`.
   case message(SessionID, range: Range<Int>)
   /// The datagram completed a message of several fragments.
@@ -26,7 +26,7 @@ extension Endpoint {
   ///   - now: the present time.
   public mutating func receive(
     _ datagram: inout MutableRawSpan, from source: Address, at now: Instant
-  ) -> Reception {
+  ) -> ReceiveResult {
     journal.countReceived(datagrams: 1, bytes: datagram.byteCount)
     let reception = route(&datagram, from: source, at: now)
     if case .dropped(let reason) = reception { journal.drop(reason) }
@@ -34,7 +34,7 @@ extension Endpoint {
   }
 
   /// Passes a datagram to the owner of its key id.
-  mutating func route(_ datagram: inout MutableRawSpan, from source: Address, at now: Instant) -> Reception {
+  mutating func route(_ datagram: inout MutableRawSpan, from source: Address, at now: Instant) -> ReceiveResult {
     // [FRAG-7]
     guard (FragmentHeader.smallestDatagram...Settings.largestMTU).contains(datagram.byteCount) else {
       return .dropped(.badLength)
@@ -50,7 +50,7 @@ extension Endpoint {
   }
 
   /// Receives X1 and challenges, the only packets without header protection.
-  private mutating func strangerReceived(_ datagram: RawSpan, from source: Address, at now: Instant) -> Reception {
+  private mutating func strangerReceived(_ datagram: RawSpan, from source: Address, at now: Instant) -> ReceiveResult {
     // [HDR-7]
     guard let header = FragmentHeader(datagram) else { return .dropped(.malformed) }
     let payload = datagram.extracting(FragmentHeader.size..<datagram.byteCount)
@@ -62,7 +62,7 @@ extension Endpoint {
       case .complete(let packet): return helloReceived(packet, header, from: source, at: now)
       }
     case .challenge: return challengeReceived(payload, header, at: now)
-    default: return .dropped(.implausible)
+    default: return .dropped(.unexpected)
     }
   }
 
@@ -72,7 +72,7 @@ extension Endpoint {
   /// as expected.
   private mutating func protectedReceived(
     _ datagram: inout MutableRawSpan, for handshake: HalfOpenHandshake, from source: Address, at now: Instant
-  ) -> Reception {
+  ) -> ReceiveResult {
     // The datagram may arrive before the expiry timer is processed.
     guard now < handshake.expiry else { return .dropped(.unknownKeyID) }
     // [DEC-5]
@@ -80,7 +80,7 @@ extension Endpoint {
     removeHeaderProtection(&datagram, by: headerKey)
     guard let header = FragmentHeader(datagram.bytes) else { return .dropped(.malformed) }
     // [HDR-4]
-    guard header.type == PacketType.completion.rawValue, header.counter == 0 else { return .dropped(.implausible) }
+    guard header.type == PacketType.completion.rawValue, header.counter == 0 else { return .dropped(.unexpected) }
     let payload = datagram.bytes.extracting(FragmentHeader.size..<datagram.byteCount)
     if header.count == 1 { return completionReceived(payload.array, for: handshake, from: source, at: now) }
     // [FRAG-11]
@@ -91,14 +91,14 @@ extension Endpoint {
     case .refused(let reason): return .dropped(reason)
     case .complete(let packet): return completionReceived(packet, for: handshake, from: source, at: now)
     // The handshake has no stream, so its packets stay unopened.
-    case .opened: return .dropped(.implausible)
+    case .opened: return .dropped(.unexpected)
     }
   }
 
   /// Processes a complete X3.
   private mutating func completionReceived(
     _ packet: [UInt8], for handshake: HalfOpenHandshake, from source: Address, at now: Instant
-  ) -> Reception {
+  ) -> ReceiveResult {
     do {
       let steps = try handshake.completionReceived(packet, from: source, &hellos.gate, provider, at: now)
       perform(steps, for: handshake, at: now)
@@ -117,8 +117,8 @@ extension Endpoint {
   /// header is as expected (section 5).
   private mutating func protectedReceived(
     _ datagram: inout MutableRawSpan, for session: Session, from source: Address, at now: Instant
-  ) -> Reception {
-    guard let headerKey = session.core.keys.headerReceivingKey(provider) else { return .dropped(.implausible) }
+  ) -> ReceiveResult {
+    guard let headerKey = session.core.keys.headerReceivingKey(provider) else { return .dropped(.unexpected) }
     removeHeaderProtection(&datagram, by: headerKey)
     return unprotectedReceived(&datagram, by: headerKey, for: session, from: source, at: now)
   }
@@ -127,14 +127,14 @@ extension Endpoint {
   mutating func unprotectedReceived(
     _ datagram: inout MutableRawSpan, by headerKey: any HeaderKey, for session: Session, from source: Address,
     at now: Instant
-  ) -> Reception {
+  ) -> ReceiveResult {
     guard let header = FragmentHeader(datagram.bytes), let type = PacketType(rawValue: header.type) else {
       return .dropped(.malformed)
     }
     switch type {
     case .response:
       // [HDR-3] [XK-18]
-      guard session.expectsResponse(header) else { return .dropped(.implausible) }
+      guard session.expectsResponse(header) else { return .dropped(.unexpected) }
       // The size of X2 is known, and with it that of each fragment. A fragment that does not fit
       // must not displace one that does.
       let plan = FragmentPlan(size: PacketSize.response, count: Int(header.count))
@@ -144,12 +144,12 @@ extension Endpoint {
       }
     case .keyConfirm, .acknowledge, .rekeyInit, .rekeyComplete, .rejected, .data:
       // [HDR-5]
-      guard session.key(header.keyID) != nil else { return .dropped(.implausible) }
+      guard session.key(header.keyID) != nil else { return .dropped(.unexpected) }
       // [CTR-7]
       guard session.core.keys.window.accepts(header.counter) else { return .dropped(.replayed) }
     // [HDR-6]
     case .hello, .completion, .challenge:
-      return .dropped(.implausible)
+      return .dropped(.unexpected)
     }
     // Control packets are too rare to cache a key for them.
     if type == .data { keep(headerKey, of: session, at: now) }
@@ -178,7 +178,7 @@ extension Endpoint {
   mutating func fragmentReceived(
     _ payload: RawSpan, _ header: FragmentHeader, _ type: PacketType, for session: Session, from source: Address,
     at now: Instant
-  ) -> Reception {
+  ) -> ReceiveResult {
     let outcome = reassemble(
       header, payload: payload, for: session, at: now, openedBy: type == .data ? session.key(header.keyID) : nil)
     switch outcome {
@@ -224,9 +224,9 @@ extension Endpoint {
   private mutating func packetReceived(
     _ packet: inout MutableRawSpan, header: FragmentHeader, type: PacketType, for session: Session,
     from source: Address, at now: Instant
-  ) -> Reception {
+  ) -> ReceiveResult {
     if type == .response { return responseReceived(packet.bytes, header: header, for: session, at: now) }
-    guard let key = session.key(header.keyID) else { return .dropped(.implausible) }
+    guard let key = session.key(header.keyID) else { return .dropped(.unexpected) }
     guard type == .data else {
       return controlReceived(&packet, header: header, type: type, under: key, for: session, from: source, at: now)
     }
@@ -240,7 +240,7 @@ extension Endpoint {
   /// Processes an authentic data packet whose plaintext has `size` bytes.
   private mutating func dataOpened(
     _ size: Int, header: FragmentHeader, for session: Session, from source: Address, at now: Instant
-  ) -> Reception {
+  ) -> ReceiveResult {
     // [DEC-23]
     guard accept(header, for: session, from: source, at: now) else { return .dropped(.replayed) }
     countDelivered(messages: 1, bytes: UInt64(size), on: session, at: now)
@@ -269,7 +269,7 @@ extension Endpoint {
   /// Processes a complete X2.
   private mutating func responseReceived(
     _ packet: RawSpan, header: FragmentHeader, for session: Session, at now: Instant
-  ) -> Reception {
+  ) -> ReceiveResult {
     do {
       perform(try session.responseReceived(packet, header, surroundings), for: session, at: now)
       return .handled
@@ -281,7 +281,7 @@ extension Endpoint {
   private mutating func controlReceived(
     _ packet: inout MutableRawSpan, header: FragmentHeader, type: PacketType, under key: SessionKey,
     for session: Session, from source: Address, at now: Instant
-  ) -> Reception {
+  ) -> ReceiveResult {
     let size = type == .rekeyInit || type == .rekeyComplete ? PacketSize.rekey : PacketSize.tag
     // [PKT-6]
     guard packet.byteCount == size else { return .dropped(.malformed) }

@@ -20,7 +20,7 @@ extension Endpoint {
 
   private mutating func sessionDue(_ session: Session, at now: Instant) {
     dropExpired(of: session, at: now)
-    perform(session.erasePreviousKey(at: now) + session.giveUpAnswer(at: now), for: session, at: now)
+    perform(session.erasePreviousKey(at: now) + session.abandonAnswer(at: now), for: session, at: now)
     perform(session.silenceDue(surroundings, at: now), for: session, at: now)
     guard peers.contains(session) else { return }
     let actions = session.stateDue(surroundings, at: now) { keyIDs.draw(for: .session(session), provider) }

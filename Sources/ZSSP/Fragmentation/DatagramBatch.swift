@@ -42,13 +42,13 @@ public struct DatagramBatch: ~Copyable {
   public private(set) var count = 0
 
   /// The size of a batch.
-  struct Tally {
+  struct BatchCounts {
     let datagrams: Int
     let bytes: Int
   }
 
   /// The current size.
-  var tally: Tally { Tally(datagrams: count, bytes: used) }
+  var tally: BatchCounts { BatchCounts(datagrams: count, bytes: used) }
 
   /// The bytes of all datagrams, one after another.
   public var bytes: RawSpan {

@@ -194,7 +194,7 @@ final class Opening {
     _ packet: RawSpan, _ header: FragmentHeader, _ surroundings: Surroundings
   ) throws(Dropped) -> [Action] {
     // [XK-18]
-    guard case .sent(let hello) = state else { throw Dropped(.implausible) }
+    guard case .sent(let hello) = state else { throw Dropped(.unexpected) }
     guard packet.byteCount == PacketSize.response else { throw Dropped(.malformed) }
     let end = packet.load(UInt32.self, at: packet.byteCount - 4) & 0xFF_FFFF
     // [XK-18]
@@ -293,7 +293,7 @@ final class Opening {
     under key: SessionKey, _ core: borrowing SessionCore, _ surroundings: Surroundings, at now: Instant
   ) throws(Dropped) -> [Action] {
     // [CTRL-2]
-    guard hasCompleted, key === core.keys.other else { throw Dropped(.implausible) }
+    guard hasCompleted, key === core.keys.other else { throw Dropped(.unexpected) }
     // [DEC-12]
     guard awaited == nil else { throw Dropped(.busy) }
     awaited = .swapOfConfirmation
@@ -303,7 +303,7 @@ final class Opening {
   /// Processes a D: the application of the responder refused this side.
   func rejectionReceived(under key: SessionKey, _ core: borrowing SessionCore) throws(Dropped) -> [Action] {
     // [CTRL-5]
-    guard hasCompleted, key === core.keys.other else { throw Dropped(.implausible) }
+    guard hasCompleted, key === core.keys.other else { throw Dropped(.unexpected) }
     return [.end(.rejected)]
   }
 

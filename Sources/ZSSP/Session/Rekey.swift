@@ -67,7 +67,7 @@ struct Rekey {
   /// The time of the next resend of K1 or K2.
   private var resendDeadline = Instant.distantFuture
   /// The time at which the awaited answer is abandoned, in states whose own timer does not do it.
-  private(set) var giveUpDeadline = Instant.distantFuture
+  private(set) var abandonDeadline = Instant.distantFuture
 
   /// The state's name in the specification; nil without a re-key.
   var name: String? {
@@ -129,11 +129,11 @@ struct Rekey {
   ) -> [Action] {
     // [DEC-37]
     ownPace.take(surroundings.settings.rekeyPace, at: now)
-    var actions = withdrawOffer()
+    var actions = releaseOfferedKeyID()
     // [KK-2]
     offeredKeyID = drawKeyID()
     awaited = .initiation
-    giveUpDeadline = deadline
+    abandonDeadline = deadline
     let keyID = offeredKeyID
     let ratchet = held.pair.state1
     let provider = surroundings.provider
@@ -145,7 +145,7 @@ struct Rekey {
     return actions
   }
 
-  private mutating func withdrawOffer() -> [Action] {
+  private mutating func releaseOfferedKeyID() -> [Action] {
     let actions = offeredKeyID == .none ? [] : [Action.release(offeredKeyID)]
     offeredKeyID = .none
     return actions
@@ -177,7 +177,7 @@ struct Rekey {
     at now: Instant
   ) throws(Dropped) -> [Action] {
     guard case .initiated(let initiation, let revoked, let nextAnswer) = state, key === core.keys.current else {
-      throw Dropped(.implausible)
+      throw Dropped(.unexpected)
     }
     guard awaited == nil else { throw Dropped(.busy) }
     // If the store fails, or the outcome was abandoned, K2 arrives again, from an honest peer at
@@ -240,12 +240,12 @@ struct Rekey {
     _ packet: RawSpan, under key: SessionKey, _ held: HeldStates, _ core: borrowing SessionCore,
     _ surroundings: Surroundings, at now: Instant
   ) throws(Dropped) -> [Action] {
-    guard key === core.keys.current else { throw Dropped(.implausible) }
+    guard key === core.keys.current else { throw Dropped(.unexpected) }
     switch state {
     // [KK-10]
     case .idle: break
     case .initiated where core.role == .responder: break
-    default: throw Dropped(.implausible)
+    default: throw Dropped(.unexpected)
     }
     // [DEC-34] [DEC-35] [DEC-36]
     guard awaited == nil else { throw Dropped(.busy) }
@@ -258,7 +258,7 @@ struct Rekey {
     awaited = .response
     // S2 lasts long. A request that is never answered must not block the next K1.
     // [DEC-13]
-    giveUpDeadline = now.advanced(by: surroundings.settings.handshakeTimeout)
+    abandonDeadline = now.advanced(by: surroundings.settings.handshakeTimeout)
     return [
       .work(.rekeyReceived) { () throws(AuthenticationFailure) in
         .rekeyReceived(
@@ -283,7 +283,7 @@ struct Rekey {
     // [DEC-62] [KK-11]
     let answer = Answer(packet: packet, localID: keyID, remoteID: response.initiatorKeyID, secrets: secrets)
     awaited = .swapOfAnswer(answer)
-    giveUpDeadline = now.advanced(by: surroundings.settings.handshakeTimeout)
+    abandonDeadline = now.advanced(by: surroundings.settings.handshakeTimeout)
     actions.append(held.swapOnProof(to: answer.outcome(beside: held.pair), of: peer, surroundings, at: now))
     return actions
   }
@@ -294,7 +294,7 @@ struct Rekey {
     at now: Instant
   ) -> [Action] {
     held.swapped(to: answer.outcome(beside: held.pair))
-    var actions = withdrawOffer()
+    var actions = releaseOfferedKeyID()
     // Making room for the new key erases the previous one (section 7).
     // [KK-15]
     let erased = core.keys.prepare(
@@ -317,7 +317,7 @@ struct Rekey {
   mutating func confirmationReceived(
     _ held: inout HeldStates, _ core: borrowing SessionCore, _ surroundings: Surroundings, at now: Instant
   ) throws(Dropped) -> [Action] {
-    guard case .answered = state else { throw Dropped(.implausible) }
+    guard case .answered = state else { throw Dropped(.unexpected) }
     // [DEC-12]
     guard awaited == nil else { throw Dropped(.busy) }
     awaited = .swapOfConfirmation
@@ -337,7 +337,7 @@ struct Rekey {
   // MARK: Answers
 
   private mutating func takeAwaited() -> Awaited? {
-    giveUpDeadline = .distantFuture
+    abandonDeadline = .distantFuture
     return awaited.take()
   }
 

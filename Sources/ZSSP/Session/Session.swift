@@ -93,7 +93,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
   /// The earliest deadline of everything that the session waits for.
   var nextDeadline: Instant {
     let ofState = stateDeadlines
-    let ofKeys = min(established?.rekey.giveUpDeadline ?? .distantFuture, core.keys.previousDeadline)
+    let ofKeys = min(established?.rekey.abandonDeadline ?? .distantFuture, core.keys.previousDeadline)
     let ofOthers = min(core.liveness.deadline, reassembly.nextDeadline ?? .distantFuture)
     return min(min(ofState.end, ofState.resend), min(ofKeys, ofOthers))
   }
@@ -174,7 +174,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
   func responseReceived(
     _ packet: RawSpan, _ header: FragmentHeader, _ surroundings: Surroundings
   ) throws(Dropped) -> [Action] {
-    guard let opening else { throw Dropped(.implausible) }
+    guard let opening else { throw Dropped(.unexpected) }
     return try opening.responseReceived(packet, header, surroundings)
   }
 
@@ -197,14 +197,14 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
       case .rejected: return try opening.rejectionReceived(under: key, core)
       // [CTRL-3]
       case .acknowledge: return []
-      default: throw Dropped(.implausible)
+      default: throw Dropped(.unexpected)
       }
     }
     switch type {
     case .keyConfirm: return try keyConfirmReceived(under: key, surroundings, at: now)
     case .acknowledge: return try acknowledgeReceived(under: key, surroundings, at: now)
     case .rekeyInit:
-      guard let established, established.confirmation.isConfirmed else { throw Dropped(.implausible) }
+      guard let established, established.confirmation.isConfirmed else { throw Dropped(.unexpected) }
       let actions = try self.established?.rekey.initiationReceived(
         packet, under: key, established.held, core, surroundings, at: now)
       return actions ?? []
@@ -212,7 +212,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
       return try established?.rekey.answerReceived(packet, under: key, core, surroundings, at: now) ?? []
     case .rejected: return try goodbyeReceived(under: key)
     // [CTRL-5]
-    default: throw Dropped(.implausible)
+    default: throw Dropped(.unexpected)
     }
   }
 
@@ -222,7 +222,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
   ) throws(Dropped) -> [Action] {
     // [CTRL-4]
     if key === core.keys.current { return core.send(.acknowledge, under: key, surroundings.configuration) }
-    guard var established else { throw Dropped(.implausible) }
+    guard var established else { throw Dropped(.unexpected) }
     let actions = try established.rekey.confirmationReceived(&established.held, core, surroundings, at: now)
     self.established = established
     return actions
@@ -249,10 +249,10 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
   /// Processes a D: the peer has closed the session. It is valid only under a key that the peer may
   /// be sending with.
   private func goodbyeReceived(under key: SessionKey) throws(Dropped) -> [Action] {
-    guard let established else { throw Dropped(.implausible) }
+    guard let established else { throw Dropped(.unexpected) }
     // In S2 and R1 the peer no longer sends with the other key.
     let usesEither = !established.confirmation.isConfirmed || established.rekey.isAnswered
-    guard key === core.keys.current || usesEither else { throw Dropped(.implausible) }
+    guard key === core.keys.current || usesEither else { throw Dropped(.unexpected) }
     return [.end(.closedByPeer)]
   }
 
@@ -367,8 +367,8 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
 
   // [DEC-13]
   /// Abandons an answer that did not arrive in time.
-  func giveUpAnswer(at now: Instant) -> [Action] {
-    guard let deadline = established?.rekey.giveUpDeadline, deadline <= now else { return [] }
+  func abandonAnswer(at now: Instant) -> [Action] {
+    guard let deadline = established?.rekey.abandonDeadline, deadline <= now else { return [] }
     established?.rekey.stopWaiting()
     return [.stopWaiting]
   }

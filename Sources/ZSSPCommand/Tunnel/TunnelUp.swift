@@ -35,7 +35,7 @@
         return try Background.start(file)
       }
       if let busyPoll = file.tunnel.busyPoll {
-        SystemEventLoopGroup.singleton.busyPolling = .nanoseconds(busyPoll.nanoseconds)
+        EpollEventLoopGroup.singleton.busyPolling = .nanoseconds(busyPoll.nanoseconds)
       }
       // From here on, SIGHUP must not end the process. Before the tunnel is up it has nothing to
       // reload.

@@ -53,7 +53,7 @@ extension EndpointHandle {
     to address: SocketAddress, _ options: UDPOptions, _ shards: [ShardHandle], _ drivers: [NIOLoopBound<Driver>]
   ) async throws -> SocketAddress {
     #if os(Linux)
-      let eventLoops = shards.compactMap { $0.eventLoop as? SystemEventLoop }
+      let eventLoops = shards.compactMap { $0.eventLoop as? EpollEventLoop }
       if eventLoops.count == shards.count {
         return try await bindSystemSockets(to: address, options, eventLoops, drivers)
       }
@@ -76,7 +76,7 @@ extension EndpointHandle {
 
   #if os(Linux)
     private static func bindSystemSockets(
-      to address: SocketAddress, _ options: UDPOptions, _ eventLoops: [SystemEventLoop],
+      to address: SocketAddress, _ options: UDPOptions, _ eventLoops: [EpollEventLoop],
       _ drivers: [NIOLoopBound<Driver>]
     ) async throws -> SocketAddress {
       guard let wanted = Address(address) else {
@@ -87,7 +87,7 @@ extension EndpointHandle {
       let locals = LocalAddresses()
       for ((eventLoop, driver), sockets) in zip(zip(eventLoops, drivers), bound.sockets) {
         try await eventLoop.submit {
-          try SystemPort.open(
+          try LinuxUDPPort.open(
             sockets, at: bound.local, for: driver.value, driver.value.options, locals, on: eventLoop)
         }.get()
       }

@@ -100,12 +100,12 @@ final class EndpointHandle: Sendable {
 
 /// The queues from the shards of an endpoint to its application.
 struct EndpointMailboxes: Sendable {
-  let incoming: Mailbox<IncomingOffer>
-  let downgrades: Mailbox<Downgrade>
+  let incoming: BoundedAsyncQueue<IncomingOffer>
+  let downgrades: BoundedAsyncQueue<Downgrade>
 
   init(_ options: UDPOptions) {
-    incoming = Mailbox(.refuseNewest, countLimit: options.incomingBuffer)
-    downgrades = Mailbox(.dropOldest, countLimit: options.downgradeBuffer)
+    incoming = BoundedAsyncQueue(.refuseNewest, countLimit: options.incomingBuffer)
+    downgrades = BoundedAsyncQueue(.dropOldest, countLimit: options.downgradeBuffer)
   }
 
   func finish() {

@@ -24,14 +24,14 @@ final class Reconnector: Sendable {
   private struct Shared {
     var state = ReconnectingSession.State.connecting(attempt: 1)
     var session: Session?
-    var readers: [UInt64: Mailbox<ReconnectingSession.State>] = [:]
+    var readers: [UInt64: BoundedAsyncQueue<ReconnectingSession.State>] = [:]
     var lastReader: UInt64 = 0
-    var waiters: [UInt64: OneShot<UDPError?>] = [:]
+    var waiters: [UInt64: Promise<UDPError?>] = [:]
     var lastWaiter: UInt64 = 0
   }
 
   let plan: Plan
-  let messages: Mailbox<[UInt8]>
+  let messages: BoundedAsyncQueue<[UInt8]>
   private let endpoint: UDPEndpoint
   private let shared = NIOLockedValueBox(Shared())
 
@@ -39,7 +39,7 @@ final class Reconnector: Sendable {
     self.endpoint = endpoint
     self.plan = plan
     let options = endpoint.handle.options
-    messages = Mailbox(
+    messages = BoundedAsyncQueue(
       .dropOldest, countLimit: options.messageBuffer, weightLimit: options.messageBufferBytes, weigh: \.count)
   }
 
@@ -50,7 +50,7 @@ final class Reconnector: Sendable {
   /// Makes a reader that receives the states from now on, beginning with the current one, until it
   /// is released.
   func makeReader() -> StateReader {
-    let mailbox = Mailbox<ReconnectingSession.State>(.dropOldest, countLimit: 16)
+    let mailbox = BoundedAsyncQueue<ReconnectingSession.State>(.dropOldest, countLimit: 16)
     let id = shared.withLockedValue { shared in
       shared.lastReader += 1
       mailbox.append(shared.state)
@@ -78,7 +78,7 @@ final class Reconnector: Sendable {
   ///
   /// - Throws: ``UDPError/cancelled``, or the error of the last state.
   func waitForSession() async throws(UDPError) {
-    let outcome = OneShot<UDPError?>()
+    let outcome = Promise<UDPError?>()
     let id = shared.withLockedValue { shared in
       shared.lastWaiter += 1
       shared.waiters[shared.lastWaiter] = outcome
@@ -201,11 +201,11 @@ extension UDPError {
 
 /// Receives the states of a ``ReconnectingSession``.
 final class StateReader: Sendable {
-  let mailbox: Mailbox<ReconnectingSession.State>
+  let mailbox: BoundedAsyncQueue<ReconnectingSession.State>
   private let reconnector: Reconnector
   private let id: UInt64
 
-  init(_ reconnector: Reconnector, _ id: UInt64, _ mailbox: Mailbox<ReconnectingSession.State>) {
+  init(_ reconnector: Reconnector, _ id: UInt64, _ mailbox: BoundedAsyncQueue<ReconnectingSession.State>) {
     self.reconnector = reconnector
     self.id = id
     self.mailbox = mailbox
@@ -216,9 +216,9 @@ final class StateReader: Sendable {
 
 /// Puts the messages of a session into a queue that outlives it.
 private final class MessageForwarder: MessageHandler {
-  private let messages: Mailbox<[UInt8]>
+  private let messages: BoundedAsyncQueue<[UInt8]>
 
-  init(_ messages: Mailbox<[UInt8]>) { self.messages = messages }
+  init(_ messages: BoundedAsyncQueue<[UInt8]>) { self.messages = messages }
 
   func receive(_ message: RawSpan) { messages.append(message.withUnsafeBytes { Array($0) }) }
 }

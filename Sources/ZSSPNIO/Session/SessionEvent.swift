@@ -39,7 +39,7 @@ public struct SessionEvents: AsyncSequence, Sendable {
   /// The sequence does not fail.
   public typealias Failure = Never
 
-  let mailbox: Mailbox<Event>
+  let mailbox: BoundedAsyncQueue<Event>
   /// Reading keeps the endpoint open.
   let handle: EndpointHandle
 
@@ -68,7 +68,7 @@ package struct ProtocolEvents: AsyncSequence, Sendable {
   package typealias Element = Event
   package typealias Failure = Never
 
-  let mailbox: Mailbox<Event>
+  let mailbox: BoundedAsyncQueue<Event>
   /// Reading keeps the endpoint open.
   let handle: EndpointHandle
 

@@ -5,15 +5,15 @@ import ZSSP
 /// The queues from the event loop to the reader of one session. They exist before the application
 /// has the ``Session``, so that early messages are not lost.
 final class SessionInbox: Sendable {
-  let messages: Mailbox<[UInt8]>
-  let events: Mailbox<Event>
+  let messages: BoundedAsyncQueue<[UInt8]>
+  let events: BoundedAsyncQueue<Event>
   private let reason = NIOLockedValueBox<EndReason?>(nil)
   private let currentAddress = NIOLockedValueBox<Address?>(nil)
 
   init(_ options: UDPOptions) {
-    messages = Mailbox(
+    messages = BoundedAsyncQueue(
       .dropOldest, countLimit: options.messageBuffer, weightLimit: options.messageBufferBytes, weigh: \.count)
-    events = Mailbox(.dropOldest, countLimit: options.eventBuffer)
+    events = BoundedAsyncQueue(.dropOldest, countLimit: options.eventBuffer)
   }
 
   /// The reason why the session ended; nil while it lasts.
@@ -44,4 +44,4 @@ struct EstablishedSession: Sendable {
 }
 
 /// The outcome of an attempt to establish a session.
-typealias SessionOutcome = OneShot<Result<EstablishedSession, UDPError>>
+typealias SessionOutcome = Promise<Result<EstablishedSession, UDPError>>

@@ -8,7 +8,7 @@ public struct Messages: AsyncSequence, Sendable {
   /// The sequence does not fail.
   public typealias Failure = Never
 
-  let mailbox: Mailbox<[UInt8]>
+  let mailbox: BoundedAsyncQueue<[UInt8]>
   /// Reading keeps the endpoint open.
   let handle: EndpointHandle
 
@@ -46,7 +46,7 @@ public struct Downgrades: AsyncSequence, Sendable {
   /// The sequence does not fail.
   public typealias Failure = Never
 
-  let mailbox: Mailbox<Downgrade>
+  let mailbox: BoundedAsyncQueue<Downgrade>
   /// Reading keeps the endpoint open.
   let handle: EndpointHandle
 

@@ -7,19 +7,19 @@
   /// what sessions receive is processed on one thread. Used on that event loop only.
   package final class DescriptorWatch {
     private let descriptor: CInt
-    private let eventLoop: SystemEventLoop
-    private var watch: SystemEventLoop.Watch?
+    private let eventLoop: EpollEventLoop
+    private var watch: EpollEventLoop.Watch?
 
     /// Starts calling `handler` on the event loop while the descriptor is readable.
     ///
     /// - Parameters:
     ///   - descriptor: A non-blocking descriptor, which must stay open until ``end()``.
-    ///   - eventLoop: An event loop of a ``SystemEventLoopGroup``.
+    ///   - eventLoop: An event loop of a ``EpollEventLoopGroup``.
     ///   - handler: Reads from the descriptor.
     /// - Throws: `IOError` if the system cannot watch it, or `EventLoopError.unsupportedOperation`
     ///   on another event loop.
     package init(descriptor: CInt, on eventLoop: any EventLoop, _ handler: @escaping () -> Void) throws {
-      guard let eventLoop = eventLoop as? SystemEventLoop else { throw EventLoopError.unsupportedOperation }
+      guard let eventLoop = eventLoop as? EpollEventLoop else { throw EventLoopError.unsupportedOperation }
       self.descriptor = descriptor
       self.eventLoop = eventLoop
       watch = try eventLoop.watch(descriptor: descriptor) { readiness in

@@ -24,9 +24,9 @@
 
     private let socket: SystemSocket
     private let owner: any DatagramPortOwner
-    private let eventLoop: SystemEventLoop
+    private let eventLoop: EpollEventLoop
     private let received: ReceivedPieces
-    private var watch: SystemEventLoop.Watch?
+    private var watch: EpollEventLoop.Watch?
     private var share = HelloShare()
     private var counted = SocketCounters()
     private var resting: Scheduled<Void>?
@@ -34,7 +34,7 @@
     /// Starts reading from a socket for `owner`, on its event loop.
     init(
       _ socket: SystemSocket, for owner: any DatagramPortOwner, _ options: UDPOptions, _ locals: LocalAddresses,
-      _ gone: GoneAddresses, on eventLoop: SystemEventLoop
+      _ gone: GoneAddresses, on eventLoop: EpollEventLoop
     ) throws {
       guard let received = ReceivedPieces(count: Self.atOnce, locals: locals, gone: gone) else {
         throw IOError(errnoCode: ENOMEM, reason: "bind")

@@ -48,7 +48,7 @@ public struct TunnelConfiguration: Sendable {
   public var queueLength = 2000
   /// How long the event loops poll after traffic instead of sleeping, which shortens delays and
   /// costs processor time; nil for not at all. The tunnel does not apply it. The program does, with
-  /// `SystemEventLoopGroup.busyPolling`, because it applies to the whole process.
+  /// `EpollEventLoopGroup.busyPolling`, because it applies to the whole process.
   public var busyPoll: Duration?
   /// The user that the process becomes after the set-up; nil for no change.
   public var user: String?

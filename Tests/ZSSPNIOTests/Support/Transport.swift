@@ -26,7 +26,7 @@ enum Transport: String, CaseIterable, CustomTestStringConvertible {
     switch self {
     case .channels: MultiThreadedEventLoopGroup.singleton
     #if os(Linux)
-      case .system: SystemEventLoopGroup.singleton
+      case .system: EpollEventLoopGroup.singleton
     #endif
     }
   }

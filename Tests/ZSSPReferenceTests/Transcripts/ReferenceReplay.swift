@@ -46,7 +46,7 @@ final class ReferenceReplay {
 
   private func play(_ step: Transcript.Step, _ place: Comment) throws {
     let (now, peer) = (Instant.milliseconds(step.t), try #require(peer))
-    var outcome = ReferencePeer.Reception.handled
+    var outcome = ReferencePeer.ReceiveResult.handled
     switch step.action {
     case .open:
       let other = try #require(PublicKey(transcript.static.publicBytes(of: side.other)))
@@ -87,7 +87,7 @@ final class ReferenceReplay {
 
   /// The record names events as upstream does.
   private func check(
-    _ outcome: ReferencePeer.Reception, _ events: [String], against event: Transcript.Step.RecordedEvent,
+    _ outcome: ReferencePeer.ReceiveResult, _ events: [String], against event: Transcript.Step.RecordedEvent,
     _ place: Comment
   ) {
     let kinds = events.map { String($0.prefix { $0 != " " }) }
@@ -112,11 +112,11 @@ final class ReferenceReplay {
   }
 
   private func checkError(
-    _ outcome: ReferencePeer.Reception, _ kinds: [String], _ kind: String?, _ place: Comment
+    _ outcome: ReferencePeer.ReceiveResult, _ kinds: [String], _ kind: String?, _ place: Comment
   ) {
     switch kind {
     case "ExpiredCounter": #expect(outcome == .dropped(.replayed), place)
-    case "OutOfSequence": #expect(outcome == .dropped(.implausible), place)
+    case "OutOfSequence": #expect(outcome == .dropped(.unexpected), place)
     case "FailedAuth":
       // At Alice the failure is the state's timeout: something happens, so nothing is dropped.
       let isDropped = [.notAuthentic, .unknownRatchet, .refused, .challenged].contains { outcome == .dropped($0) }

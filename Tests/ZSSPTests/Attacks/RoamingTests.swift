@@ -197,9 +197,9 @@ struct RoamingTests {
     }
     pair.deliver(newer[0])
     // It has a counter that was not received before.
-    let drops = pair.alice.statistics[.implausible]
+    let drops = pair.alice.statistics[.unexpected]
     pair.alice.receive(older[0].bytes, from: mallory, at: pair.now)
-    #expect(pair.alice.statistics[.implausible] == drops + 1)
+    #expect(pair.alice.statistics[.unexpected] == drops + 1)
     for datagram in older + newer { pair.alice.receive(datagram.bytes, from: mallory, at: pair.now) }
     pair.settle()
     #expect(moves(pair.alice) == [] && moves(pair.bob) == [])

@@ -359,7 +359,7 @@ struct GoodbyeTests {
     #expect(pair.alice.state(one) == "S2" && pair.bob.state(other) == "S2")
     for (thief, victim, session) in [(pair.alice, pair.bob, one), (pair.bob, pair.alice, other)] {
       let goodbye = try #require(thief.goodbyeUnderPreviousKey(session))
-      #expect(victim.receive(goodbye, from: thief.address, at: pair.now) == .dropped(.implausible))
+      #expect(victim.receive(goodbye, from: thief.address, at: pair.now) == .dropped(.unexpected))
     }
     #expect(pair.alice.state(one) == "S2" && pair.bob.state(other) == "S2")
   }

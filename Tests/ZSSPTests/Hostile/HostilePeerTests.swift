@@ -28,39 +28,39 @@ struct HostilePeerTests {
   }
 
   // [HDR-3]
-  @Test("An X2 whose counter has more than three bytes is implausible")
+  @Test("An X2 whose counter has more than three bytes is unexpected")
   func responseOfAnImplausibleCounter() throws {
     let pair = try pair(.response) { $0.store($0.bytes.load(UInt64.self, at: 4) | 1 << 24, at: 4) }
     let session = try pair.alice.open(to: pair.bob, at: pair.now)
     pair.settle()
-    #expect(pair.alice.state(session) == "A1" && pair.alice.statistics[.implausible] == 1)
+    #expect(pair.alice.state(session) == "A1" && pair.alice.statistics[.unexpected] == 1)
   }
 
   // [HDR-5]
-  @Test("Data under the key id of a Hello is implausible, for that id has no key yet")
+  @Test("Data under the key id of a Hello is unexpected, for that id has no key yet")
   func dataInThePlaceOfTheResponse() throws {
     let pair = try pair(.response) { $0.store(PacketType.data.rawValue, at: 3) }
     let session = try pair.alice.open(to: pair.bob, at: pair.now)
     pair.settle()
-    #expect(pair.alice.state(session) == "A1" && pair.alice.statistics[.implausible] == 1)
+    #expect(pair.alice.state(session) == "A1" && pair.alice.statistics[.unexpected] == 1)
   }
 
   // [HDR-6]
-  @Test("A fragment of X1, X3 or a challenge is implausible for a session", arguments: [0, 2, 9] as [UInt8])
+  @Test("A fragment of X1, X3 or a challenge is unexpected for a session", arguments: [0, 2, 9] as [UInt8])
   func packetOfATypeThatIsForNoSession(_ type: UInt8) throws {
     let pair = try pair(.keyConfirm) { $0.store(type, at: 3) }
     let session = try pair.alice.open(to: pair.bob, at: pair.now)
     pair.settle()
-    #expect(pair.alice.state(session) == "A3" && pair.alice.statistics[.implausible] == 1)
+    #expect(pair.alice.state(session) == "A3" && pair.alice.statistics[.unexpected] == 1)
   }
 
   // [HDR-4] [PKT-7]
-  @Test("An X3 of another counter than 0 is implausible")
+  @Test("An X3 of another counter than 0 is unexpected")
   func completionOfAnotherCounter() throws {
     let pair = try pair(.completion) { $0.store(1 as UInt64, at: 4) }
     let session = try pair.alice.open(to: pair.bob, at: pair.now)
     pair.settle()
-    #expect(pair.alice.state(session) == "A3" && pair.bob.statistics[.implausible] == 1)
+    #expect(pair.alice.state(session) == "A3" && pair.bob.statistics[.unexpected] == 1)
     #expect(pair.bob.establishedSession == nil)
   }
 

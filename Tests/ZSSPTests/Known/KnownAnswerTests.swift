@@ -8,7 +8,7 @@ import Testing
 struct KnownAnswerTests {
   @Test("P-384 key agreement", arguments: providers)
   func agreement(_ provider: any CryptoProvider) throws {
-    var tally = Tally("ECDH P-384, \(provider.name)")
+    var tally = BatchCounts("ECDH P-384, \(provider.name)")
     for vector in try knownAnswers("ecdh").array {
       if !vector["exception"].isNull {
         tally.except(try vector["exception"].string)
@@ -48,8 +48,8 @@ struct KnownAnswerTests {
 
   @Test("AES-256-GCM, whole and in pieces", arguments: providers)
   func gcm(_ provider: any CryptoProvider) throws {
-    var tally = Tally("AES-256-GCM, \(provider.name)")
-    var pieces = Tally("AES-256-GCM in pieces, \(provider.name)")
+    var tally = BatchCounts("AES-256-GCM, \(provider.name)")
+    var pieces = BatchCounts("AES-256-GCM in pieces, \(provider.name)")
     for vector in try knownAnswers("aes_gcm").array {
       let (name, iv) = (try vector["id"].string, try vector["iv"].bytes)
       let (sealed, additional) = (try vector["sealed"].bytes, try vector["aad"].bytes)
@@ -98,7 +98,7 @@ struct KnownAnswerTests {
 
   @Test("KBKDF, in counter mode with HMAC-SHA-512", arguments: providers)
   func kbkdf(_ provider: any CryptoProvider) throws {
-    var tally = Tally("KBKDF, \(provider.name)")
+    var tally = BatchCounts("KBKDF, \(provider.name)")
     for vector in try knownAnswers("kbkdf").array {
       let (name, wanted) = (try vector["id"].string, try vector["output"].bytes)
       let (key, fixed) = (try vector["key"].bytes, try vector["fixed"].bytes)
@@ -126,7 +126,7 @@ struct KnownAnswerTests {
 
   @Test("SHAKE256", arguments: providers)
   func shake(_ provider: any CryptoProvider) throws {
-    var tally = Tally("SHAKE256, \(provider.name)")
+    var tally = BatchCounts("SHAKE256, \(provider.name)")
     let empty = provider.shake256([], 1)
     for vector in try knownAnswers("shake256").array {
       let (name, wanted) = (try vector["id"].string, try vector["output"].bytes)

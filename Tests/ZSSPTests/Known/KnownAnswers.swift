@@ -18,7 +18,7 @@ func knownAnswers(_ name: String) throws -> JSON {
 }
 
 /// Counts what was compared and what a provider cannot take, and prints both.
-struct Tally {
+struct BatchCounts {
   let title: String
   private(set) var accepted = 0
   private(set) var refused = 0

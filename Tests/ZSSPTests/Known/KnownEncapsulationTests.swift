@@ -13,7 +13,7 @@ struct KnownEncapsulationTests {
   @Test("the plain ML-KEM-1024 gives NIST's answers")
   func plain() throws {
     let (file, plain) = (try knownAnswers("mlkem1024"), PlainKEM(algorithm: .mlkem1024))
-    var tally = Tally("ML-KEM-1024, plain")
+    var tally = BatchCounts("ML-KEM-1024, plain")
     for vector in try file["keys"].array {
       let seed = try vector["seed"].bytes
       let keys = plain.keys(d: [UInt8](seed[..<32]), z: [UInt8](seed[32...]))
@@ -38,7 +38,7 @@ struct KnownEncapsulationTests {
 
   @Test("keys and secrets of known seeds", arguments: providers)
   func seeds(_ provider: any CryptoProvider) throws {
-    var tally = Tally("ML-KEM-1024 keys and decapsulation, \(provider.name)")
+    var tally = BatchCounts("ML-KEM-1024 keys and decapsulation, \(provider.name)")
     let file = try knownAnswers("mlkem1024")
     for vector in try file["keys"].array + file["decapsulations"].array {
       let (name, seed) = (try vector["id"].string, try vector["seed"].bytes)
@@ -78,7 +78,7 @@ struct KnownEncapsulationTests {
 
   @Test("encapsulation to known keys, and keys that are refused", arguments: providers)
   func encapsulation(_ provider: any CryptoProvider) throws {
-    var tally = Tally("ML-KEM-1024 encapsulation, \(provider.name)")
+    var tally = BatchCounts("ML-KEM-1024 encapsulation, \(provider.name)")
     let (file, plain) = (try knownAnswers("mlkem1024"), PlainKEM(algorithm: .mlkem1024))
     for vector in try file["encapsulations"].array {
       let key = try vector["dk"].bytes
@@ -100,7 +100,7 @@ struct KnownEncapsulationTests {
 
   @Test("the plain Kyber1024 gives the known-answer file of the third round")
   func plainKyber() throws {
-    var tally = Tally("Kyber1024 round 3, plain")
+    var tally = BatchCounts("Kyber1024 round 3, plain")
     let plain = PlainKEM(algorithm: .kyber1024)
     for vector in try knownAnswers("kyber1024").array {
       let keys = plain.keys(d: try vector["d"].bytes, z: try vector["z"].bytes)
@@ -119,7 +119,7 @@ struct KnownEncapsulationTests {
   /// under the known key, the one after it is the known answer.
   @Test("Kyber1024 round 3, in both directions", arguments: providers)
   func kyber(_ provider: any CryptoProvider) throws {
-    var tally = Tally("Kyber1024 round 3, \(provider.name)")
+    var tally = BatchCounts("Kyber1024 round 3, \(provider.name)")
     let (mlkem, plain) = (PlainKEM(algorithm: .mlkem1024), PlainKEM(algorithm: .kyber1024))
     for vector in try knownAnswers("kyber1024").array.prefix(8) {
       let keys = plain.keys(d: try vector["d"].bytes, z: try vector["z"].bytes)

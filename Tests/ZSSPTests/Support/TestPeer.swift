@@ -134,7 +134,7 @@ final class TestPeer {
   func stateTimers(_ session: SessionID) -> (state: Instant, resend: Instant)? { endpoint.stateTimers(session) }
 
   @discardableResult
-  func receive(_ bytes: [UInt8], from source: Address, at now: Instant) -> Reception {
+  func receive(_ bytes: [UInt8], from source: Address, at now: Instant) -> ReceiveResult {
     var bytes = bytes
     let before = endpoint.statistics
     let reception = bytes.withMutableBytes { endpoint.receive(&$0, from: source, at: now) }
@@ -149,7 +149,7 @@ final class TestPeer {
   }
 
   /// Compares the endpoint's counters with what it said of a datagram.
-  private func audit(_ reception: Reception, since before: Statistics) {
+  private func audit(_ reception: ReceiveResult, since before: Statistics) {
     let after = endpoint.statistics
     let counted = after.dropped - before.dropped
     let evicted = [DropReason.evicted, .reassemblyEvicted].reduce(0) { $0 + after[$1] - before[$1] }

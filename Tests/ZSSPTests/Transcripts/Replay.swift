@@ -167,7 +167,7 @@ final class Replay {
     let reasons: [DropReason] =
       switch event.kind {
       case "ExpiredCounter": [.replayed]
-      case "OutOfSequence": [.implausible]
+      case "OutOfSequence": [.unexpected]
       case "FailedAuth": [.notAuthentic, .unknownRatchet, .refused, .challenged]
       default: []
       }

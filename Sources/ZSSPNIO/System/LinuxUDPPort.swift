@@ -15,7 +15,7 @@
   ///
   /// A datagram that the system refuses to send is counted and dropped, and the socket stays open.
   /// What it does not take *now* is kept, and retried; see ``SendRetry``.
-  final class SystemPort: DatagramPort {
+  final class LinuxUDPPort: DatagramPort {
     /// The number of bursts read before other sockets, timers and tasks get their turn.
     private static let burstsAtOnce = 4
     /// The maximum number of bytes kept while the system takes none. Further datagrams are dropped,
@@ -27,9 +27,9 @@
 
     private let owner: any DatagramPortOwner
     private let options: UDPOptions
-    private let eventLoop: SystemEventLoop
+    private let eventLoop: EpollEventLoop
     private let socket: SystemSocket
-    private var watch: SystemEventLoop.Watch?
+    private var watch: EpollEventLoop.Watch?
     private var hellos: HelloSocket?
     private let locals: LocalAddresses
     /// This host's addresses that the system no longer sends from.
@@ -47,7 +47,7 @@
 
     private init(
       _ socket: SystemSocket, for owner: any DatagramPortOwner, _ options: UDPOptions, _ locals: LocalAddresses,
-      on eventLoop: SystemEventLoop
+      on eventLoop: EpollEventLoop
     ) {
       self.socket = socket
       self.locals = locals
@@ -66,9 +66,9 @@
     /// - Throws: `IOError` if the system cannot watch the sockets, or without memory for buffers.
     static func open(
       _ sockets: SystemSockets, at local: Address, for owner: any DatagramPortOwner, _ options: UDPOptions,
-      _ locals: LocalAddresses, on eventLoop: SystemEventLoop
+      _ locals: LocalAddresses, on eventLoop: EpollEventLoop
     ) throws {
-      let port = SystemPort(sockets.data, for: owner, options, locals, on: eventLoop)
+      let port = LinuxUDPPort(sockets.data, for: owner, options, locals, on: eventLoop)
       let descriptor = sockets.data.descriptor
       for descriptor in [descriptor, sockets.hellos?.descriptor].compactMap(\.self) {
         prepare(descriptor, at: local, options)

@@ -9,15 +9,15 @@
   /// offload, and without a NIO channel. Endpoints use them by default.
   ///
   /// They are for ``UDPEndpoint`` only: NIO's channels need a `MultiThreadedEventLoopGroup`.
-  public final class SystemEventLoopGroup: EventLoopGroup {
+  public final class EpollEventLoopGroup: EventLoopGroup {
     /// One event loop per core, started at first use. They run as long as the process.
-    public static let singleton = SystemEventLoopGroup()
+    public static let singleton = EpollEventLoopGroup()
 
-    private let eventLoops: [SystemEventLoop]
+    private let eventLoops: [EpollEventLoop]
     private let turn = NIOLockedValueBox(0)
 
     private init() {
-      eventLoops = (0..<System.coreCount).map { _ in SystemEventLoop() }
+      eventLoops = (0..<System.coreCount).map { _ in EpollEventLoop() }
     }
 
     /// How long each event loop polls for datagrams after it received some, before it sleeps: 0 to

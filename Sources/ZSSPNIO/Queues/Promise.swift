@@ -3,7 +3,7 @@ import NIOConcurrencyHelpers
 
 /// An outcome that is set once, for the one task that waits for it. The first call of
 /// ``resolve(_:)`` wins; later ones return false.
-final class OneShot<Value: Sendable>: Sendable {
+final class Promise<Value: Sendable>: Sendable {
   private enum State {
     case empty
     case awaited(CheckedContinuation<Value, Never>)

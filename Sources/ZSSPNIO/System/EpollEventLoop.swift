@@ -15,7 +15,7 @@
   #endif
 
   /// A thread that waits for its sockets, timers and tasks with epoll.
-  final class SystemEventLoop: EventLoop {
+  final class EpollEventLoop: EventLoop {
     /// The maximum number of sockets reported in one wait.
     private static let readinessAtOnce = 64
 
@@ -25,7 +25,7 @@
     private let watched = NIOLockedValueBox(WatchedSockets())
     /// 0, which no thread has, before the loop runs.
     private let thread = Atomic<pthread_t>(0)
-    /// ``SystemEventLoopGroup/busyPolling`` in nanoseconds.
+    /// ``EpollEventLoopGroup/busyPolling`` in nanoseconds.
     let busyPolling = Atomic<Int64>(0)
 
     /// Starts the thread. Traps without memory or descriptors for it, because the process could not
@@ -46,7 +46,7 @@
       // Systems without this feature work as before.
       czssp_prompt_thread("zssp-loop")
       var ready = [czssp_readiness](repeating: czssp_readiness(), count: Self.readinessAtOnce)
-      var vigil = Vigil()
+      var vigil = BusyPollWindow()
       while true {
         let polls = vigil.lasts(at: .now())
         let timeout = polls ? 0 : tasks.withLockedValue { $0.prepareToWait(at: .now()) }
@@ -160,7 +160,7 @@
   }
 
   /// The time after a socket event in which the thread polls instead of sleeping.
-  struct Vigil {
+  struct BusyPollWindow {
     private var end = NIODeadline.uptimeNanoseconds(0)
 
     /// Starts the time anew after a socket event.

@@ -9,7 +9,7 @@
 
   /// What Linux does to the endpoint's own sockets does not end sessions.
   @Suite(.serialized, .timeLimit(.minutes(20)))
-  struct SystemPortTests {
+  struct LinuxUDPPortTests {
     private let messages = (0..<100).map { number in [UInt8](repeating: UInt8(number), count: 1000) }
 
     /// A connected pair whose client's sockets refuse what `refuse` says.
