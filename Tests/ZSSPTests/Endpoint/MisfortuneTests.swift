@@ -129,6 +129,8 @@ struct MisfortuneTests {
     let first = try pair.alice.open(to: pair.bob, at: pair.now)
     pair.settle()
     pair.alice.close(first)
+    // Long enough that the endpoint does not remember what was stored of late.
+    pair.run(for: .seconds(300))
     pair.bob.answerStore = { [bob = pair.bob] request in
       if case .load = request { .pair(.empty) } else { bob.store.answer(request) }
     }
