@@ -72,7 +72,7 @@ struct Bench: AsyncParsableCommand {
     _ = try crowds()
   }
 
-  /// The parsed numbers of initiators.
+  /// Returns the parsed numbers of initiators.
   private func crowds() throws -> [Int] {
     try initiators.split(separator: ",", omittingEmptySubsequences: false).map { text in
       guard let count = Int(text), (1...10_000).contains(count) else {

@@ -17,7 +17,7 @@ public struct EndpointStatistics: Sendable, Hashable {
   /// The number of half-open handshakes of peers.
   public internal(set) var halfOpenHandshakes = 0
 
-  /// The sum of the counters of two shards.
+  /// Returns the sum of the counters of two shards.
   func adding(_ other: EndpointStatistics) -> EndpointStatistics {
     var sum = self
     sum.endpoint = endpoint.adding(other.endpoint)
@@ -99,7 +99,7 @@ public struct TransportStatistics: Sendable, Hashable {
     isUsingReceiveOffload = sockets.isUsingReceiveOffload
   }
 
-  /// The sum of the counters of two shards. An offload is in use only if both use it.
+  /// Returns the sum of the counters of two shards. An offload is in use only if both use it.
   func adding(_ other: TransportStatistics) -> TransportStatistics {
     var sum = self
     sum.reads += other.reads

@@ -91,7 +91,7 @@
       return lines
     }
 
-    /// The flags of a peer that differ from those of the file.
+    /// Returns the flags of a peer that differ from those of the file.
     private static func switches(_ own: SecurityFlags, _ usual: SecurityFlags) -> [String] {
       let all: [(name: String, flag: SecurityFlags, on: String, off: String)] = [
         (

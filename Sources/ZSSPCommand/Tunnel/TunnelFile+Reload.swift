@@ -35,7 +35,7 @@
   }
 
   extension TunnelFile.Program {
-    /// The keys whose values differ. None of them takes effect while the tunnel runs.
+    /// Returns the keys whose values differ. None of them takes effect while the tunnel runs.
     fileprivate func changes(to next: TunnelFile.Program) -> [String] {
       [
         ("private-key-file", privateKeyFile != next.privateKeyFile), ("store", store != next.store),
@@ -45,7 +45,7 @@
   }
 
   extension TunnelReloadResult {
-    /// The result as text.
+    /// Returns the result as text.
     fileprivate func text(besides keys: [String]) -> String {
       var parts = [changed.isEmpty ? "nothing was changed" : changed.joined(separator: ", ")]
       let needed = keys + needsRestart

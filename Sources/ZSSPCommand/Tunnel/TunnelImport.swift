@@ -60,7 +60,7 @@
 
   /// Converts WireGuard's configuration.
   enum WireGuardImport {
-    /// Returns the text of the configuration.
+    /// Converts the configuration.
     ///
     /// - Returns: The text, and notes about what differs.
     static func text(_ source: WireGuardFile, name: String, peerKeys: [String]) -> (text: String, notes: [String]) {

@@ -76,7 +76,7 @@ extension ChannelPort {
   }
 
   // [DEC-88]
-  /// The socket options that set the "don't fragment" policy. Empty except on Linux, where other
+  /// Returns the socket options that set the "don't fragment" policy. Empty except on Linux, where other
   /// systems keep their default.
   private static func fragmentationOptions(
     _ address: SocketAddress, _ options: UDPOptions

@@ -42,7 +42,7 @@ struct Acceptances {
   /// Removes a handshake, and returns its last state; nil if it is unknown.
   mutating func end(_ id: RequestID) -> Ended? { states.removeValue(forKey: id) }
 
-  /// The handshake whose acceptance waits for `outcome`; nil if none.
+  /// Returns the handshake whose acceptance waits for `outcome`; nil if none.
   func accepted(for outcome: SessionOutcome) -> RequestID? {
     states.first { state in
       if case .accepted(let own) = state.value { own === outcome } else { false }

@@ -43,7 +43,7 @@ extension Driver {
     if !isUnanswered(session) { attempts.record(.notConfirmed, of: id) }
   }
 
-  /// True until a responder has proved its key.
+  /// Returns true if no responder has proved its key yet.
   private func isUnanswered(_ session: SessionDescription) -> Bool { session.state == "A1" }
 
   private func patienceTimer(_ patience: Duration, of id: SessionID) -> Scheduled<Void> {

@@ -95,7 +95,7 @@ extension EndpointHandle {
     }
   #endif
 
-  /// The shard in which to open a session: the one that has a session with the peer already,
+  /// Returns the shard in which to open a session: the one that has a session with the peer already,
   /// otherwise the one that receives the peer's Hellos. So one session results when both sides open
   /// at once.
   func shard(for request: ConnectRequest) -> ShardHandle {
@@ -105,7 +105,7 @@ extension EndpointHandle {
 }
 
 extension Address {
-  /// The shard that receives Hellos from this address where the kernel steers them; see
+  /// Returns the shard that receives Hellos from this address where the kernel steers them; see
   /// czssp_udp_steer.
   func shard(of count: Int) -> Int {
     let mixed = (UInt32(truncatingIfNeeded: low) ^ UInt32(port)) &* 0x9E37_79B1

@@ -87,7 +87,7 @@ final class EndpointHandle: Sendable {
     return Session(try result.get(), self)
   }
 
-  /// The sum of all shards' counters; nil if an event loop has shut down.
+  /// Returns the sum of all shards' counters; nil if an event loop has shut down.
   func statistics() async -> EndpointStatistics? {
     var sum: EndpointStatistics?
     for shard in shards {

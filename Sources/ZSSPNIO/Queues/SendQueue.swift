@@ -79,7 +79,7 @@ final class SendQueue: Sendable {
   /// The number of senders that wait for room.
   var waiterCount: Int { state.withLockedValue { $0.waiters.count } }
 
-  /// True if a message for the session waits to be sealed.
+  /// Returns true if a message for the session waits to be sealed.
   func holdsMessages(for session: SessionID) -> Bool {
     state.withLockedValue { state in
       state.items.contains { $0.session == session }

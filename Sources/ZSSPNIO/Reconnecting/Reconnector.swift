@@ -65,7 +65,7 @@ final class Reconnector: Sendable {
   /// The number of readers.
   var readerCount: Int { shared.withLockedValue { $0.readers.count } }
 
-  /// The session that messages can be sent on; nil if there is none.
+  /// Returns the session that messages can be sent on; nil if there is none.
   ///
   /// - Throws: the error of the last state.
   func usableSession() throws(UDPError) -> Session? {

@@ -73,7 +73,7 @@ final class ReachProbe: Sendable {
 }
 
 extension Address {
-  /// The same host with port 0.
+  /// Returns the same host with port 0.
   fileprivate static func host(of address: Address) -> Address {
     switch address.family {
     case .ipv4: Address(ipv4: UInt32(truncatingIfNeeded: address.low), port: 0)

@@ -11,7 +11,7 @@
     import Musl
   #endif
 
-  /// The UDP sockets of a shard on Linux, used by system calls only.
+  /// The UDP sockets of a shard on Linux, accessed directly by system calls.
   ///
   /// A datagram that the system refuses to send is counted and dropped, and the socket stays open.
   /// What it does not take *now* is kept, and retried; see ``SendRetry``.

@@ -42,7 +42,7 @@ final class StandInPublicKey: AgreementPublicKey {
     encoded = key
   }
 
-  /// The element comes first, so that keys are in the order of elements.
+  /// Encodes an element. It comes first, so that keys are in the order of elements.
   static func encode(_ element: UInt64) -> PublicKey {
     var bytes = [UInt8](repeating: 0, count: PublicKey.size)
     bytes[0] = 2

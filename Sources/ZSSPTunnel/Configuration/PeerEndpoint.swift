@@ -143,7 +143,7 @@ enum HostAndPort {
     return try? SocketAddress(ipAddress: host, port: port)
   }
 
-  /// The labels of a name.
+  /// Returns the labels of a name.
   private static func labels(_ host: String) -> [Substring] {
     (host.hasSuffix(".") ? host.dropLast() : host[...]).split(separator: ".", omittingEmptySubsequences: false)
   }

@@ -42,7 +42,7 @@
       return (configuration, result)
     }
 
-    /// The folder of relative paths in a file; empty for a pipe.
+    /// Returns the folder of relative paths in a file; empty for a pipe.
     static func folder(of file: String) -> String {
       guard !file.hasPrefix("/dev/"), !file.hasPrefix("/proc/"), let slash = file.lastIndex(of: "/") else { return "" }
       return slash == file.startIndex ? "/" : String(file[..<slash])

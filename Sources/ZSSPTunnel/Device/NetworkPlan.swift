@@ -54,7 +54,7 @@ struct NetworkPlan {
     )
   }
 
-  /// The smallest MTU of the paths to these addresses, as far as the system knows.
+  /// Returns the smallest MTU of the paths to these addresses, as far as the system knows.
   static func pathMTU(to addresses: [Address]) -> Int {
     let known = addresses.compactMap { address -> Int? in
       let bytes = address.ip.bytes
@@ -70,7 +70,7 @@ struct NetworkPlan {
   /// True if a packet of the tunnel may need several datagrams.
   var splitsPackets: Bool { mtu + Self.messageOverhead > datagram }
 
-  /// The input for `ip` that sets up a device.
+  /// Returns the input for `ip` that sets up a device.
   func deviceLines(_ configuration: TunnelConfiguration, _ routing: RoutingPlan) -> [String] {
     let device = routing.device
     var lines = configuration.addresses.map { "address add \($0) dev \(device)" }
@@ -80,7 +80,7 @@ struct NetworkPlan {
     return lines + routing.routes(configuration).map { $0.line("add", device: device) }
   }
 
-  /// The prefixes that need routes in the main table, without duplicates; default routes as halves.
+  /// Returns the prefixes that need routes in the main table, without duplicates; default routes as halves.
   static func routed(_ prefixes: [IPPrefix], _ addresses: [IPPrefix]) -> [IPPrefix] {
     var known: Set<IPPrefix> = []
     return prefixes.filter { prefix in

@@ -94,7 +94,7 @@
       peer.gauges.pathLimit.store(packet ?? 0, ordering: .relaxed)
     }
 
-    /// The sizes of the largest packets for a peer.
+    /// Returns the sizes of the largest packets for a peer.
     func limits(_ peer: TunnelPeer) -> PacketLimits {
       let limit = min(mtu, peer.configuration.mtu ?? mtu)
       let path = peer.gauges.pathLimit.load(ordering: .relaxed)
@@ -125,7 +125,7 @@
   }
 
   extension TunnelLoop {
-    /// The treatment of packets for a peer.
+    /// Returns the treatment of packets for a peer.
     func treatment(_ peer: TunnelPeer) -> PacketTreatment {
       PacketTreatment(limits: limits(peer), dscp: policy.dscp, copiesCongestion: peer.path.isAnswered)
     }

@@ -26,7 +26,7 @@
       wanted.yield(peer.id)
     }
 
-    /// Sends queued packets, on any event loop of the session.
+    /// Sends queued packets on the session's event loop, whichever that is.
     func send(_ packets: [[UInt8]], to peer: TunnelPeer, _ session: Session, at now: Instant) {
       var count = 0
       var bytes = 0

@@ -34,10 +34,10 @@ struct DialFailure: Error, Equatable {
   /// How to reconnect two peers whose ratchets do not match.
   static let remedy = "'zssp tunnel peer enroll' on both sides, with a new one-time password, begins anew"
 
-  /// The failure of a peer without an address.
+  /// Returns the failure of a peer without an address.
   static func noAddress(_ reason: String) -> DialFailure { DialFailure(.noAddress, reason) }
 
-  /// The failure of a peer without the ratchet that this side holds.
+  /// Returns the failure of a peer without the ratchet that this side holds.
   static func lostRatchet(chainLength: UInt64) -> DialFailure {
     DialFailure(
       .ratchet,

@@ -20,13 +20,13 @@ struct PeerTable: Sendable {
     index()
   }
 
-  /// The number of the peer with a key; nil if unknown.
+  /// Returns the number of the peer with a key; nil if unknown.
   func id(of key: PublicKey) -> Int? { ids[key] }
 
-  /// The configuration of the peer with a key; nil if unknown.
+  /// Returns the configuration of the peer with a key; nil if unknown.
   func peer(_ key: PublicKey) -> PeerConfiguration? { ids[key].flatMap { configurations[$0] } }
 
-  /// The label of a peer for people.
+  /// Returns the label of a peer for people.
   func label(_ id: Int) -> String { configurations[id]?.label ?? "a former peer" }
 
   /// Adds a peer, or replaces its configuration.

@@ -49,7 +49,7 @@ enum TunnelMessage: Equatable {
     }
   }
 
-  /// The bytes of a probe, padded to the size of its datagram.
+  /// Returns the bytes of a probe, padded to the size of its datagram.
   static func bytes(of probe: PathMTUSearch.Probe) -> [UInt8] {
     let bytes = Self.probe(probe.number).bytes
     return bytes + [UInt8](repeating: 0, count: max(0, probe.size - NetworkPlan.messageOverhead - bytes.count))

@@ -78,7 +78,7 @@ struct EndpointRoute: Equatable, CustomStringConvertible {
     (gateway.map { ["via", "\($0)"] } ?? []) + (device.map { ["dev", $0] } ?? [])
   }
 
-  /// The arguments of `ip` that add or delete the route.
+  /// Returns the arguments of `ip` that add or delete the route.
   func arguments(_ verb: String) -> [String] {
     let family = host.family == .v4 ? "-4" : "-6"
     var way = way

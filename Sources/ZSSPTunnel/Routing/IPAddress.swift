@@ -96,7 +96,7 @@ public struct IPPrefix: Hashable, Sendable {
     self.init(address, length: length)
   }
 
-  /// A mask with ones in the leading `length` bits.
+  /// Returns a mask with ones in the leading `length` bits.
   static func mask(_ length: Int) -> UInt128 { length == 0 ? 0 : UInt128.max << UInt128(128 - length) }
 
   /// The prefix without the bits after its length.

@@ -19,7 +19,7 @@ struct NameServers: Equatable {
     takesAll = search.isEmpty || configuration.peers.flatMap(\.allowedIPs).contains { $0.length == 0 }
   }
 
-  /// The arguments of the `resolvectl` commands.
+  /// Returns the arguments of the `resolvectl` commands.
   func resolvectl(device: String) -> [[String]] {
     [["dns", device] + servers.map(\.description), ["domain", device] + search + (takesAll ? ["~."] : [])]
   }
@@ -29,7 +29,7 @@ struct NameServers: Equatable {
     servers.map { "nameserver \($0)\n" }.joined() + (search.isEmpty ? "" : "search \(search.joined(separator: " "))\n")
   }
 
-  /// The name of a device for `resolvconf`.
+  /// Returns the name of a device for `resolvconf`.
   static func resolvconfName(_ device: String) -> String { "tun.\(device)" }
 
   /// Sets the servers. With systemd-resolved the setting disappears with the device, with

@@ -50,7 +50,7 @@ private struct PrefixTree: Sendable {
 
   private static func bit(_ bits: UInt128, _ position: Int) -> Bool { (bits << UInt128(position)) >> 127 == 1 }
 
-  /// The number of leading bits that a node shares with a prefix.
+  /// Returns the number of leading bits that a node shares with a prefix.
   private static func shared(_ left: Node, _ bits: UInt128, _ length: Int) -> Int {
     min(left.length, length, (left.bits ^ bits).leadingZeroBitCount)
   }

@@ -10,7 +10,7 @@ struct DeviceRoute: Hashable, CustomStringConvertible {
   /// The route for messages.
   var description: String { "\(prefix)" + (table.map { " table \($0)" } ?? "") }
 
-  /// The line for `ip -batch`.
+  /// Returns the line for `ip -batch`.
   func line(_ verb: String, device: String) -> String {
     "route \(verb) \(prefix) dev \(device)" + (table.map { " table \($0)" } ?? "")
   }
@@ -49,7 +49,7 @@ struct PolicyRule: Hashable, CustomStringConvertible {
   /// The recorded line.
   var description: String { "rule \(family.rawValue) \(mark) \(table)" }
 
-  /// The arguments of `ip` that add or delete the two rules.
+  /// Returns the arguments of `ip` that add or delete the two rules.
   func arguments(_ verb: String) -> [[String]] {
     let priority = Self.firstPriority + 2 * (table - Self.firstTable)
     let start = [family == .v4 ? "-4" : "-6", "rule", verb, "priority"]
@@ -104,7 +104,7 @@ struct RoutingPlan: Sendable {
     throw .setUp(step: "cannot find a free routing table", reason: "set table to a number, or to \"main\"")
   }
 
-  /// The routes to the device, without duplicates. The system itself makes routes for the networks
+  /// Returns the routes to the device, without duplicates. The system itself makes routes for the networks
   /// of the device's addresses.
   func routes(_ configuration: TunnelConfiguration) -> [DeviceRoute] {
     let prefixes = configuration.peers.flatMap(\.allowedIPs)
@@ -162,7 +162,7 @@ struct RoutingPlan: Sendable {
     ]
   }
 
-  /// The rules that lead to the default routes.
+  /// Returns the rules that lead to the default routes.
   func rules(_ configuration: TunnelConfiguration) -> [PolicyRule] {
     guard configuration.table == .auto, let mark else { return [] }
     let families = Set(routes(configuration).filter { $0.table != nil }.map(\.prefix.address.family))

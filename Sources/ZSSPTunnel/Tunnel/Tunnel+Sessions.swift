@@ -200,7 +200,7 @@
       return try? await loop.eventLoop.submit { body(loop.value) }.get()
     }
 
-    /// The label of a peer for people.
+    /// Returns the label of a peer for people.
     func name(_ id: Int) -> String {
       registry.table.label(id)
     }

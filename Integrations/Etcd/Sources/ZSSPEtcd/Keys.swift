@@ -18,7 +18,7 @@ struct Keys: Sendable {
 
   func peer(_ peer: PublicKey) -> [UInt8] { bytes("peers/\(peer.hexadecimal)") }
 
-  /// The prefix of a tag's entries: one for each peer that has a state with this tag.
+  /// Returns the prefix of a tag's entries: one for each peer that has a state with this tag.
   func tag(_ tag: [UInt8]) -> [UInt8] { bytes("tags/\(tag.hexadecimal)/") }
 
   func tag(_ tag: [UInt8], _ peer: PublicKey) -> [UInt8] {
@@ -33,10 +33,10 @@ struct Keys: Sendable {
     return Self.bytes(hexadecimal: Array(key.suffix(32)))
   }
 
-  /// The prefix of the marks of a store, which has the fence with this name.
+  /// Returns the prefix of the marks of a store, which has the fence with this name.
   func marks(_ name: [UInt8]) -> [UInt8] { bytes("marks/\(name.hexadecimal)/") }
 
-  /// The key that records an executed write where its row cannot.
+  /// Returns the key that records an executed write where its row cannot.
   func mark(_ name: [UInt8], _ write: [UInt8]) -> [UInt8] { marks(name) + Array(write.hexadecimal.utf8) }
 
   /// Parses the peer at the end of a key.
