@@ -40,6 +40,9 @@ struct HelloQueue: Sendable {
   /// When the first one expires; nil if none waits.
   var nextExpiry: Instant? { items.first?.expiry }
 
+  /// Where the waiting Hellos came from.
+  var sources: some Sequence<Address> { items.lazy.map(\.address) }
+
   /// Returns whether a Hello from this address waits.
   func holds(_ address: Address) -> Bool { addresses.contains(address) }
 

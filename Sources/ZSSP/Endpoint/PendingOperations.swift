@@ -39,6 +39,9 @@ struct PendingOperations {
   /// How many answers are waited for.
   var count: Int { owners.count }
 
+  /// Those who wait for an answer.
+  var waiting: some Sequence<Owner> { owners.values }
+
   /// The next request that was not passed on yet, the oldest first.
   mutating func next() -> Request? { requests.pop() }
 

@@ -22,12 +22,29 @@ protocol DatagramPort: AnyObject {
   /// Takes out which datagrams were larger than their network device takes, as far as the port knows.
   func takeTooLarge() -> [RefusedDatagram]
 
+  // [DEC-86]
+  /// Returns this host's own address with a number of ``ZSSP/Address/localIndex``; nil if the number stands for none.
+  func ownAddress(_ index: UInt8) -> OwnAddress?
+
+  /// Returns the number of an own address; 0 if there is none.
+  func localIndex(of own: OwnAddress) -> UInt8
+
   /// Closes the socket and calls `completion`, perhaps at once.
   func close(_ completion: @escaping @Sendable () -> Void)
 }
 
 extension DatagramPort {
   func takeTooLarge() -> [RefusedDatagram] { [] }
+  func ownAddress(_ index: UInt8) -> OwnAddress? { nil }
+  func localIndex(of own: OwnAddress) -> UInt8 { 0 }
+}
+
+/// One of this host's own addresses, for shards to tell each other: each has numbers of its own.
+struct OwnAddress: Hashable {
+  let high: UInt64
+  let low: UInt64
+  let interface: UInt32
+  let family: UInt8
 }
 
 /// A datagram that is larger than what its network device takes.
@@ -63,6 +80,9 @@ protocol DatagramPortOwner: AnyObject {
 
   /// The socket is closed, by its owner or by NIO.
   func portClosed(_ port: any DatagramPort)
+
+  /// Returns which numbers of own addresses datagrams may still leave from; see ``ZSSP/Endpoint/localIndexesInUse()``.
+  func localIndexesInUse() -> [Bool]
 
   /// Keeps segments for the next port: the kernel refused to make them, and NIO closes this one.
   func keep(_ segments: RefusedSegments)

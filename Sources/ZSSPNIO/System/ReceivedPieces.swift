@@ -30,6 +30,7 @@
     /// The address that something came to last, and its number.
     private var lastLocal = czssp_local()
     private var lastIndex: UInt8 = 0
+    private var lastGeneration = 0
 
     /// Buffers for 1…1024 pieces of 64 KiB; nil without memory for them.
     ///
@@ -84,7 +85,11 @@
 
     /// The number of this host's own address. Most pieces come to that of the one before.
     private func number(_ local: czssp_local) -> UInt8 {
-      if !local.isSame(as: lastLocal) { (lastLocal, lastIndex) = (local, locals.index(of: local)) }
+      if !local.isSame(as: lastLocal) || lastGeneration != locals.generation {
+        lastLocal = local
+        lastIndex = locals.index(of: local)
+        lastGeneration = locals.generation
+      }
       if !gone.isEmpty { gone.remove(lastIndex) }
       return lastIndex
     }

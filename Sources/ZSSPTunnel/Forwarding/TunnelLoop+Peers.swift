@@ -20,16 +20,16 @@
     /// - Returns: what is counted of the peer; nil if there is no such peer any more.
     func attach(_ session: Session, to id: Int) -> PeerGauges? {
       guard let peer = peers[id] else { return nil }
-      guard session.endReason == nil else { return peer.gauges }
-      let now = TunnelClock.now
-      peer.session = session
+      let now = clock()
+      if let reason = session.endReason {
+        peer.recordEnd(reason, after: .zero, at: now)
+        return peer.gauges
+      }
+      peer.begin(session, at: now)
       peer.liveness.restart()
       peer.backoff.restart()
       peer.failure = nil
       peer.saidFailures = []
-      peer.address = session.establishment.address
-      peer.lastHandshake = now
-      peer.chainLength = session.establishment.chainLength
       peer.gauges.recordReceived(at: now)
       beginPath(of: peer, session, at: now)
       let waiting = peer.waiting.takeAll()
@@ -39,11 +39,7 @@
 
     /// Takes a peer's session away, and lets the peer be looked for at once.
     func detach(_ id: Int) -> Session? {
-      guard let peer = peers[id] else { return nil }
-      defer { peer.session = nil }
-      peer.backoff.restart()
-      peer.failure = nil
-      return peer.session
+      peers[id]?.takeSession()
     }
 
     /// Records what happened to a session.
@@ -52,23 +48,14 @@
       switch event {
       case .moved(_, _, let address):
         peer.address = address
-        if let session = peer.session { movePath(of: peer, session, at: TunnelClock.now) }
+        if let session = peer.session { movePath(of: peer, session, at: clock()) }
       case .rekeyed(_, let chainLength):
         peer.chainLength = chainLength
-        peer.lastHandshake = TunnelClock.now
-      case .ended(_, let reason):
-        peer.session = nil
-        // A peer that takes sessions and closes them at once is not asked for one after another.
-        let now = TunnelClock.now
-        if reason == .closedByPeer, let start = peer.lastHandshake, start.duration(to: now) < Self.provingTime {
-          peer.backoff.failed(at: now)
-        }
+        peer.lastHandshake = clock()
+      case .ended(_, let reason): peer.endSession(reason, at: clock())
       default: break
       }
     }
-
-    /// A session that lasts so long has worked.
-    private static let provingTime = Duration.seconds(5)
 
     // MARK: Opening
 
@@ -91,7 +78,7 @@
     func stopDialing(_ id: Int) {
       guard let peer = peers[id] else { return }
       peer.isDialing = false
-      if peer.session != nil { peer.liveness.restart() }
+      if peer.hasSession { peer.liveness.restart() }
     }
 
     /// Every so many failures in a row it is said again that a peer does not answer: about once an hour.
@@ -102,10 +89,10 @@
     /// - Returns: whether to say so: of each kind of failure once, and then rarely.
     func dialingFailed(_ id: Int, _ failure: DialFailure) -> Bool {
       guard let peer = peers[id] else { return false }
-      let now = TunnelClock.now
+      let now = clock()
       peer.isDialing = false
       // The peer may have opened a session meanwhile, or be back in the one that there is.
-      guard peer.session == nil || peer.isSilent else {
+      guard !peer.hasSession || peer.isSilent else {
         peer.liveness.restart()
         return false
       }
@@ -122,7 +109,7 @@
 
     /// Records that a peer came without its ratchet, unless there is a session with it.
     func recordLostRatchet(_ id: Int, _ failure: DialFailure) {
-      guard let peer = peers[id], peer.session == nil || peer.isSilent else { return }
+      guard let peer = peers[id], !peer.hasSession || peer.isSilent else { return }
       peer.failure = failure
     }
 
@@ -136,10 +123,10 @@
 
     /// Does what is to be done once a second.
     func tick() {
-      let now = TunnelClock.now
+      let now = clock()
       for peer in peers.values {
         // Its end may not have been told yet.
-        if peer.session?.endReason != nil { peer.session = nil }
+        if let reason = peer.session?.endReason { peer.endSession(reason, at: now) }
         guard let session = peer.session else {
           if isWanted(peer, at: now) { dial(peer, at: now) }
           continue
@@ -161,7 +148,7 @@
     ///
     /// - Returns: the numbers of those that were probed.
     func probe(unheardFor silence: Duration) -> [Int] {
-      let now = TunnelClock.now
+      let now = clock()
       return peers.values.compactMap { peer in
         guard let session = peer.session, session.endReason == nil, !peer.isSilent,
           peer.gauges.lastReceived.map({ $0.duration(to: now) >= silence }) ?? true

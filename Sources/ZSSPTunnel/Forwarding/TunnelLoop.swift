@@ -45,6 +45,8 @@
 
     private var budget = ReadBudget()
     private var onFailure: ((TunnelError) -> Void)?
+    /// The time, which tests make.
+    let clock: () -> Instant
 
     /// What one run for one peer may read.
     private static let bytesPerRun = 128 << 10
@@ -52,7 +54,7 @@
     /// To be made on the event loop.
     init(
       _ device: TunDevice, mtu: Int, _ policy: PathPolicy = PathPolicy(), on eventLoop: any EventLoop,
-      _ drops: DropCounters, wanted: AsyncStream<Int>.Continuation
+      _ drops: DropCounters, wanted: AsyncStream<Int>.Continuation, clock: @escaping () -> Instant = { TunnelClock.now }
     ) {
       self.device = device
       self.mtu = mtu
@@ -60,6 +62,7 @@
       self.eventLoop = eventLoop
       self.drops = drops
       self.wanted = wanted
+      self.clock = clock
     }
 
     // MARK: Peers
@@ -100,7 +103,7 @@
       watch?.end()
       watch = nil
       ticker?.cancel()
-      for peer in peers.values { peer.session = nil }
+      for peer in peers.values { _ = peer.takeSession() }
     }
 
     // MARK: From the device
@@ -108,7 +111,7 @@
     /// Reads what there is, but not for ever.
     private func readDevice() {
       guard let watch else { return }
-      let now = TunnelClock.now
+      let now = clock()
       budget = ReadBudget()
       isEmpty = false
       isGathering = false
@@ -118,7 +121,7 @@
       }
       guard !waitsForRoom else { return }
       if isEmpty {
-        if moderation.emptied(packets: readPackets, at: TunnelClock.now) { gather() }
+        if moderation.emptied(packets: readPackets, at: clock()) { gather() }
         readPackets = 0
       }
       watch.isReading = !isGathering
@@ -217,7 +220,7 @@
         if !isSent { waitForRoom(session) }
       } catch {
         // What was not sent waits for the next session.
-        peer.session = nil
+        peer.endSession(session.endReason, at: now)
         if packetSize > 0 { hold(takePacket(), for: peer, at: now) }
       }
       if packets > 0 { peer.recordSent(packets: packets, bytes: sent, largest: largest, at: now) }
