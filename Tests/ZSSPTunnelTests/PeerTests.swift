@@ -217,10 +217,16 @@ struct PeerTests {
     #expect(NameServers(configuration) == nil)
     configuration.dns = [try #require(IPAddress("10.0.0.53"))]
     let all = try #require(NameServers(configuration))
-    #expect(all.resolvectl(device: "d") == [["dns", "d", "10.0.0.53"], ["domain", "d", "~."]])
+    #expect(
+      all.resolvectl(device: "d") == [
+        ["dns", "d", "10.0.0.53"], ["domain", "d", "~."], ["default-route", "d", "yes"],
+      ])
     configuration.search = ["corp.example.org"]
     let some = try #require(NameServers(configuration))
-    #expect(some.resolvectl(device: "d") == [["dns", "d", "10.0.0.53"], ["domain", "d", "corp.example.org"]])
+    #expect(
+      some.resolvectl(device: "d") == [
+        ["dns", "d", "10.0.0.53"], ["domain", "d", "corp.example.org"], ["default-route", "d", "no"],
+      ])
     #expect(some.resolvconf == "nameserver 10.0.0.53\nsearch corp.example.org\n")
   }
 }

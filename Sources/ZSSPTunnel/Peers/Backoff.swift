@@ -11,6 +11,21 @@ struct Backoff {
   /// The part of a pause that is random, in hundredths.
   static let jitter = 25
 
+  /// How long one attempt to open a session goes on: a little longer than one handshake, so that its end has a reason.
+  private static let attempt = Duration.milliseconds(10_500)
+  /// How long an attempt goes on where the peer has other addresses to try, or has not answered several times.
+  private static let shortAttempt = Duration.seconds(4)
+
+  /// How long an attempt goes on. A handshake costs public-key work, so peers that are away for long are given less of it, and a whole
+  /// one now and then, to learn the reason.
+  ///
+  /// - Parameters:
+  ///   - failures: how many attempts have failed since the peer was there.
+  ///   - places: how many addresses the peer has.
+  static func patience(failures: Int, places: Int) -> Duration {
+    places > 1 || failures > 1 && !failures.isMultiple(of: 8) ? shortAttempt : attempt
+  }
+
   /// How many attempts have failed since the peer was there.
   private(set) var failures = 0
   /// When the next attempt may begin; nil for now.

@@ -20,7 +20,11 @@ struct NameServers: Equatable {
 
   /// Arguments for `resolvectl`, each a command.
   func resolvectl(device: String) -> [[String]] {
-    [["dns", device] + servers.map(\.description), ["domain", device] + search + (takesAll ? ["~."] : [])]
+    [
+      ["dns", device] + servers.map(\.description), ["domain", device] + search + (takesAll ? ["~."] : []),
+      // Domains that are searched do not keep other names from going there.
+      ["default-route", device, takesAll ? "yes" : "no"],
+    ]
   }
 
   /// The input for `resolvconf`.

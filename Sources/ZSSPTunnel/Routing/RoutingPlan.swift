@@ -69,7 +69,9 @@ struct RoutingPlan: Sendable {
   let mark: UInt32?
 
   /// Takes numbers that nothing else on the system uses.
-  init(_ configuration: TunnelConfiguration, device: String) throws(TunnelError) {
+  ///
+  /// - Parameter marks: whether the tunnel's datagrams may have a mark that the configuration does not name.
+  init(_ configuration: TunnelConfiguration, device: String, marks: Bool = true) throws(TunnelError) {
     self.device = device
     guard configuration.table == .auto else {
       ownTable = PolicyRule.firstTable
@@ -77,7 +79,7 @@ struct RoutingPlan: Sendable {
       return
     }
     ownTable = try Self.freeTable()
-    mark = configuration.mark ?? ownTable
+    mark = configuration.mark ?? (marks ? ownTable : nil)
   }
 
   /// A plan with given numbers.

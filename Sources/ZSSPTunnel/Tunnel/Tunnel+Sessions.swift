@@ -8,17 +8,6 @@
 
   /// Sessions: accepted, opened, watched.
   extension Tunnel {
-    /// How long one attempt to open a session goes on: a little longer than one handshake, so that its end has a reason.
-    private static let attempt = Duration.milliseconds(10_500)
-    /// How long an attempt goes on where the peer has other addresses to try, or has not answered several times.
-    private static let shortAttempt = Duration.seconds(4)
-
-    /// How long an attempt goes on. A handshake costs public-key work, so peers that are away for long are given less of it, and a whole
-    /// one now and then, to learn the reason.
-    private static func limit(failures: Int, places: Int) -> Duration {
-      places > 1 || failures > 1 && !failures.isMultiple(of: 8) ? shortAttempt : attempt
-    }
-
     /// Accepts the sessions of peers, and refuses strangers.
     func acceptSessions() async -> TunnelError? {
       await withDiscardingTaskGroup { group in
@@ -84,7 +73,7 @@
         await makeWay(to: address, plan, id)
         let session = try await endpoint.connect(
           to: address, key: plan.configuration.publicKey, identity: Array(plan.configuration.identity.utf8),
-          flags: plan.configuration.flags, timeout: Self.limit(failures: plan.failures, places: places.count))
+          flags: plan.configuration.flags, timeout: Backoff.patience(failures: plan.failures, places: places.count))
         let isNew = await keep(session, id)
         // Whatever became of it, this attempt is over.
         _ = await onLoop { $0.stopDialing(id) }

@@ -215,6 +215,8 @@
     }
 
     private func removeDevice() throws(TunnelError) {
+      // It stays, and is the administrator's.
+      guard !device.isPrepared else { return }
       let result = try SystemCommand.ip(["link", "delete", "dev", device.name], step: "cannot remove \(device.name)")
       // Without privileges it cannot be removed, and goes when the process ends.
       if result.exitCode != 0, geteuid() == 0 {
