@@ -81,6 +81,10 @@ struct PeerTests {
     #expect(!backoff.isDue(at: now.advanced(by: .seconds(90))) && backoff.isDue(at: now.advanced(by: .seconds(91))))
     backoff.restart()
     #expect(backoff.isDue(at: now) && backoff.failures == 0)
+    // The first of the longest pauses is of any length.
+    for _ in 0..<Backoff.spreading { backoff.failed(at: now, random: 0) }
+    backoff.failed(at: now, random: 99)
+    #expect(!backoff.isDue(at: now.advanced(by: .seconds(1))) && backoff.isDue(at: now.advanced(by: .seconds(2))))
   }
 
   @Test func theOldestPacketLeaves() {

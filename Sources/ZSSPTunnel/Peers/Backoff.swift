@@ -10,6 +10,9 @@ struct Backoff {
   static let longest = Duration.seconds(120)
   /// The part of a pause that is random, in hundredths.
   static let jitter = 25
+  /// After how many failures a pause is random as a whole, once: peers that were lost at one moment are looked for at any moment from
+  /// then on, and not all within a part of two minutes.
+  static let spreading = 6
 
   /// How long one attempt to open a session goes on: a little longer than one handshake, so that its end has a reason.
   private static let attempt = Duration.milliseconds(10_500)
@@ -42,8 +45,9 @@ struct Backoff {
   mutating func failed(at now: Instant, random: Int = Int.random(in: 0..<100)) {
     let doublings = min(failures, 10)
     let pause = min(Self.first * (1 << doublings), Self.longest)
+    let jitter = failures == Self.spreading ? 100 : Self.jitter
     failures += 1
-    next = now.advanced(by: pause - pause * (Self.jitter * random) / 10_000)
+    next = now.advanced(by: pause - pause * (jitter * random) / 10_000)
   }
 
   /// Begins again: the peer is there, or there is another reason to look for it at once.
