@@ -19,7 +19,7 @@
       let client: UDPEndpoint
       let server: UDPEndpoint
       let loop: NIOLoopBound<TunnelLoop>
-      private let time = Time()
+      private let time: Time
       private let outside: CInt
 
       init() async throws {
@@ -37,7 +37,8 @@
         try #require(socketpair(AF_UNIX, kind, 0, &pair) == 0)
         let (inside, eventLoop, key, address) = (pair[0], client.eventLoops[0], server.publicKey, server.localAddress)
         outside = pair[1]
-        let time = time
+        let time = Time()
+        self.time = time
         loop = try await eventLoop.submit {
           let device = TunDevice(descriptor: inside, name: "test0", segmentsTCP: false, segmentsUDP: false)
           let loop = TunnelLoop(
@@ -61,12 +62,14 @@
 
       /// A session with the peer, of both sides.
       func connect() async throws -> (Session, Session) {
-        async let accepted: Session? = {
-          for await handshake in server.incoming { return try? await handshake.accept() }
-          return nil
-        }()
+        async let accepted = accept()
         let session = try await client.connect(to: server.localAddress, key: server.publicKey)
         return (session, try #require(await accepted))
+      }
+
+      private func accept() async -> Session? {
+        for await handshake in server.incoming { return try? await handshake.accept() }
+        return nil
       }
 
       /// Ends the peer's side, and waits until this side knows.

@@ -39,7 +39,7 @@
       let configuration = withoutIPv6(wanted, device, log)
       let registry = PeerRegistry(configuration)
       let addresses = try await findPeers(configuration, log)
-      let prepared = device.isPrepared ? try PreparedDevice(device.name) : nil
+      let prepared = try device.isPrepared ? PreparedDevice(device.name) : nil
       let pathMTU = NetworkPlan.pathMTU(to: Array(addresses.values))
       let plan = NetworkPlan(prepared?.sizing(configuration) ?? configuration, pathMTU: pathMTU)
       try plan.check()
@@ -54,8 +54,7 @@
       }
       let endpoint = try await bind(configuration, endpointConfiguration, store, routing, logger, log)
       do {
-        let routes =
-          prepared == nil ? try setUpNetwork(configuration, plan, addresses, ledger, routing) : []
+        let routes = try prepared == nil ? setUpNetwork(configuration, plan, addresses, ledger, routing) : []
         routing.strictDevices(configuration).forEach { log("WARNING: \($0)") }
         let drops = DropCounters()
         let (stream, continuation) = AsyncStream<Int>.makeStream()
