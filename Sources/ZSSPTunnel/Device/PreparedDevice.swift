@@ -73,7 +73,10 @@ struct PreparedDevice {
     if !isUp || wantedMTU.map({ $0 != mtu }) ?? false {
       commands.append("ip link set dev \(name) mtu \(wantedMTU ?? mtu) up")
     }
-    for route in routes where try !hasRoute(route) { commands.append("ip \(route.line("add", device: name))") }
+    for route in routes {
+      guard try !hasRoute(route) else { continue }
+      commands.append("ip \(route.line("add", device: name))")
+    }
     return commands
   }
 
