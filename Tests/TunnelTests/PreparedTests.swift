@@ -26,12 +26,21 @@ extension NamespaceTests {
       try lab.run("install -d -m 700 -o \(user) /run/zssp/\(device)")
     }
 
-    private static func attempt(_ lab: Lab) throws -> Program.Result {
-      try lab.attempt(asUser("\(Lab.zssp()) tunnel up --foreground \(lab.path("a.toml"))"), on: "a")
+    /// A command that starts the tunnel as the user, where all users can open the driver's file, or only root can.
+    private static func start(_ lab: Lab, mode: String = "666") throws -> String {
+      let text = """
+        set -e
+        mount -t tmpfs -o mode=755 none /dev/net
+        mknod -m \(mode) /dev/net/tun c 10 200
+        exec \(asUser("\(try Lab.zssp()) tunnel up --foreground \(lab.path("a.toml"))"))
+        """
+      return "sh \(try lab.script(text))"
     }
 
+    private static func attempt(_ lab: Lab) throws -> Program.Result { try lab.attempt(start(lab), on: "a") }
+
     private static func up(_ lab: Lab) async throws -> Program {
-      let program = try lab.start(asUser("\(Lab.zssp()) tunnel up --foreground \(lab.path("a.toml"))"), on: "a")
+      let program = try lab.start(start(lab), on: "a")
       try await program.waits(for: "is up")
       return program
     }
@@ -113,9 +122,13 @@ extension NamespaceTests {
       let others = try Self.attempt(lab)
       #expect(others.exitCode == 1 && others.output.contains("prepared for another user"), "\(others.output)")
       #expect(others.output.contains("'\(remedy)'"), "\(others.output)")
+      let closed = try lab.attempt(Self.start(lab, mode: "600"), on: "a")
+      #expect(closed.exitCode == 1 && closed.output.contains("'chmod 666 /dev/net/tun'"), "\(closed.output)")
       // With all privileges, a device that stays is another's too.
+      for file in ["a.pem", "a.toml"] { try lab.run("chown root \(lab.path(file))") }
       let root = try lab.attempt("\(Lab.zssp()) tunnel up --foreground \(lab.path("a.toml"))", on: "a")
       #expect(root.exitCode == 1 && root.output.contains("another device of this name"), "\(root.output)")
+      try Self.give(lab)
       try lab.run("ip link del \(device)", on: "a")
       try lab.run("ip link add \(device) type veth peer name other", on: "a")
       let kind = try Self.attempt(lab)
