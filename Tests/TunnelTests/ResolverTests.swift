@@ -54,7 +54,7 @@ extension NamespaceTests {
         bus=$!
         until [ -S /run/dbus/system_bus_socket ]; do sleep 0.05; done
         \(try #require(Resolved.daemon)) &
-        trap "kill $! $bus" EXIT
+        trap "kill -KILL $! $bus" EXIT
         until /usr/sbin/resolvectl status > /dev/null 2>&1; do sleep 0.05; done
         echo resolver is ready
         while [ ! -e \(lab.path("end")) ]; do sleep 0.1; done
