@@ -12,9 +12,11 @@
 #if defined(__linux__)
 
 #include <ifaddrs.h>
+#include <linux/capability.h>
 #include <linux/if.h>
 #include <linux/if_link.h>
 #include <linux/if_tun.h>
+#include <sys/syscall.h>
 
 // Kernel headers before 6.2 do not have these.
 #ifndef TUN_F_USO4
@@ -35,15 +37,39 @@ static void offload(czssp_tun *tun) {
   if (!tun->segments_tcp) ioctl(tun->descriptor, TUNSETOFFLOAD, 0);
 }
 
+/// Whether the process may make devices (CAP_NET_ADMIN), as far as it knows itself.
+static bool may_make_devices(void) {
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+  struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+  if (syscall(SYS_capget, &header, data) < 0) return false;
+  return (data[CAP_TO_INDEX(CAP_NET_ADMIN)].effective & CAP_TO_MASK(CAP_NET_ADMIN)) != 0;
+}
+
+/// Makes the device of a request, or uses the one that an administrator has prepared for this user.
+static int attach(czssp_tun *tun, struct ifreq *request) {
+  if (ioctl(tun->descriptor, TUNSETIFF, request) == 0) return 0;
+  // With the right to make devices, one that stays is another's, and is not taken over.
+  if (errno != EBUSY || may_make_devices()) return -errno;
+  request->ifr_flags &= (short)~IFF_TUN_EXCL;
+  // The kernel lets those have it whom it was prepared for. A device of another kind is not.
+  if (ioctl(tun->descriptor, TUNSETIFF, request) < 0) return errno == EINVAL ? -EEXIST : errno == EPERM ? -EACCES : -errno;
+  tun->is_prepared = true;
+  return 0;
+}
+
 int czssp_tun_open(const char *name, bool wants_offload, czssp_tun *tun) {
-  // A persistent device of somebody else is not taken over.
   struct ifreq request = {.ifr_flags = (short)(IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL)};
   if (strlen(name) >= sizeof request.ifr_name) return -ENAMETOOLONG;
   strcpy(request.ifr_name, name);
   *tun = (czssp_tun){.descriptor = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC)};
   if (tun->descriptor < 0) return -errno;
+  tun->has_driver = true;
   const int size = czssp_tun_header_size;
-  if (ioctl(tun->descriptor, TUNSETIFF, &request) < 0) return fail(tun->descriptor);
+  const int error = attach(tun, &request);
+  if (error < 0) {
+    close(tun->descriptor);
+    return error;
+  }
   if (ioctl(tun->descriptor, TUNSETVNETHDRSZ, &size) < 0) return fail(tun->descriptor);
   if (wants_offload) offload(tun);
   memcpy(tun->name, request.ifr_name, sizeof tun->name);

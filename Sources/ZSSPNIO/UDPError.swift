@@ -75,7 +75,7 @@ extension BindFailure: CustomStringConvertible {
     switch self {
     case .portInUse: "port in use"
     case .addressNotAvailable: "no interface of this machine has this address"
-    case .permissionDenied: "permission denied (ports below 1024 need more rights)"
+    case .permissionDenied: "permission denied (ports below 1024 need root or CAP_NET_BIND_SERVICE)"
     case .unsupportedFamily: "this system does not have this kind of address"
     case .unsupportedEventLoop:
       "the event loop group is neither a MultiThreadedEventLoopGroup nor a EpollEventLoopGroup"

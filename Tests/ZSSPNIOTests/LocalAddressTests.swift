@@ -37,6 +37,83 @@
     }
 
     // [DEC-86]
+    /// Strangers who send to many addresses take numbers from each other, and not from sessions.
+    @Test func numbersInUseStay() {
+      let locals = LocalAddresses { Instant(nanoseconds: 0) }
+      let held: Set<UInt8> = [3, 77, 255]
+      locals.inUse = { (0...LocalAddresses.limit).map { held.contains(UInt8($0)) } }
+      for low in 1...255 as ClosedRange<UInt64> { _ = locals.index(of: local(low)) }
+      let generation = locals.generation
+      for low in 1000...5000 as ClosedRange<UInt64> {
+        let index = locals.index(of: local(low))
+        #expect(index != 0 && !held.contains(index) && locals[index]?.pointee.low == low)
+      }
+      #expect(locals.generation != generation)
+      for index in held {
+        #expect(locals[index]?.pointee.low == UInt64(index) && locals.index(of: local(UInt64(index))) == index)
+      }
+    }
+
+    // [DEC-86]
+    /// To look at all sessions takes time, of which strangers cannot have all.
+    @Test func looksAtSessionsArePaced() {
+      var (now, looks) = (Instant(nanoseconds: 0), 0)
+      let locals = LocalAddresses { now }
+      locals.inUse = {
+        looks += 1
+        now = now.advanced(by: .milliseconds(1))
+        return [Bool](repeating: true, count: LocalAddresses.limit + 1)
+      }
+      for low in 1...1000 as ClosedRange<UInt64> { _ = locals.index(of: local(low)) }
+      #expect(looks == 1)
+      for _ in 0..<99 {
+        now = now.advanced(by: .milliseconds(1))
+        _ = locals.index(of: local(1001))
+      }
+      #expect(looks == 5)
+      // What is free again is given out at the next look.
+      locals.inUse = { [Bool](repeating: false, count: LocalAddresses.limit + 1) }
+      now = now.advanced(by: .seconds(1))
+      #expect(locals.index(of: local(1001)) == 1 && locals.index(of: local(1000)) == 2)
+    }
+
+    // [DEC-86]
+    /// A host with a session at one of its addresses is sent to at a thousand others by strangers, and then reached at another by a peer.
+    @Test(arguments: [1, 4]) func strangersUseUpNoNumbers(shards: Int) async throws {
+      let pair = try await connected("0.0.0.0", "127.0.0.7", shards: shards)
+      let port = UInt16(try #require(pair.server.localAddress.port))
+      let strangers = socket(AF_INET, CInt(SOCK_DGRAM.rawValue), 0)
+      try #require(strangers >= 0)
+      defer { close(strangers) }
+      for number in 0..<1000 as Range<UInt32> {
+        var name = sockaddr_in()
+        name.sin_family = sa_family_t(AF_INET)
+        name.sin_port = port.bigEndian
+        name.sin_addr.s_addr = (0x7F01_0000 + number).bigEndian
+        // With and without key id 0: for the socket of Hellos, and the other.
+        for bytes in [[UInt8](repeating: 0, count: 100), [UInt8](repeating: 9, count: 100)] {
+          let sent = withUnsafeBytes(of: &name) {
+            sendto(strangers, bytes, bytes.count, 0, $0.assumingMemoryBound(to: sockaddr.self).baseAddress, 16)
+          }
+          #expect(sent == bytes.count)
+        }
+        // What came earlier is read by the time of the answer.
+        if number.isMultiple(of: 50) { try await exchange(pair, count: 1, largest: 100, seed: UInt64(number)) }
+      }
+      let client = try await makeEndpoint(host: "127.0.0.1", on: .system)
+      async let accepted = acceptFirst(pair.server)
+      let session = try await client.connect(
+        to: try SocketAddress(ipAddress: "127.0.0.8", port: Int(port)), key: pair.server.publicKey)
+      let other = Pair(client: client, server: pair.server, clientSession: session, serverSession: try await accepted)
+      try await exchange(other, count: 3, largest: 5000, seed: 89)
+      #expect(session.remoteAddress.ipAddress == "127.0.0.8")
+      try await exchange(pair, count: 3, largest: 5000, seed: 90)
+      #expect(pair.clientSession.remoteAddress.ipAddress == "127.0.0.7")
+      await client.close()
+      await pair.close()
+    }
+
+    // [DEC-86]
     @Test func anAddressThatIsGoneComesBack() {
       let gone = GoneAddresses()
       #expect(gone.isEmpty && !gone.contains(3))

@@ -81,6 +81,10 @@ struct PeerTests {
     #expect(!backoff.isDue(at: now.advanced(by: .seconds(90))) && backoff.isDue(at: now.advanced(by: .seconds(91))))
     backoff.restart()
     #expect(backoff.isDue(at: now) && backoff.failures == 0)
+    // The first of the longest pauses is of any length.
+    for _ in 0..<Backoff.spreading { backoff.failed(at: now, random: 0) }
+    backoff.failed(at: now, random: 99)
+    #expect(!backoff.isDue(at: now.advanced(by: .seconds(1))) && backoff.isDue(at: now.advanced(by: .seconds(2))))
   }
 
   @Test func theOldestPacketLeaves() {
@@ -217,10 +221,16 @@ struct PeerTests {
     #expect(NameServers(configuration) == nil)
     configuration.dns = [try #require(IPAddress("10.0.0.53"))]
     let all = try #require(NameServers(configuration))
-    #expect(all.resolvectl(device: "d") == [["dns", "d", "10.0.0.53"], ["domain", "d", "~."]])
+    #expect(
+      all.resolvectl(device: "d") == [
+        ["dns", "d", "10.0.0.53"], ["domain", "d", "~."], ["default-route", "d", "yes"],
+      ])
     configuration.search = ["corp.example.org"]
     let some = try #require(NameServers(configuration))
-    #expect(some.resolvectl(device: "d") == [["dns", "d", "10.0.0.53"], ["domain", "d", "corp.example.org"]])
+    #expect(
+      some.resolvectl(device: "d") == [
+        ["dns", "d", "10.0.0.53"], ["domain", "d", "corp.example.org"], ["default-route", "d", "no"],
+      ])
     #expect(some.resolvconf == "nameserver 10.0.0.53\nsearch corp.example.org\n")
   }
 }

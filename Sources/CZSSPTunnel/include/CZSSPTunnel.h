@@ -17,17 +17,22 @@ typedef struct {
   bool segments_tcp;
   /// True if UDP super-packets may be read and written, too (Linux 6.2).
   bool segments_udp;
-  /// The name of the device, from the system.
+  /// Whether /dev/net/tun could be opened.
+  bool has_driver;
+  /// Whether an administrator has prepared the device, which stays.
+  bool is_prepared;
+  /// The name that the system gave.
   char name[16];
 } czssp_tun;
 
 /// The size of the header in front of each packet: virtio_net_hdr on Linux, the address family on macOS.
 enum { czssp_tun_header_size = 10, czssp_utun_header_size = 4 };
 
-/// Creates a TUN device, non-blocking and closed on exec. On macOS a name other than utunN is
-/// refused; macOS is untested.
+/// Makes a TUN device, non-blocking and closed on exec; without the right to make one, uses a device that stays and may be used. On macOS a name other than utunN is refused; nothing of macOS has been tested.
 ///
-/// @param offload true to use super-packets, if the kernel supports them.
+/// @param offload whether super-packets are wanted. They come only if the kernel has them.
+/// @return 0; -EBUSY or -EEXIST if there is another device of this name, or the device is in use; -EACCES with `has_driver` if the
+/// device is another user's.
 int czssp_tun_open(const char *name, bool offload, czssp_tun *tun);
 
 /// Reads or writes a packet with its header. Returns the number of bytes.

@@ -40,7 +40,10 @@ struct HelloQueue: Sendable {
   /// The time when the first Hello expires; nil if none waits.
   var nextExpiry: Instant? { items.first?.expiry }
 
-  /// Returns true if a Hello from this address waits.
+  /// Where the waiting Hellos came from.
+  var sources: some Sequence<Address> { items.lazy.map(\.address) }
+
+  /// Returns whether a Hello from this address waits.
   func holds(_ address: Address) -> Bool { addresses.contains(address) }
 
   // [DEC-60]

@@ -40,7 +40,10 @@ struct PendingOperations {
   /// The number of requests without an answer.
   var count: Int { owners.count }
 
-  /// Removes and returns the oldest request that was not returned yet.
+  /// Those who wait for an answer.
+  var waiting: some Sequence<Owner> { owners.values }
+
+  /// The next request that was not passed on yet, the oldest first.
   mutating func next() -> Request? { requests.pop() }
 
   /// Adds a request of an owner. The owner stops waiting for an earlier one.

@@ -14,7 +14,7 @@
       abstract: "Start a tunnel.",
       discussion: """
         Returns when the tunnel is up, and leaves it in the background, unless --foreground is given. Needs root, or \
-        CAP_NET_ADMIN and a folder /run/zssp.
+        CAP_NET_ADMIN and a folder /run/zssp, or a device and a folder that an administrator has prepared.
         """)
 
     @Argument(help: "The configuration file; see 'zssp tunnel init'.")

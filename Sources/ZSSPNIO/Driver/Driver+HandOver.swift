@@ -36,7 +36,8 @@ extension Driver {
   private func give(
     _ datagram: UnsafeMutableRawBufferPointer, from source: Address, _ trafficClass: UInt8, to shard: ShardHandle
   ) {
-    switch shard.handOvers.append(datagram, from: source, trafficClass: trafficClass) {
+    let own = socket.port?.ownAddress(source.localIndex)
+    switch shard.handOvers.append(datagram, from: source, at: own, trafficClass: trafficClass) {
     case .queued: counted.handedOver += 1
     case .queuedFirst:
       counted.handedOver += 1
@@ -49,7 +50,9 @@ extension Driver {
     guard !isClosed else { return }
     for datagram in datagrams {
       var bytes = datagram.bytes
-      bytes.withUnsafeMutableBytes { take($0, segmentSize: $0.count, from: datagram.source, datagram.trafficClass) }
+      // [DEC-86]
+      let source = datagram.source.reached(at: datagram.own.flatMap { socket.port?.localIndex(of: $0) } ?? 0)
+      bytes.withUnsafeMutableBytes { take($0, segmentSize: $0.count, from: source, datagram.trafficClass) }
     }
     inboxes.endBurst()
     pump()

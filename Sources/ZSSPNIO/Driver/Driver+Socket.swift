@@ -16,6 +16,8 @@ extension Driver: DatagramPortOwner {
     replaceSocket(next)
   }
 
+  func localIndexesInUse() -> [Bool] { endpoint.localIndexesInUse() }
+
   func keep(_ segments: RefusedSegments) { if !isClosed { socket.keep(segments) } }
 
   func takeRefusedSegments() -> [RefusedSegments] { socket.takeRefusedSegments() }

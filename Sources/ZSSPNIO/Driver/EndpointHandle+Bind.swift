@@ -84,11 +84,10 @@ extension EndpointHandle {
       }
       let bound = try SystemSockets.bind(
         to: wanted, shards: drivers.count, configure: options.configureSocket ?? { _ in 0 })
-      let locals = LocalAddresses()
       for ((eventLoop, driver), sockets) in zip(zip(eventLoops, drivers), bound.sockets) {
         try await eventLoop.submit {
           try LinuxUDPPort.open(
-            sockets, at: bound.local, for: driver.value, driver.value.options, locals, on: eventLoop)
+            sockets, at: bound.local, for: driver.value, driver.value.options, on: eventLoop)
         }.get()
       }
       return bound.local.socketAddress

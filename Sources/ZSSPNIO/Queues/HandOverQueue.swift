@@ -9,6 +9,8 @@ final class HandOverQueue: Sendable {
   struct Datagram: Sendable {
     let bytes: [UInt8]
     let source: Address
+    /// The own address that it came to; nil if that is not known.
+    let own: OwnAddress?
     let trafficClass: UInt8
   }
 
@@ -42,12 +44,14 @@ final class HandOverQueue: Sendable {
     self.byteLimit = byteLimit
   }
 
-  /// Appends a copy of a datagram if there is room.
-  func append(_ bytes: UnsafeMutableRawBufferPointer, from source: Address, trafficClass: UInt8 = 0) -> Outcome {
+  /// Puts a datagram in if there is room.
+  func append(
+    _ bytes: UnsafeMutableRawBufferPointer, from source: Address, at own: OwnAddress? = nil, trafficClass: UInt8 = 0
+  ) -> Outcome {
     state.withLockedValue { state in
       guard state.datagrams.count < limit, state.byteCount + bytes.count <= byteLimit else { return .dropped }
       state.byteCount += bytes.count
-      state.datagrams.append(Datagram(bytes: Array(bytes), source: source, trafficClass: trafficClass))
+      state.datagrams.append(Datagram(bytes: Array(bytes), source: source, own: own, trafficClass: trafficClass))
       defer { state.isAnnounced = true }
       return state.isAnnounced ? .queued : .queuedFirst
     }

@@ -23,12 +23,29 @@ protocol DatagramPort: AnyObject {
   /// port knows.
   func takeTooLarge() -> [RefusedDatagram]
 
-  /// Closes the socket and calls `completion`, possibly at once.
+  // [DEC-86]
+  /// Returns this host's own address with a number of ``ZSSP/Address/localIndex``; nil if the number stands for none.
+  func ownAddress(_ index: UInt8) -> OwnAddress?
+
+  /// Returns the number of an own address; 0 if there is none.
+  func localIndex(of own: OwnAddress) -> UInt8
+
+  /// Closes the socket and calls `completion`, perhaps at once.
   func close(_ completion: @escaping @Sendable () -> Void)
 }
 
 extension DatagramPort {
   func takeTooLarge() -> [RefusedDatagram] { [] }
+  func ownAddress(_ index: UInt8) -> OwnAddress? { nil }
+  func localIndex(of own: OwnAddress) -> UInt8 { 0 }
+}
+
+/// One of this host's own addresses, for shards to tell each other: each has numbers of its own.
+struct OwnAddress: Hashable {
+  let high: UInt64
+  let low: UInt64
+  let interface: UInt32
+  let family: UInt8
 }
 
 /// A datagram that was too large for its network device.
@@ -66,8 +83,10 @@ protocol DatagramPortOwner: AnyObject {
   /// Called when the owner or NIO has closed the socket.
   func portClosed(_ port: any DatagramPort)
 
-  /// Keeps segments for the next port, because the kernel refused to make them and NIO closes this
-  /// one.
+  /// Returns which numbers of own addresses datagrams may still leave from; see ``ZSSP/Endpoint/localIndexesInUse()``.
+  func localIndexesInUse() -> [Bool]
+
+  /// Keeps segments for the next port: the kernel refused to make them, and NIO closes this one.
   func keep(_ segments: RefusedSegments)
 
   /// Removes and returns the kept segments.

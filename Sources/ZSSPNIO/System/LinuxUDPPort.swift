@@ -31,8 +31,8 @@
     private let socket: SystemSocket
     private var watch: EpollEventLoop.Watch?
     private var hellos: HelloSocket?
-    private let locals: LocalAddresses
-    /// This host's addresses that the system no longer sends from.
+    private let locals = LocalAddresses()
+    /// Addresses of this host's that the system does not send from any more.
     private let gone = GoneAddresses()
     /// Datagrams that were too large for the network device since the last ``takeTooLarge()``.
     private var tooLarge: [RefusedDatagram] = []
@@ -46,29 +46,29 @@
     private var retryTimer: Scheduled<Void>?
 
     private init(
-      _ socket: SystemSocket, for owner: any DatagramPortOwner, _ options: UDPOptions, _ locals: LocalAddresses,
-      on eventLoop: EpollEventLoop
+      _ socket: SystemSocket, for owner: any DatagramPortOwner, _ options: UDPOptions, on eventLoop: EpollEventLoop
     ) {
       self.socket = socket
-      self.locals = locals
       self.owner = owner
       self.options = options
       self.eventLoop = eventLoop
+      locals.inUse = { [weak self] in
+        self?.localIndexesInUse() ?? [Bool](repeating: true, count: LocalAddresses.limit + 1)
+      }
     }
 
     /// Opens a port with the sockets of a shard. Must be called on the event loop.
     ///
     /// - Parameters:
-    ///   - sockets: The bound sockets.
-    ///   - local: Their bound address.
-    ///   - owner: Receives what they read, on `eventLoop`.
-    ///   - locals: The numbers of this host's own addresses, for all shards.
-    /// - Throws: `IOError` if the system cannot watch the sockets, or without memory for buffers.
+    ///   - sockets: the sockets, which are bound.
+    ///   - local: where they are bound.
+    ///   - owner: takes what they read, on `eventLoop`.
+    /// - Throws: `IOError` if the system cannot watch them.
     static func open(
       _ sockets: SystemSockets, at local: Address, for owner: any DatagramPortOwner, _ options: UDPOptions,
-      _ locals: LocalAddresses, on eventLoop: EpollEventLoop
+      on eventLoop: EpollEventLoop
     ) throws {
-      let port = LinuxUDPPort(sockets.data, for: owner, options, locals, on: eventLoop)
+      let port = LinuxUDPPort(sockets.data, for: owner, options, on: eventLoop)
       let descriptor = sockets.data.descriptor
       for descriptor in [descriptor, sockets.hellos?.descriptor].compactMap(\.self) {
         prepare(descriptor, at: local, options)
@@ -79,7 +79,7 @@
       port.counted.isUsingReceiveOffload =
         options.receiveOffload && czssp_udp_enable_receive_offload(descriptor) == 0
       if let hellos = sockets.hellos {
-        port.hellos = try HelloSocket(hellos, for: owner, options, locals, port.gone, on: eventLoop)
+        port.hellos = try HelloSocket(hellos, for: owner, options, port.locals, port.gone, on: eventLoop)
       }
       do {
         try port.watchData(isSteered: sockets.hellos != nil)
@@ -128,6 +128,24 @@
         counted.addCounts(of: read.counters)
         guard read.count == received.count else { break }
       }
+    }
+
+    // MARK: Own addresses
+
+    /// Which numbers of own addresses the endpoint, or what waits for room, may send from.
+    private func localIndexesInUse() -> [Bool] {
+      var isInUse = owner.localIndexesInUse()
+      for local in backlog.locals + pieces.compactMap(\.local) { isInUse[Int(locals.index(of: local))] = true }
+      return isInUse
+    }
+
+    func ownAddress(_ index: UInt8) -> OwnAddress? { locals[index].map { OwnAddress($0.pointee) } }
+
+    func localIndex(of own: OwnAddress) -> UInt8 {
+      let index = locals.index(of: czssp_local(own))
+      // Another shard's socket has just had something that came there.
+      gone.remove(index)
+      return index
     }
 
     // MARK: Sending

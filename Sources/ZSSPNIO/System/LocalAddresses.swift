@@ -2,7 +2,6 @@
 
 #if os(Linux)
   import CZSSPSocket
-  import NIOConcurrencyHelpers
   import ZSSP
 
   #if canImport(Glibc)
@@ -12,23 +11,33 @@
   #endif
 
   // [DEC-86]
-  /// Numbers for this host's own addresses, so that answers leave from the address that the request
-  /// came to. All sockets of an endpoint share them; see ``ZSSP/Address/localIndex``.
+  /// Numbers for this host's own addresses, so that answers leave from the address that was asked. The sockets of a shard share
+  /// them, on their event loop only; see ``ZSSP/Address/localIndex``.
   ///
-  /// A number belongs to one address permanently. When all numbers are assigned, further addresses
-  /// have none, and the system chooses the source of answers to them. Otherwise a host that owns a
-  /// whole network could be made to store all its addresses.
-  final class LocalAddresses: @unchecked Sendable {
+  /// A number stands for one address as long as datagrams may leave from there. When all are given out, those that nothing uses are
+  /// taken back: strangers may send to each address of a host that has a whole network as its own. If all are in use, further
+  /// addresses have none, and the system chooses where answers to them leave from.
+  final class LocalAddresses {
     /// The highest number.
     static let limit = Int(UInt8.max)
+    /// Looking at what is in use takes one part in so many of the time at most.
+    private static let share = 20
 
-    /// The addresses by number. Written under the lock, before the number is published, and never
-    /// again.
+    /// Says which numbers are in use: 256 values.
+    var inUse: () -> [Bool] = { [Bool](repeating: true, count: LocalAddresses.limit + 1) }
+    /// Changes when numbers are taken back.
+    private(set) var generation = 0
+
+    /// The addresses by their numbers; of family 0 where the number is free.
     private let entries: UnsafeMutablePointer<czssp_local>
-    private let count = NIOLockedValueBox(1)
+    /// Numbers that are not given out; the next is the last.
+    private var free: [UInt8] = (1...UInt8.max).reversed()
+    private var nextSweep = Instant(nanoseconds: .min)
+    private let clock: () -> Instant
 
-    /// Makes an empty table.
-    init() {
+    /// No addresses.
+    init(clock: @escaping () -> Instant = { Instant.loopTime }) {
+      self.clock = clock
       entries = .allocate(capacity: Self.limit + 1)
       entries.initialize(repeating: czssp_local(), count: Self.limit + 1)
     }
@@ -39,16 +48,27 @@
     /// number is left.
     func index(of local: czssp_local) -> UInt8 {
       guard local.family != 0 else { return 0 }
-      return count.withLockedValue { count in
-        if let known = (1..<count).first(where: { entries[$0].isSame(as: local) }) { return UInt8(known) }
-        guard count <= Self.limit else { return 0 }
-        entries[count] = local
-        defer { count += 1 }
-        return UInt8(count)
-      }
+      if let known = (1...Self.limit).first(where: { entries[$0].isSame(as: local) }) { return UInt8(known) }
+      if free.isEmpty { takeBackUnused() }
+      guard let index = free.popLast() else { return 0 }
+      entries[Int(index)] = local
+      return index
     }
 
-    /// The address with an assigned number; nil for 0. The pointer is valid as long as this object.
+    private func takeBackUnused() {
+      let start = clock()
+      guard start >= nextSweep else { return }
+      let isInUse = inUse()
+      for index in (1...Self.limit).reversed() where !isInUse[index] {
+        entries[index] = czssp_local()
+        free.append(UInt8(index))
+      }
+      generation &+= 1
+      let end = clock()
+      nextSweep = end.advanced(by: start.duration(to: end) * Self.share)
+    }
+
+    /// The address with a number that was given out; nil for 0. It is there as long as the number is in use.
     subscript(index: UInt8) -> UnsafePointer<czssp_local>? { index == 0 ? nil : UnsafePointer(entries + Int(index)) }
 
     /// Returns the number of an address that the subscript has returned.
@@ -71,8 +91,20 @@
     }
   }
 
-  /// The numbers of addresses that this host no longer has, as far as the sockets of one shard
-  /// know. Used on their event loop only.
+  extension czssp_local {
+    init(_ own: OwnAddress) {
+      self.init(high: own.high, low: own.low, interface: own.interface, family: own.family)
+    }
+  }
+
+  extension OwnAddress {
+    init(_ local: czssp_local) {
+      self.init(high: local.high, low: local.low, interface: local.interface, family: local.family)
+    }
+  }
+
+  /// The numbers of addresses that this host does not have any more, as far as the sockets of one shard know. Used on their event
+  /// loop only.
   final class GoneAddresses {
     private(set) var isEmpty = true
     private var isGone = [Bool](repeating: false, count: LocalAddresses.limit + 1)

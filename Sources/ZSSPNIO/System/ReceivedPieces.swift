@@ -30,6 +30,7 @@
     /// The local address of the last piece, and its number.
     private var lastLocal = czssp_local()
     private var lastIndex: UInt8 = 0
+    private var lastGeneration = 0
 
     /// Makes buffers for 1…1024 pieces of 64 KiB; nil without memory for them.
     ///
@@ -87,9 +88,10 @@
     /// Returns the number of a local address. Most pieces come to the same address as the one
     /// before.
     private func number(_ local: czssp_local) -> UInt8 {
-      if !local.isSame(as: lastLocal) {
+      if !local.isSame(as: lastLocal) || lastGeneration != locals.generation {
         lastLocal = local
         lastIndex = locals.index(of: local)
+        lastGeneration = locals.generation
       }
       if !gone.isEmpty { gone.remove(lastIndex) }
       return lastIndex

@@ -19,6 +19,9 @@
     /// The number of datagrams.
     var datagramCount: Int { kept.reduce(0) { $0 + $1.piece.datagramCount } }
 
+    /// The own addresses that pieces leave from.
+    var locals: [UnsafePointer<czssp_local>] { kept.compactMap(\.piece.local) }
+
     /// Keeps a copy of a piece.
     mutating func append(_ piece: czssp_outgoing) {
       kept.append(

@@ -11,40 +11,64 @@ final class TunDevice: Sendable {
   /// The kinds of super-packets that the system exchanges.
   let segmentsTCP: Bool
   let segmentsUDP: Bool
+  /// Whether an administrator has prepared the device for this user. It stays, with its addresses and routes, which are the
+  /// administrator's.
+  let isPrepared: Bool
 
-  /// Makes a device.
-  ///
-  /// - Throws: ``TunnelError/inUse(interface:)`` or ``TunnelError/setUp(step:reason:)``.
+  /// Makes a device, or uses one that was prepared for this user, who may not make one.
   init(name: String, offload: Bool) throws(TunnelError) {
     var tun = czssp_tun()
     let error = czssp_tun_open(name, offload, &tun)
     guard error != -EBUSY, error != -EEXIST else { throw .inUse(interface: name) }
     guard error == 0 else {
-      throw .setUp(step: "cannot make the network device \(name)", reason: Self.reason(-error))
+      throw .setUp(
+        step: "cannot make the network device \(name)",
+        reason: tun.has_driver ? Self.reason(-error, name) : Self.driverReason(-error))
     }
+    isPrepared = tun.is_prepared
     descriptor = tun.descriptor
     segmentsTCP = tun.segments_tcp
     segmentsUDP = tun.segments_udp
     self.name = withUnsafeBytes(of: tun.name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
   }
 
-  private static func reason(_ error: CInt) -> String {
-    let text = String(cString: strerror(error))
+  /// Why /dev/net/tun cannot be opened.
+  private static func driverReason(_ error: CInt) -> String {
+    let text = "/dev/net/tun: \(String(cString: strerror(error)))"
     switch error {
     case ENOENT, ENXIO, ENODEV:
-      return "/dev/net/tun: \(text); 'modprobe tun' loads the driver, and a container needs --device /dev/net/tun"
-    case EPERM, EACCES:
-      return "\(text); root or CAP_NET_ADMIN is needed, in a container --cap-add NET_ADMIN --device /dev/net/tun"
+      return "\(text); 'modprobe tun' loads the driver, and a container needs --device /dev/net/tun"
+    case EPERM: return "\(text); a container needs --device /dev/net/tun, and a service DeviceAllow=/dev/net/tun rw"
+    case EACCES: return "\(text); 'chmod 666 /dev/net/tun' lets all users open it, who can do nothing with it alone"
     default: return text
     }
   }
 
-  /// Wraps an open device. The descriptor is closed with this object.
+  /// Why the driver does not give the device.
+  private static func reason(_ error: CInt, _ name: String) -> String {
+    let text = String(cString: strerror(error))
+    switch error {
+    case EPERM:
+      return "\(text); root or CAP_NET_ADMIN is needed, in a container --cap-add NET_ADMIN --device /dev/net/tun; "
+        + "or an administrator prepares the device: 'ip tuntap add dev \(name) mode tun user \(userName)'"
+    case EACCES:
+      return "it was prepared for another user than \(userName); "
+        + "'ip tuntap add dev \(name) mode tun user \(userName)' prepares it"
+    default: return text
+    }
+  }
+
+  /// The name of this user; the number if there is no name.
+  private static var userName: String {
+    guard let entry = getpwuid(geteuid()), let name = entry.pointee.pw_name else { return "\(geteuid())" }
+    return String(cString: name)
+  }
+
+  /// A device that is open already. The descriptor is closed with it.
   init(descriptor: CInt, name: String, segmentsTCP: Bool, segmentsUDP: Bool) {
-    self.descriptor = descriptor
-    self.name = name
-    self.segmentsTCP = segmentsTCP
-    self.segmentsUDP = segmentsUDP
+    (self.descriptor, self.name) = (descriptor, name)
+    (self.segmentsTCP, self.segmentsUDP) = (segmentsTCP, segmentsUDP)
+    isPrepared = false
   }
 
   deinit { close(descriptor) }

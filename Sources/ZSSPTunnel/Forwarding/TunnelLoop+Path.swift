@@ -67,9 +67,8 @@
     /// Called when a peer has answered a path probe.
     func probeAnswered(_ number: UInt64, by id: Int, on place: SessionPlace) {
       guard let peer = peers[id], let session = peer.session, session.place == place else { return }
-      peer.path.answered(number, at: TunnelClock.now)
-      // The endpoint may have lowered the limit itself, when a device had a smaller MTU for a
-      // while.
+      peer.path.answered(number, at: clock())
+      // The endpoint may have lowered the limit by itself, where a device took less for a while.
       peer.datagramLimit = nil
       usePath(of: peer, session)
     }

@@ -21,16 +21,16 @@
     /// - Returns: The peer's counters; nil if the peer was removed.
     func attach(_ session: Session, to id: Int) -> PeerGauges? {
       guard let peer = peers[id] else { return nil }
-      guard session.endReason == nil else { return peer.gauges }
-      let now = TunnelClock.now
-      peer.session = session
+      let now = clock()
+      if let reason = session.endReason {
+        peer.recordEnd(reason, after: .zero, at: now)
+        return peer.gauges
+      }
+      peer.begin(session, at: now)
       peer.liveness.restart()
       peer.backoff.restart()
       peer.failure = nil
       peer.saidFailures = []
-      peer.address = session.establishment.address
-      peer.lastHandshake = now
-      peer.chainLength = session.establishment.chainLength
       peer.gauges.recordReceived(at: now)
       beginPath(of: peer, session, at: now)
       let waiting = peer.waiting.takeAll()
@@ -40,11 +40,7 @@
 
     /// Removes a peer's session, and permits an attempt at once.
     func detach(_ id: Int) -> Session? {
-      guard let peer = peers[id] else { return nil }
-      defer { peer.session = nil }
-      peer.backoff.restart()
-      peer.failure = nil
-      return peer.session
+      peers[id]?.takeSession()
     }
 
     /// Records an event of a session.
@@ -53,23 +49,14 @@
       switch event {
       case .moved(_, _, let address):
         peer.address = address
-        if let session = peer.session { movePath(of: peer, session, at: TunnelClock.now) }
+        if let session = peer.session { movePath(of: peer, session, at: clock()) }
       case .rekeyed(_, let chainLength):
         peer.chainLength = chainLength
-        peer.lastHandshake = TunnelClock.now
-      case .ended(_, let reason):
-        peer.session = nil
-        // Waits before the next attempt if a peer accepts sessions and closes them at once.
-        let now = TunnelClock.now
-        if reason == .closedByPeer, let start = peer.lastHandshake, start.duration(to: now) < Self.provingTime {
-          peer.backoff.failed(at: now)
-        }
+        peer.lastHandshake = clock()
+      case .ended(_, let reason): peer.endSession(reason, at: clock())
       default: break
       }
     }
-
-    /// The time after which a session counts as working.
-    private static let provingTime = Duration.seconds(5)
 
     // MARK: Opening
 
@@ -92,7 +79,7 @@
     func stopDialing(_ id: Int) {
       guard let peer = peers[id] else { return }
       peer.isDialing = false
-      if peer.session != nil { peer.liveness.restart() }
+      if peer.hasSession { peer.liveness.restart() }
     }
 
     /// The number of failures in a row after which the failure is logged again: about once an hour.
@@ -103,10 +90,10 @@
     /// - Returns: True if the failure must be logged: the first of its kind, and then rarely.
     func dialingFailed(_ id: Int, _ failure: DialFailure) -> Bool {
       guard let peer = peers[id] else { return false }
-      let now = TunnelClock.now
+      let now = clock()
       peer.isDialing = false
-      // The peer may have opened a session meanwhile, or answer in the existing one again.
-      guard peer.session == nil || peer.isSilent else {
+      // The peer may have opened a session meanwhile, or be back in the one that there is.
+      guard !peer.hasSession || peer.isSilent else {
         peer.liveness.restart()
         return false
       }
@@ -123,7 +110,7 @@
 
     /// Records that a peer came without its ratchet, unless a session with it works.
     func recordLostRatchet(_ id: Int, _ failure: DialFailure) {
-      guard let peer = peers[id], peer.session == nil || peer.isSilent else { return }
+      guard let peer = peers[id], !peer.hasSession || peer.isSilent else { return }
       peer.failure = failure
     }
 
@@ -137,10 +124,10 @@
 
     /// Called once a second.
     func tick() {
-      let now = TunnelClock.now
+      let now = clock()
       for peer in peers.values {
-        // The event of its end may not have arrived yet.
-        if peer.session?.endReason != nil { peer.session = nil }
+        // Its end may not have been told yet.
+        if let reason = peer.session?.endReason { peer.endSession(reason, at: now) }
         guard let session = peer.session else {
           if isWanted(peer, at: now) { dial(peer, at: now) }
           continue
@@ -162,7 +149,7 @@
     ///
     /// - Returns: The numbers of the probed peers.
     func probe(unheardFor silence: Duration) -> [Int] {
-      let now = TunnelClock.now
+      let now = clock()
       return peers.values.compactMap { peer in
         guard let session = peer.session, session.endReason == nil, !peer.isSilent,
           peer.gauges.lastReceived.map({ $0.duration(to: now) >= silence }) ?? true

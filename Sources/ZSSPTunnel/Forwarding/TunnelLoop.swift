@@ -46,6 +46,8 @@
 
     private var budget = ReadBudget()
     private var onFailure: ((TunnelError) -> Void)?
+    /// The time, which tests make.
+    let clock: () -> Instant
 
     /// The maximum number of bytes read for one peer in one run.
     private static let bytesPerRun = 128 << 10
@@ -53,7 +55,7 @@
     /// Must be made on the event loop.
     init(
       _ device: TunDevice, mtu: Int, _ policy: PathPolicy = PathPolicy(), on eventLoop: any EventLoop,
-      _ drops: DropCounters, wanted: AsyncStream<Int>.Continuation
+      _ drops: DropCounters, wanted: AsyncStream<Int>.Continuation, clock: @escaping () -> Instant = { TunnelClock.now }
     ) {
       self.device = device
       self.mtu = mtu
@@ -61,6 +63,7 @@
       self.eventLoop = eventLoop
       self.drops = drops
       self.wanted = wanted
+      self.clock = clock
     }
 
     // MARK: Peers
@@ -103,7 +106,7 @@
       watch?.end()
       watch = nil
       ticker?.cancel()
-      for peer in peers.values { peer.session = nil }
+      for peer in peers.values { _ = peer.takeSession() }
     }
 
     // MARK: From the device
@@ -111,7 +114,7 @@
     /// Reads packets up to a limit.
     private func readDevice() {
       guard let watch else { return }
-      let now = TunnelClock.now
+      let now = clock()
       budget = ReadBudget()
       isEmpty = false
       isGathering = false
@@ -121,7 +124,7 @@
       }
       guard !waitsForRoom else { return }
       if isEmpty {
-        if moderation.emptied(packets: readPackets, at: TunnelClock.now) { gather() }
+        if moderation.emptied(packets: readPackets, at: clock()) { gather() }
         readPackets = 0
       }
       watch.isReading = !isGathering
@@ -224,8 +227,8 @@
         }
         if !isSent { waitForRoom(session) }
       } catch {
-        // The unsent packet waits for the next session.
-        peer.session = nil
+        // What was not sent waits for the next session.
+        peer.endSession(session.endReason, at: now)
         if packetSize > 0 { hold(takePacket(), for: peer, at: now) }
       }
       if packets > 0 { peer.recordSent(packets: packets, bytes: sent, largest: largest, at: now) }

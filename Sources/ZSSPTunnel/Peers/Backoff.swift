@@ -11,6 +11,24 @@ struct Backoff {
   static let longest = Duration.seconds(120)
   /// The random part of a pause, in percent.
   static let jitter = 25
+  /// After how many failures a pause is random as a whole, once: peers that were lost at one moment are looked for at any moment from
+  /// then on, and not all within a part of two minutes.
+  static let spreading = 6
+
+  /// How long one attempt to open a session goes on: a little longer than one handshake, so that its end has a reason.
+  private static let attempt = Duration.milliseconds(10_500)
+  /// How long an attempt goes on where the peer has other addresses to try, or has not answered several times.
+  private static let shortAttempt = Duration.seconds(4)
+
+  /// How long an attempt goes on. A handshake costs public-key work, so peers that are away for long are given less of it, and a whole
+  /// one now and then, to learn the reason.
+  ///
+  /// - Parameters:
+  ///   - failures: how many attempts have failed since the peer was there.
+  ///   - places: how many addresses the peer has.
+  static func patience(failures: Int, places: Int) -> Duration {
+    places > 1 || failures > 1 && !failures.isMultiple(of: 8) ? shortAttempt : attempt
+  }
 
   /// The number of failed attempts since the last session.
   private(set) var failures = 0
@@ -28,8 +46,9 @@ struct Backoff {
   mutating func failed(at now: Instant, random: Int = Int.random(in: 0..<100)) {
     let doublings = min(failures, 10)
     let pause = min(Self.first * (1 << doublings), Self.longest)
+    let jitter = failures == Self.spreading ? 100 : Self.jitter
     failures += 1
-    next = now.advanced(by: pause - pause * (Self.jitter * random) / 10_000)
+    next = now.advanced(by: pause - pause * (jitter * random) / 10_000)
   }
 
   /// Permits an attempt at once, because the peer answered, or there is another reason to try.

@@ -11,9 +11,11 @@
     /// The configuration in the registry. Only ``TunnelLoop/adopt(_:)`` changes it.
     private(set) var configuration: PeerConfiguration
     let gauges: PeerGauges
-    /// The session for packets to the peer; nil if none.
-    var session: Session?
-    /// Packets that wait for a session.
+    /// The session that packets go to; nil while there is none. It may have ended without this side having been told.
+    private(set) var session: Session?
+    /// When the session began for this side.
+    private var sessionStart: Instant?
+    /// Packets that wait for it.
     var waiting = PacketQueue()
     /// True while a session is being opened.
     var isDialing = false
@@ -52,7 +54,43 @@
     /// How long after the last packet for a peer a session is still wanted.
     private static let interest = Duration.seconds(60)
 
-    /// True if this side has an address to reach the peer at.
+    /// A session that lasts so long has worked.
+    private static let provingTime = Duration.seconds(5)
+
+    /// Whether there is a session that has not ended.
+    var hasSession: Bool { session.map { $0.endReason == nil } ?? false }
+
+    /// Uses another session, which begins now.
+    func begin(_ session: Session, at now: Instant) {
+      self.session = session
+      sessionStart = now
+      address = session.establishment.address
+      lastHandshake = now
+      chainLength = session.establishment.chainLength
+    }
+
+    /// Takes the session away, and lets the peer be looked for at once.
+    func takeSession() -> Session? {
+      defer { session = nil }
+      backoff.restart()
+      failure = nil
+      return session
+    }
+
+    /// Records that the session has ended. Whoever notices first calls this: the loop, or the reader of the session's events.
+    func endSession(_ reason: EndReason?, at now: Instant) {
+      defer { session = nil }
+      guard session != nil, let sessionStart else { return }
+      recordEnd(reason, after: sessionStart.duration(to: now), at: now)
+    }
+
+    /// Records the end of a session of the peer that lasted for a time. A peer that takes sessions and closes them at once is not asked
+    /// for one after another.
+    func recordEnd(_ reason: EndReason?, after duration: Duration, at now: Instant) {
+      if reason == .closedByPeer, duration < Self.provingTime { backoff.failed(at: now) }
+    }
+
+    /// Whether this side can look for the peer.
     var canBeReached: Bool { !configuration.endpoints.isEmpty || address != nil }
 
     /// True if packets on the session are unanswered.
@@ -61,7 +99,7 @@
     /// The size in bytes of the largest IP packet, with all headers, that is known to reach the
     /// peer; nil while unknown.
     var pathMTU: Int? {
-      guard session != nil, let datagram = path.known else { return nil }
+      guard hasSession, let datagram = path.known else { return nil }
       return datagram + (address?.ip.family == .v6 ? NetworkPlan.datagramOverhead : NetworkPlan.v4DatagramOverhead)
     }
 

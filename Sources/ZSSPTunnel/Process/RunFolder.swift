@@ -42,16 +42,20 @@ struct RunFolder {
     // The user that the tunnel becomes must be able to enter the folder.
     for (folder, mode) in [(root, 0o755), (path, 0o700)] {
       let error = czssp_own_folder(folder, CUnsignedInt(mode))
-      guard error == 0 else { throw .setUp(step: "cannot use the folder \(folder)", reason: Self.reason(error)) }
+      guard error == 0 else { throw .setUp(step: "cannot use the folder \(folder)", reason: reason(error)) }
     }
     let descriptor = czssp_lock_file(lock)
     guard descriptor != -EWOULDBLOCK else { throw .inUse(interface: interface) }
-    guard descriptor >= 0 else { throw .setUp(step: "cannot lock \(lock)", reason: Self.reason(descriptor)) }
+    guard descriptor >= 0 else { throw .setUp(step: "cannot lock \(lock)", reason: reason(descriptor)) }
     return FolderClaim(descriptor)
   }
 
-  private static func reason(_ error: CInt) -> String {
+  private func reason(_ error: CInt) -> String {
     switch error {
+    case -EACCES:
+      "\(String(cString: strerror(EACCES))); root is needed, or an administrator makes the folder: "
+        + "'install -d -m 700 -o \(geteuid()) \(path)'"
+    case -EROFS: "\(String(cString: strerror(EROFS))); it must be possible to write there, in a container --tmpfs /run"
     case -EPERM: "it is another user's, or others may write to it; remove it"
     case -ENOTDIR: "it is no folder, or a link; remove it"
     default: String(cString: strerror(-error))
@@ -65,7 +69,7 @@ struct RunFolder {
   func give(to user: uid_t, _ group: gid_t) throws(TunnelError) {
     // An administrator may have made the folder of all tunnels accessible to root only.
     guard chmod(root, 0o755) == 0, chmod(path, 0o711) == 0, lchown(control, user, group) == 0 else {
-      throw .setUp(step: "cannot give \(control) to user \(user)", reason: String(cString: strerror(errno)))
+      throw .setUp(step: "cannot give \(control) to user \(user)", reason: TunnelUser.reason(errno))
     }
   }
 

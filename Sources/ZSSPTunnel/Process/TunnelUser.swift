@@ -31,13 +31,17 @@ public struct TunnelUser: Sendable {
     return answer < 0 ? nil : answer == 1
   }
 
-  /// Changes the process to this user, permanently.
-  ///
-  /// - Throws: ``TunnelError/setUp(step:reason:)``.
+  /// Why the process cannot become another user.
+  static func reason(_ error: CInt) -> String {
+    let text = String(cString: strerror(error))
+    return error == EPERM ? "\(text); root, or CAP_SETUID, CAP_SETGID and CAP_CHOWN, is needed for 'user'" : text
+  }
+
+  /// Becomes this user, for good.
   func become(_ folder: RunFolder) throws(TunnelError) {
     try folder.give(to: user, group)
     let error = czssp_become(user, group)
-    guard error == 0 else { throw .setUp(step: "cannot become \(name)", reason: String(cString: strerror(-error))) }
+    guard error == 0 else { throw .setUp(step: "cannot become \(name)", reason: Self.reason(-error)) }
   }
 }
 

@@ -73,17 +73,29 @@ actor EndpointRoutes {
     // looked for elsewhere next.
     if whereabouts.heard?.address == address { whereabouts.heard?.isNamed = true }
     whereabouts.named = address
-    peers[peer] = whereabouts
+    let former = peers.updateValue(whereabouts, forKey: peer)
+    guard concernsRoutes(whereabouts) || former.map(concernsRoutes) ?? false else { return }
     settle(verifying: address)
   }
 
-  /// Records an address that something authentic from a peer came from.
+  /// Whether the places of a peer have routes, or need them. Those of most peers do not, and each is named whenever it is looked for:
+  /// looking at all peers each time would be most of the work.
+  private func concernsRoutes(_ whereabouts: Whereabouts) -> Bool {
+    let (table, routing) = (registry.table, registry.configuration.table)
+    return whereabouts.places.contains { place in
+      routes.contains { $0.host == place.address } || complaints[place.address] != nil
+        || Self.need(place, table, routing) != .nothing
+    }
+  }
+
+  /// Something authentic came from an address of a peer.
   func follow(_ peer: Int, to address: IPAddress) {
     let known = peers[peer]
     let isNamed = known?.places.contains(Place(address: address, isNamed: true)) ?? false
     guard known?.named != nil || known?.heard?.address != address else { return }
-    peers[peer] = Whereabouts(heard: Place(address: address, isNamed: isNamed))
-    guard later == nil else { return }
+    let whereabouts = Whereabouts(heard: Place(address: address, isNamed: isNamed))
+    peers[peer] = whereabouts
+    guard later == nil, concernsRoutes(whereabouts) || known.map(concernsRoutes) ?? false else { return }
     guard ContinuousClock.now - lastSettled < Self.pace else { return settle() }
     later = Task {
       // The sleep is cancelled only at the end, and then nothing is done.

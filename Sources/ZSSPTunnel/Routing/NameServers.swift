@@ -21,7 +21,11 @@ struct NameServers: Equatable {
 
   /// Returns the arguments of the `resolvectl` commands.
   func resolvectl(device: String) -> [[String]] {
-    [["dns", device] + servers.map(\.description), ["domain", device] + search + (takesAll ? ["~."] : [])]
+    [
+      ["dns", device] + servers.map(\.description), ["domain", device] + search + (takesAll ? ["~."] : []),
+      // Domains that are searched do not keep other names from going there.
+      ["default-route", device, takesAll ? "yes" : "no"],
+    ]
   }
 
   /// The input of `resolvconf`.

@@ -68,10 +68,10 @@ struct RoutingPlan: Sendable {
   /// The mark of the tunnel's datagrams; nil for none.
   let mark: UInt32?
 
-  /// Chooses numbers that nothing else on the system uses.
+  /// Takes numbers that nothing else on the system uses.
   ///
-  /// - Throws: ``TunnelError/setUp(step:reason:)``.
-  init(_ configuration: TunnelConfiguration, device: String) throws(TunnelError) {
+  /// - Parameter marks: whether the tunnel's datagrams may have a mark that the configuration does not name.
+  init(_ configuration: TunnelConfiguration, device: String, marks: Bool = true) throws(TunnelError) {
     self.device = device
     guard configuration.table == .auto else {
       ownTable = PolicyRule.firstTable
@@ -79,7 +79,7 @@ struct RoutingPlan: Sendable {
       return
     }
     ownTable = try Self.freeTable()
-    mark = configuration.mark ?? ownTable
+    mark = configuration.mark ?? (marks ? ownTable : nil)
   }
 
   /// Makes a plan with given numbers.

@@ -66,11 +66,11 @@
         waiting: peer.waiting.packetCount)
     }
 
-    private static func state(of peer: TunnelPeer) -> TunnelReport.PeerState {
-      if peer.session != nil, !peer.isSilent { return .up }
+    static func state(of peer: TunnelPeer) -> TunnelReport.PeerState {
+      if peer.hasSession, !peer.isSilent { return .up }
       if peer.failure != nil { return .unreachable }
       if peer.isDialing { return .opening }
-      return peer.session != nil ? .silent : .idle
+      return peer.hasSession ? .silent : .idle
     }
   }
 

@@ -8,20 +8,7 @@
 
   /// Accepting, opening and following sessions.
   extension Tunnel {
-    /// The time limit of one attempt: a little longer than a handshake, so that the failure has a
-    /// reason.
-    private static let attempt = Duration.milliseconds(10_500)
-    /// The time limit where the peer has other addresses, or several attempts have failed.
-    private static let shortAttempt = Duration.seconds(4)
-
-    /// Returns the time limit of an attempt. A handshake costs public-key work, so peers that are
-    /// away for long get short attempts, and a full one now and then to learn the reason.
-    private static func limit(failures: Int, places: Int) -> Duration {
-      places > 1 || failures > 1 && !failures.isMultiple(of: 8) ? shortAttempt : attempt
-    }
-
-    /// Accepts the sessions of peers, and refuses strangers. Returns the error if the socket
-    /// failed.
+    /// Accepts the sessions of peers, and refuses strangers.
     func acceptSessions() async -> TunnelError? {
       await withDiscardingTaskGroup { group in
         var lines = LineLimit()
@@ -87,7 +74,7 @@
         await makeWay(to: address, plan, id)
         let session = try await endpoint.connect(
           to: address, key: plan.configuration.publicKey, identity: Array(plan.configuration.identity.utf8),
-          flags: plan.configuration.flags, timeout: Self.limit(failures: plan.failures, places: places.count))
+          flags: plan.configuration.flags, timeout: Backoff.patience(failures: plan.failures, places: places.count))
         let isNew = await keep(session, id)
         // The attempt is over in any case.
         _ = await onLoop { $0.stopDialing(id) }

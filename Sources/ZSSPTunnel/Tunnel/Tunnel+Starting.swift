@@ -41,15 +41,22 @@
       let configuration = withoutIPv6(wanted, device, log)
       let registry = PeerRegistry(configuration)
       let addresses = try await findPeers(configuration, log)
-      let plan = NetworkPlan(configuration, pathMTU: NetworkPlan.pathMTU(to: Array(addresses.values)))
+      let prepared = try device.isPrepared ? PreparedDevice(device.name) : nil
+      let pathMTU = NetworkPlan.pathMTU(to: Array(addresses.values))
+      let plan = NetworkPlan(prepared?.sizing(configuration) ?? configuration, pathMTU: pathMTU)
       try plan.check()
       var endpointConfiguration = endpointConfiguration
       endpointConfiguration.settings.mtu = plan.datagram
       let ledger = UndoLedger(folder)
-      let routing = try RoutingPlan(configuration, device: device.name)
+      let routing = try RoutingPlan(configuration, device: device.name, marks: prepared == nil)
+      if let prepared {
+        try PreparedDevice.check(configuration, routing)
+        try NetworkPlan.check(prepared, configuration, Array(addresses.values), routing, pathMTU: pathMTU)
+          .forEach { log("WARNING: \($0)") }
+      }
       let endpoint = try await bind(configuration, endpointConfiguration, store, routing, logger, log)
       do {
-        let routes = try setUpNetwork(configuration, plan, addresses, ledger, routing)
+        let routes = try prepared == nil ? setUpNetwork(configuration, plan, addresses, ledger, routing) : []
         routing.strictDevices(configuration).forEach { log("WARNING: \($0)") }
         let drops = DropCounters()
         let (stream, continuation) = AsyncStream<Int>.makeStream()

@@ -224,6 +224,8 @@
     }
 
     private func removeDevice() throws(TunnelError) {
+      // It stays, and is the administrator's.
+      guard !device.isPrepared else { return }
       let result = try SystemCommand.ip(["link", "delete", "dev", device.name], step: "cannot remove \(device.name)")
       // Without privileges the device stays until the process ends.
       if result.exitCode != 0, geteuid() == 0 {

@@ -72,6 +72,39 @@ struct LocalAddressTests {
   }
 
   // [DEC-86]
+  @Test("numbers are in use as long as something can be sent from there") func numbersInUse() throws {
+    let pair = try Pair(provider: provider)
+    func inUse() -> [Int] { pair.bob.localIndexesInUse().indices.filter { $0 > 0 && pair.bob.localIndexesInUse()[$0] } }
+    let session = try pair.alice.open(to: pair.bob, at: pair.now)
+    // The half-open handshake has X1's, and the session X3's and then that of the newest packet.
+    let response = deliver(pair.intercept(), at: 1, pair)
+    #expect(inUse() == [1])
+    let confirmation = deliver(deliver(response, at: 5, pair), at: 2, pair)
+    #expect(inUse() == [2])
+    _ = deliver(deliver(confirmation, at: 5, pair), at: 3, pair)
+    try pair.alice.send([1], on: session, at: pair.now)
+    _ = deliver(pair.intercept(), at: 4, pair)
+    #expect(inUse() == [4])
+    let other = try #require(pair.bob.establishedSession)
+    pair.bob.close(other)
+    _ = pair.intercept()
+    #expect(inUse() == [])
+  }
+
+  // [DEC-86]
+  @Test("a Hello that waits, and what was not sent yet, have their numbers") func numbersInWaiting() throws {
+    var queue = HelloQueue(patience: .seconds(10))
+    _ = queue.append([1], from: Address(ipv4: 1, port: 1).reached(at: 9), at: Instant(nanoseconds: 0))
+    #expect(queue.sources.map(\.localIndex) == [9])
+    let pair = try Pair(provider: provider, helloPolicy: .challenge)
+    _ = try pair.alice.open(to: pair.bob, at: pair.now)
+    for datagram in pair.intercept() {
+      pair.bob.receive(datagram.bytes, from: datagram.from.reached(at: 6), at: pair.now)
+    }
+    #expect(pair.bob.localIndexesInUse()[6])
+  }
+
+  // [DEC-86]
   @Test("a challenge leaves from where the Hello came to") func challenge() throws {
     let pair = try Pair(provider: provider, helloPolicy: .challenge)
     _ = try pair.alice.open(to: pair.bob, at: pair.now)

@@ -68,6 +68,7 @@ final class TestPeer {
   }
 
   func close(_ session: SessionID) { endpoint.close(session) }
+  func localIndexesInUse() -> [Bool] { endpoint.localIndexesInUse() }
   /// The datagram of a D under the previous key, as whoever has stolen that key makes it; nil where there is none.
   func goodbyeUnderPreviousKey(_ session: SessionID) -> [UInt8]? {
     let provider = configuration.provider

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// [DEC-86]
+/// Which of this host's own addresses the endpoint may still send from.
+extension Endpoint {
+  /// Returns which numbers of own addresses (``Address/localIndex``) are in use: those that datagrams may still leave from, because a
+  /// session, a handshake, a Hello that waits, or ``outbox`` has them. A transport that has given out all its numbers can use the others
+  /// for other addresses.
+  ///
+  /// It looks at every session, so it is for the moment when numbers have run out, and not for every datagram.
+  ///
+  /// - Returns: 256 values, one for each number.
+  public func localIndexesInUse() -> [Bool] {
+    var isInUse = [Bool](repeating: false, count: Int(UInt8.max) + 1)
+    func use(_ address: Address) { isInUse[Int(address.localIndex)] = true }
+    for session in peers.sessions.all { use(session.address) }
+    for handshake in hellos.handshakes { use(handshake.address) }
+    for owner in pending.waiting {
+      switch owner {
+      case .session(let session): use(session.address)
+      case .halfOpen(let handshake): use(handshake.address)
+      }
+    }
+    for source in hellos.gate.waitingSources { use(source) }
+    for run in outbox.runs { use(run.address) }
+    return isInUse
+  }
+}
