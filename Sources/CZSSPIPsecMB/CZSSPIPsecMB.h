@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What ZSSPIPsecMB uses of libIPSec_MB. Most of that library's interface is macros over function pointers, which Swift
-// does not import.
+// The part of libIPSec_MB that ZSSPIPsecMB uses. Most of that library's interface is macros over
+// function pointers, which Swift does not import.
 #pragma once
 #if defined(__linux__) && defined(__x86_64__)
 

@@ -12,7 +12,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static const char *failure;
 static char text[512];
 
-// The name has the major version: another one has another ABI.
+// The names contain the major version, because each major version has its own ABI.
 static const char *const names[] = {
 #ifdef __APPLE__
     "libcrypto.3.dylib",
@@ -38,7 +38,7 @@ static void load(void) {
     failure = text;
     return;
   }
-  // POSIX has a pointer to a function fit into one to data.
+  // POSIX guarantees that a pointer to a function fits into a pointer to data.
 #define ZSSP_FIND(name)                                                                                                           \
   *(void **)&zssp_libcrypto.name = dlsym(library, #name);                                                                         \
   if (zssp_libcrypto.name == NULL) {                                                                                              \
@@ -49,7 +49,7 @@ static void load(void) {
 #define ZSSP_FIND_FUNCTION(result, name, parameters, arguments) ZSSP_FIND(name)
 #define ZSSP_FIND_VOID(name, parameters, arguments) ZSSP_FIND(name)
   ZSSP_LIBCRYPTO(ZSSP_FIND_FUNCTION, ZSSP_FIND_VOID)
-  // Others keep the names of 3 and not its ABI.
+  // Another version may have the names of version 3, but not its ABI.
   if (zssp_libcrypto.OpenSSL_version_num() >> 28 != 3) {
     snprintf(text, sizeof text, "%s is not of OpenSSL 3: its version is %lx", names[0], zssp_libcrypto.OpenSSL_version_num());
     failure = text;

@@ -56,7 +56,7 @@ int czssp_control_listen(const char *path, int64_t group) {
   if (descriptor < 0) return descriptor;
   if (unlink(path) < 0 && errno != ENOENT) return fail(descriptor);
   if (bind(descriptor, (const struct sockaddr *)&name, sizeof name) < 0) return fail(descriptor);
-  // Nobody can connect before this socket listens, so nobody can use it with other permissions.
+  // No process can connect before this socket listens, so none can use it with other permissions.
   if (chmod(path, 0600) < 0) return fail(descriptor);
   if (group >= 0 && (lchown(path, (uid_t)-1, (gid_t)group) < 0 || chmod(path, 0660) < 0)) return fail(descriptor);
   if (listen(descriptor, 32) < 0) return fail(descriptor);

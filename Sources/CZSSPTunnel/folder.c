@@ -21,8 +21,8 @@ int czssp_own_folder(const char *path, unsigned mode) {
   return 0;
 }
 
-/// Returns true if the locked file is still the one at the path. A process that ended has removed
-/// its file.
+/// Returns true if the locked file is still the one at the path. A process removes its file when it
+/// ends.
 static bool is_current(const char *path, int descriptor) {
   struct stat held, found;
   return fstat(descriptor, &held) == 0 && lstat(path, &found) == 0 && held.st_dev == found.st_dev &&

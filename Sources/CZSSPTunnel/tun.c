@@ -37,7 +37,7 @@ static void offload(czssp_tun *tun) {
   if (!tun->segments_tcp) ioctl(tun->descriptor, TUNSETOFFLOAD, 0);
 }
 
-/// Whether the process may make devices (CAP_NET_ADMIN), as far as it knows itself.
+/// Returns true if the process may make devices (CAP_NET_ADMIN), as far as it can tell.
 static bool may_make_devices(void) {
   struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
   struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
@@ -48,10 +48,11 @@ static bool may_make_devices(void) {
 /// Makes the device of a request, or uses the one that an administrator has prepared for this user.
 static int attach(czssp_tun *tun, struct ifreq *request) {
   if (ioctl(tun->descriptor, TUNSETIFF, request) == 0) return 0;
-  // With the right to make devices, one that stays is another's, and is not taken over.
+  // A process that may make devices does not take over a persistent one of another user.
   if (errno != EBUSY || may_make_devices()) return -errno;
   request->ifr_flags &= (short)~IFF_TUN_EXCL;
-  // The kernel lets those have it whom it was prepared for. A device of another kind is not.
+  // The kernel admits the user for whom the device was prepared, and refuses a device of another
+  // kind.
   if (ioctl(tun->descriptor, TUNSETIFF, request) < 0) return errno == EINVAL ? -EEXIST : errno == EPERM ? -EACCES : -errno;
   tun->is_prepared = true;
   return 0;
@@ -81,7 +82,7 @@ uint64_t czssp_tun_dropped(const char *name) {
   if (getifaddrs(&all) < 0) return 0;
   uint64_t dropped = 0;
   for (const struct ifaddrs *one = all; one; one = one->ifa_next) {
-    // The entry of the link itself has its counters.
+    // Only the entry of the link itself has counters.
     if (!one->ifa_addr || one->ifa_addr->sa_family != AF_PACKET || !one->ifa_data || strcmp(one->ifa_name, name) != 0) continue;
     dropped = ((const struct rtnl_link_stats *)one->ifa_data)->tx_dropped;
   }

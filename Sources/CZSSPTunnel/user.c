@@ -86,9 +86,9 @@ static int tell_others(unsigned user, int signal) {
   return others;
 }
 
-/// Changes the threads that the C library leaves out, because it takes them for ended. The main
-/// thread of a program that left it to libdispatch is such a thread. It would sleep on with all
-/// privileges, which an attacker who takes over the process could use.
+/// Changes the threads that the C library skips because it considers them ended, such as a main
+/// thread that the program left to libdispatch. It would sleep on with all privileges, and an
+/// attacker who takes over the process could use them.
 static int become_everywhere(uint32_t user, uint32_t group) {
   struct sigaction action = {.sa_handler = become}, former;
   const int signal = SIGRTMAX - 1;

@@ -48,8 +48,8 @@ public enum SessionsBenchmark {
     return figures
   }
 
-  /// As many expanded keys as sessions have, without the sessions: the limit that the machine's
-  /// memory sets.
+  /// The expanded keys of many sessions, without the sessions. They show the limit that the
+  /// machine's memory sets.
   private struct KeyCrowd {
     private let packetKeys: [any PacketKey]
     private let headerKeys: [any HeaderKey]

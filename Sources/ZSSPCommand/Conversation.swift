@@ -5,7 +5,7 @@ import NIOCore
 import ZSSP
 import ZSSPNIO
 
-/// What `listen` and `connect` do with an established session.
+/// The conversation of `listen` and `connect` on an established session.
 struct Conversation: Sendable {
   let session: Session
   /// The session's number in this run, for reports.

@@ -3,7 +3,7 @@ import Synchronization
 import ZSSP
 import ZSSPNIO
 
-/// What `connect` does with a session that is reopened whenever it ends.
+/// The conversation of `connect` on a session that is reopened whenever it ends.
 final class KeptConversation: Sendable {
   private let session: ReconnectingSession
   private let options: Conversation.Options

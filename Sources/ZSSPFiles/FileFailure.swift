@@ -21,7 +21,7 @@ package struct FileFailure: Error, Equatable, CustomStringConvertible {
   package let kind: Kind
   /// The path as it was given.
   package let path: String
-  /// What is wrong with it, and what to do.
+  /// The problem, and what to do.
   package let reason: String
 
   init(_ kind: Kind, _ path: String, _ reason: String) {
@@ -35,6 +35,6 @@ package struct FileFailure: Error, Equatable, CustomStringConvertible {
     return FileFailure(kind, path, action.map { "\($0): \(reason)" } ?? reason)
   }
 
-  /// The path and what is wrong with it.
+  /// The path and the problem.
   package var description: String { "\(path): \(reason)" }
 }

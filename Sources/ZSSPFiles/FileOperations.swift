@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// The calls to the system that make a file durable, which tests replace to have them fail. Each answers as the system's.
+/// The system calls that make a file durable. Tests replace them by failing ones. The results are
+/// those of the system calls.
 package struct FileOperations: Sendable {
   /// Writes bytes to a descriptor.
   package var write: @Sendable (CInt, UnsafeRawBufferPointer) -> Int = { descriptor, bytes in
@@ -12,12 +13,13 @@ package struct FileOperations: Sendable {
   /// Makes the names in a folder durable.
   package var syncFolder: @Sendable (CInt) -> CInt = Self.flush
 
-  /// The system's own.
+  /// Makes the operations of the system.
   package init() {}
 
   private static let flush: @Sendable (CInt) -> CInt = { descriptor in
     #if canImport(Darwin)
-      // There fsync leaves it in the disk's cache; not every file system has this.
+      // On this system fsync leaves the content in the disk's cache. Not every file system supports
+      // F_FULLFSYNC.
       if fcntl(descriptor, F_FULLFSYNC) == 0 { return 0 }
     #endif
     return fsync(descriptor)

@@ -1,26 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// The rule by which the content of a file is believed: nobody but root and ourselves can have written it.
+/// The rule that decides whether the content of a file is trusted: only root and this user can have
+/// written it.
 ///
-/// Root's own privileges do not matter: a file of another user is refused to root too, who would obey that user.
+/// It applies to root, too: if root trusted the file of another user, it would obey that user.
 package struct FileTrust: Sendable {
   /// The user that this process acts as.
   package let user: UInt32
-  /// The users whose files are believed.
+  /// The users whose files are trusted.
   package let owners: Set<UInt32>
 
-  /// The rule for a process of `user`.
+  /// Makes the rule for a process of `user`.
   ///
   /// - Parameters:
-  ///   - user: the user that the process acts as; its effective user by default.
-  ///   - other: one more user who is believed, as whom the process will act later.
+  ///   - user: The user that the process acts as. The default is its effective user.
+  ///   - other: Another trusted user, as whom the process will act later; nil for none.
   package init(user: UInt32 = geteuid(), other: UInt32? = nil) {
     self.user = user
     owners = Set([0, user] + [other].compactMap(\.self))
   }
 
-  /// Returns why a file is refused, and what to do; nil if it is believed.
+  /// Returns the reason why a file is refused, and what to do; nil if it is trusted.
   package func refusal(of path: String, owner: UInt32, mode: UInt32) -> FileFailure? {
     guard owners.contains(owner) else {
       let others = user == 0 ? "root" : "root or user \(user)"
@@ -34,7 +35,8 @@ package struct FileTrust: Sendable {
     return nil
   }
 
-  /// Returns why a file in a folder is refused: others can replace it. With the sticky bit they cannot.
+  /// Returns the reason why a file in a folder is refused: others can replace it. Nil if they
+  /// cannot, for example because of the sticky bit.
   package func refusal(of path: String, in folder: String, mode: UInt32) -> FileFailure? {
     guard mode & 0o022 != 0, mode & 0o1000 == 0 else { return nil }
     return FileFailure(
@@ -42,8 +44,9 @@ package struct FileTrust: Sendable {
       "others can replace it, because they can write to its folder (mode \(Self.octal(mode))); 'chmod go-w \(folder)'")
   }
 
-  /// Returns what to warn of: others can read a file with secrets. A file of root's that we can read only as a member of its group
-  /// is readable by that group on purpose.
+  /// Returns a warning if others can read a file with secrets; otherwise nil. If a file belongs to
+  /// root, and this user can read it only as a member of its group, the group may read it on
+  /// purpose.
   package func warning(of path: String, owner: UInt32, mode: UInt32) -> String? {
     let isByGroup = owner == user || user == 0
     guard mode & 0o004 != 0 || mode & 0o040 != 0 && isByGroup else { return nil }

@@ -7,7 +7,8 @@ final class Folder {
   private let descriptor: CInt
 
   #if os(Linux)
-    // O_PATH, which the C library's headers have behind _GNU_SOURCE: a folder that can be gone through need not be readable.
+    // O_PATH, which the C library's headers define only with _GNU_SOURCE. With it, the folder must
+    // be searchable, but need not be readable.
     private static let lookUpOnly: CInt = 0o10_000_000
   #else
     private static let lookUpOnly: CInt = O_RDONLY
@@ -31,12 +32,12 @@ final class Folder {
     }
   }
 
-  /// Opens the file, or another of the folder. Answers as the system does.
+  /// Opens the file, or another one in the folder. Returns the system's result.
   func open(_ flags: CInt, mode: mode_t = 0, name: String? = nil) -> CInt {
     openat(descriptor, name ?? parts.name, flags | O_CLOEXEC, mode)
   }
 
-  /// The status of the file, or of the link that lies there; nil if there is none.
+  /// Returns the status of the file, or of the link at its place; nil if neither exists.
   func status(followsLinks: Bool) throws(FileFailure) -> stat? {
     var status = stat()
     if fstatat(descriptor, parts.name, &status, followsLinks ? 0 : AT_SYMLINK_NOFOLLOW) == 0 { return status }
@@ -44,10 +45,11 @@ final class Folder {
     return nil
   }
 
-  /// Removes a name. That it is not there does no harm.
+  /// Removes a name. A missing name is no error.
   func remove(_ name: String) { unlinkat(descriptor, name, 0) }
 
-  /// Gives a file of this folder the name of the path; with `replaces` in the place of another.
+  /// Gives a file of this folder the name of the path. With `replaces`, it may replace another.
+  /// Returns true on success.
   func place(_ temporary: String, replaces: Bool) -> Bool {
     if replaces { return renameat(descriptor, temporary, descriptor, parts.name) == 0 }
     return linkat(descriptor, temporary, descriptor, parts.name, 0) == 0

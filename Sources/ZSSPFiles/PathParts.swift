@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// A path cut into a folder and the name of a file in it.
+/// A path, split into a folder and the name of a file in it.
 package struct PathParts: Sendable, Equatable {
   /// The whole path, as it was given.
   package let path: String
@@ -10,17 +10,17 @@ package struct PathParts: Sendable, Equatable {
   /// The name of the file: neither empty nor `.` nor `..`.
   package let name: String
 
-  /// Cuts a path.
+  /// Splits a path.
   ///
-  /// - Throws: ``FileFailure`` for what cannot be the path of a file: empty, with a NUL in it, or one that ends with a
-  ///   slash, `.` or `..`.
+  /// - Throws: ``FileFailure`` if the text cannot be the path of a file: it is empty, contains a
+  ///   NUL, or ends with a slash, `.` or `..`.
   package init(_ path: String) throws(FileFailure) {
     guard !path.isEmpty else { throw FileFailure(.unusable, "\"\"", "an empty path names no file") }
-    // The system would take what stands in front of it.
+    // The system would use only the part before it.
     guard !path.utf8.contains(0) else {
       throw FileFailure(.unusable, path.replacing("\0", with: "\\0"), "a path cannot have a NUL character in it")
     }
-    // Of bytes: a slash and a combining mark behind it are one character.
+    // Bytes, because a slash and a combining mark after it are one character.
     let bytes = path.utf8
     let slash = bytes.lastIndex(of: UInt8(ascii: "/"))
     let start = slash.map { bytes.index(after: $0) } ?? bytes.startIndex
@@ -33,7 +33,8 @@ package struct PathParts: Sendable, Equatable {
     self.folder = folder.isEmpty ? (slash == nil ? "." : "/") : String(decoding: folder, as: UTF8.self)
   }
 
-  /// Returns the path without symbolic links, under which all names of a file are one. The file need not exist.
+  /// Returns the path without symbolic links, which is the same for all names of a file. The file
+  /// need not exist.
   package static func resolve(_ path: String) throws(FileFailure) -> String {
     let parts = try PathParts(path)
     if let real = realPath(path) { return real }

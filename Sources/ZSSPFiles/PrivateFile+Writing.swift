@@ -2,23 +2,25 @@
 import Foundation
 
 extension PrivateFile {
-  /// Writes a text to a file for its owner alone (0600). The file is durable, and never seen half-written.
+  /// Writes a text to a file for its owner only (0600). The file is durable, and its readers never
+  /// see a part of it.
   ///
   /// - Parameters:
-  ///   - text: the content.
-  ///   - path: where to.
-  ///   - replaces: whether a regular file that lies there is replaced; otherwise it stays and this fails. What is no
-  ///     regular file is never replaced.
-  ///   - system: the calls to the system.
-  /// - Throws: ``FileFailure``; of the kind ``FileFailure/Kind/inPlace`` if the file is written all the same.
+  ///   - text: The content.
+  ///   - path: The path of the file.
+  ///   - replaces: True to replace an existing regular file. If false, an existing file stays, and
+  ///     the call fails. Anything but a regular file is never replaced.
+  ///   - system: The calls to the system.
+  /// - Throws: ``FileFailure``, of the kind ``FileFailure/Kind/inPlace`` if the file was written
+  ///   nevertheless.
   package static func write(
     _ text: String, to path: String, replaces: Bool, _ system: FileOperations = FileOperations()
   ) throws(FileFailure) {
     try write([(text, path)], replaces: replaces, system)
   }
 
-  /// Writes several files as ``write(_:to:replaces:_:)`` does. If one of them cannot be written, none is, unless files are
-  /// replaced and a later one fails at the last step.
+  /// Writes several files like ``write(_:to:replaces:_:)``. If one of them cannot be written, none
+  /// is, unless files are replaced and a later one fails at the last step.
   package static func write(
     _ files: [(text: String, path: String)], replaces: Bool, _ system: FileOperations = FileOperations()
   ) throws(FileFailure) {
@@ -33,13 +35,14 @@ extension PrivateFile {
     for file in staged { try file.folder.sync(system) }
   }
 
-  /// Makes what lies at a path durable under its name.
+  /// Makes the names in the folder of a path durable.
   package static func syncFolder(of path: String, _ system: FileOperations) throws(FileFailure) {
     try Folder(path).sync(system)
   }
 }
 
-/// A file that is written whole under another name of its folder. It goes with this object unless it was placed.
+/// A complete file under a temporary name in the target's folder. It is removed with this object
+/// unless it was placed.
 private final class StagedFile {
   let folder: Folder
   private let temporary: String
@@ -47,13 +50,13 @@ private final class StagedFile {
 
   init(_ text: String, _ path: String, replaces: Bool, _ system: FileOperations) throws(FileFailure) {
     folder = try Folder(path)
-    // Not made from the name, which may be as long as names can be.
+    // Not derived from the name, which may have the maximum length already.
     temporary = ".zssp-\(UInt64.random(in: .min ... .max)).tmp"
     self.replaces = replaces
     try Self.checkTarget(folder, replaces: replaces)
     let descriptor = folder.open(O_WRONLY | O_CREAT | O_EXCL, mode: 0o600, name: temporary)
     guard descriptor >= 0 else { throw .system(path, "cannot be written") }
-    // Whatever the mask of the process is.
+    // The mode does not depend on the umask.
     let isWritten =
       fchmod(descriptor, 0o600) == 0 && Self.writeAll(Array(text.utf8), to: descriptor, system)
       && system.sync(descriptor) == 0
@@ -74,13 +77,13 @@ private final class StagedFile {
     throw .system(path, "cannot be written")
   }
 
-  /// Refuses what must not be replaced: everything, or folders, devices and pipes.
+  /// Refuses a target that exists, or with `replaces` one that is no regular file.
   private static func checkTarget(_ folder: Folder, replaces: Bool) throws(FileFailure) {
     let path = folder.parts.path
     guard try folder.status(followsLinks: false) != nil else { return }
     let target: stat?
     do throws(FileFailure) { target = try folder.status(followsLinks: true) } catch {
-      // A link that leads in a circle leads to no file, as one to nothing.
+      // A circular link leads to no file, like a link to a missing one.
       target = nil
     }
     if let target {

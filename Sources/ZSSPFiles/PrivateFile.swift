@@ -1,34 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// Files with secrets, or with what is obeyed.
+/// Files whose content is secret, or decides what this process does.
 ///
-/// What is checked is the descriptor that is read and the folder that the name was looked up in, never a path again, so that
-/// nobody can exchange the file in between.
+/// The checks apply to the open descriptor and to the folder in which the name was looked up. No
+/// path is looked up again, so the file cannot be exchanged in between.
 package enum PrivateFile {
-  /// What was read.
+  /// The content of a file.
   package struct Contents: Sendable {
     /// The bytes.
     package let bytes: [UInt8]
-    /// What to warn the user of; nil if nothing.
+    /// A warning for the user; nil for none.
     package let warning: String?
   }
 
   /// Reads a file, a pipe or a terminal to its end.
   ///
-  /// A pipe without a name, as `/dev/stdin` and process substitution have it, belongs to whoever started this process and is
-  /// believed. A named one is treated like a file.
+  /// A pipe without a name, as with `/dev/stdin` or process substitution, belongs to the user who
+  /// started this process, and is trusted. A pipe with a name is treated like a file.
   ///
   /// - Parameters:
-  ///   - path: the path.
-  ///   - limit: the most bytes that are read.
-  ///   - isFile: whether it must be a regular file.
-  ///   - trust: whose files are believed.
+  ///   - path: The path.
+  ///   - limit: The maximum number of bytes.
+  ///   - isFile: True if it must be a regular file.
+  ///   - trust: The rule that decides which files are trusted.
   package static func read(
     _ path: String, limit: Int, isFile: Bool = false, trust: FileTrust = FileTrust()
   ) throws(FileFailure) -> Contents {
     let folder = try Folder(path)
-    // A pipe is waited for until somebody writes to it, unless it is refused anyway.
+    // Waits until something writes to a pipe, unless pipes are refused anyway.
     let descriptor = folder.open(O_RDONLY | O_NOCTTY | (isFile ? O_NONBLOCK : 0))
     guard descriptor >= 0 else {
       if errno == ENOENT { throw FileFailure(.missing, path, "no such file") }
@@ -45,7 +45,7 @@ package enum PrivateFile {
     }
     guard kind != S_IFREG || status.st_size <= limit else { throw tooLarge(path, limit) }
     var warning: String?
-    // The bits of a device say nothing about what it gives.
+    // The mode of a device says nothing about its content.
     let isBelieved = if kind == S_IFIFO { try !hasName(status, path) } else { kind == S_IFCHR }
     if !isBelieved {
       try check(status, folder, trust)
@@ -54,13 +54,14 @@ package enum PrivateFile {
     return Contents(bytes: try readAll(descriptor, path, limit), warning: warning)
   }
 
-  /// Checks that others cannot put a file at a path where there is none yet.
+  /// Checks that others cannot create a file at a path that does not exist yet.
   package static func checkFolder(of path: String, trust: FileTrust = FileTrust()) throws(FileFailure) {
     let folder = try Folder(path)
     if let refusal = trust.refusal(of: path, in: folder.parts.folder, mode: try folder.mode) { throw refusal }
   }
 
-  /// Returns the first bytes of a regular file, fewer if it is shorter; nil if it is another kind or cannot be read.
+  /// Returns the first bytes of a regular file, or all if it is shorter; nil if it is no regular
+  /// file, or cannot be read.
   package static func start(of path: String, count: Int) -> [UInt8]? {
     guard !path.utf8.contains(0) else { return nil }
     let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
@@ -73,7 +74,7 @@ package enum PrivateFile {
     return found < 0 ? nil : Array(bytes.prefix(found))
   }
 
-  /// Whether a path leads to a pipe, which can be read once only.
+  /// Returns true if a path leads to a pipe, which can be read only once.
   package static func isPipe(_ path: String) -> Bool {
     var status = stat()
     return !path.isEmpty && !path.utf8.contains(0) && stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO
@@ -85,7 +86,8 @@ package enum PrivateFile {
     if let refusal = trust.refusal(of: path, in: folder.parts.folder, mode: try folder.mode) { throw refusal }
   }
 
-  /// Whether a pipe has a name that others could open. Those without lie on a device of their own.
+  /// Returns true if a pipe has a name that others could open. Pipes without a name are on a device
+  /// of their own.
   private static func hasName(_ status: stat, _ path: String) throws(FileFailure) -> Bool {
     var ends: [CInt] = [0, 0]
     guard pipe(&ends) == 0 else { throw .system(path) }

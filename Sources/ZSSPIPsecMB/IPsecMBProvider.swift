@@ -18,14 +18,15 @@
     ///
     /// The library is checked once per process.
     ///
-    /// - Throws: ``IPsecMBError/processorLacks(_:)`` if the processor has no instructions for AES-GCM, or
-    ///   ``IPsecMBError/notInitialized(reason:)``.
+    /// - Throws: ``IPsecMBError/processorLacks(_:)`` if the processor has no instructions for
+    ///   AES-GCM, or ``IPsecMBError/notInitialized(reason:)``.
     public init(handshakes: any CryptoProvider) throws(IPsecMBError) {
       manager = try Manager.shared.get()
       base = handshakes
     }
 
-    /// "intel-ipsec-mb 1.3.0 with swift-crypto": the version of the library that runs, and the other provider.
+    /// "intel-ipsec-mb 1.3.0 with swift-crypto": the version of the library that runs, and the
+    /// other provider.
     public var name: String {
       let version = imb_get_version_str().map { String(cString: $0) } ?? ""
       return "intel-ipsec-mb \(version) with \(base.name)"

@@ -21,20 +21,32 @@ public import ZSSPNIO
 ///
 /// | kind | name | meaning |
 /// |---|---|---|
-/// | counter | `zssp_datagrams_received`, `zssp_bytes_received`, `zssp_datagrams_sent`, `zssp_bytes_sent` | datagrams and their bytes, without UDP headers |
+/// | counter | `zssp_datagrams_received`, `zssp_datagrams_sent` | datagrams |
+/// | counter | `zssp_bytes_received`, `zssp_bytes_sent` | bytes of datagrams, without UDP headers |
 /// | counter | `zssp_messages_received`, `zssp_messages_sent` | messages of sessions |
 /// | counter | `zssp_sessions_established` | handshakes that led to a session |
-/// | counter | `zssp_drops`, with the dimension `reason` | datagrams and packets that were dropped; the reasons are the cases of `DropReason` |
+/// | counter | `zssp_drops`, with the dimension `reason` | dropped datagrams and packets |
 /// | counter | `zssp_public_key_work`, `zssp_public_key_work_refused` | items of public-key work |
-/// | counter | `zssp_hello_work_microseconds` | processor time of public-key work caused by Hellos |
+/// | counter | `zssp_hello_work_microseconds` | processor time of Hellos' public-key work |
 /// | counter | `zssp_downgrades` | handshakes that continued without the ratchet |
-/// | counter | `zssp_incoming_refused`, `zssp_incoming_expired`, `zssp_incoming_unread` | handshakes of peers that were not decided on |
-/// | counter | `zssp_messages_dropped`, `zssp_messages_unsent` | messages whose reader was slow, or whose session had ended |
-/// | counter | `zssp_store_requests_refused`, `zssp_store_requests_timed_out` | requests to the ratchet store |
-/// | counter | `zssp_reads`, `zssp_writes`, `zssp_send_errors`, `zssp_unsent_datagrams`, `zssp_unread_datagrams`, `zssp_unread_hellos`, `zssp_unusable_sources`, `zssp_sockets_replaced`, `zssp_handed_over`, `zssp_hand_overs_dropped` | the socket; see `TransportStatistics` |
+/// | counter | `zssp_incoming_refused` | handshakes of peers, refused because too many waited |
+/// | counter | `zssp_incoming_expired` | handshakes of peers that expired before a decision |
+/// | counter | `zssp_incoming_unread` | those of them that were never delivered |
+/// | counter | `zssp_messages_dropped` | messages whose reader was slow |
+/// | counter | `zssp_messages_unsent` | messages whose session had ended |
+/// | counter | `zssp_store_requests_refused` | refused requests to the ratchet store |
+/// | counter | `zssp_store_requests_timed_out` | store requests without an answer in time |
+/// | counter | `zssp_reads`, `zssp_writes`, `zssp_send_errors` | see `TransportStatistics` |
+/// | counter | `zssp_unsent_datagrams`, `zssp_unread_datagrams` | see `TransportStatistics` |
+/// | counter | `zssp_unread_hellos`, `zssp_unusable_sources` | see `TransportStatistics` |
+/// | counter | `zssp_sockets_replaced` | see `TransportStatistics` |
+/// | counter | `zssp_handed_over`, `zssp_hand_overs_dropped` | see `TransportStatistics` |
 /// | gauge | `zssp_sessions`, `zssp_half_open_handshakes` | the current number |
-/// | timer | `zssp_handshake`, with the dimensions `role` (`initiator`, `responder`) and `outcome` (`established`, `failed`) | from `connect` or `accept` to its end |
+/// | timer | `zssp_handshake`, with `role` and `outcome` | from `connect` or `accept` to its end |
 /// | timer | `zssp_round_trip` | from a probe of a peer to its answer; see `UDPOptions.keepAlive` |
+///
+/// The dimension `reason` is a case of `DropReason`. `role` is `initiator` or `responder`, and
+/// `outcome` is `established` or `failed`.
 public final class EndpointMetrics: Sendable {
   /// The reported names, without the prefix.
   public static let names: [String] =

@@ -67,7 +67,7 @@ public struct TransportStatistics: Sendable, Hashable {
   public internal(set) var downgrades: UInt64 = 0
   /// Handshakes of peers that expired before a decision.
   public internal(set) var incomingExpired: UInt64 = 0
-  /// Of ``incomingExpired``, handshakes that ``UDPEndpoint/incoming`` had not delivered: nothing
+  /// Handshakes in ``incomingExpired`` that ``UDPEndpoint/incoming`` had not delivered: nothing
   /// reads it, or too slowly.
   public internal(set) var incomingUnread: UInt64 = 0
   /// Public-key work caused by strangers that was refused because too much was queued.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// What was seen of the peer before ``UDPError/timeout(_:)``. Of several addresses and attempts,
-/// the one that came closest to a session counts.
+/// The cause of a ``UDPError/timeout(_:)``, as far as this side observed it. Of several addresses
+/// and attempts, the one that came closest to a session counts.
 public enum TimeoutCause: Sendable, Hashable {
   /// The name was not resolved in time.
   case notResolved
@@ -15,9 +15,9 @@ public enum TimeoutCause: Sendable, Hashable {
   /// An answer came back that is not authentic: the peer has another profile or key, or a ratchet
   /// that does not match.
   case notAuthentic
-  /// The responder proved its key, but did not confirm the session. Its application has not accepted
-  /// it (nothing reads ``UDPEndpoint/incoming`` or calls ``IncomingSession/accept(flags:)``), it
-  /// refused silently, or its store failed.
+  /// The responder proved its key, but did not confirm the session. Its application has not
+  /// accepted it (nothing reads ``UDPEndpoint/incoming`` or calls
+  /// ``IncomingSession/accept(flags:)``), it refused silently, or its store failed.
   case notConfirmed
   /// Another session of this side's key with the peer changed the ratchet state first.
   case ratchetConflict
@@ -31,7 +31,7 @@ public enum TimeoutCause: Sendable, Hashable {
     }
   }
 
-  /// How close the cause is to a session.
+  /// The rank of the cause. A higher one is closer to a session.
   private var progress: Int {
     switch self {
     case .notResolved: 0
@@ -48,7 +48,7 @@ public enum TimeoutCause: Sendable, Hashable {
 }
 
 extension TimeoutCause: CustomStringConvertible {
-  /// What was seen, as text. ``likelyCauses`` has the probable reasons.
+  /// The cause as text. ``likelyCauses`` has the probable reasons.
   public var description: String {
     switch self {
     case .notResolved: "the name was not resolved"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package import NIOCore
 
-/// How a ``UDPEndpoint`` uses the socket, and how much it buffers for slow consumers.
+/// The options of a ``UDPEndpoint``: its use of the socket, and its buffers for slow consumers.
 public struct UDPOptions: Sendable {
   /// The maximum number of messages buffered for a session whose reader is slow, 1024 by default.
   /// Each further message replaces the oldest, which is counted: this is a datagram service, and

@@ -25,9 +25,9 @@
     /// - Parameter fips: True if every algorithm must come from the FIPS module. The default is
     ///   false. OpenSSL finds the module by the configuration file that the environment variable
     ///   `OPENSSL_CONF` or OpenSSL's default names.
-    /// - Throws: ``OpenSSLError/libraryMissing(reason:)`` if the machine has no libcrypto of OpenSSL 3,
-    ///   ``OpenSSLError/fipsModuleMissing(reason:modules:configuration:)`` if the module is missing,
-    ///   and other cases if libcrypto lacks something that ZSSP needs.
+    /// - Throws: ``OpenSSLError/libraryMissing(reason:)`` if the machine has no libcrypto of
+    ///   OpenSSL 3, ``OpenSSLError/fipsModuleMissing(reason:modules:configuration:)`` if the module
+    ///   is missing, and other cases if libcrypto lacks something that ZSSP needs.
     public init(fips: Bool = false) throws(OpenSSLError) {
       library = try (fips ? Library.fips : Library.standard).get()
     }
@@ -47,7 +47,8 @@
     /// section 2 allows for a secret that is not approved.
     public var hasOwnEncapsulation: Bool { library.hasMLKEM }
 
-    /// Fills `bytes` from libcrypto's generator for private values, which is seeded by the operating system.
+    /// Fills `bytes` from libcrypto's generator for private values, which is seeded by the
+    /// operating system.
     public func fillRandom(_ bytes: inout MutableRawSpan) {
       let count = bytes.byteCount
       bytes.withBytes { require(zssp_RAND_priv_bytes_ex(library.context, $0, count, 0), "RAND_priv_bytes_ex") }

@@ -2,7 +2,8 @@
 #if SQLite
   import GRDB
 
-  /// The layout of the database, as steps from one version to the next. The version is SQLite's `user_version`.
+  /// The layout of the database, as steps from one version to the next. The version is SQLite's
+  /// `user_version`.
   struct Schema: Sendable {
     /// "ZSSP", at the place of a database file that identifies its program.
     static let applicationID: Int32 = 0x5a53_5350

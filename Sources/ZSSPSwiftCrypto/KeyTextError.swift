@@ -3,7 +3,8 @@
 /// The reason why a text is not a key. The description says what is wrong and what to do; it never
 /// repeats key material.
 public enum KeyTextError: Error, Equatable, CustomStringConvertible {
-  /// A public key has 68 characters of base64 or 98 hexadecimal digits; this text has another number of characters.
+  /// A public key has 68 characters of base64 or 98 hexadecimal digits; this text has another
+  /// number of characters.
   case wrongLength(Int)
   /// The text of 68 characters is not base64 of 49 bytes.
   case notBase64

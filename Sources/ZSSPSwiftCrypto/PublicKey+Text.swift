@@ -13,8 +13,8 @@ extension PublicKey {
   /// The key as text: base64 of the 49 compressed bytes, 68 characters that end with `==`.
   public var text: String { Data(array).base64EncodedString() }
 
-  /// Reads a key from base64 (68 characters) or hexadecimal digits (98, of either case) and checks that it is a point
-  /// of P-384. White space around the text is ignored.
+  /// Reads a key from base64 (68 characters) or hexadecimal digits (98, of either case) and checks
+  /// that it is a point of P-384. White space around the text is ignored.
   ///
   /// - Throws: ``KeyTextError``, which says what is wrong with the text.
   public init(text: String) throws(KeyTextError) {

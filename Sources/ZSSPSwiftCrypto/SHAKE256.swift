@@ -40,7 +40,8 @@ package enum Keccak {
 
 /// The state of a sponge, and the position in its block of the next byte to absorb or squeeze.
 private struct KeccakState: ~Copyable {
-  /// Lane `x + 5y` holds the bits `A[x, y, 0..<64]`, the least significant first (sections 3.1.2 and B.1).
+  /// Lane `x + 5y` holds the bits `A[x, y, 0..<64]`, the least significant first (sections 3.1.2
+  /// and B.1).
   private var lanes = InlineArray<25, UInt64>(repeating: 0)
   private var position = 0
 

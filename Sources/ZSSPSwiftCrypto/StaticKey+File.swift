@@ -28,7 +28,8 @@ extension StaticKey {
   /// Reads a private key from a PEM file, as `zssp keygen` writes it. Blocks the thread during the
   /// disk access.
   ///
-  /// The file must belong to root or to the user of this process, and nobody else may read or write it (mode 0600).
+  /// The file must belong to root or to the user of this process, and nobody else may read or write
+  /// it (mode 0600).
   ///
   /// - Throws: ``KeyFileError`` if the file cannot be read, is not private, or does not contain a
   ///   key.

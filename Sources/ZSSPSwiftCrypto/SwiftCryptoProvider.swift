@@ -22,7 +22,8 @@ public struct SwiftCryptoProvider: CryptoProvider {
     #endif
   }
 
-  /// Fills `bytes` from the operating system's generator: `getrandom` on Linux, `arc4random_buf` on Apple's systems.
+  /// Fills `bytes` from the operating system's generator: `getrandom` on Linux, `arc4random_buf` on
+  /// Apple's systems.
   ///
   /// It is the generator that swift-crypto draws its own keys from.
   public func fillRandom(_ bytes: inout MutableRawSpan) {

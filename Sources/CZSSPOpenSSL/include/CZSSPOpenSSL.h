@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What ZSSPOpenSSL uses of libcrypto, version 3.0 or newer, declared here and found when the program runs: so a build needs no
-// headers of OpenSSL, and a machine without libcrypto runs the rest. The interface of version 3 is a stable ABI of opaque pointers.
+// The part of libcrypto, version 3.0 or newer, that ZSSPOpenSSL uses. It is declared here and
+// loaded when the program runs, so a build needs no headers of OpenSSL, and a machine without
+// libcrypto runs everything else. The interface of version 3 is a stable ABI of opaque pointers.
 // `.ci/libcrypto-abi` compares these declarations with OpenSSL's own headers.
 #pragma once
 #include <stddef.h>
@@ -30,7 +31,7 @@ struct ossl_param_st {
   size_t data_size;
   size_t return_size;
 };
-/// The form of an encoded point, an enumeration of OpenSSL's.
+/// The form of an encoded point: an enumeration in OpenSSL.
 typedef unsigned int zssp_point_form;
 #endif
 typedef struct ossl_param_st zssp_parameter;
@@ -180,7 +181,7 @@ typedef struct ossl_param_st zssp_parameter;
   V(BN_set_flags, (struct bignum_st * number, int flags), (number, flags))                                                        \
   V(BN_clear_free, (struct bignum_st * number), (number))
 
-/// The functions, found by `zssp_load_libcrypto`.
+/// The functions, loaded by `zssp_load_libcrypto`.
 #define ZSSP_FIELD(result, name, parameters, arguments) result(*name) parameters;
 #define ZSSP_FIELD_VOID(name, parameters, arguments) void(*name) parameters;
 struct zssp_libcrypto {
@@ -192,13 +193,14 @@ struct zssp_libcrypto {
 /// Written once, by `zssp_load_libcrypto`.
 extern struct zssp_libcrypto zssp_libcrypto;
 
-/// Finds libcrypto 3 and its functions, once in a process. Nothing below may be called before it has returned NULL. Safe to
-/// call from any thread.
+/// Loads libcrypto 3 and its functions, once per process. Can be called on any thread. No function
+/// below may be called before this one has returned NULL.
 ///
-/// Returns NULL, or why libcrypto cannot be used: a text that stays.
+/// Returns NULL, or the reason why libcrypto cannot be used: a text that stays valid.
 const char *zssp_load_libcrypto(void);
 
-// The functions under their own names, with a prefix: another module of the program may have OpenSSL's headers.
+// The functions under their own names with a prefix, because another module of the program may
+// include OpenSSL's headers.
 #define ZSSP_CALL(result, name, parameters, arguments)                                                                            \
   static inline result zssp_##name parameters { return zssp_libcrypto.name arguments; }
 #define ZSSP_CALL_VOID(name, parameters, arguments)                                                                               \

@@ -17,22 +17,25 @@ typedef struct {
   bool segments_tcp;
   /// True if UDP super-packets may be read and written, too (Linux 6.2).
   bool segments_udp;
-  /// Whether /dev/net/tun could be opened.
+  /// True if /dev/net/tun could be opened.
   bool has_driver;
-  /// Whether an administrator has prepared the device, which stays.
+  /// True if an administrator has prepared the device, which then stays.
   bool is_prepared;
   /// The name that the system gave.
   char name[16];
 } czssp_tun;
 
-/// The size of the header in front of each packet: virtio_net_hdr on Linux, the address family on macOS.
+/// The size of the header in front of each packet: virtio_net_hdr on Linux, the address family on
+/// macOS.
 enum { czssp_tun_header_size = 10, czssp_utun_header_size = 4 };
 
-/// Makes a TUN device, non-blocking and closed on exec; without the right to make one, uses a device that stays and may be used. On macOS a name other than utunN is refused; nothing of macOS has been tested.
+/// Makes a TUN device, non-blocking and closed on exec. A process that may not make one uses the
+/// persistent device of this name that was prepared for its user. On macOS, names other than utunN
+/// are refused; macOS is not tested.
 ///
-/// @param offload whether super-packets are wanted. They come only if the kernel has them.
-/// @return 0; -EBUSY or -EEXIST if there is another device of this name, or the device is in use; -EACCES with `has_driver` if the
-/// device is another user's.
+/// @param offload true to request super-packets, which the kernel may not support.
+/// @return 0; -EBUSY or -EEXIST if another device has this name, or the device is in use; -EACCES
+/// with `has_driver` if the device belongs to another user.
 int czssp_tun_open(const char *name, bool offload, czssp_tun *tun);
 
 /// Reads or writes a packet with its header. Returns the number of bytes.
@@ -40,14 +43,14 @@ ssize_t czssp_tun_read(int descriptor, void *bytes, size_t capacity);
 ssize_t czssp_tun_write(int descriptor, const void *bytes, size_t count);
 
 /// Returns the number of packets that the system dropped because the device's queue was full; 0 if
-/// there is no such device.
+/// no such device exists.
 uint64_t czssp_tun_dropped(const char *name);
 
 /// Returns the path MTU to an address of a family (4 or 6) in network byte order, as far as the
 /// system knows it.
 int czssp_path_mtu(int family, const void *address, uint32_t scope);
 
-/// Mark the datagrams of a socket (SO_MARK), and restrict it to one network device
+/// Marks the datagrams of a socket (SO_MARK), and restricts it to one network device
 /// (SO_BINDTODEVICE).
 int czssp_socket_mark(int descriptor, uint32_t mark);
 int czssp_socket_device(int descriptor, const char *name);
@@ -57,21 +60,21 @@ int czssp_become(uint32_t user, uint32_t group);
 
 /// Finds a user by name.
 ///
-/// @return 0; -ENOENT if there is none.
+/// @return 0; -ENOENT if no such user exists.
 int czssp_find_user(const char *name, uint32_t *user, uint32_t *group);
 
 /// Finds a group by name.
 ///
-/// @return 0; -ENOENT if there is none.
+/// @return 0; -ENOENT if no such group exists.
 int czssp_find_group(const char *name, uint32_t *group);
 
 /// Returns 1 if a user with a group may write to a file, or create files in a folder; otherwise 0.
 /// Returns -EPERM if only root can check it.
 int czssp_may_write(uint32_t user, uint32_t group, const char *path);
 
-/// Creates a folder, or accepts an existing one if nobody else can have put anything into it.
-/// Returns -ENOTDIR if the path is not a folder or is a link to one. Returns -EPERM if the folder
-/// belongs to another user than root, or if others may write to it.
+/// Creates a folder, or accepts an existing one if no other user can have changed it. Returns
+/// -ENOTDIR if the path is not a folder or is a link to one. Returns -EPERM if the folder belongs
+/// neither to root nor to this user, or if others may write to it.
 int czssp_own_folder(const char *path, unsigned mode);
 /// Creates a file for its owner only (0600) and locks it until the returned descriptor is closed.
 /// Returns -EWOULDBLOCK if another process has locked it.
@@ -95,7 +98,7 @@ enum { czssp_descriptor_count = 4 };
 /// last place, no descriptor.
 /// @return the process id.
 int czssp_spawn(const char *path, char *const arguments[], const int descriptors[czssp_descriptor_count]);
-/// Waits until a child has ended, whatever it has left behind.
+/// Waits until a child has ended. Processes that it started may still run.
 ///
 /// @return its exit code, or 128 plus the number of the signal that ended it.
 int czssp_wait(int child);

@@ -57,7 +57,7 @@ struct HelloGate: Sendable {
 
   /// The number of Hellos in the queue.
   var waiting: Int { queue.count }
-  /// Where they came from.
+  /// The sources of the Hellos in the queue.
   var waitingSources: some Sequence<Address> { queue.sources }
 
   /// Decides on a Hello. Charges it if it is to be read now.

@@ -40,7 +40,7 @@ struct HelloQueue: Sendable {
   /// The time when the first Hello expires; nil if none waits.
   var nextExpiry: Instant? { items.first?.expiry }
 
-  /// Where the waiting Hellos came from.
+  /// The sources of the waiting Hellos.
   var sources: some Sequence<Address> { items.lazy.map(\.address) }
 
   /// Returns whether a Hello from this address waits.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The proof of work in front of a Hello (section 8): the first 13 bits of `HASH(response)` are zero.
+/// The proof of work in front of a Hello (section 8): the first 13 bits of `HASH(response)` are
+/// zero.
 package enum ProofOfWork {
   // [CHAL-5]
   /// The number of leading zero bits. Finding a proof takes 8,192 hashes on average, checking it

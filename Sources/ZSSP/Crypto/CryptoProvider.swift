@@ -79,7 +79,8 @@ extension CryptoProvider {
   public var usualExpandedKeys: Int { 4096 }
 }
 
-/// A primitive refused its input: a point off the curve, a private key out of range, a malformed encapsulation key.
+/// A primitive refused its input: a point off the curve, a private key out of range, a malformed
+/// encapsulation key.
 public struct CryptoFailure: Error, Equatable {
   /// The refused input, for people. It never contains key material.
   public let reason: String

@@ -7,7 +7,8 @@ extension PublicKey: LosslessStringConvertible {
   /// The encoding in 98 lower-case hexadecimal digits.
   public var hexadecimal: String { bytes.hexadecimal }
 
-  /// Reads a key from base64 (68 characters) or hexadecimal digits (98, of either case). Nil if the text is neither.
+  /// Reads a key from base64 (68 characters) or hexadecimal digits (98, of either case). Nil if the
+  /// text is neither.
   ///
   /// This does not check that the bytes are a point of the curve. A ``CryptoProvider`` checks it
   /// when a session is opened. `PublicKey(text:)` in `ZSSPSwiftCrypto` checks it at once, and its

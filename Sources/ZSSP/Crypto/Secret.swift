@@ -35,7 +35,8 @@ public struct Secret: Sendable {
   /// The bytes, for a cryptographic operation. The caller must wipe its copies of them.
   public var bytes: RawSpan {
     @_lifetime(borrow self) get {
-      // The storage lives at least as long as `self`, and nothing writes to it after initialization.
+      // The storage lives at least as long as `self`, and nothing writes to it after
+      // initialization.
       let span = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(storage.base))
       return unsafe _overrideLifetime(span, borrowing: self)
     }

@@ -173,8 +173,8 @@ extension Endpoint {
   // MARK: Requests
 
   // [DEC-66]
-  /// Forgets the handshakes that have requested a row which `request` is about to change: the answer
-  /// must not lead to an X2 any more. Their initiators resend the Hellos.
+  /// Forgets the handshakes that have requested a row which `request` is about to change: the
+  /// answer must not lead to an X2 any more. Their initiators resend the Hellos.
   private mutating func forgetUnverified(by request: StoreRequest) {
     guard case .compareAndSwap(let peer, _, _, _) = request else { return }
     for handshake in hellos.unverified(peer) { forget(handshake, .busy) }

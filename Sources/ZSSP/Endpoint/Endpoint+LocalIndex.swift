@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // [DEC-86]
-/// Which of this host's own addresses the endpoint may still send from.
+/// The own addresses of this host from which the endpoint may still send.
 extension Endpoint {
-  /// Returns which numbers of own addresses (``Address/localIndex``) are in use: those that datagrams may still leave from, because a
-  /// session, a handshake, a Hello that waits, or ``outbox`` has them. A transport that has given out all its numbers can use the others
-  /// for other addresses.
+  /// Returns which numbers of own addresses (``Address/localIndex``) are in use: those from which
+  /// datagrams may still leave, because a session, a handshake, a waiting Hello or ``outbox``
+  /// refers to them. A transport that has assigned all its numbers can use the others for other
+  /// addresses.
   ///
-  /// It looks at every session, so it is for the moment when numbers have run out, and not for every datagram.
+  /// It looks at every session, so call it when numbers have run out, and not for every datagram.
   ///
   /// - Returns: 256 values, one for each number.
   public func localIndexesInUse() -> [Bool] {

@@ -70,7 +70,8 @@ package struct SymmetricState: Sendable {
   }
 
   // [NOISE-6] [NOISE-9]
-  /// The inverse. MixHash is over the message as received. `message` has at least the size of a tag.
+  /// The inverse. MixHash is over the message as received. `message` has at least the size of a
+  /// tag.
   package mutating func decryptAndHash(_ message: RawSpan, _ nonce: Nonce) throws(AuthenticationFailure) -> [UInt8] {
     var plaintext = message.array
     let key = provider.packetKey(cipherKey)
@@ -106,8 +107,8 @@ package struct SymmetricState: Sendable {
   }
 }
 
-/// A key for each direction of a handshake. Of every derived pair the first protects what goes towards the initiator
-/// of that handshake (section 3).
+/// A key for each direction of a handshake. Of every derived pair the first protects what goes
+/// towards the initiator of that handshake (section 3).
 package struct DirectionalKeys: Sendable {
   package let toInitiator: Secret
   package let toResponder: Secret

@@ -103,7 +103,8 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
   private var firstCompletion: Instant?
   /// The number of X3 that were read and were not authentic.
   private var forgedBodies = 0
-  /// The id of the accept request; it must be followed by a session or by ``Event/withdrawn(_:_:)``.
+  /// The id of the accept request; it must be followed by a session or by
+  /// ``Event/withdrawn(_:_:)``.
   private(set) var acceptance: RequestID?
   /// A downgrade that the store may hold by now, and that was not reported yet.
   private var unreportedDowngrade: (peer: PublicKey, heldChainLength: UInt64)?

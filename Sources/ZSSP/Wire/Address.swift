@@ -28,7 +28,8 @@ public struct Address: Sendable {
   public let scope: UInt32
   /// The first eight bytes of an IPv6 address as a big-endian integer; 0 for IPv4.
   public let high: UInt64
-  /// The last eight bytes of an IPv6 address, or the four of an IPv4 address, as a big-endian integer.
+  /// The last eight bytes of an IPv6 address, or the four of an IPv4 address, as a big-endian
+  /// integer.
   public let low: UInt64
 
   /// Creates an IPv4 address. `port` is in the host's byte order.

@@ -108,7 +108,7 @@ actor FileRatchetStore: KeptRatchets {
     do { try keep(MemoryRatchetStore(rows: all)) } catch { throw .usage("\(error)") }
   }
 
-  /// Only the states in a file that could be read can be wrong.
+  /// Returns the problems of the states in the file. Throws if the file cannot be read.
   func problems() throws(CommandFailure) -> [String] {
     var owners: [Fingerprint: PublicKey] = [:]
     return try everything().sorted { $0.key < $1.key }.flatMap { peer, row in row.pair.problems(of: peer, &owners) }

@@ -8,7 +8,7 @@ extension ChannelPort {
   /// Senders wait when the socket holds more than `high` bytes, until it holds less than `low`.
   private static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 256 << 10, high: 1 << 20)
 
-  /// How a channel shares its port with the channels of other shards.
+  /// The sharing of a channel's port with the channels of other shards.
   struct Sharing {
     /// True if other channels hold the port already. The first channel must find the port free.
     let joins: Bool
@@ -76,8 +76,8 @@ extension ChannelPort {
   }
 
   // [DEC-88]
-  /// Returns the socket options that set the "don't fragment" policy. Empty except on Linux, where other
-  /// systems keep their default.
+  /// Returns the socket options that set the "don't fragment" policy. Empty except on Linux, where
+  /// other systems keep their default.
   private static func fragmentationOptions(
     _ address: SocketAddress, _ options: UDPOptions
   ) -> [(option: ChannelOptions.Types.SocketOption, value: SocketOptionValue)] {

@@ -48,10 +48,10 @@ final class ChannelPort: ChannelInboundHandler, DatagramPort {
     let segmentSize = envelope.metadata?.segmentSize ?? 0
     counters.countRead(isSuper: segmentSize > 0 && segmentSize < envelope.data.readableBytes)
     envelope.data.withUnsafeReadableBytes { bytes in
-      // The bytes are decrypted where they lie. Asking the buffer for mutable bytes would copy them: its storage is
-      // shared with the other datagrams of the read and with the pool that it came from. These never look at the
-      // bytes of this datagram, and this handler is the last in the pipeline, so nothing else reads
-      // them.
+      // The bytes are decrypted where they lie. Asking the buffer for mutable bytes would copy
+      // them: its storage is shared with the other datagrams of the read and with the pool that it
+      // came from. These never look at the bytes of this datagram, and this handler is the last in
+      // the pipeline, so nothing else reads them.
       owner.receive(
         UnsafeMutableRawBufferPointer(mutating: bytes), segmentSize: segmentSize,
         from: Address(envelope.remoteAddress), isSteered: false)

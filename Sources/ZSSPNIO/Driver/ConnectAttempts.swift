@@ -9,13 +9,13 @@ struct ConnectRequest: Sendable {
   let identity: [UInt8]
   let flags: SecurityFlags?
   var timeout: Duration?
-  /// How long to wait for a first answer if another address remains to try; nil for as long as
+  /// The time to wait for a first answer if another address remains to try; nil for all of
   /// `timeout`.
   var patience: Duration?
 }
 
-/// Calls of ``UDPEndpoint/connect(to:key:identity:flags:timeout:)-(SocketAddress,_,_,_,_)`` that wait
-/// for their session.
+/// Calls of ``UDPEndpoint/connect(to:key:identity:flags:timeout:)-(SocketAddress,_,_,_,_)`` that
+/// wait for their session.
 struct ConnectAttempts {
   /// The timers of an attempt, which end with it.
   struct Timers {
@@ -35,7 +35,7 @@ struct ConnectAttempts {
   struct Ended {
     /// The outcome that a task waits for.
     let outcome: SessionOutcome
-    /// What was seen of the peer.
+    /// The cause to report if the attempt timed out.
     let seen: TimeoutCause
   }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// What a shard publishes of its sessions to the other shards, through the endpoint's directory.
+/// The sessions that a shard publishes to the other shards, through the endpoint's directory.
 struct CrossShardSessions {
   /// All shards, this one among them.
   let shards: [ShardHandle]
@@ -17,7 +17,7 @@ struct CrossShardSessions {
     self.shard = shard
   }
 
-  /// What follows from an established session.
+  /// The consequence of an established session.
   enum Establishment {
     /// It replaces sessions and attempts of other shards.
     case replaces([PeerDirectory.Place])

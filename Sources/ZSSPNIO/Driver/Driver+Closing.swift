@@ -4,7 +4,7 @@ import ZSSP
 
 /// Closing that first lets queued messages go out.
 extension Driver {
-  /// How long closing waits for a socket that takes nothing.
+  /// The maximum time that closing waits for a socket that takes nothing.
   private static let patience = Duration.seconds(2)
   /// The interval at which the socket is checked for unsent bytes.
   private static let pause = TimeAmount.milliseconds(1)

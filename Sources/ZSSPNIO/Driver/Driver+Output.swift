@@ -8,7 +8,7 @@ extension Driver {
   /// super-datagrams, and few enough to stay in the processor's cache while the system copies them.
   private static let sendChunk = 256 << 10
 
-  /// How many chunks are sealed before the event loop runs other work.
+  /// The number of chunks that are sealed before the event loop runs other work.
   private static let chunksAtOnce = 4
 
   /// Seals and sends queued messages while the socket takes them. After ``chunksAtOnce`` chunks

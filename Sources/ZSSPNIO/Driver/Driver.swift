@@ -47,7 +47,7 @@ final class Driver {
   var isDraining = false
   private(set) var isClosed = false
 
-  /// Must be made on `eventLoop`.
+  /// Makes a driver. Must be called on `eventLoop`.
   ///
   /// - Throws: ``ConfigurationError``.
   init(

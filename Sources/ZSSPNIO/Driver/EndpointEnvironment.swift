@@ -2,7 +2,7 @@
 import NIOConcurrencyHelpers
 package import ZSSP
 
-/// What an endpoint uses besides its socket, store and event loops.
+/// Everything that an endpoint uses besides its socket, store and event loops.
 package struct EndpointEnvironment: Sendable {
   /// Resolves names.
   package var resolver = NameResolver.system

@@ -94,9 +94,9 @@ extension EndpointHandle {
     }
   #endif
 
-  /// Returns the shard in which to open a session: the one that has a session with the peer already,
-  /// otherwise the one that receives the peer's Hellos. So one session results when both sides open
-  /// at once.
+  /// Returns the shard in which to open a session: the one that has a session with the peer
+  /// already, otherwise the one that receives the peer's Hellos. So one session results when both
+  /// sides open at once.
   func shard(for request: ConnectRequest) -> ShardHandle {
     guard shards.count > 1 else { return shards[0] }
     return shards[directory.shard(for: request.key) ?? request.address.unmapped.shard(of: shards.count)]

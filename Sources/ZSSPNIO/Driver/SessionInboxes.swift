@@ -26,7 +26,8 @@ final class SessionInboxes {
   /// The sessions that have an inbox.
   var sessions: [SessionID] { Array(inboxes.keys) }
 
-  /// Returns the inbox of a session, made at first use. For a responder's session that is its first event.
+  /// Returns the inbox of a session, made at first use. For a responder's session that is its first
+  /// event.
   func inbox(of id: SessionID) -> SessionInbox {
     if let inbox = inboxes[id] { return inbox }
     let inbox = SessionInbox(options)

@@ -17,7 +17,7 @@ struct ShardHandle: Sendable {
   let closed: EventLoopFuture<Void>
   private let driver: NIOLoopBound<Driver>
 
-  /// Must be made on the event loop.
+  /// Makes the handle of a driver. Must be called on the event loop.
   init(_ driver: Driver) {
     index = driver.shard
     eventLoop = driver.eventLoop

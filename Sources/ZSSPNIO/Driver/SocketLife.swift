@@ -14,7 +14,7 @@ import ZSSP
 /// | is closed, another is to be bound | ``close(_:at:)``, ``bindFailed(_:)`` | ``open(_:localAddress:at:)`` |
 /// | has failed permanently | ``close(_:at:)`` without an address, ``bindFailed(_:)`` at the limit | never |
 struct SocketLife {
-  /// What follows after the loss of a socket.
+  /// The consequence of the loss of a socket.
   enum Next: Equatable {
     /// Bind another one to `address` after a pause.
     case bind(SocketAddress, after: Duration)

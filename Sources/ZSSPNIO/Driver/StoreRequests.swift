@@ -10,7 +10,8 @@ import ZSSP
 ///
 /// | a request | entered by | left by |
 /// |---|---|---|
-/// | waits | ``add(_:_:deadline:)``, if one about its peer runs | ``finish(_:)`` or ``expire(at:)`` of the one that runs, then it runs; its deadline, then it never does |
+/// | waits | ``add(_:_:deadline:)``, if one about its peer runs | ``finish(_:)`` of it: runs |
+/// | | | ``expire(at:)`` of it: runs; its own deadline: never runs |
 /// | runs | ``add(_:_:deadline:)``, or from waiting | ``finish(_:)``, or its deadline |
 /// | is overdue | its deadline, while it runs | ``finish(_:)`` |
 ///
@@ -24,7 +25,7 @@ struct StoreRequests {
     let request: StoreRequest
   }
 
-  /// What follows from deadlines.
+  /// The consequences of deadlines.
   struct Expiry {
     /// Requests that count as failed.
     var failed: [RequestID] = []

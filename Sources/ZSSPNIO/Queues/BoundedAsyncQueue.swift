@@ -7,7 +7,7 @@ import NIOConcurrencyHelpers
 /// Waiting tasks receive elements in order. It is meant for one consumer; several share the
 /// elements. The limits alone decide what is dropped, and all drops are counted.
 final class BoundedAsyncQueue<Element: Sendable>: Sendable {
-  /// What is dropped when the queue is full.
+  /// The element to drop when the queue is full.
   enum Policy: Sendable {
     /// The oldest element: the newest matters most.
     case dropOldest

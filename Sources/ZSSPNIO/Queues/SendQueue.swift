@@ -30,7 +30,7 @@ final class SendQueue: Sendable {
     let session: SessionID
     let payload: Payload
 
-    /// What the item counts against the limit: its bytes, and an overhead, so that empty messages
+    /// The cost of the item against the limit: its bytes and an overhead, so that empty messages
     /// are limited too.
     var weight: Int { payload.count + 64 }
   }

@@ -2,7 +2,7 @@
 
 /// The timing of a ``ReconnectingSession``.
 public struct ReconnectOptions: Sendable, Hashable {
-  /// How long one attempt lasts, for all addresses of a name together, before the name is resolved
+  /// The duration of one attempt, for all addresses of a name together, before the name is resolved
   /// again. The default is 30 s.
   public var attemptTimeout: Duration = .seconds(30)
   /// The pause after the first failure, or after a session that has worked. It doubles with each
@@ -11,13 +11,14 @@ public struct ReconnectOptions: Sendable, Hashable {
   public var shortestPause: Duration = .milliseconds(500)
   /// The longest pause. The default is 30 s.
   public var longestPause: Duration = .seconds(30)
-  /// How long a session must last to count as working, after which the pause is the shortest again.
-  /// One that ends sooner counts as a failure. The default is 30 s.
+  /// The time that a session must last to count as working, after which the pause is the shortest
+  /// again. One that ends sooner counts as a failure. The default is 30 s.
   public var provingTime: Duration = .seconds(30)
-  /// How long nothing may come back for sent messages, probes included, until the session counts as
-  /// lost and another is opened. So a session with a peer that was killed and restarted is replaced
-  /// within seconds, while something is sent to it. The default is 4 s. Nil leaves the detection to
-  /// ``UDPOptions/idleTimeout``, which also covers sessions on which nothing is sent.
+  /// The time without anything received after messages were sent, probes included, until the
+  /// session counts as lost and another is opened. So a session with a peer that was killed and
+  /// restarted is replaced within seconds, while something is sent to it. The default is 4 s. Nil
+  /// leaves the detection to ``UDPOptions/idleTimeout``, which also covers sessions on which
+  /// nothing is sent.
   public var silenceLimit: Duration? = .seconds(4)
 
   /// The defaults.

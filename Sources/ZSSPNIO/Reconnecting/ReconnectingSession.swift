@@ -41,7 +41,7 @@ public final class ReconnectingSession: Sendable {
     case ended(UDPError)
   }
 
-  /// What ``send(_:whenDisconnected:)-([UInt8],_)`` does without a session.
+  /// The behaviour of ``send(_:whenDisconnected:)-([UInt8],_)`` without a session.
   public enum WhenDisconnected: Sendable, Hashable {
     /// Waits for the next session.
     case wait
@@ -142,7 +142,8 @@ extension UDPEndpoint {
   ///   - identity: This side's identity, sent in each handshake, 0…4096 bytes.
   ///   - flags: The flags, of which only π2 applies; the endpoint's flags if nil.
   ///   - options: The timing.
-  /// - Throws: ``UDPError/invalidAddress(_:reason:)`` if the text is neither an address nor a name with a port.
+  /// - Throws: ``UDPError/invalidAddress(_:reason:)`` if the text is neither an address nor a name
+  ///   with a port.
   public func reconnectingSession(
     to hostAndPort: String, key: PublicKey, identity: [UInt8] = [], flags: SecurityFlags? = nil,
     options: ReconnectOptions = ReconnectOptions()

@@ -24,7 +24,8 @@ protocol DatagramPort: AnyObject {
   func takeTooLarge() -> [RefusedDatagram]
 
   // [DEC-86]
-  /// Returns this host's own address with a number of ``ZSSP/Address/localIndex``; nil if the number stands for none.
+  /// Returns this host's own address with a number of ``ZSSP/Address/localIndex``; nil if the
+  /// number stands for none.
   func ownAddress(_ index: UInt8) -> OwnAddress?
 
   /// Returns the number of an own address; 0 if there is none.
@@ -83,7 +84,8 @@ protocol DatagramPortOwner: AnyObject {
   /// Called when the owner or NIO has closed the socket.
   func portClosed(_ port: any DatagramPort)
 
-  /// Returns which numbers of own addresses datagrams may still leave from; see ``ZSSP/Endpoint/localIndexesInUse()``.
+  /// Returns which numbers of own addresses datagrams may still leave from; see
+  /// ``ZSSP/Endpoint/localIndexesInUse()``.
   func localIndexesInUse() -> [Bool]
 
   /// Keeps segments for the next port: the kernel refused to make them, and NIO closes this one.

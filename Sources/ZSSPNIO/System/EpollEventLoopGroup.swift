@@ -20,8 +20,8 @@
       eventLoops = (0..<System.coreCount).map { _ in EpollEventLoop() }
     }
 
-    /// How long each event loop polls for datagrams after it received some, before it sleeps: 0 to
-    /// 1 s. The default is 0. Values outside of the range are clamped.
+    /// The time for which each event loop polls for datagrams after it received some, before it
+    /// sleeps: 0 to 1 s. The default is 0. Values outside of the range are clamped.
     ///
     /// Waking a sleeping processor takes 20 to 100 µs in a virtual machine; polling avoids that,
     /// and yields to other threads. It is meant for few datagrams whose delay matters, and uses up

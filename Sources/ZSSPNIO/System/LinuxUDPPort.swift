@@ -32,7 +32,7 @@
     private var watch: EpollEventLoop.Watch?
     private var hellos: HelloSocket?
     private let locals = LocalAddresses()
-    /// Addresses of this host's that the system does not send from any more.
+    /// This host's addresses from which the system no longer sends.
     private let gone = GoneAddresses()
     /// Datagrams that were too large for the network device since the last ``takeTooLarge()``.
     private var tooLarge: [RefusedDatagram] = []
@@ -60,9 +60,9 @@
     /// Opens a port with the sockets of a shard. Must be called on the event loop.
     ///
     /// - Parameters:
-    ///   - sockets: the sockets, which are bound.
-    ///   - local: where they are bound.
-    ///   - owner: takes what they read, on `eventLoop`.
+    ///   - sockets: The sockets, which are bound.
+    ///   - local: The address to which they are bound.
+    ///   - owner: Receives what they read, on `eventLoop`.
     /// - Throws: `IOError` if the system cannot watch them.
     static func open(
       _ sockets: SystemSockets, at local: Address, for owner: any DatagramPortOwner, _ options: UDPOptions,
@@ -132,7 +132,7 @@
 
     // MARK: Own addresses
 
-    /// Which numbers of own addresses the endpoint, or what waits for room, may send from.
+    /// Returns which numbers of own addresses the endpoint or a waiting datagram may send from.
     private func localIndexesInUse() -> [Bool] {
       var isInUse = owner.localIndexesInUse()
       for local in backlog.locals + pieces.compactMap(\.local) { isInUse[Int(locals.index(of: local))] = true }
@@ -143,7 +143,7 @@
 
     func localIndex(of own: OwnAddress) -> UInt8 {
       let index = locals.index(of: czssp_local(own))
-      // Another shard's socket has just had something that came there.
+      // The socket of another shard has just received something at this address.
       gone.remove(index)
       return index
     }

@@ -11,31 +11,33 @@
   #endif
 
   // [DEC-86]
-  /// Numbers for this host's own addresses, so that answers leave from the address that was asked. The sockets of a shard share
-  /// them, on their event loop only; see ``ZSSP/Address/localIndex``.
+  /// The numbers of this host's own addresses, so that answers leave from the address to which the
+  /// request came. The sockets of a shard share them, on their event loop only; see
+  /// ``ZSSP/Address/localIndex``.
   ///
-  /// A number stands for one address as long as datagrams may leave from there. When all are given out, those that nothing uses are
-  /// taken back: strangers may send to each address of a host that has a whole network as its own. If all are in use, further
-  /// addresses have none, and the system chooses where answers to them leave from.
+  /// A number stands for one address as long as datagrams may leave from it. When no number is
+  /// free, the unused ones are released: strangers may send to each address of a host that owns a
+  /// whole network. If all are in use, further addresses get no number, and the system chooses the
+  /// source of answers.
   final class LocalAddresses {
     /// The highest number.
     static let limit = Int(UInt8.max)
-    /// Looking at what is in use takes one part in so many of the time at most.
+    /// The minimum pause after a search for unused numbers, as a multiple of its duration.
     private static let share = 20
 
-    /// Says which numbers are in use: 256 values.
+    /// Returns which numbers are in use: 256 values.
     var inUse: () -> [Bool] = { [Bool](repeating: true, count: LocalAddresses.limit + 1) }
-    /// Changes when numbers are taken back.
+    /// Changes when numbers were released.
     private(set) var generation = 0
 
     /// The addresses by their numbers; of family 0 where the number is free.
     private let entries: UnsafeMutablePointer<czssp_local>
-    /// Numbers that are not given out; the next is the last.
+    /// The free numbers. The last one is assigned next.
     private var free: [UInt8] = (1...UInt8.max).reversed()
     private var nextSweep = Instant(nanoseconds: .min)
     private let clock: () -> Instant
 
-    /// No addresses.
+    /// Starts without addresses.
     init(clock: @escaping () -> Instant = { Instant.loopTime }) {
       self.clock = clock
       entries = .allocate(capacity: Self.limit + 1)
@@ -68,7 +70,7 @@
       nextSweep = end.advanced(by: start.duration(to: end) * Self.share)
     }
 
-    /// The address with a number that was given out; nil for 0. It is there as long as the number is in use.
+    /// The address with an assigned number; nil for 0. It is valid while the number is in use.
     subscript(index: UInt8) -> UnsafePointer<czssp_local>? { index == 0 ? nil : UnsafePointer(entries + Int(index)) }
 
     /// Returns the number of an address that the subscript has returned.
@@ -103,8 +105,8 @@
     }
   }
 
-  /// The numbers of addresses that this host does not have any more, as far as the sockets of one shard know. Used on their event
-  /// loop only.
+  /// The numbers of addresses that this host no longer has, as far as the sockets of one shard
+  /// know. Used on their event loop only.
   final class GoneAddresses {
     private(set) var isEmpty = true
     private var isGone = [Bool](repeating: false, count: LocalAddresses.limit + 1)

@@ -11,7 +11,7 @@
   /// and forever. Then the retry comes after a pause that doubles each time. One datagram must not
   /// delay those for other peers, so it is dropped in the end, whatever the reason.
   struct SendRetry {
-    /// What to do with a refused piece.
+    /// The action for a refused piece.
     enum Action: Equatable {
       /// Retry when the socket is writable.
       case whenWritable

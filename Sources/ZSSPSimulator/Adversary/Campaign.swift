@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// What the adversary does to a pair of peers for a while.
+/// A series of the adversary's actions against a pair of peers.
 struct Campaign: Sendable {
   /// An action of the adversary.
   enum Act: CaseIterable {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// What the applications of a pair do during a campaign against it: they become impatient.
+/// The applications of a pair during a campaign against it: they become impatient.
 extension Simulation {
-  /// How long an application waits for a session during unrest.
+  /// The time that an application waits for a session during unrest.
   private static let patience = Duration.milliseconds(200) ... .seconds(8)
 
   /// Lets an application of the pair act rashly.

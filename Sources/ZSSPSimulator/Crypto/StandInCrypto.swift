@@ -2,8 +2,9 @@
 public import ZSSP
 import ZSSPRandom
 
-/// **Not cryptography.** A provider with the sizes and the algebra of the real primitives, but
-/// without their strength. It makes handshakes about a hundred times cheaper, for long simulations.
+/// A provider that is **not cryptography**. It has the sizes and the algebra of the real
+/// primitives, but not their strength. It makes handshakes about a hundred times cheaper, for long
+/// simulations.
 ///
 /// Key agreement commutes, decapsulation inverts encapsulation, and tags depend on every byte, the
 /// key and the nonce: the state machines need no more. Anyone can compute all secrets. The type

@@ -10,7 +10,7 @@ import ZSSPRandom
 /// They are told when a peer has a newer session at another one, because an application has one
 /// session per peer.
 final class FleetEndpoint: ClusterEndpoint {
-  /// How long a source is mapped to the same endpoint, in nanoseconds.
+  /// The time in nanoseconds for which a source is mapped to the same endpoint.
   private static let constancy: Int64 = 7_000_000_000
 
   /// Makes 2 to 16 endpoints.

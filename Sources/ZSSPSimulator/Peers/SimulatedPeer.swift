@@ -10,7 +10,7 @@ final class SimulatedPeer {
     /// The index of the other peer; nil for a stranger.
     let other: Int?
     var state: String
-    /// In the time of this peer's clock.
+    /// The time of the last change of its state, by this peer's clock.
     var since: Instant
     /// True if `established` was reported, and the current state can send.
     var isEstablished = false

@@ -47,8 +47,8 @@ extension Simulation {
     agenda.add(.calmTick(phase: phase), at: now)
   }
 
-  /// What applications do in calm: ensure a session and send on it, every second until everything
-  /// has recovered, and then every few minutes.
+  /// Runs the applications in calm: they ensure a session and send on it, every second until
+  /// everything has recovered, and then every few minutes.
   func calmTick() {
     if recoveredAt == nil, violation == nil, now >= turbulenceTakesEffectUntil,
       links.allSatisfy({ trouble($0, $1) == nil })

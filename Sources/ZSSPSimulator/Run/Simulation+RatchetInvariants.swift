@@ -37,9 +37,9 @@ extension Simulation {
     histories[pairIndex(peer, other)].isExcusedUntil = now.advanced(by: plan.settings.handshakeTimeout * 3)
   }
 
-  /// How long after two peers have a common state again an earlier downgrade may be reported. If
-  /// the store's answer to the swap is lost, the endpoint waits until the half-open handshake has
-  /// expired, and a re-key timeout more (section 14). Slow clocks add a little.
+  /// The time after two peers have a common state again in which an earlier downgrade may still be
+  /// reported. If the store's answer to the swap is lost, the endpoint waits until the half-open
+  /// handshake has expired, and a re-key timeout more (section 14). Slow clocks add a little.
   private var reportDelay: Duration { plan.settings.handshakeTimeout + plan.settings.rekeyTimeout + .seconds(5) }
 
   // [DEC-62] [DEC-65] [DEC-74]

@@ -3,7 +3,7 @@ import ZSSP
 
 /// The invariants of a session beyond its state: which sessions it replaces, and where it sends.
 extension Simulation {
-  /// How long sessions may send to the wrong address after a move, or after a packet from
+  /// The time in which sessions may send to the wrong address after a move, or after a packet from
   /// elsewhere: the maximum time of a handshake under way, with all possible delays.
   private static let settlingTime = Duration.seconds(60)
 

@@ -57,7 +57,7 @@ public struct SimulationPlan: Sendable, Hashable {
   public init() {}
 }
 
-/// What the network does to datagrams during turbulence. Rates are probabilities per datagram.
+/// The behaviour of the network during turbulence. Rates are probabilities per datagram.
 public struct NetworkPlan: Sendable, Hashable {
   /// The probability of a loss.
   public var loss = 0.05
@@ -84,7 +84,7 @@ public struct FaultPlan: Sendable, Hashable {
   public var partition = Duration.seconds(1)...Duration.seconds(120)
   /// Crashes per hour of each peer, which lose its memory and keep its store.
   public var crashesPerHour = 2.0
-  /// How long a crashed peer is down.
+  /// The time for which a crashed peer is down.
   public var downtime = Duration.milliseconds(10)...Duration.seconds(60)
   /// Changes of address per hour of each peer, as by a NAT that rebinds.
   public var rebindingsPerHour = 2.0

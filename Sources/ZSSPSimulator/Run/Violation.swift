@@ -28,7 +28,7 @@ public struct Violation: Error, Sendable, Hashable {
     case strangerAccepted
     /// After the network has recovered, every pair recovers in time.
     case lockedOut
-    /// In calm, no session ends and no message is lost.
+    /// No session ends and no message is lost in calm.
     case calmBroken
     /// Both ends of a session in S2 have the same key.
     case disagreement
@@ -47,7 +47,7 @@ public struct Violation: Error, Sendable, Hashable {
 
   /// The promise.
   public let invariant: Invariant
-  /// What happened instead.
+  /// The behaviour that was observed instead.
   public let details: String
   /// The seed that reproduces it.
   public let seed: UInt64

@@ -102,7 +102,7 @@ public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
 
 /// The error for a text that is no valid endpoint or listen address.
 public struct EndpointTextError: Error, Equatable, CustomStringConvertible {
-  /// What is wrong, and what would be right.
+  /// The mistake and its correction.
   public let description: String
 
   init(_ text: String, _ reason: String) { description = "\"\(text)\": \(reason)" }

@@ -46,9 +46,9 @@ public struct TunnelConfiguration: Sendable {
   /// The number of packets that the system queues for the device, 2000 by default. Further ones are
   /// dropped.
   public var queueLength = 2000
-  /// How long the event loops poll after traffic instead of sleeping, which shortens delays and
-  /// costs processor time; nil for not at all. The tunnel does not apply it. The program does, with
-  /// `EpollEventLoopGroup.busyPolling`, because it applies to the whole process.
+  /// The time for which the event loops poll after traffic instead of sleeping, which shortens
+  /// delays and costs processor time; nil for none. The tunnel does not apply it. The program does,
+  /// with `EpollEventLoopGroup.busyPolling`, because it applies to the whole process.
   public var busyPoll: Duration?
   /// The user that the process becomes after the set-up; nil for no change.
   public var user: String?
@@ -115,7 +115,7 @@ public struct TunnelConfigurationError: Error, CustomStringConvertible {
   public struct Problem: Sendable, Equatable, CustomStringConvertible {
     /// The line in the file, from 1; nil if unknown.
     public let line: Int?
-    /// What is wrong, and what would be right.
+    /// The mistake and its correction.
     public let message: String
 
     /// The line and the message.

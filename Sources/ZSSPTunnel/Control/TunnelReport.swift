@@ -71,8 +71,9 @@ public struct TunnelReport: Codable, Sendable, Equatable {
   /// Datagrams and handshakes that the transport dropped, by the names in ``TransportStatistics``.
   /// Zero counts are left out.
   public var transportDrops: [String: UInt64]
-  /// What the system dropped because it was not read in time: `device`, packets for the tunnel;
-  /// `socket`, datagrams; `hellos`, datagrams that open sessions. Zero counts are left out.
+  /// Packets and datagrams that the system dropped because they were not read in time: `device`,
+  /// packets for the tunnel; `socket`, datagrams; `hellos`, datagrams that open sessions. Zero
+  /// counts are left out.
   public var systemDrops: [String: UInt64]
   /// Datagrams that could not be sent.
   public var sendErrors: UInt64

@@ -80,7 +80,8 @@ struct NetworkPlan {
     return lines + routing.routes(configuration).map { $0.line("add", device: device) }
   }
 
-  /// Returns the prefixes that need routes in the main table, without duplicates; default routes as halves.
+  /// Returns the prefixes that need routes in the main table, without duplicates; default routes as
+  /// halves.
   static func routed(_ prefixes: [IPPrefix], _ addresses: [IPPrefix]) -> [IPPrefix] {
     var known: Set<IPPrefix> = []
     return prefixes.filter { prefix in

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// A device that an administrator has prepared, for a process that may change nothing of the system's network: what it has, and what it
-/// lacks.
+/// A device that an administrator has prepared for a process that may not change the system's
+/// network: its settings, and the missing ones.
 struct PreparedDevice {
   let name: String
   let addresses: Set<IPPrefix>
   let mtu: Int
   let isUp: Bool
 
-  /// Reads what the system says of a device.
+  /// Reads the settings of a device from the system.
   init(_ name: String) throws(TunnelError) {
     let step = "cannot read the device \(name)"
     let link = try Self.show(["link"], name, step)
@@ -17,7 +17,7 @@ struct PreparedDevice {
     guard mtu > 0 else { throw .setUp(step: step, reason: "ip does not say its MTU") }
   }
 
-  /// A device of which `ip -oneline` says this.
+  /// Makes a device from the output of `ip -oneline`.
   init(_ name: String, link: String, addresses text: String) {
     self.name = name
     let words = link.split(whereSeparator: \.isWhitespace)
@@ -41,7 +41,7 @@ struct PreparedDevice {
     return result.output
   }
 
-  /// Refuses what no preparation makes possible.
+  /// Refuses settings that no preparation makes possible.
   static func check(_ configuration: TunnelConfiguration, _ routing: RoutingPlan) throws(TunnelError) {
     let why = "needs root or CAP_NET_ADMIN, and the device \(routing.device) was prepared for a user without"
     if configuration.mark != nil { throw .refused("fwmark: \(why); leave it out") }
@@ -53,18 +53,18 @@ struct PreparedDevice {
     }
   }
 
-  /// The configuration with the device's MTU, unless it names one.
+  /// Returns the configuration with the device's MTU, unless it names one.
   func sizing(_ configuration: TunnelConfiguration) -> TunnelConfiguration {
     var sized = configuration
     sized.mtu = configuration.mtu ?? mtu
     return sized
   }
 
-  /// Returns the commands that are still to be run by an administrator.
+  /// Returns the commands that an administrator must still run.
   ///
   /// - Parameters:
-  ///   - wantedMTU: the MTU that the configuration names; nil for whatever the device has.
-  ///   - hasRoute: whether the system has a route to the device.
+  ///   - wantedMTU: The MTU that the configuration names; nil for that of the device.
+  ///   - hasRoute: Returns true if the system has a route to the device.
   func missing(
     _ addresses: [IPPrefix], mtu wantedMTU: Int?, _ routes: [DeviceRoute],
     hasRoute: (DeviceRoute) throws(TunnelError) -> Bool
@@ -80,7 +80,7 @@ struct PreparedDevice {
     return commands
   }
 
-  /// Whether the system has a route to the device.
+  /// Returns true if the system has a route to the device.
   func hasRoute(_ route: DeviceRoute) throws(TunnelError) -> Bool {
     let family = route.prefix.address.family == .v4 ? "-4" : "-6"
     let table = route.table.map { ["table", "\($0)"] } ?? []
@@ -91,9 +91,9 @@ struct PreparedDevice {
 }
 
 extension NetworkPlan {
-  /// Sees to it that a prepared device has what the configuration needs, and says what makes it slow.
+  /// Checks that a prepared device has everything that the configuration needs.
   ///
-  /// - Returns: warnings.
+  /// - Returns: Warnings about settings that make the tunnel slow.
   static func check(
     _ prepared: PreparedDevice, _ configuration: TunnelConfiguration, _ addresses: [Address], _ routing: RoutingPlan,
     pathMTU: Int

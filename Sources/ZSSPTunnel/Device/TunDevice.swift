@@ -11,11 +11,11 @@ final class TunDevice: Sendable {
   /// The kinds of super-packets that the system exchanges.
   let segmentsTCP: Bool
   let segmentsUDP: Bool
-  /// Whether an administrator has prepared the device for this user. It stays, with its addresses and routes, which are the
-  /// administrator's.
+  /// True if an administrator has prepared the device for this user. Such a device stays, and its
+  /// addresses and routes belong to the administrator.
   let isPrepared: Bool
 
-  /// Makes a device, or uses one that was prepared for this user, who may not make one.
+  /// Makes a device, or uses the one that was prepared for a user who may not make devices.
   init(name: String, offload: Bool) throws(TunnelError) {
     var tun = czssp_tun()
     let error = czssp_tun_open(name, offload, &tun)
@@ -32,7 +32,7 @@ final class TunDevice: Sendable {
     self.name = withUnsafeBytes(of: tun.name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
   }
 
-  /// Why /dev/net/tun cannot be opened.
+  /// Returns the reason why /dev/net/tun cannot be opened.
   private static func driverReason(_ error: CInt) -> String {
     let text = "/dev/net/tun: \(String(cString: strerror(error)))"
     switch error {
@@ -44,7 +44,7 @@ final class TunDevice: Sendable {
     }
   }
 
-  /// Why the driver does not give the device.
+  /// Returns the reason why the driver refuses the device.
   private static func reason(_ error: CInt, _ name: String) -> String {
     let text = String(cString: strerror(error))
     switch error {
@@ -64,7 +64,7 @@ final class TunDevice: Sendable {
     return String(cString: name)
   }
 
-  /// A device that is open already. The descriptor is closed with it.
+  /// Makes a device from an open descriptor, which is closed with it.
   init(descriptor: CInt, name: String, segmentsTCP: Bool, segmentsUDP: Bool) {
     (self.descriptor, self.name) = (descriptor, name)
     (self.segmentsTCP, self.segmentsUDP) = (segmentsTCP, segmentsUDP)

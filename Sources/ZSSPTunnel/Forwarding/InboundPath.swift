@@ -99,8 +99,8 @@
     nonisolated(unsafe) private var burst = (messages: 0, packets: 0, bytes: 0)
     nonisolated(unsafe) private let path: InboundPath
 
-    /// Must be made on the session's event loop. `answer` sends the responses to questions and
-    /// probes; `probed` receives the numbers of answered path probes.
+    /// Makes a handler. Must be called on the session's event loop. `answer` sends the responses to
+    /// questions and probes; `probed` receives the numbers of answered path probes.
     init(
       _ peer: Int, _ gauges: PeerGauges, _ path: InboundPath, answer: @escaping @Sendable (TunnelMessage) -> Void,
       probed: @escaping @Sendable (UInt64) -> Void = { _ in }

@@ -102,7 +102,7 @@
     }
   }
 
-  /// How packets for a peer are changed before they are sent.
+  /// The changes to packets for a peer before they are sent.
   struct PacketTreatment: Sendable {
     let limits: PacketLimits
     let dscp: DSCPPolicy

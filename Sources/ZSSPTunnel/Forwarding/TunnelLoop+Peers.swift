@@ -92,7 +92,7 @@
       guard let peer = peers[id] else { return false }
       let now = clock()
       peer.isDialing = false
-      // The peer may have opened a session meanwhile, or be back in the one that there is.
+      // Meanwhile the peer may have opened a session, or answered on the existing one.
       guard !peer.hasSession || peer.isSilent else {
         peer.liveness.restart()
         return false
@@ -126,7 +126,7 @@
     func tick() {
       let now = clock()
       for peer in peers.values {
-        // Its end may not have been told yet.
+        // The end of the session may not have been reported yet.
         if let reason = peer.session?.endReason { peer.endSession(reason, at: now) }
         guard let session = peer.session else {
           if isWanted(peer, at: now) { dial(peer, at: now) }

@@ -46,13 +46,13 @@
 
     private var budget = ReadBudget()
     private var onFailure: ((TunnelError) -> Void)?
-    /// The time, which tests make.
+    /// Returns the current time. Tests replace it.
     let clock: () -> Instant
 
     /// The maximum number of bytes read for one peer in one run.
     private static let bytesPerRun = 128 << 10
 
-    /// Must be made on the event loop.
+    /// Makes a loop. Must be called on the event loop.
     init(
       _ device: TunDevice, mtu: Int, _ policy: PathPolicy = PathPolicy(), on eventLoop: any EventLoop,
       _ drops: DropCounters, wanted: AsyncStream<Int>.Continuation, clock: @escaping () -> Instant = { TunnelClock.now }

@@ -11,21 +11,24 @@ struct Backoff {
   static let longest = Duration.seconds(120)
   /// The random part of a pause, in percent.
   static let jitter = 25
-  /// After how many failures a pause is random as a whole, once: peers that were lost at one moment are looked for at any moment from
-  /// then on, and not all within a part of two minutes.
+  /// The number of failures after which one pause is random as a whole. Peers that were lost at the
+  /// same moment are then looked for at different moments, and not all within a part of two
+  /// minutes.
   static let spreading = 6
 
-  /// How long one attempt to open a session goes on: a little longer than one handshake, so that its end has a reason.
+  /// The duration of one attempt to open a session: a little longer than one handshake, so that its
+  /// end has a reason.
   private static let attempt = Duration.milliseconds(10_500)
-  /// How long an attempt goes on where the peer has other addresses to try, or has not answered several times.
+  /// The duration of an attempt if the peer has other addresses to try, or has not answered several
+  /// times.
   private static let shortAttempt = Duration.seconds(4)
 
-  /// How long an attempt goes on. A handshake costs public-key work, so peers that are away for long are given less of it, and a whole
-  /// one now and then, to learn the reason.
+  /// Returns the duration of an attempt. A handshake costs public-key work, so a peer that is away
+  /// for long gets shorter attempts, and now and then one of full length, to learn the reason.
   ///
   /// - Parameters:
-  ///   - failures: how many attempts have failed since the peer was there.
-  ///   - places: how many addresses the peer has.
+  ///   - failures: The number of failed attempts since the last session.
+  ///   - places: The number of the peer's addresses.
   static func patience(failures: Int, places: Int) -> Duration {
     places > 1 || failures > 1 && !failures.isMultiple(of: 8) ? shortAttempt : attempt
   }

@@ -14,7 +14,7 @@ struct DialFailure: Error, Equatable {
     case other
   }
 
-  /// What this side knows about the peer in addition to the error.
+  /// The knowledge of this side about the peer, in addition to the error.
   struct Knowledge: Sendable {
     /// True if this side requires its ratchet (π2).
     var insists: Bool
@@ -23,7 +23,7 @@ struct DialFailure: Error, Equatable {
   }
 
   let kind: Kind
-  /// What is wrong, and what to check.
+  /// The problem, and what to check.
   let text: String
 
   private init(_ kind: Kind, _ text: String) {
@@ -31,7 +31,7 @@ struct DialFailure: Error, Equatable {
     self.text = text
   }
 
-  /// How to reconnect two peers whose ratchets do not match.
+  /// The advice for reconnecting two peers whose ratchets do not match.
   static let remedy = "'zssp tunnel peer enroll' on both sides, with a new one-time password, begins anew"
 
   /// Returns the failure of a peer without an address.

@@ -15,7 +15,7 @@ struct Liveness {
   /// The maximum age of the measured round-trip time while there is traffic.
   static let measureAfter = Duration.seconds(10)
 
-  /// What to do now.
+  /// The action to take now.
   enum Action: Equatable {
     case nothing
     case probe

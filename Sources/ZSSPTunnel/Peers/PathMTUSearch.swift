@@ -9,12 +9,24 @@ import ZSSP
 /// settled, packets that do not fit into one datagram travel in two; then their senders learn the
 /// size.
 ///
-/// | phase | entered by | probes | left by |
-/// |---|---|---|---|
-/// | searching | a session, another path, a size that passes no more | a small one until it is answered where the peer has moved; then up to ten sizes a second, between the largest that passed and the smallest that did not | the largest size of all passed, or three seconds without progress: settled; no answer at all: unsupported, or silent |
-/// | settled | searching | the size that passed, every 5 s in which full packets are sent; larger ones, every minute with traffic | three of the former unanswered, and a small one not: searching |
-/// | unsupported | searching: the peer sends other messages, and has never answered a probe: it may be older than these | a small one, every minute with traffic | an answer |
-/// | silent | searching: nothing comes from the peer | none | something came: searching |
+/// | phase | entered by | left by |
+/// |---|---|---|
+/// | searching | a session, another path, a size that fails | the largest size passed: settled |
+/// | | | three seconds without progress: settled |
+/// | | | no answer at all: unsupported, or silent |
+/// | settled | searching | three unanswered checks, but a small one answered: searching |
+/// | | | an answer to a larger size: searching |
+/// | unsupported | searching, if the peer sends but has never answered a probe | an answer |
+/// | silent | searching, in other cases without an answer | something came: searching |
+///
+/// The probes in each phase:
+///
+/// - searching: up to ten sizes a second, between the largest that passed and the smallest that did
+///   not. After a move of the peer, only a small one until it is answered.
+/// - settled: the size that passed, every 5 s in which full packets are sent, and larger ones,
+///   every minute with traffic.
+/// - unsupported: a small one, every minute with traffic. The peer may be older than these probes.
+/// - silent: none.
 struct PathMTUSearch {
   /// A message that the peer answers.
   struct Probe: Equatable {

@@ -11,9 +11,9 @@
     /// The configuration in the registry. Only ``TunnelLoop/adopt(_:)`` changes it.
     private(set) var configuration: PeerConfiguration
     let gauges: PeerGauges
-    /// The session that packets go to; nil while there is none. It may have ended without this side having been told.
+    /// The session that packets go to; nil for none. It may have ended before this side was told.
     private(set) var session: Session?
-    /// When the session began for this side.
+    /// The time when the session began for this side.
     private var sessionStart: Instant?
     /// Packets that wait for it.
     var waiting = PacketQueue()
@@ -51,13 +51,13 @@
       gauges = PeerGauges()
     }
 
-    /// How long after the last packet for a peer a session is still wanted.
+    /// The time after the last packet for a peer in which a session is still wanted.
     private static let interest = Duration.seconds(60)
 
-    /// A session that lasts so long has worked.
+    /// The duration after which a session counts as working.
     private static let provingTime = Duration.seconds(5)
 
-    /// Whether there is a session that has not ended.
+    /// True if a session exists that has not ended.
     var hasSession: Bool { session.map { $0.endReason == nil } ?? false }
 
     /// Uses another session, which begins now.
@@ -69,7 +69,7 @@
       chainLength = session.establishment.chainLength
     }
 
-    /// Takes the session away, and lets the peer be looked for at once.
+    /// Removes and returns the session, and permits an attempt at once.
     func takeSession() -> Session? {
       defer { session = nil }
       backoff.restart()
@@ -77,20 +77,21 @@
       return session
     }
 
-    /// Records that the session has ended. Whoever notices first calls this: the loop, or the reader of the session's events.
+    /// Records that the session has ended. Called by the first that notices: the loop, or the
+    /// reader of the session's events.
     func endSession(_ reason: EndReason?, at now: Instant) {
       defer { session = nil }
       guard session != nil, let sessionStart else { return }
       recordEnd(reason, after: sessionStart.duration(to: now), at: now)
     }
 
-    /// Records the end of a session of the peer that lasted for a time. A peer that takes sessions and closes them at once is not asked
-    /// for one after another.
+    /// Records the end of a session that lasted for `duration`. A peer that accepts sessions and
+    /// closes them at once does not get one attempt right after another.
     func recordEnd(_ reason: EndReason?, after duration: Duration, at now: Instant) {
       if reason == .closedByPeer, duration < Self.provingTime { backoff.failed(at: now) }
     }
 
-    /// Whether this side can look for the peer.
+    /// True if this side knows where to look for the peer.
     var canBeReached: Bool { !configuration.endpoints.isEmpty || address != nil }
 
     /// True if packets on the session are unanswered.

@@ -31,13 +31,13 @@ public struct TunnelUser: Sendable {
     return answer < 0 ? nil : answer == 1
   }
 
-  /// Why the process cannot become another user.
+  /// Returns the reason why the process cannot become another user.
   static func reason(_ error: CInt) -> String {
     let text = String(cString: strerror(error))
     return error == EPERM ? "\(text); root, or CAP_SETUID, CAP_SETGID and CAP_CHOWN, is needed for 'user'" : text
   }
 
-  /// Becomes this user, for good.
+  /// Becomes this user permanently.
   func become(_ folder: RunFolder) throws(TunnelError) {
     try folder.give(to: user, group)
     let error = czssp_become(user, group)

@@ -17,8 +17,8 @@ actor EndpointRoutes {
   private struct Whereabouts {
     /// The address that the peer last sent from.
     var heard: Place?
-    /// The address at which this side looks for the peer, until the peer sends from any address. The
-    /// peer may still be at the other one.
+    /// The address at which this side looks for the peer, until the peer sends from any address.
+    /// The peer may still be at the other one.
     var named: IPAddress?
 
     var places: [Place] {
@@ -26,7 +26,7 @@ actor EndpointRoutes {
     }
   }
 
-  /// What a peer's address requires of the routes.
+  /// The route that a peer's address needs.
   enum Need: Equatable {
     /// No route: its datagrams go around the tunnel anyway.
     case nothing
@@ -78,8 +78,9 @@ actor EndpointRoutes {
     settle(verifying: address)
   }
 
-  /// Whether the places of a peer have routes, or need them. Those of most peers do not, and each is named whenever it is looked for:
-  /// looking at all peers each time would be most of the work.
+  /// Returns true if the places of a peer have routes or need them, which is rare. Places are named
+  /// at each attempt to reach a peer, so checking the routes of all peers each time would be most
+  /// of the work.
   private func concernsRoutes(_ whereabouts: Whereabouts) -> Bool {
     let (table, routing) = (registry.table, registry.configuration.table)
     return whereabouts.places.contains { place in
@@ -88,7 +89,7 @@ actor EndpointRoutes {
     }
   }
 
-  /// Something authentic came from an address of a peer.
+  /// Records that an authentic packet came from an address of a peer.
   func follow(_ peer: Int, to address: IPAddress) {
     let known = peers[peer]
     let isNamed = known?.places.contains(Place(address: address, isNamed: true)) ?? false

@@ -68,9 +68,10 @@ struct RoutingPlan: Sendable {
   /// The mark of the tunnel's datagrams; nil for none.
   let mark: UInt32?
 
-  /// Takes numbers that nothing else on the system uses.
+  /// Chooses numbers that nothing else on the system uses.
   ///
-  /// - Parameter marks: whether the tunnel's datagrams may have a mark that the configuration does not name.
+  /// - Parameter marks: True if the tunnel's datagrams may have a mark that the configuration does
+  ///   not name.
   init(_ configuration: TunnelConfiguration, device: String, marks: Bool = true) throws(TunnelError) {
     self.device = device
     guard configuration.table == .auto else {
@@ -104,8 +105,8 @@ struct RoutingPlan: Sendable {
     throw .setUp(step: "cannot find a free routing table", reason: "set table to a number, or to \"main\"")
   }
 
-  /// Returns the routes to the device, without duplicates. The system itself makes routes for the networks
-  /// of the device's addresses.
+  /// Returns the routes to the device, without duplicates. The system itself makes routes for the
+  /// networks of the device's addresses.
   func routes(_ configuration: TunnelConfiguration) -> [DeviceRoute] {
     let prefixes = configuration.peers.flatMap(\.allowedIPs)
     switch configuration.table {

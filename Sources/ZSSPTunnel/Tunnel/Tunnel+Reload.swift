@@ -54,7 +54,8 @@
       }
     }
 
-    /// Returns the keys that differ and were used at the start, for the device, the socket or the endpoint.
+    /// Returns the keys that differ and were used at the start, for the device, the socket or the
+    /// endpoint.
     private static func fixedKeys(_ former: TunnelConfiguration, _ next: TunnelConfiguration) -> [String] {
       [
         ("interface", former.interface != next.interface), ("mtu", former.mtu != next.mtu),

@@ -27,7 +27,7 @@
     /// The initial routes to the peers around the tunnel.
     let routes: [EndpointRoute]
 
-    /// How long name resolution may delay the start.
+    /// The maximum delay of the start by name resolution.
     private static let namePatience = Duration.seconds(2)
 
     /// Makes the parts of a tunnel.

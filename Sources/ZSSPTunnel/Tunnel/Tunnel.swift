@@ -87,7 +87,8 @@
     ///
     /// - Parameters:
     ///   - configuration: The configuration of the tunnel.
-    ///   - endpointConfiguration: The static key, the provider and the settings. The tunnel sets the MTU.
+    ///   - endpointConfiguration: The static key, the provider and the settings. The tunnel sets
+    ///     the MTU.
     ///   - store: The ratchet store.
     ///   - keepsLog: True to make ``logFile`` in the tunnel's folder. The default is false.
     ///   - reloader: Reads the configuration again when the control socket requests that; nil if
@@ -224,7 +225,7 @@
     }
 
     private func removeDevice() throws(TunnelError) {
-      // It stays, and is the administrator's.
+      // A prepared device stays, and belongs to the administrator.
       guard !device.isPrepared else { return }
       let result = try SystemCommand.ip(["link", "delete", "dev", device.name], step: "cannot remove \(device.name)")
       // Without privileges the device stays until the process ends.

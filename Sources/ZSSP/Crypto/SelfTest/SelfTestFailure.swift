@@ -17,7 +17,8 @@ public enum SelfTestFunction: String, Sendable, Hashable, CaseIterable {
   case blockEncrypt = "AES-256 encryption"
   /// One block of AES-256 of FIPS 197.
   case blockDecrypt = "AES-256 decryption"
-  /// P-384 key agreement of SP 800-56A: a known shared secret, and the public part of a known private key.
+  /// P-384 key agreement of SP 800-56A: a known shared secret, and the public part of a known
+  /// private key.
   case agreement = "P-384 key agreement"
   /// The validation of P-384 keys of SP 800-56A: the refusal of a point off the curve and of
   /// private keys out of range.
