@@ -26,8 +26,8 @@
     }
 
     func encrypt(_ bytes: inout MutableRawSpan, stride: Int, count: Int) {
-      guard Self.fits(bytes, stride, count) else { return }
       guard Self.fits(bytes, stride: stride, count: count) else { return }
+      bytes.withUnsafeMutableBytes { zssp_mb_encrypt_blocks(address, $0.baseAddress, stride, count) }
     }
 
     func decrypt(_ bytes: inout MutableRawSpan, stride: Int, count: Int) {

@@ -119,13 +119,13 @@ struct ReconnectTests {
     await client.close()
   }
 
-  /// What the watch makes of a session, second by second.
+  /// What the watch makes of a session, check by check.
   @Test func silenceIsWatchedWhileSomethingIsSent() async throws {
     let network = TestNetwork()
     let (pair, other) = try await NetworkPair.connected(on: network)
     var watch = SilenceWatch(limit: .seconds(4))
     func look() async throws -> SilenceWatch.Verdict {
-      await network.advance(by: .seconds(1))
+      await network.advance(by: SilenceWatch.interval)
       return watch.look(at: try #require(await pair.session.snapshot()), now: pair.client.handle.now)
     }
     for _ in 0..<3 { #expect(try await look() == .isThere) }
@@ -133,11 +133,36 @@ struct ReconnectTests {
     try await other.send([2])
     await network.settle()
     #expect(try await look() == .isThere)
+    // What came before the message is no answer to it.
+    try await other.send([4])
+    await network.settle()
     network.separate(pair.client, pair.server)
     try await pair.session.send([3])
-    for _ in 0..<3 { #expect(try await look() == .probe) }
+    for _ in 0..<2 { #expect(try await look() == .isThere) }
+    for _ in 0..<14 { #expect(try await look() == .probe) }
     #expect(try await look() == .isGone)
     await pair.close()
+  }
+
+  /// Whoever only sends, over a path that loses a fifth of all datagrams in each direction, keeps the session.
+  @Test func aLossyPathEndsNoSession() async throws {
+    let network = TestNetwork(seed: 3)
+    let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
+    let server = try await makeEndpoint(on: network, at: "10.0.0.2:4500")
+    let serving = Task { for await incoming in server.incoming { _ = try? await incoming.accept() } }
+    let session = try client.reconnectingSession(to: "10.0.0.2:4500", key: server.publicKey)
+    try await wait(network, session) { if case .connected = $0 { true } else { false } }
+    let first = try #require(session.session)
+    network.conditions.loss = 0.2
+    for _ in 0..<600 {
+      try await session.send([1])
+      await network.advance(by: .seconds(1))
+    }
+    #expect(session.session === first && first.endReason == nil)
+    await session.close()
+    await server.close()
+    await serving.value
+    await client.close()
   }
 
   /// The name stands for another address after the server has moved.
@@ -226,7 +251,7 @@ struct ReconnectTests {
     try await wait(network, session) { if case .connected = $0 { true } else { false } }
     if wholeEndpoint { await client.close() } else { await session.session?.close() }
     for await _ in session.messages {}
-    guard case .ended = session.state else { return unexpected(session.state) }
+    guard case .ended(.closed) = session.state else { return unexpected(session.state) }
     await server.close()
     await serving.value
     await client.close()

@@ -103,7 +103,10 @@ final class Reconnector: Sendable {
     while true {
       enter(.connecting(attempt: attempt))
       let (error, hasWorked) = await attemptOnce()
-      guard !Task.isCancelled, !error.endsAttempts else { return end(Task.isCancelled ? .closed : error) }
+      guard !Task.isCancelled, !error.endsAttempts else {
+        // The application's own end, of the session or the endpoint, is one error.
+        return end(Task.isCancelled || error == .sessionEnded(.closed) ? .closed : error)
+      }
       if hasWorked { backoff.reset() }
       attempt = hasWorked ? 1 : attempt + 1
       let pause = backoff.next(using: &generator)
