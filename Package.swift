@@ -74,7 +74,7 @@ let package = Package(
         .product(name: "CryptoExtras", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
       ],
       swiftSettings: common),
-    // The functions of OpenSSL's libcrypto, which is loaded when the program runs: nothing of it is needed to build.
+    // The functions of OpenSSL's libcrypto, which is loaded at run time: a build needs nothing of it.
     .target(name: "CZSSPOpenSSL", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     // A crypto provider on it. Without its trait this target has nothing in it.
     .target(

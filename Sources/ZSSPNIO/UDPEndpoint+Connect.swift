@@ -25,7 +25,8 @@ extension UDPEndpoint {
   ///     `[2001:db8::1]:4500`.
   ///   - key: The peer's static key.
   ///   - identity: This side's identity, 0…4096 bytes. Only the holder of `key` can read it.
-  ///   - flags: The flags, of which only π2 applies; the endpoint's flags if nil.
+  ///   - flags: The flags, of which only ``ZSSP/SecurityFlags/initiatorDisallowsDowngrade`` applies;
+  ///     the endpoint's flags if nil.
   ///   - timeout: How long to try, from the call on; nil for no limit.
   /// - Throws: ``UDPError/invalidAddress(_:reason:)`` if the text is no address and the name is
   ///   unknown, and the errors of
@@ -48,7 +49,8 @@ extension UDPEndpoint {
   ///     the socket cannot reach are left out.
   ///   - key: The peer's static key.
   ///   - identity: This side's identity, 0…4096 bytes. Only the holder of `key` can read it.
-  ///   - flags: The flags, of which only π2 applies; the endpoint's flags if nil.
+  ///   - flags: The flags, of which only ``ZSSP/SecurityFlags/initiatorDisallowsDowngrade`` applies;
+  ///     the endpoint's flags if nil.
   ///   - timeout: How long to try; nil for no limit.
   /// - Throws: ``UDPError/invalidAddress(_:reason:)`` if the array is empty,
   ///   ``UDPError/unreachable(_:from:)`` if the socket reaches none, and the errors of
@@ -95,7 +97,8 @@ extension UDPEndpoint {
   ///   - address: The peer's address.
   ///   - key: The peer's static key.
   ///   - identity: This side's identity, 0…4096 bytes. Only the holder of `key` can read it.
-  ///   - flags: The flags, of which only π2 applies; the endpoint's flags if nil.
+  ///   - flags: The flags, of which only ``ZSSP/SecurityFlags/initiatorDisallowsDowngrade`` applies;
+  ///     the endpoint's flags if nil.
   ///   - timeout: How long to try; nil for no limit.
   /// - Throws: ``UDPError/invalidAddress(_:reason:)``, ``UDPError/open(_:)``,
   ///   ``UDPError/unreachable(_:from:)``, ``UDPError/rejected``, ``UDPError/timeout(_:)``,

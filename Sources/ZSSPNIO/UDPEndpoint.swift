@@ -54,7 +54,7 @@ public import ZSSP
 /// competes, about 100 of them are read in each further second, so that the last is connected after
 /// about 10 seconds. While other networks compete, the NAT gets one turn in each round, like each
 /// of them, and eight of its Hellos can wait at a time; one malicious client behind the NAT can
-/// then keep the others out. In persistent mode (π1) no Hello is challenged, and Hellos wait for
+/// then keep the others out. In persistent mode no Hello is challenged, and Hellos wait for
 /// the same turns. For such sites raise the budget, and connect with ``ReconnectingSession``, whose
 /// jitter spreads the attempts:
 ///

@@ -36,7 +36,7 @@ final class StoreCore: Sendable {
       "ratchet store opened", metadata: ["zssp.store": "\(place)", "zssp.is_encrypted": "\(options.key != nil)"])
   }
 
-  /// Where the store is, for logs.
+  /// The location of the store, for logs.
   private var place: String { "etcd:\(options.prefix)" }
 
   var codec: SecretsCodec { head.codec }
