@@ -4,7 +4,8 @@ import ZSSP
 import ZSSPProviders
 
 struct Version: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Print the version and what it was built with.")
+  static let configuration = CommandConfiguration(
+    abstract: "Print the version, the crypto providers, stores and profiles of this build.")
 
   /// The version of the package.
   static let number = "0.1.0"

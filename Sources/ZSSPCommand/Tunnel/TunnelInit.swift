@@ -12,16 +12,16 @@
       abstract: "Write keys and commented configuration files for two hosts.",
       discussion: "Take each .toml with its .pem to its host over a secure channel.")
 
-    @Argument(help: "The names of the two hosts, which the files are named after.")
+    @Argument(help: "Name the two hosts, and their files: office home.")
     var hosts: [String]
 
-    @Option(help: ArgumentHelp("Where the first host can be reached.", valueName: "host:port"))
+    @Option(help: ArgumentHelp("Reach the first host at this address or name.", valueName: "host:port"))
     var endpoint = "192.0.2.1:\(TunnelTemplate.port)"
 
-    @Option(help: ArgumentHelp("The folder to write to.", valueName: "folder"))
+    @Option(help: ArgumentHelp("Write to this folder.", valueName: "folder"))
     var folder = "."
 
-    @Flag(help: "Replace files that exist.")
+    @Flag(help: "Replace files that exist. Default: refuse.")
     var force = false
 
     func validate() throws {
@@ -34,7 +34,7 @@
       }
       for host in hosts where !TunnelConfiguration.isInterfaceName(host) {
         throw ValidationError(
-          "\(host): must be 1 to 15 letters, digits, - or _, for the device is called so on the other host")
+          "\(host): must be 1 to 15 letters, digits, - or _, because the device on the other host has this name")
       }
     }
 
