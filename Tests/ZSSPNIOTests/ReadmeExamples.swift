@@ -36,6 +36,16 @@ private let named: [Any.Type] = [
     try await session.send(Array(reading.utf8))
     await session.close()
   }
+
+  func gateway(password: OneTimePassword, of sensor: PublicKey) async throws {
+    let key = try StaticKey.loadOrCreate(at: "/var/lib/gateway/key.pem")
+    let store = try SQLiteRatchetStore(path: "/var/lib/gateway/ratchets.db", provider: .swiftCrypto)
+    _ = try await store.enrol(sensor, with: password)
+    let endpoint = try await UDPEndpoint.bind(
+      host: "::", port: 4500,
+      configuration: .init(staticKey: key.agreementKey, provider: .swiftCrypto, flags: .persistent), store: store)
+    await serve([sensor], at: endpoint)
+  }
 #endif
 
 @Suite("README", .timeLimit(.minutes(20)))
