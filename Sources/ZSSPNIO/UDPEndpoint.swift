@@ -40,7 +40,7 @@ public import ZSSP
 /// the store, which are slower than a packet, run elsewhere. The endpoint closes with ``close()``,
 /// or when the last reference to it and its sessions is released.
 ///
-/// # Handshakes per second
+/// ## Handshakes per second
 ///
 /// With the default ``/ZSSP/HelloPolicy`` an endpoint reads 25 Hellos per second from one host without a
 /// challenge (``/ZSSP/HelloBudget/perSource``). In total it reads as many as take 100 ms of processor
