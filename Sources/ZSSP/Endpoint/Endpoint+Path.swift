@@ -25,7 +25,7 @@ extension Endpoint {
   /// accepts. Sessions that send datagrams of that size to that address get
   /// ``Settings/smallestDatagramLimit``.
   ///
-  /// Do not call it for ICMP messages, which anybody can send.
+  /// Do not call it for ICMP messages, which anyone can send.
   ///
   /// - Parameters:
   ///   - size: the size of the datagram in bytes.

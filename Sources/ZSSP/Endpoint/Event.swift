@@ -18,7 +18,7 @@ public enum Event: Sendable {
   /// The handshake restarted with new keys. The session keeps its id.
   case restarted(SessionID, RestartReason)
   /// A handshake continued with the empty ratchet state although this side held another one. Either
-  /// the peer lost its store, or somebody who has the peer's static key impersonates the peer.
+  /// the peer lost its store, or an attacker with the peer's static key impersonates it.
   case downgraded(SessionID, peer: PublicKey, heldChainLength: UInt64)
   /// Both sides have a new key.
   case rekeyed(SessionID, chainLength: UInt64)

@@ -2,7 +2,7 @@
 
 /// Finds the owner of a key id by open addressing with linear probing.
 ///
-/// This endpoint draws the ids at random, so they serve as their own hashes, and nobody else can
+/// This endpoint draws the ids at random, so they serve as their own hashes, and no peer can
 /// cause collisions. All ids have the same shard bits, which the hash leaves out. The node bits are
 /// higher than the table's size.
 struct KeyIDTable {

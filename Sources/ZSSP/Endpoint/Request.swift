@@ -66,7 +66,7 @@ public struct PublicKeyWork: Sendable {
     case proofOfWork
     /// Reading X1. Strangers can cause it.
     case helloReceived
-    /// Writing X2. Anybody who has the responder's static public key can cause it.
+    /// Writing X2. A sender with the responder's static public key can cause it.
     case response
     /// Reading X2 and writing X3.
     case responseReceived

@@ -26,7 +26,7 @@ public struct SecurityFlags: OptionSet, Sendable, Hashable {
 
 extension SecurityFlags {
   // [MODE-6]
-  /// No flags: anybody may send a Hello, and a lost ratchet state is reported, not refused.
+  /// No flags: any sender may send a Hello, and a lost ratchet state is reported, not refused.
   public static let opportunistic: SecurityFlags = []
   // [MODE-5]
   /// All flags: a peer without the right ratchet state gets no answer. This needs one-time

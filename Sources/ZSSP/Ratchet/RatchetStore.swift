@@ -105,7 +105,7 @@ public enum StoreAnswer: Sendable {
 /// * A store answers each request eventually. The number of running requests is limited
 ///   (`UDPOptions.storeQueue`), and a request that is never answered counts until the process ends.
 ///
-/// Keys stay in `Secret`s as far as the medium allows, and never serve as an index. Anybody can
+/// Keys stay in `Secret`s as far as the medium allows, and never serve as an index. Anyone can
 /// cause a look-up by fingerprint by replaying recorded datagrams, so its time must not reveal more
 /// than found or not found.
 ///

@@ -21,7 +21,7 @@ struct HeaderKeyPair {
   }
 
   /// Returns the key that removes header protection. A newly made one is not cached here, because
-  /// the datagram may be anybody's.
+  /// the datagram may come from any sender.
   func receivingKey(_ provider: any CryptoProvider) -> any HeaderKey {
     receiving ?? provider.headerKey(secrets.part(1, of: PacketSize.key))
   }
