@@ -15,7 +15,7 @@ import ZSSP
 /// | `zssp.reason` | the reason, as text |
 /// | `zssp.suppressed` | the number of lines of this kind that were suppressed before this one |
 ///
-/// What strangers can cause is logged at debug, with at most ``LogLimiter/linesPerSecond`` lines
+/// Events that strangers can cause are logged at debug, with at most ``LogLimiter/linesPerSecond`` lines
 /// per second and kind. Valid datagrams are not logged.
 package struct EndpointLog: Sendable {
   private let logger: Logger

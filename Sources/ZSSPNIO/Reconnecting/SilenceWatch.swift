@@ -9,7 +9,7 @@ import ZSSP
 /// | half a second, and at each further check | the peer is probed |
 /// | ``ReconnectOptions/silenceLimit`` | it is gone |
 ///
-/// What came before that check is no answer: it may have been sent before the messages. Many probes
+/// A packet from before that check is no answer: it may have been sent before the messages. Many probes
 /// go out before a peer counts as gone, so a path that loses packets does not end sessions.
 ///
 /// A session on which nothing is sent is covered by ``UDPOptions/keepAlive`` and

@@ -14,7 +14,7 @@
   /// The UDP sockets of a shard on Linux, accessed directly by system calls.
   ///
   /// A datagram that the system refuses to send is counted and dropped, and the socket stays open.
-  /// What it does not take *now* is kept, and retried; see ``SendRetry``.
+  /// Datagrams that it does not take *now* are kept, and sent again; see ``SendRetry``.
   final class LinuxUDPPort: DatagramPort {
     /// The number of bursts read before other sockets, timers and tasks get their turn.
     private static let burstsAtOnce = 4
