@@ -17,7 +17,7 @@ extension ReferencePeer {
     switch type {
     case .c1: try receiveC1(session, under: key, at: now)
     case .c2: try receiveC2(session, under: key, at: now)
-    case .d: try receiveD(session, under: key)
+    case .d: try receiveD(session, counter: header.counter, under: key)
     case .k1: try receiveK1(inner, session, key, at: now)
     case .k2: try receiveK2(inner, session, key, at: now)
     default: throw .unexpected
@@ -80,10 +80,13 @@ extension ReferencePeer {
 
   /// Receives D: "Alice on a good D in A3: the session ends, rejected." Section 14 defines the
   /// other states.
-  private func receiveD(_ session: Session, under key: SessionKey) throws(Drop) {
+  private func receiveD(_ session: Session, counter: UInt64, under key: SessionKey) throws(Drop) {
     switch session.state {
     // [CTRL-5]
-    case .a3 where !session.isCurrent(key): end(session, .rejected)
+    case .a3 where !session.isCurrent(key) && counter == 0: end(session, .rejected)
+    // "A D with another counter follows C1": C1 got lost.
+    // [DEC-84]
+    case .a3 where !session.isCurrent(key): end(session, .closedByPeer)
     // "Under the key that its sender sends with": in S1 and R2 that may still, or already, be the other.
     // [DEC-84]
     case .s1, .r2: end(session, .closedByPeer)

@@ -67,6 +67,24 @@ struct MetricsTests {
     await server.close()
   }
 
+  /// A reporter that is released takes nothing from the one that has taken its place.
+  @Test func aReporterThatIsReplaced() async throws {
+    let (network, client, server) = try await ends()
+    let metrics = TestMetrics()
+    var reporter: EndpointMetrics? = EndpointMetrics(of: client, factory: TestMetrics())
+    let next = EndpointMetrics(of: client, factory: metrics)
+    withExtendedLifetime(reporter) {}
+    reporter = nil
+    async let accepted = acceptFirst(server)
+    _ = try await client.connect(to: server.localAddress, key: server.publicKey)
+    _ = try await accepted
+    let timer = try metrics.expectTimer("zssp_handshake", [("role", "initiator"), ("outcome", "established")])
+    #expect(timer.values.count == 1)
+    withExtendedLifetime((next, network)) {}
+    await client.close()
+    await server.close()
+  }
+
   @Test func failedHandshakesAreTimedToo() async throws {
     let (network, client, server) = try await ends()
     let metrics = TestMetrics()

@@ -126,7 +126,7 @@ struct QueueTests {
     #expect(await queue.send(items) == nil)
     let waiting = Task { await queue.send(items) }
     await Task.yield()
-    #expect(queue.finish() == 1)
+    #expect(queue.finish(.closed) == 1)
     guard case .closed? = await waiting.value else { return unexpected("not closed") }
     guard case .closed? = await queue.send(items) else { return unexpected("not closed") }
   }

@@ -76,6 +76,25 @@ struct TestNetworkTests {
     await pair.close()
   }
 
+  /// Time passes although a store does not answer, so that its time limit is reached.
+  @Test func storesThatHang() async throws {
+    let network = TestNetwork()
+    let store = HangingStore { _, _ in true }
+    let client = try await network.endpoint(
+      at: "10.0.0.1:1000", configuration: testConfiguration(), store: store)
+    let connecting = Task {
+      try await client.connect(to: "10.0.0.2:4500", key: StaticKey().publicKey, timeout: .seconds(60))
+    }
+    #expect(
+      await network.advance(step: .seconds(1)) {
+        await client.statistics().transport.storeRequestsTimedOut > 0
+      })
+    connecting.cancel()
+    await #expect(throws: UDPError.self) { try await connecting.value }
+    await store.goOn()
+    await client.close()
+  }
+
   @Test func addressesAreTakenOnce() async throws {
     let network = TestNetwork()
     let first = try await makeEndpoint(on: network, at: "10.0.0.1:1000")

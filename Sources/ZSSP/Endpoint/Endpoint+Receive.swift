@@ -291,7 +291,8 @@ extension Endpoint {
     }
     guard accept(header, for: session, from: source, at: now) else { return .dropped(.replayed) }
     do {
-      let actions = try session.controlReceived(type, packet.bytes, under: key, surroundings, at: now)
+      let actions = try session.controlReceived(
+        type, packet.bytes, counter: header.counter, under: key, surroundings, at: now)
       perform(actions, for: session, at: now)
       return .handled
     } catch { return .dropped(error.reason) }

@@ -100,6 +100,9 @@ public struct Endpoint: ~Copyable {
     peers[id].map(SessionDescription.init)
   }
 
+  /// Returns true if a session with the peer is established.
+  package func hasSession(with peer: PublicKey) -> Bool { peers.sessions(with: peer).contains(where: \.canSend) }
+
   /// The condition that Hellos must meet, from now on.
   public var helloPolicy: HelloPolicy {
     get { hellos.gate.policy }

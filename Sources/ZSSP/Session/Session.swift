@@ -189,12 +189,13 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
 
   /// Processes an authentic control packet under `key`.
   func controlReceived(
-    _ type: PacketType, _ packet: RawSpan, under key: SessionKey, _ surroundings: Surroundings, at now: Instant
+    _ type: PacketType, _ packet: RawSpan, counter: UInt64, under key: SessionKey, _ surroundings: Surroundings,
+    at now: Instant
   ) throws(Dropped) -> [Action] {
     if let opening {
       switch type {
       case .keyConfirm: return try opening.confirmationReceived(under: key, core, surroundings, at: now)
-      case .rejected: return try opening.rejectionReceived(under: key, core)
+      case .rejected: return try opening.rejectionReceived(counter: counter, under: key, core)
       // [CTRL-3]
       case .acknowledge: return []
       default: throw Dropped(.unexpected)

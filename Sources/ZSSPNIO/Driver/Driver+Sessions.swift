@@ -6,7 +6,7 @@ import ZSSP
 extension Driver {
   /// Opens a session for a task that waits for `outcome`.
   func connect(_ request: ConnectRequest, _ outcome: SessionOutcome) {
-    guard !isClosed else { return _ = outcome.resolve(.failure(.closed)) }
+    guard !isClosed else { return _ = outcome.resolve(.failure(closingError)) }
     let id: SessionID
     do {
       id = try endpoint.open(
@@ -81,7 +81,7 @@ extension Driver {
 
   /// Accepts a handshake for a task that waits for `outcome`.
   func accept(_ id: RequestID, _ flags: SecurityFlags?, _ outcome: SessionOutcome) {
-    guard !isClosed else { return _ = outcome.resolve(.failure(.closed)) }
+    guard !isClosed else { return _ = outcome.resolve(.failure(closingError)) }
     guard acceptances.accept(id, for: outcome) else { return _ = outcome.resolve(.failure(.expired)) }
     endpoint.answer(id, accept: .accept(flags ?? endpoint.configuration.flags), at: now)
     pump()
@@ -136,7 +136,7 @@ extension Driver {
       if let roundTrip { environment.roundTrips.record(roundTrip) }
       inboxes.answered(id, roundTrip: roundTrip)
     case .moved(let id, _, let address):
-      environment.log?.moved(id, to: address)
+      environment.log?.moved(id, to: address, at: now)
       inboxes.inbox(of: id).move(to: address)
       inboxes.inbox(of: id).events.append(event)
     case .downgraded(let id, let peer, let heldChainLength):
@@ -159,8 +159,9 @@ extension Driver {
     }
     // When both sides open at once, both calls return the same session.
     if let attempt = attempts.end(id) { waiting.append(attempt.outcome) }
-    let session = EstablishedSession(
-      shard: shard, id: id, establishment: establishment, inbox: inboxes.inbox(of: id))
+    let inbox = inboxes.inbox(of: id)
+    inbox.setEstablished()
+    let session = EstablishedSession(shard: shard, id: id, establishment: establishment, inbox: inbox)
     replaceInOtherShards(session)
     let isWanted = waiting.map { $0.resolve(.success(session)) }.contains(true)
     // False if the task was cancelled or the endpoint is closing.
@@ -171,9 +172,9 @@ extension Driver {
     if let attempt = attempts.end(id) {
       attempt.outcome.resolve(.failure(reason == .rejected ? .rejected : .sessionEnded(reason)))
     }
-    environment.log?.ended(id, reason)
     siblings?.end(id)
-    inboxes.end(id, reason, event)
+    let wasEstablished = inboxes.end(id, reason, event)
+    environment.log?.ended(id, reason, wasEstablished: wasEstablished)
     sendQueue.sessionEnded(id, .sessionEnded(reason))
   }
 

@@ -15,8 +15,9 @@ import ZSSP
 /// | `zssp.reason` | the reason, as text |
 /// | `zssp.suppressed` | the number of lines of this kind that were suppressed before this one |
 ///
-/// What strangers can cause is logged at debug, with at most ``LogLimiter/linesPerSecond`` lines
-/// per second and kind. Valid datagrams are not logged.
+/// What strangers can cause is logged at debug. Of such lines, and of those that a peer can cause
+/// at will, at most ``LogLimiter/linesPerSecond`` are logged per second and kind. Valid datagrams
+/// are not logged.
 package struct EndpointLog: Sendable {
   private let logger: Logger
   private let limiter: NIOLockedValueBox<[Kind: LogLimiter]>
@@ -26,7 +27,7 @@ package struct EndpointLog: Sendable {
 
   /// The kinds of lines that are limited separately.
   enum Kind: Hashable {
-    case drop, refusal, expiry, failure
+    case drop, refusal, expiry, failure, move
   }
 
   /// Makes a log that writes to `logger`.
@@ -63,9 +64,11 @@ package struct EndpointLog: Sendable {
       ])
   }
 
-  /// Logs the end of an established session.
-  func ended(_ id: SessionID, _ reason: EndReason) {
-    logger.info("session ended", metadata: ["zssp.session": "\(id)", "zssp.reason": "\(reason)"])
+  /// Logs the end of a session, or of an attempt to establish one.
+  func ended(_ id: SessionID, _ reason: EndReason, wasEstablished: Bool) {
+    logger.log(
+      level: wasEstablished ? .info : .debug, wasEstablished ? "session ended" : "attempt ended",
+      metadata: ["zssp.session": "\(id)", "zssp.reason": "\(reason)"])
   }
 
   /// Logs that a handshake of this side restarted.
@@ -79,8 +82,10 @@ package struct EndpointLog: Sendable {
   }
 
   /// Logs that a session's peer has moved.
-  func moved(_ id: SessionID, to address: Address) {
-    logger.info("peer moved", metadata: ["zssp.session": "\(id)", "zssp.address": "\(address.unmapped)"])
+  func moved(_ id: SessionID, to address: Address, at now: Instant) {
+    limited(.move, .info, "peer moved", at: now) {
+      ["zssp.session": "\(id)", "zssp.address": "\(address.unmapped)"]
+    }
   }
 
   /// Logs a handshake that continued without the ratchet.

@@ -34,11 +34,11 @@ package struct MemoryReceiver: Sendable {
     }
   }
 
-  /// True if neither public-key work nor a request to the store is unfinished. Must be read on the
-  /// event loop.
-  package var isIdle: Bool {
-    driver.value.publicKeyExecutor.inFlight == 0 && driver.value.storeExecutor.inFlight == 0
-  }
+  /// The number of unfinished items of public-key work. Must be read on the event loop.
+  package var workInFlight: Int { driver.value.publicKeyExecutor.inFlight }
+
+  /// The number of unfinished requests to the store. Must be read on the event loop.
+  package var storeRequestsInFlight: Int { driver.value.storeExecutor.inFlight }
 }
 
 /// A port without a socket.

@@ -46,7 +46,8 @@ final class SendQueue: Sendable {
     var weight = 0
     /// True if the event loop was woken and has not emptied the queue since.
     var isAwaited = false
-    var isFinished = false
+    /// The error of all calls from now on; nil while the endpoint is open.
+    var closingError: UDPError?
     var waiters: [Waiter] = []
     var lastWaiter: UInt64 = 0
 
@@ -107,7 +108,7 @@ final class SendQueue: Sendable {
     return await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         let (waits, error): (Bool, UDPError?) = state.withLockedValue { state in
-          if state.isFinished { return (false, .closed) }
+          if let error = state.closingError { return (false, error) }
           if Task.isCancelled { return (false, .cancelled) }
           if isAdmitted(items, &state) { return (false, nil) }
           if let error = ended() { return (false, error) }
@@ -124,7 +125,7 @@ final class SendQueue: Sendable {
   /// Queues the items if there is room and no sender waits. Waking an event loop under the lock is
   /// safe: it only queues.
   private func isAdmitted(_ items: [Item], _ state: inout State) -> Bool {
-    guard !state.isFinished, state.waiters.isEmpty, state.weight < limit else { return false }
+    guard state.closingError == nil, state.waiters.isEmpty, state.weight < limit else { return false }
     for item in items { state.append(item) }
     if !items.isEmpty, state.needsWaking() { wake() }
     return true
@@ -170,18 +171,18 @@ final class SendQueue: Sendable {
     for waiter in ended { waiter.continuation.resume(returning: error) }
   }
 
-  /// Drops everything. From now on sending fails with ``UDPError/closed``. Returns the number of
-  /// dropped messages and writers whose senders were not told.
-  func finish() -> Int {
+  /// Drops everything. From now on sending fails with `error`. Returns the number of dropped
+  /// messages and writers whose senders were not told.
+  func finish(_ error: UDPError) -> Int {
     let (waiters, dropped) = state.withLockedValue { state in
       let finished = (state.waiters, state.items.count)
-      state.isFinished = true
+      state.closingError = error
       state.items.removeAll()
       state.weight = 0
       state.waiters = []
       return finished
     }
-    for waiter in waiters { waiter.continuation.resume(returning: .closed) }
+    for waiter in waiters { waiter.continuation.resume(returning: error) }
     return dropped
   }
 

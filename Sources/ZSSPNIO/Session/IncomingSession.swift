@@ -40,7 +40,7 @@ public struct IncomingSession: Sendable {
   ///   flags if nil.
   /// - Throws: ``UDPError/expired`` if the handshake waited too long or was decided on before,
   ///   ``UDPError/handshakeFailed(_:)`` if it failed after it was accepted, ``UDPError/cancelled``,
-  ///   ``UDPError/closed``.
+  ///   ``UDPError/closed`` or ``UDPError/transport(_:)``.
   public func accept(flags: SecurityFlags? = nil) async throws(UDPError) -> Session {
     let id = id
     let outcome = SessionOutcome()
