@@ -183,7 +183,7 @@ struct ReconnectTests {
     network.separate(pair.client, pair.server)
     try await pair.session.send([3])
     for _ in 0..<2 { #expect(try await look() == .isThere) }
-    for _ in 0..<14 { #expect(try await look() == .probe) }
+    for _ in 0..<18 { #expect(try await look() == .probe) }
     #expect(try await look() == .isGone)
     // Nothing is sent, and nothing comes.
     watch = SilenceWatch(limit: .seconds(1), idleProbe: .seconds(10))
@@ -192,10 +192,17 @@ struct ReconnectTests {
     #expect(try await look() == .isThere)
     await pair.session.probe()
     await network.settle()
-    for _ in 0..<39 { #expect(try await look() == .isThere) }
-    for expected in [SilenceWatch.Verdict.probe, .isThere, .probe, .probe, .isGone] {
+    for _ in 0..<49 { #expect(try await look() == .isThere) }
+    for expected in [SilenceWatch.Verdict.probe, .isThere, .probe, .probe, .probe, .isGone] {
       #expect(try await look() == expected)
     }
+    // Whoever stood still has asked nobody.
+    watch = SilenceWatch(limit: .seconds(4), idleProbe: nil)
+    network.separate(pair.client, pair.server)
+    #expect(try await look() == .isThere)
+    await network.advance(by: .seconds(20), step: .seconds(20))
+    for _ in 0..<12 { #expect(try await look() == .probe) }
+    #expect(try await look() == .isGone)
     await pair.close()
   }
 
@@ -210,7 +217,7 @@ struct ReconnectTests {
     let first = try #require(session.session)
     network.conditions.loss = 0.2
     for _ in 0..<600 {
-      try await session.send([1])
+      try #require(try await session.send([1], whenDisconnected: .drop))
       await network.advance(by: .seconds(1))
     }
     #expect(session.session === first && first.endReason == nil)

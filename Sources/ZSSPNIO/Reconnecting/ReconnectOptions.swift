@@ -15,7 +15,7 @@ public struct ReconnectOptions: Sendable, Hashable {
   /// again. One that ends sooner counts as a failure. The default is 30 s.
   public var provingTime: Duration = .seconds(30)
   /// The time without an answer to a message or a probe until the session counts as lost and
-  /// another is opened. The default is 3.5 s, in which about 12 probes are sent, so that a path that
+  /// another is opened. The default is 3.5 s, in which about 15 probes are sent, so that a path that
   /// loses packets ends no session. Nil leaves the detection to ``UDPOptions/idleTimeout``.
   public var silenceLimit: Duration? = .milliseconds(3500)
   /// The time without anything received after which the peer is probed although nothing is sent to

@@ -9,11 +9,12 @@ import ZSSP
 /// | nothing authentic came since that check, for | then |
 /// |---|---|
 /// | no time, if nothing was sent | the peer is probed |
-/// | half a second, and at each further check | the peer is probed |
-/// | ``ReconnectOptions/silenceLimit`` | it is gone |
+/// | 400 ms, and at each further check | the peer is probed |
+/// | ``ReconnectOptions/silenceLimit``, and most of its probes were sent | it is gone |
 ///
 /// What came before that check is no answer: it may have been sent before the messages. Many probes
-/// go out before a peer counts as gone, so a path that loses packets does not end sessions.
+/// go out before a peer counts as gone, so a path that loses packets does not end sessions, and
+/// neither does a process that stands still for a while.
 struct SilenceWatch {
   /// The result of one check.
   enum Verdict {
@@ -23,9 +24,9 @@ struct SilenceWatch {
   }
 
   /// The interval between two checks.
-  static let interval = Duration.milliseconds(250)
+  static let interval = Duration.milliseconds(200)
   /// The time that an answer may take before the peer is probed.
-  private static let patience = Duration.milliseconds(500)
+  private static let patience = Duration.milliseconds(400)
 
   private let limit: Duration
   private let idleProbe: Duration?
@@ -33,6 +34,8 @@ struct SilenceWatch {
   private var sent: UInt64 = 0
   /// The time of the check since which an answer is awaited; nil if none is.
   private var unansweredSince: Instant?
+  /// The number of probes since then.
+  private var probes = 0
 
   init(limit: Duration, idleProbe: Duration?) {
     self.limit = limit
@@ -41,7 +44,10 @@ struct SilenceWatch {
 
   /// Checks a session. Must be called once every ``interval``.
   mutating func look(at session: SessionDescription, now: Instant) -> Verdict {
-    if let since = unansweredSince, let heard = session.lastReceived, heard >= since { unansweredSince = nil }
+    if let since = unansweredSince, let heard = session.lastReceived, heard >= since {
+      unansweredSince = nil
+      probes = 0
+    }
     if session.statistics.messagesSent > sent {
       sent = session.statistics.messagesSent
       if unansweredSince == nil { unansweredSince = now }
@@ -51,10 +57,16 @@ struct SilenceWatch {
         return .isThere
       }
       unansweredSince = now
+      probes = 1
       return .probe
     }
     let silence = since.duration(to: now)
-    if silence >= limit { return .isGone }
-    return silence >= min(Self.patience, limit) ? .probe : .isThere
+    if silence >= limit, probes >= leastProbes { return .isGone }
+    guard silence >= min(Self.patience, limit) else { return .isThere }
+    probes += 1
+    return .probe
   }
+
+  /// Two thirds of the probes that fit into the limit, at least one.
+  private var leastProbes: Int { max(1, Int(((limit - Self.patience) / Self.interval * 2 / 3).rounded())) }
 }
