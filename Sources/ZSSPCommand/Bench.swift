@@ -6,11 +6,11 @@ import ZSSPBenchmark
 
 struct Bench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measure how fast this build is on this machine, beside what bounds it.",
+    abstract: "Measure each part of this build beside what bounds it.",
     discussion: """
-      Each figure is the median of several rounds. Where something bounds a figure (the cipher by itself, the \
-      public-key operations by themselves) that is measured in the same rounds, and the ratio says how much of it is \
-      reached. Compare figures of one machine, built in release.
+      Each figure is the median of several rounds. Its bound (the cipher alone, the public-key operations alone) is \
+      measured in the same rounds; the ratio says how much of it is reached. Compare figures of one machine, built in \
+      release.
       """)
 
   /// A benchmark.
@@ -18,42 +18,43 @@ struct Bench: AsyncParsableCommand {
     case crypto, path, handshake, challenge, sessions, idle, shards, udp, flood, store, all
   }
 
-  @Argument(help: "crypto, path, handshake, challenge, sessions, idle, shards, udp, flood, store, or all.")
+  @Argument(
+    help: "Run this benchmark: crypto, path, handshake, challenge, sessions, idle, shards, udp, flood, store or all.")
   var subject = Subject.all
 
-  @Option(help: "How often each thing is measured.")
+  @Option(help: "Measure each figure this many times, 1 to 1000.")
   var rounds = BenchmarkEffort().rounds
 
-  @Option(help: "How many milliseconds one measurement takes at least.")
+  @Option(help: "Measure for at least this many milliseconds, 1 to 600000.")
   var milliseconds = 200
 
-  @Option(help: "How many sessions the benchmarks of sessions and of idle ones make; each takes a handshake.")
+  @Option(help: "Make this many sessions in 'sessions' and 'idle', 128 to 10000000; each takes a handshake.")
   var sessions = 10_000
 
-  @Option(parsing: .upToNextOption, help: "The sizes of the messages of the benchmark of the path, in bytes.")
+  @Option(parsing: .upToNextOption, help: "Send messages of these sizes in bytes in 'path'.")
   var sizes = BenchmarkEffort().sizes
 
   @Option(
     help:
-      "Keep expanded keys for this many sessions in the benchmark 'sessions'. The default depends on the provider."
+      "Keep expanded keys for this many sessions in 'sessions'. Default: depends on the provider."
   )
   var keptKeys: Int?
 
-  @Flag(help: "Establish sessions with fast, insecure handshakes. The figures are the same.")
+  @Flag(help: "Establish sessions with fast, insecure handshakes; the figures are the same. Default: off.")
   var quickHandshakes = false
 
-  @Option(help: ArgumentHelp("How many initiators come at once in the benchmark of stores.", valueName: "a,b,c"))
+  @Option(help: ArgumentHelp("Run this many initiators at once in 'store', each number in turn.", valueName: "a,b,c"))
   var initiators = "1,16,256"
 
   @Option(
     help: ArgumentHelp(
-      "Where the benchmark of stores has its databases: a folder on the disk to be measured. The folder for temporary files by default.",
+      "Put the databases of 'store' into this folder, on the disk to measure. Default: the folder for temporary files.",
       valueName: "folder"))
   var folder: String?
 
   @OptionGroup var crypto: CryptoOption
 
-  @Flag(help: "Print one JSON object per figure and line.")
+  @Flag(help: "Print one JSON object per figure and line. Default: off.")
   var json = false
 
   func validate() throws {

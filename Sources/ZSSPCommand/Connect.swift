@@ -14,22 +14,22 @@ struct Connect: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Where the peer listens: gw.example:4000, 192.0.2.1:4000 or [2001:db8::1]:4000. All addresses of a name are tried.",
+      "Connect to this address: gw.example:4000, 192.0.2.1:4000 or [2001:db8::1]:4000. All addresses of a name are tried.",
       valueName: "host:port"))
   var to: String
 
-  @Option(help: ArgumentHelp("The peer's public key, in base64 or 98 hexadecimal digits.", valueName: "key"))
+  @Option(help: ArgumentHelp("Expect this public key, in base64 or 98 hexadecimal digits.", valueName: "key"))
   var peer: String
 
-  @Option(help: ArgumentHelp("The local address, any by default.", valueName: "addr:port"))
+  @Option(help: ArgumentHelp("Bind to this local address. Default: any.", valueName: "addr:port"))
   var bind: String?
 
   @Option(
     help: ArgumentHelp(
-      "Fail if there is no session after this many seconds. Later attempts last as long each.", valueName: "seconds"))
+      "Fail if there is no session after this many seconds. Later attempts have the same limit.", valueName: "seconds"))
   var timeout = 30.0
 
-  @Flag(help: "Open one session, and fail when it ends by itself.")
+  @Flag(help: "Open one session, and fail when it ends by itself. Default: open it again.")
   var once = false
 
   @OptionGroup var options: SessionOptions

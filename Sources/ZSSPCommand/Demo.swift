@@ -11,10 +11,10 @@ struct Demo: AsyncParsableCommand {
     abstract: "Start two peers on loopback UDP, let them shake hands, and move data both ways.",
     discussion: "Needs no root, no configuration and no network.")
 
-  @Option(help: "kyber1024, upstream or mlkem1024.")
+  @Option(help: "Use this profile: kyber1024, upstream or mlkem1024.")
   var profile = Profile.kyber1024
 
-  @Option(help: "The largest datagram in bytes, 128 to 65507.")
+  @Option(help: "Limit datagrams to this size in bytes, 128 to 65507.")
   var mtu = 1500
 
   @OptionGroup var crypto: CryptoOption

@@ -5,12 +5,12 @@ import ZSSPSwiftCrypto
 
 struct Keygen: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Make a static key: a P-384 private key as PEM, in a file that only you can read.")
+    abstract: "Make a static key: a P-384 private key (PEM), in a file of mode 0600. Prints the public key.")
 
-  @Argument(help: "The file to write.")
+  @Argument(help: "Write to this file.")
   var file: String
 
-  @Flag(help: "Replace the file if it exists.")
+  @Flag(help: "Replace the file if it exists. Default: refuse.")
   var force = false
 
   func run() throws {
@@ -24,10 +24,10 @@ struct Pubkey: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Print the public key of a private key file: base64, one line.")
 
-  @Argument(help: "The PEM file with the private key.")
+  @Argument(help: "Read the private key from this PEM file.")
   var file: String
 
-  @Flag(help: "Print 98 hexadecimal digits instead.")
+  @Flag(help: "Print 98 hexadecimal digits instead of base64. Default: off.")
   var hex = false
 
   func run() throws {

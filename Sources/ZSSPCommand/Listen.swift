@@ -14,20 +14,23 @@ struct Listen: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The address to listen on, 127.0.0.1:4000 or [::]:4000. Port 0 takes any.", valueName: "addr:port"))
+      "Listen on this address: 127.0.0.1:4000 or [::]:4000. With port 0 the system chooses one.", valueName: "addr:port"
+    ))
   var bind: String
 
   @Option(
-    help: ArgumentHelp("Accept only this key, in base64 or 98 hexadecimal digits. May be repeated.", valueName: "key"))
+    help: ArgumentHelp(
+      "Accept only this public key, in base64 or 98 hexadecimal digits. May be repeated. Default: any key.",
+      valueName: "key"))
   var peer: [String] = []
 
   @Option(
-    help: ArgumentHelp("Spread the sessions over this many event loops: 1, 2, 4, … 256.", valueName: "n"))
+    help: ArgumentHelp("Spread sessions over this many event loops: 1, 2, 4, … 256.", valueName: "n"))
   var shards = 1
 
   @Option(
     help: ArgumentHelp(
-      "Put this responder's number into this many bits of key ids: 3/8. A load balancer reads it in the first bits of datagrams.",
+      "Put this responder's number into this many bits of key ids: 3/8. A load balancer reads it in the first bits of datagrams. Default: none.",
       valueName: "n/bits"))
   var node: NodeNumber?
 

@@ -7,14 +7,14 @@ struct Otp: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Make a one-time password for the first contact of two peers in persistent mode.",
     discussion: """
-      Give the password to both peers over a secure channel, and name the file with --otp-file on both sides. It is \
-      good for one pair of peers, once.
+      Take the password to both peers over a secure channel, and name its file with --otp-file on both sides. It is \
+      valid for one pair of peers, once.
       """)
 
-  @Argument(help: "The file to write, which only you can read. Without it the password is printed.")
+  @Argument(help: "Write to this file, with mode 0600. Default: print the password.")
   var file: String?
 
-  @Flag(help: "Replace the file if it exists.")
+  @Flag(help: "Replace the file if it exists. Default: refuse.")
   var force = false
 
   func run() throws {

@@ -30,23 +30,29 @@ struct SecurityOptions: ParsableArguments {
   }
 
   @Option(
-    help: "opportunistic: a lost ratchet is reported. persistent: all of --pi1 to --pi4, a lost ratchet is refused.")
+    help: "Set --pi1 to --pi4: opportunistic (all off) reports a lost ratchet, persistent (all on) refuses it.")
   var mode = Mode.opportunistic
 
-  @Option(help: ArgumentHelp("Stay silent to Hellos that bring no ratchet known here.", valueName: "on|off"))
+  @Option(help: ArgumentHelp("Do not answer Hellos without a known ratchet. Default: as --mode.", valueName: "on|off"))
   var pi1: Switch?
 
-  @Option(help: ArgumentHelp("As initiator, never go on without the ratchet.", valueName: "on|off"))
+  @Option(
+    help: ArgumentHelp("As initiator, refuse to continue without the ratchet. Default: as --mode.", valueName: "on|off")
+  )
   var pi2: Switch?
 
-  @Option(help: ArgumentHelp("As responder, never let a known peer come without its ratchet.", valueName: "on|off"))
+  @Option(
+    help: ArgumentHelp(
+      "As responder, refuse a known peer without its ratchet. Default: as --mode.", valueName: "on|off"))
   var pi3: Switch?
 
-  @Option(help: ArgumentHelp("As responder, refuse in silence.", valueName: "on|off"))
+  @Option(help: ArgumentHelp("As responder, refuse without an answer. Default: as --mode.", valueName: "on|off"))
   var pi4: Switch?
 
   @Option(
-    help: ArgumentHelp("A one-time password for the first contact with --peer; see 'zssp otp'.", valueName: "file"))
+    help: ArgumentHelp(
+      "Read the one-time password for the first contact with --peer from this file; see 'zssp otp'.", valueName: "file")
+  )
   var otpFile: String?
 
   @Option(
@@ -57,7 +63,7 @@ struct SecurityOptions: ParsableArguments {
 
   @OptionGroup var storeKey: StoreKeyOption
 
-  @Option(help: "Ask Hellos for a proof of work: off, auto (beyond a budget), always.")
+  @Option(help: "Demand a proof of work from Hellos: off, auto (above a budget) or always.")
   var challenge = Challenge.auto
 
   @Option(
@@ -66,7 +72,8 @@ struct SecurityOptions: ParsableArguments {
   var rekeyAfter: Duration?
 
   @Option(
-    help: ArgumentHelp("End a session whose peer has not answered a re-key for this long.", valueName: "duration"),
+    help: ArgumentHelp(
+      "End a session whose peer does not answer a re-key for this long: 90s, 30m, 1h.", valueName: "duration"),
     transform: SecurityOptions.duration)
   var rekeyTimeout: Duration?
 
@@ -145,7 +152,7 @@ struct SecurityOptions: ParsableArguments {
 
   private static func password(_ file: String, _ peers: [PublicKey]) throws(CommandFailure) -> Password {
     guard let peer = peers.first, peers.count == 1 else {
-      throw .usage("--otp-file \(file): exactly one --peer is needed to say whom the password is shared with")
+      throw .usage("--otp-file \(file): give exactly one --peer, who shares the password")
     }
     return Password(file: file, peer: peer, password: try OneTimePassword.contents(of: file))
   }

@@ -6,38 +6,43 @@ import ZSSPSwiftCrypto
 
 /// The options that `listen` and `connect` share.
 struct SessionOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Private key file (PEM). Without it a key is made for this run.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("Read the private key from this PEM file. Default: a new key for this run.", valueName: "file"))
   var key: String?
 
   @Option(help: "Send this identity when opening a session, up to 4096 bytes. Default: empty.")
   var identity = ""
 
-  @Option(help: "kyber1024, upstream or mlkem1024; both ends must have the same.")
+  @Option(help: "Use this profile: kyber1024, upstream or mlkem1024. Both ends need the same.")
   var profile = Profile.kyber1024
 
-  @Option(help: "The largest datagram in bytes, 128 to 65507.")
+  @Option(help: "Limit datagrams to this size in bytes, 128 to 65507.")
   var mtu = Settings().mtu
 
   @OptionGroup var crypto: CryptoOption
 
   @OptionGroup(title: "Security") var security: SecurityOptions
 
-  @Flag(help: "Send every message back.")
+  @Flag(help: "Send every message back. Default: off.")
   var echo = false
 
-  @Option(help: ArgumentHelp("Send this many made messages, which the other end can check.", valueName: "n"))
+  @Option(
+    help: ArgumentHelp(
+      "Send this many generated messages, which the other end can check. Default: standard input.", valueName: "n"))
   var send: Int?
 
-  @Option(help: ArgumentHelp("Sizes of the made messages in bytes, used in turn: 64,1400,60000.", valueName: "a,b,c"))
+  @Option(
+    help: ArgumentHelp("Give generated messages these sizes in bytes, in turn: 64,1400,60000.", valueName: "a,b,c"))
   var size = "64"
 
-  @Option(help: ArgumentHelp("Pause between made messages in milliseconds.", valueName: "ms"))
+  @Option(help: ArgumentHelp("Pause between generated messages for this many milliseconds.", valueName: "ms"))
   var interval = 0
 
-  @Option(name: .customLong("for"), help: ArgumentHelp("Stop after this many seconds.", valueName: "seconds"))
+  @Option(
+    name: .customLong("for"), help: ArgumentHelp("Stop after this many seconds. Default: never.", valueName: "seconds"))
   var duration: Double?
 
-  @Flag(help: "Print one JSON object per event and line on standard output.")
+  @Flag(help: "Print one JSON object per event and line on standard output. Default: off.")
   var json = false
 
   /// True if standard input is sent: without --echo and --send.
@@ -50,7 +55,7 @@ struct SessionOptions: ParsableArguments {
       throw ValidationError("--for \(duration): must be a positive number of seconds")
     }
     guard identity.utf8.count <= 4096 else {
-      throw ValidationError("--identity: \(identity.utf8.count) bytes are too long, the limit is 4096")
+      throw ValidationError("--identity: \(identity.utf8.count) bytes; must be at most 4096")
     }
     guard (Settings.smallestMTU...Settings.largestMTU).contains(mtu) else {
       throw ValidationError(
@@ -60,7 +65,7 @@ struct SessionOptions: ParsableArguments {
     settings.mtu = mtu
     for size in try sizes() where size > settings.largestMessage {
       throw ValidationError(
-        "--size \(size): too large, at an MTU of \(mtu) the limit is \(settings.largestMessage) bytes")
+        "--size \(size): must be at most \(settings.largestMessage) bytes with --mtu \(mtu)")
     }
   }
 

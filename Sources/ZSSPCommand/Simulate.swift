@@ -10,11 +10,11 @@ extension SimulationPlan.Mode: ExpressibleByArgument {}
 struct Simulate: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract:
-      "Run a network of peers in virtual time, with faults and attackers, and check what the protocol promises.",
+      "Run a network of peers in virtual time, with faults and attackers, and check invariants of the protocol.",
     discussion: """
-      Everything follows from the seed: a failing seed fails again in the same step. Turbulence alternates with \
-      calm, in which every pair must come back. Probabilities are for each datagram in turbulence.
-      Exit codes: 0 all promises held, 1 one did not (it is printed, with the command that shows it again), 2 usage.
+      The seed decides everything: a failing seed fails again in the same step. Turbulence alternates with calm, in \
+      which every pair must recover. Probabilities are for each datagram in turbulence.
+      Exit codes: 0 all invariants held, 1 one was violated (it is printed, with the command that repeats it), 2 usage.
       """)
 
   enum Crypto: String, ExpressibleByArgument, CaseIterable {
@@ -22,79 +22,79 @@ struct Simulate: AsyncParsableCommand {
     case standIn = "stand-in"
   }
 
-  @Option(help: "The first seed.")
+  @Option(help: "Begin with this seed.")
   var seed: UInt64 = 1
 
-  @Option(help: "How many consecutive seeds to run.")
+  @Option(help: "Run this many consecutive seeds.")
   var seeds: UInt64 = 1
 
-  @Option(help: "How many peers, 2 to 64.")
+  @Option(help: "Simulate this many peers, 2 to 64.")
   var peers = 4
 
-  @Option(help: "How many endpoints the first peer is, 1 to 16, with one key and one store behind a load balancer.")
+  @Option(help: "Make the first peer this many endpoints, 1 to 16, with one key and one store behind a load balancer.")
   var responders = 1
 
-  @Option(help: "How many shards each endpoint has, 1, 2, 4, 8 or 16; not that of the first peer if it is several.")
+  @Option(help: "Give each endpoint this many shards: 1, 2, 4, 8 or 16. A first peer of several endpoints has none.")
   var shards = 1
 
-  @Option(help: "Virtual hours for each seed.")
+  @Option(help: "Run each seed for this many virtual hours.")
   var hours = 3.0
 
-  @Option(help: "How many minutes of turbulence come before each calm.")
+  @Option(help: "Let turbulence last this many minutes before each calm.")
   var turbulence = SimulationPlan().turbulence / .seconds(60)
 
-  @Option(help: "How many minutes each calm lasts, at least 5. Longer than an hour, it sees re-keys.")
+  @Option(help: "Let each calm last this many minutes, at least 5. Re-keys need more than 60.")
   var calm = SimulationPlan().calm / .seconds(60)
 
-  @Option(help: "persistent, opportunistic or mixed.")
+  @Option(help: "Use this mode: persistent, opportunistic or mixed.")
   var mode = SimulationPlan.Mode.mixed
 
-  @Option(help: "Probability that a datagram is lost.")
+  @Option(help: "Lose a datagram with this probability.")
   var loss = NetworkPlan().loss
 
-  @Option(help: "Probability that a datagram comes twice.")
+  @Option(help: "Deliver a datagram twice with this probability.")
   var duplicate = NetworkPlan().duplication
 
-  @Option(help: "Probability that a datagram comes seconds late.")
+  @Option(help: "Delay a datagram by seconds with this probability.")
   var reorder = NetworkPlan().reordering
 
-  @Option(help: "Probability that a datagram is changed on its way.")
+  @Option(help: "Change a datagram with this probability.")
   var corrupt = NetworkPlan().corruption
 
-  @Option(help: "Partitions per hour.")
+  @Option(help: "Partition the network this many times an hour.")
   var partition = FaultPlan().partitionsPerHour
 
-  @Option(help: "Crashes per hour and peer.")
+  @Option(help: "Crash each peer this many times an hour.")
   var crash = FaultPlan().crashesPerHour
 
-  @Option(help: "Changes of address per hour and peer.")
+  @Option(help: "Change the address of each peer this many times an hour.")
   var rebind = FaultPlan().rebindingsPerHour
 
-  @Option(help: "Probability that a store request fails.")
+  @Option(help: "Let a store request fail with this probability.")
   var storeFailure = FaultPlan().storeFailure
 
-  @Option(help: "Attacks per second.")
+  @Option(help: "Attack this many times a second.")
   var attack = SimulationPlan().attacksPerSecond
 
-  @Option(help: "Campaigns per hour of an adversary that remembers: it holds back, releases, repeats and relays.")
+  @Option(help: "Run this many campaigns an hour, which hold back, release, repeat and relay packets.")
   var campaigns = AdversaryPlan().campaignsPerHour
 
-  @Option(help: "How many seeds to run at once.")
+  @Option(help: "Run this many seeds at once, 1 to 256.")
   var jobs = 1
 
-  @Flag(help: "Go on after a violation, and print one line for each.")
+  @Flag(help: "Continue after a violation, and print one line for each. Default: off.")
   var keepGoing = false
 
-  @Option(help: "The largest datagram in bytes, 128 to 65507.")
+  @Option(help: "Limit datagrams to this size in bytes, 128 to 65507.")
   var mtu = 1400
 
-  @Option(help: "real, or stand-in: fast and not secure, for long runs.")
+  @Option(help: "Use this cryptography: real, or stand-in (fast and not secure).")
   var crypto = Crypto.standIn
 
-  @Option(help: "How many of the last steps a violation shows.")
+  @Option(help: "Show this many of the last steps before a violation.")
   var trace = 200
 
-  @Flag(help: "Print a line of JSON for each seed.")
+  @Flag(help: "Print one JSON object per seed and line. Default: off.")
   var json = false
 
   func validate() throws {

@@ -73,7 +73,7 @@ public struct TransportStatistics: Sendable, Hashable {
   /// Public-key work caused by strangers that was refused because too much was queued.
   public internal(set) var publicKeyWorkRefused: UInt64 = 0
   /// Processor time of public-key work caused by Hellos: reading and answering them, and reading
-  /// X3. It counts against the ``HelloBudget``.
+  /// X3. It counts against the ``/ZSSP/HelloBudget``.
   public internal(set) var timeOnHellos = Duration.zero
   /// Requests to the ratchet store that failed because too many were unanswered.
   public internal(set) var storeRequestsRefused: UInt64 = 0

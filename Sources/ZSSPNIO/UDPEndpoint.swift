@@ -40,13 +40,13 @@ public import ZSSP
 /// the store, which are slower than a packet, run elsewhere. The endpoint closes with ``close()``,
 /// or when the last reference to it and its sessions is released.
 ///
-/// # Handshakes per second
+/// ## Handshakes per second
 ///
-/// With the default ``HelloPolicy`` an endpoint reads 25 Hellos per second from one host without a
-/// challenge (``HelloBudget/perSource``). In total it reads as many as take 100 ms of processor
+/// With the default ``/ZSSP/HelloPolicy`` an endpoint reads 25 Hellos per second from one host without a
+/// challenge (``/ZSSP/HelloBudget/perSource``). In total it reads as many as take 100 ms of processor
 /// time: 50 at the assumed 2 ms each. A host is an IPv4 address, or a /64 of IPv6. A Hello beyond
 /// that is challenged: its sender solves a proof of work of about 8,000 hashes, and includes it in
-/// its next repetition, after ``Settings/resendInterval``. Challenged Hellos are read for 200 ms of
+/// its next repetition, after ``/ZSSP/Settings/resendInterval``. Challenged Hellos are read for 200 ms of
 /// processor time per second, networks in turn, and hosts in turn within each network.
 ///
 /// A thousand clients behind one NAT are one host. When all connect at once, as after a restart of
@@ -155,7 +155,7 @@ public final class UDPEndpoint: Sendable {
   /// The handshakes of peers that wait for a decision.
   ///
   /// For one consumer. At most ``UDPOptions/incomingBuffer`` wait. Those that do not fit, and those
-  /// without a decision within ``Settings/handshakeTimeout``, are refused silently and counted. An
+  /// without a decision within ``/ZSSP/Settings/handshakeTimeout``, are refused silently and counted. An
   /// endpoint that only connects need not read it. The sequence ends when the endpoint closes.
   public var incoming: IncomingSessions { IncomingSessions(handle: handle) }
 

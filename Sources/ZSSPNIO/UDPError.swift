@@ -31,7 +31,7 @@ public enum UDPError: Error, Equatable {
   /// The socket cannot reach the address, because it is an IPv4 socket or bound to one IPv6
   /// address.
   case unreachable(SocketAddress, from: SocketAddress)
-  /// The message is longer than ``Settings/largestMessage`` allows at the endpoint's MTU; sizes in
+  /// The message is longer than ``/ZSSP/Settings/largestMessage`` allows at the endpoint's MTU; sizes in
   /// bytes.
   case messageTooLarge(size: Int, limit: Int)
   /// The session has ended.
@@ -74,10 +74,10 @@ extension BindFailure: CustomStringConvertible {
   /// The reason as text.
   public var description: String {
     switch self {
-    case .portInUse: "port in use"
+    case .portInUse: "port in use; end the other program, or choose another port"
     case .addressNotAvailable: "no interface of this machine has this address"
     case .permissionDenied: "permission denied (ports below 1024 need root or CAP_NET_BIND_SERVICE)"
-    case .unsupportedFamily: "this system does not have this kind of address"
+    case .unsupportedFamily: "this system has no such address family; use the other one"
     case .unsupportedEventLoop:
       "the event loop group is neither a MultiThreadedEventLoopGroup nor a EpollEventLoopGroup"
     case .other(let text): text

@@ -72,7 +72,7 @@
     }
 
     /// Closes the database after the waiting swaps were answered, and releases the file. Later
-    /// requests are answered ``StoreAnswer/failed``. A second call does nothing.
+    /// requests are answered ``/ZSSP/StoreAnswer/failed``. A second call does nothing.
     ///
     /// - Throws: ``SQLiteStoreError`` if the log could not be moved into the database. Nothing is
     ///   lost then: the next store that opens the file moves it.

@@ -70,12 +70,14 @@
         "\(path): version \(version) is newer than this program, which knows \(known); it is left as it is, use the newer program"
       case .damaged(let path, let reason):
         "\(path): the ratchet store is damaged (\(reason)); it is left as it is, restore it from a backup"
-      case .full(let path): "\(path): no room left on the disk; make some"
+      case .full(let path): "\(path): the disk is full; free some space"
       case .keySize(let count): "a key for the ratchet store has \(count) bytes; it must have 32"
-      case .keyNeeded(let path): "\(path): the ratchet store is encrypted; its key is needed"
+      case .keyNeeded(let path):
+        "\(path): the ratchet store is encrypted; its key is needed (SQLiteStoreOptions.key, --store-key-file)"
       case .keyNotNeeded(let path):
         "\(path): the ratchet store is not encrypted, but a key was given; export it and import it into a new one"
-      case .wrongKey(let path): "\(path): the ratchet store is encrypted under another key"
+      case .wrongKey(let path):
+        "\(path): the ratchet store is encrypted under another key; give the one that it was made with"
       case .conflict(let path, let peers): "\(path): other ratchets are stored for \(peers) of these peers already"
       case .closed(let path): "\(path): the ratchet store was closed"
       case .failed(let path, let reason): "\(path): \(reason)"

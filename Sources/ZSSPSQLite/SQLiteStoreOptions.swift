@@ -56,7 +56,7 @@
     public internal(set) var waiting = 0
     /// Loads and look-ups that were answered.
     public internal(set) var reads = 0
-    /// Requests that were answered ``StoreAnswer/failed``.
+    /// Requests that were answered ``/ZSSP/StoreAnswer/failed``.
     public internal(set) var failures = 0
   }
 #endif

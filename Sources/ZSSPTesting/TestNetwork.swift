@@ -99,8 +99,8 @@ public final class TestNetwork: Sendable {
   ///   - options: Buffers and limits of the transport. The number of shards is ignored; it is
   ///     always one.
   ///   - logger: The endpoint's logger; nil for none.
-  /// - Throws: ``UDPError/invalidAddress(_:reason:)``, ``UDPError/bindFailed(host:port:reason:)``
-  ///   if the address is taken, or ``UDPError/configuration(_:)``.
+  /// - Throws: ``/ZSSPNIO/UDPError/invalidAddress(_:reason:)``, ``/ZSSPNIO/UDPError/bindFailed(host:port:reason:)``
+  ///   if the address is taken, or ``/ZSSPNIO/UDPError/configuration(_:)``.
   public func endpoint(
     at address: String, configuration: EndpointConfiguration, store: any RatchetStore = VolatileRatchetStore(),
     options: UDPOptions = UDPOptions(), logger: Logger? = nil
@@ -126,7 +126,7 @@ public final class TestNetwork: Sendable {
 
   /// Sets the addresses of a name from now on; an empty array makes it unknown. Ports are ignored.
   ///
-  /// - Throws: ``UDPError/invalidAddress(_:reason:)``.
+  /// - Throws: ``/ZSSPNIO/UDPError/invalidAddress(_:reason:)``.
   public func setAddresses(_ addresses: [String], of name: String) throws(UDPError) {
     var known: [SocketAddress] = []
     for address in addresses { known.append(try SocketAddress(hostAndPort: address)) }

@@ -68,4 +68,26 @@ struct KeyCommandTests {
     #expect(result.exitCode == 0 && result.output.contains("zssp 0.") && result.output.contains("crypto: "))
     #expect(result.output.contains("providers: swift-crypto ("))
   }
+
+  @Test func versionAsJSON() throws {
+    struct Report: Decodable {
+      struct Provider: Decodable {
+        let name: String
+        let library: String?
+        let selfTest: String?
+      }
+      let version: String
+      let providers: [Provider]
+      let profiles: [String]
+      let traits: [String]
+      let architecture: String
+    }
+    let result = try Tool().run("version", "--json", "--self-test")
+    #expect(result.exitCode == 0 && result.output.split(separator: "\n").count == 1)
+    let report = try JSONDecoder().decode(Report.self, from: Data(result.output.utf8))
+    #expect(report.version.hasPrefix("0.") && report.profiles.contains("mlkem1024") && !report.architecture.isEmpty)
+    #expect(report.traits.contains("SwiftCrypto"))
+    let provider = try #require(report.providers.first { $0.name == "swift-crypto" })
+    #expect(provider.library == "swift-crypto" && provider.selfTest == "passed")
+  }
 }

@@ -2,7 +2,8 @@
 import Foundation
 import Testing
 
-/// The examples in documentation comments and in README.md are compiled, in DocumentationExamples.swift.
+/// The examples in documentation comments, in articles and in README.md are compiled, in
+/// DocumentationExamples.swift and ReadmeExamples.swift.
 struct DocumentationTests {
   private static let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..")
     .standardizedFileURL
@@ -33,10 +34,16 @@ struct DocumentationTests {
     return examples
   }
 
-  private static func files(_ folder: String) throws -> [URL] {
+  private static func files(_ folder: String, withExtension pathExtension: String = "swift") throws -> [URL] {
     let folder = root.appending(path: folder)
     let files = try #require(FileManager.default.enumerator(at: folder, includingPropertiesForKeys: nil))
-    return files.compactMap { $0 as? URL }.filter { $0.pathExtension == "swift" }
+    return files.compactMap { $0 as? URL }.filter { $0.pathExtension == pathExtension }
+  }
+
+  private static func compiled(_ names: String...) throws -> [String] {
+    try names.map { name in
+      essence(try String(contentsOf: root.appending(path: "Tests/ZSSPNIOTests/\(name).swift"), encoding: .utf8))
+    }
   }
 
   @Test(arguments: [
@@ -44,9 +51,7 @@ struct DocumentationTests {
     "ZSSPStoreTesting", "ZSSPTunnel",
   ])
   func examplesAreCompiled(module: String) throws {
-    let compiled = Self.essence(
-      try String(
-        contentsOf: Self.root.appending(path: "Tests/ZSSPNIOTests/DocumentationExamples.swift"), encoding: .utf8))
+    let compiled = try Self.compiled("DocumentationExamples")[0]
     var count = 0
     for file in try Self.files("Sources/\(module)") {
       for example in Self.examples(in: try String(contentsOf: file, encoding: .utf8)) {
@@ -59,11 +64,24 @@ struct DocumentationTests {
 
   /// All of it needs one import.
   @Test func examplesOfTheReadmeAreCompiled() throws {
-    let compiled = Self.essence(
-      try String(contentsOf: Self.root.appending(path: "Tests/ZSSPNIOTests/ReadmeExamples.swift"), encoding: .utf8))
+    let compiled = try Self.compiled("ReadmeExamples")[0]
     let readme = try String(contentsOf: Self.root.appending(path: "README.md"), encoding: .utf8)
     let examples = Self.examples(in: readme).filter { !$0.contains(".package(") }
-    #expect(examples.count >= 2)
+    #expect(!examples.isEmpty)
     for example in examples { #expect(compiled.contains(Self.essence(example)), "\(example)") }
+  }
+
+  /// Articles of the documentation catalogs, and the code of their tutorials.
+  @Test func examplesOfArticlesAreCompiled() throws {
+    let compiled = try Self.compiled("DocumentationExamples", "ReadmeExamples")
+    var count = 0
+    for article in try Self.files("Sources", withExtension: "md") {
+      for example in Self.examples(in: try String(contentsOf: article, encoding: .utf8)) {
+        count += 1
+        #expect(
+          compiled.contains { $0.contains(Self.essence(example)) }, "\(article.lastPathComponent):\n\(example)")
+      }
+    }
+    #expect(count > 0)
   }
 }

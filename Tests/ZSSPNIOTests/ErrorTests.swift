@@ -44,7 +44,9 @@ struct ErrorTests {
     guard case .bindFailed("127.0.0.1", port, .portInUse) = failure else {
       return unexpected(failure)
     }
-    #expect(failure?.description == "cannot bind UDP 127.0.0.1 port \(port): port in use")
+    #expect(
+      failure?.description
+        == "cannot bind UDP 127.0.0.1 port \(port): port in use; end the other program, or choose another port")
     await endpoint.close()
   }
 

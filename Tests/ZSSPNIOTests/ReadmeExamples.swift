@@ -2,16 +2,16 @@
 import Testing
 import SwiftZSSP
 
-// The examples of README.md, which DocumentationTests finds here: with one import of the package.
+// The examples of README.md and of SwiftZSSP's articles, which DocumentationTests finds here: with one import of the package.
 
 func greet() async throws -> String? {
   func endpoint() async throws -> UDPEndpoint {
     try await .bind(
       host: "127.0.0.1", port: 0, configuration: .init(staticKey: StaticKey().agreementKey, provider: .swiftCrypto))
   }
-  let (alice, bob) = (try await endpoint(), try await endpoint())
-  async let accepted = bob.incoming.first { $0.peer == alice.publicKey }?.accept()
-  let session = try await alice.connect(to: bob.localAddress, key: bob.publicKey)
+  let (client, server) = (try await endpoint(), try await endpoint())
+  async let accepted = server.incoming.first { $0.peer == client.publicKey }?.accept()
+  let session = try await client.connect(to: server.localAddress, key: server.publicKey)
   try await session.send(Array("hello".utf8))
   let message = try await accepted?.messages.first { _ in true }
   return message.map { String(decoding: $0, as: UTF8.self) }
@@ -35,6 +35,16 @@ private let named: [Any.Type] = [
     let session = try endpoint.reconnectingSession(to: "gw.example:4500", key: gateway)
     try await session.send(Array(reading.utf8))
     await session.close()
+  }
+
+  func gateway(password: OneTimePassword, of sensor: PublicKey) async throws {
+    let key = try StaticKey.loadOrCreate(at: "/var/lib/gateway/key.pem")
+    let store = try SQLiteRatchetStore(path: "/var/lib/gateway/ratchets.db", provider: .swiftCrypto)
+    _ = try await store.enrol(sensor, with: password)
+    let endpoint = try await UDPEndpoint.bind(
+      host: "::", port: 4500,
+      configuration: .init(staticKey: key.agreementKey, provider: .swiftCrypto, flags: .persistent), store: store)
+    await serve([sensor], at: endpoint)
   }
 #endif
 

@@ -8,7 +8,7 @@ extension SessionID: CustomStringConvertible {
 }
 
 extension EndReason: CustomStringConvertible {
-  /// The reason in words. Programs use ``rawValue``.
+  /// The reason in words. Programs use `rawValue`.
   public var description: String {
     switch self {
     case .closed: "this side closed it"
@@ -26,7 +26,7 @@ extension EndReason: CustomStringConvertible {
 }
 
 extension RestartReason: CustomStringConvertible {
-  /// The reason in words. Programs use ``rawValue``.
+  /// The reason in words. Programs use `rawValue`.
   public var description: String {
     switch self {
     case .timeout: "no answer in time"

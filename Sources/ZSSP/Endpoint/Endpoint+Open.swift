@@ -18,7 +18,7 @@ extension OpenError: CustomStringConvertible {
     case .invalidPeerKey: "the peer's public key is not a point of P-384"
     case .identityTooLong(let size): "an identity of \(size) bytes is too long: the limit is 4096 bytes"
     case .tooManySessions(let limit):
-      "there are \(limit) sessions, for more of which the endpoint has no key ids: fewer bits must be fixed"
+      "session limit \(limit) reached: no key ids left; reduce `nodeBits` or the number of shards"
     }
   }
 }

@@ -56,7 +56,7 @@ public enum StoreAnswer: Sendable {
 
 /// A store of ratchet states (section 9 of the specification): a file, a database, or a cluster.
 ///
-/// # The contract
+/// ## The contract
 ///
 /// For each peer a store holds one ``RatchetRow``: a ``RatchetPair``, which is
 /// ``RatchetPair/empty`` for an unknown peer, and the ``RevokedStates`` of that peer. The methods
@@ -88,7 +88,7 @@ public enum StoreAnswer: Sendable {
 /// its previous one, or has stopped waiting for it. Endpoints may share a store, for different
 /// peers or for the same.
 ///
-/// # Requests that take too long
+/// ## Requests that take too long
 ///
 /// The transport limits how long it waits (`UDPOptions.storeTimeout` in `ZSSPNIO`). When a request
 /// exceeds the limit, the endpoint receives ``StoreAnswer/failed``, the task of the request is

@@ -33,7 +33,7 @@ extension VolatileRatchetStore: KeptRatchets {
   ///
   /// - Throws: ``CommandFailure/usage(_:)``.
   public func put(_ rows: [PublicKey: RatchetRow], replaces: Bool) async throws(CommandFailure) {
-    throw .usage("--store memory: is empty when this ends; name a file")
+    throw .usage("--store memory: is lost when this command ends; name a file")
   }
 
   /// Returns no defects.

@@ -10,13 +10,13 @@ struct StoreImportOTP: AsyncParsableCommand {
 
   @OptionGroup var arguments: StoreArguments
 
-  @Option(help: ArgumentHelp("The peer's public key, in base64 or 98 hexadecimal digits.", valueName: "key"))
+  @Option(help: ArgumentHelp("Store it for this public key, in base64 or 98 hexadecimal digits.", valueName: "key"))
   var peer: String
 
-  @Option(help: ArgumentHelp("The file with the password, as 'zssp otp' makes it.", valueName: "file"))
+  @Option(help: ArgumentHelp("Read the password from this file; see 'zssp otp'.", valueName: "file"))
   var otpFile: String
 
-  @Flag(help: "Replace the ratchet that there is for the peer.")
+  @Flag(help: "Replace the stored ratchet of the peer. Default: refuse.")
   var force = false
 
   func run() async throws {
@@ -35,13 +35,13 @@ struct StoreImportOTP: AsyncParsableCommand {
 
 struct StoreForget: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "forget", abstract: "Erase what a store has for peers.",
-    discussion: "A peer in persistent mode can then come back with a new one-time password only, which both sides need."
+    commandName: "forget", abstract: "Erase the ratchets of peers in a store.",
+    discussion: "In persistent mode such a peer then needs a new one-time password, as does this side."
   )
 
   @OptionGroup var arguments: StoreArguments
 
-  @Argument(help: "The peers' public keys, in base64 or 98 hexadecimal digits.")
+  @Argument(help: "Erase the ratchets of these public keys, in base64 or 98 hexadecimal digits.")
   var peers: [String]
 
   func run() async throws {
@@ -58,24 +58,24 @@ struct StoreForget: AsyncParsableCommand {
 
 struct StoreExport: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "export", abstract: "Write all ratchets of a store to a file, not encrypted, that only you can read.",
+    commandName: "export", abstract: "Write all ratchets of a store to a file of mode 0600, not encrypted.",
     discussion:
-      "The file is a store itself, file:PATH. A ratchet that is used from two stores goes out of step: export to move, not to share."
+      "The file is a store, file:PATH. Use a ratchet in one store only: two copies diverge, and the peer refuses one."
   )
 
   @OptionGroup var arguments: StoreArguments
 
-  @Argument(help: "The file to write; - is standard output, and needs --reveal.")
+  @Argument(help: "Write to this file; - is standard output, and needs --reveal.")
   var file: String
 
-  @Flag(help: "Replace the file if it exists.")
+  @Flag(help: "Replace the file if it exists. Default: refuse.")
   var force = false
 
-  @Flag(help: "Print keys on standard output.")
+  @Flag(help: "Allow keys on standard output. Default: refuse.")
   var reveal = false
 
   func validate() throws {
-    if file == "-", !reveal { throw ValidationError("-: prints keys; say --reveal if that is meant") }
+    if file == "-", !reveal { throw ValidationError("-: would print keys; add --reveal to allow it") }
   }
 
   func run() async throws {
@@ -92,14 +92,14 @@ struct StoreImport: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "import",
     abstract: "Add the ratchets of an exported file to a store: all of them or none.",
-    discussion: "A store over a network takes many of them in groups, and says how many it has if it fails on the way.")
+    discussion: "A store in etcd takes many of them in groups. If one fails, the error says how many are stored.")
 
   @OptionGroup var arguments: StoreArguments
 
-  @Argument(help: "The file that 'zssp store export' wrote.")
+  @Argument(help: "Read this file of 'zssp store export'.")
   var file: String
 
-  @Flag(help: "Replace ratchets of the same peers.")
+  @Flag(help: "Replace ratchets of the same peers. Default: refuse.")
   var force = false
 
   func run() async throws {

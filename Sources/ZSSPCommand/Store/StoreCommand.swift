@@ -19,7 +19,7 @@ struct StoreCommand: ParsableCommand {
 
 /// The arguments that the store commands share.
 struct StoreArguments: ParsableArguments {
-  @Argument(help: "The store: sqlite:PATH, file:PATH, or PATH.")
+  @Argument(help: "Open this store: sqlite:PATH, file:PATH, or PATH.")
   var store: String
 
   @OptionGroup var keyOption: StoreKeyOption
@@ -29,7 +29,9 @@ struct StoreArguments: ParsableArguments {
   /// - Throws: ``CommandFailure``, or the error of `body`.
   func use<Result>(creates: Bool, _ body: (any KeptRatchets) async throws -> Result) async throws -> Result {
     let location = try StoreLocation(store)
-    guard location != .memory else { throw CommandFailure.usage("\(store): is empty when this ends; name a file") }
+    guard location != .memory else {
+      throw CommandFailure.usage("\(store): is lost when this command ends; name a file")
+    }
     let ratchets = try await location.open(key: try keyOption.key(), creates: creates)
     return try await ratchets.whileOpen { try await body(ratchets) }
   }
@@ -37,11 +39,11 @@ struct StoreArguments: ParsableArguments {
 
 struct StoreCheck: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "check", abstract: "Check a store for defects. The exit code is 1 if it has any.")
+    commandName: "check", abstract: "Check a store for defects. Exits with 1 if it has any.")
 
   @OptionGroup var arguments: StoreArguments
 
-  @Flag(help: "Print one JSON object.")
+  @Flag(help: "Print one JSON object. Default: off.")
   var json = false
 
   private struct Result: Encodable {
@@ -62,13 +64,13 @@ struct StoreCheck: AsyncParsableCommand {
 
 struct StoreKey: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "key", abstract: "Make a key for an encrypted store, in a file that only you can read.",
-    discussion: "Without the key nothing in the store can be read again. Keep it where the store's backups are not.")
+    commandName: "key", abstract: "Make a key for an encrypted store, in a file of mode 0600.",
+    discussion: "Without the key the store is lost. Keep it apart from the store's backups.")
 
-  @Argument(help: "The file to write.")
+  @Argument(help: "Write to this file.")
   var file: String
 
-  @Flag(help: "Replace the file if it exists.")
+  @Flag(help: "Replace the file if it exists. Default: refuse.")
   var force = false
 
   func run() throws { try SecretFile.write(OneTimePassword.generate().text + "\n", to: file, replaces: force) }

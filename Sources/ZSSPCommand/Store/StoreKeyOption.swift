@@ -10,7 +10,7 @@ struct StoreKeyOption: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "The key of an encrypted sqlite: store, as 'zssp store key' makes it. Or set \(variable) to what is in the file.",
+      "Read the key of an encrypted sqlite: store from this file; see 'zssp store key'. Default: the variable \(variable).",
       valueName: "file"))
   var storeKeyFile: String?
 

@@ -94,11 +94,13 @@ enum StoreLocation: Equatable, CustomStringConvertible {
     if let path, !creates, !Self.exists(path) { throw .usage("\(path): no such store") }
     switch self {
     case .other(let text):
-      guard let kind = StoreKind.named(text.prefix { $0 != ":" }) else { throw .usage("--store \(text): unknown kind") }
+      guard let kind = StoreKind.named(text.prefix { $0 != ":" }) else {
+        throw .usage("--store \(text): unknown kind; use sqlite:PATH, file:PATH or memory")
+      }
       return try await kind.open(text, key, creates)
     case .memory, .file:
       // A user who gives a key expects encryption.
-      guard key == nil else { throw .usage("--store \(self): is not encrypted, but a key for it was given") }
+      guard key == nil else { throw .usage("--store \(self): cannot be encrypted; remove its key, or use sqlite:PATH") }
       return if case .file(let path) = self { try FileRatchetStore(path: path, owner: owner) } else {
         VolatileRatchetStore()
       }
@@ -114,7 +116,7 @@ enum StoreLocation: Equatable, CustomStringConvertible {
           throw error.commandFailure
         }
       #else
-        throw .usage("--store \(self): this zssp was built without databases")
+        throw .usage("--store \(self): this zssp was built without databases (the package trait SQLite); use file:PATH")
       #endif
     }
   }

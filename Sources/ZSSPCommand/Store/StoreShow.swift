@@ -51,11 +51,11 @@ struct StoredPeer: Encodable {
 
 struct StoreList: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "list", abstract: "List the peers that a store has ratchets for.")
+    commandName: "list", abstract: "List the peers that have ratchets in a store.")
 
   @OptionGroup var arguments: StoreArguments
 
-  @Flag(help: "Print one JSON object per peer and line.")
+  @Flag(help: "Print one JSON object per peer and line. Default: off.")
   var json = false
 
   func run() async throws {
@@ -69,17 +69,17 @@ struct StoreList: AsyncParsableCommand {
 
 struct StoreShow: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "show", abstract: "Show what a store has for one peer.")
+    commandName: "show", abstract: "Show the ratchet of one peer.")
 
   @OptionGroup var arguments: StoreArguments
 
-  @Argument(help: "The peer's public key, in base64 or 98 hexadecimal digits.")
+  @Argument(help: "Show this public key, in base64 or 98 hexadecimal digits.")
   var peer: String
 
-  @Flag(help: "Print the keys and whole fingerprints too. Whoever sees them can pose as the peer.")
+  @Flag(help: "Print keys and whole fingerprints too, with which others can pose as the peer. Default: off.")
   var reveal = false
 
-  @Flag(help: "Print one JSON object.")
+  @Flag(help: "Print one JSON object. Default: off.")
   var json = false
 
   func run() async throws {

@@ -11,7 +11,7 @@
     static let configuration = CommandConfiguration(
       commandName: "check", abstract: "Check a configuration file, and explain it.")
 
-    @Argument(help: "The configuration file.")
+    @Argument(help: "Check this configuration file.")
     var file: String
 
     func run() throws {

@@ -7,7 +7,7 @@
   struct TunnelCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "tunnel",
-      abstract: "A private network between machines: IP packets of a network device travel in sessions.",
+      abstract: "Run a private network between machines: IP packets of a network device travel in sessions.",
       subcommands: [
         TunnelUp.self, TunnelCheck.self, TunnelInit.self, TunnelImport.self, TunnelShow.self, TunnelReload.self,
         TunnelPeer.self, TunnelSet.self, TunnelRekey.self, TunnelDown.self,
@@ -16,7 +16,7 @@
 
   /// The argument that names the tunnel.
   struct TunnelName: ParsableArguments {
-    @Argument(help: "The name of the tunnel's network device; may be left out where there is one tunnel.")
+    @Argument(help: "Name the tunnel's network device. Default: the only tunnel.")
     var interface: String?
 
     func name() throws(CommandFailure) -> String { try Self.name(interface) }
@@ -79,7 +79,7 @@
 
     @OptionGroup var tunnel: TunnelName
 
-    @Option(help: ArgumentHelp("Only of the session with this peer.", valueName: "key"))
+    @Option(help: ArgumentHelp("Replace only those of this peer's session. Default: all peers.", valueName: "key"))
     var peer: String?
 
     func run() throws {

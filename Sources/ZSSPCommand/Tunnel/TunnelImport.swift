@@ -9,22 +9,22 @@
   struct TunnelImport: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "import",
-      abstract: "Make a configuration from WireGuard's: zssp tunnel import wg0.conf.",
+      abstract: "Convert a configuration of WireGuard: zssp tunnel import wg0.conf.",
       discussion: """
         Writes NAME.toml and a key for this host, NAME.pem, and for each peer a key, NAME-peerN.pem, which is for that host alone: \
         take it there over a secure channel. WireGuard's keys are on another curve and cannot be kept.
         """)
 
-    @Argument(help: "The file that wg-quick reads.")
+    @Argument(help: "Read this file of wg-quick.")
     var file: String
 
-    @Option(help: "The name of the device and of the files; that of the file by default.")
+    @Option(help: "Name the device and the files. Default: the name of the file.")
     var name: String?
 
-    @Option(help: ArgumentHelp("The folder to write to.", valueName: "folder"))
+    @Option(help: ArgumentHelp("Write to this folder.", valueName: "folder"))
     var folder = "."
 
-    @Flag(help: "Replace files that exist.")
+    @Flag(help: "Replace files that exist. Default: refuse.")
     var force = false
 
     func run() throws {

@@ -12,16 +12,16 @@
       abstract: "Write keys and commented configuration files for two hosts.",
       discussion: "Take each .toml with its .pem to its host over a secure channel.")
 
-    @Argument(help: "The names of the two hosts, which the files are named after.")
+    @Argument(help: "Name the two hosts, and their files: office home.")
     var hosts: [String]
 
-    @Option(help: ArgumentHelp("Where the first host can be reached.", valueName: "host:port"))
+    @Option(help: ArgumentHelp("Reach the first host at this address or name.", valueName: "host:port"))
     var endpoint = "192.0.2.1:\(TunnelTemplate.port)"
 
-    @Option(help: ArgumentHelp("The folder to write to.", valueName: "folder"))
+    @Option(help: ArgumentHelp("Write to this folder.", valueName: "folder"))
     var folder = "."
 
-    @Flag(help: "Replace files that exist.")
+    @Flag(help: "Replace files that exist. Default: refuse.")
     var force = false
 
     func validate() throws {
@@ -34,7 +34,7 @@
       }
       for host in hosts where !TunnelConfiguration.isInterfaceName(host) {
         throw ValidationError(
-          "\(host): must be 1 to 15 letters, digits, - or _, for the device is called so on the other host")
+          "\(host): must be 1 to 15 letters, digits, - or _, because the device on the other host has this name")
       }
     }
 
@@ -79,28 +79,32 @@
       let keepalive = host.endpoint == nil ? "# keepalive = 25" : "keepalive = 25"
       return """
         # The tunnel from \(host.name) to \(host.peer). Start it with: zssp tunnel up \(host.name).toml
-        # Lines that start with # show defaults and examples. 'zssp tunnel check' explains the file.
+        # Lines with # show defaults and examples. 'zssp tunnel check' explains the file.
 
         interface = "\(host.peer)"
         addresses = ["10.77.0.\(host.number)/24", "fd77::\(host.number)/64"]
-        # All IPv4 and IPv6 addresses, and any port by default.
+        # Where to listen: ":PORT" is all IPv4 and IPv6 addresses. Default: any port.
         \(listen)
         private-key-file = "\(host.name).pem"
 
-        # Without a store, ratchets are lost on exit.
+        # The store of ratchets. Default: memory, and ratchets are lost on exit.
         # store = "sqlite:/var/lib/zssp/\(host.peer).db"
-        # persistent refuses a peer that has lost its ratchet; opportunistic warns, and accepts it. Use it with a store on both hosts.
+        # opportunistic accepts a peer that has lost its ratchet, with a warning; persistent refuses it, and needs a store on both hosts.
         # mode = "opportunistic"
+        # The KEM, the same on both hosts: kyber1024 (round 3 of Kyber), upstream, mlkem1024 (FIPS 203).
         # profile = "kyber1024"
-        # Proof of work from strangers: off, auto, always.
+        # Proof of work from strangers: off, auto (above a budget), always.
         # challenge = "auto"
+        # The age of keys at which they are replaced.
         # rekey-after = "1h"
+        # The largest packet in bytes.
         # mtu = 1420
-        # Routes to the peers' allowed-ips.
-        # routes = true
-        # The user that the process becomes after the set-up.
+        # The table for routes to the peers' allowed-ips: auto, main, off, or a number.
+        # table = "auto"
+        # The user that the process becomes after setting everything up. Default: root.
         # user = "nobody"
 
+        # Commands for the shell; %i is the device.
         # [hooks]
         # post-up = ["iptables -A FORWARD -i %i -j ACCEPT"]
         # pre-down = ["iptables -D FORWARD -i %i -j ACCEPT"]
@@ -109,10 +113,11 @@
         name = "\(host.peer)"
         public-key = "\(host.peerKey)"
         \(endpoint)
-        # Packets to these prefixes go to the peer. Packets from the peer must come from them.
+        # Packets to these prefixes go to the peer; packets from it must have a source in them.
         allowed-ips = ["10.77.0.\(3 - host.number)/32", "fd77::\(3 - host.number)/128"]
-        # Seconds of silence after which something is sent, which keeps NAT mappings open.
+        # Send a probe after this many seconds without a packet, which keeps NAT mappings open. Default: never.
         \(keepalive)
+        # The password of the first contact, for mode persistent; see 'zssp otp'.
         # one-time-password-file = "\(host.name)-\(host.peer).otp"
 
         """

@@ -10,16 +10,17 @@
     static let configuration = CommandConfiguration(
       commandName: "peer",
       abstract: "Change a peer of a running tunnel; other peers are not affected.",
-      discussion: "The configuration file stays as it is: change it too, or the next start undoes it.",
+      discussion: "The configuration file does not change: edit it too, or the next start undoes this.",
       subcommands: [Add.self, Remove.self, Enroll.self, Forget.self])
 
     /// The peer, and its tunnel.
     struct Arguments: ParsableArguments {
       @Argument(
-        help: ArgumentHelp("The peer's name, or its public key in base64 or 98 hexadecimal digits.", valueName: "peer"))
+        help: ArgumentHelp(
+          "Name the peer, or give its public key in base64 or 98 hexadecimal digits.", valueName: "peer"))
       var peer: String
 
-      @Option(help: "The name of the tunnel's network device; may be left out where there is one tunnel.")
+      @Option(help: "Name the tunnel's network device. Default: the only tunnel.")
       var interface: String?
 
       func name() throws(CommandFailure) -> String { try TunnelName.name(interface) }
@@ -53,7 +54,7 @@
 
     struct Enroll: ParsableCommand {
       static let configuration = CommandConfiguration(
-        abstract: "Reset a peer whose ratchet no longer matches.",
+        abstract: "Replace a peer's ratchet that no longer matches by a one-time password.",
         discussion: """
           The ratchet with the peer is replaced by a one-time password, which the other side needs too: give it the file there \
           over a secure channel. Without --otp-file a new password is made and printed.
@@ -61,7 +62,7 @@
 
       @OptionGroup var arguments: Arguments
 
-      @Option(help: ArgumentHelp("The file with the password, as 'zssp otp' makes it.", valueName: "file"))
+      @Option(help: ArgumentHelp("Read the password from this file; see 'zssp otp'.", valueName: "file"))
       var otpFile: String?
 
       func run() throws {
@@ -82,7 +83,7 @@
     struct Forget: ParsableCommand {
       static let configuration = CommandConfiguration(
         abstract: "Erase the ratchet of a peer and end its session.",
-        discussion: "In persistent mode the peer can come back after 'zssp tunnel peer enroll' on both sides only.")
+        discussion: "In persistent mode the peer then needs 'zssp tunnel peer enroll' on both sides.")
 
       @OptionGroup var arguments: Arguments
 
@@ -95,17 +96,23 @@
 
   /// The settings of a peer that can be changed while the tunnel runs.
   struct TunnelPeerValues: ParsableArguments {
-    @Option(help: "The name of the peer.")
+    @Option(help: "Give the peer this name. Default: none.")
     var name: String?
 
-    @Option(help: ArgumentHelp("The place where the peer listens.", valueName: "host:port"))
+    @Option(
+      help: ArgumentHelp(
+        "Reach the peer at this address or name. Default: the peer opens sessions.", valueName: "host:port"))
     var endpoint: String?
 
-    @Option(help: ArgumentHelp("The addresses behind the peer: 10.0.0.0/8,2001:db8::/32.", valueName: "prefixes"))
+    @Option(
+      help: ArgumentHelp(
+        "Route these prefixes to the peer: 10.0.0.0/8,2001:db8::/32. Default: none.", valueName: "prefixes"))
     var allowedIps: String?
 
     @Option(
-      help: ArgumentHelp("Send a keepalive after this many seconds of silence; 0 for never.", valueName: "seconds"))
+      help: ArgumentHelp(
+        "Send a keepalive after this many seconds of silence, 0 to 65535; 0 is never. Default: never.",
+        valueName: "seconds"))
     var keepalive: Int?
 
     /// True if no option is given.
@@ -124,16 +131,16 @@
   struct TunnelSet: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "set", abstract: "Add, change or remove a peer of a running tunnel.",
-      discussion: "The configuration file stays as it is: change it too, or the next start undoes it.")
+      discussion: "The configuration file does not change: edit it too, or the next start undoes this.")
 
     @OptionGroup var tunnel: TunnelName
 
-    @Option(help: ArgumentHelp("The peer's public key, in base64 or 98 hexadecimal digits.", valueName: "key"))
+    @Option(help: ArgumentHelp("Change this public key, in base64 or 98 hexadecimal digits.", valueName: "key"))
     var peer: String
 
     @OptionGroup var values: TunnelPeerValues
 
-    @Flag(help: "Remove the peer.")
+    @Flag(help: "Remove the peer. Default: off.")
     var remove = false
 
     func validate() throws {

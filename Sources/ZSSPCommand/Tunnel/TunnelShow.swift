@@ -10,10 +10,10 @@
 
     @OptionGroup var tunnel: TunnelName
 
-    @Flag(help: "Print one JSON object.")
+    @Flag(help: "Print one JSON object. Default: off.")
     var json = false
 
-    @Flag(help: "Print it again every second until interrupted.")
+    @Flag(help: "Print it again every second until interrupted. Default: off.")
     var watch = false
 
     func run() async throws {

@@ -17,10 +17,10 @@
         CAP_NET_ADMIN and a folder /run/zssp, or a device and a folder that an administrator has prepared.
         """)
 
-    @Argument(help: "The configuration file; see 'zssp tunnel init'.")
+    @Argument(help: "Read this configuration file; see 'zssp tunnel init'.")
     var file: String
 
-    @Flag(help: "Stay until interrupted, and log to standard error.")
+    @Flag(help: "Stay until interrupted, and log to standard error. Default: return when the tunnel is up.")
     var foreground = false
 
     @Flag(help: .hidden)

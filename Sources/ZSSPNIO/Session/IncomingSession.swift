@@ -4,7 +4,7 @@ public import ZSSP
 
 /// A handshake of a peer that has proved its key and waits for a decision.
 ///
-/// It waits at most ``Settings/handshakeTimeout`` from its first packet. Without a decision it is
+/// It waits at most ``/ZSSP/Settings/handshakeTimeout`` from its first packet. Without a decision it is
 /// refused silently.
 public struct IncomingSession: Sendable {
   private let request: AcceptRequest
@@ -35,8 +35,8 @@ public struct IncomingSession: Sendable {
   /// both calls return the same session; see
   /// ``UDPEndpoint/connect(to:key:identity:flags:timeout:)-(SocketAddress,_,_,_,_)``.
   ///
-  /// - Parameter flags: The flags of this session, of which only ``ZSSP/SecurityFlags/responderDisallowsDowngrade``
-  ///   and ``ZSSP/SecurityFlags/responderRejectsSilently`` apply; the endpoint's
+  /// - Parameter flags: The flags of this session, of which only ``/ZSSP/SecurityFlags/responderDisallowsDowngrade``
+  ///   and ``/ZSSP/SecurityFlags/responderRejectsSilently`` apply; the endpoint's
   ///   flags if nil.
   /// - Throws: ``UDPError/expired`` if the handshake waited too long or was decided on before,
   ///   ``UDPError/handshakeFailed(_:)`` if it failed after it was accepted, ``UDPError/cancelled``,
@@ -52,7 +52,7 @@ public struct IncomingSession: Sendable {
   /// Refuses the peer. Does nothing if the handshake has expired or was decided on.
   ///
   /// - Parameter silently: False to tell the peer. If nil, the endpoint's
-  ///   ``ZSSP/SecurityFlags/responderRejectsSilently`` decides.
+  ///   ``/ZSSP/SecurityFlags/responderRejectsSilently`` decides.
   public func reject(silently: Bool? = nil) {
     let id = id
     handle.shards[shard].tell { driver in driver.reject(id, silently) }

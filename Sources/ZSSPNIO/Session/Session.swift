@@ -197,10 +197,10 @@ public final class Session: Sendable {
 
   // [DEC-87]
   /// Sets the maximum size of the session's datagrams, in bytes of UDP payload; see
-  /// ``Endpoint/setDatagramLimit(_:of:)``. Messages of up to ``largestMessage`` bytes can be sent
+  /// ``/ZSSP/Endpoint/setDatagramLimit(_:of:)``. Messages of up to ``largestMessage`` bytes can be sent
   /// in any case, split over several datagrams if necessary. Other sessions are not affected.
   ///
-  /// - Parameter limit: The limit; nil for ``Settings/mtu``, the initial value.
+  /// - Parameter limit: The limit; nil for ``/ZSSP/Settings/mtu``, the initial value.
   /// - Returns: The limit in effect; nil once the session has ended.
   @discardableResult
   public func setDatagramLimit(_ limit: Int?) async -> Int? {
@@ -222,8 +222,8 @@ public final class Session: Sendable {
   /// that is done.
   ///
   /// - Returns: True if a re-key begins. False while one is under way, before the peer has
-  ///   confirmed the session, or beyond the rate that ``Settings/rekeyBurst`` and
-  ///   ``Settings/rekeyRefill`` allow.
+  ///   confirmed the session, or beyond the rate that ``/ZSSP/Settings/rekeyBurst`` and
+  ///   ``/ZSSP/Settings/rekeyRefill`` allow.
   @discardableResult
   public func rekey() async -> Bool {
     let id = id

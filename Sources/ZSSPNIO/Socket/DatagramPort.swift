@@ -24,7 +24,7 @@ protocol DatagramPort: AnyObject {
   func takeTooLarge() -> [RefusedDatagram]
 
   // [DEC-86]
-  /// Returns this host's own address with a number of ``ZSSP/Address/localIndex``; nil if the
+  /// Returns this host's own address with a number of ``/ZSSP/Address/localIndex``; nil if the
   /// number stands for none.
   func ownAddress(_ index: UInt8) -> OwnAddress?
 
@@ -85,7 +85,7 @@ protocol DatagramPortOwner: AnyObject {
   func portClosed(_ port: any DatagramPort)
 
   /// Returns which numbers of own addresses datagrams may still leave from; see
-  /// ``ZSSP/Endpoint/localIndexesInUse()``.
+  /// ``/ZSSP/Endpoint/localIndexesInUse()``.
   func localIndexesInUse() -> [Bool]
 
   /// Keeps segments for the next port: the kernel refused to make them, and NIO closes this one.

@@ -13,7 +13,7 @@
   // [DEC-86]
   /// The numbers of this host's own addresses, so that answers leave from the address to which the
   /// request came. The sockets of a shard share them, on their event loop only; see
-  /// ``ZSSP/Address/localIndex``.
+  /// ``/ZSSP/Address/localIndex``.
   ///
   /// A number stands for one address as long as datagrams may leave from it. When no number is
   /// free, the unused ones are released: strangers may send to each address of a host that owns a

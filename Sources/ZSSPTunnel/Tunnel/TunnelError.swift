@@ -22,7 +22,8 @@ public enum TunnelError: Error, CustomStringConvertible {
   public var description: String {
     switch self {
     case .setUp(let step, let reason): "\(step): \(reason)"
-    case .inUse(let interface): "\(interface): there is a tunnel or another device of this name already"
+    case .inUse(let interface):
+      "\(interface): a tunnel or another device has this name; end it ('zssp tunnel down'), or set another interface"
     case .notRunning(let interface, let reason): "\(interface): no tunnel of this name can be reached: \(reason)"
     case .hookFailed(let command, let code): "the hook \"\(command)\" ended with exit code \(code)"
     case .deviceFailed(let interface, let reason): "the network device \(interface) failed: \(reason)"
