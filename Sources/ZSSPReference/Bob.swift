@@ -9,7 +9,7 @@ extension ReferencePeer {
   /// "Bob checks: length 1749; challenge policy; packet-nonce counter equals the last 8 bytes of
   /// the Hello *without* the 32-byte challenge response; both decryptions; kid_A ≠ 0." Section 14:
   /// "Checks that cost nothing come first."
-  func receiveX1(_ packet: [UInt8], _ header: Header, from source: Address, at now: Instant) throws(Drop) {
+  func receiveX1(_ packet: [UInt8], header: Header, from source: Address, at now: Instant) throws(Drop) {
     let hello = Array(packet[0..<Size.x1WithoutResponse])
     // [DEC-19] [XK-8] [XK-10]
     guard header.counter == integer(hello.suffix(8)) else { throw .notAuthentic }
@@ -44,7 +44,7 @@ extension ReferencePeer {
     }
     let x1: ReadX1
     // [XK-9]
-    do { x1 = try XK.readX1(hello, bob: staticKey, profile, crypto) } catch { throw .notAuthentic }
+    do { x1 = try XK.readX1(hello, bob: staticKey, profile: profile, crypto: crypto) } catch { throw .notAuthentic }
 
     let found = try findRatchet(x1)
     // "Neither known: with flag π1 he stays silent, else he continues with the empty state."
@@ -69,8 +69,8 @@ extension ReferencePeer {
     _ hello: [UInt8], response: ChallengeBytes, from source: Address, at now: Instant
   ) throws(Drop) -> Bool {
     let verdict = gate.judge(
-      hello, response, from: source, helloPolicy, isSilent: flags.helloRequiresRatchet,
-      patience: settings.handshakeTimeout / 2, &challenger, at: now)
+      hello, response: response, from: source, policy: helloPolicy, isSilent: flags.helloRequiresRatchet,
+      patience: settings.handshakeTimeout / 2, challenger: &challenger, at: now)
     switch verdict {
     case .allow: return true
     case .wait: return false
@@ -80,7 +80,9 @@ extension ReferencePeer {
       // packet-nonce counter is random (section 4).
       // [CHAL-7]
       let challenge = challenger.challenge(source, pow: response.pow, at: now)
-      emit(hello[0..<4] + challenge.bytes, .challenge, randomInteger(), to: source, 0, nil)
+      emit(
+        hello[0..<4] + challenge.bytes, type: .challenge, counter: randomInteger(), to: source, keyID: 0, headerKey: nil
+      )
       throw .challenged
     }
   }
@@ -111,7 +113,7 @@ extension ReferencePeer {
         ![row.pair.state1, row.pair.state2].contains(where: { $0?.fingerprint == other })
       {
         // [DEC-63]
-        row = try store.revoke(peer, other)
+        row = try store.revoke(of: peer, name: other)
         revoke(other, of: peer)
       }
       return used().map { ($0, peer, row.revision) }
@@ -147,7 +149,7 @@ extension ReferencePeer {
     halfOpen.append(handshake)
     // "Header: key id kid_A, protected with hk_toAlice."
     // [DEC-28] [PKT-7] [TIME-3] [XK-17]
-    emit(x2.packet, .x2, x2.counter, to: source, x1.kidA, handshake.headerKeys.send)
+    emit(x2.packet, type: .x2, counter: x2.counter, to: source, keyID: x1.kidA, headerKey: handshake.headerKeys.send)
   }
 
   // MARK: X3
@@ -155,7 +157,7 @@ extension ReferencePeer {
   /// "A half-open handshake is consumed by its first complete X3, whatever comes of it". Section 14
   /// excepts a store that fails, and the first few X3s that are not authentic.
   func receiveX3(
-    _ packet: [UInt8], _ handshake: HalfOpen, from source: Address, at now: Instant
+    _ packet: [UInt8], for handshake: HalfOpen, from source: Address, at now: Instant
   ) throws(Drop) {
     guard Size.x3.contains(packet.count) else { throw .malformed }
     // Section 14, "When to challenge": "A Hello pays for one X3."
@@ -216,7 +218,7 @@ extension ReferencePeer {
     let held: HeldRow
     // [XK-29]
     do { held = try store.row(peer) } catch { throw .storeFailed }
-    guard let change = afterX3(held.pair, used: handshake.x2.used, new: x3.outcome.ratchet, flags) else {
+    guard let change = afterX3(held.pair, used: handshake.x2.used, new: x3.outcome.ratchet, flags: flags) else {
       sendD(handshake, x3: x3, silently: flags.responderSilentlyRejects)
       throw .refused
     }
@@ -231,7 +233,7 @@ extension ReferencePeer {
     let isSwapped: Bool
     do {
       // [XK-31]
-      isSwapped = try store.swap(peer, held.pair, change.pair, since: handshake.revision ?? held.revision)
+      isSwapped = try store.swap(of: peer, from: held.pair, to: change.pair, since: handshake.revision ?? held.revision)
     } catch { throw .storeFailed }
     // Section 9: "A failed comparison ends the session instance (another one won)."
     // [RAT-8]
@@ -285,8 +287,8 @@ extension ReferencePeer {
     // [MODE-4] [XK-33]
     guard !silently else { return }
     let d = crypto.seal(
-      x3.outcome.kek.seen(byInitiator: false).send, nonce(PacketType.d.rawValue, 0), [])
-    emit(d, .d, 0, to: handshake.address, handshake.kidA, handshake.headerKeys.send)
+      x3.outcome.kek.seen(byInitiator: false).send, nonce: nonce(PacketType.d.rawValue, 0), plaintext: [])
+    emit(d, type: .d, counter: 0, to: handshake.address, keyID: handshake.kidA, headerKey: handshake.headerKeys.send)
   }
 
   /// Forgets a handshake. Section 14: "A downgrade that the store may have taken is reported

@@ -41,7 +41,7 @@ struct TunnelAllocationTests {
       for index in original.indices { bytes[index] = original[index] }
       var elements = bytes.mutableSpan
       var packet = elements.mutableBytes
-      _ = splitter.split(&packet, header) { _ in segments += 1 }
+      _ = splitter.split(&packet, header: header) { _ in segments += 1 }
     }
     #expect(segments == 20 * 40)
     #expect(count == 0)
@@ -54,7 +54,7 @@ struct TunnelAllocationTests {
     var (splitter, packets, writes) = (SegmentSplitter(), [[UInt8]](), 0)
     var elements = bytes.mutableSpan
     var packet = elements.mutableBytes
-    _ = splitter.split(&packet, header) { packets.append($0.array) }
+    _ = splitter.split(&packet, header: header) { packets.append($0.array) }
     var coalescer = Coalescer(.init(tcp: true, udp: true))
     let count = allocations { _ in
       for number in packets.indices {

@@ -212,7 +212,7 @@ struct FileTrustTests {
       return -1
     }
     for system in [full, unsynced] {
-      #expect(throws: FileFailure.self) { try PrivateFile.write(files, replaces: true, system) }
+      #expect(throws: FileFailure.self) { try PrivateFile.write(files, replaces: true, system: system) }
       #expect(try FileManager.default.contentsOfDirectory(atPath: tool.folder.path) == ["b"])
       #expect(try String(contentsOfFile: tool.path("b"), encoding: .utf8) == "old")
     }

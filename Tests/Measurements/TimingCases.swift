@@ -112,7 +112,7 @@ private func primitives() -> [TimingCase] {
       }
     ) { input in
       let output = Keccak.shake256(
-        input.rawBytes.extracting(0..<32), input.rawBytes.extracting(32..<64), count: 32)
+        input.rawBytes.extracting(0..<32), appending: input.rawBytes.extracting(32..<64), count: 32)
       return Int(output.bytes.unsafeLoad(as: UInt8.self))
     },
     TimingCase(

@@ -31,7 +31,7 @@
       let target = try #require(Address(address))
       let hello = [UInt8](repeating: 0, count: 1400)
       try hello.withUnsafeBytes { bytes in
-        let pieces = [czssp_outgoing](repeating: czssp_outgoing(bytes, bytes.count, to: target), count: 32)
+        let pieces = [czssp_outgoing](repeating: czssp_outgoing(bytes, segmentSize: bytes.count, to: target), count: 32)
         for _ in 0..<1000 {
           var sent: CInt = 0
           let error = czssp_udp_send(socket.descriptor, pieces, CInt(pieces.count), &sent)

@@ -98,7 +98,7 @@ struct QueueRuleTests {
       let bytes = [UInt8](repeating: 1, count: 100)
       var taken: [czssp_outgoing] = []
       for _ in 0..<3 {
-        bytes.withUnsafeBytes { backlog.append(czssp_outgoing($0, 100, to: Address(ipv4: 1, port: 1))) }
+        bytes.withUnsafeBytes { backlog.append(czssp_outgoing($0, segmentSize: 100, to: Address(ipv4: 1, port: 1))) }
         #expect(backlog.byteCount == 100)
         backlog.take(into: &taken)
         #expect(backlog.byteCount == 0 && backlog.isEmpty)

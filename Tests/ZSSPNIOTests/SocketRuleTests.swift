@@ -238,7 +238,7 @@
       let hello = [UInt8](repeating: 0, count: 60)
       try hello.withUnsafeBytes { bytes in
         for _ in 0..<200 {
-          var (piece, sent) = (czssp_outgoing(bytes, bytes.count, to: target), 0 as CInt)
+          var (piece, sent) = (czssp_outgoing(bytes, segmentSize: bytes.count, to: target), 0 as CInt)
           try #require(czssp_udp_send(socket.descriptor, &piece, 1, &sent) == 0)
         }
       }

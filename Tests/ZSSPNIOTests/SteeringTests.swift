@@ -18,7 +18,7 @@
       let from = bound.local.family == .ipv4 ? Self.loopback[0] : Self.loopback[1]
       let (socket, source) = try SystemSocket.bind(to: from, joining: false)
       let error = datagram.withUnsafeBytes { bytes in
-        var piece = czssp_outgoing(bytes, bytes.count, to: bound.local)
+        var piece = czssp_outgoing(bytes, segmentSize: bytes.count, to: bound.local)
         var sent: CInt = 0
         return czssp_udp_send(socket.descriptor, &piece, 1, &sent)
       }

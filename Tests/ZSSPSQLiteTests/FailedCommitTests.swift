@@ -21,7 +21,7 @@
       var options = SQLiteStoreOptions()
       options.willCommit = { _ in if isBroken.value { throw Refused() } }
       change(&options)
-      return try StoreCore(database.path, SwiftCryptoProvider(), options)
+      return try StoreCore(database.path, provider: SwiftCryptoProvider(), options: options)
     }
 
     private func close(_ core: StoreCore) throws { try core.queue.sync { try core.close() } }
@@ -29,7 +29,7 @@
     private func swap(
       _ core: StoreCore, _ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair
     ) async -> StoreAnswer {
-      await core.change(peer, .swap(expected: expected, new: new))
+      await core.change(peer, kind: .swap(expected: expected, new: new))
     }
 
     /// Waits until a key is nowhere in the files. The suite's time limit ends this if it never comes.
@@ -125,7 +125,7 @@
       ]
       var tasks: [Task<StoreAnswer, Never>] = []
       for kind in kinds {
-        tasks.append(Task { await core.change(peer, kind) })
+        tasks.append(Task { await core.change(peer, kind: kind) })
         while core.state.withLock({ $0.changes.count }) < tasks.count { try await Task.sleep(for: .milliseconds(1)) }
       }
       goOn.signal()

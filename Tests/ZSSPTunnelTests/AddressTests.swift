@@ -22,8 +22,8 @@ struct AddressTests {
     var configuration = TunnelConfiguration()
     configuration.peers = [PeerConfiguration(publicKey: StaticKey().publicKey)]
     configuration.peers[0].allowedIPs = [try #require(IPPrefix("10.0.0.0/8"))]
-    #expect(NetworkPlan.isCovered(Address(ipv6: 0, 0xFFFF_0A01_0203, port: 7).ip, configuration))
-    #expect(!NetworkPlan.isCovered(Address(ipv6: 0, 0x0A01_0203, port: 7).ip, configuration))
+    #expect(NetworkPlan.isCovered(Address(ipv6: 0, 0xFFFF_0A01_0203, port: 7).ip, by: configuration))
+    #expect(!NetworkPlan.isCovered(Address(ipv6: 0, 0x0A01_0203, port: 7).ip, by: configuration))
   }
 
   /// 0.0.0.0/0 and ::/0 are everything of their kind, and nothing of the other.

@@ -254,8 +254,8 @@
 
     @Test(arguments: [("mtu", "mtu", 0), ("mut", "mtu", 2), ("", "abc", 3), ("kitten", "sitting", 3)])
     func distances(left: String, right: String, expected: Int) {
-      #expect(Suggestion.distance(left, right) == expected)
-      #expect(Suggestion.distance(right, left) == expected)
+      #expect(Suggestion.distance(from: left, to: right) == expected)
+      #expect(Suggestion.distance(from: right, to: left) == expected)
     }
   }
 #endif

@@ -132,7 +132,8 @@ struct FragmenterTests {
     let (header, bytes) = maker.superPacket(payload(2500), segmentSize: 1200)
     var (copy, splitter, fragments) = (bytes, SegmentSplitter(), [Fragment]())
     let isWhole = copy.withMutableBytes { bytes in
-      splitter.split(&bytes, header, limit: 1000) { (bytes: RawSpan) in fragments.append(Fragment(bytes.array)) }
+      splitter.split(&bytes, header: header, limit: 1000) { (bytes: RawSpan) in fragments.append(Fragment(bytes.array))
+      }
     }
     #expect(isWhole)
     #expect(fragments.map(\.offset) == [0, 122, 0, 122, 0])

@@ -92,7 +92,7 @@
         loop = try await eventLoop.submit {
           let device = TunDevice(descriptor: inside, name: "test0", segmentsTCP: false, segmentsUDP: false)
           let loop = TunnelLoop(
-            device, mtu: 1400, on: eventLoop, DropCounters(), wanted: AsyncStream<Int>.makeStream().continuation)
+            device, mtu: 1400, on: eventLoop, drops: DropCounters(), wanted: AsyncStream<Int>.makeStream().continuation)
           loop.adopt(table)
           try loop.start { error in Issue.record("the device failed: \(error)") }
           return NIOLoopBound(loop, eventLoop: eventLoop)
@@ -203,7 +203,7 @@
         try #require(socketpair(AF_UNIX, kind, 0, &pair) == 0)
         close(pair[1])
         let device = TunDevice(descriptor: pair[0], name: "test0", segmentsTCP: false, segmentsUDP: false)
-        let loop = TunnelLoop(device, mtu: 1400, on: eventLoop, DropCounters(), wanted: continuation)
+        let loop = TunnelLoop(device, mtu: 1400, on: eventLoop, drops: DropCounters(), wanted: continuation)
         var peer = PeerConfiguration(publicKey: SwiftCryptoProvider().generateAgreementKey().publicKey)
         peer.endpoints = [try PeerEndpoint("192.0.2.1:20763")]
         loop.adopt(PeerTable([peer]))
@@ -220,10 +220,10 @@
         loop.tick()
         #expect(peer.isDialing)
         // After an attempt that failed, the next one waits; of each kind of failure one is said.
-        #expect(loop.dialingFailed(0, .noAddress("no such name")))
+        #expect(loop.dialingFailed(to: 0, failure: .noAddress("no such name")))
         loop.tick()
         #expect(!peer.isDialing && peer.failure?.kind == .noAddress)
-        #expect(!loop.dialingFailed(0, .noAddress("no such name")))
+        #expect(!loop.dialingFailed(to: 0, failure: .noAddress("no such name")))
         continuation.finish()
       }.get()
       var dialed = 0

@@ -30,7 +30,8 @@
     private static func run() async throws -> [Minute] {
       let eventLoop = EpollEventLoopGroup.singleton.next()
       let failure = DialFailure(
-        .timeout(.noAnswer), at: "192.0.2.1:20763", DialFailure.Knowledge(insists: false, holdsRatchet: false))
+        .timeout(.noAnswer), at: "192.0.2.1:20763",
+        knowledge: DialFailure.Knowledge(insists: false, holdsRatchet: false))
       return try await eventLoop.submit {
         var pair: [CInt] = [0, 0]
         let kind = CInt(SOCK_SEQPACKET.rawValue) | CInt(SOCK_NONBLOCK.rawValue)
@@ -39,7 +40,7 @@
         let time = Time()
         let device = TunDevice(descriptor: pair[0], name: "test0", segmentsTCP: false, segmentsUDP: false)
         let loop = TunnelLoop(
-          device, mtu: 1400, on: eventLoop, DropCounters(), wanted: AsyncStream<Int>.makeStream().continuation,
+          device, mtu: 1400, on: eventLoop, drops: DropCounters(), wanted: AsyncStream<Int>.makeStream().continuation,
           clock: { Instant(nanoseconds: time.seconds * 1_000_000_000) })
         let peers = try (0..<Self.peers).map { number in
           // Nobody looks at the keys.
@@ -60,7 +61,7 @@
             let now = loop.clock()
             for (id, end) in ends where end <= now {
               ends[id] = nil
-              if loop.dialingFailed(id, failure) { minute.lines += 1 }
+              if loop.dialingFailed(to: id, failure: failure) { minute.lines += 1 }
             }
             loop.tick()
             for peer in loop.peers.values where peer.isDialing && ends[peer.id] == nil {

@@ -98,7 +98,8 @@ extension SegmentSplitter {
   /// The packets that a super-packet comes to; nil if it is refused.
   static func packets(_ bytes: [UInt8], _ header: VirtioHeader) -> [[UInt8]]? {
     var (bytes, packets, splitter) = (bytes, [[UInt8]](), SegmentSplitter())
-    let isWhole = bytes.withMutableBytes { bytes in splitter.split(&bytes, header) { packets.append($0.array) } }
+    let isWhole = bytes.withMutableBytes { bytes in splitter.split(&bytes, header: header) { packets.append($0.array) }
+    }
     return isWhole ? packets : nil
   }
 }

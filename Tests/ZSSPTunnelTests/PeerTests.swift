@@ -200,7 +200,7 @@ struct PeerTests {
       configuration.peers[0].allowedIPs = [try #require(IPPrefix(prefix))]
       let covered = [RoutingTable.auto, .main, .off, .number(7)].map { table in
         configuration.table = table
-        return NetworkPlan.isCovered(address, configuration)
+        return NetworkPlan.isCovered(address, by: configuration)
       }
       #expect(covered == expected, "\(prefix)")
     }

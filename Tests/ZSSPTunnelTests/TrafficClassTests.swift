@@ -46,10 +46,10 @@ struct TrafficClassTests {
     maker.isV6 = isV6
     var packet = maker.packet(payload(100))
     let before = packet
-    packet.withMutableBytes { TrafficClass.mark(&$0, bits) }
+    packet.withMutableBytes { TrafficClass.mark(&$0, with: bits) }
     #expect(packet.trafficClass == bits)
     #expect(packet.isIntact)
-    packet.withMutableBytes { TrafficClass.mark(&$0, 0) }
+    packet.withMutableBytes { TrafficClass.mark(&$0, with: 0) }
     #expect(packet == before)
   }
 

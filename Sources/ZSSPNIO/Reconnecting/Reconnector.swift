@@ -111,7 +111,7 @@ final class Reconnector: Sendable {
       attempt = hasWorked ? 1 : attempt + 1
       let pause = backoff.next(using: &generator)
       enter(.waiting(pause, after: error))
-      endpoint.handle.environment.log?.waiting(plan.key, pause, error)
+      endpoint.handle.environment.log?.waiting(for: plan.key, pause: pause, after: error)
       guard await endpoint.handle.sleep(pause) else { return end(.closed) }
     }
   }

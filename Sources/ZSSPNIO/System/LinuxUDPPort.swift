@@ -46,7 +46,7 @@
     private var retryTimer: Scheduled<Void>?
 
     private init(
-      _ socket: SystemSocket, for owner: any DatagramPortOwner, _ options: UDPOptions, on eventLoop: EpollEventLoop
+      _ socket: SystemSocket, for owner: any DatagramPortOwner, options: UDPOptions, on eventLoop: EpollEventLoop
     ) {
       self.socket = socket
       self.owner = owner
@@ -65,13 +65,13 @@
     ///   - owner: Receives what they read, on `eventLoop`.
     /// - Throws: `IOError` if the system cannot watch them.
     static func open(
-      _ sockets: SystemSockets, at local: Address, for owner: any DatagramPortOwner, _ options: UDPOptions,
+      _ sockets: SystemSockets, at local: Address, for owner: any DatagramPortOwner, options: UDPOptions,
       on eventLoop: EpollEventLoop
     ) throws {
-      let port = LinuxUDPPort(sockets.data, for: owner, options, on: eventLoop)
+      let port = LinuxUDPPort(sockets.data, for: owner, options: options, on: eventLoop)
       let descriptor = sockets.data.descriptor
       for descriptor in [descriptor, sockets.hellos?.descriptor].compactMap(\.self) {
-        prepare(descriptor, at: local, options)
+        prepare(descriptor, at: local, options: options)
       }
       czssp_udp_set_buffers(
         descriptor, CInt(clamping: options.receiveBufferSize ?? 0), CInt(clamping: options.sendBufferSize ?? 0))
@@ -79,7 +79,8 @@
       port.counted.isUsingReceiveOffload =
         options.receiveOffload && czssp_udp_enable_receive_offload(descriptor) == 0
       if let hellos = sockets.hellos {
-        port.hellos = try HelloSocket(hellos, for: owner, options, port.locals, port.gone, on: eventLoop)
+        port.hellos = try HelloSocket(
+          hellos, for: owner, options: options, locals: port.locals, gone: port.gone, on: eventLoop)
       }
       do {
         try port.watchData(isSteered: sockets.hellos != nil)
@@ -92,7 +93,7 @@
 
     /// Sets the options that data and Hello sockets share. A kernel without one of them keeps its
     /// older behaviour.
-    private static func prepare(_ descriptor: CInt, at local: Address, _ options: UDPOptions) {
+    private static func prepare(_ descriptor: CInt, at local: Address, options: UDPOptions) {
       // [DEC-86]
       // A socket that is bound to one address always sends from it.
       if local.isWildcard { czssp_udp_report_local(descriptor) }
@@ -167,8 +168,8 @@
           run.forEachPiece(segmenting: counted.isUsingSegmentationOffload) { range in
             pieces.append(
               czssp_outgoing(
-                UnsafeRawBufferPointer(rebasing: bytes[range]), run.segmentSize, to: run.address, from: local,
-                trafficClass: run.trafficClass))
+                UnsafeRawBufferPointer(rebasing: bytes[range]), segmentSize: run.segmentSize, to: run.address,
+                from: local, trafficClass: run.trafficClass))
           }
         }
         // The backlog goes first.
@@ -236,7 +237,7 @@
         rest = rest.dropFirst()
         counted.sendErrors += 1
         if refused.segment_size > 0, Errno.segmentationRefused.contains(error) {
-          rest = unsegmented(refused, error) + rest
+          rest = unsegmented(refused, after: error) + rest
         } else if error == EMSGSIZE {
           recordTooLarge(refused)
         }
@@ -290,7 +291,7 @@
     /// Splits a piece that the kernel refused to segment. If it cannot segment at all, or not for
     /// this network device, segmenting ends. If it cannot for one destination, only this piece is
     /// split: a peer must not be able to slow down others.
-    private func unsegmented(_ piece: czssp_outgoing, _ error: CInt) -> ArraySlice<czssp_outgoing> {
+    private func unsegmented(_ piece: czssp_outgoing, after error: CInt) -> ArraySlice<czssp_outgoing> {
       if !Errno.segmentationRefusedForOne.contains(error) { counted.isUsingSegmentationOffload = false }
       return piece.datagrams[...]
     }

@@ -236,7 +236,8 @@ struct Scene {
     // Few challenges, for proofs of work take their time. With π1 they SHOULD be off (section 8), and both must still agree.
     policy = [.challenge, .allow, .allow, .automatic(), .automatic()][random.below(5)]
     persistent =
-      mode == 0 ? ReferencePeer.oneTimePassword((0..<32).map { _ in UInt8(random.below(256)) }, provider) : nil
+      mode == 0
+      ? ReferencePeer.oneTimePassword((0..<32).map { _ in UInt8(random.below(256)) }, provider: provider) : nil
     var settings = Settings()
     settings.mtu = [128, 300, 700, 1400][random.below(4)]
     (settings.rekeyAfter, settings.rekeyJitter) = (.seconds(90), .seconds(30))

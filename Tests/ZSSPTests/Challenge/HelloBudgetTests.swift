@@ -354,7 +354,7 @@ struct HelloBudgetTests {
   func shareOfLessThanANanosecond() {
     var budget = TimeBudget()
     let share = Duration(secondsComponent: 0, attosecondsComponent: 1)
-    budget.charge(.milliseconds(1), share, at: .milliseconds(1))
+    budget.charge(.milliseconds(1), share: share, at: .milliseconds(1))
     #expect(!budget.admits(share, at: .milliseconds(1)) && budget.admission(share) == nil)
   }
 }

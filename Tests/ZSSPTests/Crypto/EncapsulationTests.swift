@@ -96,7 +96,7 @@ struct EncapsulationTests {
     #expect(try kyber.decapsulate(result.ciphertext.rawBytes) == result.sharedSecret)
     let inner = try mlkem.decapsulate(result.ciphertext.rawBytes)
     #expect(!(inner == result.sharedSecret))
-    #expect(kyber1024Secret(inner.bytes, result.ciphertext.rawBytes) == result.sharedSecret)
+    #expect(kyber1024Secret(inner.bytes, ciphertext: result.ciphertext.rawBytes) == result.sharedSecret)
   }
 
   // [PRIM-6] [PRIM-9]
@@ -108,10 +108,12 @@ struct EncapsulationTests {
     let key = [UInt8](SHA3_256.hash(data: try vector["public_key"].bytes))
     let preliminary = [UInt8](SHA3_512.hash(data: random + key).prefix(32))
     var ciphertext = try vector["ciphertext"].bytes
-    #expect(kyber1024Secret(preliminary.rawBytes, ciphertext.rawBytes).hex == (try vector["shared_secret"].string))
+    #expect(
+      kyber1024Secret(preliminary.rawBytes, ciphertext: ciphertext.rawBytes).hex == (try vector["shared_secret"].string)
+    )
     ciphertext[try vector["bad_ciphertext_flip_byte"].int] ^= UInt8(try vector["bad_ciphertext_flip_xor"].int)
     let z = try vector["z"].bytes
-    let rejected = kyber1024Secret(z.rawBytes, ciphertext.rawBytes)
+    let rejected = kyber1024Secret(z.rawBytes, ciphertext: ciphertext.rawBytes)
     #expect(rejected.hex == (try vector["bad_shared_secret"].string))
   }
 }

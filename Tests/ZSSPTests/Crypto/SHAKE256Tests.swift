@@ -10,7 +10,7 @@ import ZSSP
 struct SHAKE256Tests {
   static func shake(_ first: [UInt8], _ second: [UInt8] = [], count: Int) -> [UInt8] {
     var output = [UInt8](repeating: 0, count: count)
-    output.withMutableBytes { Keccak.shake256(first.rawBytes, second.rawBytes, into: &$0) }
+    output.withMutableBytes { Keccak.shake256(first.rawBytes, appending: second.rawBytes, into: &$0) }
     return output
   }
 
@@ -51,7 +51,7 @@ struct SHAKE256Tests {
     for count in 0...300 {
       let message = Self.pattern(count)
       var output = [UInt8](repeating: 0, count: 32)
-      output.withMutableBytes { Keccak.sha3(message.rawBytes, [UInt8]().rawBytes, into: &$0) }
+      output.withMutableBytes { Keccak.sha3(message.rawBytes, appending: [UInt8]().rawBytes, into: &$0) }
       #expect(output == [UInt8](SHA3_256.hash(data: message)), "\(count) bytes")
     }
   }

@@ -15,7 +15,7 @@ struct OpeningReassemblyTests {
   private func seal(_ plaintext: [UInt8]) -> [UInt8] {
     var packet = [UInt8](repeating: 0, count: plaintext.count + 16)
     packet.withMutableBytes {
-      key.seal(plaintext.rawBytes, nonce: Nonce(.data, 1), authenticating: RawSpan(), into: &$0)
+      key.seal(plaintext.rawBytes, nonce: Nonce(.data, counter: 1), authenticating: RawSpan(), into: &$0)
     }
     return packet
   }

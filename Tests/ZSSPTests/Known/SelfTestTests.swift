@@ -49,9 +49,9 @@ struct SelfTestTests {
   @Test("a provider that fails is not given out")
   func refused() throws {
     let provider = try ProviderChoice.fastest.makeProvider()
-    #expect(try ProviderChoice.tested(provider, .openSSLFIPS).name == provider.name)
+    #expect(try ProviderChoice.tested(provider, as: .openSSLFIPS).name == provider.name)
     let error = #expect(throws: ProviderUnavailable.self) {
-      try ProviderChoice.tested(BrokenProvider(base: provider, broken: .gcmOpen), .openSSLFIPS)
+      try ProviderChoice.tested(BrokenProvider(base: provider, broken: .gcmOpen), as: .openSSLFIPS)
     }
     #expect(error?.choice == .openSSLFIPS && error?.failure?.function == .gcmOpen)
     #expect(error?.reason.contains(SelfTestFunction.gcmOpen.rawValue) == true)

@@ -11,7 +11,7 @@ struct NonceTests {
   func bytes(_ vector: JSON) throws {
     let type = try #require(PacketType(rawValue: UInt8(try vector["type"].int)))
     let counter = try #require(UInt64(try vector["counter"].string))
-    let nonce = Nonce(type, counter)
+    let nonce = Nonce(type, counter: counter)
     #expect(nonce.hex == (try vector["aes_gcm_nonce"].string))
 
     // The last ten bytes are those 6..<16 of the fragment header.
