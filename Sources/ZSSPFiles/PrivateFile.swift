@@ -46,8 +46,8 @@ package enum PrivateFile {
     guard kind != S_IFREG || status.st_size <= limit else { throw tooLarge(path, limit: limit) }
     var warning: String?
     // The mode of a device says nothing about its content.
-    let isBelieved = if kind == S_IFIFO { try !hasName(status, path: path) } else { kind == S_IFCHR }
-    if !isBelieved {
+    let isExempt = if kind == S_IFIFO { try !hasName(status, path: path) } else { kind == S_IFCHR }
+    if !isExempt {
       try check(status, of: folder, trust: trust)
       warning = trust.warning(of: path, owner: status.st_uid, mode: UInt32(status.st_mode))
     }

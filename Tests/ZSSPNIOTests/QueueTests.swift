@@ -22,7 +22,7 @@ struct QueueTests {
 
   /// What strangers can fill has an end, and its owner is told once.
   @Test func handOversAreBounded() {
-    let queue = HandOverQueue(limit: 2)
+    let queue = CrossShardQueue(limit: 2)
     let source = Address(ipv4: 1, port: 2)
     var bytes: [UInt8] = [1, 2, 3]
     let outcomes = bytes.withUnsafeMutableBytes { bytes in (0..<3).map { _ in queue.append(bytes, from: source) } }

@@ -56,9 +56,9 @@ struct ShardRuleTests {
 
   /// Anyone can send some datagrams that have to be handed over.
   @Test func bytesThatAreHandedOverAreBounded() {
-    let queue = HandOverQueue(limit: 100, byteLimit: 250)
+    let queue = CrossShardQueue(limit: 100, byteLimit: 250)
     var bytes = [UInt8](repeating: 1, count: 100)
-    func append() -> HandOverQueue.Outcome {
+    func append() -> CrossShardQueue.Outcome {
       bytes.withUnsafeMutableBytes { queue.append($0, from: Address(ipv4: 1, port: 2)) }
     }
     #expect(append() == .queuedFirst && append() == .queued && append() == .dropped)

@@ -164,7 +164,7 @@
     func hasSilent(among ids: [Int]) -> Bool { ids.contains { peers[$0]?.isSilent ?? false } }
 
     /// Sends a message between tunnels, from any event loop. Without room it is lost.
-    static func say(_ message: TunnelMessage, on session: Session) {
+    static func sendControl(_ message: TunnelMessage, on session: Session) {
       let bytes = message.bytes
       _ = offer(to: session, bytes: bytes.count) { run throws(SendError) in try run.append(bytes.rawBytes) }
     }

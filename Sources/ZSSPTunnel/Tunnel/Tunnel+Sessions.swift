@@ -71,7 +71,7 @@
         let places = try await places(of: plan)
         let address = places[plan.failures % places.count]
         place = address.text
-        await makeWay(to: address, plan: plan, peer: id)
+        await requestRoute(to: address, plan: plan, peer: id)
         let session = try await endpoint.connect(
           to: address, key: plan.configuration.publicKey, identity: Array(plan.configuration.identity.utf8),
           flags: plan.configuration.flags, timeout: Backoff.patience(failures: plan.failures, places: places.count))
@@ -103,7 +103,7 @@
     }
 
     /// Makes a route for the peer's datagrams around the tunnel.
-    private func makeWay(to address: SocketAddress, plan: TunnelLoop.DialPlan, peer id: Int) async {
+    private func requestRoute(to address: SocketAddress, plan: TunnelLoop.DialPlan, peer id: Int) async {
       guard let place = Address(address) else { return }
       // The peer may have moved to its last address itself.
       if plan.configuration.endpoints.isEmpty {
@@ -148,7 +148,7 @@
         let place = session.place
         let handler = try await session.eventLoop.submit {
           PeerInbound(id, gauges: gauges, path: path.value) {
-            TunnelLoop.say($0, on: session)
+            TunnelLoop.sendControl($0, on: session)
           } probed: { number in
             loop.eventLoop.execute { loop.value.probeAnswered(number, by: id, on: place) }
           }
