@@ -21,9 +21,6 @@
     /// The maximum number of bytes kept while the system takes none. Further datagrams are dropped,
     /// as the network would.
     private static let backlogLimit = 4 << 20
-    /// The maximum number of too large datagrams that are remembered. The others are found again
-    /// when they are resent.
-    private static let refusalLimit = 16
 
     private let owner: any DatagramPortOwner
     private let options: UDPOptions
@@ -35,7 +32,7 @@
     /// This host's addresses from which the system no longer sends.
     private let gone = GoneAddresses()
     /// Datagrams that were too large for the network device since the last ``takeTooLarge()``.
-    private var tooLarge: [RefusedDatagram] = []
+    private var tooLarge = RefusedDatagrams()
     /// The pieces that are being given to the system. The array is kept for its memory.
     private var pieces: [czssp_outgoing] = []
     private var backlog = SendBacklog()
@@ -239,7 +236,7 @@
         if refused.segment_size > 0, Errno.segmentationRefused.contains(error) {
           rest = unsegmented(refused, after: error) + rest
         } else if error == EMSGSIZE {
-          recordTooLarge(refused)
+          tooLarge.append(refused)
         }
       }
     }
@@ -257,17 +254,7 @@
       for index in pieces.indices where pieces[index].local == local { pieces[index].local = nil }
     }
 
-    private func recordTooLarge(_ piece: czssp_outgoing) {
-      guard tooLarge.count < Self.refusalLimit, let address = Address(piece.address) else { return }
-      let refused = RefusedDatagram(address: address, size: Int(piece.length))
-      if tooLarge.last != refused { tooLarge.append(refused) }
-    }
-
-    func takeTooLarge() -> [RefusedDatagram] {
-      guard !tooLarge.isEmpty else { return [] }
-      defer { tooLarge = [] }
-      return tooLarge
-    }
+    func takeTooLarge() -> [RefusedDatagram] { tooLarge.take() }
 
     private func give(_ pieces: ArraySlice<czssp_outgoing>) -> (taken: Int, error: CInt) {
       var pieces = pieces
