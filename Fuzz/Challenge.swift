@@ -91,7 +91,8 @@ private struct ChallengeWorld {
     }
     let index = input.below(issued.count)
     var bytes = issued[index].response.with(proof: UInt64(proof)).bytes
-    var (source, isGenuine) = (issued[index].source, true)
+    var source = issued[index].source
+    var isGenuine = true
     switch input.byte() & 7 {
     case 0:
       let flip = input.byte()

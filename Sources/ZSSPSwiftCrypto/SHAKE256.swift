@@ -125,7 +125,8 @@ private struct KeccakState: ~Copyable {
 /// the lane that arrives at each. π moves lane (x, y) to (y, 2x + 3y). The walk by which section
 /// 3.2.2 finds the offsets takes the same steps, from (1, 0) back to it.
 private let walk: [(lane: Int, rotation: Int)] = {
-  var (x, y) = (1, 0)
+  var x = 1
+  var y = 0
   return (0..<24).map { t in
     (x, y) = (y, (2 * x + 3 * y) % 5)
     return (x + 5 * y, (t + 1) * (t + 2) / 2 % 64)

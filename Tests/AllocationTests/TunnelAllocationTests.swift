@@ -35,7 +35,9 @@ struct TunnelAllocationTests {
   @Test("to cut a super-packet costs no allocation")
   func cut() {
     let (header, original) = superPacket()
-    var (bytes, splitter, segments) = (original, SegmentSplitter(), 0)
+    var bytes = original
+    var splitter = SegmentSplitter()
+    var segments = 0
     let count = allocations { _ in
       // What was cut has other headers in it.
       for index in original.indices { bytes[index] = original[index] }
@@ -51,7 +53,9 @@ struct TunnelAllocationTests {
   func join() {
     let (header, original) = superPacket()
     var bytes = original
-    var (splitter, packets, writes) = (SegmentSplitter(), [[UInt8]](), 0)
+    var splitter = SegmentSplitter()
+    var packets = [[UInt8]]()
+    var writes = 0
     var elements = bytes.mutableSpan
     var packet = elements.mutableBytes
     _ = splitter.split(&packet, header: header) { packets.append($0.array) }

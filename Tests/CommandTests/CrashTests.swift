@@ -125,7 +125,8 @@
       let connect = try connect(listener)
       if try connect.nextEvent(where: { $0["state"] as? String == "up" }) == nil {
         listener.run.send(SIGKILL)
-        let (alice, bob) = (connect.finish(), listener.run.finish())
+        let alice = connect.finish()
+        let bob = listener.run.finish()
         Issue.record("locked out; Alice: \(alice.errors) Bob: \(bob.errors)")
         throw LockedOut()
       }

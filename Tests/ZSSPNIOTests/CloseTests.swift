@@ -137,7 +137,8 @@ struct CloseTests {
   /// closed.
   @Test func acceptingEndsWithTheEndpoint() async throws {
     let store = HangingStore { request, _ in if case .compareAndSwap = request { true } else { false } }
-    let (server, client) = (try await makeEndpoint(store: store), try await makeEndpoint())
+    let server = try await makeEndpoint(store: store)
+    let client = try await makeEndpoint()
     let connecting = Task { try? await client.connect(to: server.localAddress, key: server.publicKey) }
     let accepting = Task { try await acceptFirst(server) }
     while await store.hanging == 0 { try await Task.sleep(for: .milliseconds(1)) }
@@ -162,7 +163,8 @@ struct CloseTests {
     let store = HangingStore { _, _ in true }
     var options = UDPOptions()
     options.storeTimeout = .seconds(24 * 3600)
-    let (eventLoop, settled) = (eventLoop, options)
+    let eventLoop = eventLoop
+    let settled = options
     let left = try await onLoop {
       let driver = try Driver(
         makeConfiguration(), store: store, options: settled, mailboxes: EndpointMailboxes(settled), eventLoop: eventLoop

@@ -17,7 +17,8 @@ struct DocumentationTests {
 
   /// The Swift code between fences, without the marks of comments.
   private static func examples(in text: String) -> [String] {
-    var (examples, current): ([String], [String]?) = ([], nil)
+    var examples: [String] = []
+    var current: [String]? = nil
     for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
       var line = line.drop { $0 == " " }
       if line.hasPrefix("///") { line = line.dropFirst(3) }

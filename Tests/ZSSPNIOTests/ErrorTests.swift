@@ -121,7 +121,8 @@ struct ErrorTests {
   }
 
   @Test func connectCancelled() async throws {
-    let (endpoint, silent) = (try await makeEndpoint(), try await makeEndpoint(flags: .persistent))
+    let endpoint = try await makeEndpoint()
+    let silent = try await makeEndpoint(flags: .persistent)
     let connecting = Task {
       await error { () async throws(UDPError) in
         try await endpoint.connect(to: silent.localAddress, key: silent.publicKey)
@@ -146,7 +147,8 @@ struct ErrorTests {
   }
 
   @Test func closedWhileConnecting() async throws {
-    let (endpoint, silent) = (try await makeEndpoint(), try await makeEndpoint(flags: .persistent))
+    let endpoint = try await makeEndpoint()
+    let silent = try await makeEndpoint(flags: .persistent)
     let connecting = Task {
       await error { () async throws(UDPError) in
         try await endpoint.connect(to: silent.localAddress, key: silent.publicKey)
@@ -181,7 +183,8 @@ struct ErrorTests {
   }
 
   @Test func decidingTwice() async throws {
-    let (server, client) = (try await makeEndpoint(), try await makeEndpoint())
+    let server = try await makeEndpoint()
+    let client = try await makeEndpoint()
     let connecting = Task { try await client.connect(to: server.localAddress, key: server.publicKey) }
     var incoming = server.incoming.makeAsyncIterator()
     let handshake = try #require(await incoming.next())

@@ -136,7 +136,8 @@
       eventLoop.busyPolling.store(1_000_000_000, ordering: .relaxed)
       var pair: [CInt] = [0, 0]
       try #require(pipe(&pair) == 0)
-      let (reader, writer) = (pair[0], pair[1])
+      let reader = pair[0]
+      let writer = pair[1]
       defer { _ = (close(reader), close(writer)) }
       let heard = Promise<Void>()
       let watch = try await eventLoop.submit {

@@ -47,7 +47,8 @@
         try await UDPEndpoint.bind(
           host: "127.0.0.1", port: 0, configuration: makeConfiguration(), eventLoopGroup: eventLoop)
       }
-      let (server, client) = (try await bind(eventLoops[0]), try await bind(eventLoops[1]))
+      let server = try await bind(eventLoops[0])
+      let client = try await bind(eventLoops[1])
       async let accepted = acceptFirst(server)
       let session = try await client.connect(to: server.localAddress, key: server.publicKey)
       let stopper = Stopper()

@@ -57,7 +57,8 @@
     // [DEC-86]
     /// To look at all sessions takes time, of which strangers cannot have all.
     @Test func looksAtSessionsArePaced() {
-      var (now, looks) = (Instant(nanoseconds: 0), 0)
+      var now = Instant(nanoseconds: 0)
+      var looks = 0
       let locals = LocalAddresses { now }
       locals.inUse = {
         looks += 1

@@ -50,7 +50,8 @@ struct QueueRuleTests {
   /// Who comes when there is room again comes behind those who wait for it.
   @Test func nobodyOvertakesASenderThatWaits() async throws {
     let queue = SendQueue(limit: 1000) {}
-    let (first, second) = (try PlainHandshake().session, try waitingSession())
+    let first = try PlainHandshake().session
+    let second = try waitingSession()
     // 300 bytes each count against the limit.
     #expect(await queue.send(items(first, 4, bytes: 236)) == nil)
     let items = items(second, 1, bytes: 1)

@@ -45,8 +45,10 @@ struct ReconnectTests {
   /// The server restarts with its key and its store; the client goes on with the ratchet, in persistent mode.
   @Test func aServerThatRestarts() async throws {
     let network = TestNetwork()
-    let (key, clientKey) = (StaticKey(), StaticKey())
-    let (store, clientStore) = (VolatileRatchetStore(), VolatileRatchetStore())
+    let key = StaticKey()
+    let clientKey = StaticKey()
+    let store = VolatileRatchetStore()
+    let clientStore = VolatileRatchetStore()
     let password = OneTimePassword.generate()
     _ = try await store.enrol(clientKey.publicKey, with: password)
     _ = try await clientStore.enrol(key.publicKey, with: password)

@@ -254,7 +254,8 @@ struct SessionTests {
       }
     }
     let store = WatchfulStore()
-    let (server, client) = (try await makeEndpoint(), try await makeEndpoint(store: store))
+    let server = try await makeEndpoint()
+    let client = try await makeEndpoint(store: store)
     let serving = Task { for await handshake in server.incoming { _ = try? await handshake.accept() } }
     // Attempts at the same time compete for the peer's ratchet state. One at least gets it.
     let established = await withTaskGroup { group in

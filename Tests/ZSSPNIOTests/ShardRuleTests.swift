@@ -19,7 +19,8 @@ struct ShardRuleTests {
   /// Wherever the peer is now, a session with it opens where there is one already.
   @Test func attemptsGoWhereThePeersSessionIs() async throws {
     let handle = try await handle(4)
-    let (key, id) = (makeConfiguration().staticKey.publicKey, try PlainHandshake().session)
+    let key = makeConfiguration().staticKey.publicKey
+    let id = try PlainHandshake().session
     for port in 1...16 as ClosedRange<UInt16> {
       let request = ConnectRequest(
         address: Address(ipv4: 0x7F00_0001, port: port), key: key, identity: [], flags: nil, timeout: nil)

@@ -82,7 +82,8 @@ struct ShardTests {
 
   /// Both sides open at once, and know each other by addresses that come to different shards or to the same.
   @Test(arguments: 0..<4, Transport.allCases) func bothOpenAtOnce(attempt: Int, transport: Transport) async throws {
-    let (alice, bob) = (try await endpoint(4, transport), try await endpoint(4, transport))
+    let alice = try await endpoint(4, transport)
+    let bob = try await endpoint(4, transport)
     // Behind the relay Alice is somebody at another address.
     let relay = try await LossyRelay.start(to: bob.localAddress, loss: 0, seed: 1)
     func accepting(_ endpoint: UDPEndpoint) -> Task<Void, Never> {
@@ -93,7 +94,8 @@ struct ShardTests {
     let tasks = [accepting(alice), accepting(bob)]
     async let opened = alice.connect(to: attempt % 2 == 0 ? relay.address : bob.localAddress, key: bob.publicKey)
     async let answered = bob.connect(to: alice.localAddress, key: alice.publicKey)
-    let (first, second) = (try await opened, try await answered)
+    let first = try await opened
+    let second = try await answered
     try await wait(for: alice) { $0.sessions == 1 }
     try await wait(for: bob) { $0.sessions == 1 }
     try await exchange(

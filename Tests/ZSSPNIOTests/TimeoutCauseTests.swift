@@ -54,7 +54,8 @@ struct TimeoutCauseTests {
   /// Both hold another ratchet for the other, and neither gives way.
   @Test func nothingAuthenticComesBack() async throws {
     let network = TestNetwork()
-    let (key, serverKey) = (StaticKey(), StaticKey())
+    let key = StaticKey()
+    let serverKey = StaticKey()
     let client = try await network.endpoint(at: "10.0.0.1:1000", configuration: testConfiguration(Settings(), [], key))
     // The address is right, and another profile answers.
     var configuration = testConfiguration(Settings(), [], serverKey)

@@ -23,7 +23,8 @@
     private func work(
       _ store: SQLiteRatchetStore, _ peer: PublicKey, _ from: RatchetPair, _ number: UInt64
     ) async -> Expected {
-      var (expected, number) = (Expected(answered: from), number)
+      var expected = Expected(answered: from)
+      var number = number
       while true {
         number += 1
         let new = RatchetPair(Sample.state(number), expected.answered.state1.isEmpty ? nil : expected.answered.state1)
@@ -51,7 +52,8 @@
         powercut_after(database.folder, Int64((cut * 37) % 101 + 1))
         let outcomes = try await withThrowingTaskGroup(of: (UInt8, Expected).self) { group in
           for peer in 0..<Self.peers {
-            let (from, number) = (held[peer] ?? .empty, UInt64(peer) << 32 | UInt64(cut) << 16)
+            let from = held[peer] ?? .empty
+            let number = UInt64(peer) << 32 | UInt64(cut) << 16
             let key = try Sample.peer(peer)
             group.addTask { (peer, await work(store, key, from, number)) }
           }

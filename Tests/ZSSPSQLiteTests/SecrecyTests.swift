@@ -73,7 +73,8 @@
     }
 
     @Test func replacedKeysAreErasedWithoutBeingAsked() async throws {
-      let (database, peer) = (try Database(), try Sample.peer(1))
+      let database = try Database()
+      let peer = try Sample.peer(1)
       let store = try database.open { $0.eraseAfter = .zero }
       #expect(await store.swap(peer, .empty, RatchetPair(Sample.state(1))).isSwapped)
       #expect(await store.swap(peer, RatchetPair(Sample.state(1)), RatchetPair(Sample.state(2))).isSwapped)
@@ -113,7 +114,8 @@
         options.key = key
         options.onFailure = { _ in reports.change { $0 += 1 } }
       }
-      let (damaged, good) = (try Sample.peer(1), try Sample.peer(3))
+      let damaged = try Sample.peer(1)
+      let good = try Sample.peer(3)
       let held = RatchetPair(Sample.state(2), Sample.state(3))
       #expect(await store.load(damaged) == nil)
       #expect(await store.swap(damaged, held, .empty).isFailed)

@@ -28,8 +28,10 @@ struct AddressTests {
 
   /// 0.0.0.0/0 and ::/0 are everything of their kind, and nothing of the other.
   @Test func aPrefixHasAddressesOfItsOwnFamily() throws {
-    let (all4, all6) = (try #require(IPPrefix("0.0.0.0/0")), try #require(IPPrefix("::/0")))
-    let (v4, v6) = (try #require(IPAddress("10.0.0.1")), try #require(IPAddress("a00:1::")))
+    let all4 = try #require(IPPrefix("0.0.0.0/0"))
+    let all6 = try #require(IPPrefix("::/0"))
+    let v4 = try #require(IPAddress("10.0.0.1"))
+    let v6 = try #require(IPAddress("a00:1::"))
     #expect(all4.contains(v4) && !all4.contains(v6))
     #expect(all6.contains(v6) && !all6.contains(v4))
   }

@@ -130,7 +130,9 @@ struct FragmenterTests {
     var maker = PacketMaker()
     (maker.isTCP, maker.mayFragment) = (false, true)
     let (header, bytes) = maker.superPacket(payload(2500), segmentSize: 1200)
-    var (copy, splitter, fragments) = (bytes, SegmentSplitter(), [Fragment]())
+    var copy = bytes
+    var splitter = SegmentSplitter()
+    var fragments = [Fragment]()
     let isWhole = copy.withMutableBytes { bytes in
       splitter.split(&bytes, header: header, limit: 1000) { (bytes: RawSpan) in fragments.append(Fragment(bytes.array))
       }

@@ -81,7 +81,8 @@
         var pair: [CInt] = [0, 0]
         let kind = CInt(SOCK_SEQPACKET.rawValue) | CInt(SOCK_NONBLOCK.rawValue)
         try #require(socketpair(AF_UNIX, kind, 0, &pair) == 0)
-        let (inside, eventLoop) = (pair[0], client.eventLoops[0])
+        let inside = pair[0]
+        let eventLoop = client.eventLoops[0]
         outside = pair[1]
         let table = PeerTable(
           peers.enumerated().map { number, peer in

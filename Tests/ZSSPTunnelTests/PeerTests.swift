@@ -67,7 +67,8 @@ struct PeerTests {
   /// Pauses double up to two minutes, and differ.
   @Test func attemptsBackOff() {
     var backoff = Backoff()
-    var (now, pauses) = (at(0), [Int64]())
+    var now = at(0)
+    var pauses = [Int64]()
     for _ in 0..<12 {
       #expect(backoff.isDue(at: now))
       backoff.failed(at: now, random: 0)

@@ -35,7 +35,10 @@
         var pair: [CInt] = [0, 0]
         let kind = CInt(SOCK_SEQPACKET.rawValue) | CInt(SOCK_NONBLOCK.rawValue)
         try #require(socketpair(AF_UNIX, kind, 0, &pair) == 0)
-        let (inside, eventLoop, key, address) = (pair[0], client.eventLoops[0], server.publicKey, server.localAddress)
+        let inside = pair[0]
+        let eventLoop = client.eventLoops[0]
+        let key = server.publicKey
+        let address = server.localAddress
         outside = pair[1]
         let time = Time()
         self.time = time

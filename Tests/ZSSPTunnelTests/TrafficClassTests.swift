@@ -22,10 +22,10 @@ struct TrafficClassTests {
 
   /// RFC 6040, figure 4: rows are packets, columns datagrams, in the order of the code points.
   @Test func congestionOnTheWayIn() {
-    let (same, none, one, congested) = (
-      TrafficClass.Outcome.unchanged, TrafficClass.Outcome.dropped, TrafficClass.Outcome.marked(1),
-      TrafficClass.Outcome.marked(3)
-    )
+    let same = TrafficClass.Outcome.unchanged
+    let none = TrafficClass.Outcome.dropped
+    let one = TrafficClass.Outcome.marked(1)
+    let congested = TrafficClass.Outcome.marked(3)
     let expected: [[TrafficClass.Outcome]] = [
       [same, same, same, none],
       [same, same, same, congested],

@@ -82,7 +82,8 @@ actor EndpointRoutes {
   /// at each attempt to reach a peer, so checking the routes of all peers each time would be most
   /// of the work.
   private func concernsRoutes(_ whereabouts: Whereabouts) -> Bool {
-    let (table, routing) = (registry.table, registry.configuration.table)
+    let table = registry.table
+    let routing = registry.configuration.table
     return whereabouts.places.contains { place in
       routes.contains { $0.host == place.address } || complaints[place.address] != nil
         || Self.need(of: place, peers: table, routing: routing) != .nothing

@@ -26,7 +26,8 @@ struct DirectedTests {
   func olderMessage(_ receiver: PartyConfiguration.Implementation) throws {
     let link = try established(receiver)
     let sent = [[1], [2], [3]].map { datagrams(link, $0) }.flatMap(\.self)
-    let (bob, elsewhere) = (link.parties[1], Address(ipv4: 99, port: 99))
+    let bob = link.parties[1]
+    let elsewhere = Address(ipv4: 99, port: 99)
     #expect(bob.receive(sent[1], from: link.address(0), at: link.now) == [2])
     #expect(bob.receive(sent[0], from: elsewhere, at: link.now) == [1])
     #expect(bob.takeEvents() == [])

@@ -34,7 +34,8 @@ struct ForgedBodyTests {
   func forgedResponses() throws {
     let pair = try Pair(provider: provider)
     let (session, response) = try response(pair)
-    let (work, before) = (pair.alice.statistics.publicKeyWork, Footing(pair.alice, [session]))
+    let work = pair.alice.statistics.publicKeyWork
+    let before = Footing(pair.alice, [session])
     for number in 1..<bound {
       for datagram in [forged(response[0]), response[1]] { pair.deliver(datagram) }
       #expect(pair.alice.statistics.publicKeyWork - work == UInt64(number) && pair.intercept().isEmpty)

@@ -132,7 +132,8 @@ struct LateCompletionTests {
     pair.skip(.seconds(1))
     for datagram in x3 where datagram.to == pair.bob.address { pair.deliver(datagram) }
     pair.settle()
-    let (alice, bob) = (try #require(pair.alice.establishedSession), try #require(pair.bob.establishedSession))
+    let alice = try #require(pair.alice.establishedSession)
+    let bob = try #require(pair.bob.establishedSession)
     pair.run(for: delay)
     for datagram in held { pair.deliver(datagram) }
     pair.settle()

@@ -22,7 +22,8 @@ struct ReplayedHelloTests {
     // Two sessions later its fingerprint is that of no state that Bob holds.
     _ = try pair.establish()
     let (one, other) = try pair.establish()
-    let (before, sent) = (Footing(pair.bob, [other]), pair.bob.statistics.datagramsSent)
+    let before = Footing(pair.bob, [other])
+    let sent = pair.bob.statistics.datagramsSent
     for source in [mallory, pair.alice.address] {
       for datagram in old.from(source) { pair.deliver(datagram) }
       #expect(pair.intercept().isEmpty)

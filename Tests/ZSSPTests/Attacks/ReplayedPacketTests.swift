@@ -50,7 +50,9 @@ struct ReplayedPacketTests {
       for datagram in datagrams + datagrams.from(mallory) {
         let peer = datagram.to == pair.alice.address ? pair.alice : pair.bob
         let id = peer === pair.alice ? tape.alice : tape.bob
-        let (before, sent, messages) = (Footing(peer, [id]), peer.statistics.datagramsSent, peer.messages.count)
+        let before = Footing(peer, [id])
+        let sent = peer.statistics.datagramsSent
+        let messages = peer.messages.count
         let reception = peer.receive(datagram.bytes, from: datagram.from, at: pair.now)
         // The keys of two re-keys ago are gone, and their ids with them (section 7).
         #expect([.dropped(.replayed), .dropped(.unknownKeyID)].contains(reception), "\(name)")

@@ -44,7 +44,8 @@ struct SpoofedResponseTests {
     let pair = try Pair.of(flags, provider)
     let (session, hello, response) = try waiting(pair)
     let before = Footing(pair.alice, [session])
-    let (work, sent) = (pair.alice.statistics.publicKeyWork, pair.alice.statistics.datagramsSent)
+    let work = pair.alice.statistics.publicKeyWork
+    let sent = pair.alice.statistics.datagramsSent
     var random = SplitMix64(seed: 0x32)
     // The key id is in the clear at the start of the Hello.
     let keyID = Array(hello[0].bytes[16..<20])

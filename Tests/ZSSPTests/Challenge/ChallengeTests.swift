@@ -12,7 +12,8 @@ struct ChallengeTests {
     "recorded proofs are found from their starts",
     arguments: providers, try vectors("unit")["challenge"]["cases"].array)
   func recorded(_ provider: any CryptoProvider, _ vector: JSON) throws {
-    let (recorded, startBytes) = (try vector["challenge_32"].bytes, try vector["pow_start_be"].bytes)
+    let recorded = try vector["challenge_32"].bytes
+    let startBytes = try vector["pow_start_be"].bytes
     let challenge = ChallengeResponse(recorded.rawBytes)
     let start = startBytes.rawBytes.load(UInt64.self, at: 0)
     let response = ProofOfWork.solve(challenge, from: start, provider: provider)

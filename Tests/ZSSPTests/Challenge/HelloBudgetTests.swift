@@ -294,7 +294,8 @@ struct HelloBudgetTests {
   @Test("counts of sources that are kept up to date are those of a census")
   func tally() {
     var random = SplitMix64(seed: 6)
-    var (tally, census) = (SourceTally(), SourceCensus())
+    var tally = SourceTally()
+    var census = SourceCensus()
     var held: [(source: HelloSource, share: SourceTally.Share)] = []
     for _ in 0..<2_000 {
       if held.isEmpty || random.next() % 5 < 3 {

@@ -87,7 +87,8 @@ struct HelloQueueTests {
       (Address(ipv6: 0, 0x0A00_0001, port: 1), address(0x0A00_0001), false, false),
     ]
     for (one, other, sameHost, sameNetwork) in cases {
-      let (left, right) = (HelloSource(one), HelloSource(other))
+      let left = HelloSource(one)
+      let right = HelloSource(other)
       #expect((left.host == right.host, left.network == right.network) == (sameHost, sameNetwork), "\(one) \(other)")
     }
   }
@@ -99,7 +100,8 @@ struct HelloQueueTests {
     let source = host(1, 1)
     let answer = world.answer(from: source)
     #expect(world.receive(answer, from: source) == .wait(evicting: false))
-    let (hashes, redeemed) = (world.provider.hashes, world.issuer.redeemedCount)
+    let hashes = world.provider.hashes
+    let redeemed = world.issuer.redeemedCount
     for _ in 0..<1_000 { #expect(world.receive(answer, from: source) == .drop(.busy)) }
     #expect(world.provider.hashes == hashes && world.issuer.redeemedCount == redeemed && world.gate.waiting == 1)
     // Once it is read its answer is used, which two hashes show.

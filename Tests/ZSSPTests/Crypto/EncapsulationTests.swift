@@ -86,10 +86,8 @@ struct EncapsulationTests {
   @Test("the two algorithms share keys and ciphertexts, not secrets", arguments: providers)
   func algorithms(_ provider: any CryptoProvider) throws {
     let seed = provider.random(64)
-    let (mlkem, kyber) = (
-      try MLKEM1024DecapsulationKey(seed: seed.bytes, for: .mlkem1024),
-      try MLKEM1024DecapsulationKey(seed: seed.bytes, for: .kyber1024)
-    )
+    let mlkem = try MLKEM1024DecapsulationKey(seed: seed.bytes, for: .mlkem1024)
+    let kyber = try MLKEM1024DecapsulationKey(seed: seed.bytes, for: .kyber1024)
     let encapsulationKey = mlkem.encapsulationKey
     #expect(encapsulationKey == kyber.encapsulationKey)
     let result = try provider.encapsulate(to: encapsulationKey.rawBytes, for: .kyber1024)

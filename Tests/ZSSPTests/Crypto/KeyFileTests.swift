@@ -51,7 +51,9 @@ struct KeyFileTests {
   }
 
   @Test func allowLists() throws {
-    let (one, other, stranger) = (StaticKey().publicKey, StaticKey().publicKey, StaticKey().publicKey)
+    let one = StaticKey().publicKey
+    let other = StaticKey().publicKey
+    let stranger = StaticKey().publicKey
     let text = "# Sensors\r\n\r\n  \(one.text)   # boiler\n\(other.hexadecimal)#x\n"
     let list = try AllowList(text: text)
     #expect(list.keys == [one, other] && list.contains(one) && !list.contains(stranger))

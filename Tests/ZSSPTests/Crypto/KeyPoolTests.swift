@@ -41,7 +41,8 @@
     func wiped() {
       let pool = KeyPool(size: 480)
       // The slab stays as long as one of its places is taken.
-      let (stays, place) = (pool.take(), pool.take())
+      let stays = pool.take()
+      let place = pool.take()
       place.initializeMemory(as: UInt8.self, repeating: 0xA5, count: 480)
       pool.giveBack(place)
       // The first word links the free places.

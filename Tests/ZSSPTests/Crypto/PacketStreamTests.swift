@@ -83,7 +83,8 @@ struct PacketStreamTests {
     var random = SplitMix64(seed: 5)
     let key = provider.packetKey(random.bytes(32).secret)
     guard let stream = key.makeStream() else { return }
-    let (nonce, plaintext) = (Nonce(type: 8, counter: 1), random.bytes(100))
+    let nonce = Nonce(type: 8, counter: 1)
+    let plaintext = random.bytes(100)
     var sealed = [UInt8](repeating: 0, count: 116)
     sealed.withMutableBytes { key.seal(plaintext.rawBytes, nonce: nonce, authenticating: RawSpan(), into: &$0) }
     func opens(_ message: [UInt8], tagSize: Int = 16) -> Bool {

@@ -48,7 +48,8 @@ struct IdleKeysTests {
     let (one, _) = try pair.establish()
     try pair.alice.send([1], on: one, at: pair.now)
     pair.settle()
-    let (packetKeys, headerKeys) = (watch.made, watch.headerKeysMade)
+    let packetKeys = watch.made
+    let headerKeys = watch.headerKeysMade
     for _ in 0..<20 {
       pair.run(for: .seconds(7))
       try pair.alice.send([2], on: one, at: pair.now)

@@ -29,7 +29,8 @@ struct LivenessTests {
 
   /// When Alice sends something from now on, and nothing comes to anyone.
   private func silence(_ pair: Pair, for duration: Duration) -> [Duration] {
-    let (start, end) = (pair.now, pair.now.advanced(by: duration))
+    let start = pair.now
+    let end = pair.now.advanced(by: duration)
     var sent: [Duration] = []
     _ = pair.intercept()
     while let deadline = pair.alice.nextDeadline, deadline <= end {

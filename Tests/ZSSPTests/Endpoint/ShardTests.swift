@@ -134,7 +134,9 @@ struct ShardTests {
   func tooMany() throws {
     var settings = Settings()
     settings.nodeBits = 16
-    let (provider, address, now) = (provider, Address(ipv4: 1, port: 1), Instant.milliseconds(1000))
+    let provider = provider
+    let address = Address(ipv4: 1, port: 1)
+    let now = Instant.milliseconds(1000)
     let limit = 8192
     func make() throws -> Endpoint {
       try Endpoint(

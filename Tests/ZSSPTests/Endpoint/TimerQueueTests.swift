@@ -66,7 +66,8 @@ struct TimerQueueTests {
   @Test("a deadline that moves is one deadline")
   func moves() {
     var queue = TimerQueue()
-    let (one, other) = (TimerEntry(), TimerEntry())
+    let one = TimerEntry()
+    let other = TimerEntry()
     queue.set(one, to: .milliseconds(1))
     queue.set(other, to: .milliseconds(2))
     queue.set(one, to: .milliseconds(3))

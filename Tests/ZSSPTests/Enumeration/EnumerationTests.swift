@@ -91,9 +91,8 @@ struct EnumerationTests {
   @Test("A sample of every pair of faults with every crash", arguments: [false, true])
   func sample(hasLongIdentity: Bool) async throws {
     var random = SplitMix64(seed: 0xE17)
-    let (pairs, crashes) = (
-      Case.pairs(hasLongIdentity: hasLongIdentity), Crash.all(hasLongIdentity: hasLongIdentity)
-    )
+    let pairs = Case.pairs(hasLongIdentity: hasLongIdentity)
+    let crashes = Crash.all(hasLongIdentity: hasLongIdentity)
     let tests = (0..<100).compactMap { _ -> Case? in
       guard let faults = pairs.randomElement(using: &random) else { return nil }
       return Case(

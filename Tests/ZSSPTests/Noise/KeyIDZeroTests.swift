@@ -10,7 +10,8 @@ struct KeyIDZeroTests {
   /// the packets of strangers go.
   @Test("an X2 that names key id 0 does not authenticate", arguments: providers, [false, true])
   func responseThatNamesNoKey(_ provider: any CryptoProvider, namesAKey: Bool) throws {
-    let (alice, bob) = (provider.generateAgreementKey(), provider.generateAgreementKey())
+    let alice = provider.generateAgreementKey()
+    let bob = provider.generateAgreementKey()
     let hello = try InitiatorHandshake.hello(
       keyID: KeyID(value: 7), to: provider.agreementPublicKey(bob.publicKey), ratchet: .empty, profile: .kyber1024,
       provider: provider)

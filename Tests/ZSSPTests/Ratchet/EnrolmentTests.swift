@@ -31,7 +31,8 @@ struct EnrolmentTests {
   }
 
   @Test func madePasswordsAreReadAgain() throws {
-    let (one, other) = (OneTimePassword.generate(), OneTimePassword.generate())
+    let one = OneTimePassword.generate()
+    let other = OneTimePassword.generate()
     #expect(one.text.count == 44 && one.text.hasSuffix("=") && one.text != other.text)
     let again = try OneTimePassword(text: one.text)
     #expect(again.state(provider: .swiftCrypto) == one.state(provider: .swiftCrypto))
