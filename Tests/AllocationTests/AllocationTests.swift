@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import CAllocationCounter
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPBenchmark
 
 /// What the protocol allocates by itself. The provider is one that allocates nothing for a packet.
-@Suite("Allocations", .enabled(if: allocation_counter_works(), "allocations cannot be counted in this build"))
+@Suite(
+  "Allocations", .tags(.fast), .enabled(if: allocation_counter_works(), "allocations cannot be counted in this build"))
 struct AllocationTests {
   /// Counts what `body` allocates on this thread.
   private func allocations(_ body: () throws -> Void) rethrows -> UInt64 {

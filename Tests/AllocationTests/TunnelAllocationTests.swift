@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import CAllocationCounter
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPTunnel
 
 /// What the tunnel allocates for packets on their way between the device and a session.
 @Suite(
-  "Allocations of the tunnel", .enabled(if: allocation_counter_works(), "allocations cannot be counted in this build"))
+  "Allocations of the tunnel", .tags(.fast),
+  .enabled(if: allocation_counter_works(), "allocations cannot be counted in this build"))
 struct TunnelAllocationTests {
   /// A super-packet of TCP over IPv4, whose checksum is still to be completed.
   private func superPacket() -> (header: VirtioHeader, bytes: [UInt8]) {

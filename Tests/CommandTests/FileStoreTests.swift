@@ -2,13 +2,14 @@
 import Foundation
 import Synchronization
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPFiles
 import ZSSPStoreTesting
 
 @testable import ZSSPCommand
 
-@Suite("The contract of ratchet stores, in a file", .timeLimit(.minutes(20)))
+@Suite("The contract of ratchet stores, in a file", .tags(.slow), .timeLimit(.minutes(20)))
 struct FileStoreTests {
   /// A disk that works, on which nothing can be written, or whose folders cannot be synced once a file has its new name.
   private final class Disk: Sendable {

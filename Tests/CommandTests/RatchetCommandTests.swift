@@ -3,7 +3,7 @@ import Foundation
 import Testing
 import ZSSPTestSupport
 
-@Suite("zssp with ratchets: modes, stores, one-time passwords", .ownThreads, .timeLimit(.minutes(20)))
+@Suite("zssp with ratchets: modes, stores, one-time passwords", .tags(.slow), .ownThreads, .timeLimit(.minutes(20)))
 struct RatchetCommandTests {
   // [RAT-11]
   /// Whoever opens with a password insists on it, in any mode (section 9).

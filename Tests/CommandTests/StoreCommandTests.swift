@@ -6,7 +6,7 @@ import ZSSP
 
 @testable import ZSSPCommand
 
-@Suite("zssp store", .ownThreads, .timeLimit(.minutes(20)))
+@Suite("zssp store", .tags(.slow), .ownThreads, .timeLimit(.minutes(20)))
 struct StoreCommandTests {
   #if SQLite
     private static let kinds = ["sqlite", "file"]

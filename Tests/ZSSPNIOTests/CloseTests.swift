@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPNIO
 
 /// What the documentation promises of ends: of ``Session/close()``, ``UDPEndpoint/close()``, and of
 /// ends that nobody asked for.
-@Suite(.serialized, .timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
 struct CloseTests {
   private let eventLoop = Transport.default.eventLoopGroup.next()
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 
 /// The examples in documentation comments and in README.md are compiled, in DocumentationExamples.swift.
+@Suite(.tags(.fast))
 struct DocumentationTests {
   private static let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..")
     .standardizedFileURL

@@ -3,12 +3,13 @@ import Dispatch
 import NIOCore
 import NIOConcurrencyHelpers
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPNIO
 
 /// What the protocol says comes to the application: to the right session, in order, and to nobody when all is over.
-@Suite(.timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct DriverEventTests {
   private final class Collector: MessageHandler {
     private let box = SharedBox<[[UInt8]]>([])

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPNIO
 import ZSSPSwiftCrypto
@@ -16,7 +17,7 @@ private func error<Value>(of body: () async throws(UDPError) -> Value) async -> 
 }
 
 /// What goes wrong has a name, and the name says what is right.
-@Suite(.serialized, .timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
 struct ErrorTests {
   @Test func messageTooLarge() async throws {
     let pair = try await Pair.connected(quickSettings(mtu: 128))

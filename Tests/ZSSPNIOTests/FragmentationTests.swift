@@ -4,12 +4,13 @@
   import Glibc
   import NIOCore
   import Testing
+  import ZSSPTestSupport
   import ZSSP
 
   @testable import ZSSPNIO
 
   /// Whether datagrams may be cut on their way.
-  @Suite(.timeLimit(.minutes(20)))
+  @Suite(.tags(.slow), .timeLimit(.minutes(20)))
   struct FragmentationTests {
     private func option(_ descriptor: CInt, _ level: CInt, _ name: CInt) -> CInt {
       var value = -1 as CInt

@@ -5,12 +5,13 @@
   import Dispatch
   import NIOCore
   import Testing
+  import ZSSPTestSupport
   import ZSSP
 
   @testable import ZSSPNIO
 
   /// Hellos have a socket of their own, so that a flood of them costs established sessions nothing.
-  @Suite(.serialized, .timeLimit(.minutes(20)))
+  @Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
   struct HelloSocketTests {
     /// Stops the event loop at its first message, until it is told to go on.
     private final class Stopper: MessageHandler {

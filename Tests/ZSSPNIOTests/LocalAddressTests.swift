@@ -5,12 +5,13 @@
   import Glibc
   import NIOCore
   import Testing
+  import ZSSPTestSupport
   import ZSSP
 
   @testable import ZSSPNIO
 
   /// A host with several addresses: the loopback device has millions.
-  @Suite(.timeLimit(.minutes(20)))
+  @Suite(.tags(.slow), .timeLimit(.minutes(20)))
   struct LocalAddressTests {
     private func local(_ low: UInt64, family: UInt8 = 4) -> czssp_local {
       czssp_local(high: 0, low: low, interface: 0, family: family)

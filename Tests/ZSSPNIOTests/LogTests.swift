@@ -3,6 +3,7 @@ import InMemoryLogging
 import Logging
 import NIOCore
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPSwiftCrypto
 import ZSSPTesting
@@ -10,7 +11,7 @@ import ZSSPTesting
 @testable import ZSSPNIO
 
 /// What endpoints log.
-@Suite(.timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct LogTests {
   private static func logger(_ level: Logger.Level) -> (Logger, InMemoryLogHandler) {
     let handler = InMemoryLogHandler()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPNIO
@@ -10,7 +11,7 @@ import ZSSP
 #endif
 
 /// What the queues between tasks and event loops promise of room and order.
-@Suite(.timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct QueueRuleTests {
   @Test func whatWasReadLeavesItsRoom() async {
     let mailbox = BoundedAsyncQueue<Int>(.dropOldest, countLimit: 100, weightLimit: 10) { $0 }

@@ -2,12 +2,13 @@
 import NIOCore
 import NIOConcurrencyHelpers
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPNIO
 
 /// The queues between tasks and the event loop, on their own.
-@Suite(.timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct QueueTests {
   @Test func theOldestIsDropped() async {
     let mailbox = BoundedAsyncQueue<Int>(.dropOldest, countLimit: 3)

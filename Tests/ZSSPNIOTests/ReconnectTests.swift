@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPRandom
 import ZSSPSwiftCrypto
@@ -9,7 +10,7 @@ import ZSSPTesting
 @testable import ZSSPNIO
 
 /// Sessions that are opened again.
-@Suite(.timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct ReconnectTests {
   /// Settings with which a peer that is gone is noticed within a minute.
   private static var settings: Settings {

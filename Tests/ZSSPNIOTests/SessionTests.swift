@@ -2,11 +2,12 @@
 import NIOCore
 import NIOConcurrencyHelpers
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPNIO
 
 /// Many sessions, slow readers, events, and the ends of things.
-@Suite(.serialized, .timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
 struct SessionTests {
   @Test func fiftySessionsWithOneResponder() async throws {
     let count = 50

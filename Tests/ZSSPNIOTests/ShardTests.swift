@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPNIO
 
 /// Endpoints of several shards look like one.
-@Suite(.serialized, .timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
 struct ShardTests {
   private func endpoint(
     _ shards: Int, _ transport: Transport, _ configuration: EndpointConfiguration = makeConfiguration()

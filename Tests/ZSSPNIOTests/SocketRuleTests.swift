@@ -6,12 +6,13 @@
   import Glibc
   import NIOCore
   import Testing
+  import ZSSPTestSupport
   import ZSSP
 
   @testable import ZSSPNIO
 
   /// What waits when the system takes nothing, and what becomes of it.
-  @Suite(.serialized, .timeLimit(.minutes(20)))
+  @Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
   struct SocketRuleTests {
     /// A client whose driver can be reached, connected to a server.
     private struct Link {

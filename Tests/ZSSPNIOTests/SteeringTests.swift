@@ -3,12 +3,13 @@
 #if os(Linux)
   import CZSSPSocket
   import Testing
+  import ZSSPTestSupport
   import ZSSP
 
   @testable import ZSSPNIO
 
   /// The kernel gives datagrams to the sockets that they are for.
-  @Suite struct SteeringTests {
+  @Suite(.tags(.fast)) struct SteeringTests {
     private static let loopback = [Address(ipv4: 0x7F00_0001, port: 0), Address(ipv6: 0, 1, port: 0)]
 
     /// Sends a datagram from a new socket, and says which of the sockets it came to, and where it came from.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPSwiftCrypto
 import ZSSPTesting
@@ -8,7 +9,7 @@ import ZSSPTesting
 @testable import ZSSPNIO
 
 /// A timeout says what was seen of the peer.
-@Suite(.timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct TimeoutCauseTests {
   /// Connects for 15 seconds of the network's time, and returns what it fails with.
   private func failure(

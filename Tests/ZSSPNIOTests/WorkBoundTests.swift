@@ -3,12 +3,13 @@ import Dispatch
 import NIOCore
 import NIOPosix
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPNIO
 
 /// What strangers can have an endpoint do has an end, and takes nothing from those who have proved who they are.
-@Suite(.timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct WorkBoundTests {
   /// A driver whose public-key work waits for `gate`.
   private func bench(queue: Int, _ gate: DispatchSemaphore, _ pool: NIOThreadPool) async throws -> DriverBench {

@@ -2,11 +2,12 @@
 #if SQLite
   import GRDB
   import Testing
+  import ZSSPTestSupport
   import ZSSP
 
   @testable import ZSSPSQLite
 
-  @Suite("What becomes of keys that were replaced", .timeLimit(.minutes(20)))
+  @Suite("What becomes of keys that were replaced", .tags(.slow), .timeLimit(.minutes(20)))
   struct ErasureTests {
     private struct Refused: Error {}
 

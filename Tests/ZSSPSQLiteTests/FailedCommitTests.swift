@@ -4,13 +4,14 @@
   import Foundation
   import GRDB
   import Testing
+  import ZSSPTestSupport
   import ZSSP
   import ZSSPSwiftCrypto
 
   @testable import ZSSPSQLite
 
   /// What a commit that fails must neither stop nor give away.
-  @Suite("After a commit that failed", .timeLimit(.minutes(20)))
+  @Suite("After a commit that failed", .tags(.slow), .timeLimit(.minutes(20)))
   struct FailedCommitTests {
     private struct Refused: Error {}
 

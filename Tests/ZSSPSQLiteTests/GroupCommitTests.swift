@@ -2,11 +2,12 @@
 #if SQLite
   import Foundation
   import Testing
+  import ZSSPTestSupport
   import ZSSP
 
   @testable import ZSSPSQLite
 
-  @Suite("Group commit, and commits that fail", .timeLimit(.minutes(20)))
+  @Suite("Group commit, and commits that fail", .tags(.slow), .timeLimit(.minutes(20)))
   struct GroupCommitTests {
     private struct Refused: Error {}
 

@@ -4,11 +4,12 @@
   import Foundation
   import GRDB
   import Testing
+  import ZSSPTestSupport
   import ZSSP
 
   @testable import ZSSPSQLite
 
-  @Suite("Opening a database: what is refused, and left as it was", .timeLimit(.minutes(20)))
+  @Suite("Opening a database: what is refused, and left as it was", .tags(.slow), .timeLimit(.minutes(20)))
   struct OpeningTests {
     /// Expects that opening fails, and changes no byte of the file.
     private func expectRefused(
@@ -122,7 +123,7 @@
       }
     }
 
-    @Test(.enabled(if: geteuid() == 0, "only root can give files away"))
+    @Test(.tags(.root), .enabled(if: geteuid() == 0, "only root can give files away"))
     func aFileOfAnotherUser() async throws {
       let database = try await filled()
       #expect(chown(database.path, 4242, 4242) == 0)

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #if SQLite
   import Testing
+  import ZSSPTestSupport
   import ZSSP
 
   @testable import ZSSPSQLite
 
-  @Suite("What comes while a commit is under way", .timeLimit(.minutes(20)))
+  @Suite("What comes while a commit is under way", .tags(.slow), .timeLimit(.minutes(20)))
   struct OrderTests {
     private struct Refused: Error {}
 

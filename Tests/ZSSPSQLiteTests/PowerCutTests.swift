@@ -3,12 +3,13 @@
   import CPowerCut
   import Foundation
   import Testing
+  import ZSSPTestSupport
   import ZSSP
 
   @testable import ZSSPSQLite
 
   /// Swaps on a file system that loses what was not synced, and tears and reorders what it keeps of it.
-  @Suite("Loss of power", .timeLimit(.minutes(20)))
+  @Suite("Loss of power", .tags(.slow), .timeLimit(.minutes(20)))
   struct PowerCutTests {
     private static let peers = UInt8(4)
     private static let cuts = Int(ProcessInfo.processInfo.environment["ZSSP_CRASHES"] ?? "") ?? 40

@@ -3,11 +3,12 @@
   import Foundation
   import GRDB
   import Testing
+  import ZSSPTestSupport
   import ZSSP
 
   @testable import ZSSPSQLite
 
-  @Suite("What a database gives away, and damaged rows", .timeLimit(.minutes(20)))
+  @Suite("What a database gives away, and damaged rows", .tags(.slow), .timeLimit(.minutes(20)))
   struct SecrecyTests {
     private func filled(_ database: Database, key: Secret? = nil) async throws -> SQLiteRatchetStore {
       let store = try database.open { options in

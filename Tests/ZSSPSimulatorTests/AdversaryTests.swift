@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPSimulator
 
-@Suite("The adversary remembers, and knows which packet is which")
+@Suite("The adversary remembers, and knows which packet is which", .tags(.fast))
 struct AdversaryTests {
   private func parcel(_ byte: UInt8, _ label: PacketLabel) -> Parcel {
     Parcel(

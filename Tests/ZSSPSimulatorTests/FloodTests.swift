@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPSimulator
 
 /// 100,000 strangers say Hello to one peer within 100 seconds, each from a host of its own.
-@Suite("A flood of Hellos")
+@Suite("A flood of Hellos", .tags(.slow))
 struct FloodTests {
   private let strangers = 100_000
   private let perSecond = 1000

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPSwiftCrypto
 
 @testable import ZSSPTunnel
 
 /// Addresses that are the same place, and those that are not.
+@Suite(.tags(.fast))
 struct AddressTests {
   /// A socket of IPv6 names hosts of IPv4 in its own way (RFC 4291, section 2.5.5.2).
   @Test func aMappedAddressIsOneOfIPv4() throws {

@@ -2,12 +2,14 @@
 
 #if Tunnel
   import Testing
+  import ZSSPTestSupport
   import ZSSP
   import ZSSPSwiftCrypto
 
   @testable import ZSSPTunnel
 
   /// Configuration files, and what is said of wrong ones.
+  @Suite(.tags(.fast))
   struct ConfigurationTests {
     private let key = StaticKey().publicKey.text
 

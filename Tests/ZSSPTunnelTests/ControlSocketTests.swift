@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSPTunnel
 
 /// The socket over which a tunnel is asked and told.
+@Suite(.tags(.fast))
 struct ControlSocketTests {
   private let folder = FileManager.default.temporaryDirectory.appending(path: "zssp-\(UUID().uuidString.prefix(8))")
     .path

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPTunnel
 
 /// IPv4 packets are cut as RFC 791 says, so that whoever puts them together gets what was sent.
+@Suite(.tags(.fast))
 struct FragmenterTests {
   /// A fragment as its header says.
   private struct Fragment {

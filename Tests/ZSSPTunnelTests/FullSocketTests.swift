@@ -5,6 +5,7 @@
   import NIOCore
   import Synchronization
   import Testing
+  import ZSSPTestSupport
   import ZSSP
   import ZSSPNIO
   import ZSSPSwiftCrypto
@@ -13,7 +14,7 @@
 
   /// The socket is full, as it is most of the time where the device brings more than the line
   /// takes. A pair of sockets is the device.
-  @Suite(.serialized, .timeLimit(.minutes(20)))
+  @Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
   struct FullSocketTests {
     /// Whether the sending endpoint's socket is full.
     private final class Line: Sendable {
@@ -194,6 +195,7 @@
 
   /// What waits for a session is not forgotten when the one that was opened for it has ended before
   /// it could be used.
+  @Suite(.tags(.fast))
   struct WaitingPacketTests {
     @Test func whatWaitsHasASessionOpened() async throws {
       let eventLoop = EpollEventLoopGroup.singleton.next()

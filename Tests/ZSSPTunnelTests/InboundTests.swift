@@ -4,11 +4,13 @@
   import Foundation
   import Synchronization
   import Testing
+  import ZSSPTestSupport
   import ZSSP
 
   @testable import ZSSPTunnel
 
   /// What comes from a peer on its way to the device, which is one end of a pair of sockets here.
+  @Suite(.tags(.fast))
   struct InboundTests {
     private let device: TunDevice
     private let other: CInt

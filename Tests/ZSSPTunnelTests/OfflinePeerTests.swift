@@ -4,13 +4,14 @@
   import Glibc
   import NIOCore
   import Testing
+  import ZSSPTestSupport
   import ZSSP
   import ZSSPNIO
 
   @testable import ZSSPTunnel
 
   /// Many peers that are away, in the test's time: what is spent on them is the public-key work of attempts, so these are counted.
-  @Suite(.timeLimit(.minutes(20)))
+  @Suite(.tags(.slow), .timeLimit(.minutes(20)))
   struct OfflinePeerTests {
     private static let peers = 300
     private static let minutes = 20

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPSwiftCrypto
 
 @testable import ZSSPTunnel
 
 /// What a peer's state does with time and packets.
+@Suite(.tags(.fast))
 struct PeerTests {
   private func at(_ seconds: Int64, plus nanoseconds: Int64 = 0) -> Instant {
     Instant(nanoseconds: seconds * 1_000_000_000 + nanoseconds)

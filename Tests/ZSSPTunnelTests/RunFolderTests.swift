@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 import ZSSPSwiftCrypto
 
 @testable import ZSSPTunnel
 
 /// The folder of a running tunnel: whom it believes, and whose it is.
+@Suite(.tags(.fast))
 struct RunFolderTests {
   private let root = FileManager.default.temporaryDirectory.appending(path: "zssp-run-\(UUID().uuidString)").path
   private var folder: RunFolder { RunFolder(interface: "t", under: root) }

@@ -5,6 +5,7 @@
   import NIOCore
   import Synchronization
   import Testing
+  import ZSSPTestSupport
   import ZSSP
   import ZSSPNIO
   import ZSSPSwiftCrypto
@@ -12,7 +13,7 @@
   @testable import ZSSPTunnel
 
   /// The end of a peer's session, whoever notices it first. Sessions are real, and time is the test's.
-  @Suite(.timeLimit(.minutes(20)))
+  @Suite(.tags(.slow), .timeLimit(.minutes(20)))
   struct SessionEndTests {
     /// A peer whose sessions the test ends, and the loop that has them.
     private final class Stage: Sendable {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPTunnel
 
 /// What datagrams say of the packets in them, and packets of the network that they came through.
+@Suite(.tags(.fast))
 struct TrafficClassTests {
   /// Not capable, ECT(1), ECT(0), congestion experienced.
   private static let names: [UInt8] = [0, 1, 2, 3]

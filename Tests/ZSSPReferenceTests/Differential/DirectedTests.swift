@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPReference
 
 /// What random schedules hardly ever come to. Both implementations must do the same, and the right thing.
-@Suite("Both implementations in rare cases")
+@Suite("Both implementations in rare cases", .tags(.fast))
 struct DirectedTests {
   private func established(_ receiver: PartyConfiguration.Implementation) throws -> Link {
     var link = try Link([.zssp, receiver], .kyber1024, policy: .allow)

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 /// Header protection covers sixteen bytes of a fragment. Whoever sees an X2 or X3 on its way can
 /// put anything behind its header, and be there first; that must not do more than losing the packet
 /// would (section 14).
-@Suite("Attack: forged bodies of X2 and X3")
+@Suite("Attack: forged bodies of X2 and X3", .tags(.fast))
 struct ForgedBodyTests {
   private let provider = FastCrypto(seed: 0x17)
   private let bound = Settings().bodiesPerHandshake

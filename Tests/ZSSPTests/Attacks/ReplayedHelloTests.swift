@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPSwiftCrypto
 
 /// A Hello is not fresh by itself: anyone can say it again, from anywhere.
-@Suite("Attack: replayed X1", .serialized)
+@Suite("Attack: replayed X1", .tags(.fast), .serialized)
 struct ReplayedHelloTests {
   private let provider = SwiftCryptoProvider()
 

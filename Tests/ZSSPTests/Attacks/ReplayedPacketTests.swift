@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPSwiftCrypto
 
 /// Every packet of a session counts once.
-@Suite("Attack: replayed and spoofed packets of a session", .serialized)
+@Suite("Attack: replayed and spoofed packets of a session", .tags(.fast), .serialized)
 struct ReplayedPacketTests {
   private let provider = SwiftCryptoProvider()
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPRandom
 import ZSSPSwiftCrypto
 
 /// Whoever cannot make an X2 gets Alice to do nothing, but for what section 11 says of one that fails to authenticate
 /// inside Noise.
-@Suite("Attack: spoofed X2", .serialized)
+@Suite("Attack: spoofed X2", .tags(.fast), .serialized)
 struct SpoofedResponseTests {
   private let provider = SwiftCryptoProvider()
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 /// Both sides open at once, and the X3 of the preferred side, the one with the smaller key, does
 /// not arrive: it is larger than the path allows, say. The other side's does (section 14).
-@Suite("An X3 that never arrives")
+@Suite("An X3 that never arrives", .tags(.fast))
 struct UnansweredCompletionTests {
   /// Alice, whose key is the smaller, in one shard or two, and Bob.
   private final class World {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 @testable import ZSSP
 
-@Suite("Challenges and proof of work")
+@Suite("Challenges and proof of work", .tags(.fast))
 struct ChallengeTests {
   private let alice = Address(ipv4: 0x0A00_0001, port: 1111)
   private let mallory = Address(ipv4: 0x0A00_0666, port: 666)

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSPRandom
 
 @testable import ZSSP
 
 /// What is read at once, what is challenged, and what is paid for it.
-@Suite("The Hello budget")
+@Suite("The Hello budget", .tags(.fast))
 struct HelloBudgetTests {
   private let alice = Address(ipv4: 0x0A00_0001, port: 1111)
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
 /// Turns, limits and deadlines of Hellos that wait.
-@Suite("Hellos that wait for their turn")
+@Suite("Hellos that wait for their turn", .tags(.fast))
 struct HelloQueueTests {
   private func address(_ host: UInt32, _ port: UInt16 = 1) -> Address { Address(ipv4: host, port: port) }
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPRandom
 
 /// What one provider makes, each of the others understands.
-@Suite("Across providers")
+@Suite("Across providers", .tags(.fast))
 struct AcrossProvidersTests {
   @Test("what one seals the other opens", arguments: allProviders, allProviders)
   func packets(_ sealer: any CryptoProvider, _ opener: any CryptoProvider) {

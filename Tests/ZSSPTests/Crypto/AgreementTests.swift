@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
-@Suite("P-384 key agreement")
+@Suite("P-384 key agreement", .tags(.fast))
 struct AgreementTests {
   /// The order of the group.
   static let order =

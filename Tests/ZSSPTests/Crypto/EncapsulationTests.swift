@@ -2,11 +2,12 @@
 
 import Crypto
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPSwiftCrypto
 
-@Suite("ML-KEM-1024 and Kyber1024")
+@Suite("ML-KEM-1024 and Kyber1024", .tags(.fast))
 struct EncapsulationTests {
   // [PRIM-6]
   @Test("encapsulation and decapsulation agree", arguments: providers, ZSSP.KEM.allCases)

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPRandom
 
-@Suite("AES-256 on single blocks")
+@Suite("AES-256 on single blocks", .tags(.fast))
 struct HeaderKeyTests {
   // [PRIM-4]
   @Test("fragment headers", arguments: providers, try vectors("unit")["header_encryption"]["cases"].array)

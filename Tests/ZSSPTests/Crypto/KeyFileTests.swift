@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPSwiftCrypto
 
 /// Keys in files, and lists of peers.
+@Suite(.tags(.fast))
 struct KeyFileTests {
   /// A folder that is gone at the end of the test.
   private final class Folder {

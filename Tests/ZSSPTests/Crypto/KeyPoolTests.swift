@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #if IPsecMB && os(Linux) && arch(x86_64)
   import Testing
+  import ZSSPTestSupport
   import ZSSP
 
   @testable import ZSSPIPsecMB
 
-  @Suite("Memory for expanded keys of intel-ipsec-mb")
+  @Suite("Memory for expanded keys of intel-ipsec-mb", .tags(.fast))
   struct KeyPoolTests {
     @Test("places are aligned, lie apart, and are used again", arguments: [16, 480, 1008])
     func places(size: Int) {

@@ -3,10 +3,11 @@
   import CZSSPOpenSSL
   import Foundation
   import Testing
+  import ZSSPTestSupport
   import ZSSP
   import ZSSPOpenSSL
 
-  @Suite("OpenSSL")
+  @Suite("OpenSSL", .tags(.fast))
   struct OpenSSLTests {
     @Test("the name is that of the library that runs")
     func name() throws {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPSwiftCrypto
 
-@Suite("AES-256-GCM")
+@Suite("AES-256-GCM", .tags(.fast))
 struct PacketKeyTests {
   static let cases: [JSON] = (try? vectors("primitives")["aes_gcm"]["cases"].array) ?? []
 

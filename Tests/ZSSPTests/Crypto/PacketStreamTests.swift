@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSPRandom
 
 @testable import ZSSP
 
 /// A packet in pieces is the same as in one.
-@Suite("Packets piece by piece")
+@Suite("Packets piece by piece", .tags(.fast))
 struct PacketStreamTests {
   /// Another provider, whose packet keys know no pieces.
   private struct WholeProvider: DerivedProvider {

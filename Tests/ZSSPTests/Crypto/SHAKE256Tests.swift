@@ -2,11 +2,12 @@
 
 import Crypto
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPSwiftCrypto
 
-@Suite("SHAKE256")
+@Suite("SHAKE256", .tags(.fast))
 struct SHAKE256Tests {
   static func shake(_ first: [UInt8], _ second: [UInt8] = [], count: Int) -> [UInt8] {
     var output = [UInt8](repeating: 0, count: count)

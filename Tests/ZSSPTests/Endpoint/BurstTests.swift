@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSPRandom
 
 @testable import ZSSP
 
 /// Datagrams in a burst fare as they do one by one, and so do messages in a run.
-@Suite("Bursts of datagrams and runs of messages")
+@Suite("Bursts of datagrams and runs of messages", .tags(.fast))
 struct BurstTests {
   private let provider = FastCrypto(seed: 0xB5)
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
-@Suite("Sessions that are idle give their expanded keys up")
+@Suite("Sessions that are idle give their expanded keys up", .tags(.fast))
 struct IdleKeysTests {
   private let watch = KeyWatch()
 

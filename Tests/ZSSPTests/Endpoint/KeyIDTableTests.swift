@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 import ZSSPRandom
 
 @testable import ZSSP
 
-@Suite("The table of key ids (section 4)")
+@Suite("The table of key ids (section 4)", .tags(.fast))
 struct KeyIDTableTests {
   private static func owner() -> HalfOpenHandshake {
     HalfOpenHandshake(address: Address(ipv4: 1, port: 1), settings: Settings(), at: .milliseconds(0))

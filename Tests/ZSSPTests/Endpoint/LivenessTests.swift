@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 /// Silent peers are probed, and sessions with those that are gone end (section 14).
-@Suite("A peer that is gone")
+@Suite("A peer that is gone", .tags(.fast))
 struct LivenessTests {
   private let provider = FastCrypto(seed: 0x11)
 
@@ -284,7 +285,7 @@ struct LivenessTests {
 }
 
 /// An application that closes a session says so (section 14).
-@Suite("An end that is said")
+@Suite("An end that is said", .tags(.fast))
 struct GoodbyeTests {
   private let provider = FastCrypto(seed: 0x12)
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
-@Suite("Sessions that are fetched before they are used")
+@Suite("Sessions that are fetched before they are used", .tags(.fast))
 struct PrefetchTests {
   private let provider = FastCrypto(seed: 0x9f)
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPSwiftCrypto
 
 /// What a session does with packets that are late, repeated, damaged, or come from elsewhere.
-@Suite("Packets at the door of a session (sections 4, 5 and 11)")
+@Suite("Packets at the door of a session (sections 4, 5 and 11)", .tags(.fast))
 struct SessionDoorTests {
   private let elsewhere = Address(ipv4: 0x0A00_0099, port: 9999)
 

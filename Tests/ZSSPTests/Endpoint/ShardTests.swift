@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
-@Suite("Shards and nodes in key ids (section 4)")
+@Suite("Shards and nodes in key ids (section 4)", .tags(.fast))
 struct ShardTests {
   private let provider = FastCrypto(seed: 0x5A)
 

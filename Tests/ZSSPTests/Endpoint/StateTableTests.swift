@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPRandom
 
 /// The tables of states in the documentation and above the machines are those of the code.
-@Suite(.timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct StateTableTests {
   private static let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../..")
     .standardizedFileURL

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPRandom
 
@@ -61,7 +62,7 @@ struct EnumerationReport {
   }
 }
 
-@Suite("Every loss, repetition, delay and crash")
+@Suite("Every loss, repetition, delay and crash", .tags(.slow))
 struct EnumerationTests {
   private static let isFull = ProcessInfo.processInfo.environment["ZSSP_FULL_ENUMERATION"] != nil
   /// How many cases of the product are run, if not all (1).

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSPRandom
 
 @testable import ZSSP
 
-@Suite("Packets that are opened as their fragments come")
+@Suite("Packets that are opened as their fragments come", .tags(.fast))
 struct OpeningReassemblyTests {
   private let key = FastCrypto(seed: 1).packetKey([UInt8](repeating: 7, count: 32).secret)
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 import ZSSPRandom
 
 @testable import ZSSP
 
-@Suite("The replay window (section 4)")
+@Suite("The replay window (section 4)", .tags(.fast))
 struct ReplayWindowTests {
   /// A counter that arrives, and whether it should be taken.
   struct Arrival: Sendable {

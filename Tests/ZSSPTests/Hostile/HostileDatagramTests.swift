@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPRandom
 
 /// Datagrams that nobody sent, at every step of a handshake: nothing traps, nothing grows, every one is counted, and the
 /// session in progress still completes.
-@Suite("Hostile datagrams")
+@Suite("Hostile datagrams", .tags(.slow))
 struct HostileDatagramTests {
   // [FRAG-17] [HDR-2]
   @Test("Zeros, ones and random bytes of every length from 0 to 2,000", arguments: providers, Scene.Step.allCases)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 @testable import ZSSP
 
 /// Peers that know the keys of a handshake and break its rules.
-@Suite("Peers that do not keep to the protocol")
+@Suite("Peers that do not keep to the protocol", .tags(.fast))
 struct HostilePeerTests {
   private let provider = FastCrypto(seed: 1)
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
 /// NIST's and Wycheproof's answers, for every provider. Each test prints how many it compared, and which it could not.
-@Suite("Known answers of others")
+@Suite("Known answers of others", .tags(.fast))
 struct KnownAnswerTests {
   @Test("P-384 key agreement", arguments: providers)
   func agreement(_ provider: any CryptoProvider) throws {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Crypto
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 /// NIST's and Wycheproof's answers for ML-KEM-1024, and the known-answer file of Kyber1024's third round.
@@ -8,7 +9,7 @@ import ZSSP
 /// A provider draws its own randomness and keeps its own private keys. What it cannot take is computed by ``PlainKEM``,
 /// which is first held against the same answers: so a provider's ciphertext is opened under NIST's private key, and
 /// what was encapsulated with NIST's randomness is opened under a provider's.
-@Suite("Known answers of others: key encapsulation")
+@Suite("Known answers of others: key encapsulation", .tags(.fast))
 struct KnownEncapsulationTests {
   @Test("the plain ML-KEM-1024 gives NIST's answers")
   func plain() throws {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSPProviders
 
 @testable import ZSSP
 
-@Suite("Self tests of providers")
+@Suite("Self tests of providers", .tags(.fast))
 struct SelfTestTests {
   /// What the common test covers. The other two are a provider's own.
   static let common = SelfTestFunction.allCases.filter { $0 != .shake256 && $0 != .decapsulation }

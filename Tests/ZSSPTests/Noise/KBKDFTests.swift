@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
-@Suite("KBKDF (section 2)")
+@Suite("KBKDF (section 2)", .tags(.fast))
 struct KBKDFTests {
   /// The labels of the protocol are compiled in.
   private static let labels: [String: StaticString] = [

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
-@Suite("Key id 0 is none (sections 4 and 14)")
+@Suite("Key id 0 is none (sections 4 and 14)", .tags(.fast))
 struct KeyIDZeroTests {
   // [DEC-20]
   /// Bob has proved who he is, and names no key. Alice once stored the new ratchet state and sent X3 to key id 0, where

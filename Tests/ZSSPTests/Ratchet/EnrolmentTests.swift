@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPSwiftCrypto
 
 /// First contact by one-time passwords, as applications have it.
+@Suite(.tags(.fast))
 struct EnrolmentTests {
   /// A store in memory that can fail.
   private actor Store: RatchetStore {

@@ -6,7 +6,7 @@ import ZSSPTestSupport
 @testable import ZSSP
 @testable import ZSSPSwiftCrypto
 
-@Suite("The KEM of the ML-KEM transcript, computed")
+@Suite("The KEM of the ML-KEM transcript, computed", .tags(.fast))
 struct SeedTests {
   /// What the replay takes from the tape is what FIPS 203 makes of the seed.
   @Test("the seed gives the key on the tape, and the key the secret")

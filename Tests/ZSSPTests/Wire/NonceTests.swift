@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
-@Suite("Nonces (section 4)")
+@Suite("Nonces (section 4)", .tags(.fast))
 struct NonceTests {
   // [PKT-2] [PKT-3]
   @Test("the twelve bytes of a type and a counter", arguments: try vectors("unit")["nonce"].array)
