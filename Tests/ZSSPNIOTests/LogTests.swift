@@ -3,6 +3,7 @@ import InMemoryLogging
 import Logging
 import NIOCore
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPSwiftCrypto
 import ZSSPTesting
@@ -10,7 +11,7 @@ import ZSSPTesting
 @testable import ZSSPNIO
 
 /// What endpoints log.
-@Suite(.timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct LogTests {
   private static func logger(_ level: Logger.Level) -> (Logger, InMemoryLogHandler) {
     let handler = InMemoryLogHandler()
@@ -84,7 +85,8 @@ struct LogTests {
     let network = TestNetwork()
     let server = try await network.endpoint(
       at: "10.0.0.2:4500", configuration: testConfiguration(), logger: logger)
-    let (target, source) = (Address(ipv4: 0x0A00_0002, port: 4500), Address(ipv4: 0x0A00_0009, port: 7))
+    let target = Address(ipv4: 0x0A00_0002, port: 4500)
+    let source = Address(ipv4: 0x0A00_0009, port: 7)
     for _ in 0..<100 { network.send([1, 2, 3], from: source, to: target) }
     while await server.statistics().endpoint[.badLength] < 100 { await Task.yield() }
     func drops() -> [InMemoryLogHandler.Entry] { handler.entries.filter { "\($0.message)" == "datagram dropped" } }

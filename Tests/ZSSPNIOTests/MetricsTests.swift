@@ -2,6 +2,7 @@
 import MetricsTestKit
 import NIOCore
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPMetrics
 import ZSSPSwiftCrypto
@@ -10,7 +11,7 @@ import ZSSPTesting
 @testable import ZSSPNIO
 
 /// What is reported through swift-metrics.
-@Suite(.timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct MetricsTests {
   private func ends() async throws -> (TestNetwork, client: UDPEndpoint, server: UDPEndpoint) {
     let network = TestNetwork()

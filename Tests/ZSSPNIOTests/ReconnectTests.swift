@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPRandom
 import ZSSPSwiftCrypto
@@ -9,7 +10,7 @@ import ZSSPTesting
 @testable import ZSSPNIO
 
 /// Sessions that are opened again.
-@Suite(.timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct ReconnectTests {
   /// Settings with which a peer that is gone is noticed within a minute.
   private static var settings: Settings {
@@ -45,8 +46,10 @@ struct ReconnectTests {
   /// The server restarts with its key and its store; the client goes on with the ratchet, in persistent mode.
   @Test func aServerThatRestarts() async throws {
     let network = TestNetwork()
-    let (key, clientKey) = (StaticKey(), StaticKey())
-    let (store, clientStore) = (VolatileRatchetStore(), VolatileRatchetStore())
+    let key = StaticKey()
+    let clientKey = StaticKey()
+    let store = VolatileRatchetStore()
+    let clientStore = VolatileRatchetStore()
     let password = OneTimePassword.generate()
     _ = try await store.enrol(clientKey.publicKey, with: password)
     _ = try await clientStore.enrol(key.publicKey, with: password)

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPNIO
 import ZSSPSwiftCrypto
 import ZSSPTesting
 
 /// The network in memory that `ZSSPTesting` has for applications.
-@Suite(.timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct TestNetworkTests {
   @Test func aSessionNeedsNoTime() async throws {
     let network = TestNetwork()

@@ -137,13 +137,13 @@ public struct Endpoint: ~Copyable {
     guard let session = peers[id] else { return }
     // [DEC-84]
     sayGoodbye(session)
-    end(session, .closed)
+    end(session, reason: .closed)
   }
 
   /// Ends a session because a newer one with its peer, in another shard, replaces it.
   public mutating func replace(_ id: SessionID) {
     guard let session = peers[id] else { return }
-    end(session, .replaced)
+    end(session, reason: .replaced)
   }
 
   // [DEC-22]

@@ -151,7 +151,7 @@ final class Opening {
   private func helloComputed(
     _ hello: InitiatorHandshake.Hello, core: inout SessionCore, in surroundings: Surroundings, at now: Instant
   ) -> [Action] {
-    core.keys.setHeaders(HeaderKeyPair(hello.headerKeys, .initiator))
+    core.keys.setHeaders(HeaderKeyPair(hello.headerKeys, role: .initiator))
     // Section 8: the first Hello carries zeros and a random proof of work.
     // [CHAL-2]
     challengeResponse = .unchallenged(proof: surroundings.provider.randomInteger(UInt64.self))

@@ -46,7 +46,7 @@ extension Driver {
     }
   }
 
-  private func take(_ datagrams: [HandOverQueue.Datagram]) {
+  private func take(_ datagrams: [CrossShardQueue.Datagram]) {
     guard !isClosed else { return }
     for datagram in datagrams {
       var bytes = datagram.bytes

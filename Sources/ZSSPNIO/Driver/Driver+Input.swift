@@ -38,7 +38,7 @@ extension Driver {
     let after = endpoint.statistics
     guard after.dropped != before.dropped else { return }
     for reason in DropReason.allCases where after[reason] != before[reason] {
-      environment.log?.dropped(reason, after[reason] - before[reason], from: source, at: now)
+      environment.log?.dropped(reason, count: after[reason] - before[reason], from: source, at: now)
     }
   }
 

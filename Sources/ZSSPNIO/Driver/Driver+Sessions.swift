@@ -90,7 +90,7 @@ extension Driver {
   /// Refuses a handshake.
   func reject(_ id: RequestID, _ silently: Bool?) {
     guard let request = acceptances.reject(id) else { return }
-    environment.log?.refused(request, "by the application", at: now)
+    environment.log?.refused(request, reason: "by the application", at: now)
     let silently = silently ?? endpoint.configuration.flags.contains(.responderRejectsSilently)
     endpoint.answer(id, accept: .reject(silently: silently), at: now)
     pump()
@@ -125,7 +125,7 @@ extension Driver {
       established(id, establishment)
     case .restarted(let id, let reason):
       attempts.record(TimeoutCause(reason), of: id)
-      environment.log?.restarted(id, reason)
+      environment.log?.restarted(id, reason: reason)
       inboxes.inbox(of: id).events.append(event)
     case .confirmed(let id):
       inboxes.inbox(of: id).events.append(event)
@@ -141,7 +141,7 @@ extension Driver {
       inboxes.inbox(of: id).events.append(event)
     case .downgraded(let id, let peer, let heldChainLength):
       counted.downgrades += 1
-      environment.log?.downgraded(id, peer, heldChainLength: heldChainLength)
+      environment.log?.downgraded(id, peer: peer, heldChainLength: heldChainLength)
       mailboxes.downgrades.append(Downgrade(session: id, peer: peer, heldChainLength: heldChainLength))
       inboxes.inbox(of: id).events.append(event)
     case .ended(let id, let reason):
@@ -152,7 +152,7 @@ extension Driver {
   }
 
   private func established(_ id: SessionID, _ establishment: Establishment) {
-    environment.log?.established(id, establishment)
+    environment.log?.established(id, establishment: establishment)
     var waiting: [SessionOutcome] = []
     if let request = establishment.acceptance, case .accepted(let outcome)? = acceptances.end(request) {
       waiting.append(outcome)
@@ -174,8 +174,8 @@ extension Driver {
     }
     siblings?.end(id)
     let wasEstablished = inboxes.end(id, reason, event)
-    environment.log?.ended(id, reason, wasEstablished: wasEstablished)
-    sendQueue.sessionEnded(id, .sessionEnded(reason))
+    environment.log?.ended(id, reason: reason, wasEstablished: wasEstablished)
+    sendQueue.sessionEnded(id, with: .sessionEnded(reason))
   }
 
   private func withdrawn(_ id: RequestID, _ reason: DropReason) {

@@ -17,7 +17,7 @@ package struct MemoryReceiver: Sendable {
   private let driver: NIOLoopBound<Driver>
   private let eventLoop: any EventLoop
 
-  fileprivate init(_ driver: NIOLoopBound<Driver>, _ eventLoop: any EventLoop) {
+  fileprivate init(_ driver: NIOLoopBound<Driver>, on eventLoop: any EventLoop) {
     self.driver = driver
     self.eventLoop = eventLoop
   }
@@ -106,9 +106,9 @@ extension UDPEndpoint {
           configuration, store: store, options: options, mailboxes: mailboxes, environment: settled,
           eventLoop: eventLoop)
         driver.portOpened(MemoryPort(name, on: network), localAddress: address)
-        return (ShardHandle(driver), MemoryReceiver(driver.bound, eventLoop))
+        return (ShardHandle(driver), MemoryReceiver(driver.bound, on: eventLoop))
       }.get()
-      environment.log?.bound(address, shard.publicKey, shards: 1)
+      environment.log?.bound(address, key: shard.publicKey, shards: 1)
       let handle = EndpointHandle([shard], mailboxes, PeerDirectory(), environment, localAddress: address)
       return (try await UDPEndpoint(handle), receiver)
     } catch let error as UDPError {

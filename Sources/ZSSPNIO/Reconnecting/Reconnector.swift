@@ -115,7 +115,7 @@ final class Reconnector: Sendable {
       attempt = hasWorked ? 1 : attempt + 1
       let pause = backoff.next(using: &generator)
       enter(.waiting(pause, after: error))
-      endpoint.handle.environment.log?.waiting(plan.key, pause, error)
+      endpoint.handle.environment.log?.waiting(for: plan.key, pause: pause, after: error)
       guard await endpoint.handle.sleep(pause) else { return end(endpoint.handle.closingError ?? .closed) }
       // The peer has opened a session, too. Another one would replace it, and so on in turn.
       while error == .sessionEnded(.replaced), await endpoint.handle.hasSession(with: plan.key) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 /// Silent peers are probed, and sessions with those that are gone end (section 14).
-@Suite("A peer that is gone")
+@Suite("A peer that is gone", .tags(.fast))
 struct LivenessTests {
   private let provider = FastCrypto(seed: 0x11)
 
@@ -29,7 +30,8 @@ struct LivenessTests {
 
   /// When Alice sends something from now on, and nothing comes to anyone.
   private func silence(_ pair: Pair, for duration: Duration) -> [Duration] {
-    let (start, end) = (pair.now, pair.now.advanced(by: duration))
+    let start = pair.now
+    let end = pair.now.advanced(by: duration)
     var sent: [Duration] = []
     _ = pair.intercept()
     while let deadline = pair.alice.nextDeadline, deadline <= end {
@@ -283,7 +285,7 @@ struct LivenessTests {
 }
 
 /// An application that closes a session says so (section 14).
-@Suite("An end that is said")
+@Suite("An end that is said", .tags(.fast))
 struct GoodbyeTests {
   private let provider = FastCrypto(seed: 0x12)
 
