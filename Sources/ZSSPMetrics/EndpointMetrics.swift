@@ -117,13 +117,14 @@ public final class EndpointMetrics: Sendable {
       counters: counters, drops: drops,
       sessions: Gauge(label: "\(prefix)_sessions", dimensions: dimensions, factory: factory),
       halfOpen: Gauge(label: "\(prefix)_half_open_handshakes", dimensions: dimensions, factory: factory))
-    func timer(_ role: String, _ outcome: String) -> Timer {
+    func timer(role: String, outcome: String) -> Timer {
       Timer(
         label: "\(prefix)_handshake", dimensions: dimensioned(("role", role), ("outcome", outcome)), factory: factory)
     }
     let timers = [
-      timer("initiator", "failed"), timer("initiator", "established"), timer("responder", "failed"),
-      timer("responder", "established"),
+      timer(role: "initiator", outcome: "failed"), timer(role: "initiator", outcome: "established"),
+      timer(role: "responder", outcome: "failed"),
+      timer(role: "responder", outcome: "established"),
     ]
     let roundTrip = Timer(label: "\(prefix)_round_trip", dimensions: dimensions, factory: factory)
     roundTripObserver = endpoint.roundTrips.set { roundTrip.recordNanoseconds(Int64($0 / .nanoseconds(1))) }

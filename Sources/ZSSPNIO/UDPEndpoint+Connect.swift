@@ -115,7 +115,7 @@ extension UDPEndpoint {
   private func connect(_ request: ConnectRequest) async throws(UDPError) -> Session {
     let outcome = SessionOutcome()
     return try await handle.session(outcome, on: handle.shard(for: request), as: .initiator) { driver in
-      driver.connect(request, outcome)
+      driver.connect(request, for: outcome)
     }
   }
 

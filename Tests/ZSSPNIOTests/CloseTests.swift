@@ -174,7 +174,7 @@ struct CloseTests {
       let request = ConnectRequest(
         address: DriverPair.serverAddress, key: makeConfiguration().staticKey.publicKey, identity: [], flags: nil,
         timeout: .seconds(24 * 3600))
-      driver.connect(request, SessionOutcome())
+      driver.connect(request, for: SessionOutcome())
       driver.whenRoom {}
       return WeakDriver(driver)
     }

@@ -50,7 +50,7 @@
       let outcome = SessionOutcome()
       async let accepted = acceptFirst(server)
       let session = try await handle.session(outcome, on: handle.shards[0], as: .initiator) { driver in
-        driver.connect(request, outcome)
+        driver.connect(request, for: outcome)
       }
       return Link(handle: handle, session: session, server: server, serverSession: try await accepted)
     }

@@ -5,7 +5,7 @@ import ZSSP
 /// The life of sessions.
 extension Driver {
   /// Opens a session for a task that waits for `outcome`.
-  func connect(_ request: ConnectRequest, _ outcome: SessionOutcome) {
+  func connect(_ request: ConnectRequest, for outcome: SessionOutcome) {
     guard !isClosed else { return _ = outcome.resolve(.failure(closingError)) }
     let id: SessionID
     do {
@@ -80,7 +80,7 @@ extension Driver {
   }
 
   /// Accepts a handshake for a task that waits for `outcome`.
-  func accept(_ id: RequestID, _ flags: SecurityFlags?, _ outcome: SessionOutcome) {
+  func accept(_ id: RequestID, flags: SecurityFlags?, for outcome: SessionOutcome) {
     guard !isClosed else { return _ = outcome.resolve(.failure(closingError)) }
     guard acceptances.accept(id, for: outcome) else { return _ = outcome.resolve(.failure(.expired)) }
     endpoint.answer(id, accept: .accept(flags ?? endpoint.configuration.flags), at: now)
@@ -88,7 +88,7 @@ extension Driver {
   }
 
   /// Refuses a handshake.
-  func reject(_ id: RequestID, _ silently: Bool?) {
+  func reject(_ id: RequestID, silently: Bool?) {
     guard let request = acceptances.reject(id) else { return }
     environment.log?.refused(request, reason: "by the application", at: now)
     let silently = silently ?? endpoint.configuration.flags.contains(.responderRejectsSilently)
@@ -122,7 +122,7 @@ extension Driver {
   func handle(_ event: Event) {
     switch event {
     case .established(let id, let establishment):
-      established(id, establishment)
+      established(id, by: establishment)
     case .restarted(let id, let reason):
       attempts.record(TimeoutCause(reason), of: id)
       environment.log?.restarted(id, reason: reason)
@@ -145,13 +145,13 @@ extension Driver {
       mailboxes.downgrades.append(Downgrade(session: id, peer: peer, heldChainLength: heldChainLength))
       inboxes.inbox(of: id).events.append(event)
     case .ended(let id, let reason):
-      ended(id, reason, event)
+      ended(id, reason: reason, event: event)
     case .withdrawn(let id, let reason):
-      withdrawn(id, reason)
+      withdrawn(id, reason: reason)
     }
   }
 
-  private func established(_ id: SessionID, _ establishment: Establishment) {
+  private func established(_ id: SessionID, by establishment: Establishment) {
     environment.log?.established(id, establishment: establishment)
     var waiting: [SessionOutcome] = []
     if let request = establishment.acceptance, case .accepted(let outcome)? = acceptances.end(request) {
@@ -168,17 +168,17 @@ extension Driver {
     if !isWanted { endpoint.close(id) }
   }
 
-  private func ended(_ id: SessionID, _ reason: EndReason, _ event: Event) {
+  private func ended(_ id: SessionID, reason: EndReason, event: Event) {
     if let attempt = attempts.end(id) {
       attempt.outcome.resolve(.failure(reason == .rejected ? .rejected : .sessionEnded(reason)))
     }
     siblings?.end(id)
-    let wasEstablished = inboxes.end(id, reason, event)
+    let wasEstablished = inboxes.end(id, reason: reason, event: event)
     environment.log?.ended(id, reason: reason, wasEstablished: wasEstablished)
     sendQueue.sessionEnded(id, with: .sessionEnded(reason))
   }
 
-  private func withdrawn(_ id: RequestID, _ reason: DropReason) {
+  private func withdrawn(_ id: RequestID, reason: DropReason) {
     switch acceptances.end(id) {
     case .offered?:
       counted.incomingExpired += 1

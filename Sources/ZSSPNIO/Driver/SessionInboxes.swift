@@ -79,11 +79,11 @@ final class SessionInboxes {
 
   /// Removes the inbox of an ended session, after its last messages. Returns true if the session
   /// was ever established.
-  func end(_ id: SessionID, _ reason: EndReason, _ event: Event) -> Bool {
+  func end(_ id: SessionID, reason: EndReason, event: Event) -> Bool {
     if session == id { endBurst() }
     handlers[id] = nil
     guard let inbox = inboxes.removeValue(forKey: id) else { return false }
-    inbox.finish(reason, event)
+    inbox.finish(reason, last: event)
     return inbox.isEstablished
   }
 }

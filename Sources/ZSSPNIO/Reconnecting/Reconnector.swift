@@ -143,7 +143,7 @@ final class Reconnector: Sendable {
     do throws(UDPError) {
       // The first messages must be in the queue when a reader sees the state.
       try await forwardMessages(of: session)
-      enter(.connected(to: session.remoteAddress), session)
+      enter(.connected(to: session.remoteAddress), with: session)
     } catch {
       return (error, false)
     }
@@ -190,7 +190,7 @@ final class Reconnector: Sendable {
     return false
   }
 
-  private func enter(_ state: ReconnectingSession.State, _ session: Session? = nil) {
+  private func enter(_ state: ReconnectingSession.State, with session: Session? = nil) {
     let waiters = shared.withLockedValue { shared in
       // The first state is set before the first attempt begins.
       let isNew = shared.state != state

@@ -39,7 +39,7 @@ final class SessionInbox: Sendable {
 
   /// Ends the queues. What they hold can still be read. A reader that sees the end finds the reason
   /// set.
-  func finish(_ reason: EndReason, _ last: Event) {
+  func finish(_ reason: EndReason, last: Event) {
     state.withLockedValue { $0.reason = reason }
     events.append(last)
     messages.finish()
