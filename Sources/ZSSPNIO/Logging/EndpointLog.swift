@@ -83,7 +83,7 @@ package struct EndpointLog: Sendable {
 
   /// Logs that a session's peer has moved.
   func moved(_ id: SessionID, to address: Address, at now: Instant) {
-    limited(.move, .info, "peer moved", at: now) {
+    limited(.move, level: .info, message: "peer moved", at: now) {
       ["zssp.session": "\(id)", "zssp.address": "\(address.unmapped)"]
     }
   }
