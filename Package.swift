@@ -210,7 +210,7 @@ let package = Package(
       swiftSettings: common),
     // The tool is called zssp; a module of that name would be in the way of ZSSP where file names have no case.
     .executableTarget(name: "ZSSPTool", dependencies: ["ZSSPCommand"], swiftSettings: common),
-    // Recorded transcripts, a provider that plays their randomness back, and threads for tests that block.
+    // Recorded transcripts, a provider that plays their randomness back, threads for tests that block, and tags.
     .target(
       name: "ZSSPTestSupport", dependencies: ["ZSSP"], path: "Tests/ZSSPTestSupport",
       resources: [.copy("Vectors")], swiftSettings: common),
@@ -224,7 +224,7 @@ let package = Package(
     .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
     .testTarget(
       name: "AllocationTests",
-      dependencies: ["ZSSP", "ZSSPBenchmark", "ZSSPSimulator", "ZSSPTunnel", "CAllocationCounter"],
+      dependencies: ["ZSSP", "ZSSPBenchmark", "ZSSPSimulator", "ZSSPTunnel", "ZSSPTestSupport", "CAllocationCounter"],
       swiftSettings: common),
     .testTarget(
       name: "ZSSPTests",
@@ -238,7 +238,8 @@ let package = Package(
       resources: [.copy("Vectors")],
       swiftSettings: common),
     .testTarget(
-      name: "ZSSPSimulatorTests", dependencies: ["ZSSP", "ZSSPProviders", "ZSSPSimulator"], swiftSettings: common),
+      name: "ZSSPSimulatorTests", dependencies: ["ZSSP", "ZSSPProviders", "ZSSPSimulator", "ZSSPTestSupport"],
+      swiftSettings: common),
     .testTarget(
       name: "ZSSPReferenceTests",
       dependencies: ["ZSSP", "ZSSPReference", "ZSSPSimulator", "ZSSPSwiftCrypto", "ZSSPTestSupport"],
@@ -247,7 +248,7 @@ let package = Package(
       name: "ZSSPNIOTests",
       dependencies: [
         "ZSSP", "ZSSPSwiftCrypto", "ZSSPProviders", "ZSSPNIO", "ZSSPStoreTesting", "ZSSPTesting", "ZSSPMetrics",
-        "SwiftZSSP", "CZSSPSocket", "ZSSPSimulator", "ZSSPTunnel", "ZSSPRandom",
+        "SwiftZSSP", "CZSSPSocket", "ZSSPSimulator", "ZSSPTunnel", "ZSSPRandom", "ZSSPTestSupport",
         .product(name: "InMemoryLogging", package: "swift-log"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "MetricsTestKit", package: "swift-metrics"),
@@ -264,7 +265,7 @@ let package = Package(
     .testTarget(
       name: "ZSSPTunnelTests",
       dependencies: [
-        "ZSSP", "ZSSPNIO", "ZSSPTunnel", "ZSSPSwiftCrypto", "ZSSPRandom",
+        "ZSSP", "ZSSPNIO", "ZSSPTunnel", "ZSSPSwiftCrypto", "ZSSPRandom", "ZSSPTestSupport",
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
       ],
@@ -277,11 +278,12 @@ let package = Package(
       cSettings: [.define("ZSSP_SQLITE", .when(traits: ["SQLite"]))],
       linkerSettings: [.linkedLibrary("sqlite3", .when(traits: ["SQLite"]))]),
     .testTarget(
-      name: "ZSSPStoreCodecTests", dependencies: ["ZSSP", "ZSSPStoreCodec", "ZSSPSwiftCrypto"], swiftSettings: common),
+      name: "ZSSPStoreCodecTests", dependencies: ["ZSSP", "ZSSPStoreCodec", "ZSSPSwiftCrypto", "ZSSPTestSupport"],
+      swiftSettings: common),
     .testTarget(
       name: "ZSSPSQLiteTests",
       dependencies: [
-        "ZSSP", "ZSSPSwiftCrypto", "ZSSPSQLite", "ZSSPFiles", "ZSSPStoreTesting", "CPowerCut",
+        "ZSSP", "ZSSPSwiftCrypto", "ZSSPSQLite", "ZSSPFiles", "ZSSPStoreTesting", "ZSSPTestSupport", "CPowerCut",
         .product(name: "GRDB", package: "GRDB.swift", condition: .when(traits: ["SQLite"])),
       ],
       swiftSettings: common),

@@ -91,7 +91,8 @@ private struct ChallengeWorld {
     }
     let index = input.below(issued.count)
     var bytes = issued[index].response.with(proof: UInt64(proof)).bytes
-    var (source, isGenuine) = (issued[index].source, true)
+    var source = issued[index].source
+    var isGenuine = true
     switch input.byte() & 7 {
     case 0:
       let flip = input.byte()
@@ -132,7 +133,7 @@ private struct ChallengeWorld {
     _ = issuer.redeem(.unchallenged(proof: 0), from: source, provider: provider, at: now)
     let before = issuer.redeemedCount
     let hello = [UInt8](repeating: 0, count: PacketSize.helloWithoutChallenge) + response.bytes
-    let verdict = gate.admit(hello, from: source, &issuer, provider: provider, at: now)
+    let verdict = gate.admit(hello, from: source, issuer: &issuer, provider: provider, at: now)
     if issuer.redeemedCount > before {
       expect(verdict == .wait(evicting: false), "what was redeemed has a place")
       note(response, index, true)

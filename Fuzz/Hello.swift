@@ -33,7 +33,7 @@ func fuzz(_ input: inout FuzzInput) {
     let payload = [UInt8](repeating: fill, count: size)
 
     let isKnown = model[key]?[header.number] != nil
-    switch buffer.insert(header, payload.rawBytes, from: key.source, at: now) {
+    switch buffer.insert(header, payload: payload.rawBytes, from: key.source, at: now) {
     case .stored:
       expect(size == right, "a fragment of another size is refused")
       model[key, default: [:]][header.number] = payload

@@ -23,7 +23,8 @@ func fuzz(_ input: inout FuzzInput) {
 private func readPublicKey(_ text: String) {
   do {
     let key = try PublicKey(text: text)
-    let (base64, digits) = (key.text, key.hexadecimal)
+    let base64 = key.text
+    let digits = key.hexadecimal
     expect(base64.utf8.count == 68 && digits.utf8.count == 98, "the sizes that the errors speak of")
     expect((try? PublicKey(text: base64)) == key, "base64 can be read again")
     expect((try? PublicKey(text: digits.uppercased())) == key, "hexadecimal digits can be read again, of either case")

@@ -33,7 +33,7 @@ func fuzz(_ input: inout FuzzInput) {
         choice & 30 == 6 ? Int(input.integer(UInt16.self)) : max(0, 16 * Int(header.count) - 2 + input.below(4))
       let payload = [UInt8](repeating: input.byte(), count: size)
       let expected = model.insert(header, payload, at: now)
-      switch (buffer.insert(header, payload.rawBytes, at: now), expected) {
+      switch (buffer.insert(header, payload: payload.rawBytes, at: now), expected) {
       case (.stored, .stored): break
       case (.refused(let one), .refused(let other)): expect(one == other, "refused for \(one), not \(other)")
       case (.complete(let one), .complete(let other)): expect(one == other, "the same packet")

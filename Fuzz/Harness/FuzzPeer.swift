@@ -71,7 +71,8 @@ final class FuzzPeer {
   /// Hands a datagram to the endpoint and checks the promises of the door: a datagram is counted once, one that is dropped
   /// changes nothing that only authenticated packets may change (section 11), and nothing outgrows its bounds.
   func receive(_ datagram: [UInt8], from source: Address, at now: Instant) {
-    let (before, statistics) = (Snapshot(self), endpoint.statistics)
+    let before = Snapshot(self)
+    let statistics = endpoint.statistics
     var bytes = datagram
     let reception = bytes.withMutableBytes { endpoint.receive(&$0, from: source, at: now) }
     counted += 1

@@ -60,7 +60,8 @@ extension FuzzPeer {
   /// The bounds of everything that could grow (Documentation/architecture.md), and that nothing is left behind by what has
   /// ended.
   func checkBounds() {
-    let (now, limits) = (endpoint.diagnostics, endpoint.configuration.settings)
+    let now = endpoint.diagnostics
+    let limits = endpoint.configuration.settings
     let sessions = allSessions
     expect(now.sessions == sessions.count, "every session belongs to a peer")
     expect(now.halfOpen <= limits.halfOpenLimit, "half-open handshakes: \(now.halfOpen)")

@@ -86,12 +86,12 @@
           continue
         }
         turns = max(turns + 1, due - Self.largestBacklog)
-        for index in hosts.indices { act(&hosts[index], receiver) }
+        for index in hosts.indices { act(for: &hosts[index], receivingFrom: receiver) }
       }
     }
 
     /// Solves the host's last challenge, if one arrived, and sends its Hello.
-    private func act(_ host: inout Host, _ receiver: OpaquePointer) {
+    private func act(for host: inout Host, receivingFrom receiver: OpaquePointer) {
       if let challenge = lastChallenge(of: host, receiver) {
         let answer = ProofOfWork.solve(challenge, from: provider.randomInteger(UInt64.self), provider: provider)
         let last = host.hello.count - 1

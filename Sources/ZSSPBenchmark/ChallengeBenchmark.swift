@@ -15,7 +15,7 @@ public enum ChallengeBenchmark {
   /// is answered.
   ///
   /// - Throws: ``EndpointLink/Broken`` if a Hello is not answered.
-  public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) throws -> [Figure] {
+  public static func run(_ provider: any CryptoProvider, effort: BenchmarkEffort = .init()) throws -> [Figure] {
     var proofs = [Double]()
     var reads = [Double]()
     var answers = [Double]()
@@ -28,10 +28,11 @@ public enum ChallengeBenchmark {
     }
     return [
       Figure(
-        "challenge", "prove the work for a Hello", proofs, "ns", bound: ("reading it", reads), higherIsBetter: true),
-      Figure(
-        "challenge", "prove the work for a genuine Hello", proofs, "ns", bound: ("reading and answering it", answers),
+        "challenge", name: "prove the work for a Hello", rounds: proofs, unit: "ns", bound: ("reading it", reads),
         higherIsBetter: true),
+      Figure(
+        "challenge", name: "prove the work for a genuine Hello", rounds: proofs, unit: "ns",
+        bound: ("reading and answering it", answers), higherIsBetter: true),
     ]
   }
 
@@ -59,15 +60,15 @@ public enum ChallengeBenchmark {
     var bob = try endpoint(provider)
     var costs = Costs()
     _ = try alice.open(to: bob.publicKey, at: server, now: now)
-    pumpInitiator(&alice, &costs, at: now)
-    transfer(&alice, &bob, from: client, at: now)
-    transfer(&bob, &alice, from: server, at: now)
-    pumpInitiator(&alice, &costs, at: now)
+    pumpInitiator(&alice, costs: &costs, at: now)
+    transfer(from: &alice, to: &bob, source: client, at: now)
+    transfer(from: &bob, to: &alice, source: server, at: now)
+    pumpInitiator(&alice, costs: &costs, at: now)
     // The proof is sent with the next regular repetition.
     now = now.advanced(by: .seconds(1))
     alice.advance(to: now)
     let start = ThreadClock.now
-    transfer(&alice, &bob, from: client, at: now)
+    transfer(from: &alice, to: &bob, source: client, at: now)
     while let request = bob.nextRequest() {
       guard case .work(let work) = request else { break }
       bob.complete(work.run(), at: now)
@@ -80,7 +81,7 @@ public enum ChallengeBenchmark {
     return costs
   }
 
-  private static func pumpInitiator(_ alice: inout Endpoint, _ costs: inout Costs, at now: Instant) {
+  private static func pumpInitiator(_ alice: inout Endpoint, costs: inout Costs, at now: Instant) {
     while let request = alice.nextRequest() {
       switch request {
       case .store(let id, _): alice.answer(id, store: .pair(.empty), at: now)
@@ -95,7 +96,7 @@ public enum ChallengeBenchmark {
   }
 
   private static func transfer(
-    _ sender: inout Endpoint, _ receiver: inout Endpoint, from source: Address, at now: Instant
+    from sender: inout Endpoint, to receiver: inout Endpoint, source: Address, at now: Instant
   ) {
     for run in sender.outbox.runs {
       var bytes = sender.outbox.bytes.extracting(run.range).withUnsafeBytes { Array($0) }

@@ -4,7 +4,7 @@ public import ZSSP
 /// The provider's packet primitives alone, called as by the protocol.
 public enum CryptoBenchmark {
   /// Measures AES-256-GCM for packets of 64, 1400 and 60,000 bytes, and for header blocks.
-  public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) -> [Figure] {
+  public static func run(_ provider: any CryptoProvider, effort: BenchmarkEffort = .init()) -> [Figure] {
     var figures: [Figure] = []
     for size in [64, 1400, 60_000] {
       var seal = [Double]()
@@ -14,8 +14,8 @@ public enum CryptoBenchmark {
         seal.append(raw.seal(effort))
         open.append(raw.open(effort))
       }
-      figures.append(Figure("crypto", "seal \(size) bytes", seal, "ns"))
-      figures.append(Figure("crypto", "open \(size) bytes", open, "ns"))
+      figures.append(Figure("crypto", name: "seal \(size) bytes", rounds: seal, unit: "ns"))
+      figures.append(Figure("crypto", name: "open \(size) bytes", rounds: open, unit: "ns"))
     }
     let key = provider.headerKey(.zeros(32))
     var bytes = [UInt8](repeating: 0, count: 64 * 100)
@@ -27,7 +27,7 @@ public enum CryptoBenchmark {
         }
       }
     }
-    figures.append(Figure("crypto", "header block, 64 at once", blocks, "ns"))
+    figures.append(Figure("crypto", name: "header block, 64 at once", rounds: blocks, unit: "ns"))
     return figures
   }
 }

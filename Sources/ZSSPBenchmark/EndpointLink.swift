@@ -67,18 +67,18 @@ struct EndpointLink: ~Copyable {
   }
 
   private mutating func pumpAlice() {
-    Self.answer(&alice, &aliceStore, at: now)
+    Self.answer(&alice, store: &aliceStore, at: now)
     while let event = alice.nextEvent() {
       if case .established(let id, _) = event { sessions.append(id) }
     }
   }
 
   private mutating func pumpBob() {
-    Self.answer(&bob, &bobStore, at: now)
+    Self.answer(&bob, store: &bobStore, at: now)
     while bob.nextEvent() != nil {}
   }
 
-  private static func answer(_ endpoint: inout Endpoint, _ store: inout MemoryRatchetStore, at now: Instant) {
+  private static func answer(_ endpoint: inout Endpoint, store: inout MemoryRatchetStore, at now: Instant) {
     while let request = endpoint.nextRequest() {
       switch request {
       case .store(let id, let request): endpoint.answer(id, store: store.answer(request), at: now)
@@ -89,13 +89,15 @@ struct EndpointLink: ~Copyable {
   }
 
   /// Moves Alice's datagrams to Bob. Returns the number of received messages.
-  mutating func aliceToBob() -> Int { Self.move(&alice, &bob, from: Self.aliceAddress, wire, at: now) }
+  mutating func aliceToBob() -> Int {
+    Self.move(from: &alice, to: &bob, source: Self.aliceAddress, wire: wire, at: now)
+  }
   /// Moves Bob's datagrams to Alice. Returns the number of received messages.
-  mutating func bobToAlice() -> Int { Self.move(&bob, &alice, from: Self.bobAddress, wire, at: now) }
+  mutating func bobToAlice() -> Int { Self.move(from: &bob, to: &alice, source: Self.bobAddress, wire: wire, at: now) }
 
   /// Acts as the network: copies the datagrams once, and delivers them run by run.
   private static func move(
-    _ sender: inout Endpoint, _ receiver: inout Endpoint, from source: Address, _ wire: Wire, at now: Instant
+    from sender: inout Endpoint, to receiver: inout Endpoint, source: Address, wire: Wire, at now: Instant
   ) -> Int {
     var messages = 0
     for index in sender.outbox.runs.indices {

@@ -24,7 +24,7 @@ public struct Figure: Sendable, Codable, Hashable {
 
   /// Makes the figure of several rounds.
   package init(
-    _ benchmark: String, _ name: String, _ rounds: [Double], _ unit: String, bound: (String, [Double])? = nil,
+    _ benchmark: String, name: String, rounds: [Double], unit: String, bound: (String, [Double])? = nil,
     higherIsBetter: Bool = false
   ) {
     self.benchmark = benchmark

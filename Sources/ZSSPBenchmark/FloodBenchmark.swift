@@ -20,8 +20,7 @@
     /// Measures goodput and latency, each beside the same without the flood.
     ///
     /// - Throws: ``EndpointLink/Broken`` or ``UDPError``.
-    public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) async throws -> [Figure]
-    {
+    public static func run(_ provider: any CryptoProvider, effort: BenchmarkEffort = .init()) async throws -> [Figure] {
       let loops = (EpollEventLoopGroup.singleton.next(), EpollEventLoopGroup.singleton.next())
       let link = try await UDPLink(provider, sending: loops.0, receiving: loops.1)
       // The attacker would have its own machine. Here it gets a processor that the victim does not
@@ -43,17 +42,17 @@
         }
         hellos.append(Double(flood.sent.value - before) / ((clock.now - start) / .seconds(1)))
       }
-      let answered = try await runAnswered(provider, link, placement, effort)
+      let answered = try await runAnswered(provider, link: link, placement: placement, effort: effort)
       await link.close()
       try await loops.0.submit { placement.unpin() }.get()
       try await loops.1.submit { placement.unpin() }.get()
       return [
-        Figure("flood", "Hellos sent to the endpoint", hellos, "/s"),
+        Figure("flood", name: "Hellos sent to the endpoint", rounds: hellos, unit: "/s"),
         Figure(
-          "flood", "messages received meanwhile", flooded.map(\.rate), "/s",
+          "flood", name: "messages received meanwhile", rounds: flooded.map(\.rate), unit: "/s",
           bound: ("those without the flood", calm.map(\.rate)), higherIsBetter: true),
         Figure(
-          "flood", "latency, 99th percentile", flooded.map(\.latency), "ns",
+          "flood", name: "latency, 99th percentile", rounds: flooded.map(\.latency), unit: "ns",
           bound: ("that without the flood", calm.map(\.latency))),
       ] + answered
     }
@@ -61,7 +60,7 @@
     /// Measures the effect of hosts that solve every challenge and repeat their answers, on
     /// newcomers and on the session.
     private static func runAnswered(
-      _ provider: any CryptoProvider, _ link: UDPLink, _ placement: Placement, _ effort: BenchmarkEffort
+      _ provider: any CryptoProvider, link: UDPLink, placement: Placement, effort: BenchmarkEffort
     ) async throws -> [Figure] {
       let address = link.receiver.localAddress
       let key = link.receiver.publicKey
@@ -100,16 +99,16 @@
       let allowed = (budget.unchallenged + budget.challenged) / .milliseconds(1)
       let rounds = effort.rounds
       return [
-        Figure("flood", "answered Hellos sent by \(answeringHosts) hosts", hellos, "/s"),
+        Figure("flood", name: "answered Hellos sent by \(answeringHosts) hosts", rounds: hellos, unit: "/s"),
         Figure(
-          "flood", "newcomers in within 20 s", came.map { Double($0.established) }, "",
+          "flood", name: "newcomers in within 20 s", rounds: came.map { Double($0.established) }, unit: "",
           bound: ("all", Array(repeating: Double(newcomerCount), count: rounds)), higherIsBetter: true),
-        Figure("flood", "time until the last of them is in", came.map(\.slowest), "s"),
+        Figure("flood", name: "time until the last of them is in", rounds: came.map(\.slowest), unit: "s"),
         Figure(
-          "flood", "work on Hellos in a second", work, "ms",
+          "flood", name: "work on Hellos in a second", rounds: work, unit: "ms",
           bound: ("the budget", Array(repeating: allowed, count: rounds)), higherIsBetter: true),
         Figure(
-          "flood", "messages received beside answered Hellos", flooded.map(\.rate), "/s",
+          "flood", name: "messages received beside answered Hellos", rounds: flooded.map(\.rate), unit: "/s",
           bound: ("those without the flood", calm.map(\.rate)), higherIsBetter: true),
       ]
     }

@@ -7,11 +7,11 @@ public enum HandshakeBenchmark {
   /// Measures handshakes per second with the default profile.
   ///
   /// - Throws: ``EndpointLink/Broken``.
-  public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) throws -> [Figure] {
+  public static func run(_ provider: any CryptoProvider, effort: BenchmarkEffort = .init()) throws -> [Figure] {
     var rates = [Double]()
     var bounds = [Double]()
     for _ in 0..<effort.rounds {
-      bounds.append(1e9 / primitives(provider, effort))
+      bounds.append(1e9 / primitives(provider, effort: effort))
       var link = try EndpointLink(provider)
       try link.handshake()
       var count = 0
@@ -26,8 +26,8 @@ public enum HandshakeBenchmark {
     }
     return [
       Figure(
-        "handshake", "handshakes, both sides", rates, "1/s", bound: ("their public-key and hash operations", bounds),
-        higherIsBetter: true)
+        "handshake", name: "handshakes, both sides", rounds: rates, unit: "1/s",
+        bound: ("their public-key and hash operations", bounds), higherIsBetter: true)
     ]
   }
 
@@ -35,7 +35,7 @@ public enum HandshakeBenchmark {
   /// ephemeral P-384 keys, the agreements es, ee and se on both sides, three decoded points (X, Y
   /// and S_A), a KEM key, an encapsulation, a decapsulation, and on each side 11 key derivations of
   /// 2 outputs.
-  private static func primitives(_ provider: any CryptoProvider, _ effort: BenchmarkEffort) -> Double {
+  private static func primitives(_ provider: any CryptoProvider, effort: BenchmarkEffort) -> Double {
     let key = provider.generateAgreementKey()
     let encoded = key.publicKey
     let kem = provider.generateEncapsulationKey(for: .kyber1024)

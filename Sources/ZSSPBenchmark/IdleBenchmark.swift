@@ -12,8 +12,8 @@ public enum IdleBenchmark {
   /// distribution of its probes.
   ///
   /// - Throws: ``EndpointLink/Broken``.
-  public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) throws -> [Figure] {
-    let server = try Server(provider, effort.sessions, keepAlive)
+  public static func run(_ provider: any CryptoProvider, effort: BenchmarkEffort = .init()) throws -> [Figure] {
+    let server = try Server(provider, count: effort.sessions, keepAlive: keepAlive)
     // All sessions begin at the same time. Their first probes come within a quarter of the
     // keep-alive time.
     server.run(for: keepAlive * 2)
@@ -33,11 +33,12 @@ public enum IdleBenchmark {
     }
     let many = "\(effort.sessions) idle sessions"
     return [
-      Figure("idle", "processor time a second, \(many)", time, "µs"),
-      Figure("idle", "datagrams a second, both ways, \(many)", datagrams, "1/s"),
-      Figure("idle", "busiest tenth of a second beside the mean", busiest, ""),
+      Figure("idle", name: "processor time a second, \(many)", rounds: time, unit: "µs"),
+      Figure("idle", name: "datagrams a second, both ways, \(many)", rounds: datagrams, unit: "1/s"),
+      Figure("idle", name: "busiest tenth of a second beside the mean", rounds: busiest, unit: ""),
       Figure(
-        "idle", "longest silence before a probe", silence, "s", bound: ("keep-alive time", silence.map { _ in 15 })),
+        "idle", name: "longest silence before a probe", rounds: silence, unit: "s",
+        bound: ("keep-alive time", silence.map { _ in 15 })),
     ]
   }
 
@@ -75,7 +76,7 @@ public enum IdleBenchmark {
 
     var sessionCount: Int { endpoint.sessionCount }
 
-    init(_ provider: some CryptoProvider, _ count: Int, _ keepAlive: Duration) throws {
+    init(_ provider: some CryptoProvider, count: Int, keepAlive: Duration) throws {
       var settings = Settings()
       // Only the effects of silence are measured.
       settings.keepAlive = keepAlive
@@ -155,7 +156,7 @@ public enum IdleBenchmark {
         let peer = peers[number]
         period.longestSilence = max(period.longestSilence, peer.heard.duration(to: now))
         peer.heard = now
-        Self.receive(datagrams, size, by: &peer.endpoint, from: Self.address, at: now)
+        Self.receive(datagrams, size: size, by: &peer.endpoint, from: Self.address, at: now)
         Self.pump(&peer.endpoint, at: now)
         period.datagrams += 1
         deliver(from: number, &period)
@@ -173,7 +174,7 @@ public enum IdleBenchmark {
     }
 
     private static func receive(
-      _ datagrams: [UInt8], _ size: Int, by endpoint: inout Endpoint, from source: Address, at now: Instant
+      _ datagrams: [UInt8], size: Int, by endpoint: inout Endpoint, from source: Address, at now: Instant
     ) {
       var datagrams = datagrams
       datagrams.withUnsafeMutableBytes { buffer in
@@ -191,7 +192,7 @@ public enum IdleBenchmark {
     private func deliver(from number: Int, _ period: inout Period) {
       for (_, size, datagrams) in Self.takeOutbox(&peers[number].endpoint) {
         let start = ThreadClock.now
-        Self.receive(datagrams, size, by: &endpoint, from: Self.peerAddress(number), at: now)
+        Self.receive(datagrams, size: size, by: &endpoint, from: Self.peerAddress(number), at: now)
         period.processorTime += ThreadClock.now - start
         period.datagrams += 1
       }

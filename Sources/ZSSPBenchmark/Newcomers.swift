@@ -25,7 +25,7 @@
     func come(to address: SocketAddress, key: PublicKey, _ provider: any CryptoProvider) async throws -> Result {
       try await withThrowingTaskGroup(of: Double?.self) { group in
         for number in 1...count {
-          group.addTask { try await connect(number, to: address, key: key, provider) }
+          group.addTask { try await connect(number, to: address, key: key, provider: provider) }
         }
         return try await group.reduce(into: Result()) { result, time in
           guard let time else { return }
@@ -37,7 +37,7 @@
 
     /// Returns the time of one newcomer in seconds; nil if it timed out.
     private func connect(
-      _ number: Int, to address: SocketAddress, key: PublicKey, _ provider: some CryptoProvider
+      _ number: Int, to address: SocketAddress, key: PublicKey, provider: some CryptoProvider
     ) async throws -> Double? {
       let configuration = EndpointConfiguration(staticKey: provider.generateAgreementKey(), provider: provider)
       let endpoint = try await UDPEndpoint.bind(

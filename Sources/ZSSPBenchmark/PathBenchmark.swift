@@ -9,7 +9,7 @@ public enum PathBenchmark {
   /// Measures messages of each size, compared to the raw cipher.
   ///
   /// - Throws: ``EndpointLink/Broken``.
-  public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) throws -> [Figure] {
+  public static func run(_ provider: any CryptoProvider, effort: BenchmarkEffort = .init()) throws -> [Figure] {
     try effort.sizes.map { size in
       var link = try EndpointLink(provider)
       try link.handshake()
@@ -36,7 +36,8 @@ public enum PathBenchmark {
         path.append(time)
       }
       return Figure(
-        "path", "send and receive \(size) bytes", path, "ns", bound: ("seal and open \(size) bytes", raw))
+        "path", name: "send and receive \(size) bytes", rounds: path, unit: "ns",
+        bound: ("seal and open \(size) bytes", raw))
     }
   }
 }

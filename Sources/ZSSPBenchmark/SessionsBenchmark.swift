@@ -8,8 +8,8 @@ public enum SessionsBenchmark {
   /// compared to one session.
   ///
   /// - Throws: ``EndpointLink/Broken``.
-  public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) throws -> [Figure] {
-    var server = try Crowd(provider, effort.keptKeys)
+  public static func run(_ provider: any CryptoProvider, effort: BenchmarkEffort = .init()) throws -> [Figure] {
+    var server = try Crowd(provider, keptKeys: effort.keptKeys)
     try server.add(64)
     let before = ResidentMemory.bytes
     try server.add(effort.sessions - 64)
@@ -17,14 +17,14 @@ public enum SessionsBenchmark {
     func noteMemory(_ name: String) {
       guard let before, let after = ResidentMemory.bytes else { return }
       let each = Double(after - before) / Double(max(1, effort.sessions - 64))
-      figures.append(Figure("sessions", name, [each], "bytes"))
+      figures.append(Figure("sessions", name: name, rounds: [each], unit: "bytes"))
     }
     noteMemory("resident memory per idle session")
     try server.sendToAll()
     noteMemory("the same while each is in use")
     server.rest()
     noteMemory("the same when all are idle again")
-    let crowd = KeyCrowd(provider, effort.sessions)
+    let crowd = KeyCrowd(provider, count: effort.sessions)
     var many = [Double]()
     var one = [Double]()
     var bound = [Double]()
@@ -37,14 +37,15 @@ public enum SessionsBenchmark {
       // A disturbance of the machine can make the difference negative.
       rest.append(max(1, (many.last ?? 0) - max(0, misses)))
     }
-    figures.append(Figure("sessions", "send 64 bytes to one and the same", one, "ns"))
+    figures.append(Figure("sessions", name: "send 64 bytes to one and the same", rounds: one, unit: "ns"))
     figures.append(
       Figure(
-        "sessions", "send 64 bytes to one of \(effort.sessions) sessions", many, "ns",
+        "sessions", name: "send 64 bytes to one of \(effort.sessions) sessions", rounds: many, unit: "ns",
         bound: ("the cipher with as many kept keys", bound)))
     figures.append(
       Figure(
-        "sessions", "the same without the keys' cache misses", rest, "ns", bound: ("to one and the same", one)))
+        "sessions", name: "the same without the keys' cache misses", rounds: rest, unit: "ns",
+        bound: ("to one and the same", one)))
     return figures
   }
 
@@ -54,7 +55,7 @@ public enum SessionsBenchmark {
     private let packetKeys: [any PacketKey]
     private let headerKeys: [any HeaderKey]
 
-    init(_ provider: any CryptoProvider, _ count: Int) {
+    init(_ provider: any CryptoProvider, count: Int) {
       packetKeys = (0..<count).map { _ in provider.packetKey(provider.random(32)) }
       headerKeys = (0..<count).map { _ in provider.headerKey(provider.random(32)) }
     }
@@ -96,12 +97,12 @@ public enum SessionsBenchmark {
     private var now = Instant(nanoseconds: 1_000_000_000)
     private static let serverAddress = Address(ipv4: 0x0A00_0001, port: 1)
 
-    init(_ provider: any CryptoProvider, _ keptKeys: Int?) throws {
+    init(_ provider: any CryptoProvider, keptKeys: Int?) throws {
       self.provider = provider
-      server = try Self.endpoint(provider, keptKeys)
+      server = try Self.endpoint(provider, keptKeys: keptKeys)
     }
 
-    private static func endpoint(_ provider: some CryptoProvider, _ keptKeys: Int? = 4) throws -> Endpoint {
+    private static func endpoint(_ provider: some CryptoProvider, keptKeys: Int? = 4) throws -> Endpoint {
       var settings = Settings()
       settings.expandedKeys = keptKeys
       return try Endpoint(
@@ -119,9 +120,9 @@ public enum SessionsBenchmark {
         _ = try client.open(to: server.publicKey, at: Self.serverAddress, now: now)
         for _ in 0..<4 {
           Self.pump(&client, at: now)
-          Self.transfer(&client, &server, from: address, at: now)
+          Self.transfer(from: &client, to: &server, source: address, at: now)
           pumpServer()
-          Self.transfer(&server, &client, from: Self.serverAddress, at: now)
+          Self.transfer(from: &server, to: &client, source: Self.serverAddress, at: now)
         }
       }
       guard server.sessionCount == sessions.count else {
@@ -149,7 +150,7 @@ public enum SessionsBenchmark {
     }
 
     private static func transfer(
-      _ sender: inout Endpoint, _ receiver: inout Endpoint, from source: Address, at now: Instant
+      from sender: inout Endpoint, to receiver: inout Endpoint, source: Address, at now: Instant
     ) {
       for index in sender.outbox.runs.indices {
         let run = sender.outbox.runs[index]

@@ -14,32 +14,33 @@ public enum ShardsBenchmark {
   /// loses with two busy threads.
   ///
   /// - Throws: ``EndpointLink/Broken``.
-  public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) throws -> [Figure] {
+  public static func run(_ provider: any CryptoProvider, effort: BenchmarkEffort = .init()) throws -> [Figure] {
     var one = [Double]()
     var two = [Double]()
     var twice = [Double]()
     for _ in 0..<effort.rounds {
-      let rate = try rate(provider, threads: 1, effort)
+      let rate = try rate(provider, threads: 1, effort: effort)
       one.append(rate)
       twice.append(2 * rate)
-      two.append(try Self.rate(provider, threads: 2, effort))
+      two.append(try Self.rate(provider, threads: 2, effort: effort))
     }
     return [
-      Figure("shards", "1400-byte packets, one shard", one, "1/s", higherIsBetter: true),
+      Figure("shards", name: "1400-byte packets, one shard", rounds: one, unit: "1/s", higherIsBetter: true),
       Figure(
-        "shards", "1400-byte packets, two shards", two, "1/s", bound: ("twice one shard", twice), higherIsBetter: true),
+        "shards", name: "1400-byte packets, two shards", rounds: two, unit: "1/s", bound: ("twice one shard", twice),
+        higherIsBetter: true),
     ]
   }
 
   /// Returns the total packets per second of several threads. Each starts to count when all are
   /// ready.
-  private static func rate(_ provider: any CryptoProvider, threads: Int, _ effort: BenchmarkEffort) throws -> Double {
+  private static func rate(_ provider: any CryptoProvider, threads: Int, effort: BenchmarkEffort) throws -> Double {
     let shared = Shared()
     let group = DispatchGroup()
     for index in 0..<threads {
       group.enter()
       Thread.detachNewThread {
-        let rate = try? packets(provider, Shard(index, of: 2), effort.duration) {
+        let rate = try? packets(provider, shard: Shard(index, of: 2), for: effort.duration) {
           shared.ready.add(1, ordering: .sequentiallyConsistent)
           while shared.ready.load(ordering: .sequentiallyConsistent) < threads {}
         }
@@ -61,7 +62,7 @@ public enum ShardsBenchmark {
   }
 
   private static func packets(
-    _ provider: any CryptoProvider, _ shard: Shard, _ duration: Duration, whenReady wait: () -> Void
+    _ provider: any CryptoProvider, shard: Shard, for duration: Duration, whenReady wait: () -> Void
   ) throws -> Double {
     var link = try EndpointLink(provider, shard: shard)
     try link.handshake()

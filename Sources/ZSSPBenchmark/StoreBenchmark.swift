@@ -25,7 +25,7 @@ public enum StoreBenchmark {
           var count = 0
           var held = RatchetPair.empty
           repeat {
-            held = try await handshake(store, initiator, from: held)
+            held = try await handshake(store, initiator: initiator, from: held)
             count += 1
           } while clock.now < end
           return count
@@ -40,7 +40,7 @@ public enum StoreBenchmark {
   ///
   /// - Throws: ``Refused``.
   private static func handshake(
-    _ store: any RatchetStore, _ initiator: Int, from held: RatchetPair
+    _ store: any RatchetStore, initiator: Int, from held: RatchetPair
   ) async throws -> RatchetPair {
     guard let peer = PublicKey([2] + number(initiator, count: 48)) else { throw Refused(description: "a made key") }
     if !held.state1.isEmpty {

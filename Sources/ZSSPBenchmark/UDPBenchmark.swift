@@ -15,8 +15,7 @@
     /// Measures goodput with messages of 1400 bytes, compared to raw sockets with the same cipher.
     ///
     /// - Throws: ``EndpointLink/Broken`` or ``UDPError``.
-    public static func run(_ provider: any CryptoProvider, _ effort: BenchmarkEffort = .init()) async throws -> [Figure]
-    {
+    public static func run(_ provider: any CryptoProvider, effort: BenchmarkEffort = .init()) async throws -> [Figure] {
       let size = 1400
       let raw = try RawSockets(provider, size: size)
       defer { raw.close() }
@@ -29,26 +28,28 @@
       var channelRates = [Double]()
       var rawRates = [Double]()
       for _ in 0..<effort.rounds {
-        rawRates.append(gigabits(try await raw.rate(during: sleep), size))
-        systemRates.append(gigabits(try await system.rate(size: size, chunk: chunk, during: sleep), size))
-        watchedRates.append(gigabits(try await watched.rate(size: size, chunk: chunk, during: sleep), size))
-        channelRates.append(gigabits(try await channels.rate(size: size, chunk: chunk, during: sleep), size))
+        rawRates.append(gigabits(try await raw.rate(during: sleep), size: size))
+        systemRates.append(gigabits(try await system.rate(size: size, chunk: chunk, during: sleep), size: size))
+        watchedRates.append(gigabits(try await watched.rate(size: size, chunk: chunk, during: sleep), size: size))
+        channelRates.append(gigabits(try await channels.rate(size: size, chunk: chunk, during: sleep), size: size))
       }
       await system.close()
       await watched.close()
       await channels.close()
       let bound = ("raw sockets and cipher", rawRates)
       return [
-        Figure("udp", "\(size) bytes over loopback", systemRates, "Gbit/s", bound: bound, higherIsBetter: true),
         Figure(
-          "udp", "the same with a log at info, and metrics", watchedRates, "Gbit/s",
+          "udp", name: "\(size) bytes over loopback", rounds: systemRates, unit: "Gbit/s", bound: bound,
+          higherIsBetter: true),
+        Figure(
+          "udp", name: "the same with a log at info, and metrics", rounds: watchedRates, unit: "Gbit/s",
           bound: ("that without them", systemRates), higherIsBetter: true),
         Figure(
-          "udp", "\(size) bytes over loopback, NIO's channels", channelRates, "Gbit/s", bound: bound,
-          higherIsBetter: true),
+          "udp", name: "\(size) bytes over loopback, NIO's channels", rounds: channelRates, unit: "Gbit/s",
+          bound: bound, higherIsBetter: true),
       ]
     }
 
-    private static func gigabits(_ rate: Double, _ size: Int) -> Double { rate * Double(size) * 8 / 1e9 }
+    private static func gigabits(_ rate: Double, size: Int) -> Double { rate * Double(size) * 8 / 1e9 }
   }
 #endif

@@ -97,17 +97,17 @@ struct Bench: AsyncParsableCommand {
     if !json { Terminal.output("crypto: \(provider.name); medians of \(rounds)") }
     func includes(_ wanted: Subject) -> Bool { subject == wanted || subject == .all }
     do {
-      if includes(.crypto) { try show(CryptoBenchmark.run(provider, effort)) }
-      if includes(.path) { try show(PathBenchmark.run(provider, effort)) }
-      if includes(.handshake) { try show(HandshakeBenchmark.run(provider, effort)) }
-      if includes(.challenge) { try show(ChallengeBenchmark.run(provider, effort)) }
-      if includes(.shards) { try show(ShardsBenchmark.run(provider, effort)) }
+      if includes(.crypto) { try show(CryptoBenchmark.run(provider, effort: effort)) }
+      if includes(.path) { try show(PathBenchmark.run(provider, effort: effort)) }
+      if includes(.handshake) { try show(HandshakeBenchmark.run(provider, effort: effort)) }
+      if includes(.challenge) { try show(ChallengeBenchmark.run(provider, effort: effort)) }
+      if includes(.shards) { try show(ShardsBenchmark.run(provider, effort: effort)) }
       let sessionProvider: any CryptoProvider = quickHandshakes ? QuickHandshakes(provider) : provider
-      if includes(.sessions) { try show(SessionsBenchmark.run(sessionProvider, effort)) }
-      if includes(.idle) { try show(IdleBenchmark.run(sessionProvider, effort)) }
+      if includes(.sessions) { try show(SessionsBenchmark.run(sessionProvider, effort: effort)) }
+      if includes(.idle) { try show(IdleBenchmark.run(sessionProvider, effort: effort)) }
       #if os(Linux)
-        if includes(.udp) { try show(await UDPBenchmark.run(provider, effort)) }
-        if includes(.flood) { try show(await FloodBenchmark.run(provider, effort)) }
+        if includes(.udp) { try show(await UDPBenchmark.run(provider, effort: effort)) }
+        if includes(.flood) { try show(await FloodBenchmark.run(provider, effort: effort)) }
       #endif
       if includes(.store) {
         let benchmark = StoreComparison(

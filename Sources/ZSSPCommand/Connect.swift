@@ -49,7 +49,8 @@ struct Connect: AsyncParsableCommand {
     let ratchets = try await options.security.makeRatchets(peers: [peerKey])
     try await ratchets.store.whileOpen {
       let endpoint = try await Tool.bind(
-        bind, reaching: to, try options.configuration(staticKey, ratchets.flags), store: ratchets.store)
+        bind, reaching: to, configuration: try options.configuration(staticKey, flags: ratchets.flags),
+        store: ratchets.store)
       let identity = Array(options.identity.utf8)
       let duration = options.duration
       let target = to
@@ -58,7 +59,7 @@ struct Connect: AsyncParsableCommand {
       let readsInput = options.sendsStandardInput
 
       let result: Void? = try await Interruption.cancelling(after: nil) {
-        let warning = Task { await DowngradeWarning.report(endpoint, reporter) }
+        let warning = Task { await DowngradeWarning.report(of: endpoint, to: reporter) }
         defer { warning.cancel() }
         let start = ContinuousClock().now
         do throws(UDPError) {
@@ -73,14 +74,14 @@ struct Connect: AsyncParsableCommand {
             reconnecting.attemptTimeout = limit
             let session = try endpoint.reconnectingSession(
               to: target, key: peerKey, identity: identity, options: reconnecting)
-            let kept = KeptConversation(session, conversationOptions, reporter, since: start)
+            let kept = KeptConversation(session, options: conversationOptions, reporter: reporter, since: start)
             try await kept.run(readsInput: readsInput, duration: duration)
           }
         } catch {
           var report = Report(error.isRejection ? "rejected" : "error")
           report.peer = peerKey.text
           report.reason = "\(error)"
-          if !Task.isCancelled { reporter.report(report, "no session with \(peerKey.text)") }
+          if !Task.isCancelled { reporter.report(report, text: "no session with \(peerKey.text)") }
           throw error.commandFailure
         }
       }

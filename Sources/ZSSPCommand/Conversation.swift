@@ -48,12 +48,12 @@ struct Conversation: Sendable {
   func watch() async {
     for await event in session.events {
       switch event {
-      case .confirmed: state("confirmed", "confirmed by \(session.peer.text)")
-      case .restarted(let reason): state("restarted", "handshake restarted: \(reason)", reason: reason.rawValue)
-      case .rekeyed(let chainLength): state("rekeyed", "new key", chainLength: chainLength)
-      case .moved(_, let address): state("moved", "the peer is now at \(address.text)")
+      case .confirmed: state("confirmed", text: "confirmed by \(session.peer.text)")
+      case .restarted(let reason): state("restarted", text: "handshake restarted: \(reason)", reason: reason.rawValue)
+      case .rekeyed(let chainLength): state("rekeyed", text: "new key", chainLength: chainLength)
+      case .moved(_, let address): state("moved", text: "the peer is now at \(address.text)")
       case .ended(let reason):
-        state("closed", "closed: \(reason)", reason: reason.rawValue)
+        state("closed", text: "closed: \(reason)", reason: reason.rawValue)
         return
       // ``DowngradeWarning`` reports downgrades for all sessions together.
       case .downgraded: break
@@ -79,7 +79,7 @@ struct Conversation: Sendable {
       report.milliseconds = milliseconds
       text += String(format: " in %.1f ms", milliseconds)
     }
-    reporter.report(report, text)
+    reporter.report(report, text: text)
   }
 
   /// Reports a message of the peer.
@@ -91,23 +91,23 @@ struct Conversation: Sendable {
     let isIntact = Pattern.check(message)
     report.pattern = isIntact.map { $0 ? "ok" : "damaged" }
     let content = isIntact == nil ? Terminal.printable(message.prefix(200)) : "made message"
-    reporter.report(report, "session \(number): \(message.count) bytes: \(content)")
+    reporter.report(report, text: "session \(number): \(message.count) bytes: \(content)")
   }
 
-  private func state(_ name: String, _ text: String, reason: String? = nil, chainLength: UInt64? = nil) {
+  private func state(_ name: String, text: String, reason: String? = nil, chainLength: UInt64? = nil) {
     var report = Report("session")
     report.state = name
     report.session = number
     report.peer = session.peer.text
     report.reason = reason
     report.chainLength = chainLength
-    reporter.report(report, "session \(number): \(text)")
+    reporter.report(report, text: "session \(number): \(text)")
   }
 
   func reportError(_ text: String) {
     var report = Report("error")
     report.session = number
     report.reason = text
-    reporter.report(report, "session \(number): \(text)")
+    reporter.report(report, text: "session \(number): \(text)")
   }
 }

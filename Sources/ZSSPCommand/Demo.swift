@@ -35,14 +35,14 @@ struct Demo: AsyncParsableCommand {
     let aliceKey = StaticKey()
     let bobKey = StaticKey()
     let provider = try crypto.provider()
-    let alice = try await endpoint(aliceKey, provider)
-    let bob = try await endpoint(bobKey, provider)
+    let alice = try await endpoint(aliceKey, provider: provider)
+    let bob = try await endpoint(bobKey, provider: provider)
     Terminal.output("Two peers on loopback UDP, profile \(profile.rawValue), MTU \(mtu), \(provider.name)")
     Terminal.output("  Alice  \(alice.localAddress.text)  \(alice.publicKey.text)")
     Terminal.output("  Bob    \(bob.localAddress.text)  \(bob.publicKey.text)")
 
-    let (a, b) = try await shakeHands(alice, bob)
-    let small = try await DemoTransfer.pingPong(a, b, count: 1000, size: 32)
+    let (a, b) = try await shakeHands(from: alice, to: bob)
+    let small = try await DemoTransfer.pingPong(from: a, to: b, count: 1000, size: 32)
     Terminal.output(
       String(
         format: "Round trips   %d of 32 bytes, median %.0f µs, 99th percentile %.0f µs", small.count,
@@ -53,22 +53,22 @@ struct Demo: AsyncParsableCommand {
         continue
       }
       for (name, from, to) in [("Alice → Bob", a, b), ("Bob → Alice", b, a)] {
-        let result = try await DemoTransfer.stream(from, to, count: count, size: size)
+        let result = try await DemoTransfer.stream(from: from, to: to, count: count, size: size)
         Terminal.output(result.line(name, size: size))
       }
     }
-    await report(alice, bob)
+    await report(alice, and: bob)
     await alice.close()
     await bob.close()
   }
 
-  private func endpoint(_ key: StaticKey, _ provider: any CryptoProvider) async throws -> UDPEndpoint {
+  private func endpoint(_ key: StaticKey, provider: any CryptoProvider) async throws -> UDPEndpoint {
     let configuration = EndpointConfiguration(
       staticKey: try key.agreementKey(for: provider), provider: provider, profile: profile, settings: settings)
-    return try await Tool.bind(try AddressReader.read("127.0.0.1:0", option: "--bind"), configuration)
+    return try await Tool.bind(try AddressReader.read("127.0.0.1:0", option: "--bind"), configuration: configuration)
   }
 
-  private func shakeHands(_ alice: UDPEndpoint, _ bob: UDPEndpoint) async throws -> (Session, Session) {
+  private func shakeHands(from alice: UDPEndpoint, to bob: UDPEndpoint) async throws -> (Session, Session) {
     async let accepted: Session? = {
       for await incoming in bob.incoming {
         Terminal.output("Bob is asked by \(Terminal.printable(incoming.identity)), and accepts")
@@ -99,7 +99,7 @@ struct Demo: AsyncParsableCommand {
     return (session, answered)
   }
 
-  private func report(_ alice: UDPEndpoint, _ bob: UDPEndpoint) async {
+  private func report(_ alice: UDPEndpoint, and bob: UDPEndpoint) async {
     for (name, endpoint) in [("Alice", alice), ("Bob", bob)] {
       let statistics = await endpoint.statistics().endpoint
       Terminal.output(

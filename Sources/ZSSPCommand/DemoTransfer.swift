@@ -29,7 +29,7 @@ enum DemoTransfer {
   private static let limit = Duration.seconds(120)
 
   /// Sends messages from `from` to `to` and back, one after another, `count` times.
-  static func pingPong(_ from: Session, _ to: Session, count: Int, size: Int) async throws -> RoundTrips {
+  static func pingPong(from: Session, to: Session, count: Int, size: Int) async throws -> RoundTrips {
     let times = try await bounded {
       async let echoed: Void = {
         var messages = to.messages.makeAsyncIterator()
@@ -56,7 +56,7 @@ enum DemoTransfer {
 
   /// Sends `count` messages of `size` bytes. `to` checks and acknowledges them, so that at most a
   /// window of messages is under way and socket buffers never overflow.
-  static func stream(_ from: Session, _ to: Session, count: Int, size: Int) async throws -> Stream {
+  static func stream(from: Session, to: Session, count: Int, size: Int) async throws -> Stream {
     let window = max(2, min(64, 96_000 / size))
     let step = window / 2
     let clock = ContinuousClock()

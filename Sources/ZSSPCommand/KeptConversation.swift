@@ -14,7 +14,7 @@ final class KeptConversation: Sendable {
 
   /// - Parameter start: The start of the first attempt.
   init(
-    _ session: ReconnectingSession, _ options: Conversation.Options, _ reporter: Reporter,
+    _ session: ReconnectingSession, options: Conversation.Options, reporter: Reporter,
     since start: ContinuousClock.Instant
   ) {
     self.session = session
@@ -77,7 +77,7 @@ final class KeptConversation: Sendable {
         report.peer = session.peer.text
         report.reason = "\(error)"
         report.milliseconds = pause / .milliseconds(1)
-        reporter.report(report, "no session (\(error)): another attempt in \(pause)")
+        reporter.report(report, text: "no session (\(error)): another attempt in \(pause)")
       case .ended(let error):
         if !Task.isCancelled { throw error }
       }

@@ -42,7 +42,7 @@ enum KeyReader {
   ///
   /// - Throws: ``CommandFailure/usage(_:)``.
   static func privateKey(file: String) throws(CommandFailure) -> StaticKey {
-    let text = try SecretFile.read(file, .key)
+    let text = try SecretFile.read(file, kind: .key)
     do { return try StaticKey(pem: text) } catch { throw .usage("\(file): \(error)") }
   }
 

@@ -56,16 +56,17 @@ struct Listen: AsyncParsableCommand {
     let ratchets = try await options.security.makeRatchets(peers: peers)
     try await ratchets.store.whileOpen {
       let endpoint = try await Tool.bind(
-        local, try options.configuration(staticKey, ratchets.flags, node: node), store: ratchets.store,
-        shards: shards)
+        local, configuration: try options.configuration(staticKey, flags: ratchets.flags, node: node),
+        store: ratchets.store, shards: shards)
       let readsInput = options.sendsStandardInput
       let duration = options.duration
 
       _ = try await Interruption.cancelling(after: duration) {
-        Self.report(endpoint, acceptsAnyone: allowed.isEmpty, reporter)
-        let warning = Task { await DowngradeWarning.report(endpoint, reporter) }
+        Self.report(endpoint, acceptsAnyone: allowed.isEmpty, to: reporter)
+        let warning = Task { await DowngradeWarning.report(of: endpoint, to: reporter) }
         defer { warning.cancel() }
-        await Self.serve(endpoint, allowed, conversationOptions, reporter, readsInput: readsInput)
+        await Self.serve(
+          endpoint, allowed: allowed, options: conversationOptions, reporter: reporter, readsInput: readsInput)
         // If the endpoint is closed, its socket failed, and this throws the reason.
         do { try await endpoint.run() } catch { throw CommandFailure.failed("\(error)") }
       }
@@ -73,17 +74,17 @@ struct Listen: AsyncParsableCommand {
     }
   }
 
-  private static func report(_ endpoint: UDPEndpoint, acceptsAnyone: Bool, _ reporter: Reporter) {
+  private static func report(_ endpoint: UDPEndpoint, acceptsAnyone: Bool, to reporter: Reporter) {
     if acceptsAnyone { Terminal.note("no --peer given: accepting ANYONE") }
     var report = Report("listening")
     report.address = endpoint.localAddress.ipAddress
     report.port = endpoint.localAddress.port
     report.key = endpoint.publicKey.text
-    reporter.report(report, "listening on \(endpoint.localAddress.text) with key \(endpoint.publicKey.text)")
+    reporter.report(report, text: "listening on \(endpoint.localAddress.text) with key \(endpoint.publicKey.text)")
   }
 
   private static func serve(
-    _ endpoint: UDPEndpoint, _ allowed: Set<PublicKey>, _ options: Conversation.Options, _ reporter: Reporter,
+    _ endpoint: UDPEndpoint, allowed: Set<PublicKey>, options: Conversation.Options, reporter: Reporter,
     readsInput: Bool
   ) async {
     let sessions = Sessions()
@@ -99,17 +100,17 @@ struct Listen: AsyncParsableCommand {
           var report = Report("rejected")
           report.peer = incoming.peer.text
           report.reason = "not in the list of --peer"
-          reporter.report(report, "rejected \(incoming.peer.text) from \(incoming.remoteAddress.text)")
+          reporter.report(report, text: "rejected \(incoming.peer.text) from \(incoming.remoteAddress.text)")
           continue
         }
-        group.addTask { await converse(incoming, sessions, options, reporter) }
+        group.addTask { await converse(incoming, sessions: sessions, options: options, reporter: reporter) }
       }
       group.cancelAll()
     }
   }
 
   private static func converse(
-    _ incoming: IncomingSession, _ sessions: Sessions, _ options: Conversation.Options, _ reporter: Reporter
+    _ incoming: IncomingSession, sessions: Sessions, options: Conversation.Options, reporter: Reporter
   ) async {
     let session: Session
     do {
@@ -118,7 +119,7 @@ struct Listen: AsyncParsableCommand {
       var report = Report("error")
       report.peer = incoming.peer.text
       report.reason = "\(error)"
-      return reporter.report(report, "no session with \(incoming.peer.text): \(error)")
+      return reporter.report(report, text: "no session with \(incoming.peer.text): \(error)")
     }
     let number = sessions.add(session)
     let conversation = Conversation(session: session, number: number, options: options, reporter: reporter)

@@ -39,7 +39,7 @@ extension OneTimePassword {
   ///
   /// - Throws: ``CommandFailure/usage(_:)``.
   static func contents(of file: String) throws(CommandFailure) -> OneTimePassword {
-    let text = try SecretFile.read(file, .key)
+    let text = try SecretFile.read(file, kind: .key)
     do { return try OneTimePassword(text: text) } catch { throw .usage("\(file): \(error)") }
   }
 }

@@ -32,7 +32,7 @@ struct Reporter: Sendable {
   let json: Bool
 
   /// Reports an event. `text` is for people.
-  func report(_ report: Report, _ text: String) {
+  func report(_ report: Report, text: String) {
     Terminal.note(text)
     guard json else { return }
     let encoder = JSONEncoder()

@@ -36,17 +36,17 @@ enum SecretFile {
   ///   - warns: False to print no warning, because another process reads the file as well and
   ///     warns.
   /// - Throws: ``CommandFailure/usage(_:)``.
-  static func read(_ path: String, _ kind: Kind, warns: Bool = true) throws(CommandFailure) -> String {
+  static func read(_ path: String, kind: Kind, warns: Bool = true) throws(CommandFailure) -> String {
     let contents: PrivateFile.Contents
     do { contents = try PrivateFile.read(path, limit: kind.limit) } catch { throw .usage("\(error)") }
-    return try text(contents, path, warns: warns)
+    return try text(of: contents, path: path, warns: warns)
   }
 
   /// Returns contents as text. Warns if others can read the file.
   ///
   /// - Throws: ``CommandFailure/usage(_:)`` if the contents are not UTF-8.
   static func text(
-    _ contents: PrivateFile.Contents, _ path: String, warns: Bool = true
+    of contents: PrivateFile.Contents, path: String, warns: Bool = true
   ) throws(CommandFailure) -> String {
     if warns, let warning = contents.warning, warned.withLock({ $0.insert(warning).inserted }) {
       Terminal.error("WARNING: \(warning)")

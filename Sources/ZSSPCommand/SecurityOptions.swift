@@ -118,7 +118,7 @@ struct SecurityOptions: ParsableArguments {
   /// - Throws: ``CommandFailure``.
   func makeRatchets(peers: [PublicKey]) async throws(CommandFailure) -> Ratchets {
     // This precedes the creation of a store.
-    let password = if let otpFile { try Self.password(otpFile, peers) } else { nil as Password? }
+    let password = if let otpFile { try Self.password(in: otpFile, peers: peers) } else { nil as Password? }
     let location = if let store { try StoreLocation(store) } else { StoreLocation.memory }
     if location == .memory {
       if mode == .persistent {
@@ -135,7 +135,7 @@ struct SecurityOptions: ParsableArguments {
     // Until the first contact the initiator must require the password (section 9).
     do {
       // [RAT-11]
-      if let password, try await enrol(password, ratchets) { flags.insert(.initiatorDisallowsDowngrade) }
+      if let password, try await enrol(password, in: ratchets) { flags.insert(.initiatorDisallowsDowngrade) }
     } catch {
       await ratchets.finish()
       throw error
@@ -150,7 +150,7 @@ struct SecurityOptions: ParsableArguments {
     let password: OneTimePassword
   }
 
-  private static func password(_ file: String, _ peers: [PublicKey]) throws(CommandFailure) -> Password {
+  private static func password(in file: String, peers: [PublicKey]) throws(CommandFailure) -> Password {
     guard let peer = peers.first, peers.count == 1 else {
       throw .usage("--otp-file \(file): give exactly one --peer, who shares the password")
     }
@@ -161,7 +161,7 @@ struct SecurityOptions: ParsableArguments {
   /// Returns true if that state is stored now.
   ///
   /// - Throws: ``CommandFailure/usage(_:)``.
-  private func enrol(_ password: Password, _ ratchets: any RatchetStore) async throws(CommandFailure) -> Bool {
+  private func enrol(_ password: Password, in ratchets: any RatchetStore) async throws(CommandFailure) -> Bool {
     do {
       switch try await ratchets.enrol(password.peer, with: password.password) {
       case .stored: return true

@@ -97,7 +97,7 @@ struct SessionOptions: ParsableArguments {
   ///
   /// - Throws: ``CommandFailure``, or the error of the key.
   func configuration(
-    _ staticKey: StaticKey, _ flags: SecurityFlags, node: NodeNumber? = nil
+    _ staticKey: StaticKey, flags: SecurityFlags, node: NodeNumber? = nil
   ) throws -> EndpointConfiguration {
     let provider = try crypto.provider()
     var settings = Settings()

@@ -174,7 +174,9 @@ struct Simulate: AsyncParsableCommand {
         return keepGoing
       }
     }
-    if let total, !json { summarize(total, failures.count, (ContinuousClock.now - start) / .seconds(1)) }
+    if let total, !json {
+      summarize(total, failures: failures.count, seconds: (ContinuousClock.now - start) / .seconds(1))
+    }
     guard let first = failures.first else { return }
     let which = failures.count == 1 ? "seed \(first) failed" : "\(failures.count) seeds failed, first \(first)"
     throw CommandFailure.failed("\(which); to see it again:\n  \(command(first))")
@@ -226,7 +228,7 @@ struct Simulate: AsyncParsableCommand {
     return words + " --crypto \(crypto.rawValue)"
   }
 
-  private func summarize(_ report: SimulationReport, _ failures: Int, _ seconds: Double) {
+  private func summarize(_ report: SimulationReport, failures: Int, seconds: Double) {
     let hours = report.virtualSeconds / 3600
     let promises = failures == 0 ? "all promises held" : "\(failures) seeds failed, which are not counted below"
     Terminal.output(

@@ -9,7 +9,7 @@ enum Tool {
   ///
   /// - Throws: ``CommandFailure``.
   static func bind(
-    _ address: SocketAddress, _ configuration: EndpointConfiguration, store: any RatchetStore = VolatileRatchetStore(),
+    _ address: SocketAddress, configuration: EndpointConfiguration, store: any RatchetStore = VolatileRatchetStore(),
     shards: Int = 1
   ) async throws(CommandFailure) -> UDPEndpoint {
     var options = UDPOptions()
@@ -30,17 +30,20 @@ extension Tool {
   ///
   /// - Throws: ``CommandFailure``.
   static func bind(
-    _ local: String?, reaching peer: String, _ configuration: EndpointConfiguration, store: any RatchetStore
+    _ local: String?, reaching peer: String, configuration: EndpointConfiguration, store: any RatchetStore
   ) async throws(CommandFailure) -> UDPEndpoint {
-    if let local { return try await bind(AddressReader.read(local, option: "--bind"), configuration, store: store) }
+    if let local {
+      return try await bind(AddressReader.read(local, option: "--bind"), configuration: configuration, store: store)
+    }
     if try AddressReader.isNumeric(peer, option: "--to") {
       let address = try AddressReader.any(like: AddressReader.read(peer, option: "--to"))
-      return try await bind(address, configuration, store: store)
+      return try await bind(address, configuration: configuration, store: store)
     }
     do {
       return try await UDPEndpoint.bind(host: "::", port: 0, configuration: configuration, store: store)
     } catch .bindFailed {
-      return try await bind(AddressReader.read("0.0.0.0:0", option: "--bind"), configuration, store: store)
+      return try await bind(
+        AddressReader.read("0.0.0.0:0", option: "--bind"), configuration: configuration, store: store)
     } catch {
       throw error.commandFailure
     }

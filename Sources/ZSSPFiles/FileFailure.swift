@@ -24,15 +24,15 @@ package struct FileFailure: Error, Equatable, CustomStringConvertible {
   /// The problem, and what to do.
   package let reason: String
 
-  init(_ kind: Kind, _ path: String, _ reason: String) {
+  init(_ kind: Kind, path: String, reason: String) {
     (self.kind, self.path, self.reason) = (kind, path, reason)
   }
 
   /// Describes the last error of the system.
-  static func system(_ path: String, _ action: String? = nil, kind: Kind = .unusable) -> FileFailure {
+  static func system(_ path: String, action: String? = nil, kind: Kind = .unusable) -> FileFailure {
     let remedy = errno == EACCES ? "; run this as root, or give the file to the user who runs it" : ""
     let reason = String(cString: strerror(errno)) + remedy
-    return FileFailure(kind, path, action.map { "\($0): \(reason)" } ?? reason)
+    return FileFailure(kind, path: path, reason: action.map { "\($0): \(reason)" } ?? reason)
   }
 
   /// The path and the problem.

@@ -26,11 +26,13 @@ package struct FileTrust: Sendable {
     guard owners.contains(owner) else {
       let others = user == 0 ? "root" : "root or user \(user)"
       return FileFailure(
-        .untrusted, path, "belongs to user \(owner), not to \(others); 'chown \(user) \(path)' if its content is yours")
+        .untrusted, path: path,
+        reason: "belongs to user \(owner), not to \(others); 'chown \(user) \(path)' if its content is yours")
     }
     guard mode & 0o022 == 0 else {
       return FileFailure(
-        .untrusted, path, "others can write to it (mode \(Self.octal(mode))); look at it, and then 'chmod 600 \(path)'")
+        .untrusted, path: path,
+        reason: "others can write to it (mode \(Self.octal(mode))); look at it, and then 'chmod 600 \(path)'")
     }
     return nil
   }
@@ -40,8 +42,10 @@ package struct FileTrust: Sendable {
   package func refusal(of path: String, in folder: String, mode: UInt32) -> FileFailure? {
     guard mode & 0o022 != 0, mode & 0o1000 == 0 else { return nil }
     return FileFailure(
-      .untrusted, path,
-      "others can replace it, because they can write to its folder (mode \(Self.octal(mode))); 'chmod go-w \(folder)'")
+      .untrusted, path: path,
+      reason:
+        "others can replace it, because they can write to its folder (mode \(Self.octal(mode))); 'chmod go-w \(folder)'"
+    )
   }
 
   /// Returns a warning if others can read a file with secrets; otherwise nil. If a file belongs to

@@ -58,10 +58,10 @@ final class Folder {
   /// Makes the names in the folder durable.
   func sync(_ system: FileOperations) throws(FileFailure) {
     let readable = openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard readable >= 0 else { throw .system(parts.path, "its folder cannot be opened", kind: .inPlace) }
+    guard readable >= 0 else { throw .system(parts.path, action: "its folder cannot be opened", kind: .inPlace) }
     defer { close(readable) }
     guard system.syncFolder(readable) == 0 else {
-      throw .system(parts.path, "is written, but its folder cannot be synced", kind: .inPlace)
+      throw .system(parts.path, action: "is written, but its folder cannot be synced", kind: .inPlace)
     }
   }
 }

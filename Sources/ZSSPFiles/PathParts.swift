@@ -15,17 +15,20 @@ package struct PathParts: Sendable, Equatable {
   /// - Throws: ``FileFailure`` if the text cannot be the path of a file: it is empty, contains a
   ///   NUL, or ends with a slash, `.` or `..`.
   package init(_ path: String) throws(FileFailure) {
-    guard !path.isEmpty else { throw FileFailure(.unusable, "\"\"", "an empty path names no file") }
+    guard !path.isEmpty else { throw FileFailure(.unusable, path: "\"\"", reason: "an empty path names no file") }
     // The system would use only the part before it.
     guard !path.utf8.contains(0) else {
-      throw FileFailure(.unusable, path.replacing("\0", with: "\\0"), "a path cannot have a NUL character in it")
+      throw FileFailure(
+        .unusable, path: path.replacing("\0", with: "\\0"), reason: "a path cannot have a NUL character in it")
     }
     // Bytes, because a slash and a combining mark after it are one character.
     let bytes = path.utf8
     let slash = bytes.lastIndex(of: UInt8(ascii: "/"))
     let start = slash.map { bytes.index(after: $0) } ?? bytes.startIndex
     let name = String(decoding: bytes[start...], as: UTF8.self)
-    guard !["", ".", ".."].contains(name) else { throw FileFailure(.unusable, path, "names a folder, not a file") }
+    guard !["", ".", ".."].contains(name) else {
+      throw FileFailure(.unusable, path: path, reason: "names a folder, not a file")
+    }
     var folder = bytes[..<(slash ?? bytes.startIndex)]
     while folder.last == UInt8(ascii: "/") { folder = folder.dropLast() }
     self.path = path

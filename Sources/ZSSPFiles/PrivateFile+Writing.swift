@@ -14,18 +14,18 @@ extension PrivateFile {
   /// - Throws: ``FileFailure``, of the kind ``FileFailure/Kind/inPlace`` if the file was written
   ///   nevertheless.
   package static func write(
-    _ text: String, to path: String, replaces: Bool, _ system: FileOperations = FileOperations()
+    _ text: String, to path: String, replaces: Bool, system: FileOperations = FileOperations()
   ) throws(FileFailure) {
-    try write([(text, path)], replaces: replaces, system)
+    try write([(text, path)], replaces: replaces, system: system)
   }
 
-  /// Writes several files like ``write(_:to:replaces:_:)``. If one of them cannot be written, none
+  /// Writes several files like ``write(_:to:replaces:system:)``. If one of them cannot be written, none
   /// is, unless files are replaced and a later one fails at the last step.
   package static func write(
-    _ files: [(text: String, path: String)], replaces: Bool, _ system: FileOperations = FileOperations()
+    _ files: [(text: String, path: String)], replaces: Bool, system: FileOperations = FileOperations()
   ) throws(FileFailure) {
     var staged: [StagedFile] = []
-    for (text, path) in files { staged.append(try StagedFile(text, path, replaces: replaces, system)) }
+    for (text, path) in files { staged.append(try StagedFile(text, to: path, replaces: replaces, system: system)) }
     for (index, file) in staged.enumerated() {
       do throws(FileFailure) { try file.place() } catch {
         if !replaces { for placed in staged[..<index] { placed.folder.remove(placed.folder.parts.name) } }
@@ -48,22 +48,22 @@ private final class StagedFile {
   private let temporary: String
   private let replaces: Bool
 
-  init(_ text: String, _ path: String, replaces: Bool, _ system: FileOperations) throws(FileFailure) {
+  init(_ text: String, to path: String, replaces: Bool, system: FileOperations) throws(FileFailure) {
     folder = try Folder(path)
     // Not derived from the name, which may have the maximum length already.
     temporary = ".zssp-\(UInt64.random(in: .min ... .max)).tmp"
     self.replaces = replaces
     try Self.checkTarget(folder, replaces: replaces)
     let descriptor = folder.open(O_WRONLY | O_CREAT | O_EXCL, mode: 0o600, name: temporary)
-    guard descriptor >= 0 else { throw .system(path, "cannot be written") }
+    guard descriptor >= 0 else { throw .system(path, action: "cannot be written") }
     // The mode does not depend on the umask.
     let isWritten =
-      fchmod(descriptor, 0o600) == 0 && Self.writeAll(Array(text.utf8), to: descriptor, system)
+      fchmod(descriptor, 0o600) == 0 && Self.writeAll(Array(text.utf8), to: descriptor, system: system)
       && system.sync(descriptor) == 0
     let error = errno
     guard close(descriptor) == 0, isWritten else {
       if !isWritten { errno = error }
-      throw .system(path, "cannot be written")
+      throw .system(path, action: "cannot be written")
     }
   }
 
@@ -73,8 +73,8 @@ private final class StagedFile {
   func place() throws(FileFailure) {
     guard !folder.place(temporary, replaces: replaces) else { return }
     let path = folder.parts.path
-    if errno == EEXIST, !replaces { throw FileFailure(.exists, path, "exists already") }
-    throw .system(path, "cannot be written")
+    if errno == EEXIST, !replaces { throw FileFailure(.exists, path: path, reason: "exists already") }
+    throw .system(path, action: "cannot be written")
   }
 
   /// Refuses a target that exists, or with `replaces` one that is no regular file.
@@ -88,13 +88,15 @@ private final class StagedFile {
     }
     if let target {
       let kind = target.st_mode & S_IFMT
-      guard kind != S_IFDIR else { throw FileFailure(.unusable, path, "is a folder, not a file") }
-      guard kind == S_IFREG else { throw FileFailure(.unusable, path, "is not a regular file, and is left as it is") }
+      guard kind != S_IFDIR else { throw FileFailure(.unusable, path: path, reason: "is a folder, not a file") }
+      guard kind == S_IFREG else {
+        throw FileFailure(.unusable, path: path, reason: "is not a regular file, and is left as it is")
+      }
     }
-    guard replaces else { throw FileFailure(.exists, path, "exists already") }
+    guard replaces else { throw FileFailure(.exists, path: path, reason: "exists already") }
   }
 
-  private static func writeAll(_ bytes: [UInt8], to descriptor: CInt, _ system: FileOperations) -> Bool {
+  private static func writeAll(_ bytes: [UInt8], to descriptor: CInt, system: FileOperations) -> Bool {
     var written = 0
     while written < bytes.count {
       let count = bytes[written...].withUnsafeBytes { system.write(descriptor, $0) }

@@ -31,7 +31,7 @@ package enum PrivateFile {
     // Waits until something writes to a pipe, unless pipes are refused anyway.
     let descriptor = folder.open(O_RDONLY | O_NOCTTY | (isFile ? O_NONBLOCK : 0))
     guard descriptor >= 0 else {
-      if errno == ENOENT { throw FileFailure(.missing, path, "no such file") }
+      if errno == ENOENT { throw FileFailure(.missing, path: path, reason: "no such file") }
       throw .system(path)
     }
     defer { close(descriptor) }
@@ -39,19 +39,19 @@ package enum PrivateFile {
     let kind = status.st_mode & S_IFMT
     switch kind {
     case S_IFREG: break
-    case S_IFDIR: throw FileFailure(.unusable, path, "is a folder, not a file")
+    case S_IFDIR: throw FileFailure(.unusable, path: path, reason: "is a folder, not a file")
     case S_IFIFO where !isFile, S_IFCHR where !isFile: break
-    default: throw FileFailure(.unusable, path, "is not a regular file")
+    default: throw FileFailure(.unusable, path: path, reason: "is not a regular file")
     }
-    guard kind != S_IFREG || status.st_size <= limit else { throw tooLarge(path, limit) }
+    guard kind != S_IFREG || status.st_size <= limit else { throw tooLarge(path, limit: limit) }
     var warning: String?
     // The mode of a device says nothing about its content.
-    let isBelieved = if kind == S_IFIFO { try !hasName(status, path) } else { kind == S_IFCHR }
-    if !isBelieved {
-      try check(status, folder, trust)
+    let isExempt = if kind == S_IFIFO { try !hasName(status, path: path) } else { kind == S_IFCHR }
+    if !isExempt {
+      try check(status, of: folder, trust: trust)
       warning = trust.warning(of: path, owner: status.st_uid, mode: UInt32(status.st_mode))
     }
-    return Contents(bytes: try readAll(descriptor, path, limit), warning: warning)
+    return Contents(bytes: try readAll(descriptor, path: path, limit: limit), warning: warning)
   }
 
   /// Checks that others cannot create a file at a path that does not exist yet.
@@ -80,7 +80,7 @@ package enum PrivateFile {
     return !path.isEmpty && !path.utf8.contains(0) && stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO
   }
 
-  private static func check(_ status: stat, _ folder: Folder, _ trust: FileTrust) throws(FileFailure) {
+  private static func check(_ status: stat, of folder: Folder, trust: FileTrust) throws(FileFailure) {
     let path = folder.parts.path
     if let refusal = trust.refusal(of: path, owner: status.st_uid, mode: UInt32(status.st_mode)) { throw refusal }
     if let refusal = trust.refusal(of: path, in: folder.parts.folder, mode: try folder.mode) { throw refusal }
@@ -88,7 +88,7 @@ package enum PrivateFile {
 
   /// Returns true if a pipe has a name that others could open. Pipes without a name are on a device
   /// of their own.
-  private static func hasName(_ status: stat, _ path: String) throws(FileFailure) -> Bool {
+  private static func hasName(_ status: stat, path: String) throws(FileFailure) -> Bool {
     var ends: [CInt] = [0, 0]
     guard pipe(&ends) == 0 else { throw .system(path) }
     defer { for end in ends { close(end) } }
@@ -101,20 +101,20 @@ package enum PrivateFile {
     return status
   }
 
-  private static func readAll(_ descriptor: CInt, _ path: String, _ limit: Int) throws(FileFailure) -> [UInt8] {
+  private static func readAll(_ descriptor: CInt, path: String, limit: Int) throws(FileFailure) -> [UInt8] {
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: min(limit + 1, 64 << 10))
     while bytes.count <= limit {
       let count = Foundation.read(descriptor, &buffer, buffer.count)
       if count < 0, errno == EINTR { continue }
-      guard count >= 0 else { throw .system(path, "cannot be read") }
+      guard count >= 0 else { throw .system(path, action: "cannot be read") }
       guard count > 0 else { return bytes }
       bytes += buffer[..<count]
     }
-    throw tooLarge(path, limit)
+    throw tooLarge(path, limit: limit)
   }
 
-  private static func tooLarge(_ path: String, _ limit: Int) -> FileFailure {
-    FileFailure(.unusable, path, "is larger than \(limit) bytes, the limit for such a file; name another")
+  private static func tooLarge(_ path: String, limit: Int) -> FileFailure {
+    FileFailure(.unusable, path: path, reason: "is larger than \(limit) bytes, the limit for such a file; name another")
   }
 }

@@ -8,7 +8,7 @@
   final class BlockHeaderKey: HeaderKey {
     private let address = KeyPool.headerKeys.take()
 
-    init(_ secret: Secret, _ manager: Manager) {
+    init(_ secret: Secret, manager: Manager) {
       precondition(secret.count == 32, "a header key has 32 bytes")
       secret.bytes.withUnsafeBytes { zssp_mb_expand_header_key(manager.pointer, address, $0.baseAddress) }
     }

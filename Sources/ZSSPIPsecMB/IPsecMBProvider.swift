@@ -38,10 +38,10 @@
     public var usualExpandedKeys: Int { 131_072 }
 
     /// Returns AES-256-GCM under `key`, which must be 32 bytes.
-    public func packetKey(_ key: Secret) -> any PacketKey { GCMPacketKey(key, manager) }
+    public func packetKey(_ key: Secret) -> any PacketKey { GCMPacketKey(key, manager: manager) }
 
     /// Returns AES-256 on single blocks under `key`, which must be 32 bytes.
-    public func headerKey(_ key: Secret) -> any HeaderKey { BlockHeaderKey(key, manager) }
+    public func headerKey(_ key: Secret) -> any HeaderKey { BlockHeaderKey(key, manager: manager) }
   }
 
   extension CryptoProvider where Self == IPsecMBProvider {

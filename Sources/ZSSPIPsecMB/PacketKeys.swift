@@ -8,7 +8,7 @@
     let address = KeyPool.packetKeys.take()
     let manager: UnsafePointer<IMB_MGR>
 
-    init(_ secret: Secret, _ manager: Manager) {
+    init(_ secret: Secret, manager: Manager) {
       precondition(secret.count == 32, "a packet key has 32 bytes")
       self.manager = manager.pointer
       secret.bytes.withUnsafeBytes { zssp_mb_expand_packet_key(manager.pointer, address, $0.baseAddress) }

@@ -36,7 +36,9 @@ public import ZSSPNIO
 /// | counter | `zssp_messages_unsent` | messages whose session had ended |
 /// | counter | `zssp_store_requests_refused` | refused requests to the ratchet store |
 /// | counter | `zssp_store_requests_timed_out` | store requests without an answer in time |
-/// | counter | `zssp_reads`, `zssp_writes`, `zssp_send_errors` | see `TransportStatistics` |
+/// | counter | `zssp_reads`, `zssp_read_bursts`, `zssp_writes` | see `TransportStatistics` |
+/// | counter | `zssp_super_datagrams_received`, `zssp_super_datagrams_sent` | see `TransportStatistics` |
+/// | counter | `zssp_send_errors` | see `TransportStatistics` |
 /// | counter | `zssp_unsent_datagrams`, `zssp_unread_datagrams` | see `TransportStatistics` |
 /// | counter | `zssp_unread_hellos`, `zssp_unusable_sources` | see `TransportStatistics` |
 /// | counter | `zssp_sockets_replaced` | see `TransportStatistics` |
@@ -72,6 +74,9 @@ public final class EndpointMetrics: Sendable {
     ("store_requests_refused", { $0.transport.storeRequestsRefused }),
     ("store_requests_timed_out", { $0.transport.storeRequestsTimedOut }),
     ("reads", { $0.transport.reads }),
+    ("read_bursts", { $0.transport.readBursts }),
+    ("super_datagrams_received", { $0.transport.superDatagramsReceived }),
+    ("super_datagrams_sent", { $0.transport.superDatagramsSent }),
     ("writes", { $0.transport.writes }),
     ("send_errors", { $0.transport.sendErrors }),
     ("unsent_datagrams", { $0.transport.unsentDatagrams }),
@@ -85,6 +90,8 @@ public final class EndpointMetrics: Sendable {
 
   private let endpoint: UDPEndpoint
   private let reports: Reports
+  private let handshakeObserver: UInt64
+  private let roundTripObserver: UInt64
 
   /// Makes a reporter for an endpoint. From now on the endpoint's handshakes and probes are timed.
   ///
@@ -110,25 +117,26 @@ public final class EndpointMetrics: Sendable {
       counters: counters, drops: drops,
       sessions: Gauge(label: "\(prefix)_sessions", dimensions: dimensions, factory: factory),
       halfOpen: Gauge(label: "\(prefix)_half_open_handshakes", dimensions: dimensions, factory: factory))
-    func timer(_ role: String, _ outcome: String) -> Timer {
+    func timer(role: String, outcome: String) -> Timer {
       Timer(
         label: "\(prefix)_handshake", dimensions: dimensioned(("role", role), ("outcome", outcome)), factory: factory)
     }
     let timers = [
-      timer("initiator", "failed"), timer("initiator", "established"), timer("responder", "failed"),
-      timer("responder", "established"),
+      timer(role: "initiator", outcome: "failed"), timer(role: "initiator", outcome: "established"),
+      timer(role: "responder", outcome: "failed"),
+      timer(role: "responder", outcome: "established"),
     ]
     let roundTrip = Timer(label: "\(prefix)_round_trip", dimensions: dimensions, factory: factory)
-    endpoint.roundTrips.set { roundTrip.recordNanoseconds(Int64($0 / .nanoseconds(1))) }
-    endpoint.handshakes.set { record in
+    roundTripObserver = endpoint.roundTrips.set { roundTrip.recordNanoseconds(Int64($0 / .nanoseconds(1))) }
+    handshakeObserver = endpoint.handshakes.set { record in
       let timer = timers[(record.role == .responder ? 2 : 0) + (record.isEstablished ? 1 : 0)]
       timer.recordNanoseconds(Int64(record.duration / .nanoseconds(1)))
     }
   }
 
   deinit {
-    endpoint.handshakes.set(nil)
-    endpoint.roundTrips.set(nil)
+    endpoint.handshakes.remove(handshakeObserver)
+    endpoint.roundTrips.remove(roundTripObserver)
   }
 
   /// Reports the changes since the last report.

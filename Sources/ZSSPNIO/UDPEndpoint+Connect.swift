@@ -102,7 +102,8 @@ extension UDPEndpoint {
   ///   - timeout: How long to try; nil for no limit.
   /// - Throws: ``UDPError/invalidAddress(_:reason:)``, ``UDPError/open(_:)``,
   ///   ``UDPError/unreachable(_:from:)``, ``UDPError/rejected``, ``UDPError/timeout(_:)``,
-  ///   ``UDPError/sessionEnded(_:)``, ``UDPError/cancelled`` or ``UDPError/closed``.
+  ///   ``UDPError/sessionEnded(_:)``, ``UDPError/cancelled``, ``UDPError/closed`` or
+  ///   ``UDPError/transport(_:)``.
   public func connect(
     to address: SocketAddress, key: PublicKey, identity: [UInt8] = [], flags: SecurityFlags? = nil,
     timeout: Duration? = nil
@@ -114,7 +115,7 @@ extension UDPEndpoint {
   private func connect(_ request: ConnectRequest) async throws(UDPError) -> Session {
     let outcome = SessionOutcome()
     return try await handle.session(outcome, on: handle.shard(for: request), as: .initiator) { driver in
-      driver.connect(request, outcome)
+      driver.connect(request, for: outcome)
     }
   }
 
@@ -134,10 +135,11 @@ extension EndpointHandle {
 
   /// Returns the addresses of a text that the socket reaches.
   ///
-  /// - Throws: ``UDPError/closed``, ``UDPError/cancelled``, ``UDPError/timeout(_:)``,
-  ///   ``UDPError/invalidAddress(_:reason:)`` or ``UDPError/unreachable(_:from:)``.
+  /// - Throws: ``UDPError/closed``, ``UDPError/transport(_:)``, ``UDPError/cancelled``,
+  ///   ``UDPError/timeout(_:)``, ``UDPError/invalidAddress(_:reason:)`` or
+  ///   ``UDPError/unreachable(_:from:)``.
   func addresses(of text: String, within timeout: Duration?) async throws(UDPError) -> [SocketAddress] {
-    guard !isClosed else { throw .closed }
+    if let error = closingError { throw error }
     let outcome = Promise<Result<[SocketAddress], UDPError>>()
     let resolver = environment.resolver
     // The system's resolver cannot be stopped; only the wait for it ends.
@@ -153,11 +155,10 @@ extension EndpointHandle {
         _ = outcome.resolve(.failure(.timeout(.notResolved)))
       }
     }
-    let result = await withTaskCancellationHandler {
-      await outcome.value()
-    } onCancel: {
-      outcome.resolve(.failure(.cancelled))
-    }
+    let closing = environment.closing
+    let result = await closing.value(
+      of: outcome, whenClosed: { outcome.resolve(.failure(closing.error ?? .closed)) },
+      whenCancelled: { outcome.resolve(.failure(.cancelled)) })
     timer?.cancel()
     lookUp.cancel()
     return try localAddress.reachable(try result.get())
@@ -165,17 +166,14 @@ extension EndpointHandle {
 
   /// Waits on the endpoint's clock.
   ///
-  /// - Returns: False if the task was cancelled.
+  /// - Returns: False if the task was cancelled or the endpoint closes.
   func sleep(_ duration: Duration) async -> Bool {
     let outcome = Promise<Bool>()
     let timer = shards[0].eventLoop.scheduleTask(in: .nanoseconds(max(0, duration.nanoseconds))) {
       _ = outcome.resolve(true)
     }
-    let isOver = await withTaskCancellationHandler {
-      await outcome.value()
-    } onCancel: {
-      outcome.resolve(false)
-    }
+    let isOver = await environment.closing.value(
+      of: outcome, whenClosed: { outcome.resolve(false) }, whenCancelled: { outcome.resolve(false) })
     timer.cancel()
     return isOver
   }

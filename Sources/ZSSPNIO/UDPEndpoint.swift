@@ -71,7 +71,7 @@ public final class UDPEndpoint: Sendable {
   let handle: EndpointHandle
   private let lastStatistics: NIOLockedValueBox<EndpointStatistics>
 
-  private init(_ handle: EndpointHandle, _ statistics: EndpointStatistics) {
+  private init(_ handle: EndpointHandle, statistics: EndpointStatistics) {
     self.handle = handle
     lastStatistics = NIOLockedValueBox(statistics)
   }
@@ -136,7 +136,7 @@ public final class UDPEndpoint: Sendable {
   /// - Throws: ``UDPError/closed`` if an event loop has shut down.
   convenience init(_ handle: EndpointHandle) async throws(UDPError) {
     guard let statistics = await handle.statistics() else { throw .closed }
-    self.init(handle, statistics)
+    self.init(handle, statistics: statistics)
   }
 
   /// The bound address, with the actual port.

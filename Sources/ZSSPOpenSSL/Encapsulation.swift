@@ -13,7 +13,7 @@
       let key: any DecapsulationKey =
         library.hasMLKEM
         ? MLKEMDecapsulationKey(library) : SwiftCryptoProvider().generateEncapsulationKey(for: .mlkem1024)
-      return algorithm == .mlkem1024 ? key : KyberDecapsulationKey(key, library)
+      return algorithm == .mlkem1024 ? key : KyberDecapsulationKey(key, library: library)
     }
 
     func encapsulate(to encapsulationKey: RawSpan, for algorithm: KEM) throws(CryptoFailure) -> Encapsulation {
@@ -24,7 +24,7 @@
       guard algorithm == .kyber1024 else { return result }
       return Encapsulation(
         ciphertext: result.ciphertext,
-        sharedSecret: library.kyberSecret(result.sharedSecret, result.ciphertext.rawBytes))
+        sharedSecret: library.kyberSecret(result.sharedSecret, ciphertext: result.ciphertext.rawBytes))
     }
 
     private func mlkemEncapsulate(to encapsulationKey: RawSpan) throws(CryptoFailure) -> Encapsulation {
@@ -94,7 +94,7 @@
     private let inner: any DecapsulationKey
     private let library: Library
 
-    init(_ inner: any DecapsulationKey, _ library: Library) {
+    init(_ inner: any DecapsulationKey, library: Library) {
       self.inner = inner
       self.library = library
     }
@@ -102,14 +102,14 @@
     var encapsulationKey: [UInt8] { inner.encapsulationKey }
 
     func decapsulate(_ ciphertext: RawSpan) throws(CryptoFailure) -> Secret {
-      library.kyberSecret(try inner.decapsulate(ciphertext), ciphertext)
+      library.kyberSecret(try inner.decapsulate(ciphertext), ciphertext: ciphertext)
     }
   }
 
   extension Library {
     /// Returns the secret of third-round Kyber1024 for an ML-KEM-1024 secret: `SHAKE256(k ||
     /// SHA3-256(ct))[0..<32]` (section 1).
-    func kyberSecret(_ secret: Secret, _ ciphertext: RawSpan) -> Secret {
+    func kyberSecret(_ secret: Secret, ciphertext: RawSpan) -> Secret {
       let context = require(zssp_EVP_MD_CTX_new(), "EVP_MD_CTX_new")
       defer { zssp_EVP_MD_CTX_free(context) }
       var hash = InlineArray<32, UInt8>(repeating: 0)
@@ -119,11 +119,11 @@
       elements.withUnsafeMutableBufferPointer {
         require(zssp_EVP_DigestFinal_ex(context, $0.baseAddress, nil), "EVP_DigestFinal_ex")
       }
-      return shake256(secret.bytes, hash.span.bytes, count: KEM.sharedSecretSize)
+      return shake256(secret.bytes, appending: hash.span.bytes, count: KEM.sharedSecretSize)
     }
 
     /// Returns `count` bytes of SHAKE256 (FIPS 202) of `first || second`.
-    func shake256(_ first: RawSpan, _ second: RawSpan, count: Int) -> Secret {
+    func shake256(_ first: RawSpan, appending second: RawSpan, count: Int) -> Secret {
       let context = require(zssp_EVP_MD_CTX_new(), "EVP_MD_CTX_new")
       // The context holds a secret. Freeing it wipes it.
       defer { zssp_EVP_MD_CTX_free(context) }

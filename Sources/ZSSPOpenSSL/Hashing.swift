@@ -48,7 +48,7 @@
     }
 
     /// Writes the digest of `first || second` to `output`.
-    func hash(_ first: RawSpan, _ second: RawSpan, into output: inout MutableRawSpan) {
+    func hash(_ first: RawSpan, appending second: RawSpan, into output: inout MutableRawSpan) {
       let context = current
       // Without a digest, this restarts the one that the context has.
       require(zssp_EVP_DigestInit_ex2(context, nil, nil), "EVP_DigestInit_ex2")

@@ -50,13 +50,13 @@
       } else if zssp_OSSL_PROVIDER_load(context, "default") == nil {
         throw .notInitialized(reason: ErrorQueue.reason())
       }
-      sha512 = try Self.need("SHA-512", zssp_EVP_MD_fetch(context, "SHA2-512", nil))
-      sha3 = try Self.need("SHA3-256", zssp_EVP_MD_fetch(context, "SHA3-256", nil))
-      shake256 = try Self.need("SHAKE256", zssp_EVP_MD_fetch(context, "SHAKE-256", nil))
-      gcm = try Self.need("AES-256-GCM", zssp_EVP_CIPHER_fetch(context, "AES-256-GCM", nil))
-      ecb = try Self.need("AES-256-ECB", zssp_EVP_CIPHER_fetch(context, "AES-256-ECB", nil))
-      hmac = try Self.need("HMAC-SHA-512", HMACAuthenticator.template(context))
-      curve = try Self.need("P-384", Curve(context))
+      sha512 = try Self.need("SHA-512", from: zssp_EVP_MD_fetch(context, "SHA2-512", nil))
+      sha3 = try Self.need("SHA3-256", from: zssp_EVP_MD_fetch(context, "SHA3-256", nil))
+      shake256 = try Self.need("SHAKE256", from: zssp_EVP_MD_fetch(context, "SHAKE-256", nil))
+      gcm = try Self.need("AES-256-GCM", from: zssp_EVP_CIPHER_fetch(context, "AES-256-GCM", nil))
+      ecb = try Self.need("AES-256-ECB", from: zssp_EVP_CIPHER_fetch(context, "AES-256-ECB", nil))
+      hmac = try Self.need("HMAC-SHA-512", from: HMACAuthenticator.template(context))
+      curve = try Self.need("P-384", from: Curve(context))
       // The fetched KEM is not kept, because keys find it again by its name.
       let kem = zssp_EVP_KEM_fetch(context, "ML-KEM-1024", nil)
       zssp_EVP_KEM_free(kem)
@@ -79,7 +79,7 @@
       }
     }
 
-    private static func need<Value>(_ name: String, _ value: Value?) throws(OpenSSLError) -> Value {
+    private static func need<Value>(_ name: String, from value: Value?) throws(OpenSSLError) -> Value {
       guard let value else { throw .algorithmMissing(name) }
       return value
     }

@@ -58,7 +58,7 @@
     /// provider allocates nothing, nor does libcrypto 3.5; libcrypto 3.0 allocates the state of
     /// each hash.
     public func hash(_ first: RawSpan, _ second: RawSpan) -> Digest {
-      Digest { library.hashContexts.hash(first, second, into: &$0) }
+      Digest { library.hashContexts.hash(first, appending: second, into: &$0) }
     }
 
     /// Returns HMAC-SHA-512 (FIPS 198-1) under `key`, which may be empty.
@@ -81,7 +81,7 @@
     ///
     /// - Throws: `CryptoFailure` if it is not on the curve, or if the FIPS module refuses it.
     public func agreementPublicKey(_ key: PublicKey) throws(CryptoFailure) -> any AgreementPublicKey {
-      try P384PublicKey(key, library)
+      try P384PublicKey(key, library: library)
     }
 
     /// Returns a new ML-KEM-1024 key, which serves both algorithms: their keys have the same
@@ -111,7 +111,7 @@
     /// - Throws: `SelfTestFailure` with the first function that failed.
     public func selfTest() throws(SelfTestFailure) {
       try SelfTest(self).run()
-      try SelfTest.require(SelfTest.isSHAKE256(library.shake256(_:_:count:)), .shake256, of: self)
+      try SelfTest.require(SelfTest.isSHAKE256(library.shake256(_:appending:count:)), for: .shake256, of: self)
       if !library.hasMLKEM { try SwiftCryptoProvider().selfTest() }
     }
   }

@@ -117,7 +117,7 @@
     func sharedSecret(with publicKey: any AgreementPublicKey) throws(CryptoFailure) -> Secret {
       // A key that another provider or another library context decoded is decoded again here.
       let own = (publicKey as? P384PublicKey).flatMap { $0.library === library ? $0 : nil }
-      let peer = if let own { own } else { try P384PublicKey(publicKey.encoded, library) }
+      let peer = if let own { own } else { try P384PublicKey(publicKey.encoded, library: library) }
       let operation = makeOperation(with: key, in: library.context)
       defer { zssp_EVP_PKEY_CTX_free(operation) }
       // The peer's key was checked when it was decoded. Checking it again would take as long as the
@@ -140,7 +140,7 @@
     fileprivate nonisolated(unsafe) let key: OpaquePointer
     fileprivate let library: Library
 
-    init(_ encoded: PublicKey, _ library: Library) throws(CryptoFailure) {
+    init(_ encoded: PublicKey, library: Library) throws(CryptoFailure) {
       // Decoding finds y, which proves that there is such a point. The group has no other
       // subgroups, and infinity has another encoding, so no other check is needed (SP 800-56A
       // section 5.6.2.3.4).

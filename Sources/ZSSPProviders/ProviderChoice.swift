@@ -54,7 +54,7 @@ public enum ProviderChoice: String, Sendable, CaseIterable {
     switch self {
     case .swiftCrypto: try Self.swiftCryptoProvider()
     case .openSSL: try Self.openSSLProvider(fips: false)
-    case .openSSLFIPS: try Self.tested(Self.openSSLProvider(fips: true), .openSSLFIPS)
+    case .openSSLFIPS: try Self.tested(Self.openSSLProvider(fips: true), as: .openSSLFIPS)
     case .ipsecMB: try Self.ipsecMBProvider()
     case .fastest: try Self.fastestProvider()
     }
@@ -62,7 +62,7 @@ public enum ProviderChoice: String, Sendable, CaseIterable {
 
   /// Returns the provider, if it passes its self test.
   package static func tested(
-    _ provider: any CryptoProvider, _ choice: ProviderChoice
+    _ provider: any CryptoProvider, as choice: ProviderChoice
   ) throws(ProviderUnavailable) -> any CryptoProvider {
     do { try provider.selfTest() } catch {
       throw ProviderUnavailable(choice, reason: error.description, failure: error)

@@ -22,8 +22,8 @@ struct Gate {
 
   /// Section 14, "When to challenge".
   mutating func judge(
-    _ hello: [UInt8], _ response: ChallengeBytes, from address: Address, _ policy: ReferencePeer.HelloPolicy,
-    isSilent: Bool, patience: Duration, _ challenger: inout Challenger, at now: Instant
+    _ hello: [UInt8], response: ChallengeBytes, from address: Address, policy: ReferencePeer.HelloPolicy,
+    isSilent: Bool, patience: Duration, challenger: inout Challenger, at now: Instant
   ) -> Verdict {
     // [CHAL-13]
     switch policy {
@@ -55,7 +55,7 @@ struct Gate {
     guard line.hasRoom(for: address) else { return .drop }
     // "A response is redeemed exactly when its Hello gets into the line."
     // [DEC-51]
-    if isAsked, !challenger.redeem(response, address, at: now) { return .challenge }
+    if isAsked, !challenger.redeem(response, from: address, at: now) { return .challenge }
     // [DEC-58]
     line.append(hello, from: address, until: now.advanced(by: patience))
     return .wait

@@ -54,8 +54,8 @@ extension ReferencePeer {
     session.kidA = newKeyID()
     let x1: WrittenX1
     do {
-      x1 = try XK.writeX1(kidA: session.kidA, to: session.peer, offering: pair, profile, crypto)
-    } catch { return handshakeFailed(session, .notAuthentic, at: now) }
+      x1 = try XK.writeX1(kidA: session.kidA, to: session.peer, offering: pair, profile: profile, crypto: crypto)
+    } catch { return handshakeFailed(of: session, reason: .notAuthentic, at: now) }
     session.headerKeys = x1.headerKeys.seen(byInitiator: true)
     // Section 8: "Alice's first Hello carries `0^8 || 0^16 || random pow`."
     // [CHAL-2]
@@ -64,12 +64,12 @@ extension ReferencePeer {
     session.forgedBodies = 0
     session.state = .a1(x1)
     session.resend = now.advanced(by: settings.resendInterval)
-    sendX1(session, x1)
+    sendX1(on: session, x1)
   }
 
   /// "packet = kid_A || the above || challenge response". Resends are "same bytes but for the challenge response"
   /// (section 11).
-  func sendX1(_ session: Session, _ x1: WrittenX1) {
+  func sendX1(on session: Session, _ x1: WrittenX1) {
     // Section 8: "the response goes out with the next regular resend of X1."
     // [CHAL-12]
     if let solved = session.solved {
@@ -77,7 +77,8 @@ extension ReferencePeer {
       session.solved = nil
     }
     // [FRAG-1] [HDR-7] [XK-6]
-    emit(x1.packet + session.response.bytes, .x1, x1.counter, to: session.address, 0, nil)
+    emit(
+      x1.packet + session.response.bytes, type: .x1, counter: x1.counter, to: session.address, keyID: 0, headerKey: nil)
   }
 
   /// Section 8: "Alice accepts a challenge only in A1 and only if its pow equals the pow of her last Hello."
@@ -96,7 +97,7 @@ extension ReferencePeer {
   }
 
   /// X2: A1 → A3.
-  func receiveX2(_ packet: [UInt8], _ header: Header, _ session: Session, at now: Instant) throws(Drop) {
+  func receiveX2(_ packet: [UInt8], header: Header, session: Session, at now: Instant) throws(Drop) {
     // [XK-18]
     guard case .a1(let x1?) = session.state else { throw .unexpected }
     guard packet.count == Size.x2 else { throw .malformed }
@@ -107,7 +108,7 @@ extension ReferencePeer {
     let x2: ReadX2
     let x3: (packet: [UInt8], outcome: Outcome)
     do {
-      x2 = try XK.readX2(packet, answering: x1, trying: candidates(held, session.flags))
+      x2 = try XK.readX2(packet, answering: x1, trying: candidates(of: held, flags: session.flags))
       x3 = try XK.writeX3(after: x2, alice: staticKey, identity: session.identity)
     } catch {
       // Section 11: "An authentication failure inside Noise XK at Alice acts as that state's
@@ -115,7 +116,7 @@ extension ReferencePeer {
       // [DEC-2] [DEC-4]
       session.forgedBodies += 1
       guard session.forgedBodies >= settings.bodiesPerHandshake else { throw .notAuthentic }
-      return handshakeFailed(session, .notAuthentic, at: now)
+      return handshakeFailed(of: session, reason: .notAuthentic, at: now)
     }
     recordAnswer(session.peerKey, used: x2.used)
     // "Before X3 leaves, Alice stores (new, the state used) by compare-and-swap."
@@ -134,14 +135,14 @@ extension ReferencePeer {
     session.resend = now.advanced(by: settings.resendInterval)
     // [MODE-6] [XK-20]
     if let chainLength = change.downgradedFrom { downgraded(session, from: chainLength) }
-    sendX3(session, x3.packet)
+    sendX3(on: session, x3.packet)
   }
 
   /// X3, the same bytes each time, under packet-nonce counter 0 (section 4).
-  func sendX3(_ session: Session, _ x3: [UInt8]) {
+  func sendX3(on session: Session, _ x3: [UInt8]) {
     guard let key = session.other else { return }
     // [DEC-32] [PKT-7]
-    emit(x3, .x3, 0, to: session.address, key.remoteID, session.headerKeys?.send)
+    emit(x3, type: .x3, counter: 0, to: session.address, keyID: key.remoteID, headerKey: session.headerKeys?.send)
   }
 
   /// "Reported as a downgrade."
@@ -152,7 +153,7 @@ extension ReferencePeer {
 
   // [TIME-2] [TIME-4]
   /// The state's timeout, "A1 anew".
-  func restart(_ session: Session, _ reason: Restart, at now: Instant) {
+  func restart(_ session: Session, reason: Restart, at now: Instant) {
     report(.restarted(session: session.id, reason))
     forgetHandshake(session)
     enterA1(session, at: now)
@@ -160,11 +161,11 @@ extension ReferencePeer {
 
   /// Section 14, "Failed handshakes in a row": "the first failure restarts the handshake at once; further ones in a row
   /// wait for the resend interval."
-  func handshakeFailed(_ session: Session, _ reason: Restart, at now: Instant) {
+  func handshakeFailed(of session: Session, reason: Restart, at now: Instant) {
     let isFirst = !session.hasFailed
     session.hasFailed = true
     // [DEC-1] [TIME-11]
-    if isFirst { return restart(session, reason, at: now) }
+    if isFirst { return restart(session, reason: reason, at: now) }
     report(.restarted(session: session.id, reason))
     forgetHandshake(session)
     waitForX1(session, at: now)

@@ -77,7 +77,7 @@ struct Challenger {
 
   /// "A Hello passes only if counter c was not used before, mac is right, and the first 13 bits of `HASH(response)` are
   /// zero; then c is marked used."
-  mutating func redeem(_ response: ChallengeBytes, _ source: Address, at now: Instant) -> Bool {
+  mutating func redeem(_ response: ChallengeBytes, from source: Address, at now: Instant) -> Bool {
     // [CHAL-5]
     guard response.hasWork(crypto) else { return false }
     rotate(at: now)

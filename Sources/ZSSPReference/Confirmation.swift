@@ -6,20 +6,20 @@ import ZSSP
 extension ReferencePeer {
   /// Receives a packet of types 3 to 7, which is sealed under kek.
   func receiveControl(
-    _ packet: [UInt8], _ header: Header, _ type: PacketType, _ session: Session, _ key: SessionKey,
-    from source: Address, at now: Instant
+    _ packet: [UInt8], header: Header, type: PacketType, session: Session, key: SessionKey, from source: Address,
+    at now: Instant
   ) throws(Drop) {
     let isRekey = type == .k1 || type == .k2
     // [PKT-6]
     guard packet.count == (isRekey ? Size.rekey : Size.tag) else { throw .malformed }
     // [KK-17] [TIME-10]
-    let inner = try authenticated(packet, header, session, under: key.kek.receive, from: source, at: now)
+    let inner = try authenticated(packet, header: header, on: session, under: key.kek.receive, from: source, at: now)
     switch type {
     case .c1: try receiveC1(session, under: key, at: now)
     case .c2: try receiveC2(session, under: key, at: now)
-    case .d: try receiveD(session, under: key)
-    case .k1: try receiveK1(inner, session, key, at: now)
-    case .k2: try receiveK2(inner, session, key, at: now)
+    case .d: try receiveD(session, counter: header.counter, under: key)
+    case .k1: try receiveK1(inner, session: session, key: key, at: now)
+    case .k2: try receiveK2(inner, session: session, key: key, at: now)
     default: throw .unexpected
     }
   }
@@ -80,14 +80,17 @@ extension ReferencePeer {
 
   /// Receives D: "Alice on a good D in A3: the session ends, rejected." Section 14 defines the
   /// other states.
-  private func receiveD(_ session: Session, under key: SessionKey) throws(Drop) {
+  private func receiveD(_ session: Session, counter: UInt64, under key: SessionKey) throws(Drop) {
     switch session.state {
     // [CTRL-5]
-    case .a3 where !session.isCurrent(key): end(session, .rejected)
+    case .a3 where !session.isCurrent(key) && counter == 0: end(session, reason: .rejected)
+    // "A D with another counter follows C1": C1 got lost.
+    // [DEC-84]
+    case .a3 where !session.isCurrent(key): end(session, reason: .closedByPeer)
     // "Under the key that its sender sends with": in S1 and R2 that may still, or already, be the other.
     // [DEC-84]
-    case .s1, .r2: end(session, .closedByPeer)
-    case .s2 where session.isCurrent(key), .r1 where session.isCurrent(key): end(session, .closedByPeer)
+    case .s1, .r2: end(session, reason: .closedByPeer)
+    case .s2 where session.isCurrent(key), .r1 where session.isCurrent(key): end(session, reason: .closedByPeer)
     default: throw .unexpected
     }
   }
@@ -102,7 +105,7 @@ extension ReferencePeer {
   /// Does everything that is due after a silence (section 14, "The peer that is gone").
   func lookAtSilence(_ session: Session, at now: Instant) {
     guard var silence = session.silence, silence.look <= now else { return }
-    if silence.end(settings) <= now { return end(session, .peerSilent) }
+    if silence.end(settings) <= now { return end(session, reason: .peerSilent) }
     let isDue = silence.nextC1(settings) <= now
     if isDue {
       silence.pause =
@@ -147,7 +150,7 @@ extension ReferencePeer {
     session.silence = silence
     // [DEC-46]
     for other in sessions where other !== session && other.peerKey == session.peerKey && other.canSend {
-      end(other, .replaced)
+      end(other, reason: .replaced)
     }
     report(
       .established(

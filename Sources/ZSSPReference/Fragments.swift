@@ -14,7 +14,7 @@ struct Header {
 
   static let largestCount = 48
 
-  init(_ keyID: KeyID, _ number: Int, of count: Int, _ type: PacketType, _ counter: UInt64) {
+  init(to keyID: KeyID, _ number: Int, of count: Int, type: PacketType, counter: UInt64) {
     self.keyID = keyID
     self.number = number
     self.count = count
@@ -59,14 +59,14 @@ func fragmentSizes(of n: Int, count: Int) -> [Int] {
 /// Cuts a packet into datagrams of at most `mtu` bytes. With a header key, their headers are
 /// protected.
 func fragments(
-  of packet: [UInt8], _ type: PacketType, _ counter: UInt64, to keyID: KeyID, mtu: Int,
-  headerKey: [UInt8]?, _ crypto: Primitives
+  of packet: [UInt8], type: PacketType, counter: UInt64, to keyID: KeyID, mtu: Int, headerKey: [UInt8]?,
+  crypto: Primitives
 ) -> [[UInt8]] {
   // [FRAG-5]
   let count = (packet.count + mtu - 17) / (mtu - 16)
   var rest = packet[...]
   return fragmentSizes(of: packet.count, count: count).enumerated().map { number, size in
-    let datagram = Header(keyID, number, of: count, type, counter).bytes + rest.prefix(size)
+    let datagram = Header(to: keyID, number, of: count, type: type, counter: counter).bytes + rest.prefix(size)
     rest = rest.dropFirst(size)
     // [HDR-7]
     guard let headerKey else { return datagram }
@@ -77,7 +77,7 @@ func fragments(
 }
 
 /// Removes header protection.
-func unprotected(_ datagram: [UInt8], _ headerKey: [UInt8], _ crypto: Primitives) -> [UInt8] {
+func unprotected(_ datagram: [UInt8], headerKey: [UInt8], crypto: Primitives) -> [UInt8] {
   datagram[0..<4] + crypto.decrypt(headerKey, block: Array(datagram[4..<20])) + datagram[20...]
 }
 
@@ -95,9 +95,9 @@ struct IncompletePacket {
   }
 
   /// "Duplicate fragments, a changed fragment count, and oversize are dropped without disturbing what is there."
-  mutating func add(_ header: Header, _ payload: [UInt8]) throws(ReferencePeer.Drop) {
+  mutating func add(_ header: Header, payload: [UInt8]) throws(ReferencePeer.Drop) {
     // [FRAG-15]
-    guard fits(header, payload) else { throw .malformed }
+    guard fits(header, payload: payload) else { throw .malformed }
     // [FRAG-15]
     guard parts[header.number] == nil else { throw .duplicateFragment }
     parts[header.number] = payload
@@ -106,7 +106,7 @@ struct IncompletePacket {
 
   /// Returns true if the size of a fragment is consistent: the sizes of one packet's fragments
   /// differ by one at most.
-  func fits(_ header: Header, _ payload: [UInt8]) -> Bool {
+  func fits(_ header: Header, payload: [UInt8]) -> Bool {
     header.count == self.header.count && abs((firstSize ?? payload.count) - payload.count) <= 1
   }
 
@@ -140,7 +140,7 @@ struct Reassembly {
 
   /// Inserts a fragment. Returns the packet if it is complete.
   mutating func insert(
-    _ header: Header, _ payload: [UInt8], at now: Instant
+    _ header: Header, payload: [UInt8], at now: Instant
   ) throws(ReferencePeer.Drop) -> [UInt8]? {
     if header.count == 1 { return payload }
     let slot = header.counter % slots
@@ -148,7 +148,7 @@ struct Reassembly {
     if let held = packets[slot] {
       if held.header.isOfSamePacket(as: header) {
         // [DEC-9]
-        if !beginsAnew || held.fits(header, payload) { packet = held }
+        if !beginsAnew || held.fits(header, payload: payload) { packet = held }
       } else if held.header.counter >= header.counter {
         // [FRAG-14]
         throw .noRoom
@@ -157,7 +157,7 @@ struct Reassembly {
     // The other fragments are at most one byte shorter.
     // [FRAG-15]
     guard payload.count - 1 <= (largestPacket - 1) / header.count else { throw .malformed }
-    try packet.add(header, payload)
+    try packet.add(header, payload: payload)
     packets[slot] = packet.isComplete ? nil : packet
     return packet.isComplete ? try packet.assembled() : nil
   }
@@ -194,7 +194,7 @@ struct HelloReassembly {
 
   /// Inserts a fragment. Returns X1 if it is complete.
   mutating func insert(
-    _ header: Header, _ payload: [UInt8], from source: Address, at now: Instant
+    _ header: Header, payload: [UInt8], from source: Address, at now: Instant
   ) throws(ReferencePeer.Drop) -> [UInt8]? {
     // [DEC-16] [XK-7]
     guard payload.count == fragmentSizes(of: Size.x1, count: header.count)[header.number] else { throw .malformed }
@@ -205,7 +205,7 @@ struct HelloReassembly {
     }
     let known = hellos.first(where: isThis)
     var packet = known?.packet ?? IncompletePacket(header, at: now)
-    try packet.add(header, payload)
+    try packet.add(header, payload: payload)
     // "The source with most of them, the new one included, loses its oldest": most packets, or most
     // fragments.
     while true {

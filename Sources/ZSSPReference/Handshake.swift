@@ -67,7 +67,7 @@ enum XK {
   private static func start(_ kidA: KeyID, bob: PublicKey, profile: ReferencePeer.Profile, crypto: Primitives)
     -> Noise
   {
-    var noise = Noise(profile.xkName, crypto)
+    var noise = Noise(profile.xkName, crypto: crypto)
     // [XK-3]
     noise.mixHash(bigEndian(kidA))
     noise.mixHash(bob.array)
@@ -78,8 +78,8 @@ enum XK {
 
   // [XK-4]
   static func writeX1(
-    kidA: KeyID, to bob: any AgreementPublicKey, offering pair: RatchetPair, _ profile: ReferencePeer.Profile,
-    _ crypto: Primitives
+    kidA: KeyID, to bob: any AgreementPublicKey, offering pair: RatchetPair, profile: ReferencePeer.Profile,
+    crypto: Primitives
   ) throws(NotAuthentic) -> WrittenX1 {
     var noise = start(kidA, bob: bob.encoded, profile: profile, crypto: crypto)
     // e
@@ -103,7 +103,7 @@ enum XK {
 
   // [XK-4]
   static func readX1(
-    _ packet: [UInt8], bob: any AgreementPrivateKey, _ profile: ReferencePeer.Profile, _ crypto: Primitives
+    _ packet: [UInt8], bob: any AgreementPrivateKey, profile: ReferencePeer.Profile, crypto: Primitives
   ) throws(NotAuthentic) -> ReadX1 {
     let kidA = KeyID(integer(packet[0..<4]))
     var noise = start(kidA, bob: bob.publicKey, profile: profile, crypto: crypto)

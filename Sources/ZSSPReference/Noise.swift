@@ -13,7 +13,7 @@ struct Noise {
   private var k = [UInt8](repeating: 0, count: 32)
 
   /// "Protocol names, padded with zero bytes to 64 (so h and ck start as the padded name itself)."
-  init(_ protocolName: String, _ crypto: Primitives) {
+  init(_ protocolName: String, crypto: Primitives) {
     self.crypto = crypto
     // [NOISE-1]
     let name = Array(protocolName.utf8)
@@ -28,7 +28,7 @@ struct Noise {
   // [NOISE-3]
   /// `(ck, t) = KBKDF(m, "ZSSP", ck, 2)`, `k = t[0..<32]`
   mutating func mixKey(_ m: [UInt8]) {
-    let outputs = crypto.kbkdf(m, "ZSSP", ck, 2)
+    let outputs = crypto.kbkdf(m, label: "ZSSP", context: ck, count: 2)
     ck = outputs[0]
     k = Array(outputs[1][0..<32])
   }
@@ -36,7 +36,7 @@ struct Noise {
   // [NOISE-4]
   /// `(ck, t, u) = KBKDF(m, "ZSSP", ck, 3)`, MixHash(t), `k = u[0..<32]`
   mutating func mixKeyAndHash(_ m: [UInt8]) {
-    let outputs = crypto.kbkdf(m, "ZSSP", ck, 3)
+    let outputs = crypto.kbkdf(m, label: "ZSSP", context: ck, count: 3)
     ck = outputs[0]
     mixHash(outputs[1])
     k = Array(outputs[2][0..<32])
@@ -45,7 +45,7 @@ struct Noise {
   // [NOISE-5] [NOISE-9]
   /// `c = AEAD(k, n, aad: h, p)`, MixHash(c)
   mutating func encryptAndHash(_ n: Nonce, _ p: [UInt8]) -> [UInt8] {
-    let c = crypto.seal(k, n, aad: h, p)
+    let c = crypto.seal(k, nonce: n, aad: h, plaintext: p)
     mixHash(c)
     return c
   }
@@ -53,7 +53,7 @@ struct Noise {
   // [NOISE-6] [NOISE-9]
   /// "The inverse; MixHash is over the ciphertext and tag as received."
   mutating func decryptAndHash(_ n: Nonce, _ c: [UInt8]) throws(NotAuthentic) -> [UInt8] {
-    let p = try crypto.open(k, n, aad: h, c)
+    let p = try crypto.open(k, nonce: n, aad: h, message: c)
     mixHash(c)
     return p
   }
@@ -80,7 +80,7 @@ struct Noise {
   func getAsk(_ label: String) -> KeyPair { pair(h, label: label) }
 
   private func pair(_ key: [UInt8], label: String) -> KeyPair {
-    let outputs = crypto.kbkdf(key, label, ck, 2)
+    let outputs = crypto.kbkdf(key, label: label, context: ck, count: 2)
     return KeyPair(first: Array(outputs[0][0..<32]), second: Array(outputs[1][0..<32]))
   }
 }

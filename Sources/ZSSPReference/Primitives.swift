@@ -24,7 +24,7 @@ struct Primitives {
   }
 
   /// Section 2: `output_i = HMAC(key, byte(i) || label || 0x00 || context || uint16(512·n))`, i = 1…n.
-  func kbkdf(_ key: [UInt8], _ label: String, _ context: [UInt8], _ n: Int) -> [[UInt8]] {
+  func kbkdf(_ key: [UInt8], label: String, context: [UInt8], count n: Int) -> [[UInt8]] {
     let hmac = provider.authenticator(key: key.span.bytes)
     return (1...n).map { i in
       // [KDF-1] [PRIM-2]
@@ -38,7 +38,7 @@ struct Primitives {
 
   // [PRIM-3]
   /// Encrypts with AES-256-GCM. Returns the ciphertext, then the tag.
-  func seal(_ key: [UInt8], _ nonce: Nonce, aad: [UInt8] = [], _ plaintext: [UInt8]) -> [UInt8] {
+  func seal(_ key: [UInt8], nonce: Nonce, aad: [UInt8] = [], plaintext: [UInt8]) -> [UInt8] {
     var output = [UInt8](repeating: 0, count: plaintext.count + 16)
     var elements = output.mutableSpan
     var bytes = elements.mutableBytes
@@ -49,7 +49,7 @@ struct Primitives {
 
   /// Decrypts with AES-256-GCM.
   func open(
-    _ key: [UInt8], _ nonce: Nonce, aad: [UInt8] = [], _ message: [UInt8]
+    _ key: [UInt8], nonce: Nonce, aad: [UInt8] = [], message: [UInt8]
   ) throws(NotAuthentic) -> [UInt8] {
     guard message.count >= 16 else { throw NotAuthentic() }
     var output = message

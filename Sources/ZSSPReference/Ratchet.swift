@@ -49,13 +49,13 @@ public protocol ReferenceStore: AnyObject {
   /// - Returns: true if the pair was swapped.
   /// - Throws: ``StoreFailure`` if the store fails.
   func swap(
-    _ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair, since start: UInt64?
+    of peer: PublicKey, from expected: RatchetPair, to new: RatchetPair, since start: UInt64?
   ) throws(StoreFailure) -> Bool
   /// *Revoke* (section 14): "from then on no swap brings the state of that name into the peer's
   /// row". Returns the row.
   ///
   /// - Throws: ``StoreFailure`` if the store fails.
-  func revoke(_ peer: PublicKey, _ name: Fingerprint) throws(StoreFailure) -> HeldRow
+  func revoke(of peer: PublicKey, name: Fingerprint) throws(StoreFailure) -> HeldRow
 }
 
 /// The row of a peer: the pair, and the number of all revocations (section 14).
@@ -116,7 +116,7 @@ public final class ReferenceMemoryStore: ReferenceStore {
   ///
   /// - Throws: nothing; memory does not fail.
   public func swap(
-    _ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair, since start: UInt64?
+    of peer: PublicKey, from expected: RatchetPair, to new: RatchetPair, since start: UInt64?
   ) throws(StoreFailure) -> Bool {
     let held = pairs[peer] ?? .empty
     let names = revoked[peer] ?? Revocations()
@@ -133,7 +133,7 @@ public final class ReferenceMemoryStore: ReferenceStore {
   /// Revokes the name, unless the row holds that state.
   ///
   /// - Throws: nothing; memory does not fail.
-  public func revoke(_ peer: PublicKey, _ name: Fingerprint) throws(StoreFailure) -> HeldRow {
+  public func revoke(of peer: PublicKey, name: Fingerprint) throws(StoreFailure) -> HeldRow {
     let held = pairs[peer] ?? .empty
     if held.state1.fingerprint != name, held.state2?.fingerprint != name {
       revoked[peer, default: Revocations()].insert(name)
@@ -145,15 +145,15 @@ public final class ReferenceMemoryStore: ReferenceStore {
 extension ReferencePeer {
   /// "One-time password p: (rk, rf) = KBKDF(p, "ZSSP_OTP_TO_RATCHET", "", 2) cut to 32, chain length 1, stored as
   /// (that, none) on both sides before the first contact."
-  public static func oneTimePassword(_ password: [UInt8], _ provider: any CryptoProvider) -> RatchetPair {
+  public static func oneTimePassword(_ password: [UInt8], provider: any CryptoProvider) -> RatchetPair {
     // [KDF-2] [RAT-10]
-    let outputs = Primitives(provider: provider).kbkdf(password, "ZSSP_OTP_TO_RATCHET", [], 2)
+    let outputs = Primitives(provider: provider).kbkdf(password, label: "ZSSP_OTP_TO_RATCHET", context: [], count: 2)
     return RatchetPair(
       RatchetState(key: Array(outputs[0][0..<32]), fingerprint: Array(outputs[1][0..<32]), chainLength: 1))
   }
 
   /// Section 6, X2: "Alice tries the psk in this order: rk1; rk2 if she has one; 0^32 unless flag π2 forbids it."
-  func candidates(_ pair: RatchetPair, _ flags: Flags) -> [RatchetState] {
+  func candidates(of pair: RatchetPair, flags: Flags) -> [RatchetState] {
     let held = [pair.state1] + (pair.state2.map { [$0] } ?? [])
     // [MODE-2] [XK-19]
     return held + (flags.initiatorDisallowsDowngrade || held.contains(.empty) ? [] : [.empty])
@@ -177,7 +177,7 @@ extension ReferencePeer {
   /// Section 6, X3: returns the states that Bob stores for a peer that he accepts; nil if he
   /// rejects it.
   func afterX3(
-    _ held: RatchetPair, used: RatchetState, new: RatchetState, _ flags: Flags
+    _ held: RatchetPair, used: RatchetState, new: RatchetState, flags: Flags
   ) -> (pair: RatchetPair, downgradedFrom: UInt64?)? {
     // Section 14: "A swap that took effect and was reported as failed is taken as done when X3 comes again and the row
     // holds the very state that X3 leads to."

@@ -37,8 +37,8 @@ extension ReferencePeer {
     let payload = Array(datagram[16...])
     switch PacketType(rawValue: header.type) {
     case .x1:
-      guard let packet = try hellos.insert(header, payload, from: source, at: now) else { return .handled }
-      try receiveX1(packet, header, from: source, at: now)
+      guard let packet = try hellos.insert(header, payload: payload, from: source, at: now) else { return .handled }
+      try receiveX1(packet, header: header, from: source, at: now)
     case .challenge:
       guard header.count == 1, payload.count == Size.challenge else { throw .malformed }
       try receiveChallenge(payload)
@@ -54,7 +54,7 @@ extension ReferencePeer {
     _ datagram: [UInt8], for session: Session, from source: Address, at now: Instant
   ) throws(Drop) -> ReceiveResult {
     guard let headerKeys = session.headerKeys else { throw .unexpected }
-    let datagram = unprotected(datagram, headerKeys.receive, crypto)
+    let datagram = unprotected(datagram, headerKey: headerKeys.receive, crypto: crypto)
     let header = try Header(datagram)
     guard let type = PacketType(rawValue: header.type) else { throw .malformed }
     try checkPlausible(header, type: type, for: session)
@@ -63,15 +63,17 @@ extension ReferencePeer {
     if type == .x2, datagram.count - 16 != fragmentSizes(of: Size.x2, count: header.count)[header.number] {
       throw .malformed
     }
-    guard let packet = try session.reassembly.insert(header, Array(datagram[16...]), at: now) else { return .handled }
+    guard let packet = try session.reassembly.insert(header, payload: Array(datagram[16...]), at: now) else {
+      return .handled
+    }
 
     if type == .x2 {
-      try receiveX2(packet, header, session, at: now)
+      try receiveX2(packet, header: header, session: session, at: now)
       return .handled
     }
     guard let key = session.key(header.keyID) else { throw .unexpected }
     if type == .p { return try receiveData(packet, header: header, on: session, under: key, from: source, at: now) }
-    try receiveControl(packet, header, type, session, key, from: source, at: now)
+    try receiveControl(packet, header: header, type: type, session: session, key: key, from: source, at: now)
     return .handled
   }
 
@@ -100,15 +102,15 @@ extension ReferencePeer {
   ) throws(Drop) -> ReceiveResult {
     // "B2: 10 s → ⊥", even if the timer was not processed yet.
     guard now < handshake.expiry else { throw .unknownKeyID }
-    let datagram = unprotected(datagram, handshake.headerKeys.receive, crypto)
+    let datagram = unprotected(datagram, headerKey: handshake.headerKeys.receive, crypto: crypto)
     let header = try Header(datagram)
     // [HDR-4]
     guard header.type == PacketType.x3.rawValue, header.counter == 0 else { throw .unexpected }
     // [FRAG-11]
-    guard let packet = try handshake.reassembly.insert(header, Array(datagram[16...]), at: now) else {
+    guard let packet = try handshake.reassembly.insert(header, payload: Array(datagram[16...]), at: now) else {
       return .handled
     }
-    try receiveX3(packet, handshake, from: source, at: now)
+    try receiveX3(packet, for: handshake, from: source, at: now)
     return .handled
   }
 
@@ -117,7 +119,7 @@ extension ReferencePeer {
   private func receiveData(
     _ packet: [UInt8], header: Header, on session: Session, under key: SessionKey, from source: Address, at now: Instant
   ) throws(Drop) -> ReceiveResult {
-    let message = try authenticated(packet, header, session, under: key.nk.receive, from: source, at: now)
+    let message = try authenticated(packet, header: header, on: session, under: key.nk.receive, from: source, at: now)
     return .message(session: session.id, message)
   }
 
@@ -131,10 +133,10 @@ extension ReferencePeer {
   /// header and after authentication) and updated only after the packet authenticated." Section 14:
   /// "The newest packet that authenticated, of whatever type, says where the peer is."
   func authenticated(
-    _ packet: [UInt8], _ header: Header, _ session: Session, under key: [UInt8], from source: Address, at now: Instant
+    _ packet: [UInt8], header: Header, on session: Session, under key: [UInt8], from source: Address, at now: Instant
   ) throws(Drop) -> [UInt8] {
     let plaintext: [UInt8]
-    do { plaintext = try crypto.open(key, header.nonce, packet) } catch { throw .notAuthentic }
+    do { plaintext = try crypto.open(key, nonce: header.nonce, message: packet) } catch { throw .notAuthentic }
     // [CTR-7]
     guard session.replayWindow.accepts(header.counter) else { throw .replayed }
     let isNewest = header.counter >= session.replayWindow.next

@@ -92,8 +92,10 @@ public final class ReferencePeer {
     // [FRAG-8]
     guard message.count <= 48 * (settings.mtu - 16) - 16 else { throw .tooLong }
     guard let counter = takeCounter(session, under: key) else { throw .keyExhausted }
-    let packet = crypto.seal(key.nk.send, nonce(PacketType.p.rawValue, counter), message)
-    emit(packet, .p, counter, to: session.address, key.remoteID, session.headerKeys?.send, mtu: settings.mtu)
+    let packet = crypto.seal(key.nk.send, nonce: nonce(PacketType.p.rawValue, counter), plaintext: message)
+    emit(
+      packet, type: .p, counter: counter, to: session.address, keyID: key.remoteID, headerKey: session.headerKeys?.send,
+      mtu: settings.mtu)
     // Section 4: "At 2^30 uses in state S2 a re-key starts at once."
     // [CTR-11]
     if case .s2 = session.state, session.uses(of: key) >= settings.rekeyUses { startRekey(session, at: now) }
@@ -118,7 +120,7 @@ public final class ReferencePeer {
     guard let session = find(session) else { return }
     // [DEC-84]
     if session.canSend { sendControl(.d, on: session, under: session.current) }
-    end(session, .closed)
+    end(session, reason: .closed)
   }
 
   /// Removes and returns the datagrams to send, in order.
@@ -162,7 +164,7 @@ public final class ReferencePeer {
   func takeCounter(_ session: Session, under key: SessionKey) -> UInt64? {
     // [CTR-10]
     guard session.uses(of: key) < settings.keyUseLimit else {
-      end(session, .keyExhausted)
+      end(session, reason: .keyExhausted)
       return nil
     }
     // [CTR-1]
@@ -171,28 +173,31 @@ public final class ReferencePeer {
   }
 
   /// Sends C1, C2, K1 or K2: sealed "AEAD(kek, type‖counter, no aad)" (sections 6 and 7), under a fresh counter.
-  func sendControl(_ type: PacketType, _ inner: [UInt8] = [], on session: Session, under key: SessionKey?) {
+  func sendControl(_ type: PacketType, inner: [UInt8] = [], on session: Session, under key: SessionKey?) {
     guard let key, let counter = takeCounter(session, under: key) else { return }
     // [CTRL-1] [KK-8] [PKT-8]
-    let packet = crypto.seal(key.kek.send, nonce(type.rawValue, counter), inner)
+    let packet = crypto.seal(key.kek.send, nonce: nonce(type.rawValue, counter), plaintext: inner)
     // [KID-3]
-    emit(packet, type, counter, to: session.address, key.remoteID, session.headerKeys?.send)
+    emit(
+      packet, type: type, counter: counter, to: session.address, keyID: key.remoteID,
+      headerKey: session.headerKeys?.send)
   }
 
   /// Cuts a packet into datagrams (section 5). Those of handshakes have "at most 1,200 bytes"
   /// (section 14).
   func emit(
-    _ packet: [UInt8], _ type: PacketType, _ counter: UInt64, to address: Address, _ keyID: KeyID,
-    _ headerKey: [UInt8]?, mtu: Int? = nil
+    _ packet: [UInt8], type: PacketType, counter: UInt64, to address: Address, keyID: KeyID, headerKey: [UInt8]?,
+    mtu: Int? = nil
   ) {
     // [DEC-85]
     let mtu = mtu ?? min(settings.mtu, settings.handshakeMTU)
-    let datagrams = fragments(of: packet, type, counter, to: keyID, mtu: mtu, headerKey: headerKey, crypto)
+    let datagrams = fragments(
+      of: packet, type: type, counter: counter, to: keyID, mtu: mtu, headerKey: headerKey, crypto: crypto)
     outgoing += datagrams.map { (address, $0) }
   }
 
   /// Ends a session: → ⊥.
-  func end(_ session: Session, _ reason: End) {
+  func end(_ session: Session, reason: End) {
     guard sessions.contains(where: { $0 === session }) else { return }
     sessions.removeAll { $0 === session }
     report(.ended(session: session.id, reason))
@@ -207,7 +212,7 @@ public final class ReferencePeer {
   ) throws(Drop) -> Bool {
     do {
       // [RAT-9]
-      if try store.swap(session.peerKey, session.ratchet, new, since: start) {
+      if try store.swap(of: session.peerKey, from: session.ratchet, to: new, since: start) {
         session.ratchet = new
         // In A1 X3 was not sent yet, so the peer has not confirmed.
         if case .a1 = session.state {} else { recordSwap(session.peerKey) }
@@ -218,9 +223,9 @@ public final class ReferencePeer {
     // once, and after further failures in a row at the resend interval."
     // [DEC-48] [RAT-8]
     if session.canSend {
-      end(session, .ratchetConflict)
+      end(session, reason: .ratchetConflict)
     } else {
-      handshakeFailed(session, .ratchetConflict, at: now)
+      handshakeFailed(of: session, reason: .ratchetConflict, at: now)
     }
     return false
   }

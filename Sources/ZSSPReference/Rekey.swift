@@ -33,7 +33,7 @@ struct KK {
   /// "init KK; MixHash(S_I); MixHash(S_R); psk: MixKeyAndHash(rk1)"
   private func start(initiator: PublicKey, responder: PublicKey, state1: RatchetState) -> Noise {
     // [PROF-7]
-    var noise = Noise("Noise_KKpsk0_P384_AESGCM_SHA512", crypto)
+    var noise = Noise("Noise_KKpsk0_P384_AESGCM_SHA512", crypto: crypto)
     // [KK-4]
     noise.mixHash(initiator.array)
     noise.mixHash(responder.array)
@@ -60,7 +60,7 @@ struct KK {
 
   // [KK-6] [KK-7]
   /// Reads K1 and writes K2, as responder.
-  func answerK1(_ packet: [UInt8], _ state1: RatchetState, newKeyID: () -> KeyID) throws(NotAuthentic) -> Rekeyed {
+  func answerK1(_ packet: [UInt8], state1: RatchetState, newKeyID: () -> KeyID) throws(NotAuthentic) -> Rekeyed {
     var noise = start(initiator: peer.encoded, responder: own.publicKey, state1: state1)
     // e
     let x = try crypto.publicKey(Array(packet[0..<49]))

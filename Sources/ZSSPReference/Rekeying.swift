@@ -15,7 +15,7 @@ extension ReferencePeer {
     do {
       // [KK-1] [KK-2]
       k1 = try kk(session).writeK1(kidI: newKeyID(), session.ratchet.state1)
-    } catch { return end(session, .rekeyNotAuthentic) }
+    } catch { return end(session, reason: .rekeyNotAuthentic) }
     take(&session.ownTokens, at: now)
     session.state = .r1(k1)
     session.revoked = Revocations()
@@ -23,12 +23,12 @@ extension ReferencePeer {
     // [TIME-7] [TIME-9]
     session.timeout = now.advanced(by: settings.rekeyTimeout)
     session.resend = now.advanced(by: settings.resendInterval)
-    sendControl(.k1, k1.packet, on: session, under: session.current)
+    sendControl(.k1, inner: k1.packet, on: session, under: session.current)
   }
 
   /// "The responder accepts K1 in S2, or in R1 if he was Bob in XK; he stores (new, old) by
   /// compare-and-swap, enters R2, sends K2."
-  func receiveK1(_ inner: [UInt8], _ session: Session, _ key: SessionKey, at now: Instant) throws(Drop) {
+  func receiveK1(_ inner: [UInt8], session: Session, key: SessionKey, at now: Instant) throws(Drop) {
     switch session.state {
     // [KK-10]
     case .s2 where session.isCurrent(key): break
@@ -40,11 +40,11 @@ extension ReferencePeer {
     guard take(&session.peerTokens, at: now) else { throw .rekeyTooSoon }
     let k2: Rekeyed
     do {
-      k2 = try kk(session).answerK1(inner, session.ratchet.state1, newKeyID: newKeyID)
+      k2 = try kk(session).answerK1(inner, state1: session.ratchet.state1, newKeyID: newKeyID)
     } catch {
       // "An authentication failure *inside* the Noise part of K1/K2 ends the session."
       // [KK-16]
-      return end(session, .rekeyNotAuthentic)
+      return end(session, reason: .rekeyNotAuthentic)
     }
     // [DEC-62] [KK-11]
     let stored = RatchetPair(k2.outcome.ratchet, session.ratchet.state1)
@@ -58,11 +58,11 @@ extension ReferencePeer {
     // [TIME-8] [TIME-9]
     session.timeout = now.advanced(by: settings.rekeyTimeout)
     session.resend = now.advanced(by: settings.resendInterval)
-    sendControl(.k2, k2.packet, on: session, under: session.current)
+    sendControl(.k2, inner: k2.packet, on: session, under: session.current)
   }
 
   /// "The initiator in R1 on K2 stores (new, none), makes the new key current, enters S1, sends C1 under the new key."
-  func receiveK2(_ inner: [UInt8], _ session: Session, _ key: SessionKey, at now: Instant) throws(Drop) {
+  func receiveK2(_ inner: [UInt8], session: Session, key: SessionKey, at now: Instant) throws(Drop) {
     guard case .r1(let k1) = session.state, session.isCurrent(key) else { throw .unexpected }
     // Section 14, "The pace of re-keys".
     // [DEC-38]
@@ -71,7 +71,7 @@ extension ReferencePeer {
     let k2: Rekeyed
     do {
       k2 = try kk(session).readK2(inner, answering: k1)
-    } catch { return end(session, .rekeyNotAuthentic) }
+    } catch { return end(session, reason: .rekeyNotAuthentic) }
     // Section 14, "Attempts that are abandoned".
     // [DEC-64] [DEC-70]
     guard session.revoked.allow(k2.outcome.ratchet.fingerprint, since: 0) else { throw .superseded }

@@ -37,18 +37,18 @@ extension ReferencePeer {
     case .a1:
       session.hasFailed = false
       // [DEC-6] [TIME-2]
-      restart(session, session.forgedBodies > 0 ? .notAuthentic : .timeout, at: now)
+      restart(session, reason: session.forgedBodies > 0 ? .notAuthentic : .timeout, at: now)
     case .a3:
       session.hasFailed = false
       session.wasUnanswered = true
       // [TIME-4]
-      restart(session, .notConfirmed, at: now)
+      restart(session, reason: .notConfirmed, at: now)
     // [TIME-5]
-    case .s1: end(session, .notConfirmed)
+    case .s1: end(session, reason: .notConfirmed)
     // [KK-1] [TIME-6]
     case .s2: startRekey(session, at: now)
     // [TIME-7] [TIME-8]
-    case .r1, .r2: end(session, .rekeyTimeout)
+    case .r1, .r2: end(session, reason: .rekeyTimeout)
     }
   }
 
@@ -57,17 +57,17 @@ extension ReferencePeer {
     switch session.state {
     case .a1(nil): sayHello(session, at: now)
     // [TIME-2]
-    case .a1(let x1?): sendX1(session, x1)
+    case .a1(let x1?): sendX1(on: session, x1)
     // [TIME-4]
-    case .a3(let x3): if now <= session.lastX3 { sendX3(session, x3) }
+    case .a3(let x3): if now <= session.lastX3 { sendX3(on: session, x3) }
     // [TIME-5]
     case .s1: sendC1(session, at: now)
     // [TIME-12]
     case .s2: break
     // [KK-9] [TIME-7]
-    case .r1(let k1): sendControl(.k1, k1.packet, on: session, under: session.current)
+    case .r1(let k1): sendControl(.k1, inner: k1.packet, on: session, under: session.current)
     // [KK-9] [TIME-8]
-    case .r2(let k2): sendControl(.k2, k2, on: session, under: session.current)
+    case .r2(let k2): sendControl(.k2, inner: k2, on: session, under: session.current)
     }
   }
 

@@ -25,7 +25,7 @@
     ///   - creates: true to create a missing file. A store that was open and disappeared is not
     ///     replaced by an empty one.
     init(
-      _ file: StoreFile, _ provider: any CryptoProvider, _ options: SQLiteStoreOptions, isFirst: Bool, creates: Bool
+      _ file: StoreFile, provider: any CryptoProvider, options: SQLiteStoreOptions, isFirst: Bool, creates: Bool
     ) throws(SQLiteStoreError) {
       let path = file.path
       do {

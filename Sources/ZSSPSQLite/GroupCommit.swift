@@ -33,7 +33,7 @@
   extension StoreCore {
     // [RAT-6]
     /// Makes a change. Answers when it is durable, or has turned out to change nothing.
-    func change(_ peer: PublicKey, _ kind: PendingChange.Kind) async -> StoreAnswer {
+    func change(_ peer: PublicKey, kind: PendingChange.Kind) async -> StoreAnswer {
       await withCheckedContinuation { continuation in
         let change = PendingChange(peer: peer, kind: kind, answer: continuation)
         let (isTaken, isFirst) = state.withLock { state in

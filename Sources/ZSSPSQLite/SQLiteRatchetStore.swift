@@ -31,7 +31,7 @@
       path: String, provider: any CryptoProvider, options: SQLiteStoreOptions = SQLiteStoreOptions()
     ) throws(SQLiteStoreError) {
       if let key = options.key, key.count != 32 { throw .keySize(key.count) }
-      core = try StoreCore(path, provider, options)
+      core = try StoreCore(path, provider: provider, options: options)
     }
 
     deinit {
@@ -52,8 +52,8 @@
         await core.read { rows, database in try rows.find(first, second, in: database) }
       case .load(let peer): await core.read { rows, database in try rows.row(of: peer, in: database).answer }
       case .compareAndSwap(let peer, let expected, let new, let start):
-        await core.change(peer, .swap(expected: expected, new: new, since: start))
-      case .revoke(let name, let peer): await core.change(peer, .revoke(name))
+        await core.change(peer, kind: .swap(expected: expected, new: new, since: start))
+      case .revoke(let name, let peer): await core.change(peer, kind: .revoke(name))
       }
     }
 
@@ -147,7 +147,7 @@
     public func check() async throws(SQLiteStoreError) -> [String] {
       try await core.onQueue { connection in
         try connection.writer.writeWithoutTransaction { database in
-          var problems = try Schema.problems(database, limit: 100)
+          var problems = try Schema.problems(in: database, limit: 100)
           var owners: [Fingerprint: PublicKey] = [:]
           try connection.rows.forEach(in: database) { row in
             switch row {

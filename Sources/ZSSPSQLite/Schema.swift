@@ -59,7 +59,7 @@
       guard found > 0, try database.tableExists("meta"), try database.tableExists("peers") else {
         throw SQLiteStoreError.damaged(path: path, reason: "tables are missing")
       }
-      if readsAll, let problem = try Self.problems(database, "quick_check", limit: 1).first {
+      if readsAll, let problem = try Self.problems(in: database, check: "quick_check", limit: 1).first {
         throw SQLiteStoreError.damaged(path: path, reason: problem)
       }
     }
@@ -67,7 +67,7 @@
     /// Returns the faults that SQLite finds in the pages and, unless `check` is `quick_check`, in
     /// the indexes; at most `limit`.
     static func problems(
-      _ database: Database, _ check: String = "integrity_check", limit: Int
+      in database: Database, check: String = "integrity_check", limit: Int
     ) throws -> [String] {
       try String.fetchAll(database, sql: "PRAGMA \(check)(\(limit))").filter { $0 != "ok" }
     }

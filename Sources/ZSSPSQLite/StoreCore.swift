@@ -40,13 +40,15 @@
       var statistics = SQLiteStoreStatistics()
     }
 
-    init(_ path: String, _ provider: any CryptoProvider, _ options: SQLiteStoreOptions) throws(SQLiteStoreError) {
-      let file = try StoreFile(path, FileTrust(other: options.owner))
+    init(_ path: String, provider: any CryptoProvider, options: SQLiteStoreOptions) throws(SQLiteStoreError) {
+      let file = try StoreFile(path, trust: FileTrust(other: options.owner))
       self.path = file.path
       self.provider = provider
       self.options = options
       state = Mutex(
-        State(file: file, connection: try Connection(file, provider, options, isFirst: true, creates: !file.exists)))
+        State(
+          file: file,
+          connection: try Connection(file, provider: provider, options: options, isFirst: true, creates: !file.exists)))
       options.logger?.info(
         "ratchet store opened",
         metadata: [
@@ -67,7 +69,7 @@
         // stored.
         do { try discarded.close() } catch { report(SQLiteStoreError(error, path: path), in: .erasing) }
       }
-      let new = try Connection(file, provider, options, isFirst: false, creates: false)
+      let new = try Connection(file, provider: provider, options: options, isFirst: false, creates: false)
       state.withLock { $0.connection = new }
       return new
     }

@@ -35,7 +35,7 @@
     /// - Parameters:
     ///   - given: its path.
     ///   - trust: the users whose files are accepted.
-    init(_ given: String, _ trust: FileTrust = FileTrust()) throws(SQLiteStoreError) {
+    init(_ given: String, trust: FileTrust = FileTrust()) throws(SQLiteStoreError) {
       // Never relative, because SQLite would interpret a name like file:x.
       do { path = try PathParts.resolve(given) } catch { throw .noAccess(path: given, reason: error.reason) }
       try Self.waitForOwnStore(path)

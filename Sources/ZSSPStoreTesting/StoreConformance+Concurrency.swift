@@ -24,9 +24,9 @@ extension StoreConformance {
         guard let winner = winners.first, winners.count == 1 else {
           throw Broken(reason: "\(winners.count) of \(candidates.count) concurrent swaps were answered swapped")
         }
-        try await trial.expect(winner, for: peer, "after concurrent swaps")
+        try await trial.expect(winner, for: peer, when: "after concurrent swaps")
         for loser in candidates where loser != winner {
-          try await trial.expectUnknown(loser.state1.fingerprint, "what a swap that lost would have stored")
+          try await trial.expectUnknown(loser.state1.fingerprint, what: "what a swap that lost would have stored")
         }
         held = winner
       }
@@ -39,10 +39,11 @@ extension StoreConformance {
             var held = RatchetPair.empty
             for step in 1...steps {
               let new = RatchetPair(Samples.state(UInt64(number) * steps + step, chainLength: step), held.state1)
-              try await trial.swap(Samples.peer(number), held, new, "a swap beside those of other peers")
+              try await trial.swap(
+                Samples.peer(number), from: held, to: new, what: "a swap beside those of other peers")
               held = new
             }
-            try await trial.expect(held, for: Samples.peer(number), "beside other peers")
+            try await trial.expect(held, for: Samples.peer(number), when: "beside other peers")
           }
         }
         try await group.waitForAll()
@@ -51,12 +52,13 @@ extension StoreConformance {
     StoreConformance("a pair is seen whole, and never an older one after a newer") { trial in
       let peer = Samples.peer(0)
       let last = UInt64(200)
-      try await trial.swap(peer, .empty, RatchetPair(Samples.state(1), Samples.state(0)))
+      try await trial.swap(peer, from: .empty, to: RatchetPair(Samples.state(1), Samples.state(0)))
       try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask {
           for number in 1..<last {
             let expected = RatchetPair(Samples.state(number), Samples.state(number - 1))
-            try await trial.swap(peer, expected, RatchetPair(Samples.state(number + 1), Samples.state(number)))
+            try await trial.swap(
+              peer, from: expected, to: RatchetPair(Samples.state(number + 1), Samples.state(number)))
           }
         }
         for _ in 0..<2 {
@@ -93,10 +95,10 @@ extension StoreConformance {
             var held = RatchetPair.empty
             for step in UInt64(1)...25 {
               let new = RatchetPair(Samples.state(UInt64(number) * 100 + step))
-              try await trial.swap(peer, held, new)
-              try await trial.expect(new, for: peer, "at once after the swap")
+              try await trial.swap(peer, from: held, to: new)
+              try await trial.expect(new, for: peer, when: "at once after the swap")
               if !held.state1.isEmpty {
-                try await trial.expectUnknown(held.state1.fingerprint, "a state that was just replaced")
+                try await trial.expectUnknown(held.state1.fingerprint, what: "a state that was just replaced")
               }
               held = new
             }

@@ -12,18 +12,19 @@ extension StoreConformance {
           let peer = Samples.peer(number)
           let held = pairs[peer] ?? .empty
           let new = RatchetPair(Samples.state(1 + round * 4 + UInt64(number)), held.state1.isEmpty ? nil : held.state1)
-          try await trial.swap(peer, held, new)
+          try await trial.swap(peer, from: held, to: new)
           pairs[peer] = new
         }
         try await trial.reopen()
-        for (peer, pair) in pairs { try await trial.expect(pair, for: peer, "opened again") }
+        for (peer, pair) in pairs { try await trial.expect(pair, for: peer, when: "opened again") }
       }
       let forgotten = Samples.peer(0)
-      try await trial.swap(forgotten, pairs[forgotten] ?? .empty, .empty)
+      try await trial.swap(forgotten, from: pairs[forgotten] ?? .empty, to: .empty)
       try await trial.reopen()
-      try await trial.expect(.empty, for: forgotten, "opened again after the peer was forgotten")
+      try await trial.expect(.empty, for: forgotten, when: "opened again after the peer was forgotten")
       for number in UInt64(1)...4 {
-        try await trial.expectUnknown(Samples.state(number).fingerprint, "a state that was replaced, opened again")
+        try await trial.expectUnknown(
+          Samples.state(number).fingerprint, what: "a state that was replaced, opened again")
       }
     },
     StoreConformance("replaced keys are erased") { trial in
@@ -31,19 +32,19 @@ extension StoreConformance {
       var held = RatchetPair.empty
       for number in UInt64(1)...8 {
         let new = RatchetPair(Samples.state(number), held.state1.isEmpty ? nil : held.state1)
-        try await trial.swap(peer, held, new)
+        try await trial.swap(peer, from: held, to: new)
         held = new
       }
-      try await trial.expectErased(1...6, "after they were replaced")
-      try await trial.swap(peer, held, .empty)
-      try await trial.expectErased(1...8, "after the peer was forgotten")
+      try await trial.expectErased(1...6, when: "after they were replaced")
+      try await trial.swap(peer, from: held, to: .empty)
+      try await trial.expectErased(1...8, when: "after the peer was forgotten")
     },
     StoreConformance("while the medium fails nothing is said about what it holds") { trial in
       let peer = Samples.peer(0)
       let other = Samples.peer(1)
       let held = RatchetPair(Samples.state(1))
       let new = RatchetPair(Samples.state(2), Samples.state(1))
-      try await trial.swap(peer, .empty, held)
+      try await trial.swap(peer, from: .empty, to: held)
       guard try await trial.medium.setFailing(true) else { throw Unfit(reason: "the medium cannot be made to fail") }
       let otherNew = RatchetPair(Samples.state(3))
       for (peer, expected, new) in [(peer, held, new), (other, .empty, otherNew)] {
@@ -74,7 +75,7 @@ extension StoreConformance {
       let other = Samples.peer(1)
       let held = RatchetPair(Samples.state(1))
       let new = RatchetPair(Samples.state(2), Samples.state(1))
-      try await trial.swap(peer, .empty, held)
+      try await trial.swap(peer, from: .empty, to: held)
       let otherNew = RatchetPair(Samples.state(3))
       for (peer, expected, new) in [(peer, held, new), (other, .empty, otherNew), (peer, new, .empty)] {
         try await trial.failAfterEffect(peer, from: expected, to: new)
@@ -84,7 +85,7 @@ extension StoreConformance {
       let peer = Samples.peer(0)
       let late = Samples.state(2)
       let held = RatchetPair(Samples.state(1))
-      try await trial.swap(peer, .empty, held)
+      try await trial.swap(peer, from: .empty, to: held)
       try await trial.setFailingAfterEffect(true)
       // A store that can find out the outcome may answer with it.
       let answer = await trial.answer(.revoke(late.fingerprint, peer: peer))
@@ -102,18 +103,19 @@ extension StoreConformance {
         case .notSwapped: held
         default: throw Broken(reason: "a swap on a medium that works again was answered \(swap.kind)")
         }
-      try await trial.expect(next, for: peer, "after giving up failed")
+      try await trial.expect(next, for: peer, when: "after giving up failed")
       if trial.medium.isDurable { try await trial.reopen() }
-      try await trial.expect(next, for: peer, "opened again after giving up failed")
+      try await trial.expect(next, for: peer, when: "opened again after giving up failed")
       guard case .notSwapped = swap else { return }
-      try await trial.refuse(peer, held, RatchetPair(late), "to a state that was refused before, opened again")
+      try await trial.refuse(
+        peer, from: held, to: RatchetPair(late), what: "to a state that was refused before, opened again")
     },
   ]
 }
 
 extension Trial {
   /// Expects that the keys of the states of these numbers are not on the medium.
-  fileprivate func expectErased(_ numbers: ClosedRange<UInt64>, _ when: String) async throws {
+  fileprivate func expectErased(_ numbers: ClosedRange<UInt64>, when: String) async throws {
     guard let contents = try await medium.contents(of: store) else { throw Unfit(reason: "nobody can see the medium") }
     for number in numbers where contents.containsKey(of: Samples.state(number)) {
       throw Broken(reason: "key \(number) is still on the medium \(when)")
@@ -149,11 +151,11 @@ extension Trial {
     guard allowed.contains(found) else {
       throw Broken(reason: "a swap that failed is known to be done or not, and then it is the other way round")
     }
-    try await expect(found, for: peer, "after a swap failed")
+    try await expect(found, for: peer, when: "after a swap failed")
     if medium.isDurable { try await reopen() }
-    try await expect(found, for: peer, "opened again after a swap failed")
+    try await expect(found, for: peer, when: "opened again after a swap failed")
     // Makes the next case begin with the new pair.
-    if found != new { try await swap(peer, found, new, "a swap after one that failed") }
+    if found != new { try await swap(peer, from: found, to: new, what: "a swap after one that failed") }
   }
 
   /// Expects that one of `pairs` is stored, that it stays when the store is opened again, and that
@@ -161,12 +163,12 @@ extension Trial {
   fileprivate func goOn(_ peer: PublicKey, from pairs: [RatchetPair]) async throws {
     let held = try await load(peer)
     guard pairs.contains(held) else { throw Broken(reason: "after the medium failed, a third pair is held") }
-    try await expect(held, for: peer, "after the medium failed")
+    try await expect(held, for: peer, when: "after the medium failed")
     if medium.isDurable { try await reopen() }
-    try await expect(held, for: peer, "opened again after the medium failed")
+    try await expect(held, for: peer, when: "opened again after the medium failed")
     let next = RatchetPair(Samples.state(50 + UInt64(peer.array[0])), held.state1.isEmpty ? nil : held.state1)
-    try await swap(peer, held, next, "a swap after the medium failed and works again")
-    try await expect(next, for: peer, "after a swap on the medium that works again")
+    try await swap(peer, from: held, to: next, what: "a swap after the medium failed and works again")
+    try await expect(next, for: peer, when: "after a swap on the medium that works again")
   }
 }
 

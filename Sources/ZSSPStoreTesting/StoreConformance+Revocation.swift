@@ -9,18 +9,20 @@ extension StoreConformance {
       let peer = Samples.peer(0)
       let held = RatchetPair(Samples.state(1))
       let late = Samples.state(2)
-      try await trial.swap(peer, .empty, held)
+      try await trial.swap(peer, from: .empty, to: held)
       for _ in 0..<2 { try await trial.revoke(late, of: peer, holding: held) }
-      try await trial.refuse(peer, held, RatchetPair(late), "to a state that was revoked")
-      try await trial.refuse(peer, held, RatchetPair(Samples.state(3), late), "to a second state that was revoked")
-      try await trial.expect(held, for: peer, "after refused swaps")
-      try await trial.expectUnknown(late.fingerprint, "a state that was revoked")
+      try await trial.refuse(peer, from: held, to: RatchetPair(late), what: "to a state that was revoked")
+      try await trial.refuse(
+        peer, from: held, to: RatchetPair(Samples.state(3), late), what: "to a second state that was revoked")
+      try await trial.expect(held, for: peer, when: "after refused swaps")
+      try await trial.expectUnknown(late.fingerprint, what: "a state that was revoked")
       // The state stays refused after the row changed, and after the store was opened again.
       let next = RatchetPair(Samples.state(3), Samples.state(1))
-      try await trial.swap(peer, held, next)
+      try await trial.swap(peer, from: held, to: next)
       if trial.medium.isDurable { try await trial.reopen() }
-      try await trial.refuse(peer, next, RatchetPair(late), "to a state that was revoked before the last swap")
-      try await trial.expect(next, for: peer, "after a refused swap")
+      try await trial.refuse(
+        peer, from: next, to: RatchetPair(late), what: "to a state that was revoked before the last swap")
+      try await trial.expect(next, for: peer, when: "after a refused swap")
     },
     // [DEC-63]
     StoreConformance("a state that is held is not revoked") { trial in
@@ -28,21 +30,23 @@ extension StoreConformance {
       let one = Samples.state(1)
       let two = Samples.state(2)
       let both = RatchetPair(two, one)
-      try await trial.swap(peer, .empty, both)
+      try await trial.swap(peer, from: .empty, to: both)
       for state in [one, two] { try await trial.revoke(state, of: peer, holding: both) }
-      try await trial.swap(peer, both, RatchetPair(Samples.state(3), two), "a swap that keeps a state that is held")
-      try await trial.swap(peer, RatchetPair(Samples.state(3), two), RatchetPair(two))
+      try await trial.swap(
+        peer, from: both, to: RatchetPair(Samples.state(3), two), what: "a swap that keeps a state that is held")
+      try await trial.swap(peer, from: RatchetPair(Samples.state(3), two), to: RatchetPair(two))
       // It was not revoked, so a swap may remove it and add it again.
       try await trial.swap(
-        peer, RatchetPair(two), RatchetPair(one), "a swap to a state that was held when it was named")
-      try await trial.swap(peer, RatchetPair(one), both, "a swap to a state that was held when it was named")
+        peer, from: RatchetPair(two), to: RatchetPair(one), what: "a swap to a state that was held when it was named")
+      try await trial.swap(
+        peer, from: RatchetPair(one), to: both, what: "a swap to a state that was held when it was named")
     },
     // [DEC-69]
     StoreConformance("however many states are revoked, none of them comes in, nor does an attempt from before") {
       trial in
       let names = UInt64(RevokedStates.limit)
       let held = RatchetPair(Samples.state(1000))
-      try await trial.swap(Samples.peer(0), .empty, held)
+      try await trial.swap(Samples.peer(0), from: .empty, to: held)
       var revisions: [UInt64] = [try await trial.revision(Samples.peer(0))]
       for number in 0..<3 * names {
         try await trial.revoke(Samples.state(number), of: Samples.peer(0), holding: held)
@@ -71,14 +75,14 @@ extension StoreConformance {
         throw Broken(reason: "an attempt was refused that began before no more revocations than are kept")
       }
       // Another peer is not affected.
-      try await trial.swap(Samples.peer(1), .empty, RatchetPair(Samples.state(3 * names - 1)))
+      try await trial.swap(Samples.peer(1), from: .empty, to: RatchetPair(Samples.state(3 * names - 1)))
     },
     // [DEC-67] [XK-11]
     StoreConformance("a look-up finds a peer by the first fingerprint, or by the second, also while its states change")
     { trial in
       let peer = Samples.peer(0)
       let states = (1...40).map { Samples.state($0) }
-      try await trial.swap(peer, .empty, RatchetPair(states[1], states[0]))
+      try await trial.swap(peer, from: .empty, to: RatchetPair(states[1], states[0]))
       guard
         case .found(states[1], peer: peer) = await trial.answer(
           .lookUp(states[1].fingerprint, second: states[0].fingerprint)),
@@ -93,7 +97,7 @@ extension StoreConformance {
         async let answer = trial.answer(
           .lookUp(states[index + 1].fingerprint, second: states[index - 1].fingerprint))
         try await trial.swap(
-          peer, RatchetPair(states[index], states[index - 1]), RatchetPair(states[index + 1], states[index]))
+          peer, from: RatchetPair(states[index], states[index - 1]), to: RatchetPair(states[index + 1], states[index]))
         guard case .found(_, peer: peer) = await answer else {
           throw Broken(reason: "a peer whose states changed during a look-up was not found")
         }
@@ -103,11 +107,12 @@ extension StoreConformance {
       let peer = Samples.peer(0)
       let pair = RatchetPair(Samples.state(1))
       try await trial.revoke(pair.state1, of: peer, holding: .empty)
-      try await trial.expect(.empty, for: peer, "after a state of a peer without a row was revoked")
-      try await trial.swap(peer, .empty, pair, "the first swap of a peer")
+      try await trial.expect(.empty, for: peer, when: "after a state of a peer without a row was revoked")
+      try await trial.swap(peer, from: .empty, to: pair, what: "the first swap of a peer")
       try await trial.revoke(Samples.state(2), of: peer, holding: pair)
-      try await trial.swap(peer, pair, .empty)
-      try await trial.swap(peer, .empty, RatchetPair(Samples.state(2)), "the first swap of a peer that was forgotten")
+      try await trial.swap(peer, from: pair, to: .empty)
+      try await trial.swap(
+        peer, from: .empty, to: RatchetPair(Samples.state(2)), what: "the first swap of a peer that was forgotten")
     },
     StoreConformance("of a swap and the revocation of its state, at once, one comes first") { trial in
       for number in 0..<Samples.peerCount {
@@ -115,7 +120,7 @@ extension StoreConformance {
         let first = UInt64(2 * number)
         let held = RatchetPair(Samples.state(first))
         let late = Samples.state(first + 1)
-        try await trial.swap(peer, .empty, held)
+        try await trial.swap(peer, from: .empty, to: held)
         async let swapped = trial.answer(.compareAndSwap(peer: peer, expected: held, new: RatchetPair(late)))
         async let answer = trial.answer(.revoke(late.fingerprint, peer: peer))
         let (swap, revoked) = await (swapped, answer)

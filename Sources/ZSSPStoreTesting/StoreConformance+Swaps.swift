@@ -9,11 +9,13 @@ extension StoreConformance {
     StoreConformance("a swap that expects something else changes nothing") { trial in
       let peer = Samples.peer(0)
       let new = RatchetPair(Samples.state(9))
-      try await trial.refuse(peer, RatchetPair(Samples.state(1)), new, "that expects a row where there is none")
-      try await trial.refuse(peer, RatchetPair(.empty, .empty), new, "that expects a second, empty state")
-      try await trial.expect(.empty, for: peer, "after refused swaps of a missing row")
+      try await trial.refuse(
+        peer, from: RatchetPair(Samples.state(1)), to: new, what: "that expects a row where there is none")
+      try await trial.refuse(
+        peer, from: RatchetPair(.empty, .empty), to: new, what: "that expects a second, empty state")
+      try await trial.expect(.empty, for: peer, when: "after refused swaps of a missing row")
       let held = RatchetPair(Samples.state(2), Samples.state(1))
-      try await trial.swap(peer, .empty, held)
+      try await trial.swap(peer, from: .empty, to: held)
       let wrong: [(RatchetPair, String)] = [
         (.empty, "that expects no row where there is one"),
         (RatchetPair(Samples.state(2)), "that expects no second state"),
@@ -25,31 +27,32 @@ extension StoreConformance {
         (RatchetPair(Samples.state(2), Samples.state(1, chainLength: 7)), "that expects another second chain length"),
       ]
       for (expected, what) in wrong {
-        try await trial.refuse(peer, expected, new, what)
-        try await trial.expect(held, for: peer, "after a swap \(what)")
-        try await trial.expectUnknown(Samples.state(9).fingerprint, "what a refused swap would have stored")
+        try await trial.refuse(peer, from: expected, to: new, what: what)
+        try await trial.expect(held, for: peer, when: "after a swap \(what)")
+        try await trial.expectUnknown(Samples.state(9).fingerprint, what: "what a refused swap would have stored")
       }
-      try await trial.refuse(Samples.peer(1), held, new, "that expects the row of another peer")
+      try await trial.refuse(Samples.peer(1), from: held, to: new, what: "that expects the row of another peer")
     },
     // [RAT-7]
     StoreConformance("pairs are compared by fingerprint and chain length, never by key") { trial in
       let peer = Samples.peer(0)
       let held = Samples.state(1)
       let new = RatchetPair(Samples.state(2))
-      try await trial.swap(peer, .empty, RatchetPair(held))
+      try await trial.swap(peer, from: .empty, to: RatchetPair(held))
       let named = RatchetState(
         key: Samples.state(5).key, fingerprint: held.fingerprint, chainLength: held.chainLength)
-      try await trial.swap(peer, RatchetPair(named), new, "a swap that names what is held and has another key")
-      try await trial.expect(new, for: peer, "after it")
+      try await trial.swap(
+        peer, from: RatchetPair(named), to: new, what: "a swap that names what is held and has another key")
+      try await trial.expect(new, for: peer, when: "after it")
     },
     StoreConformance("a swap that was done cannot be done again") { trial in
       let peer = Samples.peer(0)
       let first = RatchetPair(Samples.state(1))
       let second = RatchetPair(Samples.state(2), Samples.state(1))
-      try await trial.swap(peer, .empty, first)
-      try await trial.swap(peer, first, second)
-      try await trial.refuse(peer, first, second, "that was done before")
-      try await trial.expect(second, for: peer, "after a repeated swap")
+      try await trial.swap(peer, from: .empty, to: first)
+      try await trial.swap(peer, from: first, to: second)
+      try await trial.refuse(peer, from: first, to: second, what: "that was done before")
+      try await trial.expect(second, for: peer, when: "after a repeated swap")
     },
     StoreConformance("a store does what a dictionary would") { trial in
       var random = SplitMix64(seed: 1)
@@ -77,7 +80,7 @@ extension StoreConformance {
         if step % 10 == 0 {
           for number in 0..<3 {
             let peer = Samples.peer(number)
-            try await trial.expect(model.pairs[peer] ?? .empty, for: peer, "at step \(step)")
+            try await trial.expect(model.pairs[peer] ?? .empty, for: peer, when: "at step \(step)")
           }
         }
       }

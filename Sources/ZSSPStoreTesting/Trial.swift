@@ -25,14 +25,15 @@ actor Trial {
 
   /// Swaps, and expects success.
   nonisolated func swap(
-    _ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair, _ what: String = "a swap from what is held"
+    _ peer: PublicKey, from expected: RatchetPair, to new: RatchetPair, what: String = "a swap from what is held"
   ) async throws {
     let answer = await answer(.compareAndSwap(peer: peer, expected: expected, new: new))
     guard case .swapped = answer else { throw Broken(reason: "\(what) was answered \(answer.kind)") }
   }
 
   /// Requests a swap, and expects that the store refuses it.
-  nonisolated func refuse(_ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair, _ what: String) async throws {
+  nonisolated func refuse(_ peer: PublicKey, from expected: RatchetPair, to new: RatchetPair, what: String) async throws
+  {
     let answer = await answer(.compareAndSwap(peer: peer, expected: expected, new: new))
     guard case .notSwapped = answer else { throw Broken(reason: "a swap \(what) was answered \(answer.kind)") }
   }
@@ -44,7 +45,7 @@ actor Trial {
   }
 
   /// Expects that `pair` is stored for the peer, with its keys, and that its states are found.
-  nonisolated func expect(_ pair: RatchetPair, for peer: PublicKey, _ when: String) async throws {
+  nonisolated func expect(_ pair: RatchetPair, for peer: PublicKey, when: String) async throws {
     let held = try await load(peer)
     guard held == pair else { throw Broken(reason: "\(when), another pair is held: \(held.names), not \(pair.names)") }
     guard held.state1.key == pair.state1.key, held.state2?.key ?? .zeros(0) == pair.state2?.key ?? .zeros(0) else {
@@ -62,7 +63,7 @@ actor Trial {
   }
 
   /// Expects that no state has this fingerprint.
-  nonisolated func expectUnknown(_ fingerprint: Fingerprint, _ what: String) async throws {
+  nonisolated func expectUnknown(_ fingerprint: Fingerprint, what: String) async throws {
     let answer = await answer(.lookUp(fingerprint))
     guard case .unknown = answer else { throw Broken(reason: "the look-up of \(what) was answered \(answer.kind)") }
   }

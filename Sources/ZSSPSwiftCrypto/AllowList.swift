@@ -42,9 +42,9 @@ public struct AllowList: Sendable, Hashable {
     let contents: PrivateFile.Contents
     do { contents = try PrivateFile.read(path, limit: 16 << 20) } catch { throw KeyFileError(error) }
     guard let text = String(validating: contents.bytes, as: UTF8.self) else {
-      throw KeyFileError(path, "cannot be read as text")
+      throw KeyFileError(path, reason: "cannot be read as text")
     }
-    do { try self.init(text: text) } catch { throw KeyFileError(path, "\(error)") }
+    do { try self.init(text: text) } catch { throw KeyFileError(path, reason: "\(error)") }
   }
 
   /// Returns true if a peer is accepted.

@@ -53,7 +53,7 @@ func mlkem1024Encapsulate(to encapsulationKey: RawSpan, for algorithm: ZSSP.KEM)
 private func sharedSecret(of secret: SymmetricKey, _ ciphertext: RawSpan, for algorithm: ZSSP.KEM) -> Secret {
   switch algorithm {
   case .mlkem1024: Secret(copying: secret)
-  case .kyber1024: kyber1024Secret(Secret(copying: secret).bytes, ciphertext)
+  case .kyber1024: kyber1024Secret(Secret(copying: secret).bytes, ciphertext: ciphertext)
   }
 }
 
@@ -63,11 +63,11 @@ private func sharedSecret(of secret: SymmetricKey, _ ciphertext: RawSpan, for al
 ///
 /// FIPS 203 omits this last hash, and uses another one for implicit rejection. In either algorithm
 /// a rejected `k` is unpredictable without the private key, and the hash does not change that.
-func kyber1024Secret(_ secret: RawSpan, _ ciphertext: RawSpan) -> Secret {
+func kyber1024Secret(_ secret: RawSpan, ciphertext: RawSpan) -> Secret {
   var ciphertextHash = SHA3_256()
   ciphertext.withUnsafeBytes { ciphertextHash.update(bufferPointer: $0) }
   let hash = ciphertextHash.finalize()
   return Secret(count: ZSSP.KEM.sharedSecretSize) { output in
-    hash.withUnsafeBytes { Keccak.shake256(secret, RawSpan(_unsafeBytes: $0), into: &output) }
+    hash.withUnsafeBytes { Keccak.shake256(secret, appending: RawSpan(_unsafeBytes: $0), into: &output) }
   }
 }

@@ -8,26 +8,26 @@ package import ZSSP
 /// the absorbed bytes, nothing is allocated, and the state is wiped.
 package enum Keccak {
   /// Writes SHAKE256 (section 6.2) of `first || second` to `output`, and fills it.
-  static func shake256(_ first: RawSpan, _ second: RawSpan, into output: inout MutableRawSpan) {
-    sponge(first, second, suffix: 0x1f, into: &output)
+  static func shake256(_ first: RawSpan, appending second: RawSpan, into output: inout MutableRawSpan) {
+    sponge(first, appending: second, suffix: 0x1f, into: &output)
   }
 
   /// Returns `count` bytes of SHAKE256 of `first || second`.
-  package static func shake256(_ first: RawSpan, _ second: RawSpan, count: Int) -> Secret {
-    Secret(count: count) { shake256(first, second, into: &$0) }
+  package static func shake256(_ first: RawSpan, appending second: RawSpan, count: Int) -> Secret {
+    Secret(count: count) { shake256(first, appending: second, into: &$0) }
   }
 
   /// Writes SHA3-256 (section 6.1) of `first || second`, 32 bytes. Only the tests use it, to
   /// compare it with a known SHA3-256: it differs from SHAKE256 in the suffix only.
-  static func sha3(_ first: RawSpan, _ second: RawSpan, into output: inout MutableRawSpan) {
-    sponge(first, second, suffix: 0x06, into: &output)
+  static func sha3(_ first: RawSpan, appending second: RawSpan, into output: inout MutableRawSpan) {
+    sponge(first, appending: second, suffix: 0x06, into: &output)
   }
 
   /// Absorbs, pads and squeezes (algorithm 8). `suffix` has the bits that distinguish the two
   /// functions, then the first bit of the padding, least significant bit first as section B.1
   /// numbers them.
   private static func sponge(
-    _ first: RawSpan, _ second: RawSpan, suffix: UInt8, into output: inout MutableRawSpan
+    _ first: RawSpan, appending second: RawSpan, suffix: UInt8, into output: inout MutableRawSpan
   ) {
     var state = KeccakState()
     defer { state.wipe() }
@@ -125,7 +125,8 @@ private struct KeccakState: ~Copyable {
 /// the lane that arrives at each. π moves lane (x, y) to (y, 2x + 3y). The walk by which section
 /// 3.2.2 finds the offsets takes the same steps, from (1, 0) back to it.
 private let walk: [(lane: Int, rotation: Int)] = {
-  var (x, y) = (1, 0)
+  var x = 1
+  var y = 0
   return (0..<24).map { t in
     (x, y) = (y, (2 * x + 3 * y) % 5)
     return (x + 5 * y, (t + 1) * (t + 2) / 2 % 64)

@@ -13,12 +13,12 @@ public struct KeyFileError: Error, Equatable, CustomStringConvertible {
   /// The file and the problem.
   public var description: String { "\(path): \(reason)" }
 
-  init(_ path: String, _ reason: String) {
+  init(_ path: String, reason: String) {
     self.path = path
     self.reason = reason
   }
 
-  init(_ failure: FileFailure) { self.init(failure.path, failure.reason) }
+  init(_ failure: FileFailure) { self.init(failure.path, reason: failure.reason) }
 }
 
 extension StaticKey {
@@ -53,7 +53,7 @@ extension StaticKey {
     } catch let error as KeyFileError {
       throw error
     } catch {
-      throw KeyFileError(path, "\(error)")
+      throw KeyFileError(path, reason: "\(error)")
     }
     let key = StaticKey()
     do {
@@ -67,11 +67,11 @@ extension StaticKey {
 
   private init(_ contents: PrivateFile.Contents, path: String) throws(KeyFileError) {
     if contents.warning != nil {
-      throw KeyFileError(path, "others can read the private key in it; 'chmod 600 \(path)', and make a new key")
+      throw KeyFileError(path, reason: "others can read the private key in it; 'chmod 600 \(path)', and make a new key")
     }
     guard let text = String(validating: contents.bytes, as: UTF8.self) else {
-      throw KeyFileError(path, "cannot be read as text")
+      throw KeyFileError(path, reason: "cannot be read as text")
     }
-    do { try self.init(pem: text) } catch { throw KeyFileError(path, "\(error)") }
+    do { try self.init(pem: text) } catch { throw KeyFileError(path, reason: "\(error)") }
   }
 }

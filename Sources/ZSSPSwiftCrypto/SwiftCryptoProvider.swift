@@ -101,11 +101,11 @@ public struct SwiftCryptoProvider: CryptoProvider {
   /// - Throws: `SelfTestFailure` with the first function that failed.
   public func selfTest() throws(SelfTestFailure) {
     try SelfTest(self).run()
-    try SelfTest.require(SelfTest.isSHAKE256(Keccak.shake256(_:_:count:)), .shake256, of: self)
+    try SelfTest.require(SelfTest.isSHAKE256(Keccak.shake256(_:appending:count:)), for: .shake256, of: self)
     let decapsulates = SelfTest.decapsulates(self) { seed, algorithm in
       try? MLKEM1024DecapsulationKey(seed: seed, for: algorithm)
     }
-    try SelfTest.require(decapsulates, .decapsulation, of: self)
+    try SelfTest.require(decapsulates, for: .decapsulation, of: self)
   }
 }
 

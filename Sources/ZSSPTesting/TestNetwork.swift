@@ -65,6 +65,8 @@ public final class TestNetwork: Sendable {
     var separated: Set<[Address]> = []
     var names: [String: [SocketAddress]] = [:]
     var generator: SplitMix64
+    /// Requests to stores that are not waited for any more.
+    var hangingRequests = 0
   }
 
   package let eventLoop = NIOAsyncTestingEventLoop()
@@ -203,20 +205,38 @@ public final class TestNetwork: Sendable {
     return true
   }
 
-  /// Waits until the endpoints have no unfinished work.
+  /// Waits until the endpoints have no unfinished work. A store that does not answer holds it up
+  /// once, for five seconds.
   public func settle() async {
+    let end = ContinuousClock().now.advanced(by: Self.patience)
     while !Task.isCancelled {
       // Work that tasks have begun reaches the event loop first.
       await Task.yield()
       let receivers = state.withLockedValue { Array($0.receivers.values) }
+      let work: Int
+      let requests: Int
       do {
-        if try await eventLoop.executeInContext({ receivers.allSatisfy(\.isIdle) }) { break }
+        (work, requests) = try await eventLoop.executeInContext {
+          (
+            receivers.reduce(0) { $0 + $1.workInFlight }, receivers.reduce(0) { $0 + $1.storeRequestsInFlight }
+          )
+        }
       } catch {
         // The check cannot fail.
         break
       }
+      guard work == 0 else { continue }
+      let isPatienceOver = ContinuousClock().now >= end
+      let isSettled = state.withLockedValue { state in
+        state.hangingRequests = isPatienceOver ? requests : min(state.hangingRequests, requests)
+        return requests <= state.hangingRequests
+      }
+      if isSettled { break }
     }
   }
+
+  /// The real time for which a store may hold up ``settle()``.
+  private static let patience = Duration.seconds(5)
 }
 
 extension TestNetwork: MemoryNetwork {

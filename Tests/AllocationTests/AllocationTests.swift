@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import CAllocationCounter
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPBenchmark
 
 /// What the protocol allocates by itself. The provider is one that allocates nothing for a packet.
-@Suite("Allocations", .enabled(if: allocation_counter_works(), "allocations cannot be counted in this build"))
+@Suite(
+  "Allocations", .tags(.fast), .enabled(if: allocation_counter_works(), "allocations cannot be counted in this build"))
 struct AllocationTests {
   /// Counts what `body` allocates on this thread.
   private func allocations(_ body: () throws -> Void) rethrows -> UInt64 {
@@ -25,7 +27,8 @@ struct AllocationTests {
   func packets(size: Int) throws {
     var link = try EndpointLink(PlainPackets())
     try link.handshake()
-    let (session, message) = (link.sessions[0], [UInt8](repeating: 1, count: size))
+    let session = link.sessions[0]
+    let message = [UInt8](repeating: 1, count: size)
     func exchange(_ link: inout EndpointLink) throws -> Int {
       try link.alice.send(on: session, at: link.now) { run throws(SendError) in
         for _ in 0..<64 { try run.append(message.span.bytes) }
@@ -44,7 +47,8 @@ struct AllocationTests {
   func single() throws {
     var link = try EndpointLink(PlainPackets())
     try link.handshake()
-    let (session, message) = (link.sessions[0], [UInt8](repeating: 1, count: 500))
+    let session = link.sessions[0]
+    let message = [UInt8](repeating: 1, count: 500)
     func exchange(_ link: inout EndpointLink) throws -> Int {
       try link.alice.send(message.span.bytes, on: session, at: link.now)
       return link.aliceToBob()
@@ -69,7 +73,8 @@ struct AllocationTests {
   func fragments(size: Int) throws {
     var link = try EndpointLink(PlainPackets())
     try link.handshake()
-    let (session, message) = (link.sessions[0], [UInt8](repeating: 1, count: size))
+    let session = link.sessions[0]
+    let message = [UInt8](repeating: 1, count: size)
     func send(_ link: inout EndpointLink) throws {
       try link.alice.send(on: session, at: link.now) { run throws(SendError) in
         for _ in 0..<4 { try run.append(message.span.bytes) }
@@ -79,7 +84,8 @@ struct AllocationTests {
       try send(&link)
       #expect(link.aliceToBob() == 4)
     }
-    var (sending, receiving): (UInt64, UInt64) = (0, 0)
+    var sending: UInt64 = 0
+    var receiving: UInt64 = 0
     for _ in 0..<50 {
       sending += try allocations { try send(&link) }
       receiving += allocations { _ = link.aliceToBob() }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import CAllocationCounter
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPTunnel
 
 /// What the tunnel allocates for packets on their way between the device and a session.
 @Suite(
-  "Allocations of the tunnel", .enabled(if: allocation_counter_works(), "allocations cannot be counted in this build"))
+  "Allocations of the tunnel", .tags(.fast),
+  .enabled(if: allocation_counter_works(), "allocations cannot be counted in this build"))
 struct TunnelAllocationTests {
   /// A super-packet of TCP over IPv4, whose checksum is still to be completed.
   private func superPacket() -> (header: VirtioHeader, bytes: [UInt8]) {
@@ -35,13 +37,15 @@ struct TunnelAllocationTests {
   @Test("to cut a super-packet costs no allocation")
   func cut() {
     let (header, original) = superPacket()
-    var (bytes, splitter, segments) = (original, SegmentSplitter(), 0)
+    var bytes = original
+    var splitter = SegmentSplitter()
+    var segments = 0
     let count = allocations { _ in
       // What was cut has other headers in it.
       for index in original.indices { bytes[index] = original[index] }
       var elements = bytes.mutableSpan
       var packet = elements.mutableBytes
-      _ = splitter.split(&packet, header) { _ in segments += 1 }
+      _ = splitter.split(&packet, header: header) { _ in segments += 1 }
     }
     #expect(segments == 20 * 40)
     #expect(count == 0)
@@ -51,10 +55,12 @@ struct TunnelAllocationTests {
   func join() {
     let (header, original) = superPacket()
     var bytes = original
-    var (splitter, packets, writes) = (SegmentSplitter(), [[UInt8]](), 0)
+    var splitter = SegmentSplitter()
+    var packets = [[UInt8]]()
+    var writes = 0
     var elements = bytes.mutableSpan
     var packet = elements.mutableBytes
-    _ = splitter.split(&packet, header) { packets.append($0.array) }
+    _ = splitter.split(&packet, header: header) { packets.append($0.array) }
     var coalescer = Coalescer(.init(tcp: true, udp: true))
     let count = allocations { _ in
       for number in packets.indices {

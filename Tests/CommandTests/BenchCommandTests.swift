@@ -3,7 +3,7 @@ import Foundation
 import Testing
 import ZSSPTestSupport
 
-@Suite("zssp bench", .ownThreads)
+@Suite("zssp bench", .tags(.slow), .ownThreads)
 struct BenchCommandTests {
   /// The figures themselves say nothing here; that they are there, with their bounds, does.
   @Test func everyFigureIsAnObjectOfJSON() throws {

@@ -8,7 +8,7 @@
 
   /// Two processes in persistent mode over databases, killed at random moments of handshakes and re-keys. `ZSSP_CRASHES` says
   /// how often, `ZSSP_CRASH_SEED` from which seed. Files are changed by nobody else, but when the operators restore a backup.
-  @Suite("Processes that are killed", .ownThreads, .timeLimit(.minutes(60)))
+  @Suite("Processes that are killed", .tags(.slow), .ownThreads, .timeLimit(.minutes(60)))
   struct CrashTests {
     private static let crashes = Int(ProcessInfo.processInfo.environment["ZSSP_CRASHES"] ?? "") ?? 10
     private static let seed = UInt64(ProcessInfo.processInfo.environment["ZSSP_CRASH_SEED"] ?? "") ?? 1
@@ -125,7 +125,8 @@
       let connect = try connect(listener)
       if try connect.nextEvent(where: { $0["state"] as? String == "up" }) == nil {
         listener.run.send(SIGKILL)
-        let (alice, bob) = (connect.finish(), listener.run.finish())
+        let alice = connect.finish()
+        let bob = listener.run.finish()
         Issue.record("locked out; Alice: \(alice.errors) Bob: \(bob.errors)")
         throw LockedOut()
       }

@@ -2,13 +2,14 @@
 import Foundation
 import Synchronization
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPFiles
 import ZSSPStoreTesting
 
 @testable import ZSSPCommand
 
-@Suite("The contract of ratchet stores, in a file", .timeLimit(.minutes(20)))
+@Suite("The contract of ratchet stores, in a file", .tags(.slow), .timeLimit(.minutes(20)))
 struct FileStoreTests {
   /// A disk that works, on which nothing can be written, or whose folders cannot be synced once a file has its new name.
   private final class Disk: Sendable {
@@ -21,7 +22,8 @@ struct FileStoreTests {
     /// The system's calls, but for what fails.
     var operations: FileOperations {
       var operations = FileOperations()
-      let (write, syncFolder) = (operations.write, operations.syncFolder)
+      let write = operations.write
+      let syncFolder = operations.syncFolder
       operations.write = { [self] descriptor, bytes in
         guard fault.withLock({ $0 == .full }) else { return write(descriptor, bytes) }
         errno = ENOSPC
@@ -64,7 +66,8 @@ struct FileStoreTests {
 
   /// To go on with an empty store would be a downgrade for every peer.
   @Test func aFileThatIsGoneAfterAFailureIsNotReplaced() async throws {
-    let (tool, disk) = (try Tool(), Disk())
+    let tool = try Tool()
+    let disk = Disk()
     let store = try FileRatchetStore(path: tool.path("store"), system: disk.operations)
     let peer = try PublicKey(text: tool.run("keygen", tool.path("key")).output.trimmingCharacters(in: .newlines))
     disk.set(.unsyncedFolder)

@@ -5,7 +5,7 @@ import ZSSPFiles
 import ZSSPTestSupport
 
 /// Whose files are believed, and how they are read.
-@Suite("Files with secrets", .serialized, .ownThreads, .timeLimit(.minutes(20)))
+@Suite("Files with secrets", .tags(.slow), .serialized, .ownThreads, .timeLimit(.minutes(20)))
 struct FileTrustTests {
   /// A rule needs no root to be tried.
   @Test(
@@ -124,7 +124,7 @@ struct FileTrustTests {
     }
   }
 
-  @Test(.enabled(if: geteuid() == 0, "only root can give files away"))
+  @Test(.tags(.root), .enabled(if: geteuid() == 0, "only root can give files away"))
   func whatAnotherUserOwnsIsRefused() throws {
     let files = try Files()
     for (name, arguments) in files.readers {
@@ -152,7 +152,7 @@ struct FileTrustTests {
   }
 
   /// The owner is asked on the pipe that is open: root gets one of any user's from `sudo`.
-  @Test(.enabled(if: geteuid() == 0, "only root can give files away"))
+  @Test(.tags(.root), .enabled(if: geteuid() == 0, "only root can give files away"))
   func aPipeOfAnotherUserIsReadAndANamedOneIsNot() throws {
     let tool = try Tool()
     let made = try tool.run("keygen", tool.path("key.pem"))
@@ -212,7 +212,7 @@ struct FileTrustTests {
       return -1
     }
     for system in [full, unsynced] {
-      #expect(throws: FileFailure.self) { try PrivateFile.write(files, replaces: true, system) }
+      #expect(throws: FileFailure.self) { try PrivateFile.write(files, replaces: true, system: system) }
       #expect(try FileManager.default.contentsOfDirectory(atPath: tool.folder.path) == ["b"])
       #expect(try String(contentsOfFile: tool.path("b"), encoding: .utf8) == "old")
     }

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 import ZSSPTestSupport
 
-@Suite("zssp keygen, pubkey, version", .ownThreads)
+@Suite("zssp keygen, pubkey, version", .tags(.slow), .ownThreads)
 struct KeyCommandTests {
   @Test func keygenMakesAPrivateFileAndPubkeyReadsIt() throws {
     let tool = try Tool()

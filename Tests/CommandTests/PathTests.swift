@@ -5,7 +5,7 @@ import ZSSPFiles
 import ZSSPTestSupport
 
 /// Every path that a command takes, with what a user may write by mistake.
-@Suite("Paths", .serialized, .ownThreads, .timeLimit(.minutes(20)))
+@Suite("Paths", .tags(.slow), .serialized, .ownThreads, .timeLimit(.minutes(20)))
 struct PathTests {
   private static let readers = [
     Place("pubkey") { ["pubkey", $0] },

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 import ZSSPTestSupport
 
-@Suite("zssp with ratchets: modes, stores, one-time passwords", .ownThreads, .timeLimit(.minutes(20)))
+@Suite("zssp with ratchets: modes, stores, one-time passwords", .tags(.slow), .ownThreads, .timeLimit(.minutes(20)))
 struct RatchetCommandTests {
   // [RAT-11]
   /// Whoever opens with a password insists on it, in any mode (section 9).
@@ -22,7 +22,8 @@ struct RatchetCommandTests {
 
   @Test func otpMakesAPasswordForOneself() throws {
     let tool = try Tool()
-    let (first, second) = (try tool.run("otp"), try tool.run("otp"))
+    let first = try tool.run("otp")
+    let second = try tool.run("otp")
     #expect(first.exitCode == 0 && first.output != second.output)
     #expect(Data(base64Encoded: first.output.trimmingCharacters(in: .newlines))?.count == 32)
     #expect(try tool.run("otp", tool.path("otp")).exitCode == 0)
@@ -33,7 +34,8 @@ struct RatchetCommandTests {
 
   @Test func persistentPeersMeetByPasswordAndThenByRatchet() throws {
     let peers = try Peers()
-    let (tool, persistent) = (peers.tool, ["--mode", "persistent", "--otp-file", peers.tool.path("otp")])
+    let tool = peers.tool
+    let persistent = ["--mode", "persistent", "--otp-file", peers.tool.path("otp")]
     for chainLength in [2, 3, 4] {
       // Both processes begin anew every time; only the stores remain.
       let listener = try Listener(
@@ -59,7 +61,8 @@ struct RatchetCommandTests {
 
   @Test func aLostStoreIsReportedInOpportunisticModeAndRefusedInPersistentMode() throws {
     let peers = try Peers()
-    let (tool, store) = (peers.tool, ["--store", peers.tool.path("bob.store")])
+    let tool = peers.tool
+    let store = ["--store", peers.tool.path("bob.store")]
     var listener = try peers.listen(store[0], store[1])
     #expect(try peers.connect(listener, "--send", "1", "--store", tool.path("alice.store")).finish().exitCode == 0)
     // Alice comes without her store.

@@ -6,7 +6,7 @@ import ZSSPTestSupport
 
 @testable import ZSSPCommand
 
-@Suite("zssp listen and connect", .ownThreads, .timeLimit(.minutes(20)))
+@Suite("zssp listen and connect", .tags(.slow), .ownThreads, .timeLimit(.minutes(20)))
 struct SessionCommandTests {
   @Test(arguments: ["127.0.0.1", "[::1]"])
   func madeMessagesArriveIntactAndAreEchoed(host: String) throws {

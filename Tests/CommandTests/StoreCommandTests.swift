@@ -6,7 +6,7 @@ import ZSSP
 
 @testable import ZSSPCommand
 
-@Suite("zssp store", .ownThreads, .timeLimit(.minutes(20)))
+@Suite("zssp store", .tags(.slow), .ownThreads, .timeLimit(.minutes(20)))
 struct StoreCommandTests {
   #if SQLite
     private static let kinds = ["sqlite", "file"]
@@ -32,7 +32,8 @@ struct StoreCommandTests {
   func whatIsStoredIsShownWithoutKeys(kind: String) throws {
     let (peers, store) = try filled(kind)
     let state = try OneTimePassword.read(peers.tool.path("otp"))
-    let (key, fingerprint) = (Data(state.key.bytes.array), Data(state.fingerprint.bytes))
+    let key = Data(state.key.bytes.array)
+    let fingerprint = Data(state.fingerprint.bytes)
     var outputs: [String] = []
     for arguments in [
       ["list", store], ["list", store, "--json"], ["show", store, peers.bob], ["show", store, peers.bob, "--json"],
@@ -73,7 +74,8 @@ struct StoreCommandTests {
   @Test(arguments: kinds)
   func aStoreIsMovedWhole(kind: String) throws {
     let (peers, store) = try filled(kind)
-    let (tool, other) = (peers.tool, "\(kind):\(peers.tool.path("other"))")
+    let tool = peers.tool
+    let other = "\(kind):\(peers.tool.path("other"))"
     expect(try tool.run("store", "export", store, tool.path("exported")), 0)
     let mode = try FileManager.default.attributesOfItem(atPath: tool.path("exported"))[.posixPermissions]
     #expect((mode as? NSNumber)?.intValue == 0o600)
@@ -112,7 +114,8 @@ struct StoreCommandTests {
   #if SQLite
     @Test func anEncryptedStoreNeedsItsKey() throws {
       let peers = try Peers()
-      let (tool, store) = (peers.tool, "sqlite:" + peers.tool.path("store"))
+      let tool = peers.tool
+      let store = "sqlite:" + peers.tool.path("store")
       for name in ["key", "wrong"] { expect(try tool.run("store", "key", tool.path(name)), 0) }
       let key = ["--store-key-file", tool.path("key")]
       let enroll = ["store", "import-otp", store, "--peer", peers.bob, "--otp-file", tool.path("otp")]

@@ -87,7 +87,8 @@ final class Run {
     process.standardInput = input
     process.standardOutput = output
     process.standardError = errors
-    let (handle, collected) = (errors.fileHandleForReading, collected)
+    let handle = errors.fileHandleForReading
+    let collected = collected
     // Both pipes are read all the time, or the program would stop at a full one.
     errorReader = Thread { collected.finish(handle.readDataToEndOfFile()) }
     try process.run()

@@ -6,7 +6,7 @@
   import ZSSPTestSupport
 
   /// `zssp tunnel` as far as it needs no privileges: files are written, explained and refused.
-  @Suite(.serialized, .ownThreads, .timeLimit(.minutes(20)))
+  @Suite(.tags(.slow), .serialized, .ownThreads, .timeLimit(.minutes(20)))
   struct TunnelCommandTests {
     /// Whether the tool was built with tunnels.
     private static let isBuilt = (try? Tool().run("tunnel", "--help").exitCode) == 0

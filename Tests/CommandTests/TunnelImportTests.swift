@@ -6,7 +6,7 @@
   import ZSSPTestSupport
 
   /// `zssp tunnel import`: WireGuard's files become ours.
-  @Suite(.serialized, .ownThreads, .timeLimit(.minutes(20)))
+  @Suite(.tags(.slow), .serialized, .ownThreads, .timeLimit(.minutes(20)))
   struct TunnelImportTests {
     /// Whether the tool was built with tunnels.
     private static let isBuilt = (try? Tool().run("tunnel", "--help").exitCode) == 0

@@ -6,7 +6,7 @@
   import ZSSPTestSupport
 
   /// The paths of `zssp tunnel`: the configuration, and those that are written in it.
-  @Suite("Paths of tunnels", .serialized, .ownThreads, .timeLimit(.minutes(20)))
+  @Suite("Paths of tunnels", .tags(.slow), .serialized, .ownThreads, .timeLimit(.minutes(20)))
   struct TunnelPathTests {
     /// Whether the tool was built with tunnels.
     private static let isBuilt = (try? Tool().run("tunnel", "--help").exitCode) == 0

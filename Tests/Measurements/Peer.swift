@@ -66,7 +66,8 @@ final class Link {
   /// Delivers everything, until nobody has anything to send.
   func settle() {
     while true {
-      let (fromAlice, fromBob) = (alice.pump(at: now), bob.pump(at: now))
+      let fromAlice = alice.pump(at: now)
+      let fromBob = bob.pump(at: now)
       if fromAlice.isEmpty, fromBob.isEmpty { return }
       for datagram in fromAlice { bob.receive(datagram, from: alice.address, at: now) }
       for datagram in fromBob { alice.receive(datagram, from: bob.address, at: now) }

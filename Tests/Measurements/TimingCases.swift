@@ -49,14 +49,16 @@ private func comparisons() -> [TimingCase] {
     TimingCase(
       "constantTimeEqual, 16 bytes (tags)", "equal / random", .same, samples: 200_000, calls: 16,
       make: { isFirst, random in
-        let (left, other) = (random.bytes(16), random.bytes(16))
+        let left = random.bytes(16)
+        let other = random.bytes(16)
         return (left: left, right: isFirst ? left.map { $0 } : other.map { $0 })
       }
     ) { constantTimeEqual($0.left.rawBytes, $0.right.rawBytes) ? 1 : 0 },
     TimingCase(
       "Secret ==, 32 bytes", "equal / random", .same, samples: 200_000, calls: 16,
       make: { isFirst, random in
-        let (left, other) = (random.bytes(32), random.bytes(32))
+        let left = random.bytes(32)
+        let other = random.bytes(32)
         return (
           left: Secret(copying: left.rawBytes), right: Secret(copying: (isFirst ? left : other).rawBytes)
         )
@@ -112,7 +114,7 @@ private func primitives() -> [TimingCase] {
       }
     ) { input in
       let output = Keccak.shake256(
-        input.rawBytes.extracting(0..<32), input.rawBytes.extracting(32..<64), count: 32)
+        input.rawBytes.extracting(0..<32), appending: input.rawBytes.extracting(32..<64), count: 32)
       return Int(output.bytes.unsafeLoad(as: UInt8.self))
     },
     TimingCase(
@@ -177,7 +179,8 @@ private func keyParsing() throws -> [TimingCase] {
 /// A store of 4096 peers, and the fingerprint of one of them.
 func filledStore() -> (pairs: [PublicKey: RatchetPair], known: [Fingerprint]) {
   var random = SplitMix64(seed: 0xF1)
-  var (pairs, known): ([PublicKey: RatchetPair], [Fingerprint]) = ([:], [])
+  var pairs: [PublicKey: RatchetPair] = [:]
+  var known: [Fingerprint] = []
   for _ in 0..<4096 {
     let fingerprint = Fingerprint(random.bytes(32).rawBytes)
     let state = RatchetState(
@@ -244,7 +247,8 @@ private func headers() throws -> [TimingCase] {
     throw MeasurementError.noSession
   }
   let header = SwiftCryptoProvider().headerKey(key)
-  let (keyID, source) = (link.keyID, link.source)
+  let keyID = link.keyID
+  let source = link.source
   func datagram(_ type: UInt8, _ counter: UInt64, _ random: inout SplitMix64) -> [UInt8] {
     LinkBox.datagram(keyID, type: type, counter: counter, payload: random.bytes(48), header)
   }

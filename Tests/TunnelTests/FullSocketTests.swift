@@ -45,7 +45,8 @@ extension NamespaceTests {
       try await servers[0].waits(for: "0.00-1.0")
       try await lab.waits { try lab.drops("h", "queueStands") > 0 }
 
-      let (zssp, key) = (try Lab.zssp(), try lab.key("h"))
+      let zssp = try Lab.zssp()
+      let key = try lab.key("h")
       var delays: [Duration] = []
       for round in 0..<Self.reconnects {
         // The peer's side forgets its session, and opens another. The hub's old session ends,
@@ -54,7 +55,8 @@ extension NamespaceTests {
         try lab.run(
           "\(zssp) tunnel set \(lab.device("a")) --peer \(key) --allowed-ips 10.99.0.1/32,fd99::1/128"
             + " --endpoint 192.168.1.1:4500 --keepalive 1")
-        let (start, before) = (ContinuousClock.now, (a: try packets("a", lab), b: try packets("b", lab)))
+        let start = ContinuousClock.now
+        let before = (a: try packets("a", lab), b: try packets("b", lab))
         // Whoever has something to say does not wait for the keepalive.
         let ping = try lab.start("ping -c 3 -i 0.3 -W 1 10.99.0.1", on: "a")
         try await lab.waits { try packets("a", lab) > before.a + 50 && packets("b", lab) > before.b }

@@ -3,5 +3,7 @@ import Testing
 import ZSSPTestSupport
 
 /// Tests in network namespaces that they make themselves, one after another. Where that is not possible they are skipped, with the reason.
-@Suite(.serialized, .ownThreads, .enabled(if: Lab.obstacle == nil, "\(Lab.obstacle ?? "")"), .timeLimit(.minutes(20)))
+@Suite(
+  .tags(.root, .slow), .serialized, .ownThreads, .enabled(if: Lab.obstacle == nil, "\(Lab.obstacle ?? "")"),
+  .timeLimit(.minutes(20)))
 enum NamespaceTests {}

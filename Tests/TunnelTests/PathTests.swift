@@ -146,7 +146,8 @@ extension NamespaceTests {
         let sum = try lab.traffic("a", "-c 10.99.0.2 -t \(seconds)")["sum_received"] as? [String: Any]
         return try #require((sum?["bits_per_second"] as? NSNumber)?.doubleValue) / 1e6
       }
-      var (found, byHand) = (0.0, 0.0)
+      var found = 0.0
+      var byHand = 0.0
       for _ in 0..<3 {
         found = max(found, try await speed(""))
         byHand = max(byHand, try await speed("datagram = 1372"))

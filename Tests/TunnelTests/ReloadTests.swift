@@ -82,7 +82,9 @@ extension NamespaceTests {
     @Test func peersComeAndGo() async throws {
       let lab = try Lab()
       _ = try await Self.pair(lab)
-      let (zssp, device, key) = (try Lab.zssp(), lab.device("a"), try lab.key("c"))
+      let zssp = try Lab.zssp()
+      let device = lab.device("a")
+      let key = try lab.key("c")
       let length = try lab.ratchetLength("a")
       let add = "\(zssp) tunnel peer add \(key) --interface \(device) --name c --endpoint 192.168.2.2:4500"
       try lab.run("\(add) --allowed-ips 10.99.0.3/32")

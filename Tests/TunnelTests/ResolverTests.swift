@@ -35,7 +35,10 @@ extension NamespaceTests {
 
     /// Starts a bus and the resolver on a host, in a mount namespace for them, and returns a program that lasts as long as that.
     private static func resolver(_ lab: Lab, on host: String) async throws -> Program {
-      let (bin, users, groups, bus) = (lab.path("bin"), lab.path("passwd"), lab.path("group"), lab.path("bus.conf"))
+      let bin = lab.path("bin")
+      let users = lab.path("passwd")
+      let groups = lab.path("group")
+      let bus = lab.path("bus.conf")
       try FileManager.default.createDirectory(atPath: bin, withIntermediateDirectories: false)
       try lab.run("cp \(Resolved.root)/usr/bin/resolvectl \(bin)")
       try Self.bus.write(toFile: bus, atomically: true, encoding: .utf8)
@@ -95,7 +98,8 @@ extension NamespaceTests {
       _ = try await lab.tunnel("b", number: 2, peers: [Lab.Peer("a", number: 1)])
       let server = try lab.start("python3 \(lab.script(Self.server)) 10.99.0.2", on: "b")
       try await server.waits(for: "serving")
-      let (device, inside) = (lab.device("a"), "nsenter -t \(system.id) -m")
+      let device = lab.device("a")
+      let inside = "nsenter -t \(system.id) -m"
       func ask(_ arguments: String) throws -> String {
         try lab.attempt("\(inside) /usr/sbin/resolvectl \(arguments)", on: "a").output
       }

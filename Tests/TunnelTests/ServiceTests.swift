@@ -85,7 +85,8 @@ extension NamespaceTests {
           members[group, default: []].append(word)
         }
       }
-      var (found, open): (Set<String>, [String]) = ([], groups)
+      var found: Set<String> = []
+      var open: [String] = groups
       while let name = open.popLast() {
         if name.hasPrefix("@") { open += members.removeValue(forKey: name) ?? [] } else { found.insert(name) }
       }

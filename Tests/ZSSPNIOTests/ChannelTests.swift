@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPNIO
 
 /// What the system does to NIO's channels does not end sessions.
-@Suite(.serialized, .timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
 struct ChannelTests {
   /// Fails super-datagrams as a kernel without checksum offload does, and closes the channel as NIO then does.
   private final class RefusingHandler: ChannelOutboundHandler {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPNIO
 
 /// What the documentation promises of ends: of ``Session/close()``, ``UDPEndpoint/close()``, and of
 /// ends that nobody asked for.
-@Suite(.serialized, .timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
 struct CloseTests {
   private let eventLoop = Transport.default.eventLoopGroup.next()
 
@@ -137,7 +138,8 @@ struct CloseTests {
   /// closed.
   @Test func acceptingEndsWithTheEndpoint() async throws {
     let store = HangingStore { request, _ in if case .compareAndSwap = request { true } else { false } }
-    let (server, client) = (try await makeEndpoint(store: store), try await makeEndpoint())
+    let server = try await makeEndpoint(store: store)
+    let client = try await makeEndpoint()
     let connecting = Task { try? await client.connect(to: server.localAddress, key: server.publicKey) }
     let accepting = Task { try await acceptFirst(server) }
     while await store.hanging == 0 { try await Task.sleep(for: .milliseconds(1)) }
@@ -162,7 +164,8 @@ struct CloseTests {
     let store = HangingStore { _, _ in true }
     var options = UDPOptions()
     options.storeTimeout = .seconds(24 * 3600)
-    let (eventLoop, settled) = (eventLoop, options)
+    let eventLoop = eventLoop
+    let settled = options
     let left = try await onLoop {
       let driver = try Driver(
         makeConfiguration(), store: store, options: settled, mailboxes: EndpointMailboxes(settled), eventLoop: eventLoop
@@ -171,7 +174,7 @@ struct CloseTests {
       let request = ConnectRequest(
         address: DriverPair.serverAddress, key: makeConfiguration().staticKey.publicKey, identity: [], flags: nil,
         timeout: .seconds(24 * 3600))
-      driver.connect(request, SessionOutcome())
+      driver.connect(request, for: SessionOutcome())
       driver.whenRoom {}
       return WeakDriver(driver)
     }

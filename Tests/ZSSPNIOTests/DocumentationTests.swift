@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 
 /// The examples in documentation comments, in articles and in README.md are compiled, in
 /// DocumentationExamples.swift and ReadmeExamples.swift.
+@Suite(.tags(.fast))
 struct DocumentationTests {
   private static let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..")
     .standardizedFileURL
@@ -18,7 +20,8 @@ struct DocumentationTests {
 
   /// The Swift code between fences, without the marks of comments.
   private static func examples(in text: String) -> [String] {
-    var (examples, current): ([String], [String]?) = ([], nil)
+    var examples: [String] = []
+    var current: [String]? = nil
     for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
       var line = line.drop { $0 == " " }
       if line.hasPrefix("///") { line = line.dropFirst(3) }

@@ -3,12 +3,13 @@ import Dispatch
 import NIOCore
 import NIOConcurrencyHelpers
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPNIO
 
 /// What the protocol says comes to the application: to the right session, in order, and to nobody when all is over.
-@Suite(.timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct DriverEventTests {
   private final class Collector: MessageHandler {
     private let box = SharedBox<[[UInt8]]>([])
@@ -36,7 +37,8 @@ struct DriverEventTests {
   @Test func everyEventOfASessionIsTold() async throws {
     let bench = try await DriverBench.make()
     let id = try PlainHandshake().session
-    let (from, to) = (Address(ipv4: 1, port: 1), Address(ipv4: 2, port: 2))
+    let from = Address(ipv4: 1, port: 1)
+    let to = Address(ipv4: 2, port: 2)
     let told = try await bench.run { driver in
       driver.handle(Event.confirmed(id))
       driver.handle(.moved(id, from: from, to: to))
@@ -52,7 +54,8 @@ struct DriverEventTests {
   @Test func theAddressMovesWithThePeer() async throws {
     let bench = try await DriverBench.make()
     let id = try PlainHandshake().session
-    let (from, to) = (Address(ipv4: 1, port: 1), Address(ipv4: 2, port: 2))
+    let from = Address(ipv4: 1, port: 1)
+    let to = Address(ipv4: 2, port: 2)
     let inbox = try await bench.run { driver in
       driver.handle(Event.moved(id, from: from, to: to))
       return driver.inboxes.inbox(of: id)
@@ -66,7 +69,8 @@ struct DriverEventTests {
   /// ``UDPEndpoint/downgrades`` has each, whether or not a session comes of it, and so has the session.
   @Test func everyDowngradeIsTold() async throws {
     let bench = try await DriverBench.make()
-    let (id, peer) = (try PlainHandshake().session, makeConfiguration().staticKey.publicKey)
+    let id = try PlainHandshake().session
+    let peer = makeConfiguration().staticKey.publicKey
     let (told, counted, events) = try await bench.run { driver in
       for length in UInt64(1)...3 { driver.handle(Event.downgraded(id, peer: peer, heldChainLength: length)) }
       return (
@@ -128,7 +132,8 @@ struct DriverEventTests {
         let session = try await client.connect(to: server.localAddress, key: server.publicKey)
         pairs.append(Pair(client: client, server: server, clientSession: session, serverSession: try await accepted))
       }
-      let (stopper, collector) = (Stopper(), Collector())
+      let stopper = Stopper()
+      let collector = Collector()
       try await pairs[0].serverSession.setMessageHandler(stopper)
       try await pairs[1].serverSession.setMessageHandler(collector)
       try await pairs[0].clientSession.send([0])

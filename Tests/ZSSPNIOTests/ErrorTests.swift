@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPNIO
 import ZSSPSwiftCrypto
@@ -16,7 +17,7 @@ private func error<Value>(of body: () async throws(UDPError) -> Value) async -> 
 }
 
 /// What goes wrong has a name, and the name says what is right.
-@Suite(.serialized, .timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
 struct ErrorTests {
   @Test func messageTooLarge() async throws {
     let pair = try await Pair.connected(quickSettings(mtu: 128))
@@ -123,7 +124,8 @@ struct ErrorTests {
   }
 
   @Test func connectCancelled() async throws {
-    let (endpoint, silent) = (try await makeEndpoint(), try await makeEndpoint(flags: .persistent))
+    let endpoint = try await makeEndpoint()
+    let silent = try await makeEndpoint(flags: .persistent)
     let connecting = Task {
       await error { () async throws(UDPError) in
         try await endpoint.connect(to: silent.localAddress, key: silent.publicKey)
@@ -148,7 +150,8 @@ struct ErrorTests {
   }
 
   @Test func closedWhileConnecting() async throws {
-    let (endpoint, silent) = (try await makeEndpoint(), try await makeEndpoint(flags: .persistent))
+    let endpoint = try await makeEndpoint()
+    let silent = try await makeEndpoint(flags: .persistent)
     let connecting = Task {
       await error { () async throws(UDPError) in
         try await endpoint.connect(to: silent.localAddress, key: silent.publicKey)
@@ -183,7 +186,8 @@ struct ErrorTests {
   }
 
   @Test func decidingTwice() async throws {
-    let (server, client) = (try await makeEndpoint(), try await makeEndpoint())
+    let server = try await makeEndpoint()
+    let client = try await makeEndpoint()
     let connecting = Task { try await client.connect(to: server.localAddress, key: server.publicKey) }
     var incoming = server.incoming.makeAsyncIterator()
     let handshake = try #require(await incoming.next())

@@ -3,6 +3,7 @@
 #if os(Linux)
   import NIOCore
   import Testing
+  import ZSSPTestSupport
 
   @testable import ZSSPNIO
 
@@ -13,6 +14,7 @@
   #endif
 
   /// The tasks of an event loop, without its thread.
+  @Suite(.tags(.fast))
   struct EventLoopTasksTests {
     private let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
 
@@ -70,6 +72,7 @@
   }
 
   /// How long an event loop looks for more before it sleeps.
+  @Suite(.tags(.fast))
   struct BusyPollWindowTests {
     private let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
 
@@ -91,7 +94,7 @@
     }
   }
 
-  @Suite(.timeLimit(.minutes(20)))
+  @Suite(.tags(.slow), .timeLimit(.minutes(20)))
   struct EpollEventLoopTests {
     private struct Failure: Error {}
 
@@ -136,7 +139,8 @@
       eventLoop.busyPolling.store(1_000_000_000, ordering: .relaxed)
       var pair: [CInt] = [0, 0]
       try #require(pipe(&pair) == 0)
-      let (reader, writer) = (pair[0], pair[1])
+      let reader = pair[0]
+      let writer = pair[1]
       defer { _ = (close(reader), close(writer)) }
       let heard = Promise<Void>()
       let watch = try await eventLoop.submit {

@@ -5,12 +5,13 @@
   import NIOCore
   import NIOPosix
   import Testing
+  import ZSSPTestSupport
   import ZSSP
 
   @testable import ZSSPNIO
 
   /// What those can do who share an event loop with an endpoint.
-  @Suite(.timeLimit(.minutes(20)))
+  @Suite(.tags(.slow), .timeLimit(.minutes(20)))
   struct EventLoopUserTests {
     /// A descriptor of one's own is heard of when there is something to read, while that is wanted.
     @Test func watchesADescriptor() async throws {

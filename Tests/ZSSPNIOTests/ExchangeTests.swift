@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPNIO
 
 /// Messages of all sizes over loopback, at several MTUs, over both kinds of IP, with the kernel's help and without.
 /// One after another: each gets the processor for itself, and the time limit means the same on a busy machine.
-@Suite(.serialized, .timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
 struct ExchangeTests {
   /// The largest message of these tests at an MTU.
   private func largest(mtu: Int) -> Int { min(60_000, quickSettings(mtu: mtu).largestMessage) }

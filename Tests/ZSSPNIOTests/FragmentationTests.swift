@@ -4,15 +4,17 @@
   import Glibc
   import NIOCore
   import Testing
+  import ZSSPTestSupport
   import ZSSP
 
   @testable import ZSSPNIO
 
   /// Whether datagrams may be cut on their way.
-  @Suite(.timeLimit(.minutes(20)))
+  @Suite(.tags(.slow), .timeLimit(.minutes(20)))
   struct FragmentationTests {
     private func option(_ descriptor: CInt, _ level: CInt, _ name: CInt) -> CInt {
-      var (value, size) = (-1 as CInt, socklen_t(MemoryLayout<CInt>.size))
+      var value = -1 as CInt
+      var size = socklen_t(MemoryLayout<CInt>.size)
       return getsockopt(descriptor, level, name, &value, &size) == 0 ? value : -errno
     }
 
@@ -61,10 +63,8 @@
       let client = try await makeEndpoint(options: options, on: .system)
       async let accepted = acceptFirst(server)
       let session = try await client.connect(to: server.localAddress, key: server.publicKey)
-      let (pair, message) = (
-        Pair(client: client, server: server, clientSession: session, serverSession: try await accepted),
-        [UInt8](repeating: 5, count: 1350)
-      )
+      let pair = Pair(client: client, server: server, clientSession: session, serverSession: try await accepted)
+      let message = [UInt8](repeating: 5, count: 1350)
       try await pair.clientSession.send(message)
       while await pair.clientSession.snapshot()?.datagramLimit == nil { try await Task.sleep(for: .milliseconds(1)) }
       #expect(await pair.clientSession.snapshot()?.datagramLimit == Settings.smallestDatagramLimit)

@@ -5,12 +5,13 @@
   import Dispatch
   import NIOCore
   import Testing
+  import ZSSPTestSupport
   import ZSSP
 
   @testable import ZSSPNIO
 
   /// Hellos have a socket of their own, so that a flood of them costs established sessions nothing.
-  @Suite(.serialized, .timeLimit(.minutes(20)))
+  @Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
   struct HelloSocketTests {
     /// Stops the event loop at its first message, until it is told to go on.
     private final class Stopper: MessageHandler {
@@ -31,7 +32,7 @@
       let target = try #require(Address(address))
       let hello = [UInt8](repeating: 0, count: 1400)
       try hello.withUnsafeBytes { bytes in
-        let pieces = [czssp_outgoing](repeating: czssp_outgoing(bytes, bytes.count, to: target), count: 32)
+        let pieces = [czssp_outgoing](repeating: czssp_outgoing(bytes, segmentSize: bytes.count, to: target), count: 32)
         for _ in 0..<1000 {
           var sent: CInt = 0
           let error = czssp_udp_send(socket.descriptor, pieces, CInt(pieces.count), &sent)
@@ -47,7 +48,8 @@
         try await UDPEndpoint.bind(
           host: "127.0.0.1", port: 0, configuration: makeConfiguration(), eventLoopGroup: eventLoop)
       }
-      let (server, client) = (try await bind(eventLoops[0]), try await bind(eventLoops[1]))
+      let server = try await bind(eventLoops[0])
+      let client = try await bind(eventLoops[1])
       async let accepted = acceptFirst(server)
       let session = try await client.connect(to: server.localAddress, key: server.publicKey)
       let stopper = Stopper()

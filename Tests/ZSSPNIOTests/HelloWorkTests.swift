@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPNIO
 
 /// Public-key work on Hellos, on the threads of an endpoint.
-@Suite(.serialized, .timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
 struct HelloWorkTests {
   @Test("Hellos wait for the threads, none is refused, and the time of the work is told")
   func aSmallQueue() async throws {

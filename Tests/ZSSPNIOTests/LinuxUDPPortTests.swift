@@ -4,11 +4,12 @@
   import Glibc
   import NIOCore
   import Testing
+  import ZSSPTestSupport
   import ZSSP
   import ZSSPNIO
 
   /// What Linux does to the endpoint's own sockets does not end sessions.
-  @Suite(.serialized, .timeLimit(.minutes(20)))
+  @Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
   struct LinuxUDPPortTests {
     private let messages = (0..<100).map { number in [UInt8](repeating: UInt8(number), count: 1000) }
 

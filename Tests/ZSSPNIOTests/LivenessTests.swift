@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPNIO
 import ZSSPTesting
 
 /// Silent peers are probed, and the ends of sessions are said.
-@Suite(.timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct LivenessTests {
   private func lastEvent(of session: Session) async -> SessionEvent? {
     var last: SessionEvent?

@@ -3,6 +3,7 @@ import InMemoryLogging
 import Logging
 import NIOCore
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPSwiftCrypto
 import ZSSPTesting
@@ -10,7 +11,7 @@ import ZSSPTesting
 @testable import ZSSPNIO
 
 /// What endpoints log.
-@Suite(.timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct LogTests {
   private static func logger(_ level: Logger.Level) -> (Logger, InMemoryLogHandler) {
     let handler = InMemoryLogHandler()
@@ -49,13 +50,43 @@ struct LogTests {
     await server.close()
   }
 
+  /// An attempt without a session is no session that ends.
+  @Test func attemptsAreNotSessions() async throws {
+    let network = TestNetwork()
+    let (logger, handler) = Self.logger(.trace)
+    let client = try await network.endpoint(
+      at: "10.0.0.1:1000", configuration: testConfiguration(), logger: logger)
+    let connecting = Task {
+      try await client.connect(to: "10.0.0.2:4500", key: StaticKey().publicKey, timeout: .seconds(1))
+    }
+    while await client.statistics().sessions == 0 { try await Task.sleep(for: .milliseconds(1)) }
+    await network.advance(by: .seconds(2))
+    await #expect(throws: UDPError.self) { try await connecting.value }
+    #expect(!handler.entries.contains { "\($0.message)" == "session ended" })
+    #expect(handler.entries.first { "\($0.message)" == "attempt ended" }?.level == .debug)
+    await client.close()
+  }
+
+  /// A peer that moves all the time is some lines a second.
+  @Test func movesAreLoggedWithinBounds() async throws {
+    let (pair, _) = try await NetworkPair.connected(on: TestNetwork())
+    let (logger, handler) = Self.logger(.info)
+    let log = EndpointLog(logger)
+    for port in UInt16(1)...100 {
+      log.moved(pair.session.id, to: Address(ipv4: 1, port: port), at: Instant(nanoseconds: 0))
+    }
+    #expect(handler.entries.count == LogLimiter.linesPerSecond)
+    await pair.close()
+  }
+
   /// A flood of nonsense is some lines a second, which say how many others there were.
   @Test func dropsAreLoggedWithinBounds() async throws {
     let (logger, handler) = Self.logger(.debug)
     let network = TestNetwork()
     let server = try await network.endpoint(
       at: "10.0.0.2:4500", configuration: testConfiguration(), logger: logger)
-    let (target, source) = (Address(ipv4: 0x0A00_0002, port: 4500), Address(ipv4: 0x0A00_0009, port: 7))
+    let target = Address(ipv4: 0x0A00_0002, port: 4500)
+    let source = Address(ipv4: 0x0A00_0009, port: 7)
     for _ in 0..<100 { network.send([1, 2, 3], from: source, to: target) }
     while await server.statistics().endpoint[.badLength] < 100 { await Task.yield() }
     func drops() -> [InMemoryLogHandler.Entry] { handler.entries.filter { "\($0.message)" == "datagram dropped" } }

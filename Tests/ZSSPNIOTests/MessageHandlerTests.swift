@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOConcurrencyHelpers
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPNIO
 
 /// Messages without queues in between.
-@Suite(.serialized, .timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
 struct MessageHandlerTests {
   /// Keeps what it is given, and resolves when there is enough.
   private final class Collector: MessageHandler {

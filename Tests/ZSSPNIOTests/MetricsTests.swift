@@ -2,6 +2,7 @@
 import MetricsTestKit
 import NIOCore
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPMetrics
 import ZSSPSwiftCrypto
@@ -10,7 +11,7 @@ import ZSSPTesting
 @testable import ZSSPNIO
 
 /// What is reported through swift-metrics.
-@Suite(.timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct MetricsTests {
   private func ends() async throws -> (TestNetwork, client: UDPEndpoint, server: UDPEndpoint) {
     let network = TestNetwork()
@@ -63,6 +64,24 @@ struct MetricsTests {
       metrics.counters.map(\.label) + metrics.recorders.map(\.label) + metrics.timers.map(\.label)
     #expect(Set(reported) == Set(EndpointMetrics.names.map { "zssp_\($0)" }))
     #expect(Set(EndpointMetrics.names).count == EndpointMetrics.names.count)
+    await client.close()
+    await server.close()
+  }
+
+  /// A reporter that is released takes nothing from the one that has taken its place.
+  @Test func aReporterThatIsReplaced() async throws {
+    let (network, client, server) = try await ends()
+    let metrics = TestMetrics()
+    var reporter: EndpointMetrics? = EndpointMetrics(of: client, factory: TestMetrics())
+    let next = EndpointMetrics(of: client, factory: metrics)
+    withExtendedLifetime(reporter) {}
+    reporter = nil
+    async let accepted = acceptFirst(server)
+    _ = try await client.connect(to: server.localAddress, key: server.publicKey)
+    _ = try await accepted
+    let timer = try metrics.expectTimer("zssp_handshake", [("role", "initiator"), ("outcome", "established")])
+    #expect(timer.values.count == 1)
+    withExtendedLifetime((next, network)) {}
     await client.close()
     await server.close()
   }

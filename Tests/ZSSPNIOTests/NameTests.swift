@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPTesting
 
 @testable import ZSSPNIO
 
 /// Peers that are known by names, with several addresses.
-@Suite(.timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct NameTests {
   private static func addresses(_ texts: [String]) throws -> [SocketAddress] {
     try texts.map { try SocketAddress(hostAndPort: $0) }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPNIO
@@ -10,7 +11,7 @@ import ZSSP
 #endif
 
 /// What the queues between tasks and event loops promise of room and order.
-@Suite(.timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct QueueRuleTests {
   @Test func whatWasReadLeavesItsRoom() async {
     let mailbox = BoundedAsyncQueue<Int>(.dropOldest, countLimit: 100, weightLimit: 10) { $0 }
@@ -50,7 +51,8 @@ struct QueueRuleTests {
   /// Who comes when there is room again comes behind those who wait for it.
   @Test func nobodyOvertakesASenderThatWaits() async throws {
     let queue = SendQueue(limit: 1000) {}
-    let (first, second) = (try PlainHandshake().session, try waitingSession())
+    let first = try PlainHandshake().session
+    let second = try waitingSession()
     // 300 bytes each count against the limit.
     #expect(await queue.send(items(first, 4, bytes: 236)) == nil)
     let items = items(second, 1, bytes: 1)
@@ -98,7 +100,7 @@ struct QueueRuleTests {
       let bytes = [UInt8](repeating: 1, count: 100)
       var taken: [czssp_outgoing] = []
       for _ in 0..<3 {
-        bytes.withUnsafeBytes { backlog.append(czssp_outgoing($0, 100, to: Address(ipv4: 1, port: 1))) }
+        bytes.withUnsafeBytes { backlog.append(czssp_outgoing($0, segmentSize: 100, to: Address(ipv4: 1, port: 1))) }
         #expect(backlog.byteCount == 100)
         backlog.take(into: &taken)
         #expect(backlog.byteCount == 0 && backlog.isEmpty)

@@ -2,12 +2,13 @@
 import NIOCore
 import NIOConcurrencyHelpers
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPNIO
 
 /// The queues between tasks and the event loop, on their own.
-@Suite(.timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct QueueTests {
   @Test func theOldestIsDropped() async {
     let mailbox = BoundedAsyncQueue<Int>(.dropOldest, countLimit: 3)
@@ -22,7 +23,7 @@ struct QueueTests {
 
   /// What strangers can fill has an end, and its owner is told once.
   @Test func handOversAreBounded() {
-    let queue = HandOverQueue(limit: 2)
+    let queue = CrossShardQueue(limit: 2)
     let source = Address(ipv4: 1, port: 2)
     var bytes: [UInt8] = [1, 2, 3]
     let outcomes = bytes.withUnsafeMutableBytes { bytes in (0..<3).map { _ in queue.append(bytes, from: source) } }
@@ -126,7 +127,7 @@ struct QueueTests {
     #expect(await queue.send(items) == nil)
     let waiting = Task { await queue.send(items) }
     await Task.yield()
-    #expect(queue.finish() == 1)
+    #expect(queue.finish(.closed) == 1)
     guard case .closed? = await waiting.value else { return unexpected("not closed") }
     guard case .closed? = await queue.send(items) else { return unexpected("not closed") }
   }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPNIO
 
 /// Which addresses a socket can send to.
+@Suite(.tags(.fast))
 struct ReachTests {
   /// Where the socket is bound, where it is to send to, and how it names that.
   @Test(

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import SwiftZSSP
 
 // The examples of README.md and of SwiftZSSP's articles, which DocumentationTests finds here: with one import of the package.
@@ -48,7 +49,7 @@ private let named: [Any.Type] = [
   }
 #endif
 
-@Suite("README", .timeLimit(.minutes(20)))
+@Suite("README", .tags(.slow), .timeLimit(.minutes(20)))
 struct ReadmeTests {
   @Test func theLibraryExampleWorks() async throws {
     #expect(try await greet() == "hello")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPRandom
 import ZSSPSwiftCrypto
@@ -9,7 +10,7 @@ import ZSSPTesting
 @testable import ZSSPNIO
 
 /// Sessions that are opened again.
-@Suite(.timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct ReconnectTests {
   /// Settings with which a peer that is gone is noticed within a minute.
   private static var settings: Settings {
@@ -45,8 +46,10 @@ struct ReconnectTests {
   /// The server restarts with its key and its store; the client goes on with the ratchet, in persistent mode.
   @Test func aServerThatRestarts() async throws {
     let network = TestNetwork()
-    let (key, clientKey) = (StaticKey(), StaticKey())
-    let (store, clientStore) = (VolatileRatchetStore(), VolatileRatchetStore())
+    let key = StaticKey()
+    let clientKey = StaticKey()
+    let store = VolatileRatchetStore()
+    let clientStore = VolatileRatchetStore()
     let password = OneTimePassword.generate()
     _ = try await store.enrol(clientKey.publicKey, with: password)
     _ = try await clientStore.enrol(key.publicKey, with: password)
@@ -85,33 +88,52 @@ struct ReconnectTests {
     await client.close()
   }
 
-  /// A server that is killed says nothing, and its successor knows nothing of the session. Whoever sends is back within six seconds,
-  /// also where a fifth of all datagrams is lost.
-  @Test(arguments: [0, 0.2]) func aServerThatIsKilled(loss: Double) async throws {
+  /// How the server of ``aServerThatIsKilled(_:)`` comes back, and what the client does meanwhile.
+  struct Comeback: CustomTestStringConvertible {
+    var sends = true
+    var moves = false
+    var loss = 0.0
+    var testDescription: String { "sends: \(sends), moves: \(moves), loss: \(loss)" }
+  }
+
+  /// A server that is killed says nothing, and its successor knows nothing of the session. Another session is there within six
+  /// seconds, whether or not something is sent, also where the server has moved behind its name; where a fifth of all datagrams is
+  /// lost, soon.
+  @Test(arguments: [
+    Comeback(), Comeback(sends: false), Comeback(moves: true), Comeback(sends: false, moves: true), Comeback(loss: 0.2),
+  ]) func aServerThatIsKilled(_ comeback: Comeback) async throws {
     let network = TestNetwork(seed: 7)
     let key = StaticKey()
     let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
     let first = try await makeEndpoint(on: network, at: "10.0.0.2:4500", key: key)
     let serving = serve(first, 1)
-    let session = try client.reconnectingSession(to: "10.0.0.2:4500", key: key.publicKey)
+    try network.setAddresses(["10.0.0.2:0"], of: "gw")
+    let session = try client.reconnectingSession(to: "gw:4500", key: key.publicKey)
     let heard = SharedBox<[[UInt8]]>([])
     let reading = Task { for await message in session.messages { heard.update { $0.append(message) } } }
     try await session.send([1])
     try #require(await network.advance { heard.value.contains([1, 1]) })
+    let before = try #require(session.session)
     network.cutOff(first)
     await first.close()
     await serving.value
-    let second = try await makeEndpoint(on: network, at: "10.0.0.2:4500", key: key)
+    let address = comeback.moves ? "10.0.0.3" : "10.0.0.2"
+    let second = try await makeEndpoint(on: network, at: "\(address):4500", key: key)
     network.reconnect(second)
+    try network.setAddresses(["\(address):0"], of: "gw")
     let servingAgain = serve(second, 2)
-    network.conditions.loss = loss
+    network.conditions.loss = comeback.loss
     let start = network.now
-    while !heard.value.contains([2, 2]), network.now - start < .seconds(60) {
-      try await session.send([2], whenDisconnected: .drop)
+    func isBack() -> Bool {
+      guard let session = session.session, session !== before else { return false }
+      return !comeback.sends || heard.value.contains([2, 2])
+    }
+    while !isBack(), network.now - start < .seconds(60) {
+      if comeback.sends { try await session.send([2], whenDisconnected: .drop) }
       await network.advance(by: .milliseconds(500))
     }
-    #expect(heard.value.contains([2, 2]))
-    if loss == 0 { #expect(network.now - start <= .seconds(6)) }
+    #expect(isBack())
+    if comeback.loss == 0 { #expect(network.now - start <= .seconds(6)) }
     await session.close()
     await reading.value
     await second.close()
@@ -119,11 +141,36 @@ struct ReconnectTests {
     await client.close()
   }
 
+  /// Two sides that both reconnect end with one session, which lasts.
+  @Test func bothSidesReconnect() async throws {
+    let network = TestNetwork()
+    let ends = [
+      try await makeEndpoint(on: network, at: "10.0.0.1:4500"),
+      try await makeEndpoint(on: network, at: "10.0.0.2:4500"),
+    ]
+    let serving = [serve(ends[0], 1), serve(ends[1], 2)]
+    let first = try ends[0].reconnectingSession(to: "10.0.0.2:4500", key: ends[1].publicKey)
+    try await wait(network, first) { if case .connected = $0 { true } else { false } }
+    let second = try ends[1].reconnectingSession(to: "10.0.0.1:4500", key: ends[0].publicKey)
+    try await wait(network, second) { if case .connected = $0 { true } else { false } }
+    let kept = try #require(second.session)
+    await network.advance(by: .seconds(600), step: .milliseconds(250))
+    #expect(second.session === kept && kept.endReason == nil)
+    guard case .waiting(_, after: .sessionEnded(.replaced)) = first.state else { return unexpected(first.state) }
+    #expect(await ends[0].statistics().endpoint.sessionsEstablished == 2)
+    // When that session ends, both may open another.
+    await second.close()
+    try await wait(network, first) { if case .connected = $0 { true } else { false } }
+    await first.close()
+    for end in ends { await end.close() }
+    for task in serving { await task.value }
+  }
+
   /// What the watch makes of a session, check by check.
-  @Test func silenceIsWatchedWhileSomethingIsSent() async throws {
+  @Test func silenceIsWatched() async throws {
     let network = TestNetwork()
     let (pair, other) = try await NetworkPair.connected(on: network)
-    var watch = SilenceWatch(limit: .seconds(4))
+    var watch = SilenceWatch(limit: .seconds(4), idleProbe: nil)
     func look() async throws -> SilenceWatch.Verdict {
       await network.advance(by: SilenceWatch.interval)
       return watch.look(at: try #require(await pair.session.snapshot()), now: pair.client.handle.now)
@@ -139,7 +186,25 @@ struct ReconnectTests {
     network.separate(pair.client, pair.server)
     try await pair.session.send([3])
     for _ in 0..<2 { #expect(try await look() == .isThere) }
-    for _ in 0..<14 { #expect(try await look() == .probe) }
+    for _ in 0..<18 { #expect(try await look() == .probe) }
+    #expect(try await look() == .isGone)
+    // Nothing is sent, and nothing comes.
+    watch = SilenceWatch(limit: .seconds(1), idleProbe: .seconds(10))
+    network.heal()
+    // Was sent before this watch.
+    #expect(try await look() == .isThere)
+    await pair.session.probe()
+    await network.settle()
+    for _ in 0..<49 { #expect(try await look() == .isThere) }
+    for expected in [SilenceWatch.Verdict.probe, .isThere, .probe, .probe, .probe, .isGone] {
+      #expect(try await look() == expected)
+    }
+    // Whoever stood still has asked nobody.
+    watch = SilenceWatch(limit: .seconds(4), idleProbe: nil)
+    network.separate(pair.client, pair.server)
+    #expect(try await look() == .isThere)
+    await network.advance(by: .seconds(20), step: .seconds(20))
+    for _ in 0..<12 { #expect(try await look() == .probe) }
     #expect(try await look() == .isGone)
     await pair.close()
   }
@@ -155,7 +220,7 @@ struct ReconnectTests {
     let first = try #require(session.session)
     network.conditions.loss = 0.2
     for _ in 0..<600 {
-      try await session.send([1])
+      try #require(try await session.send([1], whenDisconnected: .drop))
       await network.advance(by: .seconds(1))
     }
     #expect(session.session === first && first.endReason == nil)
@@ -257,6 +322,69 @@ struct ReconnectTests {
     await client.close()
   }
 
+  /// Closing the endpoint ends what waits for a name or a pause, and a socket that failed is named.
+  @Test(arguments: [false, true], [false, true]) func theEndpointEnds(isResolving: Bool, socketFails: Bool) async throws
+  {
+    let network = TestNetwork()
+    let held = AsyncStream<Void>.makeStream()
+    let resolver = NameResolver { _, _ in
+      for await _ in held.stream {}
+      return []
+    }
+    let client: UDPEndpoint
+    if isResolving {
+      (client, _) = try await UDPEndpoint.bind(
+        to: SocketAddress(hostAndPort: "10.0.0.1:1000"), on: network, eventLoop: network.eventLoop,
+        configuration: testConfiguration(), store: VolatileRatchetStore(), options: UDPOptions(), resolver: resolver,
+        logger: nil)
+    } else {
+      client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
+    }
+    let session = try client.reconnectingSession(to: "gw:4500", key: StaticKey().publicKey)
+    if !isResolving {
+      try await wait(network, session) { if case .waiting(_, after: .invalidAddress) = $0 { true } else { false } }
+    }
+    let expected = socketFails ? UDPError.transport("gone") : .closed
+    if socketFails {
+      await client.handle.shards[0].ask { driver in driver.close(expected) }
+    } else {
+      await client.close()
+    }
+    for await _ in session.messages {}
+    #expect(session.state == .ended(expected))
+    await #expect(throws: expected) { try await session.send([1]) }
+    await #expect(throws: expected) { try await client.connect(to: "10.0.0.2:4500", key: StaticKey().publicKey) }
+    held.continuation.finish()
+  }
+
+  /// The failure of the socket ends sessions with its reason.
+  @Test func theSocketFails() async throws {
+    let network = TestNetwork()
+    let (pair, _) = try await NetworkPair.connected(on: network)
+    let session = try pair.client.reconnectingSession(to: "10.0.0.2:4500", key: pair.server.publicKey)
+    await pair.client.handle.shards[0].ask { driver in driver.close(.transport("gone")) }
+    for await _ in session.messages {}
+    #expect(session.state == .ended(.transport("gone")))
+    await #expect(throws: UDPError.transport("gone")) { try await pair.session.send([1]) }
+    await pair.close()
+  }
+
+  /// A peer that sends a message and closes at once may end the session before its messages are forwarded.
+  @Test func messagesOfASessionThatHasEnded() async throws {
+    let network = TestNetwork()
+    let (pair, other) = try await NetworkPair.connected(on: network)
+    try await other.send([7])
+    await other.close()
+    try #require(await network.advance { pair.session.endReason != nil })
+    let session = try pair.client.reconnectingSession(to: "10.0.0.9:4500", key: StaticKey().publicKey)
+    await #expect(throws: UDPError.sessionEnded(.closedByPeer)) {
+      try await session.reconnector.forwardMessages(of: pair.session)
+    }
+    #expect(await session.messages.first { _ in true } == [7])
+    await session.close()
+    await pair.close()
+  }
+
   /// A reference that is gone ends the attempts.
   @Test func releasing() async throws {
     let network = TestNetwork()
@@ -291,7 +419,9 @@ struct ReconnectTests {
   @Test func mistakesThatStay() async throws {
     let network = TestNetwork()
     let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
-    #expect(throws: UDPError.self) { try client.reconnectingSession(to: "gw", key: client.publicKey) }
+    for text in ["gw", "gw:0", "10.0.0.2:0"] {
+      #expect(throws: UDPError.self) { try client.reconnectingSession(to: text, key: client.publicKey) }
+    }
     // x = 2^384 − 1 is not below the field's prime.
     let noPoint = try #require(PublicKey([2] + [UInt8](repeating: 0xFF, count: 48)))
     let session = try client.reconnectingSession(to: "10.0.0.2:4500", key: noPoint)

@@ -4,11 +4,13 @@
   import Glibc
   import NIOCore
   import Testing
+  import ZSSPTestSupport
   import ZSSP
 
   @testable import ZSSPNIO
 
   /// When the system is offered again what it refused.
+  @Suite(.tags(.fast))
   struct SendRetryTests {
     @Test func aFullSocketIsWaitedForAsLongAsItTakes() {
       var retry = SendRetry()
@@ -32,7 +34,7 @@
   }
 
   /// What the system answers to a datagram, and what comes of it.
-  @Suite(.serialized, .timeLimit(.minutes(20)))
+  @Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
   struct RefusalTests {
     /// An error number that every piece is refused with, or those that are to be segmented.
     struct Row: Sendable, CustomTestStringConvertible {

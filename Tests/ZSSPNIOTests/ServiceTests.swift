@@ -4,11 +4,12 @@
   import Logging
   import ServiceLifecycle
   import Testing
+  import ZSSPTestSupport
   import ZSSP
   import ZSSPNIO
 
   /// Endpoints as services. Signals are those of the whole process, so these tests run one after another.
-  @Suite(.serialized, .timeLimit(.minutes(20)))
+  @Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
   struct ServiceTests {
     /// Tells when its group runs: from then on the group catches its signals.
     private struct Witness: Service {

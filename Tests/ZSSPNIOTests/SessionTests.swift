@@ -2,11 +2,12 @@
 import NIOCore
 import NIOConcurrencyHelpers
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPNIO
 
 /// Many sessions, slow readers, events, and the ends of things.
-@Suite(.serialized, .timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
 struct SessionTests {
   @Test func fiftySessionsWithOneResponder() async throws {
     let count = 50
@@ -254,7 +255,8 @@ struct SessionTests {
       }
     }
     let store = WatchfulStore()
-    let (server, client) = (try await makeEndpoint(), try await makeEndpoint(store: store))
+    let server = try await makeEndpoint()
+    let client = try await makeEndpoint(store: store)
     let serving = Task { for await handshake in server.incoming { _ = try? await handshake.accept() } }
     // Attempts at the same time compete for the peer's ratchet state. One at least gets it.
     let established = await withTaskGroup { group in

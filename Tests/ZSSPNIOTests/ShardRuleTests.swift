@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPNIO
 
 /// Which shard has what.
-@Suite(.timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct ShardRuleTests {
   private func handle(_ shards: Int) async throws -> EndpointHandle {
     var options = UDPOptions()
@@ -19,7 +20,8 @@ struct ShardRuleTests {
   /// Wherever the peer is now, a session with it opens where there is one already.
   @Test func attemptsGoWhereThePeersSessionIs() async throws {
     let handle = try await handle(4)
-    let (key, id) = (makeConfiguration().staticKey.publicKey, try PlainHandshake().session)
+    let key = makeConfiguration().staticKey.publicKey
+    let id = try PlainHandshake().session
     for port in 1...16 as ClosedRange<UInt16> {
       let request = ConnectRequest(
         address: Address(ipv4: 0x7F00_0001, port: port), key: key, identity: [], flags: nil, timeout: nil)
@@ -56,9 +58,9 @@ struct ShardRuleTests {
 
   /// Anyone can send some datagrams that have to be handed over.
   @Test func bytesThatAreHandedOverAreBounded() {
-    let queue = HandOverQueue(limit: 100, byteLimit: 250)
+    let queue = CrossShardQueue(limit: 100, byteLimit: 250)
     var bytes = [UInt8](repeating: 1, count: 100)
-    func append() -> HandOverQueue.Outcome {
+    func append() -> CrossShardQueue.Outcome {
       bytes.withUnsafeMutableBytes { queue.append($0, from: Address(ipv4: 1, port: 2)) }
     }
     #expect(append() == .queuedFirst && append() == .queued && append() == .dropped)

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPNIO
 
 /// Endpoints of several shards look like one.
-@Suite(.serialized, .timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
 struct ShardTests {
   private func endpoint(
     _ shards: Int, _ transport: Transport, _ configuration: EndpointConfiguration = makeConfiguration()
@@ -82,7 +83,8 @@ struct ShardTests {
 
   /// Both sides open at once, and know each other by addresses that come to different shards or to the same.
   @Test(arguments: 0..<4, Transport.allCases) func bothOpenAtOnce(attempt: Int, transport: Transport) async throws {
-    let (alice, bob) = (try await endpoint(4, transport), try await endpoint(4, transport))
+    let alice = try await endpoint(4, transport)
+    let bob = try await endpoint(4, transport)
     // Behind the relay Alice is somebody at another address.
     let relay = try await LossyRelay.start(to: bob.localAddress, loss: 0, seed: 1)
     func accepting(_ endpoint: UDPEndpoint) -> Task<Void, Never> {
@@ -93,7 +95,8 @@ struct ShardTests {
     let tasks = [accepting(alice), accepting(bob)]
     async let opened = alice.connect(to: attempt % 2 == 0 ? relay.address : bob.localAddress, key: bob.publicKey)
     async let answered = bob.connect(to: alice.localAddress, key: alice.publicKey)
-    let (first, second) = (try await opened, try await answered)
+    let first = try await opened
+    let second = try await answered
     try await wait(for: alice) { $0.sessions == 1 }
     try await wait(for: bob) { $0.sessions == 1 }
     try await exchange(

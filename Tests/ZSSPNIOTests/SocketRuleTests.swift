@@ -6,12 +6,13 @@
   import Glibc
   import NIOCore
   import Testing
+  import ZSSPTestSupport
   import ZSSP
 
   @testable import ZSSPNIO
 
   /// What waits when the system takes nothing, and what becomes of it.
-  @Suite(.serialized, .timeLimit(.minutes(20)))
+  @Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
   struct SocketRuleTests {
     /// A client whose driver can be reached, connected to a server.
     private struct Link {
@@ -49,7 +50,7 @@
       let outcome = SessionOutcome()
       async let accepted = acceptFirst(server)
       let session = try await handle.session(outcome, on: handle.shards[0], as: .initiator) { driver in
-        driver.connect(request, outcome)
+        driver.connect(request, for: outcome)
       }
       return Link(handle: handle, session: session, server: server, serverSession: try await accepted)
     }
@@ -119,7 +120,8 @@
 
     /// A datagram that is refused for its own sake takes no other with it.
     @Test func ofSeveralPiecesOnlyTheRefusedIsDropped() async throws {
-      let (isArmed, refused) = (SharedBox(false), SharedBox(false))
+      let isArmed = SharedBox(false)
+      let refused = SharedBox(false)
       let link = try await link(segments: false) { _ in
         guard isArmed.value, !refused.value else { return 0 }
         refused.value = true
@@ -221,7 +223,9 @@
       let handle = try await EndpointHandle.bind(
         to: try SocketAddress(hostAndPort: "127.0.0.1:0"), makeConfiguration(), VolatileRatchetStore(), UDPOptions(),
         EpollEventLoop())
-      let (shard, blocked, goOn) = (handle.shards[0], Promise<Void>(), DispatchSemaphore(value: 0))
+      let shard = handle.shards[0]
+      let blocked = Promise<Void>()
+      let goOn = DispatchSemaphore(value: 0)
       let reads = Promise<UInt64>()
       shard.tell { driver in
         blocked.resolve(())
@@ -238,7 +242,8 @@
       let hello = [UInt8](repeating: 0, count: 60)
       try hello.withUnsafeBytes { bytes in
         for _ in 0..<200 {
-          var (piece, sent) = (czssp_outgoing(bytes, bytes.count, to: target), 0 as CInt)
+          var piece = czssp_outgoing(bytes, segmentSize: bytes.count, to: target)
+          var sent = 0 as CInt
           try #require(czssp_udp_send(socket.descriptor, &piece, 1, &sent) == 0)
         }
       }

@@ -3,12 +3,13 @@
 #if os(Linux)
   import CZSSPSocket
   import Testing
+  import ZSSPTestSupport
   import ZSSP
 
   @testable import ZSSPNIO
 
   /// The kernel gives datagrams to the sockets that they are for.
-  @Suite struct SteeringTests {
+  @Suite(.tags(.fast)) struct SteeringTests {
     private static let loopback = [Address(ipv4: 0x7F00_0001, port: 0), Address(ipv6: 0, 1, port: 0)]
 
     /// Sends a datagram from a new socket, and says which of the sockets it came to, and where it came from.
@@ -18,7 +19,7 @@
       let from = bound.local.family == .ipv4 ? Self.loopback[0] : Self.loopback[1]
       let (socket, source) = try SystemSocket.bind(to: from, joining: false)
       let error = datagram.withUnsafeBytes { bytes in
-        var piece = czssp_outgoing(bytes, bytes.count, to: bound.local)
+        var piece = czssp_outgoing(bytes, segmentSize: bytes.count, to: bound.local)
         var sent: CInt = 0
         return czssp_udp_send(socket.descriptor, &piece, 1, &sent)
       }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 @testable import ZSSPNIO
 
 /// The order and the deadlines of requests to the store, without a store.
+@Suite(.tags(.fast))
 struct StoreRequestsTests {
   private let alice = PublicKey([2] + [UInt8](repeating: 1, count: 48))
   private let bob = PublicKey([2] + [UInt8](repeating: 2, count: 48))

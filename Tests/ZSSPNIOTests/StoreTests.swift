@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPNIO
 import ZSSPStoreTesting
 
-@Suite("The contract of ratchet stores, in memory", .timeLimit(.minutes(20)))
+@Suite("The contract of ratchet stores, in memory", .tags(.slow), .timeLimit(.minutes(20)))
 struct StoreTests {
   private struct Memory: StoreMedium {
     let isDurable = false

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPNIO
 
 /// A store that does not answer holds up the request that it does not answer, and nothing else.
-@Suite(.serialized, .timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
 struct StoreTimeoutTests {
   private func options(_ timeout: Duration) -> UDPOptions {
     var options = UDPOptions()

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPNIO
 import ZSSPSwiftCrypto
 import ZSSPTesting
 
 /// The network in memory that `ZSSPTesting` has for applications.
-@Suite(.timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct TestNetworkTests {
   @Test func aSessionNeedsNoTime() async throws {
     let network = TestNetwork()
@@ -74,6 +75,25 @@ struct TestNetworkTests {
     try await pair.session.send([4])
     #expect(await other.messages.first { _ in true } == [4])
     await pair.close()
+  }
+
+  /// Time passes although a store does not answer, so that its time limit is reached.
+  @Test func storesThatHang() async throws {
+    let network = TestNetwork()
+    let store = HangingStore { _, _ in true }
+    let client = try await network.endpoint(
+      at: "10.0.0.1:1000", configuration: testConfiguration(), store: store)
+    let connecting = Task {
+      try await client.connect(to: "10.0.0.2:4500", key: StaticKey().publicKey, timeout: .seconds(60))
+    }
+    #expect(
+      await network.advance(step: .seconds(1)) {
+        await client.statistics().transport.storeRequestsTimedOut > 0
+      })
+    connecting.cancel()
+    await #expect(throws: UDPError.self) { try await connecting.value }
+    await store.goOn()
+    await client.close()
   }
 
   @Test func addressesAreTakenOnce() async throws {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPSwiftCrypto
 import ZSSPTesting
@@ -8,7 +9,7 @@ import ZSSPTesting
 @testable import ZSSPNIO
 
 /// A timeout says what was seen of the peer.
-@Suite(.timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct TimeoutCauseTests {
   /// Connects for 15 seconds of the network's time, and returns what it fails with.
   private func failure(
@@ -54,7 +55,8 @@ struct TimeoutCauseTests {
   /// Both hold another ratchet for the other, and neither gives way.
   @Test func nothingAuthenticComesBack() async throws {
     let network = TestNetwork()
-    let (key, serverKey) = (StaticKey(), StaticKey())
+    let key = StaticKey()
+    let serverKey = StaticKey()
     let client = try await network.endpoint(at: "10.0.0.1:1000", configuration: testConfiguration(Settings(), [], key))
     // The address is right, and another profile answers.
     var configuration = testConfiguration(Settings(), [], serverKey)

@@ -2,13 +2,14 @@
 #if Tracing
   import InMemoryTracing
   import Testing
+  import ZSSPTestSupport
   import Tracing
   import ZSSP
   import ZSSPNIO
   import ZSSPTesting
 
   /// Handshakes have spans, with the trait `Tracing`.
-  @Suite(.serialized, .timeLimit(.minutes(20)))
+  @Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
   struct TracingTests {
     /// One for the process: it cannot be bootstrapped twice.
     private static let tracer: InMemoryTracer = {

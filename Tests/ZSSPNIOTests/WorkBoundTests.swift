@@ -3,12 +3,13 @@ import Dispatch
 import NIOCore
 import NIOPosix
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPNIO
 
 /// What strangers can have an endpoint do has an end, and takes nothing from those who have proved who they are.
-@Suite(.timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct WorkBoundTests {
   /// A driver whose public-key work waits for `gate`.
   private func bench(queue: Int, _ gate: DispatchSemaphore, _ pool: NIOThreadPool) async throws -> DriverBench {
@@ -24,7 +25,8 @@ struct WorkBoundTests {
   /// Reading X1 and writing X2 cost milliseconds, and whoever can send a datagram can cause them.
   @Test(arguments: [PublicKeyWork.Kind.helloReceived, .response])
   func workThatStrangersCauseIsBounded(kind: PublicKeyWork.Kind) async throws {
-    let (gate, pool) = (DispatchSemaphore(value: 0), NIOThreadPool(numberOfThreads: 1))
+    let gate = DispatchSemaphore(value: 0)
+    let pool = NIOThreadPool(numberOfThreads: 1)
     let bench = try await bench(queue: 2, gate, pool)
     let work = try #require(try PlainHandshake().work[kind])
     let (waiting, refused) = try await bench.run { driver in
@@ -42,7 +44,8 @@ struct WorkBoundTests {
     .rekeyCompleted,
   ])
   func workThatNoStrangerCausesIsNeverRefused(kind: PublicKeyWork.Kind) async throws {
-    let (gate, pool) = (DispatchSemaphore(value: 0), NIOThreadPool(numberOfThreads: 1))
+    let gate = DispatchSemaphore(value: 0)
+    let pool = NIOThreadPool(numberOfThreads: 1)
     let bench = try await bench(queue: 2, gate, pool)
     let work = try #require(try PlainHandshake(isChallenged: kind == .proofOfWork).work[kind])
     let (waiting, refused) = try await bench.run { driver in
@@ -55,7 +58,8 @@ struct WorkBoundTests {
   }
 
   @Test func workThatIsDoneMakesRoom() async throws {
-    let (gate, pool) = (DispatchSemaphore(value: 0), NIOThreadPool(numberOfThreads: 1))
+    let gate = DispatchSemaphore(value: 0)
+    let pool = NIOThreadPool(numberOfThreads: 1)
     let bench = try await bench(queue: 2, gate, pool)
     let work = try #require(try PlainHandshake().work[.helloReceived])
     try await bench.run { driver in for _ in 0..<2 { driver.handle(.work(work)) } }
@@ -93,7 +97,8 @@ struct WorkBoundTests {
     var options = UDPOptions()
     options.incomingBuffer = 1
     let server = try await makeEndpoint(options: options)
-    let (first, second) = (try await makeEndpoint(), try await makeEndpoint())
+    let first = try await makeEndpoint()
+    let second = try await makeEndpoint()
     let outcomes = SharedBox(0)
     let knocking = [first, second].map { client in
       Task {

@@ -65,13 +65,13 @@ final class RecordingStore: ReferenceStore {
   func row(_ peer: PublicKey) throws(StoreFailure) -> HeldRow { try memory.row(peer) }
 
   func swap(
-    _ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair, since start: UInt64?
+    of peer: PublicKey, from expected: RatchetPair, to new: RatchetPair, since start: UInt64?
   ) throws(StoreFailure) -> Bool {
     swaps.append((expected, new))
-    return try memory.swap(peer, expected, new, since: start)
+    return try memory.swap(of: peer, from: expected, to: new, since: start)
   }
 
-  func revoke(_ peer: PublicKey, _ name: Fingerprint) throws(StoreFailure) -> HeldRow {
-    try memory.revoke(peer, name)
+  func revoke(of peer: PublicKey, name: Fingerprint) throws(StoreFailure) -> HeldRow {
+    try memory.revoke(of: peer, name: name)
   }
 }

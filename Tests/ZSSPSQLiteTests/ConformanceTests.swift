@@ -2,6 +2,7 @@
 #if SQLite
   import CPowerCut
   import Testing
+  import ZSSPTestSupport
   import ZSSP
   import ZSSPSQLite
   import ZSSPStoreTesting
@@ -46,7 +47,7 @@
     }
   }
 
-  @Suite("The contract of ratchet stores, over SQLite", .timeLimit(.minutes(20)))
+  @Suite("The contract of ratchet stores, over SQLite", .tags(.slow), .timeLimit(.minutes(20)))
   struct ConformanceTests {
     @Test(arguments: StoreConformance.cases)
     func plain(_ rule: StoreConformance) async throws {

@@ -2,11 +2,12 @@
 #if SQLite
   import GRDB
   import Testing
+  import ZSSPTestSupport
   import ZSSP
 
   @testable import ZSSPSQLite
 
-  @Suite("What becomes of keys that were replaced", .timeLimit(.minutes(20)))
+  @Suite("What becomes of keys that were replaced", .tags(.slow), .timeLimit(.minutes(20)))
   struct ErasureTests {
     private struct Refused: Error {}
 
@@ -31,8 +32,10 @@
 
     /// A reader keeps the pages that it reads in the log. What cannot be erased now is not said to be erased.
     @Test func erasureThatAReaderHoldsUpIsAnError() async throws {
-      let (database, peer) = (try Database(), try Sample.peer(1))
-      let (first, second) = (RatchetPair(Sample.state(1)), RatchetPair(Sample.state(2)))
+      let database = try Database()
+      let peer = try Sample.peer(1)
+      let first = RatchetPair(Sample.state(1))
+      let second = RatchetPair(Sample.state(2))
       let store = try database.open { $0.eraseAfter = .seconds(1000) }
       #expect(await store.swap(peer, .empty, first).isSwapped)
       let reader = try beginReading(database)
@@ -46,8 +49,10 @@
 
     /// What could not be erased when its time had come is erased later, and swaps after that have a time of their own.
     @Test func erasureThatFailedIsDueAgain() async throws {
-      let (database, peer) = (try Database(), try Sample.peer(1))
-      let (first, second) = (RatchetPair(Sample.state(1)), RatchetPair(Sample.state(2)))
+      let database = try Database()
+      let peer = try Sample.peer(1)
+      let first = RatchetPair(Sample.state(1))
+      let second = RatchetPair(Sample.state(2))
       let store = try database.open { $0.eraseAfter = .seconds(1000) }
       let core = store.core
       #expect(await store.swap(peer, .empty, first).isSwapped)
@@ -66,7 +71,9 @@
 
     /// A commit that failed may have left in the log what it was to replace.
     @Test func erasureIsDueAfterACommitThatFailed() async throws {
-      let (database, peer, isBroken) = (try Database(), try Sample.peer(1), Shared(false))
+      let database = try Database()
+      let peer = try Sample.peer(1)
+      let isBroken = Shared(false)
       let held = RatchetPair(Sample.state(1))
       let store = try database.open { options in
         options.eraseAfter = .seconds(1000)
@@ -87,7 +94,8 @@
 
     /// What is forgotten leaves neither keys nor whose they were.
     @Test func aSwapToNothingLeavesNothingOfThePeer() async throws {
-      let (database, peer) = (try Database(), try Sample.peer(0x77))
+      let database = try Database()
+      let peer = try Sample.peer(0x77)
       let held = RatchetPair(Sample.state(1))
       let store = try database.open { $0.eraseAfter = .seconds(1000) }
       #expect(await store.swap(peer, .empty, held).isSwapped)
@@ -101,7 +109,8 @@
 
     /// An import replaces keys as swaps do.
     @Test func erasureIsDueAfterSwapsAndAfterImports() async throws {
-      let (database, peer) = (try Database(), try Sample.peer(1))
+      let database = try Database()
+      let peer = try Sample.peer(1)
       for isImport in [false, true] {
         let store = try database.open { $0.eraseAfter = .seconds(1000) }
         #expect(!isDue(store))

@@ -4,13 +4,14 @@
   import Foundation
   import GRDB
   import Testing
+  import ZSSPTestSupport
   import ZSSP
   import ZSSPSwiftCrypto
 
   @testable import ZSSPSQLite
 
   /// What a commit that fails must neither stop nor give away.
-  @Suite("After a commit that failed", .timeLimit(.minutes(20)))
+  @Suite("After a commit that failed", .tags(.slow), .timeLimit(.minutes(20)))
   struct FailedCommitTests {
     private struct Refused: Error {}
 
@@ -21,7 +22,7 @@
       var options = SQLiteStoreOptions()
       options.willCommit = { _ in if isBroken.value { throw Refused() } }
       change(&options)
-      return try StoreCore(database.path, SwiftCryptoProvider(), options)
+      return try StoreCore(database.path, provider: SwiftCryptoProvider(), options: options)
     }
 
     private func close(_ core: StoreCore) throws { try core.queue.sync { try core.close() } }
@@ -29,7 +30,7 @@
     private func swap(
       _ core: StoreCore, _ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair
     ) async -> StoreAnswer {
-      await core.change(peer, .swap(expected: expected, new: new))
+      await core.change(peer, kind: .swap(expected: expected, new: new))
     }
 
     /// Waits until a key is nowhere in the files. The suite's time limit ends this if it never comes.
@@ -39,7 +40,9 @@
 
     @Test("bug: one commit that failed before erasure was due stopped erasure for ever")
     func erasureGoesOn() async throws {
-      let (database, isBroken, peer) = (try Database(), Shared(false), try Sample.peer(1))
+      let database = try Database()
+      let isBroken = Shared(false)
+      let peer = try Sample.peer(1)
       let core = try open(database, isBroken) { $0.eraseAfter = .zero }
       #expect(await swap(core, peer, .empty, RatchetPair(Sample.state(1))).isSwapped)
       core.queue.sync {
@@ -48,7 +51,8 @@
         core.discardForTest()
       }
       for number in UInt64(2)...4 {
-        let (held, new) = (RatchetPair(Sample.state(number - 1)), RatchetPair(Sample.state(number)))
+        let held = RatchetPair(Sample.state(number - 1))
+        let new = RatchetPair(Sample.state(number))
         #expect(await swap(core, peer, held, new).isSwapped)
         try await waitUntilErased(held.state1, database)
       }
@@ -57,7 +61,9 @@
 
     /// No request may ever come again.
     @Test func whatItLeavesIsErasedWithoutARequest() async throws {
-      let (database, isBroken, peer) = (try Database(), Shared(false), try Sample.peer(1))
+      let database = try Database()
+      let isBroken = Shared(false)
+      let peer = try Sample.peer(1)
       let core = try open(database, isBroken) { $0.eraseAfter = .milliseconds(1) }
       #expect(await swap(core, peer, .empty, RatchetPair(Sample.state(1))).isSwapped)
       #expect(await swap(core, peer, RatchetPair(Sample.state(1)), RatchetPair(Sample.state(2))).isSwapped)
@@ -71,7 +77,9 @@
     /// Swaps whose log cannot be emptied when that is due, on a disk that fails and works again.
     @Test func erasureIsTriedUntilItWorks() async throws {
       #expect(powercut_register() == 1)
-      let (database, reports, peer) = (try Database(), Shared(0), try Sample.peer(1))
+      let database = try Database()
+      let reports = Shared(0)
+      let peer = try Sample.peer(1)
       let core = try open(database, Shared(false)) { options in
         (options.eraseAfter, options.fileSystem) = (.zero, "powercut")
         options.onFailure = { _ in reports.change { $0 += 1 } }
@@ -95,8 +103,11 @@
     @Test(arguments: [false, true])
     func nothingThatWasReadInItIsAnswered(onTheDisk: Bool) async throws {
       #expect(powercut_register() == 1)
-      let (database, isBroken, peer) = (try Database(), Shared(false), try Sample.peer(1))
-      let (entered, goOn) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+      let database = try Database()
+      let isBroken = Shared(false)
+      let peer = try Sample.peer(1)
+      let entered = DispatchSemaphore(value: 0)
+      let goOn = DispatchSemaphore(value: 0)
       let core = try open(database, isBroken) { options in
         if onTheDisk { options.fileSystem = "powercut" }
         options.willCommit = { count in
@@ -116,7 +127,8 @@
           entered.wait(); continuation.resume()
         }.start()
       }
-      let (one, two) = (RatchetPair(Sample.state(1)), RatchetPair(Sample.state(2), Sample.state(1)))
+      let one = RatchetPair(Sample.state(1))
+      let two = RatchetPair(Sample.state(2), Sample.state(1))
       let kinds: [PendingChange.Kind] = [
         .swap(expected: .empty, new: one), .swap(expected: one, new: two),
         // Not swapped, if the two before it were done; given up in what they have left.
@@ -125,7 +137,7 @@
       ]
       var tasks: [Task<StoreAnswer, Never>] = []
       for kind in kinds {
-        tasks.append(Task { await core.change(peer, kind) })
+        tasks.append(Task { await core.change(peer, kind: kind) })
         while core.state.withLock({ $0.changes.count }) < tasks.count { try await Task.sleep(for: .milliseconds(1)) }
       }
       goOn.signal()
@@ -143,11 +155,14 @@
 
     /// The read has seen the state before the commit; the disk may have the one after it, and the next answer say so.
     @Test func aReadThatTheFailureOvertookIsNotAnswered() async throws {
-      let (database, isBroken, peer) = (try Database(), Shared(false), try Sample.peer(1))
+      let database = try Database()
+      let isBroken = Shared(false)
+      let peer = try Sample.peer(1)
       let core = try open(database, isBroken)
       let held = RatchetPair(Sample.state(1))
       #expect(await swap(core, peer, .empty, held).isSwapped)
-      let (isReading, goOn) = (Shared(false), DispatchSemaphore(value: 0))
+      let isReading = Shared(false)
+      let goOn = DispatchSemaphore(value: 0)
       let read = Task {
         await core.read { rows, database in
           let pair = try rows.row(of: peer, in: database).pair
@@ -174,7 +189,9 @@
 
     /// A store that is only read from makes no commit that would end the outage.
     @Test func eachOutageOfReadingIsReported() async throws {
-      let (database, reports, peer) = (try Database(), Shared(0), try Sample.peer(1))
+      let database = try Database()
+      let reports = Shared(0)
+      let peer = try Sample.peer(1)
       let core = try open(database, Shared(false)) { $0.onFailure = { _ in reports.change { $0 += 1 } } }
       for outage in 1...3 {
         for _ in 0..<2 {
@@ -189,7 +206,8 @@
     /// SQLite itself says nothing of a log that it could not empty when it closes a database.
     @Test func closingSaysWhatItCouldNotErase() async throws {
       #expect(powercut_register() == 1)
-      let (database, peer) = (try Database(), try Sample.peer(1))
+      let database = try Database()
+      let peer = try Sample.peer(1)
       let reports = Shared<[SQLiteStoreError]>([])
       func filled() async throws -> SQLiteRatchetStore {
         let store = try database.open { options in

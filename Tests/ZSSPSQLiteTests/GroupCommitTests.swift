@@ -2,11 +2,12 @@
 #if SQLite
   import Foundation
   import Testing
+  import ZSSPTestSupport
   import ZSSP
 
   @testable import ZSSPSQLite
 
-  @Suite("Group commit, and commits that fail", .timeLimit(.minutes(20)))
+  @Suite("Group commit, and commits that fail", .tags(.slow), .timeLimit(.minutes(20)))
   struct GroupCommitTests {
     private struct Refused: Error {}
 
@@ -29,7 +30,8 @@
 
     @Test(arguments: [UInt8(1), 16, 200])
     func swapsThatComeDuringACommitShareTheNext(count: UInt8) async throws {
-      let (database, gate) = (try Database(), Gate())
+      let database = try Database()
+      let gate = Gate()
       let store = try database.open { $0.willCommit = { _ in gate.pass() } }
       let answers = try await crowd(store, gate, count: count)
       #expect(answers.count == Int(count) && answers.allSatisfy(\.isSwapped))
@@ -40,7 +42,8 @@
     }
 
     @Test func withoutItEachSwapHasACommit() async throws {
-      let (database, gate) = (try Database(), Gate())
+      let database = try Database()
+      let gate = Gate()
       let store = try database.open { options in
         options.groupCommit = false
         options.willCommit = { _ in gate.pass() }
@@ -51,7 +54,8 @@
     }
 
     @Test func aCommitHasALimit() async throws {
-      let (database, gate) = (try Database(), Gate())
+      let database = try Database()
+      let gate = Gate()
       let store = try database.open { options in
         options.commitLimit = 8
         options.willCommit = { _ in gate.pass() }
@@ -63,7 +67,9 @@
 
     /// Swaps of one commit see each other in their order: of those that expect the same pair the first wins.
     @Test func swapsOfOneCommitSeeEachOther() async throws {
-      let (database, gate, peer) = (try Database(), Gate(), try Sample.peer(1))
+      let database = try Database()
+      let gate = Gate()
+      let peer = try Sample.peer(1)
       let store = try database.open { $0.willCommit = { _ in gate.pass() } }
       let first = Task { await store.swap(try Sample.peer(2), .empty, RatchetPair(Sample.state(9))) }
       while !gate.isReached { try await Task.sleep(for: .milliseconds(1)) }
@@ -84,8 +90,10 @@
     }
 
     @Test func aCommitThatFailsFailsForAll() async throws {
-      let (database, gate) = (try Database(), Gate())
-      let (isBroken, reports) = (Shared(true), Shared<[SQLiteStoreError]>([]))
+      let database = try Database()
+      let gate = Gate()
+      let isBroken = Shared(true)
+      let reports = Shared<[SQLiteStoreError]>([])
       let store = try database.open { options in
         options.onFailure = { error in reports.change { $0.append(error) } }
         options.willCommit = { count in
@@ -105,7 +113,8 @@
 
     @Test func aFailureIsReportedOnceUntilItWorksAgain() async throws {
       let database = try Database()
-      let (isBroken, reports) = (Shared(false), Shared(0))
+      let isBroken = Shared(false)
+      let reports = Shared(0)
       let store = try database.open { options in
         options.onFailure = { _ in reports.change { $0 += 1 } }
         options.willCommit = { _ in if isBroken.value { throw Refused() } }

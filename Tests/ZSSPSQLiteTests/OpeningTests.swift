@@ -4,11 +4,12 @@
   import Foundation
   import GRDB
   import Testing
+  import ZSSPTestSupport
   import ZSSP
 
   @testable import ZSSPSQLite
 
-  @Suite("Opening a database: what is refused, and left as it was", .timeLimit(.minutes(20)))
+  @Suite("Opening a database: what is refused, and left as it was", .tags(.slow), .timeLimit(.minutes(20)))
   struct OpeningTests {
     /// Expects that opening fails, and changes no byte of the file.
     private func expectRefused(
@@ -60,7 +61,8 @@
 
     /// A process that ended at once has left its last commits in the log only.
     @Test func aNewerStoreThatOnlyTheLogKnowsOf() async throws {
-      let (database, copy) = (try await filled(), try Database())
+      let database = try await filled()
+      let copy = try Database()
       let queue = try DatabaseQueue(path: database.path)
       try await queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA user_version = 99") }
       for suffix in ["", "-wal"] {
@@ -107,7 +109,8 @@
     @Test(
       arguments: [(0o777, true), (0o775, true), (0o1777, false), (0o755, false), (0o711, false)] as [(mode_t, Bool)])
     func aFolderThatOthersCanWriteTo(mode: mode_t, isRefused: Bool) async throws {
-      let (database, new) = (try await filled(), try Database())
+      let database = try await filled()
+      let new = try Database()
       for one in [database, new] {
         #expect(chmod(one.folder, mode) == 0)
         if isRefused {
@@ -120,7 +123,7 @@
       }
     }
 
-    @Test(.enabled(if: geteuid() == 0, "only root can give files away"))
+    @Test(.tags(.root), .enabled(if: geteuid() == 0, "only root can give files away"))
     func aFileOfAnotherUser() async throws {
       let database = try await filled()
       #expect(chown(database.path, 4242, 4242) == 0)
@@ -221,7 +224,8 @@
 
     @Test func aFullDiskKeepsWhatIsThere() async throws {
       #expect(powercut_register() == 1)
-      let (database, copy) = (try await filled(), try Database())
+      let database = try await filled()
+      let copy = try Database()
       let store = try database.open { $0.eraseAfter = .seconds(1000) }
       let pair = RatchetPair(Sample.state(9))
       #expect(await store.swap(try Sample.peer(9), .empty, pair).isSwapped)
@@ -260,7 +264,8 @@
     @Test func aDatabaseOfTheFirstVersionIsMigrated() async throws {
       let database = try await filled()
       try database.edit("ALTER TABLE peers DROP COLUMN given_up; PRAGMA user_version = 1")
-      let (peer, pair) = (try Sample.peer(1), RatchetPair(Sample.state(2)))
+      let peer = try Sample.peer(1)
+      let pair = RatchetPair(Sample.state(2))
       let store = try database.open()
       #expect(await store.load(peer) == pair)
       _ = await store.answer(.revoke(Sample.state(3).fingerprint, peer: peer))
@@ -303,7 +308,8 @@
 
     @Test("bug: the log of a database that was removed was taken for the last commits of a new one")
     func aLogWithoutItsDatabaseIsNotTaken() async throws {
-      let (database, copy) = (try await filled(), try Database())
+      let database = try await filled()
+      let copy = try Database()
       let store = try database.open { $0.eraseAfter = .seconds(1000) }
       #expect(await store.swap(try Sample.peer(9), .empty, RatchetPair(Sample.state(9))).isSwapped)
       try FileManager.default.copyItem(atPath: database.path + "-wal", toPath: copy.path + "-wal")

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #if SQLite
   import Testing
+  import ZSSPTestSupport
   import ZSSP
 
   @testable import ZSSPSQLite
 
-  @Suite("What comes while a commit is under way", .timeLimit(.minutes(20)))
+  @Suite("What comes while a commit is under way", .tags(.slow), .timeLimit(.minutes(20)))
   struct OrderTests {
     private struct Refused: Error {}
 
@@ -30,7 +31,9 @@
 
     /// Each swap expects what the one before it has left, and they need several commits.
     @Test func changesAreMadeInTheOrderOfTheirComing() async throws {
-      let (database, gate, peer) = (try Database(), Gate(), try Sample.peer(1))
+      let database = try Database()
+      let gate = Gate()
+      let peer = try Sample.peer(1)
       let store = try database.open { options in
         options.commitLimit = 2
         options.willCommit = { _ in gate.pass() }
@@ -46,8 +49,11 @@
 
     /// A row that cannot be read fails its own change, and no other of the same commit.
     @Test func aDamagedRowFailsNoOtherChangeOfItsCommit() async throws {
-      let (database, gate) = (try Database(), Gate())
-      let (damaged, first, good) = (try Sample.peer(1), try Sample.peer(2), try Sample.peer(3))
+      let database = try Database()
+      let gate = Gate()
+      let damaged = try Sample.peer(1)
+      let first = try Sample.peer(2)
+      let good = try Sample.peer(3)
       let filled = try database.open()
       #expect(await filled.swap(damaged, .empty, RatchetPair(Sample.state(1))).isSwapped)
       try await filled.close()
@@ -64,8 +70,11 @@
 
     /// What was read before a commit failed may be what the commit has replaced on the disk.
     @Test func aReadAcrossAFailedCommitFails() async throws {
-      let (database, gate, peer) = (try Database(), Gate(), try Sample.peer(1))
-      let (isBroken, isWatched) = (Shared(false), Shared(false))
+      let database = try Database()
+      let gate = Gate()
+      let peer = try Sample.peer(1)
+      let isBroken = Shared(false)
+      let isWatched = Shared(false)
       let store = try database.open { options in
         options.willCommit = { _ in if isBroken.value { throw Refused() } }
         options.didRead = { if isWatched.value { gate.pass() } }
@@ -87,7 +96,8 @@
 
     /// ``SQLiteRatchetStore/close()`` promises the answers to what was asked for before.
     @Test func closingAnswersTheSwapsThatWait() async throws {
-      let (database, gate) = (try Database(), Gate())
+      let database = try Database()
+      let gate = Gate()
       let store = try database.open { $0.willCommit = { _ in gate.pass() } }
       let tasks = try await swaps(
         store, gate, (1...3).map { (try Sample.peer($0), .empty, RatchetPair(Sample.state(UInt64($0)))) })

@@ -3,12 +3,13 @@
   import CPowerCut
   import Foundation
   import Testing
+  import ZSSPTestSupport
   import ZSSP
 
   @testable import ZSSPSQLite
 
   /// Swaps on a file system that loses what was not synced, and tears and reorders what it keeps of it.
-  @Suite("Loss of power", .timeLimit(.minutes(20)))
+  @Suite("Loss of power", .tags(.slow), .timeLimit(.minutes(20)))
   struct PowerCutTests {
     private static let peers = UInt8(4)
     private static let cuts = Int(ProcessInfo.processInfo.environment["ZSSP_CRASHES"] ?? "") ?? 40
@@ -23,7 +24,8 @@
     private func work(
       _ store: SQLiteRatchetStore, _ peer: PublicKey, _ from: RatchetPair, _ number: UInt64
     ) async -> Expected {
-      var (expected, number) = (Expected(answered: from), number)
+      var expected = Expected(answered: from)
+      var number = number
       while true {
         number += 1
         let new = RatchetPair(Sample.state(number), expected.answered.state1.isEmpty ? nil : expected.answered.state1)
@@ -51,7 +53,8 @@
         powercut_after(database.folder, Int64((cut * 37) % 101 + 1))
         let outcomes = try await withThrowingTaskGroup(of: (UInt8, Expected).self) { group in
           for peer in 0..<Self.peers {
-            let (from, number) = (held[peer] ?? .empty, UInt64(peer) << 32 | UInt64(cut) << 16)
+            let from = held[peer] ?? .empty
+            let number = UInt64(peer) << 32 | UInt64(cut) << 16
             let key = try Sample.peer(peer)
             group.addTask { (peer, await work(store, key, from, number)) }
           }

@@ -3,11 +3,12 @@
   import Foundation
   import GRDB
   import Testing
+  import ZSSPTestSupport
   import ZSSP
 
   @testable import ZSSPSQLite
 
-  @Suite("What a database gives away, and damaged rows", .timeLimit(.minutes(20)))
+  @Suite("What a database gives away, and damaged rows", .tags(.slow), .timeLimit(.minutes(20)))
   struct SecrecyTests {
     private func filled(_ database: Database, key: Secret? = nil) async throws -> SQLiteRatchetStore {
       let store = try database.open { options in
@@ -73,7 +74,8 @@
     }
 
     @Test func replacedKeysAreErasedWithoutBeingAsked() async throws {
-      let (database, peer) = (try Database(), try Sample.peer(1))
+      let database = try Database()
+      let peer = try Sample.peer(1)
       let store = try database.open { $0.eraseAfter = .zero }
       #expect(await store.swap(peer, .empty, RatchetPair(Sample.state(1))).isSwapped)
       #expect(await store.swap(peer, RatchetPair(Sample.state(1)), RatchetPair(Sample.state(2))).isSwapped)
@@ -113,7 +115,8 @@
         options.key = key
         options.onFailure = { _ in reports.change { $0 += 1 } }
       }
-      let (damaged, good) = (try Sample.peer(1), try Sample.peer(3))
+      let damaged = try Sample.peer(1)
+      let good = try Sample.peer(3)
       let held = RatchetPair(Sample.state(2), Sample.state(3))
       #expect(await store.load(damaged) == nil)
       #expect(await store.swap(damaged, held, .empty).isFailed)

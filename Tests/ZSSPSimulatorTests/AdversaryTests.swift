@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPSimulator
 
-@Suite("The adversary remembers, and knows which packet is which")
+@Suite("The adversary remembers, and knows which packet is which", .tags(.fast))
 struct AdversaryTests {
   private func parcel(_ byte: UInt8, _ label: PacketLabel) -> Parcel {
     Parcel(
@@ -30,7 +31,7 @@ struct AdversaryTests {
     for time in [1, 2] {
       for fragment in 0..<2 {
         let label = try label(.completion, 0, fragment, of: 2)
-        numbers.insert(memory.see(parcel(7, label), label, from: 0, to: 1, at: .milliseconds(Int64(time))))
+        numbers.insert(memory.see(parcel(7, label), label: label, from: 0, to: 1, at: .milliseconds(Int64(time))))
       }
     }
     #expect(numbers.count == 1 && memory.count == 1)
@@ -38,8 +39,8 @@ struct AdversaryTests {
     #expect(sighting.parcels.count == 2 && sighting.firstSeen == .milliseconds(1))
     // One of another handshake goes under another key id; the other direction has packets of its own.
     let label = try label(.completion, 0)
-    #expect(memory.see(parcel(8, label), label, from: 0, to: 1, at: .milliseconds(3)) == 1)
-    #expect(memory.see(parcel(8, label), label, from: 1, to: 0, at: .milliseconds(3)) == 2)
+    #expect(memory.see(parcel(8, label), label: label, from: 0, to: 1, at: .milliseconds(3)) == 1)
+    #expect(memory.see(parcel(8, label), label: label, from: 1, to: 0, at: .milliseconds(3)) == 2)
     #expect(memory.all(.completion, from: 0, to: 1) == [0, 1])
     #expect(memory.firstSeen(.completion, from: 0, to: 1, keyID: KeyID(value: 0x0808_0808)) == .milliseconds(3))
     #expect(memory.firstSeen(.completion, from: 0, to: 1, keyID: KeyID(value: 0x0909_0909)) == nil)
@@ -51,7 +52,7 @@ struct AdversaryTests {
     for counter in 0..<1000 as Range<UInt64> {
       for type in [PacketType.hello, .keyConfirm] {
         let label = try label(type, counter)
-        _ = memory.see(parcel(1, label), label, from: 0, to: 1, at: .milliseconds(Int64(counter)))
+        _ = memory.see(parcel(1, label), label: label, from: 0, to: 1, at: .milliseconds(Int64(counter)))
       }
     }
     #expect(memory.all(.hello, from: 0, to: 1).count == 1000)
@@ -95,10 +96,11 @@ struct AdversaryTests {
     var random = SimulationRandom(seed: 1)
     var held = 0
     for number in 0..<200 {
-      var campaign = Campaign(number, low: 0, high: 1, from: .milliseconds(0), until: .milliseconds(1), &random)
+      var campaign = Campaign(number, low: 0, high: 1, from: .milliseconds(0), until: .milliseconds(1), random: &random)
       for packet in 0..<40 {
-        let isHeld = campaign.holds(packet, .completion, from: packet & 1, at: .milliseconds(0), &random)
-        #expect(campaign.holds(packet, .completion, from: packet & 1, at: .milliseconds(0), &random) == isHeld)
+        let isHeld = campaign.holds(packet, type: .completion, from: packet & 1, at: .milliseconds(0), random: &random)
+        #expect(
+          campaign.holds(packet, type: .completion, from: packet & 1, at: .milliseconds(0), random: &random) == isHeld)
       }
       #expect(campaign.held.count <= Campaign.heldLimit)
       let before = campaign.held

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPSimulator
 
 /// Plans and seeds at which the simulator finds faults that there once were, when their fixes are taken back: see
 /// `Scripts/mutants.txt`, which names this suite. Without these faults all promises hold.
-@Suite("Campaigns of each kind keep the protocol's promises")
+@Suite("Campaigns of each kind keep the protocol's promises", .tags(.slow))
 struct CampaignTests {
   struct Case: Sendable, CustomTestStringConvertible {
     let kind: CampaignKind

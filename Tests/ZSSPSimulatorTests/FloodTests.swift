@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPSimulator
 
 /// 100,000 strangers say Hello to one peer within 100 seconds, each from a host of its own.
-@Suite("A flood of Hellos")
+@Suite("A flood of Hellos", .tags(.slow))
 struct FloodTests {
   private let strangers = 100_000
   private let perSecond = 1000
@@ -49,12 +50,12 @@ struct FloodTests {
         simulation.agenda.add(.deliver(hello(second * perSecond + number, to: target.address, &random)), at: arrival)
       }
       for other in 1...2 {
-        simulation.sendMessage(target, other)
-        simulation.sendMessage(simulation.peers[other], 0)
+        simulation.sendMessage(from: target, to: other)
+        simulation.sendMessage(from: simulation.peers[other], to: 0)
       }
       if second == 30 {
         openedAt = simulation.now
-        simulation.open(simulation.peers[3], 0)
+        simulation.open(simulation.peers[3], to: 0)
       }
       for _ in 0..<10 {
         try simulation.proceed(until: simulation.now.advanced(by: .milliseconds(100)))
@@ -70,7 +71,7 @@ struct FloodTests {
     #expect(after.1.datagramsReceived - before.1.datagramsReceived >= UInt64(strangers))
     #expect(Array(target.known.prefix(2)).map(\.id) == sessions)
     for (from, to) in [(0, 1), (1, 0), (0, 2), (2, 0)] {
-      let flow = simulation.flows[simulation.flow(from, to)]
+      let flow = simulation.flows[simulation.flow(from: from, to: to)]
       #expect(flow.sent >= 100 && flow.received == flow.sent, "from \(from) to \(to)")
     }
     let cameAt = try #require(newcomerCameAt)

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPSimulator
 
 /// Endpoints with a fault each, which the simulator must find.
-@Suite("Faults of endpoints are noticed")
+@Suite("Faults of endpoints are noticed", .tags(.fast))
 struct InvariantTests {
   private func plan(_ mode: SimulationPlan.Mode) -> SimulationPlan {
     var plan = SimulationPlan()

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPSimulator
 
-@Suite("The ledger of nonces")
+@Suite("The ledger of nonces", .tags(.fast))
 struct NonceGuardTests {
   private let ledger = NonceLedger()
 

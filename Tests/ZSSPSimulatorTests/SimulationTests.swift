@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPProviders
 import ZSSPSimulator
 
-@Suite("Simulated networks keep the protocol's promises")
+@Suite("Simulated networks keep the protocol's promises", .tags(.slow))
 struct SimulationTests {
   /// One spell of turbulence and one of calm, which sees re-keys.
   private func plan(_ mode: SimulationPlan.Mode, peers: Int = 3) -> SimulationPlan {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPStoreCodec
 import ZSSPSwiftCrypto
 
 /// Records at rest: what each is bound to, and what records and tags tell those who have no key.
+@Suite(.tags(.fast))
 struct SecretsCodecTests {
   private let provider = SwiftCryptoProvider()
   private let key = Secret(copying: [UInt8](repeating: 0x5A, count: 32).rawBytes)

@@ -37,7 +37,8 @@ package struct ScriptedProvider: DerivedProvider {
 
   /// The input of a hash, with the recorded form of the address if it is a counter and an address.
   private func recorded(_ input: RawSpan) -> [UInt8] {
-    let (input, address) = (input.array, peerAddress.bytes)
+    let input = input.array
+    let address = peerAddress.bytes
     guard input.count == 8 + address.count, input.suffix(address.count).elementsEqual(address) else { return input }
     return input.prefix(8) + recordedPeerAddress
   }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPSwiftCrypto
 
 @testable import ZSSPTunnel
 
 /// Addresses that are the same place, and those that are not.
+@Suite(.tags(.fast))
 struct AddressTests {
   /// A socket of IPv6 names hosts of IPv4 in its own way (RFC 4291, section 2.5.5.2).
   @Test func aMappedAddressIsOneOfIPv4() throws {
@@ -22,14 +24,16 @@ struct AddressTests {
     var configuration = TunnelConfiguration()
     configuration.peers = [PeerConfiguration(publicKey: StaticKey().publicKey)]
     configuration.peers[0].allowedIPs = [try #require(IPPrefix("10.0.0.0/8"))]
-    #expect(NetworkPlan.isCovered(Address(ipv6: 0, 0xFFFF_0A01_0203, port: 7).ip, configuration))
-    #expect(!NetworkPlan.isCovered(Address(ipv6: 0, 0x0A01_0203, port: 7).ip, configuration))
+    #expect(NetworkPlan.isCovered(Address(ipv6: 0, 0xFFFF_0A01_0203, port: 7).ip, by: configuration))
+    #expect(!NetworkPlan.isCovered(Address(ipv6: 0, 0x0A01_0203, port: 7).ip, by: configuration))
   }
 
   /// 0.0.0.0/0 and ::/0 are everything of their kind, and nothing of the other.
   @Test func aPrefixHasAddressesOfItsOwnFamily() throws {
-    let (all4, all6) = (try #require(IPPrefix("0.0.0.0/0")), try #require(IPPrefix("::/0")))
-    let (v4, v6) = (try #require(IPAddress("10.0.0.1")), try #require(IPAddress("a00:1::")))
+    let all4 = try #require(IPPrefix("0.0.0.0/0"))
+    let all6 = try #require(IPPrefix("::/0"))
+    let v4 = try #require(IPAddress("10.0.0.1"))
+    let v6 = try #require(IPAddress("a00:1::"))
     #expect(all4.contains(v4) && !all4.contains(v6))
     #expect(all6.contains(v6) && !all6.contains(v4))
   }

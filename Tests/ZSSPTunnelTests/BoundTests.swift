@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPTunnel
 
 /// What strangers, and those who flood, cannot make grow.
+@Suite(.tags(.fast))
 struct BoundTests {
   /// Packets that go nowhere use up a turn of the event loop like others.
   @Test func everyPacketCounts() {

@@ -2,12 +2,14 @@
 
 #if Tunnel
   import Testing
+  import ZSSPTestSupport
   import ZSSP
   import ZSSPSwiftCrypto
 
   @testable import ZSSPTunnel
 
   /// Configuration files, and what is said of wrong ones.
+  @Suite(.tags(.fast))
   struct ConfigurationTests {
     private let key = StaticKey().publicKey.text
 
@@ -254,8 +256,8 @@
 
     @Test(arguments: [("mtu", "mtu", 0), ("mut", "mtu", 2), ("", "abc", 3), ("kitten", "sitting", 3)])
     func distances(left: String, right: String, expected: Int) {
-      #expect(Suggestion.distance(left, right) == expected)
-      #expect(Suggestion.distance(right, left) == expected)
+      #expect(Suggestion.distance(from: left, to: right) == expected)
+      #expect(Suggestion.distance(from: right, to: left) == expected)
     }
   }
 #endif

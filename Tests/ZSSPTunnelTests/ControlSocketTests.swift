@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSPTunnel
 
 /// The socket over which a tunnel is asked and told.
+@Suite(.tags(.fast))
 struct ControlSocketTests {
   private let folder = FileManager.default.temporaryDirectory.appending(path: "zssp-\(UUID().uuidString.prefix(8))")
     .path
@@ -24,7 +26,8 @@ struct ControlSocketTests {
   @Test func aLineHasALimit() throws {
     var ends: [CInt] = [-1, -1]
     try #require(socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &ends) == 0)
-    let (reader, writer) = (ends[0], ends[1])
+    let reader = ends[0]
+    let writer = ends[1]
     let thread = Thread {
       // A string of JSON, which could be read if it were shorter.
       let text = [UInt8(ascii: "\"")] + [UInt8](repeating: UInt8(ascii: "x"), count: 65 << 20) + Array("\"\n".utf8)

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPTunnel
 
 /// IPv4 packets are cut as RFC 791 says, so that whoever puts them together gets what was sent.
+@Suite(.tags(.fast))
 struct FragmenterTests {
   /// A fragment as its header says.
   private struct Fragment {
@@ -130,9 +132,12 @@ struct FragmenterTests {
     var maker = PacketMaker()
     (maker.isTCP, maker.mayFragment) = (false, true)
     let (header, bytes) = maker.superPacket(payload(2500), segmentSize: 1200)
-    var (copy, splitter, fragments) = (bytes, SegmentSplitter(), [Fragment]())
+    var copy = bytes
+    var splitter = SegmentSplitter()
+    var fragments = [Fragment]()
     let isWhole = copy.withMutableBytes { bytes in
-      splitter.split(&bytes, header, limit: 1000) { (bytes: RawSpan) in fragments.append(Fragment(bytes.array)) }
+      splitter.split(&bytes, header: header, limit: 1000) { (bytes: RawSpan) in fragments.append(Fragment(bytes.array))
+      }
     }
     #expect(isWhole)
     #expect(fragments.map(\.offset) == [0, 122, 0, 122, 0])

@@ -5,6 +5,7 @@
   import NIOCore
   import Synchronization
   import Testing
+  import ZSSPTestSupport
   import ZSSP
   import ZSSPNIO
   import ZSSPSwiftCrypto
@@ -13,7 +14,7 @@
 
   /// The socket is full, as it is most of the time where the device brings more than the line
   /// takes. A pair of sockets is the device.
-  @Suite(.serialized, .timeLimit(.minutes(20)))
+  @Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
   struct FullSocketTests {
     /// Whether the sending endpoint's socket is full.
     private final class Line: Sendable {
@@ -81,7 +82,8 @@
         var pair: [CInt] = [0, 0]
         let kind = CInt(SOCK_SEQPACKET.rawValue) | CInt(SOCK_NONBLOCK.rawValue)
         try #require(socketpair(AF_UNIX, kind, 0, &pair) == 0)
-        let (inside, eventLoop) = (pair[0], client.eventLoops[0])
+        let inside = pair[0]
+        let eventLoop = client.eventLoops[0]
         outside = pair[1]
         let table = PeerTable(
           peers.enumerated().map { number, peer in
@@ -92,7 +94,7 @@
         loop = try await eventLoop.submit {
           let device = TunDevice(descriptor: inside, name: "test0", segmentsTCP: false, segmentsUDP: false)
           let loop = TunnelLoop(
-            device, mtu: 1400, on: eventLoop, DropCounters(), wanted: AsyncStream<Int>.makeStream().continuation)
+            device, mtu: 1400, on: eventLoop, drops: DropCounters(), wanted: AsyncStream<Int>.makeStream().continuation)
           loop.adopt(table)
           try loop.start { error in Issue.record("the device failed: \(error)") }
           return NIOLoopBound(loop, eventLoop: eventLoop)
@@ -193,6 +195,7 @@
 
   /// What waits for a session is not forgotten when the one that was opened for it has ended before
   /// it could be used.
+  @Suite(.tags(.fast))
   struct WaitingPacketTests {
     @Test func whatWaitsHasASessionOpened() async throws {
       let eventLoop = EpollEventLoopGroup.singleton.next()
@@ -203,7 +206,7 @@
         try #require(socketpair(AF_UNIX, kind, 0, &pair) == 0)
         close(pair[1])
         let device = TunDevice(descriptor: pair[0], name: "test0", segmentsTCP: false, segmentsUDP: false)
-        let loop = TunnelLoop(device, mtu: 1400, on: eventLoop, DropCounters(), wanted: continuation)
+        let loop = TunnelLoop(device, mtu: 1400, on: eventLoop, drops: DropCounters(), wanted: continuation)
         var peer = PeerConfiguration(publicKey: SwiftCryptoProvider().generateAgreementKey().publicKey)
         peer.endpoints = [try PeerEndpoint("192.0.2.1:20763")]
         loop.adopt(PeerTable([peer]))
@@ -220,10 +223,10 @@
         loop.tick()
         #expect(peer.isDialing)
         // After an attempt that failed, the next one waits; of each kind of failure one is said.
-        #expect(loop.dialingFailed(0, .noAddress("no such name")))
+        #expect(loop.dialingFailed(to: 0, failure: .noAddress("no such name")))
         loop.tick()
         #expect(!peer.isDialing && peer.failure?.kind == .noAddress)
-        #expect(!loop.dialingFailed(0, .noAddress("no such name")))
+        #expect(!loop.dialingFailed(to: 0, failure: .noAddress("no such name")))
         continuation.finish()
       }.get()
       var dialed = 0

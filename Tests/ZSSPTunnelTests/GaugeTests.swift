@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPTunnel
 
 /// What is measured of a peer.
+@Suite(.tags(.fast))
 struct GaugeTests {
   private let gauges = PeerGauges()
 

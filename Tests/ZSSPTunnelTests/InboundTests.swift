@@ -4,11 +4,13 @@
   import Foundation
   import Synchronization
   import Testing
+  import ZSSPTestSupport
   import ZSSP
 
   @testable import ZSSPTunnel
 
   /// What comes from a peer on its way to the device, which is one end of a pair of sockets here.
+  @Suite(.tags(.fast))
   struct InboundTests {
     private let device: TunDevice
     private let other: CInt
@@ -33,9 +35,9 @@
       for (text, id) in [("10.0.0.1/32", 1), ("fd00::1/128", 1), ("10.9.0.0/16", 2)] {
         table.insert(try #require(IPPrefix(text)), id)
       }
-      path = InboundPath(device, table, drops)
+      path = InboundPath(to: device, table: table, drops: drops)
       let answers = answers
-      peer = PeerInbound(1, gauges, path) { answer in answers.all.withLock { $0.append(answer) } }
+      peer = PeerInbound(1, gauges: gauges, path: path) { answer in answers.all.withLock { $0.append(answer) } }
     }
 
     /// The packets that came to the device, each with its header.
@@ -64,7 +66,7 @@
       peer.receive(packet.rawBytes, trafficClass: 3)
       peer.burstEnded()
       #expect(written().isEmpty && drops(.congested) == 1)
-      packet.withMutableBytes { TrafficClass.mark(&$0, 2) }
+      packet.withMutableBytes { TrafficClass.mark(&$0, with: 2) }
       for outer in [0, 2, 3] as [UInt8] {
         peer.receive(packet.rawBytes, trafficClass: 0x28 | outer)
         peer.burstEnded()
@@ -93,7 +95,7 @@
       let answers = answers
       final class Box: Sendable { let numbers = Mutex<[UInt64]>([]) }
       let box = Box()
-      let peer = PeerInbound(1, gauges, path) { answer in
+      let peer = PeerInbound(1, gauges: gauges, path: path) { answer in
         answers.all.withLock { $0.append(answer) }
       } probed: { number in
         box.numbers.withLock { $0.append(number) }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPTunnel
 
 /// When packets are left to gather.
+@Suite(.tags(.fast))
 struct InterruptModerationTests {
   private static let close = InterruptModeration.close.nanoseconds
 

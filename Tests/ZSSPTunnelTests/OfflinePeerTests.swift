@@ -4,13 +4,14 @@
   import Glibc
   import NIOCore
   import Testing
+  import ZSSPTestSupport
   import ZSSP
   import ZSSPNIO
 
   @testable import ZSSPTunnel
 
   /// Many peers that are away, in the test's time: what is spent on them is the public-key work of attempts, so these are counted.
-  @Suite(.timeLimit(.minutes(20)))
+  @Suite(.tags(.slow), .timeLimit(.minutes(20)))
   struct OfflinePeerTests {
     private static let peers = 300
     private static let minutes = 20
@@ -30,7 +31,8 @@
     private static func run() async throws -> [Minute] {
       let eventLoop = EpollEventLoopGroup.singleton.next()
       let failure = DialFailure(
-        .timeout(.noAnswer), at: "192.0.2.1:20763", DialFailure.Knowledge(insists: false, holdsRatchet: false))
+        .timeout(.noAnswer), at: "192.0.2.1:20763",
+        knowledge: DialFailure.Knowledge(insists: false, holdsRatchet: false))
       return try await eventLoop.submit {
         var pair: [CInt] = [0, 0]
         let kind = CInt(SOCK_SEQPACKET.rawValue) | CInt(SOCK_NONBLOCK.rawValue)
@@ -39,7 +41,7 @@
         let time = Time()
         let device = TunDevice(descriptor: pair[0], name: "test0", segmentsTCP: false, segmentsUDP: false)
         let loop = TunnelLoop(
-          device, mtu: 1400, on: eventLoop, DropCounters(), wanted: AsyncStream<Int>.makeStream().continuation,
+          device, mtu: 1400, on: eventLoop, drops: DropCounters(), wanted: AsyncStream<Int>.makeStream().continuation,
           clock: { Instant(nanoseconds: time.seconds * 1_000_000_000) })
         let peers = try (0..<Self.peers).map { number in
           // Nobody looks at the keys.
@@ -60,7 +62,7 @@
             let now = loop.clock()
             for (id, end) in ends where end <= now {
               ends[id] = nil
-              if loop.dialingFailed(id, failure) { minute.lines += 1 }
+              if loop.dialingFailed(to: id, failure: failure) { minute.lines += 1 }
             }
             loop.tick()
             for peer in loop.peers.values where peer.isDialing && ends[peer.id] == nil {

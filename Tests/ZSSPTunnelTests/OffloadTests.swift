@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPTunnel
 
 /// Super-packets are cut into the packets that they stand for, and packets are joined to super-packets that stand for them.
+@Suite(.tags(.fast))
 struct OffloadTests {
   private func checksum(_ bytes: [UInt8]) -> UInt16 { ~Checksum.folded(Checksum.sum(bytes.rawBytes)) }
 

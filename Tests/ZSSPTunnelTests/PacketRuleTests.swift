@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPTunnel
 
 /// What the documents of the IETF say of single packets.
+@Suite(.tags(.fast))
 struct PacketRuleTests {
   private func answer(_ packet: [UInt8]) -> [UInt8]? { TooBig.answer(to: packet.rawBytes, mtu: 1280) }
 

@@ -97,8 +97,11 @@ func payload(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeed
 extension SegmentSplitter {
   /// The packets that a super-packet comes to; nil if it is refused.
   static func packets(_ bytes: [UInt8], _ header: VirtioHeader) -> [[UInt8]]? {
-    var (bytes, packets, splitter) = (bytes, [[UInt8]](), SegmentSplitter())
-    let isWhole = bytes.withMutableBytes { bytes in splitter.split(&bytes, header) { packets.append($0.array) } }
+    var bytes = bytes
+    var packets = [[UInt8]]()
+    var splitter = SegmentSplitter()
+    let isWhole = bytes.withMutableBytes { bytes in splitter.split(&bytes, header: header) { packets.append($0.array) }
+    }
     return isWhole ? packets : nil
   }
 }

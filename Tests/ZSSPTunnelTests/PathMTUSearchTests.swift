@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPTunnel
 
 /// The search for what a path takes, on paths that are made up.
+@Suite(.tags(.fast))
 struct PathMTUSearchTests {
   /// A path, and a peer at its end that answers within the same second.
   private struct Path {

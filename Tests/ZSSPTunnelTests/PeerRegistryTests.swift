@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOConcurrencyHelpers
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPSwiftCrypto
 
 @testable import ZSSPTunnel
 
 /// The numbers of peers, by which packets and sessions find them, and who is told of changes.
+@Suite(.tags(.fast))
 struct PeerRegistryTests {
   private let keys = (0..<5).map { _ in StaticKey().publicKey }
 

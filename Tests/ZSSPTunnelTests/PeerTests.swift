@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPSwiftCrypto
 
 @testable import ZSSPTunnel
 
 /// What a peer's state does with time and packets.
+@Suite(.tags(.fast))
 struct PeerTests {
   private func at(_ seconds: Int64, plus nanoseconds: Int64 = 0) -> Instant {
     Instant(nanoseconds: seconds * 1_000_000_000 + nanoseconds)
@@ -67,7 +69,8 @@ struct PeerTests {
   /// Pauses double up to two minutes, and differ.
   @Test func attemptsBackOff() {
     var backoff = Backoff()
-    var (now, pauses) = (at(0), [Int64]())
+    var now = at(0)
+    var pauses = [Int64]()
     for _ in 0..<12 {
       #expect(backoff.isDue(at: now))
       backoff.failed(at: now, random: 0)
@@ -200,7 +203,7 @@ struct PeerTests {
       configuration.peers[0].allowedIPs = [try #require(IPPrefix(prefix))]
       let covered = [RoutingTable.auto, .main, .off, .number(7)].map { table in
         configuration.table = table
-        return NetworkPlan.isCovered(address, configuration)
+        return NetworkPlan.isCovered(address, by: configuration)
       }
       #expect(covered == expected, "\(prefix)")
     }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSPRandom
 
 @testable import ZSSPTunnel
 
 /// Which peer has an address.
+@Suite(.tags(.fast))
 struct RoutingTests {
   @Test(arguments: [
     ("10.0.0.0/8", true), ("10.1.2.3", true), ("::/0", true), ("2001:db8::1/64", true), ("10.0.0.0/33", false),

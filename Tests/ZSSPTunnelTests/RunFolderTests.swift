@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 import ZSSPSwiftCrypto
 
 @testable import ZSSPTunnel
 
 /// The folder of a running tunnel: whom it believes, and whose it is.
+@Suite(.tags(.fast))
 struct RunFolderTests {
   private let root = FileManager.default.temporaryDirectory.appending(path: "zssp-run-\(UUID().uuidString)").path
   private var folder: RunFolder { RunFolder(interface: "t", under: root) }
@@ -157,7 +159,8 @@ struct RunFolderTests {
         return peer
       })
     func need(_ address: String, _ isNamed: Bool) throws -> EndpointRoutes.Need {
-      EndpointRoutes.need(.init(address: try #require(IPAddress(address)), isNamed: isNamed), peers, .main)
+      EndpointRoutes.need(
+        of: .init(address: try #require(IPAddress(address)), isNamed: isNamed), peers: peers, routing: .main)
     }
     for isNamed in [false, true] { #expect(try need("192.0.2.1", isNamed) == .nothing) }
     for (owner, address) in ["10.1.0.1", "10.2.0.1"].enumerated() {
@@ -170,7 +173,7 @@ struct RunFolderTests {
   @Test func aRouteThatIsThereIsNamed() {
     let errors = "RTNETLINK answers: File exists\nCommand failed -:2\n"
     #expect(
-      SystemCommand.batchFailure(errors, ["link set up", "route add 10.0.0.0/8 dev t"])
+      SystemCommand.batchFailure(errors, in: ["link set up", "route add 10.0.0.0/8 dev t"])
         == "ip route add 10.0.0.0/8 dev t: RTNETLINK answers: File exists")
   }
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPTunnel
 
 /// What the sides of a connection tell each other of their segments, and what becomes of it.
+@Suite(.tags(.fast))
 struct SegmentSizeClampTests {
   /// A packet that opens a connection; the size lies at an even place, or at an odd one.
   private func opening(_ size: UInt16, isV6: Bool, isOdd: Bool, flags: UInt8 = 0x02) -> [UInt8] {

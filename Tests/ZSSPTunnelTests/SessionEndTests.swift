@@ -5,6 +5,7 @@
   import NIOCore
   import Synchronization
   import Testing
+  import ZSSPTestSupport
   import ZSSP
   import ZSSPNIO
   import ZSSPSwiftCrypto
@@ -12,7 +13,7 @@
   @testable import ZSSPTunnel
 
   /// The end of a peer's session, whoever notices it first. Sessions are real, and time is the test's.
-  @Suite(.timeLimit(.minutes(20)))
+  @Suite(.tags(.slow), .timeLimit(.minutes(20)))
   struct SessionEndTests {
     /// A peer whose sessions the test ends, and the loop that has them.
     private final class Stage: Sendable {
@@ -35,14 +36,17 @@
         var pair: [CInt] = [0, 0]
         let kind = CInt(SOCK_SEQPACKET.rawValue) | CInt(SOCK_NONBLOCK.rawValue)
         try #require(socketpair(AF_UNIX, kind, 0, &pair) == 0)
-        let (inside, eventLoop, key, address) = (pair[0], client.eventLoops[0], server.publicKey, server.localAddress)
+        let inside = pair[0]
+        let eventLoop = client.eventLoops[0]
+        let key = server.publicKey
+        let address = server.localAddress
         outside = pair[1]
         let time = Time()
         self.time = time
         loop = try await eventLoop.submit {
           let device = TunDevice(descriptor: inside, name: "test0", segmentsTCP: false, segmentsUDP: false)
           let loop = TunnelLoop(
-            device, mtu: 1400, on: eventLoop, DropCounters(), wanted: AsyncStream<Int>.makeStream().continuation,
+            device, mtu: 1400, on: eventLoop, drops: DropCounters(), wanted: AsyncStream<Int>.makeStream().continuation,
             clock: { time.now })
           var peer = PeerConfiguration(publicKey: key)
           peer.endpoints = [try PeerEndpoint("127.0.0.1:\(address.port ?? 1)")]
@@ -105,7 +109,7 @@
       try await stage.on { loop, peer in
         // Nobody was told, and it is known all the same.
         #expect(!peer.hasSession && TunnelReport.Peer(peer).state != .up && peer.pathMTU == nil)
-        let steps = [{ loop.record(.ended(place.id, .closedByPeer), of: place, 0) }, { loop.tick() }]
+        let steps = [{ loop.record(.ended(place.id, .closedByPeer), of: place, peer: 0) }, { loop.tick() }]
         for step in first == "loop" ? steps.reversed() : steps { step() }
         #expect(peer.session == nil && peer.backoff.failures == 1 && !peer.isDialing)
         #expect(!peer.backoff.isDue(at: loop.clock()))
@@ -121,13 +125,13 @@
       let place = sides.0.place
       stage.pass(seconds: 3600)
       try await stage.on { loop, peer in
-        loop.record(.rekeyed(place.id, chainLength: 9), of: place, 0)
+        loop.record(.rekeyed(place.id, chainLength: 9), of: place, peer: 0)
         #expect(peer.lastHandshake == loop.clock() && peer.chainLength == 9)
       }
       stage.pass(seconds: 1)
       try await stage.end(sides)
       try await stage.on { loop, peer in
-        let steps = [{ loop.record(.ended(place.id, .closedByPeer), of: place, 0) }, { loop.tick() }]
+        let steps = [{ loop.record(.ended(place.id, .closedByPeer), of: place, peer: 0) }, { loop.tick() }]
         for step in first == "loop" ? steps.reversed() : steps { step() }
         #expect(peer.session == nil && peer.backoff.failures == 0 && peer.backoff.isDue(at: loop.clock()))
       }
@@ -156,7 +160,7 @@
       let place = first.0.place
       try await stage.on { loop, peer in
         _ = loop.attach(second.0, to: 0)
-        loop.record(.ended(place.id, .closedByPeer), of: place, 0)
+        loop.record(.ended(place.id, .closedByPeer), of: place, peer: 0)
         loop.tick()
         #expect(peer.hasSession && peer.backoff.failures == 0 && TunnelReport.Peer(peer).state == .up)
       }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPTunnel
 
 /// Silence is measured from the first packet that was not answered, however many follow.
+@Suite(.tags(.fast))
 struct SilenceTests {
   private func at(tenths: Int64) -> Instant { Instant(nanoseconds: tenths * 100_000_000 + 1) }
 

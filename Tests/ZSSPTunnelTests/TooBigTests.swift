@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPTunnel
 
 /// The answers to packets that are too big.
+@Suite(.tags(.fast))
 struct TooBigTests {
   private func quote(_ packet: [UInt8], mtu: Int) -> [UInt8]? { TooBig.answer(to: packet.rawBytes, mtu: mtu) }
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPTunnel
 
 /// What datagrams say of the packets in them, and packets of the network that they came through.
+@Suite(.tags(.fast))
 struct TrafficClassTests {
   /// Not capable, ECT(1), ECT(0), congestion experienced.
   private static let names: [UInt8] = [0, 1, 2, 3]
@@ -22,10 +24,10 @@ struct TrafficClassTests {
 
   /// RFC 6040, figure 4: rows are packets, columns datagrams, in the order of the code points.
   @Test func congestionOnTheWayIn() {
-    let (same, none, one, congested) = (
-      TrafficClass.Outcome.unchanged, TrafficClass.Outcome.dropped, TrafficClass.Outcome.marked(1),
-      TrafficClass.Outcome.marked(3)
-    )
+    let same = TrafficClass.Outcome.unchanged
+    let none = TrafficClass.Outcome.dropped
+    let one = TrafficClass.Outcome.marked(1)
+    let congested = TrafficClass.Outcome.marked(3)
     let expected: [[TrafficClass.Outcome]] = [
       [same, same, same, none],
       [same, same, same, congested],
@@ -46,10 +48,10 @@ struct TrafficClassTests {
     maker.isV6 = isV6
     var packet = maker.packet(payload(100))
     let before = packet
-    packet.withMutableBytes { TrafficClass.mark(&$0, bits) }
+    packet.withMutableBytes { TrafficClass.mark(&$0, with: bits) }
     #expect(packet.trafficClass == bits)
     #expect(packet.isIntact)
-    packet.withMutableBytes { TrafficClass.mark(&$0, 0) }
+    packet.withMutableBytes { TrafficClass.mark(&$0, with: 0) }
     #expect(packet == before)
   }
 

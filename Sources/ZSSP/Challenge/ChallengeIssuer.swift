@@ -40,7 +40,7 @@ package struct ChallengeIssuer: Sendable {
     rotateIfDue(provider, at: now)
     defer { nextCounter &+= 1 }
     // [CHAL-7]
-    return Self.mark(nextCounter, for: source, salt: current.salt, provider).with(proof: proof)
+    return Self.mark(nextCounter, for: source, salt: current.salt, provider: provider).with(proof: proof)
   }
 
   /// Returns true if a response from `source` proves work and was not used before, and marks it as
@@ -52,11 +52,13 @@ package struct ChallengeIssuer: Sendable {
     guard ProofOfWork.holds(response, provider: provider) else { return false }
     rotateIfDue(provider, at: now)
     // [CHAL-4]
-    if Self.isMarked(response, for: source, salt: current.salt, provider) {
+    if Self.isMarked(response, for: source, salt: current.salt, provider: provider) {
       // [CHAL-3] [CHAL-6]
       return current.redeemed.insert(response.counter).inserted
     }
-    guard let salt = previous?.salt, Self.isMarked(response, for: source, salt: salt, provider) else { return false }
+    guard let salt = previous?.salt, Self.isMarked(response, for: source, salt: salt, provider: provider) else {
+      return false
+    }
     return previous?.redeemed.insert(response.counter).inserted ?? false
   }
 
@@ -77,7 +79,7 @@ package struct ChallengeIssuer: Sendable {
 
   /// Returns the counter with `mac_d = HASH(d || source address || salt)[0..<16]`.
   private static func mark(
-    _ counter: UInt64, for source: Address, salt: Secret, _ provider: any CryptoProvider
+    _ counter: UInt64, for source: Address, salt: Secret, provider: any CryptoProvider
   ) -> ChallengeResponse {
     let input = (0..<8).map { UInt8(truncatingIfNeeded: counter >> (56 - 8 * $0)) } + source.bytes
     // [CHAL-9]
@@ -86,9 +88,9 @@ package struct ChallengeIssuer: Sendable {
   }
 
   private static func isMarked(
-    _ response: ChallengeResponse, for source: Address, salt: Secret, _ provider: any CryptoProvider
+    _ response: ChallengeResponse, for source: Address, salt: Secret, provider: any CryptoProvider
   ) -> Bool {
-    let right = mark(response.counter, for: source, salt: salt, provider)
+    let right = mark(response.counter, for: source, salt: salt, provider: provider)
     return (right.macHigh ^ response.macHigh) | (right.macLow ^ response.macLow) == 0
   }
 }

@@ -45,9 +45,9 @@ struct HelloAdmission {
 
   /// Takes in a fragment of a Hello.
   mutating func insert(
-    _ header: FragmentHeader, _ payload: RawSpan, from source: Address, at now: Instant
+    _ header: FragmentHeader, payload: RawSpan, from source: Address, at now: Instant
   ) -> HelloReassembly.Outcome {
-    reassembly.insert(header, payload, from: source, at: now)
+    reassembly.insert(header, payload: payload, from: source, at: now)
   }
 
   /// Drops incomplete Hellos, and queued Hellos that have waited too long.
@@ -59,9 +59,9 @@ struct HelloAdmission {
 
   /// Decides on a complete Hello before it costs any public-key work.
   mutating func admit(
-    _ hello: [UInt8], from source: Address, _ provider: any CryptoProvider, at now: Instant
+    _ hello: [UInt8], from source: Address, provider: any CryptoProvider, at now: Instant
   ) -> HelloGate.Verdict {
-    gate.admit(hello, from: source, &challenges, provider: provider, at: now)
+    gate.admit(hello, from: source, issuer: &challenges, provider: provider, at: now)
   }
 
   /// Returns a challenge for a Hello.

@@ -65,8 +65,7 @@ struct HelloGate: Sendable {
   /// - Parameter issuer: redeems the Hello's answer to a challenge exactly when the Hello joins the
   ///   queue. So an answer that finds no room can be sent again, and a redeemed one gains nothing.
   mutating func admit(
-    _ hello: [UInt8], from source: Address, _ issuer: inout ChallengeIssuer, provider: any CryptoProvider,
-    at now: Instant
+    _ hello: [UInt8], from source: Address, issuer: inout ChallengeIssuer, provider: any CryptoProvider, at now: Instant
   ) -> Verdict {
     let response = ChallengeResponse(hello.rawBytes.extracting(PacketSize.helloWithoutChallenge..<PacketSize.hello))
     var budget: HelloBudget?
@@ -84,7 +83,7 @@ struct HelloGate: Sendable {
     // [DEC-58]
     if queue.holds(source), response.isAnswer || !mayChallenge { return .drop(.busy) }
     // [DEC-52]
-    if let budget, takeUnchallenged(budget, from: source, provider, at: now) { return .read(.unchallenged) }
+    if let budget, takeUnchallenged(budget, from: source, provider: provider, at: now) { return .read(.unchallenged) }
     // [DEC-56]
     guard mayChallenge else { return enqueue(hello, from: source, at: now) { true } }
     // [CHAL-7]
@@ -133,13 +132,13 @@ struct HelloGate: Sendable {
   /// - Parameter isBody: true for work on an X3 beyond the first of its handshake.
   mutating func charge(_ time: Duration, to allowance: Allowance, isBody: Bool = false, at now: Instant) {
     guard let share = share(of: allowance) else { return }
-    change(allowance, isBody: isBody) { budget, divisor in budget.charge(time, share / divisor, at: now) }
+    change(allowance, isBody: isBody) { budget, divisor in budget.charge(time, share: share / divisor, at: now) }
   }
 
   /// Refunds time that was charged for work that is not done.
   mutating func refund(_ time: Duration, to allowance: Allowance, isBody: Bool = false) {
     guard let share = share(of: allowance) else { return }
-    change(allowance, isBody: isBody) { budget, divisor in budget.refund(time, share / divisor) }
+    change(allowance, isBody: isBody) { budget, divisor in budget.refund(time, share: share / divisor) }
   }
 
   /// Charges for one more X3 of a handshake, if there is time for it.
@@ -201,13 +200,13 @@ struct HelloGate: Sendable {
   ///
   /// - Returns: true if it was charged.
   private mutating func takeUnchallenged(
-    _ budget: HelloBudget, from source: Address, _ provider: any CryptoProvider, at now: Instant
+    _ budget: HelloBudget, from source: Address, provider: any CryptoProvider, at now: Instant
   ) -> Bool {
     // [DEC-53]
     guard hasRoomForWork, unchallenged.admits(budget.unchallenged, at: now), budget.perSource > 0 else { return false }
     if sources.isEmpty { sources = Array(repeating: TokenBucket(), count: 2 * Self.columns) }
     let rate = TokenBucket.Rate(perSecond: budget.perSource)
-    let taken = places(source, provider).map { sources[$0].take(rate, at: now) }
+    let taken = places(of: source, provider: provider).map { sources[$0].take(rate, at: now) }
     guard taken.contains(true) else { return false }
     // [DEC-55]
     charge(HelloBudget.assumedTime, to: .unchallenged, at: now)
@@ -224,7 +223,7 @@ struct HelloGate: Sendable {
   }
 
   /// Returns the indices of a host's two limiters.
-  private func places(_ source: Address, _ provider: any CryptoProvider) -> [Int] {
+  private func places(of source: Address, provider: any CryptoProvider) -> [Int] {
     let bytes = HelloSource(source).host.bytes
     let digest = provider.hash(bytes.rawBytes, salt.bytes)
     let word = digest.bytes.load(UInt32.self, at: 0)

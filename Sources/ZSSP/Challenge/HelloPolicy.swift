@@ -6,13 +6,14 @@ public enum HelloPolicy: Sendable, Hashable {
   /// Every Hello is read at once.
   case allow
   /// A Hello must prove that its sender owns its address and did work. It then waits in a queue for
-  /// its turn, within the default ``HelloBudget/challenged``. With π1 this breaks silence.
+  /// its turn, within the default ``HelloBudget/challenged``. With
+  /// ``SecurityFlags/helloRequiresRatchet`` this breaks silence.
   case challenge
   /// Every Hello is dropped.
   case drop
   /// The default. Hellos are read at once while ``HelloBudget/unchallenged`` lasts. Beyond it they
-  /// are challenged, and wait for their turn once they answer. With π1 they wait for their turn
-  /// without a challenge.
+  /// are challenged, and wait for their turn once they answer. With
+  /// ``SecurityFlags/helloRequiresRatchet`` they wait for their turn without a challenge.
   case automatic(HelloBudget = HelloBudget())
 }
 
@@ -30,8 +31,8 @@ public struct HelloBudget: Sendable, Hashable {
   /// which is 50 Hellos at ``assumedTime``.
   public var unchallenged: Duration = .milliseconds(100)
   // [DEC-54]
-  /// Time per second for Hellos that answer a challenge, in addition to ``unchallenged``; with π1,
-  /// for all Hellos beyond that. Networks take turns, and so do the hosts of a network: a source
+  /// Time per second for Hellos that answer a challenge, in addition to ``unchallenged``; with
+  /// ``SecurityFlags/helloRequiresRatchet``, for all Hellos beyond that. Networks take turns, and so do the hosts of a network: a source
   /// waits until every other one had a turn. The default is 200 ms, which is 100 Hellos at
   /// ``assumedTime``.
   public var challenged: Duration = .milliseconds(200)

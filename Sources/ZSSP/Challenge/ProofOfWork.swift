@@ -11,7 +11,7 @@ package enum ProofOfWork {
   /// Returns true if the response proves work.
   package static func holds(_ response: ChallengeResponse, provider: any CryptoProvider) -> Bool {
     var bytes = InlineArray<32, UInt8>(repeating: 0)
-    return holds(response, buffer: &bytes, provider)
+    return holds(response, buffer: &bytes, provider: provider)
   }
 
   /// Counts the proof up from `start`, wrapping around, until the response proves work.
@@ -22,14 +22,14 @@ package enum ProofOfWork {
     var proof = start
     while true {
       let response = challenge.with(proof: proof)
-      if holds(response, buffer: &bytes, provider) { return response }
+      if holds(response, buffer: &bytes, provider: provider) { return response }
       // [CHAL-11]
       proof &+= 1
     }
   }
 
   private static func holds(
-    _ response: ChallengeResponse, buffer bytes: inout InlineArray<32, UInt8>, _ provider: any CryptoProvider
+    _ response: ChallengeResponse, buffer bytes: inout InlineArray<32, UInt8>, provider: any CryptoProvider
   ) -> Bool {
     do {
       var elements = bytes.mutableSpan

@@ -27,7 +27,7 @@ struct TimeBudget: Sendable {
   func admits(_ share: Duration, at now: Instant) -> Bool { admission(share).map { $0 <= now } ?? false }
 
   /// Charges for work; a negative time is a refund.
-  mutating func charge(_ time: Duration, _ share: Duration, at now: Instant) {
+  mutating func charge(_ time: Duration, share: Duration, at now: Instant) {
     guard share.nanoseconds > 0 else { return }
     let period = Self.period(of: min(max(time, .zero - Self.longestItem), Self.longestItem), share: share)
     full = (time < .zero ? full : max(full, now)).advanced(by: period)
@@ -36,7 +36,7 @@ struct TimeBudget: Sendable {
   }
 
   /// Refunds a charge for work that is not done.
-  mutating func refund(_ time: Duration, _ share: Duration) {
+  mutating func refund(_ time: Duration, share: Duration) {
     guard share.nanoseconds > 0 else { return }
     full = full.advanced(by: .zero - Self.period(of: min(time, Self.longestItem), share: share))
   }

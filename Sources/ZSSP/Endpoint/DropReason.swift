@@ -22,7 +22,8 @@ public enum DropReason: Int, Sendable, Hashable, CaseIterable {
   case reassemblyTimeout
   /// Something in the packet is not authentic.
   case notAuthentic
-  /// The responder is silent to a Hello without a ratchet state that it knows (flag π1).
+  /// The responder is silent to a Hello without a ratchet state that it knows; see
+  /// ``SecurityFlags/helloRequiresRatchet``.
   case unknownRatchet
   /// A previous packet of the same handshake is still being processed, or too many handshakes are.
   case busy

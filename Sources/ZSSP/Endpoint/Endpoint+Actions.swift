@@ -29,7 +29,7 @@ extension Endpoint {
     case .emit(let event): journal.emit(event)
     case .drop(let reason): journal.drop(reason)
     case .establish(let establishment, let swap): announce(session, as: establishment, swap: swap)
-    case .end(let reason): end(session, reason)
+    case .end(let reason): end(session, reason: reason)
     }
   }
 
@@ -42,7 +42,7 @@ extension Endpoint {
   private mutating func announce(
     _ session: Session, as establishment: Establishment, swap: PeerDirectory.Mark
   ) {
-    for other in peers.older(than: session) { end(other, .replaced) }
+    for other in peers.older(than: session) { end(other, reason: .replaced) }
     journal.countSession()
     // A single endpoint ends older sessions itself.
     if configuration.directory != nil {
@@ -78,7 +78,7 @@ extension Endpoint {
     }
   }
 
-  mutating func end(_ session: Session, _ reason: EndReason) {
+  mutating func end(_ session: Session, reason: EndReason) {
     guard peers.contains(session) else { return }
     pending.stopWaiting(session)
     releaseKeys(session.erase(), of: session)
@@ -115,7 +115,7 @@ extension Endpoint {
     case .drop(let reason): journal.drop(reason)
     case .withdraw(let request, let reason): journal.emit(.withdrawn(request, reason))
     case .establish(let outcome): establish(handshake, with: outcome, at: now)
-    case .forget(let reason): forget(handshake, reason)
+    case .forget(let reason): forget(handshake, reason: reason)
     }
   }
 
@@ -136,7 +136,7 @@ extension Endpoint {
         Session(acceptedFrom: outcome.peer, at: acceptance.address, id: id, settings)
       }
     }
-    forget(handshake, nil)
+    forget(handshake, reason: nil)
     keyIDs.set(acceptance.key.localID, to: .session(session))
     perform(session.accept(acceptance, surroundings, at: now), for: session, at: now)
   }
@@ -145,7 +145,7 @@ extension Endpoint {
   ///
   /// - Parameter reason: why no session results, which is counted. Nil if one does, or if it need
   ///   not be counted.
-  mutating func forget(_ handshake: HalfOpenHandshake, _ reason: DropReason?) {
+  mutating func forget(_ handshake: HalfOpenHandshake, reason: DropReason?) {
     if let reason { journal.drop(reason) }
     if let request = handshake.end(&hellos.gate), let reason { journal.emit(.withdrawn(request, reason)) }
     pending.stopWaiting(handshake)
@@ -177,7 +177,7 @@ extension Endpoint {
   /// answer must not lead to an X2 any more. Their initiators resend the Hellos.
   private mutating func forgetUnverified(by request: StoreRequest) {
     guard case .compareAndSwap(let peer, _, _, _) = request else { return }
-    for handshake in hellos.unverified(peer) { forget(handshake, .busy) }
+    for handshake in hellos.unverified(peer) { forget(handshake, reason: .busy) }
   }
 
   /// Requests public-key work.
@@ -200,8 +200,8 @@ extension Endpoint {
     let settings = surroundings.configuration.settings
     // [FRAG-1] [HDR-7] [DEC-85]
     outbox.append(
-      fragmentsOf: packet.bytes.rawBytes, packet.type, packet.counter, to: address, packet.keyID, under: headerKey,
-      mtu: min(settings.mtu, settings.handshakeMTU))
-    journal.countSent(before, outbox.tally)
+      fragmentsOf: packet.bytes.rawBytes, type: packet.type, counter: packet.counter, to: address, keyID: packet.keyID,
+      under: headerKey, mtu: min(settings.mtu, settings.handshakeMTU))
+    journal.countSent(from: before, to: outbox.tally)
   }
 }

@@ -11,7 +11,7 @@ extension Endpoint {
       }
       perform(actions, for: session, at: now)
     case .halfOpen(let handshake):
-      let steps = handshake.answered(answer, surroundings, at: now) { peer in hellos.isStoring(peer) }
+      let steps = handshake.answered(answer, in: surroundings, at: now) { peer in hellos.isStoring(peer) }
       perform(steps, for: handshake, at: now)
     case nil: break
     }
@@ -20,7 +20,7 @@ extension Endpoint {
   /// Processes the answer to a ``Request/accept(_:_:)``. Late answers are ignored.
   public mutating func answer(_ id: RequestID, accept decision: AcceptDecision, at now: Instant) {
     guard case .halfOpen(let handshake)? = takeAnswered(id) else { return }
-    perform(handshake.decided(decision, provider), for: handshake, at: now)
+    perform(handshake.decided(decision, provider: provider), for: handshake, at: now)
   }
 
   /// Processes the result of a ``Request/work(_:)``. Late results are ignored.
@@ -39,7 +39,7 @@ extension Endpoint {
       perform(actions, for: session, at: now)
     case .halfOpen(let handshake):
       handshake.settle(took: time, &hellos.gate, at: now)
-      let steps = handshake.completed(result.outcome, surroundings, at: now) {
+      let steps = handshake.completed(result.outcome, in: surroundings, at: now) {
         keyIDs.draw(for: .halfOpen(handshake), provider)
       }
       perform(steps, for: handshake, at: now)
@@ -71,7 +71,7 @@ extension Endpoint {
   ///   peer; close it to get rid of it.
   public mutating func cancelAccept(_ id: RequestID) -> Bool {
     guard let handshake = hellos.handshake(acceptedBy: id), handshake.cancel() else { return false }
-    forget(handshake, nil)
+    forget(handshake, reason: nil)
     return true
   }
 

@@ -210,7 +210,8 @@ extension Endpoint {
       }
       keep(headerKey, of: session, at: now)
       let payload = burst.bytes.extracting(segment.lowerBound + FragmentHeader.size..<segment.upperBound)
-      deliver(fragmentReceived(payload, header, .data, for: session, from: source, at: now), segment: segment)
+      deliver(
+        fragmentReceived(payload, header: header, type: .data, for: session, from: source, at: now), segment: segment)
     }
     if session.reassembly.nextDeadline != deadline { schedule(session) }
     return start

@@ -4,7 +4,7 @@
 extension Endpoint {
   /// Admits a complete X1. Reading it costs public-key work, so the cheap checks come first.
   mutating func helloReceived(
-    _ packet: [UInt8], _ header: FragmentHeader, from source: Address, at now: Instant
+    _ packet: [UInt8], header: FragmentHeader, from source: Address, at now: Instant
   ) -> ReceiveResult {
     let hello = packet.rawBytes.extracting(0..<PacketSize.helloWithoutChallenge)
     // [DEC-19] [XK-8]
@@ -13,7 +13,7 @@ extension Endpoint {
     guard KeyID(hello) != .none else { return .dropped(.malformed) }
     // [DEC-27]
     guard hasRoomForHello else { return .dropped(.busy) }
-    switch hellos.admit(packet, from: source, provider, at: now) {
+    switch hellos.admit(packet, from: source, provider: provider, at: now) {
     case .read(let allowance): readHello(packet, from: source, allowance: allowance, at: now)
     case .wait(let evicting):
       if evicting { journal.drop(.evicted) }
@@ -37,11 +37,11 @@ extension Endpoint {
   private mutating func readHello(
     _ packet: [UInt8], from source: Address, allowance: HelloGate.Allowance, at now: Instant
   ) {
-    if let victim = hellos.victim { forget(victim, .evicted) }
+    if let victim = hellos.victim { forget(victim, reason: .evicted) }
     let handshake = HalfOpenHandshake(address: source, allowance: allowance, settings: settings, at: now)
     hellos.add(handshake)
     timers.set(handshake, to: handshake.nextDeadline)
-    perform(handshake.begin(packet, configuration), for: handshake, at: now)
+    perform(handshake.begin(packet, configuration: configuration), for: handshake, at: now)
   }
 
   /// Writes the X2s whose turn has come, and reads such Hellos. A Hello stays queued until there is
@@ -69,7 +69,7 @@ extension Endpoint {
   }
 
   /// Receives a challenge.
-  mutating func challengeReceived(_ payload: RawSpan, _ header: FragmentHeader, at now: Instant) -> ReceiveResult {
+  mutating func challengeReceived(_ payload: RawSpan, header: FragmentHeader, at now: Instant) -> ReceiveResult {
     guard header.count == 1, payload.byteCount == PacketSize.challengePacket else { return .dropped(.malformed) }
     let challenge = ChallengeResponse(payload.extracting(KeyID.size..<PacketSize.challengePacket))
     let keyID = KeyID(payload)

@@ -33,7 +33,8 @@ extension Endpoint {
   ///   - peer: the static key that the responder must have.
   ///   - address: the destination of the Hello.
   ///   - identity: this side's description of itself, 0 to 4096 bytes. Only `peer` can read it.
-  ///   - flags: the flags of this session, of which π2 counts; nil, the default, for the endpoint's
+  ///   - flags: the flags of this session, of which only
+  ///     ``SecurityFlags/initiatorDisallowsDowngrade`` counts; nil, the default, for the endpoint's
   ///     flags.
   ///   - now: the present time.
   /// - Returns: the id of the session.

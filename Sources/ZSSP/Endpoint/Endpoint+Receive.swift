@@ -56,12 +56,12 @@ extension Endpoint {
     let payload = datagram.extracting(FragmentHeader.size..<datagram.byteCount)
     switch PacketType(rawValue: header.type) {
     case .hello:
-      switch hellos.insert(header, payload, from: source, at: now) {
+      switch hellos.insert(header, payload: payload, from: source, at: now) {
       case .stored: return .handled
       case .refused(let reason): return .dropped(reason)
-      case .complete(let packet): return helloReceived(packet, header, from: source, at: now)
+      case .complete(let packet): return helloReceived(packet, header: header, from: source, at: now)
       }
-    case .challenge: return challengeReceived(payload, header, at: now)
+    case .challenge: return challengeReceived(payload, header: header, at: now)
     default: return .dropped(.unexpected)
     }
   }
@@ -100,7 +100,8 @@ extension Endpoint {
     _ packet: [UInt8], for handshake: HalfOpenHandshake, from source: Address, at now: Instant
   ) -> ReceiveResult {
     do {
-      let steps = try handshake.completionReceived(packet, from: source, &hellos.gate, provider, at: now)
+      let steps = try handshake.completionReceived(
+        packet, from: source, gate: &hellos.gate, provider: provider, at: now)
       perform(steps, for: handshake, at: now)
       return .handled
     } catch { return .dropped(error.reason) }
@@ -162,7 +163,7 @@ extension Endpoint {
     }
     let payload = datagram.bytes.extracting(FragmentHeader.size..<datagram.byteCount)
     let deadline = session.reassembly.nextDeadline
-    let reception = fragmentReceived(payload, header, type, for: session, from: source, at: now)
+    let reception = fragmentReceived(payload, header: header, type: type, for: session, from: source, at: now)
     if session.reassembly.nextDeadline != deadline { schedule(session) }
     return reception
   }
@@ -176,7 +177,7 @@ extension Endpoint {
   /// Processes one of several fragments. The caller sets the session's timer.
   @inline(__always)
   mutating func fragmentReceived(
-    _ payload: RawSpan, _ header: FragmentHeader, _ type: PacketType, for session: Session, from source: Address,
+    _ payload: RawSpan, header: FragmentHeader, type: PacketType, for session: Session, from source: Address,
     at now: Instant
   ) -> ReceiveResult {
     let outcome = reassemble(
@@ -207,7 +208,7 @@ extension Endpoint {
     openedBy key: @autoclosure () -> SessionKey? = nil
   ) -> SessionReassembly.Outcome {
     let outcome = memory.packets.insert(
-      header, payload, of: holder, surroundings.configuration.provider, at: now, openedBy: key())
+      header, payload: payload, of: holder, provider: surroundings.configuration.provider, at: now, openedBy: key())
     // [DEC-40] [DEC-41]
     if memory.packets.isOverLimit { makeRoom() }
     return outcome
@@ -291,7 +292,8 @@ extension Endpoint {
     }
     guard accept(header, for: session, from: source, at: now) else { return .dropped(.replayed) }
     do {
-      let actions = try session.controlReceived(type, packet.bytes, under: key, surroundings, at: now)
+      let actions = try session.controlReceived(
+        type, packet.bytes, counter: header.counter, under: key, surroundings, at: now)
       perform(actions, for: session, at: now)
       return .handled
     } catch { return .dropped(error.reason) }

@@ -49,14 +49,14 @@ extension Endpoint {
     // [CTRL-6]
     guard let path = session.takeSendContext(surroundings.configuration.provider) else { throw .notEstablished }
     memory.keys.use(session, at: now)
-    var run = SendRun(path, session, surroundings.configuration.settings)
+    var run = SendRun(path, session: session, settings: surroundings.configuration.settings)
     swap(&run.outbox, &outbox)
     let before = run.outbox.tally
     var failure: SendError?
     do { try body(&run) } catch { failure = error }
     run.protectHeaders()
     swap(&run.outbox, &outbox)
-    journal.countSent(before, outbox.tally)
+    journal.countSent(from: before, to: outbox.tally)
     journal.countMessagesSent(run.count)
     let isUsedUp = run.uses >= surroundings.configuration.settings.rekeyUses
     let counter = run.counter
@@ -67,7 +67,7 @@ extension Endpoint {
     // [CTR-11]
     if isUsedUp, session.canBeginRekey { beginRekey(session, at: now) }
     if let failure {
-      if failure == .keyExhausted { end(session, .keyExhausted) }
+      if failure == .keyExhausted { end(session, reason: .keyExhausted) }
       throw failure
     }
   }

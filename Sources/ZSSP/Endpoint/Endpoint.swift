@@ -100,6 +100,9 @@ public struct Endpoint: ~Copyable {
     peers[id].map(SessionDescription.init)
   }
 
+  /// Returns true if a session with the peer is established.
+  package func hasSession(with peer: PublicKey) -> Bool { peers.sessions(with: peer).contains(where: \.canSend) }
+
   /// The condition that Hellos must meet, from now on.
   public var helloPolicy: HelloPolicy {
     get { hellos.gate.policy }
@@ -134,13 +137,13 @@ public struct Endpoint: ~Copyable {
     guard let session = peers[id] else { return }
     // [DEC-84]
     sayGoodbye(session)
-    end(session, .closed)
+    end(session, reason: .closed)
   }
 
   /// Ends a session because a newer one with its peer, in another shard, replaces it.
   public mutating func replace(_ id: SessionID) {
     guard let session = peers[id] else { return }
-    end(session, .replaced)
+    end(session, reason: .replaced)
   }
 
   // [DEC-22]

@@ -28,7 +28,7 @@ struct Journal {
   }
 
   /// Counts the datagrams that were added to a batch between two of its tallies.
-  mutating func countSent(_ before: DatagramBatch.BatchCounts, _ now: DatagramBatch.BatchCounts) {
+  mutating func countSent(from before: DatagramBatch.BatchCounts, to now: DatagramBatch.BatchCounts) {
     statistics.datagramsSent += UInt64(now.datagrams - before.datagrams)
     statistics.bytesSent += UInt64(now.bytes - before.bytes)
   }

@@ -45,7 +45,8 @@ public enum AcceptDecision: Sendable, Hashable {
   // [MODE-7]
   /// Accepts the peer, under these flags.
   case accept(SecurityFlags)
-  /// Refuses the peer. Unless `silently`, a rejection is sent to it (flag π4).
+  /// Refuses the peer. Unless `silently`, a rejection is sent to it; see
+  /// ``SecurityFlags/responderRejectsSilently``.
   case reject(silently: Bool)
 }
 

@@ -2,7 +2,7 @@
 
 extension SendRun {
   /// Seals a message and cuts it into datagrams (section 5).
-  mutating func appendFragments(_ message: RawSpan, _ size: Int, _ plan: FragmentPlan) {
+  mutating func appendFragments(_ message: RawSpan, size: Int, plan: FragmentPlan) {
     if let stream = path.takeStream() {
       appendFragments(message, plan: plan, stream: stream)
       path.giveBack(stream)
@@ -13,7 +13,7 @@ extension SendRun {
 
   /// Seals a message in pieces, each directly into its datagram.
   private mutating func appendFragments(_ message: RawSpan, plan: FragmentPlan, stream: any PacketStream) {
-    stream.begin(.sealing, nonce: Nonce(.data, counter))
+    stream.begin(.sealing, nonce: Nonce(.data, counter: counter))
     for number in 0..<plan.count {
       let header = FragmentHeader(keyID: path.keyID, number: number, count: plan.count, type: .data, counter: counter)
       let range = plan.range(number)
@@ -42,7 +42,7 @@ extension SendRun {
     outbox.scratch = []
     if packet.count < size { packet.append(contentsOf: repeatElement(0, count: size - packet.count)) }
     let packetKey = path.packetKey
-    let nonce = Nonce(.data, counter)
+    let nonce = Nonce(.data, counter: counter)
     packet.withMutableBytes { bytes in
       var body = bytes.slice(0..<size)
       packetKey.seal(message, nonce: nonce, authenticating: RawSpan(), into: &body)

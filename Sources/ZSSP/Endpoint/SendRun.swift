@@ -41,7 +41,7 @@ public struct SendRun: ~Copyable {
   private var unprotected = Unprotected()
 
   init(
-    _ path: consuming SendContext, _ session: borrowing Session, _ settings: borrowing Settings
+    _ path: consuming SendContext, session: borrowing Session, settings: borrowing Settings
   ) {
     counter = session.core.keys.counter
     counterLimit = path.firstCounter + settings.keyUseLimit
@@ -77,7 +77,7 @@ public struct SendRun: ~Copyable {
       appendWhole(message, size: size)
     } else {
       // [DEC-87]
-      appendFragments(message, size, FragmentPlan(size: size, largestOf: limit))
+      appendFragments(message, size: size, plan: FragmentPlan(size: size, largestOf: limit))
     }
     // [CTR-1]
     counter += 1

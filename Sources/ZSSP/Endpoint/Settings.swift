@@ -164,7 +164,8 @@ public struct EndpointConfiguration: Sendable {
   /// The variant of the protocol; both ends must have the same.
   public var profile: Profile
   // [MODE-7]
-  /// π1, and the flags of sessions that this side opens without flags of their own.
+  /// ``SecurityFlags/helloRequiresRatchet`` of the endpoint, and the flags of sessions that this
+  /// side opens without flags of their own.
   public var flags: SecurityFlags
   /// The condition that Hellos must meet.
   public var helloPolicy: HelloPolicy

@@ -4,7 +4,7 @@ extension DatagramBatch {
   /// Appends a packet, cut into datagrams of at most `mtu` bytes (section 5). Without a header key
   /// the headers stay unprotected, as those of X1 and challenges are.
   mutating func append(
-    fragmentsOf packet: RawSpan, _ type: PacketType, _ counter: UInt64, to address: Address, _ keyID: KeyID,
+    fragmentsOf packet: RawSpan, type: PacketType, counter: UInt64, to address: Address, keyID: KeyID,
     under headerKey: (any HeaderKey)?, mtu: Int
   ) {
     // [FRAG-5]

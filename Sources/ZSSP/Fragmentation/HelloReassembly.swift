@@ -52,7 +52,7 @@ package struct HelloReassembly: Sendable {
   /// The time when the oldest packet expires; nil if there is none.
   package var nextDeadline: Instant? { entries.first?.startedAt.advanced(by: timeout) }
 
-  /// The result of ``HelloReassembly/insert(_:_:from:at:)``.
+  /// The result of ``HelloReassembly/insert(_:payload:from:at:)``.
   package enum Outcome {
     case stored
     case refused(DropReason)
@@ -61,7 +61,7 @@ package struct HelloReassembly: Sendable {
 
   /// Inserts a fragment: `payload` with its header.
   package mutating func insert(
-    _ header: FragmentHeader, _ payload: RawSpan, from address: Address, at now: Instant
+    _ header: FragmentHeader, payload: RawSpan, from address: Address, at now: Instant
   ) -> Outcome {
     let plan = FragmentPlan(size: PacketSize.hello, count: Int(header.count))
     let range = plan.range(Int(header.number))

@@ -55,14 +55,14 @@ struct PacketAssembly {
   }
 
   /// Returns true if the size of a fragment of the packet is consistent with those of the others.
-  func fits(_ header: FragmentHeader, _ payload: RawSpan) -> Bool {
+  func fits(_ header: FragmentHeader, payload: RawSpan) -> Bool {
     header.count == self.header.count && payload.byteCount <= stride && payload.byteCount + 2 >= stride
   }
 
   /// Inserts a fragment. Returns the reason if it is refused, otherwise nil.
-  mutating func insert(_ header: FragmentHeader, _ payload: RawSpan) -> DropReason? {
+  mutating func insert(_ header: FragmentHeader, payload: RawSpan) -> DropReason? {
     // [FRAG-15]
-    guard fits(header, payload) else { return .malformed }
+    guard fits(header, payload: payload) else { return .malformed }
     let number = Int(header.number)
     let bit: UInt64 = 1 << header.number
     // [FRAG-15]

@@ -63,11 +63,11 @@ struct ReassemblyMemory {
   ///   fragments arrive. Nil if it is not to be opened.
   @inline(__always)
   mutating func insert(
-    _ header: FragmentHeader, _ payload: RawSpan, of holder: some ReassemblyHolder, _ provider: any CryptoProvider,
+    _ header: FragmentHeader, payload: RawSpan, of holder: some ReassemblyHolder, provider: any CryptoProvider,
     at now: Instant, openedBy key: @autoclosure () -> SessionKey? = nil
   ) -> SessionReassembly.Outcome {
     let before = holder.reassembly.bytes
-    let outcome = holder.reassembly.insert(header, payload, at: now) { key()?.takeReceivingStream(provider) }
+    let outcome = holder.reassembly.insert(header, payload: payload, at: now) { key()?.takeReceivingStream(provider) }
     if case .stored = outcome { fragmentStored(holder) }
     if holder.reassembly.bytes != before { update(holder, from: before) }
     return outcome

@@ -39,7 +39,7 @@ package struct SessionReassembly {
   /// The time when the oldest packet expires; nil if there is none.
   package private(set) var nextDeadline: Instant?
 
-  /// The result of ``SessionReassembly/insert(_:_:at:openedBy:)``.
+  /// The result of ``SessionReassembly/insert(_:payload:at:openedBy:)``.
   package enum Outcome {
     case stored
     case refused(DropReason)
@@ -54,14 +54,14 @@ package struct SessionReassembly {
   /// - Parameter stream: called at the first fragment of a packet; opens the packet as its
   ///   fragments arrive. Nil if it is not to be opened.
   package mutating func insert(
-    _ header: FragmentHeader, _ payload: RawSpan, at now: Instant, openedBy stream: () -> (any PacketStream)? = { nil }
+    _ header: FragmentHeader, payload: RawSpan, at now: Instant, openedBy stream: () -> (any PacketStream)? = { nil }
   ) -> Outcome {
     let slot = header.counter % UInt64(limits.packets)
     let holder = packets.firstIndex { $0.header.counter % UInt64(limits.packets) == slot }
     let index: Int
     let isPart = holder.map { packets[$0].isPart(header) } ?? false
     // [DEC-9]
-    if let holder, isPart, !limits.beginsAnew || packets[holder].fits(header, payload) {
+    if let holder, isPart, !limits.beginsAnew || packets[holder].fits(header, payload: payload) {
       index = holder
     } else {
       // [FRAG-14]
@@ -79,7 +79,7 @@ package struct SessionReassembly {
       bytes += capacity
       if index == 0 { noteDeadline() }
     }
-    if let reason = packets[index].insert(header, payload) { return .refused(reason) }
+    if let reason = packets[index].insert(header, payload: payload) { return .refused(reason) }
     guard packets[index].isComplete else { return .stored }
     switch remove(at: index).finished() {
     case .packet(let packet): return packet.count <= limits.packetBytes ? .complete(packet) : .refused(.malformed)

@@ -53,11 +53,11 @@ package enum InitiatorHandshake {
     // e1
     let decapsulationKey = provider.generateEncapsulationKey(for: profile.kem)
     let encapsulationKey = decapsulationKey.encapsulationKey
-    let sealedKey = state.encryptAndHash(encapsulationKey.rawBytes, Nonce(.hello, 0))
+    let sealedKey = state.encryptAndHash(encapsulationKey.rawBytes, nonce: Nonce(.hello, counter: 0))
     // payload: rf1 || (rf2 or zeros)
     // [DEC-62] [XK-4]
     let fingerprints = ratchet.state1.fingerprint.bytes + (ratchet.state2?.fingerprint ?? .empty).bytes
-    let sealedFingerprints = state.encryptAndHash(fingerprints.rawBytes, Nonce(.hello, 1))
+    let sealedFingerprints = state.encryptAndHash(fingerprints.rawBytes, nonce: Nonce(.hello, counter: 1))
 
     // [NOISE-12] [NOISE-15] [XK-5] [XK-6]
     return Hello(
@@ -84,7 +84,7 @@ package enum InitiatorHandshake {
     try state.mixKey(agreementOf: hello.ephemeral, ephemeral)
     // ekem1
     let sealedCiphertext = packet.extracting(PublicKey.size..<packet.byteCount - 20)
-    let ciphertext = try state.decryptAndHash(sealedCiphertext, Nonce(.response, 0))
+    let ciphertext = try state.decryptAndHash(sealedCiphertext, nonce: Nonce(.response, counter: 0))
     try state.mixKey(decapsulating: ciphertext, with: hello.decapsulationKey)
     // psk, payload
     let sealedKeyID = packet.extracting(packet.byteCount - 20..<packet.byteCount)
@@ -95,11 +95,11 @@ package enum InitiatorHandshake {
     // s
     let ownKey = staticKey.publicKey
     // [XK-22]
-    let sealedStatic = state.encryptAndHash(ownKey.bytes, Nonce(.completion, 1))
+    let sealedStatic = state.encryptAndHash(ownKey.bytes, nonce: Nonce(.completion, counter: 1))
     // se
     try state.mixKey(agreementOf: staticKey, ephemeral)
     // payload
-    let sealedIdentity = state.encryptAndHash(identity.rawBytes, Nonce(.completion, 0))
+    let sealedIdentity = state.encryptAndHash(identity.rawBytes, nonce: Nonce(.completion, counter: 0))
     // [XK-20]
     return Completion(
       packet: sealedStatic + sealedIdentity, responderKeyID: responderKeyID, used: used,
@@ -127,7 +127,7 @@ extension SymmetricState {
       var attempt = self
       let key = candidate.key
       attempt.mixKeyAndHash(key.bytes)
-      guard let bytes = try? attempt.decryptAndHash(sealed, Nonce(.response, 0)) else { continue }
+      guard let bytes = try? attempt.decryptAndHash(sealed, nonce: Nonce(.response, counter: 0)) else { continue }
       // Zero is not a key id (section 4): an X3 with it would look like a stranger's packet.
       let keyID = KeyID(bytes.rawBytes)
       // [DEC-20]

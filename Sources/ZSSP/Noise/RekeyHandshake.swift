@@ -41,7 +41,7 @@ package enum RekeyHandshake {
     /// Writes the inner K2, which names the responder's new key, and derives the keys.
     package mutating func finish(keyID: KeyID) -> (packet: [UInt8], secrets: SessionSecrets) {
       let keyIDBytes = keyID.bytes
-      let packet = ephemeral.array + state.encryptAndHash(keyIDBytes.rawBytes, Nonce(.rekeyComplete, 0))
+      let packet = ephemeral.array + state.encryptAndHash(keyIDBytes.rawBytes, nonce: Nonce(.rekeyComplete, counter: 0))
       return (packet, SessionSecrets(state, after: used))
     }
   }
@@ -60,7 +60,7 @@ package enum RekeyHandshake {
     try state.mixKey(agreementOf: keys.own, keys.peer)
     // payload
     let keyIDBytes = keyID.bytes
-    let sealed = state.encryptAndHash(keyIDBytes.rawBytes, Nonce(.rekeyInit, 0))
+    let sealed = state.encryptAndHash(keyIDBytes.rawBytes, nonce: Nonce(.rekeyInit, counter: 0))
     return Initiation(packet: ephemeral.publicKey.array + sealed, state: state, ephemeral: ephemeral, used: ratchet)
   }
 
@@ -77,7 +77,7 @@ package enum RekeyHandshake {
     try state.mixKey(agreementOf: keys.own, received)
     try state.mixKey(agreementOf: keys.own, keys.peer)
     // payload
-    let keyID = try readKeyID(packet, with: &state, nonce: Nonce(.rekeyInit, 0))
+    let keyID = try readKeyID(packet, with: &state, nonce: Nonce(.rekeyInit, counter: 0))
 
     // e
     // [KK-7]
@@ -114,7 +114,7 @@ package enum RekeyHandshake {
       try state.mixKey(agreementOf: keys.own, received)
     }
     // payload
-    let keyID = try readKeyID(packet, with: &state, nonce: Nonce(.rekeyComplete, 0))
+    let keyID = try readKeyID(packet, with: &state, nonce: Nonce(.rekeyComplete, counter: 0))
     return (keyID, SessionSecrets(state, after: initiation.used))
   }
 
@@ -136,7 +136,7 @@ package enum RekeyHandshake {
   private static func readKeyID(
     _ packet: RawSpan, with state: inout SymmetricState, nonce: Nonce
   ) throws(AuthenticationFailure) -> KeyID {
-    let bytes = try state.decryptAndHash(packet.extracting(PublicKey.size..<innerSize), nonce)
+    let bytes = try state.decryptAndHash(packet.extracting(PublicKey.size..<innerSize), nonce: nonce)
     let keyID = KeyID(bytes.rawBytes)
     // [DEC-20]
     guard keyID != .none else { throw AuthenticationFailure() }

@@ -30,7 +30,7 @@ package enum ResponderHandshake {
     package mutating func finish(keyID: KeyID) -> [UInt8] {
       let keyIDBytes = keyID.bytes
       // [XK-15]
-      return packet + state.encryptAndHash(keyIDBytes.rawBytes, Nonce(.response, 0))
+      return packet + state.encryptAndHash(keyIDBytes.rawBytes, nonce: Nonce(.response, counter: 0))
     }
   }
 
@@ -65,9 +65,9 @@ package enum ResponderHandshake {
     try state.mixKey(agreementOf: staticKey, ephemeral)
     // e1
     // [XK-9]
-    let encapsulationKey = try state.decryptAndHash(packet.extracting(53..<1637), Nonce(.hello, 0))
+    let encapsulationKey = try state.decryptAndHash(packet.extracting(53..<1637), nonce: Nonce(.hello, counter: 0))
     // payload
-    let fingerprints = try state.decryptAndHash(packet.extracting(1637..<1717), Nonce(.hello, 1))
+    let fingerprints = try state.decryptAndHash(packet.extracting(1637..<1717), nonce: Nonce(.hello, counter: 1))
     // [NOISE-15] [XK-5]
     return Hello(
       initiatorKeyID: keyID, fingerprint1: Fingerprint(fingerprints.rawBytes),
@@ -89,7 +89,7 @@ package enum ResponderHandshake {
     try state.mixKey(agreementOf: ephemeral, hello.ephemeral)
     // ekem1
     let encapsulation = try provider.encapsulating(to: hello.encapsulationKey, for: profile.kem)
-    let sealedCiphertext = state.encryptAndHash(encapsulation.ciphertext.rawBytes, Nonce(.response, 0))
+    let sealedCiphertext = state.encryptAndHash(encapsulation.ciphertext.rawBytes, nonce: Nonce(.response, counter: 0))
     let sharedSecret = encapsulation.sharedSecret
     state.mixKey(sharedSecret.bytes)
     // psk
@@ -109,13 +109,14 @@ package enum ResponderHandshake {
     var state = response.state
     // s
     // [XK-22] [XK-27]
-    let encoded = try state.decryptAndHash(packet.extracting(0..<sealedStaticSize), Nonce(.completion, 1))
+    let encoded = try state.decryptAndHash(
+      packet.extracting(0..<sealedStaticSize), nonce: Nonce(.completion, counter: 1))
     let initiator = try provider.receivedKey(encoded.rawBytes)
     // se
     try state.mixKey(agreementOf: response.ephemeral, initiator)
     // payload
     let identity = try state.decryptAndHash(
-      packet.extracting(sealedStaticSize..<packet.byteCount), Nonce(.completion, 0))
+      packet.extracting(sealedStaticSize..<packet.byteCount), nonce: Nonce(.completion, counter: 0))
     return Completion(
       initiator: initiator, identity: identity, secrets: SessionSecrets(state, after: response.used))
   }

@@ -61,7 +61,7 @@ package struct SymmetricState: Sendable {
 
   // [NOISE-5] [NOISE-9]
   /// `c = AEAD(k, nonce, aad: h, plaintext)`, MixHash(c); c is the ciphertext and then the tag.
-  package mutating func encryptAndHash(_ plaintext: RawSpan, _ nonce: Nonce) -> [UInt8] {
+  package mutating func encryptAndHash(_ plaintext: RawSpan, nonce: Nonce) -> [UInt8] {
     var message = [UInt8](repeating: 0, count: plaintext.byteCount + PacketSize.tag)
     let key = provider.packetKey(cipherKey)
     message.withMutableBytes { key.seal(plaintext, nonce: nonce, authenticating: hash.bytes, into: &$0) }
@@ -72,7 +72,7 @@ package struct SymmetricState: Sendable {
   // [NOISE-6] [NOISE-9]
   /// The inverse. MixHash is over the message as received. `message` has at least the size of a
   /// tag.
-  package mutating func decryptAndHash(_ message: RawSpan, _ nonce: Nonce) throws(AuthenticationFailure) -> [UInt8] {
+  package mutating func decryptAndHash(_ message: RawSpan, nonce: Nonce) throws(AuthenticationFailure) -> [UInt8] {
     var plaintext = message.array
     let key = provider.packetKey(cipherKey)
     let authentic = plaintext.withMutableBytes { key.open(&$0, nonce: nonce, authenticating: hash.bytes) }

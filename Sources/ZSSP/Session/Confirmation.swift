@@ -31,7 +31,7 @@ struct Confirmation {
   }
 
   /// Begins S2: both sides use the new key from now on. Packets under the previous one are late.
-  init(confirmedAt now: Instant, _ keys: inout SessionKeys, _ surroundings: Surroundings) {
+  init(confirmedAt now: Instant, keys: inout SessionKeys, in surroundings: Surroundings) {
     let settings = surroundings.settings
     state = .confirmed
     // [TIME-12]
@@ -58,7 +58,7 @@ struct Confirmation {
   ///
   /// - Returns: the request to the store that is needed first; nil if the session is confirmed.
   mutating func acknowledged(
-    _ held: inout HeldStates, _ core: borrowing SessionCore, _ surroundings: Surroundings, at now: Instant
+    _ held: inout HeldStates, core: borrowing SessionCore, in surroundings: Surroundings, at now: Instant
   ) throws(Dropped) -> Action? {
     // The state of an attempt in the other direction was stored until now.
     // [DEC-74]
@@ -75,7 +75,7 @@ struct Confirmation {
   // [TIME-5]
   /// Resends C1.
   mutating func resend(
-    _ core: inout SessionCore, _ configuration: borrowing EndpointConfiguration, at now: Instant
+    _ core: inout SessionCore, configuration: borrowing EndpointConfiguration, at now: Instant
   ) -> [Action] {
     resendDeadline = now.advanced(by: configuration.settings.resendInterval)
     guard state == .unconfirmed else { return [] }

@@ -167,7 +167,7 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
   /// Reads X1.
   ///
   /// - Parameter packet: X1. Its challenge response is ignored.
-  func begin(_ packet: [UInt8], _ configuration: EndpointConfiguration) -> [Step] {
+  func begin(_ packet: [UInt8], configuration: EndpointConfiguration) -> [Step] {
     let staticKey = configuration.staticKey
     let profile = configuration.profile
     let provider = configuration.provider
@@ -287,7 +287,7 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
     keyID = drawKeyID()
     let packet = response.finish(keyID: keyID)
     state = .waiting(response)
-    headerKeys = HeaderKeyPair(hello.headerKeys, .responder)
+    headerKeys = HeaderKeyPair(hello.headerKeys, role: .responder)
     // The packet-nonce counter is the last 3 bytes of the packet (section 4).
     // [PKT-7]
     let counter = packet.rawBytes.load(UInt32.self, at: packet.count - 4) & 0xFF_FFFF
@@ -317,7 +317,7 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
   /// Processes a complete X3. The handshake accepts no other while this one is being read, and none
   /// after one was authentic (section 6).
   func completionReceived(
-    _ packet: [UInt8], from source: Address, _ gate: inout HelloGate, _ provider: any CryptoProvider, at now: Instant
+    _ packet: [UInt8], from source: Address, gate: inout HelloGate, provider: any CryptoProvider, at now: Instant
   ) throws(Dropped) -> [Step] {
     // [DEC-5] [XK-34]
     guard case .waiting(let response) = state else { throw Dropped(.busy) }
@@ -400,7 +400,7 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
   // MARK: The application
 
   /// Processes the application's decision.
-  func decided(_ decision: AcceptDecision, _ provider: any CryptoProvider) -> [Step] {
+  func decided(_ decision: AcceptDecision, provider: any CryptoProvider) -> [Step] {
     guard case .asking(let response, let completion) = state else { return [] }
     switch decision {
     case .accept(let flags):
@@ -420,7 +420,7 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
     var packet = [UInt8](repeating: 0, count: PacketSize.tag)
     let key = provider.packetKey(completion.secrets.exchangeKeys.sending(.responder))
     packet.withMutableBytes {
-      key.seal(RawSpan(), nonce: Nonce(.rejected, 0), authenticating: RawSpan(), into: &$0)
+      key.seal(RawSpan(), nonce: Nonce(.rejected, counter: 0), authenticating: RawSpan(), into: &$0)
     }
     return [
       .send(OutgoingPacket(type: .rejected, counter: 0, keyID: initiatorKeyID, bytes: packet)), .forget(.refused),
@@ -520,7 +520,7 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
 
   /// Processes the result of public-key work.
   func completed(
-    _ outcome: PublicKeyResult.Outcome, _ surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID
+    _ outcome: PublicKeyResult.Outcome, in surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID
   ) -> [Step] {
     switch (state, outcome) {
     case (.readingHello, .helloReceived(let hello)): return helloRead(hello, in: surroundings, at: now)
@@ -538,7 +538,7 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
   ///
   /// - Parameter isStoring: returns true if another handshake of a peer is being stored.
   func answered(
-    _ answer: StoreAnswer, _ surroundings: Surroundings, at now: Instant, isStoring: (PublicKey) -> Bool
+    _ answer: StoreAnswer, in surroundings: Surroundings, at now: Instant, isStoring: (PublicKey) -> Bool
   ) -> [Step] {
     noteStoring(answer, in: surroundings, at: now)
     if isAbandoned {

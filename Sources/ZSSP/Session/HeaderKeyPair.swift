@@ -7,7 +7,7 @@ struct HeaderKeyPair {
   private var receiving: (any HeaderKey)?
 
   /// Creates the pair for the side in `role`.
-  init(_ keys: DirectionalKeys, _ role: Role) {
+  init(_ keys: DirectionalKeys, role: Role) {
     secrets = Secret(joining: [keys.sending(role), keys.receiving(role)])
   }
 

@@ -151,7 +151,7 @@ final class Opening {
   private func helloComputed(
     _ hello: InitiatorHandshake.Hello, core: inout SessionCore, in surroundings: Surroundings, at now: Instant
   ) -> [Action] {
-    core.keys.setHeaders(HeaderKeyPair(hello.headerKeys, .initiator))
+    core.keys.setHeaders(HeaderKeyPair(hello.headerKeys, role: .initiator))
     // Section 8: the first Hello carries zeros and a random proof of work.
     // [CHAL-2]
     challengeResponse = .unchallenged(proof: surroundings.provider.randomInteger(UInt64.self))
@@ -300,11 +300,14 @@ final class Opening {
     return [held.dropOlder(of: core.peer, surroundings, at: now)]
   }
 
-  /// Processes a D: the application of the responder refused this side.
-  func rejectionReceived(under key: SessionKey, _ core: borrowing SessionCore) throws(Dropped) -> [Action] {
-    // [CTRL-5]
+  /// Processes a D. A rejection is the first packet under the key. A later one is a goodbye: the
+  /// responder had accepted, and C1 got lost or is still being processed.
+  func rejectionReceived(
+    counter: UInt64, under key: SessionKey, _ core: borrowing SessionCore
+  ) throws(Dropped) -> [Action] {
     guard hasCompleted, key === core.keys.other else { throw Dropped(.unexpected) }
-    return [.end(.rejected)]
+    // [CTRL-5] [DEC-84]
+    return [.end(counter == 0 ? .rejected : .closedByPeer)]
   }
 
   // MARK: Answers

@@ -20,7 +20,7 @@ struct SendContext: ~Copyable {
   /// (section 4).
   let firstCounter: UInt64
 
-  init(_ key: SessionKey, _ headerKey: any HeaderKey, _ provider: any CryptoProvider) {
+  init(_ key: SessionKey, headerKey: any HeaderKey, provider: any CryptoProvider) {
     packetKey = key.makeSendingKey(provider)
     self.headerKey = headerKey
     keyID = key.remoteID

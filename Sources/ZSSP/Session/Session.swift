@@ -43,13 +43,13 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
 
   /// Creates a session that this side opens. It waits for ``begin(_:at:)``.
   convenience init(opening: Opening, to peer: PublicKey, at address: Address, id: SessionID, _ settings: Settings) {
-    self.init(SessionCore(id, .initiator, peer: peer, address: address), settings)
+    self.init(SessionCore(id, role: .initiator, peer: peer, address: address), settings)
     self.opening = opening
   }
 
   /// Creates a session that the peer has opened. It waits for ``accept(_:_:at:)``.
   convenience init(acceptedFrom peer: PublicKey, at address: Address, id: SessionID, _ settings: Settings) {
-    self.init(SessionCore(id, .responder, peer: peer, address: address), settings)
+    self.init(SessionCore(id, role: .responder, peer: peer, address: address), settings)
   }
 
   // MARK: Properties
@@ -189,12 +189,13 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
 
   /// Processes an authentic control packet under `key`.
   func controlReceived(
-    _ type: PacketType, _ packet: RawSpan, under key: SessionKey, _ surroundings: Surroundings, at now: Instant
+    _ type: PacketType, _ packet: RawSpan, counter: UInt64, under key: SessionKey, _ surroundings: Surroundings,
+    at now: Instant
   ) throws(Dropped) -> [Action] {
     if let opening {
       switch type {
       case .keyConfirm: return try opening.confirmationReceived(under: key, core, surroundings, at: now)
-      case .rejected: return try opening.rejectionReceived(under: key, core)
+      case .rejected: return try opening.rejectionReceived(counter: counter, under: key, core)
       // [CTRL-3]
       case .acknowledge: return []
       default: throw Dropped(.unexpected)
@@ -239,7 +240,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
       // [DEC-83]
       return answer.isAnswer ? [.emit(.answered(id, roundTrip: answer.roundTrip))] : []
     }
-    let request = try established.confirmation.acknowledged(&established.held, core, surroundings, at: now)
+    let request = try established.confirmation.acknowledged(&established.held, core: core, in: surroundings, at: now)
     self.established = established
     if let request { return [request] }
     return confirmed(surroundings, at: now)
@@ -285,7 +286,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     // [CTRL-2]
     core.keys.usePrepared()
     established = Established(
-      held: held, confirmation: Confirmation(confirmedAt: now, &core.keys, surroundings))
+      held: held, confirmation: Confirmation(confirmedAt: now, keys: &core.keys, in: surroundings))
     opening = nil
     core.liveness.begin(surroundings, at: now)
     surroundings.directory.finish(surroundings.place(id), with: peer)
@@ -314,7 +315,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
   /// S1 → S2.
   private func confirmed(_ surroundings: Surroundings, at now: Instant) -> [Action] {
     let isRekeyed = core.keys.other != nil
-    established?.confirmation = Confirmation(confirmedAt: now, &core.keys, surroundings)
+    established?.confirmation = Confirmation(confirmedAt: now, keys: &core.keys, in: surroundings)
     return [isRekeyed ? rekeyed() : .emit(.confirmed(id))]
   }
 
@@ -335,7 +336,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
       actions = given + core.probe(under: core.keys.current, surroundings.configuration, at: now)
     // [KK-13]
     case .confirmed:
-      established.confirmation = Confirmation(confirmedAt: now, &core.keys, surroundings)
+      established.confirmation = Confirmation(confirmedAt: now, keys: &core.keys, in: surroundings)
       self.established = established
       actions = [rekeyed()] + core.send(.acknowledge, under: core.keys.current, surroundings.configuration)
     }
@@ -390,7 +391,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     if established?.rekey.deadlines != nil {
       return established?.rekey.resend(&core, surroundings.configuration, at: now) ?? []
     }
-    return established?.confirmation.resend(&core, surroundings.configuration, at: now) ?? []
+    return established?.confirmation.resend(&core, configuration: surroundings.configuration, at: now) ?? []
   }
 
   /// Processes the end of the state: the timeout column of section 11.
@@ -492,7 +493,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
 
   /// Sets the largest datagram of data, in bytes; nil for that of the settings. Returns the
   /// resulting limit.
-  func setDatagramLimit(_ limit: Int?, _ settings: Settings) -> Int { core.setDatagramLimit(limit, settings) }
+  func setDatagramLimit(_ limit: Int?, _ settings: Settings) -> Int { core.setDatagramLimit(limit, settings: settings) }
 
   /// Caches the key that has removed the header protection of a genuine packet.
   func keep(receiving key: any HeaderKey) { core.keys.keep(receiving: key) }

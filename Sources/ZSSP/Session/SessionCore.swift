@@ -24,7 +24,7 @@ struct SessionCore: ~Copyable {
   /// The reason of the last restart of the handshake.
   var lastRestart: RestartReason?
 
-  init(_ id: SessionID, _ role: Role, peer: PublicKey, address: Address) {
+  init(_ id: SessionID, role: Role, peer: PublicKey, address: Address) {
     self.id = id
     self.role = role
     self.peer = peer
@@ -64,7 +64,7 @@ struct SessionCore: ~Copyable {
   // [DEC-87]
   /// Sets the largest datagram of data, within the limits of the settings. Returns the resulting
   /// limit.
-  mutating func setDatagramLimit(_ limit: Int?, _ settings: Settings) -> Int {
+  mutating func setDatagramLimit(_ limit: Int?, settings: Settings) -> Int {
     let bounded = min(settings.mtu, max(Settings.smallestDatagramLimit, limit ?? settings.mtu))
     narrowing = bounded == settings.mtu ? 0 : UInt16(clamping: bounded)
     return bounded
@@ -74,7 +74,7 @@ struct SessionCore: ~Copyable {
   mutating func send(
     _ type: PacketType, _ body: [UInt8] = [], under key: SessionKey?, _ configuration: borrowing EndpointConfiguration
   ) -> [Action] {
-    keys.control(type, body, under: key, configuration).map { [$0] } ?? []
+    keys.control(type, body: body, under: key, configuration: configuration).map { [$0] } ?? []
   }
 
   /// Returns C1 under `key`, which the peer must answer.

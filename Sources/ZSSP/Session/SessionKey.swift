@@ -50,17 +50,17 @@ final class SessionKey {
   @inline(__always)
   func prefetchSecrets() -> UInt64 { secrets.prefetch() }
 
-  private func make(_ part: Part, _ provider: any CryptoProvider) -> any PacketKey {
+  private func make(_ part: Part, provider: any CryptoProvider) -> any PacketKey {
     provider.packetKey(secrets.part(part.rawValue, of: PacketSize.key))
   }
 
   /// Returns a key that seals data. ``SendContext`` caches it.
-  func makeSendingKey(_ provider: any CryptoProvider) -> any PacketKey { make(.sending, provider) }
+  func makeSendingKey(_ provider: any CryptoProvider) -> any PacketKey { make(.sending, provider: provider) }
 
   /// Returns the key that opens data.
   func receivingKey(_ provider: any CryptoProvider) -> any PacketKey {
     if let receiving { return receiving }
-    let key = make(.receiving, provider)
+    let key = make(.receiving, provider: provider)
     receiving = key
     return key
   }
@@ -84,7 +84,11 @@ final class SessionKey {
   }
 
   /// Returns a key that seals control packets under kek. They are rare, so it is made when needed.
-  func makeExchangeSendingKey(_ provider: any CryptoProvider) -> any PacketKey { make(.exchangeSending, provider) }
+  func makeExchangeSendingKey(_ provider: any CryptoProvider) -> any PacketKey {
+    make(.exchangeSending, provider: provider)
+  }
   /// Returns a key that opens control packets under kek.
-  func makeExchangeReceivingKey(_ provider: any CryptoProvider) -> any PacketKey { make(.exchangeReceiving, provider) }
+  func makeExchangeReceivingKey(_ provider: any CryptoProvider) -> any PacketKey {
+    make(.exchangeReceiving, provider: provider)
+  }
 }

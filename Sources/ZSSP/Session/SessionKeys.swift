@@ -152,7 +152,7 @@ struct SessionKeys: ~Copyable {
     if let path = sendContext.take() { return path }
     // A session has a current key only in the states in which data may be sent: S1, S2, R1 and R2.
     guard let current, let headerKey = headerSendingKey(provider) else { return nil }
-    return SendContext(current, headerKey, provider)
+    return SendContext(current, headerKey: headerKey, provider: provider)
   }
 
   /// Puts the context for sending back, with the counter of the next packet.
@@ -166,7 +166,7 @@ struct SessionKeys: ~Copyable {
   /// again, returns the end of the session (section 4). A counter is never used twice, even if the
   /// packet is not sent.
   mutating func control(
-    _ type: PacketType, _ body: [UInt8] = [], under key: SessionKey?, _ configuration: borrowing EndpointConfiguration
+    _ type: PacketType, body: [UInt8] = [], under key: SessionKey?, configuration: borrowing EndpointConfiguration
   ) -> Action? {
     guard let key, hasHeaders else { return nil }
     // [CTR-10] [DEC-42]
@@ -177,7 +177,7 @@ struct SessionKeys: ~Copyable {
     // [CTRL-1] [KK-8] [PKT-8]
     let exchangeKey = key.makeExchangeSendingKey(configuration.provider)
     packet.withMutableBytes {
-      exchangeKey.seal(body.rawBytes, nonce: Nonce(type, counter), authenticating: RawSpan(), into: &$0)
+      exchangeKey.seal(body.rawBytes, nonce: Nonce(type, counter: counter), authenticating: RawSpan(), into: &$0)
     }
     return .send(OutgoingPacket(type: type, counter: counter, keyID: key.remoteID, bytes: packet))
   }

@@ -24,7 +24,7 @@ public struct Nonce: Sendable, Hashable {
     counter = unsafe bytes.span.bytes.load(UInt64.self, at: 4)
   }
 
-  init(_ type: PacketType, _ counter: UInt64) { self.init(type: type.rawValue, counter: counter) }
+  init(_ type: PacketType, counter: UInt64) { self.init(type: type.rawValue, counter: counter) }
 
   // [PKT-4]
   /// The reserved byte of the header. It is sent as zero, and used as received.

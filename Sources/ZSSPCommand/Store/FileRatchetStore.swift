@@ -38,7 +38,7 @@ actor FileRatchetStore: KeptRatchets {
     do {
       path = try PathParts.resolve(given)
       // This precedes the lock file, which must not be made beside a file that is no store.
-      opened = try Self.load(path, trust) ?? Self.empty(path, trust)
+      opened = try Self.load(path, trust: trust) ?? Self.empty(path, trust: trust)
     } catch {
       throw .usage("--store \(error)")
     }
@@ -55,7 +55,7 @@ actor FileRatchetStore: KeptRatchets {
     }
     do {
       // Another process may have written the file before it released the lock.
-      memory = try Self.load(path, trust) ?? opened
+      memory = try Self.load(path, trust: trust) ?? opened
     } catch {
       Foundation.close(lock)
       throw .usage("--store \(error)")
@@ -119,7 +119,7 @@ actor FileRatchetStore: KeptRatchets {
   private func current() throws -> MemoryRatchetStore {
     if let memory { return memory }
     try PrivateFile.syncFolder(of: path, system)
-    guard let found = try Self.load(path, trust) else { throw CommandFailure.usage("\(path): the file is gone") }
+    guard let found = try Self.load(path, trust: trust) else { throw CommandFailure.usage("\(path): the file is gone") }
     memory = found
     return found
   }
@@ -127,7 +127,7 @@ actor FileRatchetStore: KeptRatchets {
   // [RAT-6]
   private func keep(_ next: MemoryRatchetStore) throws {
     do {
-      try PrivateFile.write(RatchetFile.text(next.rows), to: path, replaces: true, system)
+      try PrivateFile.write(RatchetFile.text(next.rows), to: path, replaces: true, system: system)
     } catch let failure as FileFailure where failure.kind == .inPlace {
       // It is unknown whether the write survives a loss of power, and so is the content.
       memory = nil
@@ -138,17 +138,17 @@ actor FileRatchetStore: KeptRatchets {
   }
 
   /// Returns an empty store, after a check that no other user can put a file there.
-  private static func empty(_ path: String, _ trust: FileTrust) throws -> MemoryRatchetStore {
+  private static func empty(_ path: String, trust: FileTrust) throws -> MemoryRatchetStore {
     try PrivateFile.checkFolder(of: path, trust: trust)
     return MemoryRatchetStore()
   }
 
   /// Returns the content of the file; nil if it does not exist.
-  private static func load(_ path: String, _ trust: FileTrust) throws -> MemoryRatchetStore? {
+  private static func load(_ path: String, trust: FileTrust) throws -> MemoryRatchetStore? {
     let text: String
     do {
       text = try SecretFile.text(
-        PrivateFile.read(path, limit: SecretFile.Kind.ratchets.limit, isFile: true, trust: trust), path)
+        of: PrivateFile.read(path, limit: SecretFile.Kind.ratchets.limit, isFile: true, trust: trust), path: path)
     } catch let failure as FileFailure where failure.kind == .missing {
       return nil
     }

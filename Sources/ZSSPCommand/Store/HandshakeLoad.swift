@@ -72,7 +72,8 @@ struct HandshakeLoad {
   private func endpoint(_ store: any RatchetStore) async throws -> UDPEndpoint {
     let configuration = EndpointConfiguration(
       staticKey: provider.generateAgreementKey(), provider: provider, helloPolicy: .allow)
-    return try await Tool.bind(try AddressReader.read("127.0.0.1:0", option: "--bind"), configuration, store: store)
+    return try await Tool.bind(
+      try AddressReader.read("127.0.0.1:0", option: "--bind"), configuration: configuration, store: store)
   }
 
   /// Accepts every peer, and returns its messages until the session ends.

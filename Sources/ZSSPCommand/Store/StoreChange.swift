@@ -103,7 +103,7 @@ struct StoreImport: AsyncParsableCommand {
   var force = false
 
   func run() async throws {
-    let text = try SecretFile.read(file, .ratchets)
+    let text = try SecretFile.read(file, kind: .ratchets)
     let rows: [PublicKey: RatchetRow]
     do { rows = try RatchetFile.rows(in: text) } catch { throw CommandFailure.usage("\(file): \(error)") }
     try await arguments.use(creates: true) { store in

@@ -34,17 +34,17 @@ struct StoreComparison {
   func run(_ crowds: [Int], _ show: ([Figure]) throws -> Void) async throws {
     var syncs: [Double] = []
     for _ in 0..<effort.rounds { syncs.append(try syncedWrites()) }
-    try show([Figure("store", "synced writes of 4096 bytes", syncs, "1/s")])
+    try show([Figure("store", name: "synced writes of 4096 bytes", rounds: syncs, unit: "1/s")])
     for count in crowds {
       var rounds: [Kind: Rounds] = [:]
       for _ in 0..<effort.rounds {
-        for kind in Kind.allCases { try await measure(kind, count, &rounds[kind, default: Rounds()]) }
+        for kind in Kind.allCases { try await measure(kind, count: count, into: &rounds[kind, default: Rounds()]) }
       }
-      try show(figures(rounds, count, syncs))
+      try show(figures(of: rounds, count: count, syncs: syncs))
     }
   }
 
-  private func figures(_ rounds: [Kind: Rounds], _ count: Int, _ syncs: [Double]) -> [Figure] {
+  private func figures(of rounds: [Kind: Rounds], count: Int, syncs: [Double]) -> [Figure] {
     let memory = rounds[.memory] ?? Rounds()
     var figures: [Figure] = []
     for kind in Kind.allCases {
@@ -52,26 +52,30 @@ struct StoreComparison {
       let bound = kind == .memory ? nil : ("the disk's synced writes", syncs)
       figures.append(
         Figure(
-          "store", "swaps, \(count) at once, \(kind.rawValue)", found.requests, "1/s", bound: bound,
+          "store", name: "swaps, \(count) at once, \(kind.rawValue)", rounds: found.requests, unit: "1/s", bound: bound,
           higherIsBetter: true))
-      if kind != .memory { figures.append(Figure("store", "  commits per swap", found.requestCommits, "")) }
+      if kind != .memory {
+        figures.append(Figure("store", name: "  commits per swap", rounds: found.requestCommits, unit: ""))
+      }
     }
     for kind in Kind.allCases {
       guard let found = rounds[kind] else { continue }
       figures.append(
         Figure(
-          "store", "handshakes, \(count) at once, \(kind.rawValue)", found.handshakes, "1/s",
+          "store", name: "handshakes, \(count) at once, \(kind.rawValue)", rounds: found.handshakes, unit: "1/s",
           bound: kind == .memory ? nil : ("those in memory", memory.handshakes), higherIsBetter: true))
-      if kind != .memory { figures.append(Figure("store", "  commits per handshake", found.handshakeCommits, "")) }
+      if kind != .memory {
+        figures.append(Figure("store", name: "  commits per handshake", rounds: found.handshakeCommits, unit: ""))
+      }
       figures.append(
         Figure(
-          "store", "  round trip of another session meanwhile", found.roundTrips, "µs",
+          "store", name: "  round trip of another session meanwhile", rounds: found.roundTrips, unit: "µs",
           bound: kind == .memory ? nil : ("that in memory", memory.roundTrips)))
     }
     return figures
   }
 
-  private func measure(_ kind: Kind, _ count: Int, _ rounds: inout Rounds) async throws {
+  private func measure(_ kind: Kind, count: Int, into rounds: inout Rounds) async throws {
     switch kind {
     case .memory:
       rounds.requests.append(

@@ -20,18 +20,18 @@ struct StoreKeyOption: ParsableArguments {
   func key() throws(CommandFailure) -> Secret? {
     if let storeKeyFile { return try Self.read(file: storeKeyFile) }
     guard let text = ProcessInfo.processInfo.environment[Self.variable] else { return nil }
-    return try Self.read(text, Self.variable)
+    return try Self.read(text, from: Self.variable)
   }
 
   /// Reads the key in a file.
   ///
   /// - Throws: ``CommandFailure/usage(_:)``.
   static func read(file: String) throws(CommandFailure) -> Secret {
-    try read(try SecretFile.read(file, .key), "--store-key-file \(file)")
+    try read(try SecretFile.read(file, kind: .key), from: "--store-key-file \(file)")
   }
 
   /// Parses 32 bytes in base64, with white space around them.
-  private static func read(_ text: String, _ place: String) throws(CommandFailure) -> Secret {
+  private static func read(_ text: String, from place: String) throws(CommandFailure) -> Secret {
     guard let bytes = Data(base64Encoded: text.trimmingCharacters(in: .whitespacesAndNewlines)), bytes.count == 32
     else {
       throw .usage("\(place): not a key of 32 bytes in base64; 'zssp store key' makes one")

@@ -34,7 +34,7 @@ struct StoredPeer: Encodable {
   var state1: State
   var state2: State?
 
-  init(_ peer: PublicKey, _ pair: RatchetPair, reveals: Bool) {
+  init(_ peer: PublicKey, pair: RatchetPair, reveals: Bool) {
     self.peer = peer.text
     state1 = State(pair.state1, reveals: reveals)
     state2 = pair.state2.map { State($0, reveals: reveals) }
@@ -61,7 +61,7 @@ struct StoreList: AsyncParsableCommand {
   func run() async throws {
     let rows = try await arguments.use(creates: false) { store in try await store.everything() }
     for (peer, row) in rows.sorted(by: { $0.key < $1.key }) {
-      let stored = StoredPeer(peer, row.pair, reveals: false)
+      let stored = StoredPeer(peer, pair: row.pair, reveals: false)
       if json { try Terminal.output(json: stored) } else { Terminal.output(stored.line) }
     }
   }
@@ -86,7 +86,7 @@ struct StoreShow: AsyncParsableCommand {
     let key = try KeyReader.publicKey(peer, option: "peer")
     let row = try await arguments.use(creates: false) { store in try await store.everything()[key] }
     guard let row else { throw CommandFailure.usage("\(arguments.store): no ratchet for the peer \(peer)") }
-    let stored = StoredPeer(key, row.pair, reveals: reveal)
+    let stored = StoredPeer(key, pair: row.pair, reveals: reveal)
     if json { try Terminal.output(json: stored) } else { Terminal.output(stored.text) }
   }
 }

@@ -22,7 +22,7 @@
       do {
         words = try MemoryFile()
         process = try ChildProcess(
-          "/proc/self/exe", ["zssp", "tunnel", "up", "--foreground", "--background", "--", file.path],
+          "/proc/self/exe", arguments: ["zssp", "tunnel", "up", "--foreground", "--background", "--", file.path],
           descriptors: [-1, words.descriptor, words.descriptor, ends[1]])
       } catch {
         close(ends[1])

@@ -20,13 +20,13 @@
       let endpoint = try file.endpoint()
       if let file = file.program.storeKeyFile { _ = try StoreKeyOption.read(file: file) }
       for password in file.tunnel.peers.compactMap(\.oneTimePasswordFile) { _ = try OneTimePassword.read(password) }
-      Terminal.output(TunnelExplanation.text(file, endpoint.staticKey.publicKey))
+      Terminal.output(TunnelExplanation.text(of: file, key: endpoint.staticKey.publicKey))
     }
   }
 
   /// Explains a configuration in words.
   enum TunnelExplanation {
-    static func text(_ file: TunnelFile, _ key: PublicKey) -> String {
+    static func text(of file: TunnelFile, key: PublicKey) -> String {
       let configuration = file.tunnel
       var lines = [
         "The device \(configuration.interface) gets \(list(configuration.addresses)), with an MTU "
@@ -39,7 +39,9 @@
           : "A peer that has lost its ratchet is reported, and accepted (opportunistic).",
       ]
       if configuration.peers.isEmpty { lines.append("There are no peers yet: 'zssp tunnel peer add' adds some.") }
-      for (index, peer) in configuration.peers.enumerated() { lines += self.lines(peer, index, configuration) }
+      for (index, peer) in configuration.peers.enumerated() {
+        lines += self.lines(of: peer, at: index, in: configuration)
+      }
       if let busyPoll = configuration.busyPoll {
         lines.append("For \(busyPoll) after traffic it polls and does not sleep, which takes processor time.")
       }
@@ -75,7 +77,7 @@
     }
 
     private static func lines(
-      _ peer: PeerConfiguration, _ index: Int, _ configuration: TunnelConfiguration
+      of peer: PeerConfiguration, at index: Int, in configuration: TunnelConfiguration
     ) -> [String] {
       let places = peer.endpoints.map(\.description).joined(separator: ", or ")
       let place = places.isEmpty ? "opens sessions itself, because it has no endpoint here" : "is at \(places)"
@@ -86,13 +88,13 @@
       if !peer.identity.isEmpty {
         lines.append("  It is told the identity \"\(Terminal.printable(peer.identity.utf8))\".")
       }
-      if let flags = peer.flags { lines += switches(flags, configuration.flags) }
+      if let flags = peer.flags { lines += switches(of: flags, comparedTo: configuration.flags) }
       if peer.oneTimePasswordFile != nil { lines.append("  The first contact needs the one-time password.") }
       return lines
     }
 
     /// Returns the flags of a peer that differ from those of the file.
-    private static func switches(_ own: SecurityFlags, _ usual: SecurityFlags) -> [String] {
+    private static func switches(of own: SecurityFlags, comparedTo usual: SecurityFlags) -> [String] {
       let all: [(name: String, flag: SecurityFlags, on: String, off: String)] = [
         (
           "pi2", .initiatorDisallowsDowngrade, "no session is opened with it without its ratchet",

@@ -9,7 +9,7 @@
     ///
     /// - Returns: What was changed, and what needs a restart, as text.
     /// - Throws: ``TunnelError/refused(_:)``.
-    func reload(_ tunnel: Tunnel, _ store: any KeptRatchets) async throws(TunnelError) -> String {
+    func reload(_ tunnel: Tunnel, store: any KeptRatchets) async throws(TunnelError) -> String {
       guard PrivateFile.start(of: path, count: 1) != nil else { throw .refused(unreadable) }
       do throws(CommandFailure) {
         var next = try TunnelFile.read(path)

@@ -37,7 +37,7 @@
     ///     warns.
     /// - Throws: ``CommandFailure/usage(_:)``.
     static func read(_ path: String, warns: Bool = true) throws(CommandFailure) -> TunnelFile {
-      let text = try SecretFile.read(path, .configuration, warns: warns)
+      let text = try SecretFile.read(path, kind: .configuration, warns: warns)
       do throws(TunnelConfigurationError) {
         let (tunnel, program) = try TunnelConfiguration.read(toml: text, file: path) { reader in Program(&reader) }
         return TunnelFile(path: path, tunnel: tunnel, program: program)
@@ -73,10 +73,10 @@
       if privateKeyFile.isEmpty { reader.fail("private-key-file", "is missing; 'zssp keygen FILE' makes a key") }
       storeKeyFile = reader.path("store-key-file")
       readCrypto(&reader)
-      if let text = reader.string("store") { readStore(text, reader) }
+      if let text = reader.string("store") { readStore(text, with: reader) }
       if let name = reader.string("user") {
         do throws(TunnelError) { user = try TunnelUser(name) } catch { reader.fail("user", "\(error)") }
-        if let user { checkStore(user, name, reader) }
+        if let user { checkStore(for: user, named: name, reader: reader) }
       }
       if let name = reader.string("status-group") {
         do throws(TunnelError) { _ = try TunnelGroup(name) } catch { reader.fail("status-group", "\(error)") }
@@ -85,13 +85,13 @@
 
     private mutating func readCrypto(_ reader: inout TableReader) {
       let choices = ProviderChoice.allCases.map { ($0.rawValue, $0) }
-      crypto = reader.choice("crypto", choices) ?? crypto
+      crypto = reader.choice("crypto", of: choices) ?? crypto
       do throws(ProviderUnavailable) { provider = try crypto.makeProvider() } catch {
         reader.fail("crypto", "\"\(crypto.rawValue)\": \(error.reason)")
       }
     }
 
-    private mutating func readStore(_ text: String, _ reader: TableReader) {
+    private mutating func readStore(_ text: String, with reader: TableReader) {
       do throws(CommandFailure) { store = try StoreLocation(text, in: reader.resolve) } catch {
         let prefix = "--store "
         let message = error.description
@@ -101,7 +101,7 @@
 
     /// Refuses a store that the user cannot write to: it would lose every ratchet at the first
     /// step.
-    private func checkStore(_ user: TunnelUser, _ name: String, _ reader: TableReader) {
+    private func checkStore(for user: TunnelUser, named name: String, reader: TableReader) {
       guard let path = store.path else { return }
       let folder: String
       do { folder = try PathParts(path).folder } catch { return reader.fail("store", "\(error)") }

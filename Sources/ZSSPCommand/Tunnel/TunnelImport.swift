@@ -50,7 +50,7 @@
     }
 
     private func text() throws(WireGuardFile.Mistake) -> String {
-      do throws(CommandFailure) { return try SecretFile.read(file, .configuration) } catch {
+      do throws(CommandFailure) { return try SecretFile.read(file, kind: .configuration) } catch {
         // This error has no line.
         Terminal.error(error.description)
         Terminal.exit(error.exitCode)
@@ -94,7 +94,7 @@
         if let commands = source.hooks[name] { lines.append("\(name) = \(list(commands))") }
       }
       for (index, peer) in source.peers.enumerated() {
-        lines += self.lines(peer, index, name, peerKeys[index])
+        lines += self.lines(of: peer, at: index, name: name, key: peerKeys[index])
       }
       return (lines.joined(separator: "\n") + "\n", notes)
     }
@@ -106,7 +106,7 @@
     }
 
     private static func lines(
-      _ peer: WireGuardFile.Peer, _ index: Int, _ name: String, _ key: String
+      of peer: WireGuardFile.Peer, at index: Int, name: String, key: String
     ) -> [String] {
       var lines = [
         "", "[[peer]]", "name = \"peer\(index + 1)\"",

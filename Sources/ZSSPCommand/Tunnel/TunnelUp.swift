@@ -48,7 +48,7 @@
         let running = file
         _ = try await Interruption.cancelling(after: nil) {
           do throws(TunnelError) {
-            try await Self.run(running, endpoint, store, hangups, readiness)
+            try await Self.run(running, endpoint: endpoint, store: store, hangups: hangups, readiness: readiness)
           } catch {
             throw error.commandFailure
           }
@@ -60,10 +60,10 @@
     ///
     /// - Throws: ``TunnelError``.
     private static func run(
-      _ file: TunnelFile, _ endpoint: EndpointConfiguration, _ store: any KeptRatchets, _ hangups: AsyncStream<Void>,
-      _ readiness: Readiness?
+      _ file: TunnelFile, endpoint: EndpointConfiguration, store: any KeptRatchets, hangups: AsyncStream<Void>,
+      readiness: Readiness?
     ) async throws(TunnelError) {
-      let reloader: Tunnel.Reloader = { tunnel throws(TunnelError) in try await file.reload(tunnel, store) }
+      let reloader: Tunnel.Reloader = { tunnel throws(TunnelError) in try await file.reload(tunnel, store: store) }
       let tunnel = try await Tunnel.start(
         file.tunnel, endpoint: endpoint, store: store, keepsLog: readiness != nil, reloader: reloader,
         log: Terminal.note)

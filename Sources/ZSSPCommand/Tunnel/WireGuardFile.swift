@@ -61,8 +61,8 @@
         let value = Self.hookNames[key] == nil ? Self.trim(line[line.index(after: equals)...]) : Self.command(raw)
         do throws(ValueMistake) {
           switch section {
-          case "[interface]": try readInterface(key, value)
-          case "[peer]": try readPeer(key, value)
+          case "[interface]": try readInterface(key, value: value)
+          case "[peer]": try readPeer(key, value: value)
           default: throw ValueMistake("stands above the first section")
           }
         } catch {
@@ -76,11 +76,11 @@
       init(_ reason: String) { self.reason = reason }
     }
 
-    private mutating func readInterface(_ key: String, _ value: String) throws(ValueMistake) {
+    private mutating func readInterface(_ key: String, value: String) throws(ValueMistake) {
       switch key {
       case "address": addresses += try Self.prefixes(value)
-      case "listenport": listenPort = try Self.number(value, 0...65_535, key)
-      case "mtu": mtu = try Self.number(value, 576...65_000, key)
+      case "listenport": listenPort = try Self.number(value, in: 0...65_535, key: key)
+      case "mtu": mtu = try Self.number(value, in: 576...65_000, key: key)
       case "dns": dns += Self.list(value)
       case "table": table = value.lowercased()
       case "fwmark": mark = value.lowercased() == "off" ? nil : value
@@ -93,7 +93,7 @@
       }
     }
 
-    private mutating func readPeer(_ key: String, _ value: String) throws(ValueMistake) {
+    private mutating func readPeer(_ key: String, value: String) throws(ValueMistake) {
       let last = peers.count - 1
       switch key {
       case "publickey": peers[last].publicKey = value
@@ -104,7 +104,7 @@
           throw ValueMistake("Endpoint \(error)")
         }
       case "persistentkeepalive":
-        peers[last].keepalive = value.lowercased() == "off" ? nil : try Self.number(value, 0...65_535, key)
+        peers[last].keepalive = value.lowercased() == "off" ? nil : try Self.number(value, in: 0...65_535, key: key)
       case "allowedips":
         for prefix in try Self.prefixes(value).map(\.network) where !peers[last].allowedIPs.contains(prefix) {
           // As in WireGuard, the last peer with a prefix gets it.
@@ -141,7 +141,7 @@
       return found
     }
 
-    private static func number(_ text: String, _ range: ClosedRange<Int>, _ key: String) throws(ValueMistake) -> Int {
+    private static func number(_ text: String, in range: ClosedRange<Int>, key: String) throws(ValueMistake) -> Int {
       guard let number = Int(text), range.contains(number) else {
         throw ValueMistake("\(key): \"\(text)\" is not \(range.lowerBound) to \(range.upperBound)")
       }

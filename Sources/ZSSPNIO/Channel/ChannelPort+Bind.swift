@@ -44,9 +44,9 @@ extension ChannelPort {
           try options.configureChannel?(channel)
           try channel.pipeline.syncOperations.addHandler(bound.value)
         }.flatMap {
-          setFragmentation(of: channel, address, options)
+          setFragmentation(of: channel, at: address, options: options)
         }.flatMap {
-          enableOffload(of: channel, options, bound)
+          enableOffload(of: channel, options: options, port: bound)
         }
       }
     if let size = options.receiveBufferSize {
@@ -67,9 +67,11 @@ extension ChannelPort {
   /// Sets the "don't fragment" policy of a socket. A kernel that cannot do so is an error only
   /// where fragmentation is forbidden.
   private static func setFragmentation(
-    of channel: any Channel, _ address: SocketAddress, _ options: UDPOptions
+    of channel: any Channel, at address: SocketAddress, options: UDPOptions
   ) -> EventLoopFuture<Void> {
-    let settings = fragmentationOptions(address, options).map { channel.setOption($0.option, value: $0.value) }
+    let settings = fragmentationOptions(at: address, options: options).map {
+      channel.setOption($0.option, value: $0.value)
+    }
     let all = EventLoopFuture.andAllSucceed(settings, on: channel.eventLoop)
     return options.fragmentation == .forbidden
       ? all : all.flatMapError { _ in channel.eventLoop.makeSucceededVoidFuture() }
@@ -79,7 +81,7 @@ extension ChannelPort {
   /// Returns the socket options that set the "don't fragment" policy. Empty except on Linux, where
   /// other systems keep their default.
   private static func fragmentationOptions(
-    _ address: SocketAddress, _ options: UDPOptions
+    at address: SocketAddress, options: UDPOptions
   ) -> [(option: ChannelOptions.Types.SocketOption, value: SocketOptionValue)] {
     #if os(Linux)
       // IP_MTU_DISCOVER, IPV6_MTU_DISCOVER and their values, from <linux/in.h> and <linux/in6.h>,
@@ -95,7 +97,7 @@ extension ChannelPort {
 
   /// Enables GRO if the kernel has it and the options allow it. A kernel that refuses is no error.
   private static func enableOffload(
-    of channel: any Channel, _ options: UDPOptions, _ bound: NIOLoopBound<ChannelPort>
+    of channel: any Channel, options: UDPOptions, port bound: NIOLoopBound<ChannelPort>
   ) -> EventLoopFuture<Void> {
     guard options.receiveOffload, System.supportsUDPReceiveOffload else {
       return channel.eventLoop.makeSucceededVoidFuture()

@@ -100,7 +100,7 @@ final class ChannelPort: ChannelInboundHandler, DatagramPort {
     for run in batch.runs {
       run.forEachPiece(segmenting: counters.isUsingSegmentationOffload) { range in
         guard let bytes = buffer.getSlice(at: range.lowerBound, length: range.count) else { return }
-        write(bytes, run.segmentSize, to: socketAddress(run.address), context)
+        write(bytes, segmentSize: run.segmentSize, to: socketAddress(run.address), context: context)
       }
     }
     context.flush()
@@ -108,7 +108,7 @@ final class ChannelPort: ChannelInboundHandler, DatagramPort {
   }
 
   private func write(
-    _ bytes: ByteBuffer, _ segmentSize: Int, to address: SocketAddress, _ context: ChannelHandlerContext
+    _ bytes: ByteBuffer, segmentSize: Int, to address: SocketAddress, context: ChannelHandlerContext
   ) {
     counters.writes += 1
     guard bytes.readableBytes > segmentSize else {
@@ -120,7 +120,7 @@ final class ChannelPort: ChannelInboundHandler, DatagramPort {
     let promise = context.eventLoop.makePromise(of: Void.self)
     // Kept in case the kernel refuses to segment.
     let segments = RefusedSegments(bytes: bytes, address: address, segmentSize: segmentSize)
-    promise.futureResult.assumeIsolated().whenFailure { [self] error in segmentationFailed(segments, error) }
+    promise.futureResult.assumeIsolated().whenFailure { [self] error in segmentationFailed(segments, with: error) }
     context.write(
       NIOAny(AddressedEnvelope(remoteAddress: address, data: bytes, metadata: metadata)), promise: promise)
   }
@@ -137,7 +137,7 @@ final class ChannelPort: ChannelInboundHandler, DatagramPort {
 extension ChannelPort {
   /// Called when the kernel cannot segment, at all or on this network device. Sends the refused
   /// bytes as single datagrams, and stops segmenting.
-  private func segmentationFailed(_ segments: RefusedSegments, _ error: any Error) {
+  private func segmentationFailed(_ segments: RefusedSegments, with error: any Error) {
     guard let error = error as? IOError, Errno.segmentationRefused.contains(error.errnoCode) else { return }
     counters.isUsingSegmentationOffload = false
     owner.keep(segments)
@@ -159,7 +159,7 @@ extension ChannelPort {
       while let segment = bytes.readSlice(length: min(segments.segmentSize, bytes.readableBytes)),
         segment.readableBytes > 0
       {
-        write(segment, segment.readableBytes, to: segments.address, context)
+        write(segment, segmentSize: segment.readableBytes, to: segments.address, context: context)
       }
     }
     context.flush()

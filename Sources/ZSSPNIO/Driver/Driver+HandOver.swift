@@ -8,16 +8,18 @@ extension Driver {
   /// Processes the datagrams of this shard, neighbours together, and copies the others to their
   /// shards' queues.
   func handOver(
-    _ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address, _ trafficClass: UInt8
+    _ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address, trafficClass: UInt8
   ) {
-    guard let siblings, !bytes.isEmpty else { return take(bytes, segmentSize: segmentSize, from: source, trafficClass) }
+    guard let siblings, !bytes.isEmpty else {
+      return take(bytes, segmentSize: segmentSize, from: source, trafficClass: trafficClass)
+    }
     var own = 0
     var start = 0
     func takeOwn() {
       guard own < start else { return }
       take(
         UnsafeMutableRawBufferPointer(rebasing: bytes[own..<start]), segmentSize: segmentSize, from: source,
-        trafficClass)
+        trafficClass: trafficClass)
     }
     while start < bytes.count {
       let end = min(start + segmentSize, bytes.count)
@@ -26,7 +28,7 @@ extension Driver {
       if let other = keyID?.shard(of: siblings.shards.count), other != shard {
         takeOwn()
         own = end
-        give(datagram, from: source, trafficClass, to: siblings.shards[other])
+        give(datagram, from: source, trafficClass: trafficClass, to: siblings.shards[other])
       }
       start = end
     }
@@ -34,7 +36,7 @@ extension Driver {
   }
 
   private func give(
-    _ datagram: UnsafeMutableRawBufferPointer, from source: Address, _ trafficClass: UInt8, to shard: ShardHandle
+    _ datagram: UnsafeMutableRawBufferPointer, from source: Address, trafficClass: UInt8, to shard: ShardHandle
   ) {
     let own = socket.port?.ownAddress(source.localIndex)
     switch shard.handOvers.append(datagram, from: source, at: own, trafficClass: trafficClass) {
@@ -46,13 +48,15 @@ extension Driver {
     }
   }
 
-  private func take(_ datagrams: [HandOverQueue.Datagram]) {
+  private func take(_ datagrams: [CrossShardQueue.Datagram]) {
     guard !isClosed else { return }
     for datagram in datagrams {
       var bytes = datagram.bytes
       // [DEC-86]
       let source = datagram.source.reached(at: datagram.own.flatMap { socket.port?.localIndex(of: $0) } ?? 0)
-      bytes.withUnsafeMutableBytes { take($0, segmentSize: $0.count, from: source, datagram.trafficClass) }
+      bytes.withUnsafeMutableBytes {
+        take($0, segmentSize: $0.count, from: source, trafficClass: datagram.trafficClass)
+      }
     }
     inboxes.endBurst()
     pump()

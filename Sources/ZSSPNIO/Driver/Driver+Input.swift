@@ -17,19 +17,21 @@ extension Driver {
     let isSuper = segmentSize > 0 && segmentSize < bytes.count
     // The kernel steers a super-datagram by its first datagram only.
     if siblings == nil || isSteered && !isSuper {
-      take(bytes, segmentSize: isSuper ? segmentSize : bytes.count, from: source, trafficClass)
+      take(bytes, segmentSize: isSuper ? segmentSize : bytes.count, from: source, trafficClass: trafficClass)
     } else {
-      handOver(bytes, segmentSize: isSuper ? segmentSize : bytes.count, from: source, trafficClass)
+      handOver(bytes, segmentSize: isSuper ? segmentSize : bytes.count, from: source, trafficClass: trafficClass)
     }
   }
 
   /// Gives datagrams of this shard to its endpoint.
   func take(
-    _ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address, _ trafficClass: UInt8
+    _ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address, trafficClass: UInt8
   ) {
-    guard logsDrops else { return takeUnwatched(bytes, segmentSize: segmentSize, from: source, trafficClass) }
+    guard logsDrops else {
+      return takeUnwatched(bytes, segmentSize: segmentSize, from: source, trafficClass: trafficClass)
+    }
     let before = endpoint.statistics
-    takeUnwatched(bytes, segmentSize: segmentSize, from: source, trafficClass)
+    takeUnwatched(bytes, segmentSize: segmentSize, from: source, trafficClass: trafficClass)
     logDrops(since: before, from: source)
   }
 
@@ -38,12 +40,12 @@ extension Driver {
     let after = endpoint.statistics
     guard after.dropped != before.dropped else { return }
     for reason in DropReason.allCases where after[reason] != before[reason] {
-      environment.log?.dropped(reason, after[reason] - before[reason], from: source, at: now)
+      environment.log?.dropped(reason, count: after[reason] - before[reason], from: source, at: now)
     }
   }
 
   private func takeUnwatched(
-    _ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address, _ trafficClass: UInt8
+    _ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address, trafficClass: UInt8
   ) {
     let now = now
     var datagrams = MutableRawSpan(_unsafeBytes: bytes)

@@ -23,7 +23,7 @@ extension Driver {
     }
     counted.incomingRefused += 1
     let reason = isStopped ? "the endpoint is being closed" : "too many wait for a decision"
-    environment.log?.refused(request, reason, at: now)
+    environment.log?.refused(request, reason: reason, at: now)
     endpoint.answer(id, accept: .reject(silently: true), at: now)
   }
 

@@ -5,8 +5,8 @@ import ZSSP
 /// The life of sessions.
 extension Driver {
   /// Opens a session for a task that waits for `outcome`.
-  func connect(_ request: ConnectRequest, _ outcome: SessionOutcome) {
-    guard !isClosed else { return _ = outcome.resolve(.failure(.closed)) }
+  func connect(_ request: ConnectRequest, for outcome: SessionOutcome) {
+    guard !isClosed else { return _ = outcome.resolve(.failure(closingError)) }
     let id: SessionID
     do {
       id = try endpoint.open(
@@ -80,17 +80,17 @@ extension Driver {
   }
 
   /// Accepts a handshake for a task that waits for `outcome`.
-  func accept(_ id: RequestID, _ flags: SecurityFlags?, _ outcome: SessionOutcome) {
-    guard !isClosed else { return _ = outcome.resolve(.failure(.closed)) }
+  func accept(_ id: RequestID, flags: SecurityFlags?, for outcome: SessionOutcome) {
+    guard !isClosed else { return _ = outcome.resolve(.failure(closingError)) }
     guard acceptances.accept(id, for: outcome) else { return _ = outcome.resolve(.failure(.expired)) }
     endpoint.answer(id, accept: .accept(flags ?? endpoint.configuration.flags), at: now)
     pump()
   }
 
   /// Refuses a handshake.
-  func reject(_ id: RequestID, _ silently: Bool?) {
+  func reject(_ id: RequestID, silently: Bool?) {
     guard let request = acceptances.reject(id) else { return }
-    environment.log?.refused(request, "by the application", at: now)
+    environment.log?.refused(request, reason: "by the application", at: now)
     let silently = silently ?? endpoint.configuration.flags.contains(.responderRejectsSilently)
     endpoint.answer(id, accept: .reject(silently: silently), at: now)
     pump()
@@ -122,10 +122,10 @@ extension Driver {
   func handle(_ event: Event) {
     switch event {
     case .established(let id, let establishment):
-      established(id, establishment)
+      established(id, by: establishment)
     case .restarted(let id, let reason):
       attempts.record(TimeoutCause(reason), of: id)
-      environment.log?.restarted(id, reason)
+      environment.log?.restarted(id, reason: reason)
       inboxes.inbox(of: id).events.append(event)
     case .confirmed(let id):
       inboxes.inbox(of: id).events.append(event)
@@ -136,48 +136,49 @@ extension Driver {
       if let roundTrip { environment.roundTrips.record(roundTrip) }
       inboxes.answered(id, roundTrip: roundTrip)
     case .moved(let id, _, let address):
-      environment.log?.moved(id, to: address)
+      environment.log?.moved(id, to: address, at: now)
       inboxes.inbox(of: id).move(to: address)
       inboxes.inbox(of: id).events.append(event)
     case .downgraded(let id, let peer, let heldChainLength):
       counted.downgrades += 1
-      environment.log?.downgraded(id, peer, heldChainLength: heldChainLength)
+      environment.log?.downgraded(id, peer: peer, heldChainLength: heldChainLength)
       mailboxes.downgrades.append(Downgrade(session: id, peer: peer, heldChainLength: heldChainLength))
       inboxes.inbox(of: id).events.append(event)
     case .ended(let id, let reason):
-      ended(id, reason, event)
+      ended(id, reason: reason, event: event)
     case .withdrawn(let id, let reason):
-      withdrawn(id, reason)
+      withdrawn(id, reason: reason)
     }
   }
 
-  private func established(_ id: SessionID, _ establishment: Establishment) {
-    environment.log?.established(id, establishment)
+  private func established(_ id: SessionID, by establishment: Establishment) {
+    environment.log?.established(id, establishment: establishment)
     var waiting: [SessionOutcome] = []
     if let request = establishment.acceptance, case .accepted(let outcome)? = acceptances.end(request) {
       waiting.append(outcome)
     }
     // When both sides open at once, both calls return the same session.
     if let attempt = attempts.end(id) { waiting.append(attempt.outcome) }
-    let session = EstablishedSession(
-      shard: shard, id: id, establishment: establishment, inbox: inboxes.inbox(of: id))
+    let inbox = inboxes.inbox(of: id)
+    inbox.setEstablished()
+    let session = EstablishedSession(shard: shard, id: id, establishment: establishment, inbox: inbox)
     replaceInOtherShards(session)
     let isWanted = waiting.map { $0.resolve(.success(session)) }.contains(true)
     // False if the task was cancelled or the endpoint is closing.
     if !isWanted { endpoint.close(id) }
   }
 
-  private func ended(_ id: SessionID, _ reason: EndReason, _ event: Event) {
+  private func ended(_ id: SessionID, reason: EndReason, event: Event) {
     if let attempt = attempts.end(id) {
       attempt.outcome.resolve(.failure(reason == .rejected ? .rejected : .sessionEnded(reason)))
     }
-    environment.log?.ended(id, reason)
     siblings?.end(id)
-    inboxes.end(id, reason, event)
-    sendQueue.sessionEnded(id, .sessionEnded(reason))
+    let wasEstablished = inboxes.end(id, reason: reason, event: event)
+    environment.log?.ended(id, reason: reason, wasEstablished: wasEstablished)
+    sendQueue.sessionEnded(id, with: .sessionEnded(reason))
   }
 
-  private func withdrawn(_ id: RequestID, _ reason: DropReason) {
+  private func withdrawn(_ id: RequestID, reason: DropReason) {
     switch acceptances.end(id) {
     case .offered?:
       counted.incomingExpired += 1

@@ -87,6 +87,9 @@ final class Driver {
   /// This driver, for closures that return to the event loop.
   var bound: NIOLoopBound<Driver> { NIOLoopBound(self, eventLoop: eventLoop) }
 
+  /// The error of calls that come too late.
+  var closingError: UDPError { environment.closing.error ?? .closed }
+
   /// The time on the event loop's clock, which timers use too.
   var now: Instant { eventLoop.instant }
 
@@ -143,10 +146,11 @@ final class Driver {
     guard !isClosed else { return }
     drainSends()
     isClosed = true
+    if let error { environment.closing.fail(error) }
     // Waiting senders learn first that the endpoint is closed, then that their sessions ended.
-    counted.messagesUnsent += UInt64(sendQueue.finish())
-    attempts.failAll(error ?? .closed)
-    acceptances.failAll(error ?? .closed)
+    counted.messagesUnsent += UInt64(sendQueue.finish(closingError))
+    attempts.failAll(closingError)
+    acceptances.failAll(closingError)
     for id in inboxes.sessions { endpoint.close(id) }
     inboxes.endBurst()
     pump()

@@ -14,6 +14,8 @@ package struct EndpointEnvironment: Sendable {
   package let handshakes = Observer<HandshakeRecord>()
   /// Receives the round-trip times of probes.
   package let roundTrips = Observer<Duration>()
+  /// The fact that the endpoint closes, and why.
+  let closing = EndpointClosing()
 
   /// Uses the system's resolver, and no log.
   package init() {}
@@ -31,13 +33,30 @@ package struct HandshakeRecord: Sendable {
 
 /// Forwards measurements to at most one observer.
 package final class Observer<Record>: Sendable {
-  private let observer = NIOLockedValueBox<(@Sendable (Record) -> Void)?>(nil)
+  private struct State {
+    var observer: (@Sendable (Record) -> Void)?
+    /// The number of observers so far. The newest receives the records.
+    var count: UInt64 = 0
+  }
 
-  /// Sets the function that is called with each record, on any thread; nil removes it.
-  package func set(_ observer: (@Sendable (Record) -> Void)?) {
-    self.observer.withLockedValue { $0 = observer }
+  private let state = NIOLockedValueBox(State())
+
+  /// Sets the function that is called with each record, on any thread, in place of the last one.
+  ///
+  /// - Returns: The name of the observer, for ``remove(_:)``.
+  package func set(_ observer: @escaping @Sendable (Record) -> Void) -> UInt64 {
+    state.withLockedValue { state in
+      state.count += 1
+      state.observer = observer
+      return state.count
+    }
+  }
+
+  /// Removes an observer, unless another has taken its place.
+  package func remove(_ name: UInt64) {
+    state.withLockedValue { if $0.count == name { $0.observer = nil } }
   }
 
   /// Forwards a measurement.
-  func record(_ record: Record) { observer.withLockedValue { $0 }?(record) }
+  func record(_ record: Record) { state.withLockedValue { $0.observer }?(record) }
 }

@@ -39,7 +39,7 @@ extension EndpointHandle {
         }
       }
       let localAddress = try await bindSockets(to: address, options, shards, drivers)
-      environment.log?.bound(localAddress, shards[0].publicKey, shards: shards.count)
+      environment.log?.bound(localAddress, key: shards[0].publicKey, shards: shards.count)
       return EndpointHandle(shards, mailboxes, directory, environment, localAddress: localAddress)
     } catch {
       for shard in shards { shard.tell { driver in driver.close() } }
@@ -87,7 +87,7 @@ extension EndpointHandle {
       for ((eventLoop, driver), sockets) in zip(zip(eventLoops, drivers), bound.sockets) {
         try await eventLoop.submit {
           try LinuxUDPPort.open(
-            sockets, at: bound.local, for: driver.value, driver.value.options, on: eventLoop)
+            sockets, at: bound.local, for: driver.value, options: driver.value.options, on: eventLoop)
         }.get()
       }
       return bound.local.socketAddress

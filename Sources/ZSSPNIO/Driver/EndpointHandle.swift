@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
-import NIOConcurrencyHelpers
 import ZSSP
 
 /// The tasks' reference to an endpoint: its shards, and what they share. The endpoint closes at
@@ -17,7 +16,6 @@ final class EndpointHandle: Sendable {
   let environment: EndpointEnvironment
   /// Succeeds when all shards are closed; fails when a socket failed permanently.
   let closed: EventLoopFuture<Void>
-  private let closing = NIOLockedValueBox(false)
 
   /// Makes a handle of an endpoint whose sockets are bound.
   init(
@@ -49,15 +47,14 @@ final class EndpointHandle: Sendable {
   }
 
   /// True after ``close()``.
-  var isClosed: Bool { closing.withLockedValue { $0 } }
+  var isClosed: Bool { environment.closing.isRequested }
+
+  /// The error that calls fail with once the endpoint closes; nil before.
+  var closingError: UDPError? { environment.closing.error }
 
   /// Closes the endpoint. Later calls do nothing.
   func close() {
-    let isFirst = closing.withLockedValue { closing in
-      defer { closing = true }
-      return !closing
-    }
-    guard isFirst else { return }
+    guard environment.closing.close() else { return }
     for shard in shards { shard.tell { driver in driver.closeWhenSent() } }
   }
 
@@ -65,7 +62,7 @@ final class EndpointHandle: Sendable {
   func session(
     _ outcome: SessionOutcome, on shard: ShardHandle, as role: Role, _ begin: @escaping @Sendable (Driver) -> Void
   ) async throws(UDPError) -> Session {
-    guard !isClosed else { throw .closed }
+    if let error = closingError { throw error }
     let start = shard.eventLoop.instant
     let span = HandshakeSpan(role)
     let result = await withTaskCancellationHandler {
@@ -85,6 +82,14 @@ final class EndpointHandle: Sendable {
       HandshakeRecord(
         role: role, duration: start.duration(to: shard.eventLoop.instant), isEstablished: isEstablished))
     return Session(try result.get(), self)
+  }
+
+  /// Returns true if a session with the peer is established.
+  func hasSession(with peer: PublicKey) async -> Bool {
+    for shard in shards {
+      if await shard.ask({ driver in driver.endpoint.hasSession(with: peer) }) == true { return true }
+    }
+    return false
   }
 
   /// Returns the sum of all shards' counters; nil if an event loop has shut down.

@@ -61,12 +61,12 @@ final class PublicKeyExecutor {
       let start = ThreadClock.now
       let result = work.run()
       let time = ThreadClock.now - start
-      eventLoop.execute { bound.value.finish(result, kind, took: time) }
+      eventLoop.execute { bound.value.finish(result, of: kind, took: time) }
     }
     return true
   }
 
-  private func finish(_ result: PublicKeyResult, _ kind: PublicKeyWork.Kind, took time: Duration) {
+  private func finish(_ result: PublicKeyResult, of kind: PublicKeyWork.Kind, took time: Duration) {
     inFlight -= 1
     if kind.isCausedByStrangers { strangersWork -= 1 }
     if kind.isCausedByStrangers || kind == .completionReceived { timeOnHellos += time }

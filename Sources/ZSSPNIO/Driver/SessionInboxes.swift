@@ -77,11 +77,14 @@ final class SessionInboxes {
   /// Forwards the answer to a probe to the session's handler.
   func answered(_ id: SessionID, roundTrip: Duration?) { handlers[id]?.answered(roundTrip: roundTrip) }
 
-  /// Removes the inbox of an ended session, after its last messages.
-  func end(_ id: SessionID, _ reason: EndReason, _ event: Event) {
+  /// Removes the inbox of an ended session, after its last messages. Returns true if the session
+  /// was ever established.
+  func end(_ id: SessionID, reason: EndReason, event: Event) -> Bool {
     if session == id { endBurst() }
     handlers[id] = nil
-    inboxes.removeValue(forKey: id)?.finish(reason, event)
+    guard let inbox = inboxes.removeValue(forKey: id) else { return false }
+    inbox.finish(reason, last: event)
+    return inbox.isEstablished
   }
 }
 

@@ -12,7 +12,7 @@ struct ShardHandle: Sendable {
   let options: UDPOptions
   let sendQueue: SendQueue
   /// Datagrams for this shard that other shards received.
-  let handOvers = HandOverQueue()
+  let handOvers = CrossShardQueue()
   /// Succeeds when the shard is closed; fails when its socket failed permanently.
   let closed: EventLoopFuture<Void>
   private let driver: NIOLoopBound<Driver>

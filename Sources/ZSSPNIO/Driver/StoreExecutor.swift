@@ -65,12 +65,12 @@ final class StoreExecutor {
     let bound = NIOLoopBound(self, eventLoop: eventLoop)
     let task = Task {
       let answer = await store.answer(run.request)
-      eventLoop.execute { bound.value.finish(run.id, answer) }
+      eventLoop.execute { bound.value.finish(run.id, with: answer) }
     }
     requests.setTask(task, of: run.id)
   }
 
-  private func finish(_ id: RequestID, _ answer: StoreAnswer) {
+  private func finish(_ id: RequestID, with answer: StoreAnswer) {
     guard !isShutDown else { return }
     let (isAwaited, next) = requests.finish(id)
     guard isAwaited else { return }

@@ -15,8 +15,9 @@ import ZSSP
 /// | `zssp.reason` | the reason, as text |
 /// | `zssp.suppressed` | the number of lines of this kind that were suppressed before this one |
 ///
-/// Events that strangers can cause are logged at debug, with at most ``LogLimiter/linesPerSecond`` lines
-/// per second and kind. Valid datagrams are not logged.
+/// Events that strangers can cause are logged at debug. Of such lines, and of those that a peer can cause
+/// at will, at most ``LogLimiter/linesPerSecond`` are logged per second and kind. Valid datagrams
+/// are not logged.
 package struct EndpointLog: Sendable {
   private let logger: Logger
   private let limiter: NIOLockedValueBox<[Kind: LogLimiter]>
@@ -26,7 +27,7 @@ package struct EndpointLog: Sendable {
 
   /// The kinds of lines that are limited separately.
   enum Kind: Hashable {
-    case drop, refusal, expiry, failure
+    case drop, refusal, expiry, failure, move
   }
 
   /// Makes a log that writes to `logger`.
@@ -37,7 +38,7 @@ package struct EndpointLog: Sendable {
   }
 
   /// Logs that the socket is bound.
-  func bound(_ address: SocketAddress, _ key: PublicKey, shards: Int) {
+  func bound(_ address: SocketAddress, key: PublicKey, shards: Int) {
     logger.info(
       "endpoint bound",
       metadata: ["zssp.address": "\(address.text)", "zssp.key": "\(key)", "zssp.shards": "\(shards)"])
@@ -53,7 +54,7 @@ package struct EndpointLog: Sendable {
   }
 
   /// Logs an established session.
-  func established(_ id: SessionID, _ establishment: Establishment) {
+  func established(_ id: SessionID, establishment: Establishment) {
     logger.info(
       "session established",
       metadata: [
@@ -63,13 +64,15 @@ package struct EndpointLog: Sendable {
       ])
   }
 
-  /// Logs the end of an established session.
-  func ended(_ id: SessionID, _ reason: EndReason) {
-    logger.info("session ended", metadata: ["zssp.session": "\(id)", "zssp.reason": "\(reason)"])
+  /// Logs the end of a session, or of an attempt to establish one.
+  func ended(_ id: SessionID, reason: EndReason, wasEstablished: Bool) {
+    logger.log(
+      level: wasEstablished ? .info : .debug, wasEstablished ? "session ended" : "attempt ended",
+      metadata: ["zssp.session": "\(id)", "zssp.reason": "\(reason)"])
   }
 
   /// Logs that a handshake of this side restarted.
-  func restarted(_ id: SessionID, _ reason: RestartReason) {
+  func restarted(_ id: SessionID, reason: RestartReason) {
     logger.debug("handshake restarted", metadata: ["zssp.session": "\(id)", "zssp.reason": "\(reason)"])
   }
 
@@ -79,20 +82,22 @@ package struct EndpointLog: Sendable {
   }
 
   /// Logs that a session's peer has moved.
-  func moved(_ id: SessionID, to address: Address) {
-    logger.info("peer moved", metadata: ["zssp.session": "\(id)", "zssp.address": "\(address.unmapped)"])
+  func moved(_ id: SessionID, to address: Address, at now: Instant) {
+    limited(.move, level: .info, message: "peer moved", at: now) {
+      ["zssp.session": "\(id)", "zssp.address": "\(address.unmapped)"]
+    }
   }
 
   /// Logs a handshake that continued without the ratchet.
-  func downgraded(_ id: SessionID, _ peer: PublicKey, heldChainLength: UInt64) {
+  func downgraded(_ id: SessionID, peer: PublicKey, heldChainLength: UInt64) {
     logger.warning(
       "the peer does not have the ratchet that is held for it: it lost its store, or someone has its key",
       metadata: ["zssp.session": "\(id)", "zssp.peer": "\(peer)", "zssp.chain_length": "\(heldChainLength)"])
   }
 
   /// Logs a refused handshake of a peer: too many waited, or the application refused it.
-  func refused(_ request: AcceptRequest, _ reason: String, at now: Instant) {
-    limited(.refusal, .debug, "handshake refused", at: now) {
+  func refused(_ request: AcceptRequest, reason: String, at now: Instant) {
+    limited(.refusal, level: .debug, message: "handshake refused", at: now) {
       ["zssp.peer": "\(request.peer)", "zssp.address": "\(request.address.unmapped)", "zssp.reason": "\(reason)"]
     }
   }
@@ -100,26 +105,28 @@ package struct EndpointLog: Sendable {
   /// Logs a handshake that waited too long for a decision.
   func expired(isUnread: Bool, at now: Instant) {
     if isUnread {
-      limited(.expiry, .warning, "a handshake expired because nothing reads the endpoint's incoming", at: now) { [:] }
+      limited(
+        .expiry, level: .warning, message: "a handshake expired because nothing reads the endpoint's incoming", at: now
+      ) { [:] }
     } else {
-      limited(.expiry, .debug, "a handshake was not decided on in time", at: now) { [:] }
+      limited(.expiry, level: .debug, message: "a handshake was not decided on in time", at: now) { [:] }
     }
   }
 
   /// Logs an accepted handshake that failed.
   func failed(_ reason: DropReason, at now: Instant) {
-    limited(.failure, .notice, "an accepted handshake failed", at: now) { ["zssp.reason": "\(reason)"] }
+    limited(.failure, level: .notice, message: "an accepted handshake failed", at: now) { ["zssp.reason": "\(reason)"] }
   }
 
   /// Logs dropped datagrams.
-  func dropped(_ reason: DropReason, _ count: UInt64, from source: Address, at now: Instant) {
-    limited(.drop, .debug, "datagram dropped", at: now) {
+  func dropped(_ reason: DropReason, count: UInt64, from source: Address, at now: Instant) {
+    limited(.drop, level: .debug, message: "datagram dropped", at: now) {
       ["zssp.reason": "\(reason)", "zssp.address": "\(source.unmapped)", "zssp.count": "\(count)"]
     }
   }
 
   /// Logs that a ``ReconnectingSession`` has no session and waits.
-  func waiting(_ peer: PublicKey, _ pause: Duration, _ error: UDPError) {
+  func waiting(for peer: PublicKey, pause: Duration, after error: UDPError) {
     logger.info(
       "no session, another attempt follows",
       metadata: ["zssp.peer": "\(peer)", "zssp.pause": "\(pause)", "zssp.reason": "\(error)"])
@@ -129,8 +136,7 @@ package struct EndpointLog: Sendable {
   func socketFailed() { logger.warning("the socket failed and is bound again") }
 
   private func limited(
-    _ kind: Kind, _ level: Logger.Level, _ message: Logger.Message, at now: Instant,
-    _ metadata: () -> Logger.Metadata
+    _ kind: Kind, level: Logger.Level, message: Logger.Message, at now: Instant, metadata: () -> Logger.Metadata
   ) {
     guard logger.logLevel <= level else { return }
     let admission = limiter.withLockedValue { $0[kind, default: LogLimiter()].admit(at: now) }

@@ -17,7 +17,7 @@ package struct MemoryReceiver: Sendable {
   private let driver: NIOLoopBound<Driver>
   private let eventLoop: any EventLoop
 
-  fileprivate init(_ driver: NIOLoopBound<Driver>, _ eventLoop: any EventLoop) {
+  fileprivate init(_ driver: NIOLoopBound<Driver>, on eventLoop: any EventLoop) {
     self.driver = driver
     self.eventLoop = eventLoop
   }
@@ -34,11 +34,11 @@ package struct MemoryReceiver: Sendable {
     }
   }
 
-  /// True if neither public-key work nor a request to the store is unfinished. Must be read on the
-  /// event loop.
-  package var isIdle: Bool {
-    driver.value.publicKeyExecutor.inFlight == 0 && driver.value.storeExecutor.inFlight == 0
-  }
+  /// The number of unfinished items of public-key work. Must be read on the event loop.
+  package var workInFlight: Int { driver.value.publicKeyExecutor.inFlight }
+
+  /// The number of unfinished requests to the store. Must be read on the event loop.
+  package var storeRequestsInFlight: Int { driver.value.storeExecutor.inFlight }
 }
 
 /// A port without a socket.
@@ -106,9 +106,9 @@ extension UDPEndpoint {
           configuration, store: store, options: options, mailboxes: mailboxes, environment: settled,
           eventLoop: eventLoop)
         driver.portOpened(MemoryPort(name, on: network), localAddress: address)
-        return (ShardHandle(driver), MemoryReceiver(driver.bound, eventLoop))
+        return (ShardHandle(driver), MemoryReceiver(driver.bound, on: eventLoop))
       }.get()
-      environment.log?.bound(address, shard.publicKey, shards: 1)
+      environment.log?.bound(address, key: shard.publicKey, shards: 1)
       let handle = EndpointHandle([shard], mailboxes, PeerDirectory(), environment, localAddress: address)
       return (try await UDPEndpoint(handle), receiver)
     } catch let error as UDPError {

@@ -68,7 +68,7 @@ final class BoundedAsyncQueue<Element: Sendable>: Sendable {
       var dropped = 0
       for element in elements {
         if state.waiters.isEmpty {
-          dropped += enqueue(element, &state)
+          dropped += enqueue(element, in: &state)
         } else {
           served.append((state.waiters.removeFirst(), element))
         }
@@ -84,7 +84,7 @@ final class BoundedAsyncQueue<Element: Sendable>: Sendable {
   @discardableResult
   func append(_ element: Element) -> Int { append(contentsOf: CollectionOfOne(element)) }
 
-  private func enqueue(_ element: Element, _ state: inout State) -> Int {
+  private func enqueue(_ element: Element, in state: inout State) -> Int {
     let weight = weigh(element)
     func isFull() -> Bool {
       state.elements.count >= countLimit || (state.weight + weight > weightLimit && !state.elements.isEmpty)

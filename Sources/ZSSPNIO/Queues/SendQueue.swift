@@ -46,7 +46,8 @@ final class SendQueue: Sendable {
     var weight = 0
     /// True if the event loop was woken and has not emptied the queue since.
     var isAwaited = false
-    var isFinished = false
+    /// The error of all calls from now on; nil while the endpoint is open.
+    var closingError: UDPError?
     var waiters: [Waiter] = []
     var lastWaiter: UInt64 = 0
 
@@ -88,28 +89,28 @@ final class SendQueue: Sendable {
   }
 
   /// Queues all messages and returns true, if there is room and no sender waits for it.
-  func sendIfRoom(_ items: [Item]) -> Bool { state.withLockedValue { isAdmitted(items, &$0) } }
+  func sendIfRoom(_ items: [Item]) -> Bool { state.withLockedValue { isAdmitted(items, in: &$0) } }
 
   /// Queues all messages or none, and waits for room if there is none.
   ///
   /// - Parameters:
   ///   - items: The messages, all for one session.
   ///   - ended: Returns the error to fail with if the session has ended. When it ends later,
-  ///     ``sessionEnded(_:_:)`` must be called.
+  ///     ``sessionEnded(_:with:)`` must be called.
   /// - Returns: The error; nil if the messages are queued.
   func send(_ items: [Item], unless ended: () -> UDPError? = { nil }) async -> UDPError? {
     guard !Task.isCancelled else { return .cancelled }
     let (id, isQueued): (UInt64, Bool) = state.withLockedValue { state in
       state.lastWaiter += 1
-      return (state.lastWaiter, isAdmitted(items, &state))
+      return (state.lastWaiter, isAdmitted(items, in: &state))
     }
     if isQueued { return nil }
     return await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         let (waits, error): (Bool, UDPError?) = state.withLockedValue { state in
-          if state.isFinished { return (false, .closed) }
+          if let error = state.closingError { return (false, error) }
           if Task.isCancelled { return (false, .cancelled) }
-          if isAdmitted(items, &state) { return (false, nil) }
+          if isAdmitted(items, in: &state) { return (false, nil) }
           if let error = ended() { return (false, error) }
           state.waiters.append(Waiter(id: id, items: items, continuation: continuation))
           return (true, nil)
@@ -123,8 +124,8 @@ final class SendQueue: Sendable {
 
   /// Queues the items if there is room and no sender waits. Waking an event loop under the lock is
   /// safe: it only queues.
-  private func isAdmitted(_ items: [Item], _ state: inout State) -> Bool {
-    guard !state.isFinished, state.waiters.isEmpty, state.weight < limit else { return false }
+  private func isAdmitted(_ items: [Item], in state: inout State) -> Bool {
+    guard state.closingError == nil, state.waiters.isEmpty, state.weight < limit else { return false }
     for item in items { state.append(item) }
     if !items.isEmpty, state.needsWaking() { wake() }
     return true
@@ -160,7 +161,7 @@ final class SendQueue: Sendable {
 
   /// Fails the senders that wait to send on an ended session. Messages that are queued for it are
   /// dropped when they are dequeued. Must be called when senders can already see the end.
-  func sessionEnded(_ session: SessionID, _ error: UDPError) {
+  func sessionEnded(_ session: SessionID, with error: UDPError) {
     let ended: [Waiter] = state.withLockedValue { state in
       guard !state.waiters.isEmpty else { return [] }
       let ended = state.waiters.filter { $0.items.first?.session == session }
@@ -170,18 +171,18 @@ final class SendQueue: Sendable {
     for waiter in ended { waiter.continuation.resume(returning: error) }
   }
 
-  /// Drops everything. From now on sending fails with ``UDPError/closed``. Returns the number of
-  /// dropped messages and writers whose senders were not told.
-  func finish() -> Int {
+  /// Drops everything. From now on sending fails with `error`. Returns the number of dropped
+  /// messages and writers whose senders were not told.
+  func finish(_ error: UDPError) -> Int {
     let (waiters, dropped) = state.withLockedValue { state in
       let finished = (state.waiters, state.items.count)
-      state.isFinished = true
+      state.closingError = error
       state.items.removeAll()
       state.weight = 0
       state.waiters = []
       return finished
     }
-    for waiter in waiters { waiter.continuation.resume(returning: .closed) }
+    for waiter in waiters { waiter.continuation.resume(returning: error) }
     return dropped
   }
 

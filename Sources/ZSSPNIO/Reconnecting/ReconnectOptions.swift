@@ -14,12 +14,18 @@ public struct ReconnectOptions: Sendable, Hashable {
   /// The time that a session must last to count as working, after which the pause is the shortest
   /// again. One that ends sooner counts as a failure. The default is 30 s.
   public var provingTime: Duration = .seconds(30)
-  /// The time without anything received after messages were sent, probes included, until the
-  /// session counts as lost and another is opened. So a session with a peer that was killed and
-  /// restarted is replaced within seconds, while something is sent to it. The default is 4 s. Nil
-  /// leaves the detection to ``UDPOptions/idleTimeout``, which also covers sessions on which
-  /// nothing is sent.
-  public var silenceLimit: Duration? = .seconds(4)
+  /// The time without an answer to a message or a probe until the session counts as lost and
+  /// another is opened. The default is 3.5 s, in which about 15 probes are sent, so that a path that
+  /// loses packets ends no session. Nil leaves the detection to ``UDPOptions/idleTimeout``.
+  public var silenceLimit: Duration? = .milliseconds(3500)
+  /// The time without anything received after which the peer is probed although nothing is sent to
+  /// it. The default is 1.5 s: with ``silenceLimit`` and ``shortestPause``, a peer that was killed
+  /// and restarted has another session within six seconds. A probe and its answer are datagrams of
+  /// 32 bytes each. Nil saves them: then only messages that are sent discover the loss within
+  /// ``silenceLimit``, and a session on which nothing is sent is covered by
+  /// ``UDPOptions/keepAlive`` and ``UDPOptions/idleTimeout``. Without ``silenceLimit`` it has no
+  /// effect.
+  public var idleProbe: Duration? = .milliseconds(1500)
 
   /// The defaults.
   public init() {}

@@ -20,9 +20,13 @@ public import ZSSP
 /// ``ReconnectOptions/longestPause``. A peer that refused is tried again, too: its list of peers
 /// may change.
 ///
-/// The end of a session is noticed at once if the peer's goodbye arrives, within
-/// ``ReconnectOptions/silenceLimit`` (4 s) if something is sent, and otherwise within
-/// ``UDPOptions/idleTimeout`` (45 s). Messages that are sent in the meantime are lost.
+/// The end of a session is noticed at once if the peer's goodbye arrives. A peer that vanishes is
+/// noticed within ``ReconnectOptions/silenceLimit`` (3.5 s) after something is sent to it, or after
+/// ``ReconnectOptions/idleProbe`` (1.5 s) without anything from it. Messages that are sent in the
+/// meantime are lost.
+///
+/// One of two peers should reconnect; the other accepts. If both do, the later session replaces the
+/// earlier one. The side whose session was replaced waits until the other session ends.
 ///
 /// It lasts until ``close()``, until the endpoint is closed, until an error makes further attempts
 /// pointless, or until the last reference to it and its sequences is released.
@@ -149,7 +153,8 @@ extension UDPEndpoint {
     to hostAndPort: String, key: PublicKey, identity: [UInt8] = [], flags: SecurityFlags? = nil,
     options: ReconnectOptions = ReconnectOptions()
   ) throws(UDPError) -> ReconnectingSession {
-    _ = try SocketAddress.split(hostAndPort)
+    let (_, port) = try SocketAddress.split(hostAndPort)
+    guard port != 0 else { throw .invalidAddress(hostAndPort, reason: "the port must be 1 to 65535") }
     let plan = Reconnector.Plan(
       target: hostAndPort, key: key, identity: identity, flags: flags, options: options)
     return ReconnectingSession(Reconnector(self, plan))

@@ -9,7 +9,7 @@ import ZSSP
 /// |---|---|---|
 /// | connecting | the start, and a pause that is over | a session, a failure, the end |
 /// | connected | a session | its end |
-/// | waiting | a failure, or the end of a session | a pause that is over, the end |
+/// | waiting | a failure, or the end of a session | a pause that is over, and the end of a session that has replaced this one; the end |
 /// | ended | the task's cancellation, a closed endpoint or session, a permanent error | never |
 final class Reconnector: Sendable {
   /// The peer, and how to connect to it.
@@ -29,6 +29,9 @@ final class Reconnector: Sendable {
     var waiters: [UInt64: Promise<UDPError?>] = [:]
     var lastWaiter: UInt64 = 0
   }
+
+  /// The interval at which a session that has replaced this one is looked for.
+  private static let replacedInterval = Duration.seconds(1)
 
   let plan: Plan
   let messages: BoundedAsyncQueue<[UInt8]>
@@ -103,16 +106,23 @@ final class Reconnector: Sendable {
     while true {
       enter(.connecting(attempt: attempt))
       let (error, hasWorked) = await attemptOnce()
-      guard !Task.isCancelled, !error.endsAttempts else {
+      let closingError = endpoint.handle.closingError
+      guard !Task.isCancelled, closingError == nil, !error.endsAttempts else {
         // The application's own end, of the session or the endpoint, is one error.
-        return end(Task.isCancelled || error == .sessionEnded(.closed) ? .closed : error)
+        return end(closingError ?? (Task.isCancelled || error == .sessionEnded(.closed) ? .closed : error))
       }
       if hasWorked { backoff.reset() }
       attempt = hasWorked ? 1 : attempt + 1
       let pause = backoff.next(using: &generator)
       enter(.waiting(pause, after: error))
-      endpoint.handle.environment.log?.waiting(plan.key, pause, error)
-      guard await endpoint.handle.sleep(pause) else { return end(.closed) }
+      endpoint.handle.environment.log?.waiting(for: plan.key, pause: pause, after: error)
+      guard await endpoint.handle.sleep(pause) else { return end(endpoint.handle.closingError ?? .closed) }
+      // The peer has opened a session, too. Another one would replace it, and so on in turn.
+      while error == .sessionEnded(.replaced), await endpoint.handle.hasSession(with: plan.key) {
+        guard await endpoint.handle.sleep(Self.replacedInterval) else {
+          return end(endpoint.handle.closingError ?? .closed)
+        }
+      }
     }
   }
 
@@ -132,8 +142,8 @@ final class Reconnector: Sendable {
     let start = endpoint.handle.now
     do throws(UDPError) {
       // The first messages must be in the queue when a reader sees the state.
-      try await session.setMessageHandler(MessageForwarder(messages))
-      enter(.connected(to: session.remoteAddress), session)
+      try await forwardMessages(of: session)
+      enter(.connected(to: session.remoteAddress), with: session)
     } catch {
       return (error, false)
     }
@@ -148,10 +158,24 @@ final class Reconnector: Sendable {
     return (session.endReason.map { .sessionEnded($0) } ?? .closed, hasWorked)
   }
 
+  /// Puts the messages of a session into the queue, first those that wait.
+  ///
+  /// - Throws: The error of a session that has ended already. Its messages are in the queue.
+  func forwardMessages(of session: Session) async throws(UDPError) {
+    do {
+      try await session.setMessageHandler(MessageForwarder(messages))
+    } catch {
+      if session.endReason != nil {
+        for await message in session.messages { messages.append(message) }
+      }
+      throw error
+    }
+  }
+
   /// Watches a session until it ends, or closes it and returns true if its peer does not answer.
   private func isLostInSilence(_ session: Session) async -> Bool {
     guard let limit = plan.options.silenceLimit else { return false }
-    var watch = SilenceWatch(limit: limit)
+    var watch = SilenceWatch(limit: limit, idleProbe: plan.options.idleProbe)
     while await endpoint.handle.sleep(SilenceWatch.interval), session.endReason == nil,
       let description = await session.snapshot()
     {
@@ -166,7 +190,7 @@ final class Reconnector: Sendable {
     return false
   }
 
-  private func enter(_ state: ReconnectingSession.State, _ session: Session? = nil) {
+  private func enter(_ state: ReconnectingSession.State, with session: Session? = nil) {
     let waiters = shared.withLockedValue { shared in
       // The first state is set before the first attempt begins.
       let isNew = shared.state != state

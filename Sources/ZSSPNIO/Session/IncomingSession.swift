@@ -40,12 +40,12 @@ public struct IncomingSession: Sendable {
   ///   flags if nil.
   /// - Throws: ``UDPError/expired`` if the handshake waited too long or was decided on before,
   ///   ``UDPError/handshakeFailed(_:)`` if it failed after it was accepted, ``UDPError/cancelled``,
-  ///   ``UDPError/closed``.
+  ///   ``UDPError/closed`` or ``UDPError/transport(_:)``.
   public func accept(flags: SecurityFlags? = nil) async throws(UDPError) -> Session {
     let id = id
     let outcome = SessionOutcome()
     return try await handle.session(outcome, on: handle.shards[shard], as: .responder) { driver in
-      driver.accept(id, flags, outcome)
+      driver.accept(id, flags: flags, for: outcome)
     }
   }
 
@@ -55,7 +55,7 @@ public struct IncomingSession: Sendable {
   ///   ``/ZSSP/SecurityFlags/responderRejectsSilently`` decides.
   public func reject(silently: Bool? = nil) {
     let id = id
-    handle.shards[shard].tell { driver in driver.reject(id, silently) }
+    handle.shards[shard].tell { driver in driver.reject(id, silently: silently) }
   }
 }
 

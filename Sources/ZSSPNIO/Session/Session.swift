@@ -70,8 +70,9 @@ public final class Session: Sendable {
   /// more: then it waits until ``UDPOptions/sendBuffer`` has room. Delivery is not guaranteed.
   ///
   /// - Throws: ``UDPError/messageTooLarge(size:limit:)``, ``UDPError/sessionEnded(_:)``,
-  ///   ``UDPError/closed``, or ``UDPError/cancelled``, after which the message is not sent. A
-  ///   waiting call fails as soon as the session ends or the endpoint is closed.
+  ///   ``UDPError/closed``, ``UDPError/transport(_:)``, or ``UDPError/cancelled``, after which the
+  ///   message is not sent. A waiting call fails as soon as the session ends or the endpoint is
+  ///   closed.
   public func send(_ message: [UInt8]) async throws(UDPError) {
     try await queue([.array(message)])
   }
@@ -117,8 +118,8 @@ public final class Session: Sendable {
   ///   - bytes: About how many bytes `body` will append, 0 or more. They count against
   ///     ``UDPOptions/sendBuffer``. Some hundred kilobytes at once are most efficient.
   ///   - body: Appends the messages, each of 0…``largestMessage`` bytes.
-  /// - Throws: ``UDPError/sessionEnded(_:)``, ``UDPError/closed``, or ``UDPError/cancelled``, after
-  ///   which `body` is not called.
+  /// - Throws: ``UDPError/sessionEnded(_:)``, ``UDPError/closed``, ``UDPError/transport(_:)``, or
+  ///   ``UDPError/cancelled``, after which `body` is not called.
   public func sendMessages(
     ofBytes bytes: Int, _ body: @escaping @Sendable (inout SendRun) throws(SendError) -> Void
   ) async throws(UDPError) {
@@ -131,7 +132,7 @@ public final class Session: Sendable {
   ///   - bytes: About how many bytes `body` will append, 0 or more.
   ///   - body: Appends the messages, each of 0…``largestMessage`` bytes.
   /// - Returns: False, without calling `body`, if ``UDPOptions/sendBuffer`` has no room.
-  /// - Throws: ``UDPError/sessionEnded(_:)`` or ``UDPError/closed``.
+  /// - Throws: ``UDPError/sessionEnded(_:)``, ``UDPError/closed`` or ``UDPError/transport(_:)``.
   public func sendMessagesIfRoom(
     ofBytes bytes: Int, _ body: @escaping @Sendable (inout SendRun) throws(SendError) -> Void
   ) throws(UDPError) -> Bool {
@@ -148,7 +149,7 @@ public final class Session: Sendable {
   /// ``eventLoop``, and not within a ``MessageHandler``.
   ///
   /// - Returns: False, without calling `body`, if the socket takes no more: see ``whenRoom(_:)``.
-  /// - Throws: ``UDPError/sessionEnded(_:)`` or ``UDPError/closed``.
+  /// - Throws: ``UDPError/sessionEnded(_:)``, ``UDPError/closed`` or ``UDPError/transport(_:)``.
   package func sendMessagesNow(
     _ body: (inout SendRun) throws(SendError) -> Void
   ) throws(UDPError) -> Bool {
@@ -163,11 +164,11 @@ public final class Session: Sendable {
   /// Makes `handler` receive the messages of the peer, first those that wait to be read;
   /// ``messages`` delivers no more. It is released when the session ends.
   ///
-  /// - Throws: ``UDPError/sessionEnded(_:)`` or ``UDPError/closed``.
+  /// - Throws: ``UDPError/sessionEnded(_:)``, ``UDPError/closed`` or ``UDPError/transport(_:)``.
   public func setMessageHandler(_ handler: any MessageHandler) async throws(UDPError) {
     let id = id
     guard await way.ask({ driver in driver.setHandler(handler, for: id) }) == true else {
-      throw endReason.map { .sessionEnded($0) } ?? .closed
+      throw endError ?? .closed
     }
   }
 
@@ -181,7 +182,7 @@ public final class Session: Sendable {
 
   /// The error for sending after the session has ended; nil before.
   private var endError: UDPError? {
-    endReason.map { handle.isClosed ? .closed : .sessionEnded($0) }
+    endReason.map { handle.closingError ?? .sessionEnded($0) }
   }
 
   private func check(_ size: Int) throws(UDPError) {

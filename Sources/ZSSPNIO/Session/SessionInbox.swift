@@ -7,8 +7,14 @@ import ZSSP
 final class SessionInbox: Sendable {
   let messages: BoundedAsyncQueue<[UInt8]>
   let events: BoundedAsyncQueue<Event>
-  private let reason = NIOLockedValueBox<EndReason?>(nil)
-  private let currentAddress = NIOLockedValueBox<Address?>(nil)
+
+  private struct State {
+    var reason: EndReason?
+    var address: Address?
+    var isEstablished = false
+  }
+
+  private let state = NIOLockedValueBox(State())
 
   init(_ options: UDPOptions) {
     messages = BoundedAsyncQueue(
@@ -17,18 +23,24 @@ final class SessionInbox: Sendable {
   }
 
   /// The reason why the session ended; nil while it lasts.
-  var endReason: EndReason? { reason.withLockedValue { $0 } }
+  var endReason: EndReason? { state.withLockedValue { $0.reason } }
 
   /// The peer's current address; nil until it has moved.
-  var address: Address? { currentAddress.withLockedValue { $0 } }
+  var address: Address? { state.withLockedValue { $0.address } }
+
+  /// True after ``setEstablished()``, also when the session has ended.
+  var isEstablished: Bool { state.withLockedValue { $0.isEstablished } }
+
+  /// Records that the session is established.
+  func setEstablished() { state.withLockedValue { $0.isEstablished = true } }
 
   /// Records that the peer has moved.
-  func move(to address: Address) { currentAddress.withLockedValue { $0 = address } }
+  func move(to address: Address) { state.withLockedValue { $0.address = address } }
 
   /// Ends the queues. What they hold can still be read. A reader that sees the end finds the reason
   /// set.
-  func finish(_ reason: EndReason, _ last: Event) {
-    self.reason.withLockedValue { $0 = reason }
+  func finish(_ reason: EndReason, last: Event) {
+    state.withLockedValue { $0.reason = reason }
     events.append(last)
     messages.finish()
     events.finish()

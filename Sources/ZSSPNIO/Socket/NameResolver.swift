@@ -44,7 +44,7 @@ package struct NameResolver: Sendable {
 
   func addresses(host: String, port: Int, _ text: String) async throws(UDPError) -> [SocketAddress] {
     // A text that is no address is a name.
-    if let address = try? SocketAddress.numeric(host, port, text) { return [address] }
+    if let address = try? SocketAddress.numeric(host, port: port, in: text) { return [address] }
     guard (0...65_535).contains(port) else { throw .invalidAddress(text, reason: "the port must be 0 to 65535") }
     let known = Self.inTurn(try await lookUp(host, port))
     guard !known.isEmpty else { throw .invalidAddress(text, reason: "the name \"\(host)\" is not known") }

@@ -8,7 +8,7 @@ extension SocketAddress {
   /// - Throws: ``UDPError/invalidAddress(_:reason:)``.
   public init(hostAndPort text: String) throws(UDPError) {
     let (host, port) = try Self.split(text)
-    self = try Self.numeric(host, port, text)
+    self = try Self.numeric(host, port: port, in: text)
   }
 
   /// Parses what ``init(hostAndPort:)`` parses, or resolves `name:5` with the system's resolver.
@@ -59,7 +59,7 @@ extension SocketAddress {
   /// Parses a numeric address.
   ///
   /// - Throws: ``UDPError/invalidAddress(_:reason:)``.
-  static func numeric(_ host: String, _ port: Int, _ text: String) throws(UDPError) -> SocketAddress {
+  static func numeric(_ host: String, port: Int, in text: String) throws(UDPError) -> SocketAddress {
     guard (0...65_535).contains(port) else { throw .invalidAddress(text, reason: "the port must be 0 to 65535") }
     do {
       return try SocketAddress(ipAddress: host, port: port)

@@ -83,16 +83,16 @@
     ///
     /// - Throws: `IOError` if epoll refuses the socket.
     func watch(_ socket: SystemSocket, _ handler: @escaping (czssp_readiness) -> Void) throws -> Watch {
-      try watch(socket, socket.descriptor, handler)
+      try watch(socket, descriptor: socket.descriptor, handler)
     }
 
     /// Like ``watch(_:_:)``, for a descriptor that stays open until ``end(_:)``.
     func watch(descriptor: CInt, _ handler: @escaping (czssp_readiness) -> Void) throws -> Watch {
-      try watch(nil, descriptor, handler)
+      try watch(nil, descriptor: descriptor, handler)
     }
 
     private func watch(
-      _ socket: SystemSocket?, _ descriptor: CInt, _ handler: @escaping (czssp_readiness) -> Void
+      _ socket: SystemSocket?, descriptor: CInt, _ handler: @escaping (czssp_readiness) -> Void
     ) throws -> Watch {
       let tag = watched.withLockedValue { $0.add(NIOLoopBound(handler, eventLoop: self)) }
       let watch = Watch(socket: socket, descriptor: descriptor, tag: tag)

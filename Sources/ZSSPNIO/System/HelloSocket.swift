@@ -33,8 +33,8 @@
 
     /// Starts reading from a socket for `owner`, on its event loop.
     init(
-      _ socket: SystemSocket, for owner: any DatagramPortOwner, _ options: UDPOptions, _ locals: LocalAddresses,
-      _ gone: GoneAddresses, on eventLoop: EpollEventLoop
+      _ socket: SystemSocket, for owner: any DatagramPortOwner, options: UDPOptions, locals: LocalAddresses,
+      gone: GoneAddresses, on eventLoop: EpollEventLoop
     ) throws {
       guard let received = ReceivedPieces(count: Self.atOnce, locals: locals, gone: gone) else {
         throw IOError(errnoCode: ENOMEM, reason: "bind")

@@ -21,9 +21,6 @@
     /// The maximum number of bytes kept while the system takes none. Further datagrams are dropped,
     /// as the network would.
     private static let backlogLimit = 4 << 20
-    /// The maximum number of too large datagrams that are remembered. The others are found again
-    /// when they are resent.
-    private static let refusalLimit = 16
 
     private let owner: any DatagramPortOwner
     private let options: UDPOptions
@@ -35,7 +32,7 @@
     /// This host's addresses from which the system no longer sends.
     private let gone = GoneAddresses()
     /// Datagrams that were too large for the network device since the last ``takeTooLarge()``.
-    private var tooLarge: [RefusedDatagram] = []
+    private var tooLarge = RefusedDatagrams()
     /// The pieces that are being given to the system. The array is kept for its memory.
     private var pieces: [czssp_outgoing] = []
     private var backlog = SendBacklog()
@@ -46,7 +43,7 @@
     private var retryTimer: Scheduled<Void>?
 
     private init(
-      _ socket: SystemSocket, for owner: any DatagramPortOwner, _ options: UDPOptions, on eventLoop: EpollEventLoop
+      _ socket: SystemSocket, for owner: any DatagramPortOwner, options: UDPOptions, on eventLoop: EpollEventLoop
     ) {
       self.socket = socket
       self.owner = owner
@@ -65,13 +62,13 @@
     ///   - owner: Receives what they read, on `eventLoop`.
     /// - Throws: `IOError` if the system cannot watch them.
     static func open(
-      _ sockets: SystemSockets, at local: Address, for owner: any DatagramPortOwner, _ options: UDPOptions,
+      _ sockets: SystemSockets, at local: Address, for owner: any DatagramPortOwner, options: UDPOptions,
       on eventLoop: EpollEventLoop
     ) throws {
-      let port = LinuxUDPPort(sockets.data, for: owner, options, on: eventLoop)
+      let port = LinuxUDPPort(sockets.data, for: owner, options: options, on: eventLoop)
       let descriptor = sockets.data.descriptor
       for descriptor in [descriptor, sockets.hellos?.descriptor].compactMap(\.self) {
-        prepare(descriptor, at: local, options)
+        prepare(descriptor, at: local, options: options)
       }
       czssp_udp_set_buffers(
         descriptor, CInt(clamping: options.receiveBufferSize ?? 0), CInt(clamping: options.sendBufferSize ?? 0))
@@ -79,7 +76,8 @@
       port.counted.isUsingReceiveOffload =
         options.receiveOffload && czssp_udp_enable_receive_offload(descriptor) == 0
       if let hellos = sockets.hellos {
-        port.hellos = try HelloSocket(hellos, for: owner, options, port.locals, port.gone, on: eventLoop)
+        port.hellos = try HelloSocket(
+          hellos, for: owner, options: options, locals: port.locals, gone: port.gone, on: eventLoop)
       }
       do {
         try port.watchData(isSteered: sockets.hellos != nil)
@@ -92,7 +90,7 @@
 
     /// Sets the options that data and Hello sockets share. A kernel without one of them keeps its
     /// older behaviour.
-    private static func prepare(_ descriptor: CInt, at local: Address, _ options: UDPOptions) {
+    private static func prepare(_ descriptor: CInt, at local: Address, options: UDPOptions) {
       // [DEC-86]
       // A socket that is bound to one address always sends from it.
       if local.isWildcard { czssp_udp_report_local(descriptor) }
@@ -167,8 +165,8 @@
           run.forEachPiece(segmenting: counted.isUsingSegmentationOffload) { range in
             pieces.append(
               czssp_outgoing(
-                UnsafeRawBufferPointer(rebasing: bytes[range]), run.segmentSize, to: run.address, from: local,
-                trafficClass: run.trafficClass))
+                UnsafeRawBufferPointer(rebasing: bytes[range]), segmentSize: run.segmentSize, to: run.address,
+                from: local, trafficClass: run.trafficClass))
           }
         }
         // The backlog goes first.
@@ -236,9 +234,9 @@
         rest = rest.dropFirst()
         counted.sendErrors += 1
         if refused.segment_size > 0, Errno.segmentationRefused.contains(error) {
-          rest = unsegmented(refused, error) + rest
+          rest = unsegmented(refused, after: error) + rest
         } else if error == EMSGSIZE {
-          recordTooLarge(refused)
+          tooLarge.append(refused)
         }
       }
     }
@@ -256,17 +254,7 @@
       for index in pieces.indices where pieces[index].local == local { pieces[index].local = nil }
     }
 
-    private func recordTooLarge(_ piece: czssp_outgoing) {
-      guard tooLarge.count < Self.refusalLimit, let address = Address(piece.address) else { return }
-      let refused = RefusedDatagram(address: address, size: Int(piece.length))
-      if tooLarge.last != refused { tooLarge.append(refused) }
-    }
-
-    func takeTooLarge() -> [RefusedDatagram] {
-      guard !tooLarge.isEmpty else { return [] }
-      defer { tooLarge = [] }
-      return tooLarge
-    }
+    func takeTooLarge() -> [RefusedDatagram] { tooLarge.take() }
 
     private func give(_ pieces: ArraySlice<czssp_outgoing>) -> (taken: Int, error: CInt) {
       var pieces = pieces
@@ -290,7 +278,7 @@
     /// Splits a piece that the kernel refused to segment. If it cannot segment at all, or not for
     /// this network device, segmenting ends. If it cannot for one destination, only this piece is
     /// split: a peer must not be able to slow down others.
-    private func unsegmented(_ piece: czssp_outgoing, _ error: CInt) -> ArraySlice<czssp_outgoing> {
+    private func unsegmented(_ piece: czssp_outgoing, after error: CInt) -> ArraySlice<czssp_outgoing> {
       if !Errno.segmentationRefusedForOne.contains(error) { counted.isUsingSegmentationOffload = false }
       return piece.datagrams[...]
     }

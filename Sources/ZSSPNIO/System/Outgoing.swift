@@ -12,7 +12,7 @@
     ///   - local: The source address; nil leaves the choice to the system.
     ///   - trafficClass: The IPv4 type of service or IPv6 traffic class.
     init(
-      _ bytes: UnsafeRawBufferPointer, _ segmentSize: Int, to address: Address,
+      _ bytes: UnsafeRawBufferPointer, segmentSize: Int, to address: Address,
       from local: UnsafePointer<czssp_local>? = nil, trafficClass: UInt8 = 0
     ) {
       self.init(

@@ -53,13 +53,13 @@ struct AdversaryMemory: Sendable {
   /// The number of remembered packets.
   var count: Int { sightings.count }
 
-  /// The packet with a number that ``see(_:_:from:to:at:)`` returned.
+  /// The packet with a number that ``see(_:label:from:to:at:)`` returned.
   subscript(number: Int) -> Sighting { sightings[number] }
 
   /// Remembers a datagram.
   ///
   /// - Returns: The number of its packet, which is the same for all its fragments and repetitions.
-  mutating func see(_ parcel: Parcel, _ label: PacketLabel, from: Int, to: Int, at now: Instant) -> Int {
+  mutating func see(_ parcel: Parcel, label: PacketLabel, from: Int, to: Int, at now: Instant) -> Int {
     let place = Place(flow: from * peers + to, type: label.type)
     let keyID = KeyID(parcel.bytes.rawBytes)
     let key = Key(flow: place.flow, type: label.type, keyID: keyID, counter: label.counter)

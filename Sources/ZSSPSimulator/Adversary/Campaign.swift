@@ -57,7 +57,7 @@ struct Campaign: Sendable {
   /// Makes a campaign of one of these kinds.
   init(
     _ number: Int, of kinds: [CampaignKind] = CampaignKind.allCases, low: Int, high: Int, from begin: Instant,
-    until end: Instant, _ random: inout SimulationRandom
+    until end: Instant, random: inout SimulationRandom
   ) {
     self.number = number
     self.low = low
@@ -66,7 +66,7 @@ struct Campaign: Sendable {
     self.end = end
     let kind = kinds[random.below(kinds.count)]
     self.kind = kind
-    holding = Self.holding(kind, &random)
+    holding = Self.holding(kind, random: &random)
     let relays = random.chance(kind == .relay ? 1 : 0.1)
     let direction = random.below(3)
     relaying = [relays && direction != 0, relays && direction != 1]
@@ -99,7 +99,7 @@ struct Campaign: Sendable {
   }
 
   /// Draws the probability of holding back each packet type, in each direction.
-  private static func holding(_ kind: CampaignKind, _ random: inout SimulationRandom) -> [[PacketType: Double]] {
+  private static func holding(_ kind: CampaignKind, random: inout SimulationRandom) -> [[PacketType: Double]] {
     let types: [PacketType] = [
       .hello, .response, .completion, .keyConfirm, .acknowledge, .rekeyInit, .rekeyComplete, .rejected,
     ]
@@ -135,7 +135,7 @@ struct Campaign: Sendable {
 
   /// Returns true if the adversary holds back a packet that `sender` has just sent.
   mutating func holds(
-    _ number: Int, _ type: PacketType, from sender: Int, at now: Instant, _ random: inout SimulationRandom
+    _ number: Int, type: PacketType, from sender: Int, at now: Instant, random: inout SimulationRandom
   ) -> Bool {
     if let decision = decisions[number] { return decision }
     var decision = random.chance(holding[direction(from: sender)][type] ?? 0)

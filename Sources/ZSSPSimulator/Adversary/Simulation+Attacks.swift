@@ -84,7 +84,7 @@ extension Simulation {
   /// A stranger is an endpoint that the peers do not know. It does what the protocol allows.
   func strangerActs(_ peer: SimulatedPeer) {
     // It sends a Hello every second, without an answer.
-    if let known = peer.known.first { return close(peer, known.id) }
+    if let known = peer.known.first { return close(peer, session: known.id) }
     let other = attackRandom.below(plan.peers)
     trace.add(.open, peer: peer.index, other, at: now)
     let time = localTime(peer)

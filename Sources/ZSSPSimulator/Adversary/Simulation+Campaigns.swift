@@ -28,13 +28,13 @@ extension Simulation {
     lastCampaign += 1
     let end = now.advanced(by: adversaryRandom.duration(plan.adversary.campaign))
     let campaign = Campaign(
-      lastCampaign, of: plan.adversary.kinds, low: low, high: high, from: now, until: end, &adversaryRandom)
+      lastCampaign, of: plan.adversary.kinds, low: low, high: high, from: now, until: end, random: &adversaryRandom)
     campaigns.append(campaign)
     report.campaigns += 1
     trace.add(.campaign, peer: low, high, text: "\(campaign.kind)", at: now)
     planAct(campaign)
     if campaign.unrest != nil { agenda.add(.unrest(campaign: campaign.number, phase: phase), at: now) }
-    planTurn(campaign, 0, inRoundFrom: now)
+    planTurn(of: campaign, 0, inRoundFrom: now)
   }
 
   /// Ends all campaigns.
@@ -56,17 +56,17 @@ extension Simulation {
   // MARK: What is sent
 
   /// Remembers a datagram, and returns true if the adversary removes it from the network.
-  func adversaryTakes(_ parcel: inout Parcel, _ label: PacketLabel, from sender: SimulatedPeer) -> Bool {
+  func adversaryTakes(_ parcel: inout Parcel, label: PacketLabel, from sender: SimulatedPeer) -> Bool {
     guard label.type != .data, label.type != .challenge, let to = addressee(of: parcel), to != sender.index else {
       return false
     }
-    let number = memory.see(parcel, label, from: sender.index, to: to, at: now)
+    let number = memory.see(parcel, label: label, from: sender.index, to: to, at: now)
     guard let index = campaigns.firstIndex(where: { $0.concerns(sender.index, to) && $0.end > now }) else {
       return false
     }
     let starved = campaigns[index].starved
-    if campaigns[index].holds(number, label.type, from: sender.index, at: now, &adversaryRandom) {
-      if campaigns[index].starved > starved { starves(campaigns[index], to) }
+    if campaigns[index].holds(number, type: label.type, from: sender.index, at: now, random: &adversaryRandom) {
+      if campaigns[index].starved > starved { starves(campaigns[index], to: to) }
       report.heldBack += 1
       trace.add(.held, peer: sender.index, number, text: "\(label.type) to \(to)", at: now)
       return true
@@ -83,7 +83,7 @@ extension Simulation {
 
   /// Called when another attempt of the victim has failed. After many of them, while the next is
   /// under way, the adversary repeats their Hellos, and lets an X3 of an earlier one arrive.
-  private func starves(_ campaign: Campaign, _ to: Int) {
+  private func starves(_ campaign: Campaign, to: Int) {
     let isTime = adversaryRandom.chance(0.2)
     let delay = adversaryRandom.duration(.milliseconds(5) ... .milliseconds(300))
     guard campaign.kind == .starve, campaign.starved > 9, isTime else { return }
@@ -225,7 +225,7 @@ extension Simulation {
 
   /// Called on an event between two peers that the adversary can notice, which is often the best
   /// moment to act.
-  func adversaryNotices(_ peer: Int, _ other: Int) {
+  func adversaryNotices(_ peer: Int, and other: Int) {
     guard let campaign = campaigns.first(where: { $0.concerns(peer, other) && $0.end > now }) else { return }
     for _ in 0..<adversaryRandom.below(4) { planAct(campaign, within: .milliseconds(300)) }
   }

@@ -29,20 +29,20 @@ extension Simulation {
         peer.endpoint.rekey(session.id, at: localTime(peer))
         settle(peer)
       }
-    case 4..<28: if let session = sessions.last { close(peer, session.id) }
+    case 4..<28: if let session = sessions.last { close(peer, session: session.id) }
     case 28..<40:
-      reopen(peer, other, within: limits.0)
-      reopen(peers[other], one, within: limits.1)
-    case 40..<44: if sessions.count < 3 { open(peer, other) }
-    case 44..<48: if !sessions.isEmpty { sendMessage(peer, other) }
-    default: reopen(peer, other, within: limits.0)
+      reopen(peer, to: other, within: limits.0)
+      reopen(peers[other], to: one, within: limits.1)
+    case 40..<44: if sessions.count < 3 { open(peer, to: other) }
+    case 44..<48: if !sessions.isEmpty { sendMessage(from: peer, to: other) }
+    default: reopen(peer, to: other, within: limits.0)
     }
   }
 
   /// Opens a session if none exists, and closes it after a time limit.
-  private func reopen(_ peer: SimulatedPeer, _ other: Int, within limit: Duration) {
+  private func reopen(_ peer: SimulatedPeer, to other: Int, within limit: Duration) {
     guard peer.isUp, peer.sessions(with: other).isEmpty else { return }
-    open(peer, other)
+    open(peer, to: other)
     guard let session = peer.sessions(with: other).last else { return }
     agenda.add(
       .attemptLimit(peer: peer.index, incarnation: peer.incarnation, session: session.id, phase: phase),
@@ -51,7 +51,7 @@ extension Simulation {
   // MARK: Scripts
 
   /// Plans a turn of a campaign with a script.
-  func planTurn(_ campaign: Campaign, _ number: Int, inRoundFrom begin: Instant) {
+  func planTurn(of campaign: Campaign, _ number: Int, inRoundFrom begin: Instant) {
     guard !campaign.turns.isEmpty else { return }
     let isOver = number == campaign.turns.count
     let (number, begin) = isOver ? (0, begin.advanced(by: campaign.round)) : (number, begin)
@@ -63,7 +63,7 @@ extension Simulation {
   func turn(inCampaign campaign: Int, _ number: Int, roundBegin: Instant) {
     guard let index = index(ofCampaign: campaign) else { return }
     let campaign = campaigns[index]
-    planTurn(campaign, number + 1, inRoundFrom: roundBegin)
+    planTurn(of: campaign, number + 1, inRoundFrom: roundBegin)
     let turn = campaign.turns[number]
     let one = turn.isVictims ? campaign.victim : campaign.low + campaign.high - campaign.victim
     let other = campaign.low + campaign.high - one
@@ -72,9 +72,9 @@ extension Simulation {
     let sessions = peer.sessions(with: other)
     switch turn.move {
     case .quit, .open:
-      for session in sessions { close(peer, session.id) }
-      if turn.move == .open { open(peer, other) }
-    case .openIfNone: if sessions.isEmpty { open(peer, other) }
+      for session in sessions { close(peer, session: session.id) }
+      if turn.move == .open { open(peer, to: other) }
+    case .openIfNone: if sessions.isEmpty { open(peer, to: other) }
     case .rekey:
       guard let session = sessions.last else { return }
       trace.add(.rekey, peer: one, other, at: now)

@@ -45,7 +45,7 @@ public final class NonceLedger: Sendable {
   /// The number of sealed packets and parts of handshakes.
   public var seals: UInt64 { entries.withLock { $0.seals } }
 
-  fileprivate func record(_ key: Secret, _ nonce: Nonce, tag: UInt64) {
+  fileprivate func record(_ key: Secret, nonce: Nonce, tag: UInt64) {
     let bytes = key.bytes
     let key = KeyBytes(
       first: bytes.load(UInt64.self, at: 0), second: bytes.load(UInt64.self, at: 8),
@@ -94,7 +94,7 @@ private final class GuardedPacketKey: PacketKey {
 
   func seal(_ plaintext: RawSpan, nonce: Nonce, authenticating: RawSpan, into output: inout MutableRawSpan) {
     base.seal(plaintext, nonce: nonce, authenticating: authenticating, into: &output)
-    ledger.record(bytes, nonce, tag: output.bytes.load(UInt64.self, at: plaintext.byteCount + 8))
+    ledger.record(bytes, nonce: nonce, tag: output.bytes.load(UInt64.self, at: plaintext.byteCount + 8))
   }
 
   func open(_ message: inout MutableRawSpan, nonce: Nonce, authenticating: RawSpan) -> Bool {

@@ -41,7 +41,7 @@ package final class SeededProvider: DerivedProvider {
     var ciphertext = [UInt8](repeating: 0, count: KEM.ciphertextSize)
     let nonce = randomInteger(UInt64.self)
     ciphertext.withMutableBytes { $0.store(nonce, at: 0) }
-    let secret = standInSharedSecret(encapsulationKey, ciphertext.rawBytes)
+    let secret = standInSharedSecret(encapsulationKey, ciphertext: ciphertext.rawBytes)
     return Encapsulation(ciphertext: ciphertext, sharedSecret: secret)
   }
 }

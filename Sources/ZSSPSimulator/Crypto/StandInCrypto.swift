@@ -64,7 +64,7 @@ public struct StandInCrypto: CryptoProvider {
     var ciphertext = [UInt8](repeating: 0, count: KEM.ciphertextSize)
     let nonce = randomInteger(UInt64.self)
     ciphertext.withMutableBytes { $0.store(nonce, at: 0) }
-    let secret = standInSharedSecret(encapsulationKey, ciphertext.rawBytes)
+    let secret = standInSharedSecret(encapsulationKey, ciphertext: ciphertext.rawBytes)
     return Encapsulation(ciphertext: ciphertext, sharedSecret: secret)
   }
 

@@ -63,11 +63,11 @@ final class StandInDecapsulationKey: DecapsulationKey {
 
   func decapsulate(_ ciphertext: RawSpan) throws(CryptoFailure) -> Secret {
     let key = encapsulationKey
-    return standInSharedSecret(key.rawBytes, ciphertext)
+    return standInSharedSecret(key.rawBytes, ciphertext: ciphertext)
   }
 }
 
-func standInSharedSecret(_ encapsulationKey: RawSpan, _ ciphertext: RawSpan) -> Secret {
+func standInSharedSecret(_ encapsulationKey: RawSpan, ciphertext: RawSpan) -> Secret {
   var mixer = Mixer(seed: 0x4B45_4D00)
   mixer.absorb(encapsulationKey, ciphertext)
   return Secret(count: KEM.sharedSecretSize) { mixer.write(to: &$0) }
@@ -89,14 +89,14 @@ final class StandInPacketKey: PacketKey {
     return mixer
   }
 
-  private func tag(_ stream: Mixer, _ ciphertext: RawSpan, _ authenticated: RawSpan) -> (UInt64, UInt64) {
+  private func tag(_ stream: Mixer, ciphertext: RawSpan, authenticated: RawSpan) -> (UInt64, UInt64) {
     var mixer = stream
     mixer.absorb(ciphertext, authenticated)
     return (mixer.word(0), mixer.word(1))
   }
 
   /// Adds the keystream to the first `count` bytes.
-  private func crypt(_ bytes: inout MutableRawSpan, count: Int, _ stream: Mixer) {
+  private func crypt(_ bytes: inout MutableRawSpan, count: Int, with stream: Mixer) {
     bytes.withUnsafeMutableBytes { bytes in
       var offset = 0
       while offset + 8 <= count {
@@ -115,8 +115,8 @@ final class StandInPacketKey: PacketKey {
     let stream = stream(nonce)
     let size = plaintext.byteCount
     output.write(plaintext, at: 0)
-    crypt(&output, count: size, stream)
-    let tag = tag(stream, output.bytes.extracting(0..<size), authenticating)
+    crypt(&output, count: size, with: stream)
+    let tag = tag(stream, ciphertext: output.bytes.extracting(0..<size), authenticated: authenticating)
     output.store(tag.0, at: size)
     output.store(tag.1, at: size + 8)
   }
@@ -124,10 +124,10 @@ final class StandInPacketKey: PacketKey {
   func open(_ message: inout MutableRawSpan, nonce: Nonce, authenticating: RawSpan) -> Bool {
     let stream = stream(nonce)
     let size = message.byteCount - 16
-    let tag = tag(stream, message.bytes.extracting(0..<size), authenticating)
+    let tag = tag(stream, ciphertext: message.bytes.extracting(0..<size), authenticated: authenticating)
     guard message.bytes.load(UInt64.self, at: size) == tag.0, message.bytes.load(UInt64.self, at: size + 8) == tag.1
     else { return false }
-    crypt(&message, count: size, stream)
+    crypt(&message, count: size, with: stream)
     return true
   }
 }

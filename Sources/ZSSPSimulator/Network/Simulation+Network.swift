@@ -9,12 +9,15 @@ extension Simulation {
     if peer.flags.contains(.helloRequiresRatchet),
       peers.contains(where: { isStranger($0.index) && $0.address == address })
     {
-      fail(.notSilent, "peer \(peer.index), whose Hellos require a ratchet, sent \(bytes.count) bytes to a stranger")
+      fail(
+        .notSilent,
+        details: "peer \(peer.index), whose Hellos require a ratchet, sent \(bytes.count) bytes to a stranger")
     }
     // An attacker that repeats a recognised Hello gets the response to it, which is useless to it.
     if peer.flags.contains(.helloRequiresRatchet), isMallory(address), !peer.repeaters.contains(address) {
       fail(
-        .notSilent, "peer \(peer.index), whose Hellos require a ratchet, sent \(bytes.count) bytes to an attacker")
+        .notSilent,
+        details: "peer \(peer.index), whose Hellos require a ratchet, sent \(bytes.count) bytes to an attacker")
     }
     var parcel = Parcel(from: peer.address, to: address, bytes: bytes, sender: peer.index, origin: peer.index)
     parcel.label = ledger.label(bytes) ?? PacketLabel(unprotected: bytes)
@@ -28,7 +31,9 @@ extension Simulation {
     let delay = networkRandom.duration(isLate ? plan.lateness : plan.delay)
     let second = networkRandom.duration(plan.lateness)
     let place = networkRandom.below(max(1, bytes.count))
-    if self.plan.adversary.isActive, let label = parcel.label, adversaryTakes(&parcel, label, from: peer) { return }
+    if self.plan.adversary.isActive, let label = parcel.label, adversaryTakes(&parcel, label: label, from: peer) {
+      return
+    }
     guard !isLost else {
       report.datagramsLost += 1
       return trace.add(.lost, peer: peer.index, at: now)
@@ -52,7 +57,7 @@ extension Simulation {
       report.datagramsLost += 1
       return
     }
-    if let sender = parcel.sender, blockedUntil[flow(sender, peer.index)] > now {
+    if let sender = parcel.sender, blockedUntil[flow(from: sender, to: peer.index)] > now {
       report.datagramsLost += 1
       return
     }
@@ -62,7 +67,7 @@ extension Simulation {
     let bytes = parcel.bytes
     let reception = peer.endpoint.receive(bytes, from: parcel.from, at: time)
     switch reception {
-    case .message(let session, let message): messageReceived(peer, session, message)
+    case .message(let session, let message): messageReceived(by: peer, session: session, message)
     case .handled: trace.add(.deliver, peer: peer.index, bytes.count, at: now)
     case .dropped(let reason): trace.add(.drop, peer: peer.index, bytes.count, text: reason, at: now)
     }
@@ -87,32 +92,32 @@ extension Simulation {
       // that waits for its public-key work does not know the result yet.
       if peer.endpoint.actsAtOnce, before?.state == "A1" { continue }
       if before?.stateDeadline != after?.stateDeadline || before?.resendDeadline != after?.resendDeadline {
-        fail(.timerMoved, "a datagram moved a timer of peer \(peer.index) in \(known.state), though \(reason)")
+        fail(.timerMoved, details: "a datagram moved a timer of peer \(peer.index) in \(known.state), though \(reason)")
       }
     }
   }
 
   /// Passes a message to the application.
-  private func messageReceived(_ peer: SimulatedPeer, _ session: Int, _ message: [UInt8]) {
+  private func messageReceived(by peer: SimulatedPeer, session: Int, _ message: [UInt8]) {
     var message = message
     hooks.tamper?(&message)
-    for _ in 0..<hooks.deliveries { check(message, peer, session) }
+    for _ in 0..<hooks.deliveries { check(message, of: peer, session: session) }
     report.messagesReceived += 1
     trace.add(.message, peer: peer.index, message.count, at: now)
   }
 
-  private func check(_ message: [UInt8], _ peer: SimulatedPeer, _ session: Int) {
+  private func check(_ message: [UInt8], of peer: SimulatedPeer, session: Int) {
     guard let other = peer.known.first(where: { $0.id == session })?.other else {
-      return fail(.wrongPeer, "peer \(peer.index) got a message of a session that it does not know")
+      return fail(.wrongPeer, details: "peer \(peer.index) got a message of a session that it does not know")
     }
     guard let (from, to, number) = Payload.check(message, seed: seed) else {
-      return fail(.altered, "peer \(peer.index) got \(message.count) bytes from \(other) that nobody sent")
+      return fail(.altered, details: "peer \(peer.index) got \(message.count) bytes from \(other) that nobody sent")
     }
     guard from == other, to == peer.index else {
-      return fail(.wrongPeer, "peer \(peer.index) got from \(other) what \(from) sent to \(to)")
+      return fail(.wrongPeer, details: "peer \(peer.index) got from \(other) what \(from) sent to \(to)")
     }
-    guard flows[flow(from, to)].receive(number) else {
-      return fail(.deliveredTwice, "peer \(to) got message \(number) of \(from) twice, or before it was sent")
+    guard flows[flow(from: from, to: to)].receive(number) else {
+      return fail(.deliveredTwice, details: "peer \(to) got message \(number) of \(from) twice, or before it was sent")
     }
   }
 

@@ -18,7 +18,7 @@ class ClusterEndpoint: SimulatedEndpoint {
   ///
   /// - Throws: `ConfigurationError`.
   init(
-    _ environment: SimulatedEnvironment, _ count: Int, configure: (inout EndpointConfiguration, Int) -> Void
+    _ environment: SimulatedEnvironment, count: Int, configure: (inout EndpointConfiguration, Int) -> Void
   ) throws(ConfigurationError) {
     var nodes: [ZSSPEndpoint] = []
     for number in 0..<count {

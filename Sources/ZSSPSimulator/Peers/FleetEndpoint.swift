@@ -16,8 +16,8 @@ final class FleetEndpoint: ClusterEndpoint {
   /// Makes 2 to 16 endpoints.
   ///
   /// - Throws: `ConfigurationError`.
-  init(_ environment: SimulatedEnvironment, _ count: Int) throws(ConfigurationError) {
-    try super.init(environment, count) { _, _ in }
+  init(_ environment: SimulatedEnvironment, count: Int) throws(ConfigurationError) {
+    try super.init(environment, count: count) { _, _ in }
   }
 
   /// Returns the endpoint for a sender without a session.

@@ -14,10 +14,10 @@ final class ShardedEndpoint: ClusterEndpoint {
   /// Makes 2, 4, 8 or 16 shards.
   ///
   /// - Throws: `ConfigurationError`.
-  init(_ environment: SimulatedEnvironment, _ count: Int) throws(ConfigurationError) {
+  init(_ environment: SimulatedEnvironment, count: Int) throws(ConfigurationError) {
     let directory = PeerDirectory()
     self.directory = directory
-    try super.init(environment, count) { configuration, number in
+    try super.init(environment, count: count) { configuration, number in
       configuration.settings.shard = Shard(number, of: count)
       configuration.directory = directory
     }

@@ -17,7 +17,7 @@ struct SimulatedStore: Sendable {
 
   func pair(_ peer: PublicKey) -> RatchetPair { row(peer).pair }
 
-  mutating func set(_ peer: PublicKey, _ pair: RatchetPair) { set(peer, RatchetRow(pair)) }
+  mutating func set(_ peer: PublicKey, to pair: RatchetPair) { set(peer, to: RatchetRow(pair)) }
 
   /// Removes the row of a peer.
   mutating func remove(_ peer: PublicKey) { rows.removeAll { $0.peer == peer } }
@@ -41,18 +41,18 @@ struct SimulatedStore: Sendable {
       if new.state1.chainLength < held.state1.chainLength {
         regress = Regress(peer: peer, from: held.state1.chainLength, to: new.state1.chainLength)
       }
-      set(peer, row)
+      set(peer, to: row)
       return .swapped
     case .revoke(let name, let peer):
       var row = row(peer)
-      if row.revoke(name) { set(peer, row) }
+      if row.revoke(name) { set(peer, to: row) }
       return row.answer
     }
   }
 
   private func row(_ peer: PublicKey) -> RatchetRow { rows.first { $0.peer == peer }?.row ?? RatchetRow() }
 
-  private mutating func set(_ peer: PublicKey, _ row: RatchetRow) {
+  private mutating func set(_ peer: PublicKey, to row: RatchetRow) {
     if let index = rows.firstIndex(where: { $0.peer == peer }) {
       rows[index].row = row
     } else {

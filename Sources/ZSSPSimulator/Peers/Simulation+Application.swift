@@ -17,8 +17,8 @@ extension Simulation {
     let sessions = peer.sessions(with: other)
     let dice = applicationRandom.below(100)
     switch dice {
-    case 0..<4 where !sessions.isEmpty && sessions.count < 3: open(peer, other)
-    case 4..<6: if let session = pick(sessions) { close(peer, session.id) }
+    case 0..<4 where !sessions.isEmpty && sessions.count < 3: open(peer, to: other)
+    case 4..<6: if let session = pick(sessions) { close(peer, session: session.id) }
     case 6..<9:
       if let session = pick(sessions) {
         trace.add(.rekey, peer: peer.index, other, at: now)
@@ -27,9 +27,9 @@ extension Simulation {
       }
     default:
       if sessions.isEmpty {
-        open(peer, other)
+        open(peer, to: other)
       } else {
-        for _ in 0..<1 + applicationRandom.below(4) { sendMessage(peer, other) }
+        for _ in 0..<1 + applicationRandom.below(4) { sendMessage(from: peer, to: other) }
       }
     }
   }
@@ -39,22 +39,23 @@ extension Simulation {
     return elements.isEmpty ? nil : elements[index]
   }
 
-  func open(_ peer: SimulatedPeer, _ other: Int) {
+  func open(_ peer: SimulatedPeer, to other: Int) {
     trace.add(.open, peer: peer.index, other, at: now)
     let time = localTime(peer)
     let identity = [UInt8](repeating: UInt8(peer.index & 0xFF), count: applicationRandom.below(64) == 0 ? 3000 : 8)
     guard
       let id = peer.endpoint.open(
-        to: peers[other].publicKey, at: peers[other].address, identity: identity, flags: flags(peer.index, other),
+        to: peers[other].publicKey, at: peers[other].address, identity: identity,
+        flags: flags(between: peer.index, and: other),
         now: time)
     else { return }
     peer.known.append(.init(id: id, other: other, state: "A1", since: time))
-    limitAttempt(peer, id, other)
+    limitAttempt(of: peer, session: id, to: other)
     settle(peer)
   }
 
   /// Applications do not wait forever, and some open at the same time as their peer.
-  private func limitAttempt(_ peer: SimulatedPeer, _ id: Int, _ other: Int) {
+  private func limitAttempt(of peer: SimulatedPeer, session id: Int, to other: Int) {
     let isLimited = applicationRandom.chance(plan.faults.attemptLimit)
     let isBoth = applicationRandom.chance(plan.faults.bothOpen)
     let limit = applicationRandom.duration(temper.attemptLimit)
@@ -68,25 +69,25 @@ extension Simulation {
   }
 
   /// Closes an attempt whose time limit has passed.
-  func attemptLimited(_ peer: SimulatedPeer, _ session: Int) {
+  func attemptLimited(_ peer: SimulatedPeer, session: Int) {
     guard let known = peer.known.first(where: { $0.id == session }), !known.isEstablished else { return }
     report.attemptsLimited += 1
     trace.add(.limit, peer: peer.index, known.other ?? -1, at: now)
-    close(peer, session)
+    close(peer, session: session)
   }
 
-  func close(_ peer: SimulatedPeer, _ id: Int) {
+  func close(_ peer: SimulatedPeer, session id: Int) {
     trace.add(.close, peer: peer.index, at: now)
     peer.endpoint.close(id)
     settle(peer)
   }
 
   /// Sends a message on the newest session that can send.
-  func sendMessage(_ peer: SimulatedPeer, _ other: Int) {
+  func sendMessage(from peer: SimulatedPeer, to other: Int) {
     guard let session = peer.established(with: other) else { return }
     let isLarge = applicationRandom.below(16) == 0
     let size = Payload.headerSize + applicationRandom.below(isLarge ? 6 * plan.settings.mtu : 200)
-    let index = flow(peer.index, other)
+    let index = flow(from: peer.index, to: other)
     let number = flows[index].send()
     let message = Payload.make(seed: seed, from: peer.index, to: other, number: number, size: size)
     trace.add(.payload, peer: peer.index, other, size, at: now)
@@ -94,20 +95,20 @@ extension Simulation {
       try peer.endpoint.send(message, on: session, at: localTime(peer))
       report.messagesSent += 1
     } catch {
-      fail(.calmBroken, "peer \(peer.index) cannot send on an established session: \(error)")
+      fail(.calmBroken, details: "peer \(peer.index) cannot send on an established session: \(error)")
     }
     settle(peer)
   }
 
   /// Opens a session if none exists.
-  func reopen(_ peer: SimulatedPeer, _ other: Int) {
+  func reopen(_ peer: SimulatedPeer, to other: Int) {
     guard peer.isUp, peer.sessions(with: other).isEmpty else { return }
-    open(peer, other)
+    open(peer, to: other)
   }
 
   /// Makes the application's decision: mostly it accepts its neighbours. It may be slow, or never
   /// answer.
-  func decide(_ id: RequestID, _ request: AcceptRequest, of peer: SimulatedPeer) {
+  func decide(_ id: RequestID, on request: AcceptRequest, of peer: SimulatedPeer) {
     let faults = isCalm ? .none : plan.faults
     let isSlow = applicationRandom.chance(temper.slowAccept.chance)
     let isLost = applicationRandom.chance(faults.lostAnswer)
@@ -127,7 +128,7 @@ extension Simulation {
   }
 
   /// Gives the application's decision to the endpoint.
-  func answer(_ peer: SimulatedPeer, _ id: RequestID, _ decision: AcceptDecision) {
+  func answer(_ peer: SimulatedPeer, request id: RequestID, with decision: AcceptDecision) {
     trace.add(decision == .reject(silently: true) ? .reject : .accept, peer: peer.index, at: now)
     peer.endpoint.answer(id, accept: decision, at: localTime(peer))
     settle(peer)
@@ -135,7 +136,7 @@ extension Simulation {
 
   /// Cancels the acceptance of a peer. If nothing was asked of the store since, no session may
   /// result; otherwise the application closes the session that does.
-  func cancelAccept(_ peer: SimulatedPeer, _ id: RequestID) {
+  func cancelAccept(of peer: SimulatedPeer, request id: RequestID) {
     guard let acceptance = peer.acceptances[id] else { return }
     report.cancelledAccepts += 1
     trace.add(.cancelled, peer: peer.index, acceptance.other, at: now)
@@ -145,11 +146,12 @@ extension Simulation {
   }
 
   /// Called when a session resulted from a cancelled acceptance.
-  private func establishedInVain(_ peer: SimulatedPeer, _ session: Int, _ other: Int, wasInTime: Bool) {
+  private func establishedInVain(at peer: SimulatedPeer, session: Int, with other: Int, wasInTime: Bool) {
     if wasInTime {
       fail(
         .cancelledAccept,
-        "peer \(peer.index) has a session with \(other) of which its application had cancelled the acceptance, before "
+        details:
+          "peer \(peer.index) has a session with \(other) of which its application had cancelled the acceptance, before "
           + "anything was stored")
     }
     agenda.add(.closeCancelled(peer: peer.index, incarnation: peer.incarnation, session: session), at: now)
@@ -169,9 +171,9 @@ extension Simulation {
     let refusal = AcceptDecision.reject(silently: peer.flags.contains(.responderRejectsSilently))
     guard let other = index(of: key), !isStranger(other) else { return refusal }
     if let ratchetPeer, ratchetPeer != key {
-      fail(.wrongPeer, "peer \(other) came to peer \(peer.index) with the ratchet of another")
+      fail(.wrongPeer, details: "peer \(other) came to peer \(peer.index) with the ratchet of another")
     }
-    return isCalm || !isMoody ? .accept(flags(peer.index, other)) : refusal
+    return isCalm || !isMoody ? .accept(flags(between: peer.index, and: other)) : refusal
   }
 
   func happened(_ event: SimulatedEvent, at peer: SimulatedPeer) {
@@ -181,7 +183,7 @@ extension Simulation {
     case .established(let id, let key, _, _, let acceptance):
       report.handshakes += 1
       guard let other = index(of: key), !isStranger(other), !isStranger(peer.index) else {
-        return fail(.strangerAccepted, "peer \(peer.index) has a session with a stranger")
+        return fail(.strangerAccepted, details: "peer \(peer.index) has a session with a stranger")
       }
       if !peer.known.contains(where: { $0.id == id }) {
         peer.known.append(.init(id: id, other: other, state: "", since: time))
@@ -191,9 +193,9 @@ extension Simulation {
         $0.swappedAt = peer.lastSwaps[other]
       }
       if let wasInTime = acceptance.flatMap({ peer.cancelled[$0] }) {
-        establishedInVain(peer, id, other, wasInTime: wasInTime)
+        establishedInVain(at: peer, session: id, with: other, wasInTime: wasInTime)
       }
-      adversaryNotices(peer.index, other)
+      adversaryNotices(peer.index, and: other)
     case .restarted(let id, _):
       report.restarts += 1
       update(id, of: peer) { $0.since = time }
@@ -201,7 +203,7 @@ extension Simulation {
       report.downgrades += 1
       guard let other = index(of: key) else { return }
       if isPersistent(peer.index, other) {
-        fail(.downgraded, "peer \(peer.index) was downgraded by \(other) in persistent mode")
+        fail(.downgraded, details: "peer \(peer.index) was downgraded by \(other) in persistent mode")
       }
       checkDowngradeReport(of: peer, by: other)
     case .rekeyed(let id, _):
@@ -210,7 +212,7 @@ extension Simulation {
         $0.since = time
         if let other = $0.other {
           $0.swappedAt = peer.lastSwaps[other]
-          adversaryNotices(peer.index, other)
+          adversaryNotices(peer.index, and: other)
         }
       }
     case .answered: report.probesAnswered += 1
@@ -220,12 +222,12 @@ extension Simulation {
       if let delivering { noteSource(of: delivering, at: peer) }
     case .ended(let id, let reason):
       report.ends[reason, default: 0] += 1
-      ended(id, reason, at: peer)
+      ended(id, reason: reason, at: peer)
     case .confirmed, .withdrawn: break
     }
   }
 
-  private func ended(_ id: Int, _ reason: String, at peer: SimulatedPeer) {
+  private func ended(_ id: Int, reason: String, at peer: SimulatedPeer) {
     let known = peer.known.first { $0.id == id }
     let other = known?.other
     if reason == "replaced", let known, known.isEstablished { peer.replaced.append(known) }
@@ -233,7 +235,7 @@ extension Simulation {
     guard let other, !isStranger(peer.index) else { return }
     if isCalm {
       if recoveredAt != nil {
-        fail(.calmBroken, "the session of peers \(peer.index) and \(other) ended in calm: \(reason)")
+        fail(.calmBroken, details: "the session of peers \(peer.index) and \(other) ended in calm: \(reason)")
       }
     } else if applicationRandom.below(4) > 0 {
       let delay = applicationRandom.duration(temper.pause)

@@ -12,7 +12,7 @@ extension Simulation {
       trace.add(.wake, peer: peer.index, at: now)
       peer.endpoint.advance(to: time)
       if let next = peer.endpoint.nextDeadline, next <= time {
-        fail(.stuck, "peer \(peer.index) has a deadline that is still due after advancing to it")
+        fail(.stuck, details: "peer \(peer.index) has a deadline that is still due after advancing to it")
       }
     }
     settle(peer)
@@ -49,7 +49,7 @@ extension Simulation {
       }
       agenda.add(.store(peer: peer.index, incarnation: peer.incarnation, id, request), at: time)
     case .accept(let id, let request):
-      decide(id, request, of: peer)
+      decide(id, on: request, of: peer)
     case .work(let work):
       let isSlow = faultRandom.chance(faults.slowWork * temper.slowWork.factor)
       let isRefused = faultRandom.chance(faults.refusedWork)
@@ -66,7 +66,7 @@ extension Simulation {
   }
 
   /// Executes a store request, even if its incarnation of the peer has crashed.
-  func perform(_ request: StoreRequest, _ id: RequestID, _ peer: SimulatedPeer, _ incarnation: Int) {
+  func perform(_ request: StoreRequest, id: RequestID, of peer: SimulatedPeer, incarnation: Int) {
     guard incarnation >= peer.forgottenWrites else { return }
     let faults = isCalm ? .none : plan.faults
     let failsBefore = faultRandom.chance(faults.storeFailure)
@@ -80,7 +80,7 @@ extension Simulation {
     {
       excuseOrphan(new, of: peer.index, with: other)
     }
-    let (answer, isRegress) = takeEffect(request, peer, failsBefore: failsBefore, failsAfter: failsAfter)
+    let (answer, isRegress) = takeEffect(request, of: peer, failsBefore: failsBefore, failsAfter: failsAfter)
     if isLost { return trace.add(.answerLost, peer: peer.index, at: now) }
     agenda.add(
       .storeAnswer(peer: peer.index, incarnation: incarnation, id, answer, isRegress: isRegress),
@@ -92,7 +92,7 @@ extension Simulation {
     let faults = isCalm ? .none : plan.faults
     let failsBefore = faultRandom.chance(faults.storeFailure)
     let failsAfter = faultRandom.chance(faults.storeFailure / 2)
-    let (answer, isRegress) = takeEffect(request, peer, failsBefore: failsBefore, failsAfter: failsAfter)
+    let (answer, isRegress) = takeEffect(request, of: peer, failsBefore: failsBefore, failsAfter: failsAfter)
     if isRegress, case .swapped = answer { peer.downgradesBefore = report.downgrades }
     trace.add(.storeAnswer, peer: peer.index, text: answer.name, at: now)
     return answer
@@ -100,7 +100,7 @@ extension Simulation {
 
   /// Returns the store's answer, and true if a chain was shortened.
   private func takeEffect(
-    _ request: StoreRequest, _ peer: SimulatedPeer, failsBefore: Bool, failsAfter: Bool
+    _ request: StoreRequest, of peer: SimulatedPeer, failsBefore: Bool, failsAfter: Bool
   ) -> (StoreAnswer, isRegress: Bool) {
     var answer = StoreAnswer.failed
     var isRegress = false
@@ -110,11 +110,11 @@ extension Simulation {
       if let regress = peer.store.regress {
         // Only the first link of a new chain is a downgrade.
         isRegress = regress.to == 1
-        checkRegress(regress, peer)
+        checkRegress(regress, of: peer)
       }
       if case .swapped = answer {
         if hooks.forgets?() ?? false { peer.store = before }
-        swapped(request, peer)
+        swapped(request, of: peer)
       }
     }
     if failsBefore || failsAfter {
@@ -127,7 +127,7 @@ extension Simulation {
   }
 
   /// Called when the store has taken a swap.
-  private func swapped(_ request: StoreRequest, _ peer: SimulatedPeer) {
+  private func swapped(_ request: StoreRequest, of peer: SimulatedPeer) {
     guard let other = request.peer.flatMap(index(of:)) else { return }
     peer.lastSwaps[other] = now
     checkCommonState(of: peer, with: other)
@@ -138,12 +138,12 @@ extension Simulation {
     guard let before = peer.downgradesBefore else { return }
     peer.downgradesBefore = nil
     if report.downgrades == before {
-      fail(.chainWentBack, "a chain of peer \(peer.index) went back, and no downgrade was reported")
+      fail(.chainWentBack, details: "a chain of peer \(peer.index) went back, and no downgrade was reported")
     }
   }
 
   /// Gives the store's answer to the endpoint.
-  func storeAnswered(_ peer: SimulatedPeer, _ id: RequestID, _ answer: StoreAnswer, isRegress: Bool) {
+  func storeAnswered(_ peer: SimulatedPeer, id: RequestID, answer: StoreAnswer, isRegress: Bool) {
     trace.add(.storeAnswer, peer: peer.index, text: answer.name, at: now)
     let waiting = peer.endpoint.holdings.requests
     let downgrades = report.downgrades
@@ -151,7 +151,7 @@ extension Simulation {
     let wasAwaited = peer.endpoint.holdings.requests < waiting
     settle(peer)
     if isRegress, wasAwaited, case .swapped = answer, report.downgrades == downgrades {
-      fail(.chainWentBack, "a chain of peer \(peer.index) went back, and no downgrade was reported")
+      fail(.chainWentBack, details: "a chain of peer \(peer.index) went back, and no downgrade was reported")
     }
   }
 }

@@ -66,7 +66,9 @@ extension Simulation {
   }
 
   func restart(_ peer: SimulatedPeer) {
-    guard !peer.isUp, let endpoint = try? factory(peer.index, environment(peer.index, peer.configuration)) else {
+    guard !peer.isUp,
+      let endpoint = try? factory(peer.index, environment(of: peer.index, configuration: peer.configuration))
+    else {
       return
     }
     trace.add(.restart, peer: peer.index, at: now)
@@ -100,8 +102,8 @@ extension Simulation {
     let (low, high) = links[faultRandom.below(links.count)]
     trace.add(.partition, peer: low, high, isolates ? 1 : 0, at: now)
     for other in 0..<plan.peers where other == high || isolates && other != low {
-      blockedUntil[flow(low, other)] = end
-      if both { blockedUntil[flow(other, low)] = end }
+      blockedUntil[flow(from: low, to: other)] = end
+      if both { blockedUntil[flow(from: other, to: low)] = end }
     }
   }
 }

@@ -6,25 +6,26 @@ extension Simulation {
   /// Checks a peer after an input.
   func checkInvariants(of peer: SimulatedPeer) {
     if let nonce = ledger.reusedNonce {
-      fail(.nonceReused, "nonce \(nonce.type)‖\(nonce.counter) was used twice under one key")
+      fail(.nonceReused, details: "nonce \(nonce.type)‖\(nonce.counter) was used twice under one key")
     }
     let held = peer.endpoint.holdings
     let settings = plan.settings
     if held.sessions != peer.known.count {
       fail(
-        .unbounded, "peer \(peer.index) holds \(held.sessions) sessions, and its application knows \(peer.known.count)")
+        .unbounded,
+        details: "peer \(peer.index) holds \(held.sessions) sessions, and its application knows \(peer.known.count)")
     }
     if held.halfOpen > settings.halfOpenLimit || held.incompleteHellos > settings.helloLimit
       || held.keyIDs > 4 * held.sessions + held.halfOpen || held.timers > held.sessions + held.halfOpen
       || held.requests > held.sessions + held.halfOpen
     {
-      fail(.unbounded, "peer \(peer.index) holds \(held)")
+      fail(.unbounded, details: "peer \(peer.index) holds \(held)")
     }
     // Each endpoint of a fleet has its own limit.
     let endpoints = peer.index == 0 ? max(1, plan.responders) : 1
     let reassemblyLimit = endpoints * (settings.totalReassemblyLimit + settings.helloLimit * PacketSize.hello)
     if held.largestReassembly > settings.reassemblyLimit || held.reassemblyBytes > reassemblyLimit {
-      fail(.unbounded, "peer \(peer.index) holds \(held.reassemblyBytes) bytes of incomplete packets")
+      fail(.unbounded, details: "peer \(peer.index) holds \(held.reassemblyBytes) bytes of incomplete packets")
     }
     let time = localTime(peer)
     let isDue = peer.endpoint.nextDeadline.map { $0 <= time } ?? false
@@ -36,7 +37,7 @@ extension Simulation {
   private func observe(_ index: Int, of peer: SimulatedPeer, at time: Instant, isDue: Bool) {
     let known = peer.known[index]
     guard let session = peer.endpoint.session(known.id) else {
-      return fail(.unbounded, "a session of peer \(peer.index) is gone without an event")
+      return fail(.unbounded, details: "a session of peer \(peer.index) is gone without an event")
     }
     peer.known[index].isEstablished = session.isEstablished
     if session.state != known.state {
@@ -46,7 +47,7 @@ extension Simulation {
     } else if !isDue, known.since.duration(to: time) > longest(session.state) {
       fail(
         .stuck,
-        "peer \(peer.index) has been in \(session.state) with \(known.other ?? -1) for "
+        details: "peer \(peer.index) has been in \(session.state) with \(known.other ?? -1) for "
           + "\(known.since.duration(to: time))")
     }
   }
@@ -66,11 +67,12 @@ extension Simulation {
   /// Checks that a shortened chain is a permitted downgrade: to the first link of a new chain.
   /// After a loss it may also continue the new chain, if a late packet of the old one came in
   /// between.
-  func checkRegress(_ regress: SimulatedStore.Regress, _ peer: SimulatedPeer) {
+  func checkRegress(_ regress: SimulatedStore.Regress, of peer: SimulatedPeer) {
     let other = index(of: regress.peer) ?? -1
     if other < 0 || isPersistent(peer.index, other) || regress.to != 1 && !wasLost(peer.index, other) {
       fail(
-        .chainWentBack, "the chain of peer \(peer.index) with \(other) went from \(regress.from) to \(regress.to)")
+        .chainWentBack,
+        details: "the chain of peer \(peer.index) with \(other) went from \(regress.from) to \(regress.to)")
     }
   }
 }

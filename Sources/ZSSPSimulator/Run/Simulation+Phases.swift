@@ -42,7 +42,7 @@ extension Simulation {
     for index in flows.indices { flows[index].setMark() }
     for peer in peers where !peer.isUp { restart(peer) }
     for peer in peers where isStranger(peer.index) {
-      for known in peer.known { close(peer, known.id) }
+      for known in peer.known { close(peer, session: known.id) }
     }
     agenda.add(.calmTick(phase: phase), at: now)
   }
@@ -51,18 +51,20 @@ extension Simulation {
   /// everything has recovered, and then every few minutes.
   func calmTick() {
     if recoveredAt == nil, violation == nil, now >= turbulenceTakesEffectUntil,
-      links.allSatisfy({ trouble($0, $1) == nil })
+      links.allSatisfy({ trouble(low: $0, high: $1) == nil })
     {
       recovered()
     }
     for (low, high) in links {
-      if recoveredAt == nil { maintain(low, high) }
-      sendMessage(peers[low], high)
-      sendMessage(peers[high], low)
+      if recoveredAt == nil { maintain(low: low, high: high) }
+      sendMessage(from: peers[low], to: high)
+      sendMessage(from: peers[high], to: low)
     }
     if recoveredAt == nil, calmSince.duration(to: now) > recoveryLimit {
       for (low, high) in links {
-        if let trouble = trouble(low, high) { fail(.lockedOut, "peers \(low) and \(high): \(trouble)") }
+        if let trouble = trouble(low: low, high: high) {
+          fail(.lockedOut, details: "peers \(low) and \(high): \(trouble)")
+        }
       }
     }
     let interval =
@@ -81,39 +83,39 @@ extension Simulation {
   /// Ensures a session. The protocol follows a peer's move by its messages. It fails only if both
   /// peers move at once, or before a session exists; then the application, which knows the
   /// addresses, opens another session.
-  private func maintain(_ low: Int, _ high: Int) {
+  private func maintain(low: Int, high: Int) {
     for (one, other) in [(low, high), (high, low)] {
       let peer = peers[one]
       for known in peer.sessions(with: other) where !known.isEstablished {
         guard let session = peer.endpoint.session(known.id), session.address != peers[other].address else { continue }
         report.reopenedAfterMoves += 1
-        close(peer, known.id)
+        close(peer, session: known.id)
       }
-      if peer.sessions(with: other).isEmpty { open(peer, other) }
+      if peer.sessions(with: other).isEmpty { open(peer, to: other) }
     }
-    if let one = wrongAddress(low, high), wrongAddress(high, low) != nil {
+    if let one = wrongAddress(at: low, for: high), wrongAddress(at: high, for: low) != nil {
       report.reopenedAfterMoves += 1
-      close(peers[low], one)
-      open(peers[low], high)
+      close(peers[low], session: one)
+      open(peers[low], to: high)
     }
-    reopenIfStoresDiffer(low, high)
+    reopenIfStoresDiffer(low: low, high: high)
   }
 
   /// A swap that was reported as failed, or an attempt that was abandoned after X2, can leave a
   /// newer state in one store. The session would end at its next re-key (section 9), and its
   /// application would open another. Here the application does so at once, because sessions must
   /// not end in calm.
-  private func reopenIfStoresDiffer(_ low: Int, _ high: Int) {
+  private func reopenIfStoresDiffer(low: Int, high: Int) {
     let stored = (peers[low].store.pair(peers[high].publicKey), peers[high].store.pair(peers[low].publicKey))
     guard stored.0 != stored.1, let session = peers[low].established(with: high),
       peers[low].endpoint.session(session)?.state == "S2", peers[high].established(with: low) != nil
     else { return }
     report.reopenedAfterSwaps += 1
-    close(peers[low], session)
-    open(peers[low], high)
+    close(peers[low], session: session)
+    open(peers[low], to: high)
   }
 
-  private func wrongAddress(_ peer: Int, _ other: Int) -> Int? {
+  private func wrongAddress(at peer: Int, for other: Int) -> Int? {
     guard let id = peers[peer].established(with: other), let session = peers[peer].endpoint.session(id),
       session.address != peers[other].address
     else { return nil }
@@ -122,7 +124,7 @@ extension Simulation {
 
   /// Returns what is still wrong between two peers; nil if they have one session in S2 with the
   /// same key, both have received from the other in this calm, and their stores agree.
-  func trouble(_ low: Int, _ high: Int) -> String? {
+  func trouble(low: Int, high: Int) -> String? {
     var descriptions: [SimulatedSession] = []
     for (one, other) in [(low, high), (high, low)] {
       let sessions = peers[one].sessions(with: other)
@@ -131,7 +133,7 @@ extension Simulation {
       }
       guard session.state == "S2" else { return "peer \(one) is in \(session.state)" }
       descriptions.append(session)
-      guard flows[flow(one, other)].receivedSinceMark > 0 || recoveredAt != nil else {
+      guard flows[flow(from: one, to: other)].receivedSinceMark > 0 || recoveredAt != nil else {
         return "nothing has come from \(one) to \(other)"
       }
     }
@@ -149,16 +151,16 @@ extension Simulation {
   ///
   /// - Throws: ``Violation``.
   func endCalm() throws(Violation) {
-    if recoveredAt == nil { fail(.lockedOut, "calm was too short for all pairs to come back") }
+    if recoveredAt == nil { fail(.lockedOut, details: "calm was too short for all pairs to come back") }
     for (low, high) in links {
       for (from, to) in [(low, high), (high, low)] {
-        let flow = flows[flow(from, to)]
+        let flow = flows[flow(from: from, to: to)]
         // The last message may still be under way.
         let missing = flow.sent - flow.mark - flow.receivedSinceMark
-        if missing > 1 { fail(.calmBroken, "\(missing) messages from \(from) to \(to) were lost in calm") }
+        if missing > 1 { fail(.calmBroken, details: "\(missing) messages from \(from) to \(to) were lost in calm") }
       }
       for (one, other) in [(low, high), (high, low)] where peers[one].sessions(with: other).count != 1 {
-        fail(.calmBroken, "peer \(one) has \(peers[one].sessions(with: other).count) sessions with \(other)")
+        fail(.calmBroken, details: "peer \(one) has \(peers[one].sessions(with: other).count) sessions with \(other)")
       }
     }
     if let violation { throw violation }

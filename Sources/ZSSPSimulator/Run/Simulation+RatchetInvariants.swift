@@ -16,7 +16,7 @@ struct PairHistory: Sendable {
 
 /// The invariants of the stores of a pair, checked after every change.
 extension Simulation {
-  private func pairIndex(_ one: Int, _ other: Int) -> Int { flow(min(one, other), max(one, other)) }
+  private func pairIndex(_ one: Int, _ other: Int) -> Int { flow(from: min(one, other), to: max(one, other)) }
 
   /// Records that a store of one of the two was lost.
   func excuse(_ one: Int, _ other: Int) {
@@ -60,7 +60,8 @@ extension Simulation {
     guard common.isEmpty, !histories[index].isExcused, !mayLoseTrack(peer.index, other) else { return }
     fail(
       .noCommonState,
-      "peers \(peer.index) and \(other) have no ratchet state in common: they hold \(own.name) and \(theirs.name)")
+      details:
+        "peers \(peer.index) and \(other) have no ratchet state in common: they hold \(own.name) and \(theirs.name)")
   }
 
   /// Returns true if one of the two stores was ever lost.
@@ -74,7 +75,7 @@ extension Simulation {
     let theirs = peers[other].store.pair(peer.publicKey)
     fail(
       .falseDowngrade,
-      "peer \(peer.index) reports a downgrade by \(other), and no store was lost: they hold \(own.name) and "
+      details: "peer \(peer.index) reports a downgrade by \(other), and no store was lost: they hold \(own.name) and "
         + "\(theirs.name)")
   }
 

@@ -18,7 +18,7 @@ extension Simulation {
     guard session.state == "S2" else { return }
     peer.known[index].keyMark = peer.endpoint.keyMark(id)
     checkAgreement(peer.known[index], of: peer)
-    checkAddress(peer.known[index], session.address, of: peer)
+    checkAddress(of: peer.known[index], address: session.address, at: peer)
   }
 
   /// Checks that both ends of a session that are in S2 have the same key.
@@ -33,7 +33,8 @@ extension Simulation {
       if theirs.fingerprint != mark.fingerprint || theirs.chainLength != mark.chainLength {
         fail(
           .disagreement,
-          "peers \(peer.index) and \(other) are in S2 with different keys, of chain lengths \(mark.chainLength) "
+          details:
+            "peers \(peer.index) and \(other) are in S2 with different keys, of chain lengths \(mark.chainLength) "
             + "and \(theirs.chainLength)")
       }
     }
@@ -41,15 +42,16 @@ extension Simulation {
 
   /// Checks that a session sends to its peer's address, unless the peer has moved, or an authentic
   /// packet of it came from elsewhere. A Hello does not count, because anyone can forward it.
-  private func checkAddress(_ known: SimulatedPeer.Known, _ address: Address, of peer: SimulatedPeer) {
+  private func checkAddress(of known: SimulatedPeer.Known, address: Address, at peer: SimulatedPeer) {
     guard let other = known.other, !isStranger(other), address != peers[other].address,
       let establishedAt = known.establishedAt
     else { return }
-    let last = max(peers[other].movedAt, strayed[flow(other, peer.index)])
+    let last = max(peers[other].movedAt, strayed[flow(from: other, to: peer.index)])
     guard last < establishedAt.advanced(by: .zero - Self.settlingTime) else { return }
     fail(
       .diverted,
-      "peer \(peer.index) sends what is for \(other) to \(isMallory(address) ? "an attacker" : "another address"), "
+      details:
+        "peer \(peer.index) sends what is for \(other) to \(isMallory(address) ? "an attacker" : "another address"), "
         + "from where nothing authentic came but a Hello")
   }
 
@@ -58,7 +60,7 @@ extension Simulation {
     guard let origin = parcel.origin, let label = parcel.label, label.type != .hello, label.type != .challenge,
       parcel.from != peers[origin].address
     else { return }
-    strayed[flow(origin, peer.index)] = now
+    strayed[flow(from: origin, to: peer.index)] = now
   }
 
   /// Checks the sessions that were replaced in this step: a session that works at both ends is not
@@ -76,7 +78,8 @@ extension Simulation {
       else { continue }
       fail(
         .replacedByStale,
-        "peer \(peer.index) replaced its session with \(other), which worked at both ends, by one of an older handshake, "
+        details:
+          "peer \(peer.index) replaced its session with \(other), which worked at both ends, by one of an older handshake, "
           + "of which \(other) knows nothing any more")
     }
   }

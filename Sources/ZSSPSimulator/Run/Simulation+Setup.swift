@@ -21,7 +21,7 @@ extension Simulation {
     let clock = SimulatedClock(
       at: now, showing: Instant(nanoseconds: Int64(random.below(1 << 50))),
       skew: random.below(2 * plan.faults.clockSkew + 1) - plan.faults.clockSkew)
-    let endpoint = try factory(index, environment(index, configuration))
+    let endpoint = try factory(index, environment(of: index, configuration: configuration))
     let peer = SimulatedPeer(
       index: index, configuration: configuration, endpoint: endpoint, clock: clock, peers: count)
     if isStranger { peer.address = Address(ipv4: 0xE000_0001, port: 666) }
@@ -29,7 +29,7 @@ extension Simulation {
   }
 
   /// Makes the parameters of a peer's endpoint, each time that it starts.
-  func environment(_ index: Int, _ configuration: EndpointConfiguration) -> SimulatedEnvironment {
+  func environment(of index: Int, configuration: EndpointConfiguration) -> SimulatedEnvironment {
     SimulatedEnvironment(
       configuration: configuration, store: { [unowned self] in storeAtOnce($0, of: peers[index]) },
       accept: { [unowned self] in decideAtOnce($0, ratchetPeer: $1, of: peers[index]) })
@@ -50,8 +50,8 @@ extension Simulation {
       var random = SimulationRandom(seed: seed, stream: 1 << 32 | UInt64(low) << 16 | UInt64(high))
       let password = (0..<32).map { _ in UInt8(truncatingIfNeeded: random.next()) }
       let state = RatchetState(oneTimePassword: password.rawBytes, provider: provider)
-      peers[low].store.set(peers[high].publicKey, RatchetPair(state))
-      peers[high].store.set(peers[low].publicKey, RatchetPair(state))
+      peers[low].store.set(peers[high].publicKey, to: RatchetPair(state))
+      peers[high].store.set(peers[low].publicKey, to: RatchetPair(state))
     }
   }
 
@@ -61,7 +61,7 @@ extension Simulation {
   }
 
   /// Returns the flags of sessions between two peers.
-  func flags(_ one: Int, _ other: Int) -> SecurityFlags {
+  func flags(between one: Int, and other: Int) -> SecurityFlags {
     isPersistent(one, other) ? .persistent : .opportunistic
   }
 
@@ -70,5 +70,5 @@ extension Simulation {
   /// Returns the peer with this key; nil if unknown.
   func index(of key: PublicKey) -> Int? { peers.firstIndex { $0.publicKey == key } }
 
-  func flow(_ from: Int, _ to: Int) -> Int { from * peers.count + to }
+  func flow(from: Int, to: Int) -> Int { from * peers.count + to }
 }

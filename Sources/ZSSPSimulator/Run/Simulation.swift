@@ -124,8 +124,8 @@ public final class Simulation {
   ) throws(ConfigurationError) {
     try self.init(plan, seed: seed, provider: provider, traceLimit: traceLimit) {
       (index, environment) throws(ConfigurationError) in
-      if index == 0, plan.responders > 1 { return try FleetEndpoint(environment, plan.responders) }
-      if index < plan.peers, plan.shards > 1 { return try ShardedEndpoint(environment, plan.shards) }
+      if index == 0, plan.responders > 1 { return try FleetEndpoint(environment, count: plan.responders) }
+      if index < plan.peers, plan.shards > 1 { return try ShardedEndpoint(environment, count: plan.shards) }
       return try ZSSPEndpoint(environment)
     }
   }
@@ -190,21 +190,22 @@ public final class Simulation {
     case .deliver(let parcel): deliver(parcel)
     // An earlier wake-up has replaced this one, which would plan another each time.
     case .wake(let peer): if peers[peer].wake <= now { wake(peers[peer]) }
-    case .store(let peer, let incarnation, let id, let request): perform(request, id, peers[peer], incarnation)
+    case .store(let peer, let incarnation, let id, let request):
+      perform(request, id: id, of: peers[peer], incarnation: incarnation)
     case .storeAnswer(let peer, let incarnation, let id, let answer, let isRegress):
-      guard isAlive(peer, incarnation) else { return }
-      storeAnswered(peers[peer], id, answer, isRegress: isRegress)
+      guard isAlive(peer, incarnation: incarnation) else { return }
+      storeAnswered(peers[peer], id: id, answer: answer, isRegress: isRegress)
     case .work(let peer, let incarnation, let work):
-      guard isAlive(peer, incarnation) else { return }
+      guard isAlive(peer, incarnation: incarnation) else { return }
       let result = work.run()
       trace.add(.work, peer: peer, text: "\(work.kind)", at: now)
       peers[peer].endpoint.complete(result, at: localTime(peers[peer]))
       settle(peers[peer])
     case .accept(let peer, let incarnation, let id, let decision):
-      guard isAlive(peer, incarnation) else { return }
-      answer(peers[peer], id, decision)
+      guard isAlive(peer, incarnation: incarnation) else { return }
+      answer(peers[peer], request: id, with: decision)
     case .application(let peer, let phase): if phase == self.phase { applicationActs(peers[peer]) }
-    case .reopen(let peer, let other, let phase): if phase == self.phase { reopen(peers[peer], other) }
+    case .reopen(let peer, let other, let phase): if phase == self.phase { reopen(peers[peer], to: other) }
     case .fault(let fault, let phase): if phase == self.phase { happen(fault) }
     case .restart(let peer, let incarnation):
       if peers[peer].incarnation == incarnation { restart(peers[peer]) }
@@ -219,23 +220,23 @@ public final class Simulation {
     case .repeatHellos(let from, let to, let phase): if phase == self.phase { repeatHellos(from: from, to: to) }
     case .release(let phase): if phase == self.phase { releaseOld() }
     case .attemptLimit(let peer, let incarnation, let session, let phase):
-      guard phase == self.phase, isAlive(peer, incarnation) else { return }
-      attemptLimited(peers[peer], session)
+      guard phase == self.phase, isAlive(peer, incarnation: incarnation) else { return }
+      attemptLimited(peers[peer], session: session)
     case .cancelAccept(let peer, let incarnation, let id):
-      if isAlive(peer, incarnation) { cancelAccept(peers[peer], id) }
+      if isAlive(peer, incarnation: incarnation) { cancelAccept(of: peers[peer], request: id) }
     case .closeCancelled(let peer, let incarnation, let session):
-      if isAlive(peer, incarnation) { close(peers[peer], session) }
+      if isAlive(peer, incarnation: incarnation) { close(peers[peer], session: session) }
     }
   }
 
-  private func isAlive(_ peer: Int, _ incarnation: Int) -> Bool {
+  private func isAlive(_ peer: Int, incarnation: Int) -> Bool {
     peers[peer].isUp && peers[peer].incarnation == incarnation
   }
 
   func localTime(_ peer: SimulatedPeer) -> Instant { peer.clock.time(at: now) }
 
   /// Records a violation. The first counts.
-  func fail(_ invariant: Violation.Invariant, _ details: String) {
+  func fail(_ invariant: Violation.Invariant, details: String) {
     guard violation == nil, !plan.unchecked.contains(invariant) else { return }
     violation = Violation(
       invariant: invariant, details: details, seed: seed, time: Double(now.nanoseconds) / 1e9, step: report.steps,

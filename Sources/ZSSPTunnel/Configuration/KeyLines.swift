@@ -16,16 +16,16 @@ struct KeyLines {
         let number = counts[name, default: 0]
         counts[name] = number + 1
         table = "\(name)[\(number)]."
-        note(name, index + 1)
-        note("\(name)[\(number)]", index + 1)
+        note(name, line: index + 1)
+        note("\(name)[\(number)]", line: index + 1)
       } else if content.hasPrefix("["), let end = content.firstIndex(of: "]"), !content[..<end].contains("\"") {
         let name = Self.name(content[..<end].dropFirst())
         table = name + "."
-        note(name, index + 1)
+        note(name, line: index + 1)
       } else if let equals = content.firstIndex(of: "=") {
         let name = Self.name(content[..<equals])
         if !name.isEmpty, name.allSatisfy({ $0.isLetter || $0.isNumber || "-_.".contains($0) }) {
-          note(table + name, index + 1)
+          note(table + name, line: index + 1)
         }
       }
     }
@@ -54,7 +54,7 @@ struct KeyLines {
   /// The line of a key with its tables in front, as in `peer[1].endpoint`; nil if unknown.
   subscript(path: String) -> Int? { lines[path] }
 
-  private mutating func note(_ path: String, _ line: Int) {
+  private mutating func note(_ path: String, line: Int) {
     if lines[path] == nil { lines[path] = line }
   }
 

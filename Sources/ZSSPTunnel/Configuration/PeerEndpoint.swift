@@ -24,13 +24,13 @@ public struct PeerEndpoint: Sendable, Hashable, CustomStringConvertible {
     let (host, port) = try HostAndPort.split(text)
     guard let host, port != 0 else {
       throw EndpointTextError(
-        text, host == nil ? "the host is missing" : "the port must be 1 to 65535")
+        text, reason: host == nil ? "the host is missing" : "the port must be 1 to 65535")
     }
     self.port = port
-    if let address = HostAndPort.address(host, port) {
+    if let address = HostAndPort.address(host, port: port) {
       self.host = .address(address)
     } else {
-      try HostAndPort.checkName(host, text)
+      try HostAndPort.checkName(host, in: text)
       self.host = .name(host)
     }
   }
@@ -66,8 +66,8 @@ public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
       self = .any(port: port)
       return
     }
-    guard let address = HostAndPort.address(host, port) else {
-      throw EndpointTextError(text, "\"\(host)\" is neither an IPv4 nor an IPv6 address of this machine")
+    guard let address = HostAndPort.address(host, port: port) else {
+      throw EndpointTextError(text, reason: "\"\(host)\" is neither an IPv4 nor an IPv6 address of this machine")
     }
     self = .address(address)
   }
@@ -83,7 +83,7 @@ public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
   /// The addresses to bind. The first that the system supports is used.
   var candidates: [SocketAddress] {
     switch self {
-    case .any(let port): ["::", "0.0.0.0"].compactMap { HostAndPort.address($0, port) }
+    case .any(let port): ["::", "0.0.0.0"].compactMap { HostAndPort.address($0, port: port) }
     case .address(let address): [address]
     }
   }
@@ -105,7 +105,7 @@ public struct EndpointTextError: Error, Equatable, CustomStringConvertible {
   /// The mistake and its correction.
   public let description: String
 
-  init(_ text: String, _ reason: String) { description = "\"\(text)\": \(reason)" }
+  init(_ text: String, reason: String) { description = "\"\(text)\": \(reason)" }
 }
 
 /// Parses the two parts of an endpoint's text.
@@ -117,26 +117,26 @@ enum HostAndPort {
   /// - Throws: ``EndpointTextError``.
   static func split(_ text: String) throws(EndpointTextError) -> (host: String?, port: Int) {
     guard let colon = text.lastIndex(of: ":") else {
-      throw EndpointTextError(text, "the port is missing; \(example)")
+      throw EndpointTextError(text, reason: "the port is missing; \(example)")
     }
     let before = text[..<colon]
     let digits = text[text.index(after: colon)...]
     guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let port = UInt16(digits) else {
-      throw EndpointTextError(text, "the port must be a number from 0 to 65535; \(example)")
+      throw EndpointTextError(text, reason: "the port must be a number from 0 to 65535; \(example)")
     }
     if before.hasPrefix("["), before.hasSuffix("]") {
       let host = before.dropFirst().dropLast()
-      guard host.contains(":") else { throw EndpointTextError(text, "only an IPv6 address goes in brackets") }
+      guard host.contains(":") else { throw EndpointTextError(text, reason: "only an IPv6 address goes in brackets") }
       return (String(host), Int(port))
     }
     guard !before.contains(":") else {
-      throw EndpointTextError(text, "an IPv6 address goes in brackets, as in [2001:db8::1]:20763")
+      throw EndpointTextError(text, reason: "an IPv6 address goes in brackets, as in [2001:db8::1]:20763")
     }
     return (before.isEmpty ? nil : String(before), Int(port))
   }
 
   /// Returns a numeric address; nil for anything else.
-  static func address(_ host: String, _ port: Int) -> SocketAddress? {
+  static func address(_ host: String, port: Int) -> SocketAddress? {
     // The system may read IPv4 numbers with leading zeros as octal, so they are refused here.
     if host.contains("."), !host.contains(":"), IPAddress(host) == nil { return nil }
     // A text that is no address may be a name.
@@ -163,15 +163,15 @@ enum HostAndPort {
   /// Refuses a text that is no host name.
   ///
   /// - Throws: ``EndpointTextError``.
-  static func checkName(_ host: String, _ text: String) throws(EndpointTextError) {
+  static func checkName(_ host: String, in text: String) throws(EndpointTextError) {
     guard isName(host), let last = labels(host).last else {
-      throw EndpointTextError(text, "\"\(host)\" is neither an address nor a name; \(example)")
+      throw EndpointTextError(text, reason: "\"\(host)\" is neither an address nor a name; \(example)")
     }
     // The system's resolver would parse such a name as an address, with numbers in other bases.
     let isNumber = last.utf8.allSatisfy { (0x30...0x39).contains($0) } || last.lowercased().hasPrefix("0x")
     guard !isNumber else {
       throw EndpointTextError(
-        text, "\"\(host)\" is no IPv4 address: that is four numbers from 0 to 255, without zeros in front")
+        text, reason: "\"\(host)\" is no IPv4 address: that is four numbers from 0 to 255, without zeros in front")
     }
   }
 }

@@ -28,7 +28,7 @@
     private(set) var known: [String] = []
 
     /// Reads a table whose keys have the given prefix in messages, as in `peer[0].`.
-    init(_ table: TOMLTable, prefix: String, folder: String, _ problems: ProblemList) {
+    init(_ table: TOMLTable, prefix: String, folder: String, problems: ProblemList) {
       self.table = table
       self.prefix = prefix
       self.folder = folder
@@ -39,12 +39,12 @@
     package func fail(_ key: String, _ message: String) { problems.add(prefix + key, "\(key): \(message)") }
 
     /// Records that one of several tables is wrong, or a value in it.
-    func fail(_ key: String, at index: Int, value inner: String? = nil, _ message: String) {
+    func fail(_ key: String, at index: Int, value inner: String? = nil, message: String) {
       problems.add("\(prefix)\(key)[\(index)]\(inner.map { ".\($0)" } ?? "")", "\(inner ?? key): \(message)")
     }
 
     /// Returns true if a value in one of several tables has a line.
-    func hasLine(_ key: String, at index: Int, _ inner: String) -> Bool {
+    func hasLine(_ key: String, at index: Int, inner: String) -> Bool {
       problems.hasLine("\(prefix)\(key)[\(index)].\(inner)")
     }
 
@@ -110,7 +110,7 @@
     }
 
     /// Returns the value of one of several words.
-    package mutating func choice<Value>(_ key: String, _ choices: [(String, Value)]) -> Value? {
+    package mutating func choice<Value>(_ key: String, of choices: [(String, Value)]) -> Value? {
       guard let text = string(key) else { return nil }
       guard let choice = choices.first(where: { $0.0 == text }) else {
         let names = choices.map(\.0)
@@ -162,7 +162,7 @@
         fail(key, "must be a table, [\(key)]")
         return nil
       }
-      return TableReader(inner, prefix: "\(prefix)\(key).", folder: folder, problems)
+      return TableReader(inner, prefix: "\(prefix)\(key).", folder: folder, problems: problems)
     }
 
     /// Returns nested tables.
@@ -173,7 +173,7 @@
         return []
       }
       return array.enumerated().compactMap { index, value in
-        value.table.map { TableReader($0, prefix: "\(prefix)\(key)[\(index)].", folder: folder, problems) }
+        value.table.map { TableReader($0, prefix: "\(prefix)\(key)[\(index)].", folder: folder, problems: problems) }
       }
     }
 

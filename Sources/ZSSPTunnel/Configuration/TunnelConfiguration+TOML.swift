@@ -38,7 +38,7 @@
       toml: String, file: String, _ program: (inout TableReader) -> Program
     ) throws(TunnelConfigurationError) -> (configuration: TunnelConfiguration, program: Program) {
       var configuration = TunnelConfiguration()
-      let result = try configuration.read(toml, file, program)
+      let result = try configuration.read(toml, file: file, program)
       return (configuration, result)
     }
 
@@ -49,7 +49,7 @@
     }
 
     private mutating func read<Program>(
-      _ toml: String, _ file: String, _ program: (inout TableReader) -> Program
+      _ toml: String, file: String, _ program: (inout TableReader) -> Program
     ) throws(TunnelConfigurationError) -> Program {
       let nuls = KeyLines.nuls(in: toml)
       guard nuls.isEmpty else {
@@ -68,13 +68,13 @@
         )
       }
       let problems = ProblemList(KeyLines(toml))
-      var reader = TableReader(table, prefix: "", folder: Self.folder(of: file), problems)
+      var reader = TableReader(table, prefix: "", folder: Self.folder(of: file), problems: problems)
       readDevice(&reader)
       readSecurity(&reader)
       let result = program(&reader)
       if var hooks = reader.table("hooks") { self.hooks = Hooks(&hooks, above: reader.known) }
       for var peer in reader.tables("peer") {
-        if let peer = PeerConfiguration(&peer, flags, above: reader.known) { peers.append(peer) }
+        if let peer = PeerConfiguration(&peer, flags: flags, above: reader.known) { peers.append(peer) }
       }
       reader.finish()
       checkTogether(reader)
@@ -95,7 +95,7 @@
       addresses = reader.prefixes("addresses", isExact: false)
       mtu = reader.integer("mtu", in: 576...65_000)
       datagram = reader.integer("datagram", in: 576...65_507)
-      discoversPathMTU = reader.choice("path-mtu", [("discover", true), ("fragment", false)]) ?? discoversPathMTU
+      discoversPathMTU = reader.choice("path-mtu", of: [("discover", true), ("fragment", false)]) ?? discoversPathMTU
       if let text = reader.text("dscp") {
         switch (text, UInt8(text)) {
         case ("copy", _): dscp = .copy
@@ -155,10 +155,10 @@
 
     private mutating func readSecurity(_ reader: inout TableReader) {
       let modes = [("opportunistic", SecurityFlags.opportunistic), ("persistent", .persistent)]
-      flags = reader.choice("mode", modes) ?? flags
-      profile = reader.choice("profile", Profile.allCases.map { ($0.rawValue, $0) }) ?? profile
+      flags = reader.choice("mode", of: modes) ?? flags
+      profile = reader.choice("profile", of: Profile.allCases.map { ($0.rawValue, $0) }) ?? profile
       let policies = [("off", HelloPolicy.allow), ("auto", .automatic()), ("always", .challenge)]
-      challenge = reader.choice("challenge", policies) ?? challenge
+      challenge = reader.choice("challenge", of: policies) ?? challenge
       if let count = reader.integer("shards", in: 1...Shard.largestCount) {
         shards = count
         if !Shard(0, of: count).isValid { reader.fail("shards", "must be 1, 2, 4, … \(Shard.largestCount)") }
@@ -184,13 +184,14 @@
       for (index, peer) in peers.enumerated() {
         let name = peer.name ?? "peer \(index + 1)"
         if !keys.insert(peer.publicKey).inserted {
-          reader.fail("peer", at: index, "\(name) has the public-key of another peer")
+          reader.fail("peer", at: index, message: "\(name) has the public-key of another peer")
         }
         for prefix in peer.allowedIPs {
           if let other = owners.updateValue(index, forKey: prefix) {
             reader.fail(
               "peer", at: index,
-              "\(prefix) is in the allowed-ips of both \(peers[other].name ?? "peer \(other + 1)") and \(name)")
+              message: "\(prefix) is in the allowed-ips of both \(peers[other].name ?? "peer \(other + 1)") and \(name)"
+            )
           }
         }
       }
@@ -206,8 +207,9 @@
         for address in peer.endpoints.compactMap(\.address) where !listen.reaches(address) {
           let kind = address.protocol == .inet6 ? "IPv6" : "IPv4"
           reader.fail(
-            "peer", at: index, value: reader.hasLine("peer", at: index, "endpoint") ? "endpoint" : "endpoints",
-            "\(address.text) is of \(kind), which cannot be reached with listen = \"\(listen)\"; \":\(listen.port)\" is for both kinds"
+            "peer", at: index, value: reader.hasLine("peer", at: index, inner: "endpoint") ? "endpoint" : "endpoints",
+            message:
+              "\(address.text) is of \(kind), which cannot be reached with listen = \"\(listen)\"; \":\(listen.port)\" is for both kinds"
           )
         }
       }
@@ -222,78 +224,6 @@
       preDown = reader.strings("pre-down") ?? []
       postDown = reader.strings("post-down") ?? []
       reader.finish(above: above)
-    }
-  }
-
-  extension PeerConfiguration {
-    /// The maximum size of an identity in bytes (section 6).
-    private static let identityLimit = 4096
-
-    fileprivate init?(_ reader: inout TableReader, _ flags: SecurityFlags, above: [String]) {
-      let name = reader.string("name")
-      let key = Self.key(&reader)
-      let endpoints = Self.endpoints(&reader)
-      let allowedIPs = reader.prefixes("allowed-ips", isExact: true)
-      let identity = reader.string("identity") ?? ""
-      if identity.utf8.count > Self.identityLimit {
-        reader.fail("identity", "is longer than \(Self.identityLimit) bytes")
-      }
-      let keepalive = reader.integer("keepalive", in: 0...65_535) ?? 0
-      let mtu = reader.integer("mtu", in: 576...65_000)
-      let password = reader.path("one-time-password-file")
-      let own = Self.flags(&reader, flags)
-      reader.finish(above: above)
-      guard let key else { return nil }
-      self.init(publicKey: key)
-      self.name = name
-      self.endpoints = endpoints
-      self.allowedIPs = allowedIPs
-      self.identity = identity
-      self.keepalive = keepalive == 0 ? nil : .seconds(keepalive)
-      self.mtu = mtu
-      self.flags = own
-      oneTimePasswordFile = password
-    }
-
-    private static func endpoints(_ reader: inout TableReader) -> [PeerEndpoint] {
-      let one = reader.string("endpoint")
-      let several = reader.strings("endpoints")
-      if one != nil, several != nil { reader.fail("endpoints", "goes without endpoint; put all of them here") }
-      let key = one == nil ? "endpoints" : "endpoint"
-      var found: [PeerEndpoint] = []
-      for text in one.map({ [$0] }) ?? several ?? [] {
-        do throws(EndpointTextError) {
-          let endpoint = try PeerEndpoint(text)
-          if !found.contains(endpoint) { found.append(endpoint) }
-        } catch {
-          reader.fail(key, "\(error)")
-        }
-      }
-      return found
-    }
-
-    private static func key(_ reader: inout TableReader) -> PublicKey? {
-      guard let text = reader.string("public-key") else {
-        reader.failAll("public-key is missing; 'zssp pubkey FILE' prints the peer's")
-        return nil
-      }
-      do { return try PublicKey(text: text) } catch { reader.fail("public-key", "\(error)") }
-      return nil
-    }
-
-    private static func flags(_ reader: inout TableReader, _ flags: SecurityFlags) -> SecurityFlags? {
-      var own = flags
-      var isOwn = false
-      let switches: [(String, SecurityFlags)] = [
-        ("pi2", .initiatorDisallowsDowngrade), ("pi3", .responderDisallowsDowngrade),
-        ("pi4", .responderRejectsSilently),
-      ]
-      for (key, flag) in switches {
-        guard let isOn = reader.bool(key) else { continue }
-        isOwn = true
-        if isOn { own.insert(flag) } else { own.remove(flag) }
-      }
-      return isOwn ? own : nil
     }
   }
 #endif

@@ -71,7 +71,7 @@ struct NetworkPlan {
   var splitsPackets: Bool { mtu + Self.messageOverhead > datagram }
 
   /// Returns the input for `ip` that sets up a device.
-  func deviceLines(_ configuration: TunnelConfiguration, _ routing: RoutingPlan) -> [String] {
+  func deviceLines(_ configuration: TunnelConfiguration, routing: RoutingPlan) -> [String] {
     let device = routing.device
     var lines = configuration.addresses.map { "address add \($0) dev \(device)" }
     lines.append("link set dev \(device) mtu \(mtu) txqueuelen \(configuration.queueLength)")
@@ -82,7 +82,7 @@ struct NetworkPlan {
 
   /// Returns the prefixes that need routes in the main table, without duplicates; default routes as
   /// halves.
-  static func routed(_ prefixes: [IPPrefix], _ addresses: [IPPrefix]) -> [IPPrefix] {
+  static func routed(_ prefixes: [IPPrefix], addresses: [IPPrefix]) -> [IPPrefix] {
     var known: Set<IPPrefix> = []
     return prefixes.filter { prefix in
       !addresses.contains {
@@ -105,9 +105,9 @@ struct NetworkPlan {
   ///
   /// - Throws: ``TunnelError/setUp(step:reason:)``.
   static func routeAround(
-    _ address: IPAddress, _ configuration: TunnelConfiguration
+    _ address: IPAddress, configuration: TunnelConfiguration
   ) throws(TunnelError) -> EndpointRoute? {
-    guard isCovered(address, configuration) else { return nil }
+    guard isCovered(address, by: configuration) else { return nil }
     let step = "cannot find the way to \(address)"
     let family = address.family == .v4 ? "-4" : "-6"
     let own = ["route", "show", "exact", "\(address)/\(address.family.width)"]
@@ -119,7 +119,7 @@ struct NetworkPlan {
   }
 
   /// Returns true if the tunnel's own datagrams to an address would enter the tunnel.
-  static func isCovered(_ address: IPAddress, _ configuration: TunnelConfiguration) -> Bool {
+  static func isCovered(_ address: IPAddress, by configuration: TunnelConfiguration) -> Bool {
     configuration.peers.flatMap(\.allowedIPs).contains { configuration.table.covers($0) && $0.contains(address) }
   }
 }

@@ -12,8 +12,8 @@ struct PreparedDevice {
   /// Reads the settings of a device from the system.
   init(_ name: String) throws(TunnelError) {
     let step = "cannot read the device \(name)"
-    let link = try Self.show(["link"], name, step)
-    self.init(name, link: link, addresses: try Self.show(["address"], name, step))
+    let link = try Self.show(["link"], of: name, step: step)
+    self.init(name, link: link, addresses: try Self.show(["address"], of: name, step: step))
     guard mtu > 0 else { throw .setUp(step: step, reason: "ip does not say its MTU") }
   }
 
@@ -35,14 +35,14 @@ struct PreparedDevice {
     self.addresses = addresses
   }
 
-  private static func show(_ what: [String], _ name: String, _ step: String) throws(TunnelError) -> String {
+  private static func show(_ what: [String], of name: String, step: String) throws(TunnelError) -> String {
     let result = try SystemCommand.ip(["-oneline"] + what + ["show", "dev", name], step: step)
     guard result.exitCode == 0 else { throw .setUp(step: step, reason: result.reason) }
     return result.output
   }
 
   /// Refuses settings that no preparation makes possible.
-  static func check(_ configuration: TunnelConfiguration, _ routing: RoutingPlan) throws(TunnelError) {
+  static func check(_ configuration: TunnelConfiguration, routing: RoutingPlan) throws(TunnelError) {
     let why = "needs root or CAP_NET_ADMIN, and the device \(routing.device) was prepared for a user without"
     if configuration.mark != nil { throw .refused("fwmark: \(why); leave it out") }
     let defaults = routing.routes(configuration).filter { $0.table == routing.ownTable && $0.prefix.length == 0 }
@@ -66,7 +66,7 @@ struct PreparedDevice {
   ///   - wantedMTU: The MTU that the configuration names; nil for that of the device.
   ///   - hasRoute: Returns true if the system has a route to the device.
   func missing(
-    _ addresses: [IPPrefix], mtu wantedMTU: Int?, _ routes: [DeviceRoute],
+    _ addresses: [IPPrefix], mtu wantedMTU: Int?, routes: [DeviceRoute],
     hasRoute: (DeviceRoute) throws(TunnelError) -> Bool
   ) throws(TunnelError) -> [String] {
     var commands = addresses.filter { !self.addresses.contains($0) }.map { "ip address add \($0) dev \(name)" }
@@ -95,14 +95,14 @@ extension NetworkPlan {
   ///
   /// - Returns: Warnings about settings that make the tunnel slow.
   static func check(
-    _ prepared: PreparedDevice, _ configuration: TunnelConfiguration, _ addresses: [Address], _ routing: RoutingPlan,
+    _ prepared: PreparedDevice, configuration: TunnelConfiguration, addresses: [Address], routing: RoutingPlan,
     pathMTU: Int
   ) throws(TunnelError) -> [String] {
     var missing = try prepared.missing(
-      configuration.addresses, mtu: configuration.mtu, routing.routes(configuration)
+      configuration.addresses, mtu: configuration.mtu, routes: routing.routes(configuration)
     ) { route throws(TunnelError) in try prepared.hasRoute(route) }
     for address in addresses {
-      guard let route = try routeAround(address.ip, configuration) else { continue }
+      guard let route = try routeAround(address.ip, configuration: configuration) else { continue }
       let command = "ip \(route.arguments("add").joined(separator: " "))"
       if !missing.contains(command) { missing.append(command) }
     }

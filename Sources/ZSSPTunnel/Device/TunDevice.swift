@@ -23,7 +23,7 @@ final class TunDevice: Sendable {
     guard error == 0 else {
       throw .setUp(
         step: "cannot make the network device \(name)",
-        reason: tun.has_driver ? Self.reason(-error, name) : Self.driverReason(-error))
+        reason: tun.has_driver ? Self.reason(of: -error, name: name) : Self.driverReason(-error))
     }
     isPrepared = tun.is_prepared
     descriptor = tun.descriptor
@@ -45,7 +45,7 @@ final class TunDevice: Sendable {
   }
 
   /// Returns the reason why the driver refuses the device.
-  private static func reason(_ error: CInt, _ name: String) -> String {
+  private static func reason(of error: CInt, name: String) -> String {
     let text = String(cString: strerror(error))
     switch error {
     case EPERM:

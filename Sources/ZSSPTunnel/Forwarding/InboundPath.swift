@@ -14,7 +14,7 @@
     /// The owners of addresses.
     private var table: PrefixTable
 
-    init(_ device: TunDevice, _ table: PrefixTable, _ drops: DropCounters) {
+    init(to device: TunDevice, table: PrefixTable, drops: DropCounters) {
       self.device = device
       self.table = table
       self.drops = drops
@@ -44,7 +44,7 @@
       let packet = packet.extracting(0..<inner.length)
       // Traffic classes without the lowest bit carry no congestion mark.
       if trafficClass & 1 != 0 || limit > 0 && SegmentSizeClamp.opensConnection(packet) {
-        return change(packet, limit, trafficClass)
+        return change(packet, limit: limit, trafficClass: trafficClass)
       }
       add(packet)
       return true
@@ -53,11 +53,11 @@
     private func add(_ packet: RawSpan) {
       let device = device
       let drops = drops
-      coalescer.add(packet) { Self.write($0, to: device, drops) }
+      coalescer.add(packet) { Self.write($0, to: device, drops: drops) }
     }
 
     /// Takes a packet that must be changed first, which is rare.
-    private func change(_ packet: RawSpan, _ limit: Int, _ trafficClass: UInt8) -> Bool {
+    private func change(_ packet: RawSpan, limit: Int, trafficClass: UInt8) -> Bool {
       let outcome = TrafficClass.outcome(inner: TrafficClass.of(packet), outer: trafficClass)
       guard outcome != .dropped else {
         drops.count(.congested)
@@ -65,7 +65,7 @@
       }
       var changed = packet.array
       changed.withMutableBytes { bytes in
-        if case .marked(let bits) = outcome { TrafficClass.mark(&bytes, bits) }
+        if case .marked(let bits) = outcome { TrafficClass.mark(&bytes, with: bits) }
         if limit > 0, SegmentSizeClamp.opensConnection(bytes.bytes) {
           let isV6 = bytes[byte: 0] >> 4 == 6
           SegmentSizeClamp.clamp(
@@ -80,11 +80,11 @@
     func flush() {
       let device = device
       let drops = drops
-      coalescer.flush { Self.write($0, to: device, drops) }
+      coalescer.flush { Self.write($0, to: device, drops: drops) }
     }
 
     /// Writes a packet with its virtio header to the device.
-    private static func write(_ bytes: RawSpan, to device: TunDevice, _ drops: DropCounters) {
+    private static func write(_ bytes: RawSpan, to device: TunDevice, drops: DropCounters) {
       if !device.write(bytes) { drops.count(.deviceFull, SegmentSplitter.measure(bytes).packets) }
     }
   }
@@ -102,7 +102,7 @@
     /// Makes a handler. Must be called on the session's event loop. `answer` sends the responses to
     /// questions and probes; `probed` receives the numbers of answered path probes.
     init(
-      _ peer: Int, _ gauges: PeerGauges, _ path: InboundPath, answer: @escaping @Sendable (TunnelMessage) -> Void,
+      _ peer: Int, gauges: PeerGauges, path: InboundPath, answer: @escaping @Sendable (TunnelMessage) -> Void,
       probed: @escaping @Sendable (UInt64) -> Void = { _ in }
     ) {
       self.peer = peer

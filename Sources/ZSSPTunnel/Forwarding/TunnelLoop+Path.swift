@@ -19,7 +19,7 @@
     /// Makes settings without a search.
     init() {}
 
-    init(_ plan: NetworkPlan, _ configuration: TunnelConfiguration) {
+    init(_ plan: NetworkPlan, configuration: TunnelConfiguration) {
       datagram = plan.datagram
       discovers = configuration.discoversPathMTU
       keepsPacketsWhole = !plan.splitsPackets
@@ -44,7 +44,7 @@
       // A new session has no limit yet. It is set before anything is sent on it.
       peer.datagramLimit = nil
       usePath(of: peer, session)
-      send(probes, to: peer, session)
+      send(probes, to: peer, on: session)
     }
 
     /// Called when a peer's address has changed. The old path says nothing about the new one.
@@ -60,7 +60,7 @@
         at: now, lastReceived: peer.gauges.lastReceived, isInUse: peer.isInDemand(at: now),
         sendsFullSize: peer.hasSentFullSize)
       peer.hasSentFullSize = false
-      send(probes, to: peer, session)
+      send(probes, to: peer, on: session)
       usePath(of: peer, session)
     }
 
@@ -73,13 +73,13 @@
       usePath(of: peer, session)
     }
 
-    private func send(_ probes: [PathMTUSearch.Probe], to peer: TunnelPeer, _ session: Session) {
+    private func send(_ probes: [PathMTUSearch.Probe], to peer: TunnelPeer, on session: Session) {
       guard !probes.isEmpty else { return }
       peer.gauges.probed(peer.path.outstanding)
       for probe in probes {
         let bytes = TunnelMessage.bytes(of: probe)
         // Without room the probe is lost, and another follows.
-        _ = Self.offer(session, bytes.count) { run throws(SendError) in try run.appendProbe(bytes.rawBytes) }
+        _ = Self.offer(to: session, bytes: bytes.count) { run throws(SendError) in try run.appendProbe(bytes.rawBytes) }
       }
     }
 
@@ -112,7 +112,7 @@
     /// Sets the traffic class of the packet's datagrams, and clamps TCP's segment size to the path.
     /// Returns the largest packet size of its family.
     @inline(__always)
-    func apply(to packet: inout MutableRawSpan, _ header: VirtioHeader, _ run: inout SendRun) -> Int {
+    func apply(to packet: inout MutableRawSpan, header: VirtioHeader, run: inout SendRun) -> Int {
       let inner = TrafficClass.of(packet.bytes)
       run.trafficClass = TrafficClass.outer(of: inner, dscp, copiesCongestion: copiesCongestion)
       let limit = limits[packet.bytes]

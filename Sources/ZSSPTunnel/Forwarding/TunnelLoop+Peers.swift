@@ -34,7 +34,7 @@
       peer.gauges.recordReceived(at: now)
       beginPath(of: peer, session, at: now)
       let waiting = peer.waiting.takeAll()
-      if !waiting.isEmpty { send(waiting, to: peer, session, at: now) }
+      if !waiting.isEmpty { send(waiting, to: peer, on: session, at: now) }
       return peer.gauges
     }
 
@@ -44,7 +44,7 @@
     }
 
     /// Records an event of a session.
-    func record(_ event: Event, of session: SessionPlace, _ id: Int) {
+    func record(_ event: Event, of session: SessionPlace, peer id: Int) {
       guard let peer = peers[id], peer.session?.place == session else { return }
       switch event {
       case .moved(_, _, let address):
@@ -88,7 +88,7 @@
     /// Records a failed attempt. Packets for a session that is no longer wanted are dropped.
     ///
     /// - Returns: True if the failure must be logged: the first of its kind, and then rarely.
-    func dialingFailed(_ id: Int, _ failure: DialFailure) -> Bool {
+    func dialingFailed(to id: Int, failure: DialFailure) -> Bool {
       guard let peer = peers[id] else { return false }
       let now = clock()
       peer.isDialing = false
@@ -109,7 +109,7 @@
     }
 
     /// Records that a peer came without its ratchet, unless a session with it works.
-    func recordLostRatchet(_ id: Int, _ failure: DialFailure) {
+    func recordLostRatchet(of id: Int, failure: DialFailure) {
       guard let peer = peers[id], !peer.hasSession || peer.isSilent else { return }
       peer.failure = failure
     }
@@ -164,9 +164,9 @@
     func hasSilent(among ids: [Int]) -> Bool { ids.contains { peers[$0]?.isSilent ?? false } }
 
     /// Sends a message between tunnels, from any event loop. Without room it is lost.
-    static func say(_ message: TunnelMessage, on session: Session) {
+    static func sendControl(_ message: TunnelMessage, on session: Session) {
       let bytes = message.bytes
-      _ = offer(session, bytes.count) { run throws(SendError) in try run.append(bytes.rawBytes) }
+      _ = offer(to: session, bytes: bytes.count) { run throws(SendError) in try run.append(bytes.rawBytes) }
     }
   }
 #endif

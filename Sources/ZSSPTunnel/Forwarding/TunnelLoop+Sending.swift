@@ -27,7 +27,7 @@
     }
 
     /// Sends queued packets on the session's event loop, whichever that is.
-    func send(_ packets: [[UInt8]], to peer: TunnelPeer, _ session: Session, at now: Instant) {
+    func send(_ packets: [[UInt8]], to peer: TunnelPeer, on session: Session, at now: Instant) {
       var count = 0
       var bytes = 0
       var largest = 0
@@ -39,12 +39,12 @@
       }
       let drops = drops
       let treatment = treatment(peer)
-      let isQueued = Self.offer(session, bytes) { run throws(SendError) in
+      let isQueued = Self.offer(to: session, bytes: bytes) { run throws(SendError) in
         var splitter = SegmentSplitter()
         var rest = packets[...]
         do throws(SendError) {
           while let packet = rest.first {
-            try Self.append(packet, to: &run, &splitter, treatment, drops)
+            try Self.append(packet, to: &run, splitter: &splitter, treatment: treatment, drops: drops)
             rest = rest.dropFirst()
           }
         } catch {
@@ -61,16 +61,16 @@
     }
 
     private static func append(
-      _ packet: [UInt8], to run: inout SendRun, _ splitter: inout SegmentSplitter, _ treatment: PacketTreatment,
-      _ drops: DropCounters
+      _ packet: [UInt8], to run: inout SendRun, splitter: inout SegmentSplitter, treatment: PacketTreatment,
+      drops: DropCounters
     ) throws(SendError) {
       guard let header = VirtioHeader(packet.rawBytes) else { return drops.count(.malformed) }
       var packet = packet
       var elements = packet.mutableSpan
       var bytes = elements.mutableBytes
       var inner = bytes.slice(VirtioHeader.size..<bytes.byteCount)
-      let limit = treatment.apply(to: &inner, header, &run)
-      let isWhole = try splitter.split(&inner, header, limit: limit) { segment throws(SendError) in
+      let limit = treatment.apply(to: &inner, header: header, run: &run)
+      let isWhole = try splitter.split(&inner, header: header, limit: limit) { segment throws(SendError) in
         try run.append(segment)
       }
       if !isWhole { drops.count(.malformed) }
@@ -79,7 +79,7 @@
     /// Lets a session's event loop write messages. Returns false if it has no room, or the session
     /// has ended.
     static func offer(
-      _ session: Session, _ bytes: Int, _ body: @escaping @Sendable (inout SendRun) throws(SendError) -> Void
+      to session: Session, bytes: Int, _ body: @escaping @Sendable (inout SendRun) throws(SendError) -> Void
     ) -> Bool {
       do { return try session.sendMessagesIfRoom(ofBytes: bytes, body) } catch {
         // The tunnel learns of the end by the session's events, and opens another session if one is

@@ -54,8 +54,8 @@
 
     /// Makes a loop. Must be called on the event loop.
     init(
-      _ device: TunDevice, mtu: Int, _ policy: PathPolicy = PathPolicy(), on eventLoop: any EventLoop,
-      _ drops: DropCounters, wanted: AsyncStream<Int>.Continuation, clock: @escaping () -> Instant = { TunnelClock.now }
+      _ device: TunDevice, mtu: Int, policy: PathPolicy = PathPolicy(), on eventLoop: any EventLoop,
+      drops: DropCounters, wanted: AsyncStream<Int>.Continuation, clock: @escaping () -> Instant = { TunnelClock.now }
     ) {
       self.device = device
       self.mtu = mtu
@@ -177,7 +177,7 @@
     private func drop(_ reason: TunnelDropReason) {
       let buffer = buffer
       let packet = buffer.rawBytes.extracting(VirtioHeader.size..<VirtioHeader.size + packetSize)
-      drops.count(reason, SegmentSplitter.measure(packet, header).packets)
+      drops.count(reason, SegmentSplitter.measure(packet, header: header).packets)
       packetSize = 0
     }
 
@@ -196,7 +196,7 @@
         return nil
       }
       let limit = limits(peer)[packet]
-      let largest = SegmentSplitter.largestPacket(packet, header)
+      let largest = SegmentSplitter.largestPacket(in: packet, header: header)
       largestPacket = largest ?? 0
       guard let size = largest, size > limit, !Fragmenter.mayCut(packet, limit: limit) else { return peer }
       drop(.tooBig)
@@ -212,7 +212,7 @@
     /// Sends the current packet, and those behind it that are for the same peer.
     private func send(to peer: TunnelPeer, at now: Instant) {
       guard let session = peer.session else { return hold(takePacket(), for: peer, at: now) }
-      guard session.shard == 0 else { return send([takePacket()], to: peer, session, at: now) }
+      guard session.shard == 0 else { return send([takePacket()], to: peer, on: session, at: now) }
       var packets = 0
       var sent = 0
       var largest = 0
@@ -222,7 +222,7 @@
         let isSent = try session.sendMessagesNow { run throws(SendError) in
           repeat {
             largest = max(largest, largestPacket)
-            try append(to: &run, treatment, &packets, &sent)
+            try append(to: &run, treatment: treatment, packets: &packets, sent: &sent)
           } while budget.spent - begin < Self.bytesPerRun && readPacket() && destination() === peer
         }
         if !isSent { waitForRoom(session) }
@@ -236,17 +236,17 @@
 
     /// Seals the packets of the current buffer, and counts them and their bytes.
     private func append(
-      to run: inout SendRun, _ treatment: PacketTreatment, _ packets: inout Int, _ sent: inout Int
+      to run: inout SendRun, treatment: PacketTreatment, packets: inout Int, sent: inout Int
     ) throws(SendError) {
       defer { packetSize = 0 }
       var elements = buffer.mutableSpan
       var bytes = elements.mutableBytes
       var packet = bytes.slice(VirtioHeader.size..<VirtioHeader.size + packetSize)
-      let all = SegmentSplitter.measure(packet.bytes, header).packets
+      let all = SegmentSplitter.measure(packet.bytes, header: header).packets
       let before = packets
-      let limit = treatment.apply(to: &packet, header, &run)
+      let limit = treatment.apply(to: &packet, header: header, run: &run)
       do throws(SendError) {
-        let isWhole = try splitter.split(&packet, header, limit: limit) { segment throws(SendError) in
+        let isWhole = try splitter.split(&packet, header: header, limit: limit) { segment throws(SendError) in
           try run.append(segment)
           packets += 1
           sent += segment.byteCount

@@ -7,7 +7,7 @@ import ZSSP
 /// correct when stored in the same order.
 enum Checksum {
   /// Adds bytes to a sum. Only the last part of the summed data may have an odd number of bytes.
-  static func sum(_ bytes: RawSpan, _ initial: UInt64 = 0) -> UInt64 {
+  static func sum(_ bytes: RawSpan, initial: UInt64 = 0) -> UInt64 {
     // Halves of words are summed separately, so that nothing carries and the compiler can
     // vectorise. 64 KiB are far from an overflow.
     var low = 0 as UInt64
@@ -51,7 +51,7 @@ enum Checksum {
   static func pseudoHeader(_ packet: RawSpan, isV6: Bool, transport: UInt8, length: Int) -> UInt64 {
     let addresses = isV6 ? packet.extracting(8..<40) : packet.extracting(12..<20)
     let numbers = UInt64(UInt16(transport).bigEndian) + UInt64(UInt32(length).bigEndian)
-    return sum(addresses, numbers)
+    return sum(addresses, initial: numbers)
   }
 
   /// Computes and writes the checksum of an IPv4 header.

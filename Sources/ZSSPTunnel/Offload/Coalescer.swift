@@ -60,13 +60,13 @@ struct Coalescer {
     let index = place(of: candidate.key)
     let isJoinable =
       candidate.isJoinable && (candidate.isTCP ? abilities.tcp : abilities.udp) && candidate.isIntact(packet)
-    if let index, isJoinable, join(packet, candidate, index) {
-      if isComplete(candidate, index) { finish(index, write) }
+    if let index, isJoinable, join(packet, candidate: candidate, index: index) {
+      if isComplete(after: candidate, index: index) { finish(index, write) }
       return
     }
     if let index { finish(index, write) }
     guard isJoinable, candidate.flags & FlowPacket.push == 0 else { return pass(packet, write) }
-    begin(packet, candidate, write)
+    begin(packet, candidate: candidate, write)
   }
 
   /// Gives all unfinished super-packets to `write`, because nothing may wait for packets that may
@@ -99,7 +99,7 @@ struct Coalescer {
     return found
   }
 
-  private mutating func begin(_ packet: RawSpan, _ candidate: FlowPacket, _ write: (RawSpan) -> Void) {
+  private mutating func begin(_ packet: RawSpan, candidate: FlowPacket, _ write: (RawSpan) -> Void) {
     if open == Self.flowLimit, let index = oldest() { finish(index, write) }
     guard let index = freePlace() else { return pass(packet, write) }
     slots[index].storage.copy(packet, to: Self.header)
@@ -111,12 +111,12 @@ struct Coalescer {
   }
 
   /// Appends a packet's payload, and returns true, if it fits.
-  private mutating func join(_ packet: RawSpan, _ candidate: FlowPacket, _ index: Int) -> Bool {
+  private mutating func join(_ packet: RawSpan, candidate: FlowPacket, index: Int) -> Bool {
     guard let flow = slots[index].flow, candidate.headerSize == flow.packet.headerSize,
       candidate.payloadSize <= flow.packet.payloadSize, flow.length + candidate.payloadSize <= Self.sizeLimit,
       !candidate.isTCP || candidate.sequence == flow.nextSequence,
       candidate.identification == flow.packet.identification(after: flow.segments),
-      hasSameHeaders(packet, candidate, index)
+      hasSameHeaders(packet, candidate: candidate, index: index)
     else { return false }
     let payload = packet.extracting(candidate.headerSize..<candidate.length)
     slots[index].storage.copy(payload, to: Self.header + flow.length)
@@ -132,18 +132,18 @@ struct Coalescer {
 
   // Separate functions, so that the storage is not written to while it is borrowed.
 
-  private func hasSameHeaders(_ packet: RawSpan, _ candidate: FlowPacket, _ index: Int) -> Bool {
+  private func hasSameHeaders(_ packet: RawSpan, candidate: FlowPacket, index: Int) -> Bool {
     let first = slots[index].storage
     return candidate.hasSameHeaders(packet, as: first.rawBytes.extracting(Self.header..<first.count))
   }
 
-  private func give(_ slot: Slot, _ length: Int, _ write: (RawSpan) -> Void) {
+  private func give(_ slot: Slot, length: Int, _ write: (RawSpan) -> Void) {
     let bytes = slot.storage
     write(bytes.rawBytes.extracting(0..<Self.header + length))
   }
 
   /// Returns true if no packet can follow the one that was appended last.
-  private func isComplete(_ candidate: FlowPacket, _ index: Int) -> Bool {
+  private func isComplete(after candidate: FlowPacket, index: Int) -> Bool {
     guard let flow = slots[index].flow else { return true }
     return candidate.payloadSize < flow.packet.payloadSize || candidate.flags & FlowPacket.push != 0
       || flow.segments == Self.segmentLimit || flow.length + flow.packet.payloadSize > Self.sizeLimit
@@ -153,7 +153,7 @@ struct Coalescer {
   private mutating func pass(_ packet: RawSpan, _ write: (RawSpan) -> Void) {
     guard packet.byteCount <= Self.sizeLimit else { return }
     passing.storage.copy(packet, to: Self.header)
-    give(passing, packet.byteCount, write)
+    give(passing, length: packet.byteCount, write)
   }
 
   private mutating func finish(_ index: Int, _ write: (RawSpan) -> Void) {
@@ -163,16 +163,16 @@ struct Coalescer {
       var header = VirtioHeader()
       if flow.segments > 1 {
         var packet = bytes.slice(Self.header..<Self.header + flow.length)
-        header = Self.complete(&packet, flow.packet)
+        header = Self.complete(&packet, first: flow.packet)
       }
       header.write(to: &bytes)
     }
-    give(slots[index], flow.length, write)
+    give(slots[index], length: flow.length, write)
   }
 
   /// Writes the lengths of a super-packet and its pseudo-header checksum, and returns the virtio
   /// header.
-  private static func complete(_ packet: inout MutableRawSpan, _ first: FlowPacket) -> VirtioHeader {
+  private static func complete(_ packet: inout MutableRawSpan, first: FlowPacket) -> VirtioHeader {
     let length = packet.byteCount
     let start = first.start
     if first.isV6 {

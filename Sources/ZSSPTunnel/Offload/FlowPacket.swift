@@ -58,7 +58,7 @@ struct FlowPacket {
     guard isWhole, transport == Self.tcp || transport == Self.udp else { return nil }
     length = packet.byteCount
     isTCP = transport == Self.tcp
-    key = Self.key(packet, start, isV6: isV6, transport)
+    key = Self.key(of: packet, start: start, isV6: isV6, transport: transport)
     guard isTCP else {
       headerSize = start + 8
       sequence = 0
@@ -76,7 +76,7 @@ struct FlowPacket {
     isJoinable = length > headerSize && flags & ~Self.push == Self.acknowledgement
   }
 
-  private static func key(_ packet: RawSpan, _ start: Int, isV6: Bool, _ transport: UInt8) -> Key {
+  private static func key(of packet: RawSpan, start: Int, isV6: Bool, transport: UInt8) -> Key {
     let ports = UInt64(packet.load(UInt32.self, at: start)) << 16
     let rest = ports | UInt64(transport) << 8 | (isV6 ? 6 : 4)
     if isV6 {
@@ -99,7 +99,9 @@ struct FlowPacket {
   func isIntact(_ packet: RawSpan) -> Bool {
     let pseudo = Checksum.pseudoHeader(
       packet, isV6: isV6, transport: isTCP ? Self.tcp : Self.udp, length: length - start)
-    guard Checksum.folded(Checksum.sum(packet.extracting(start..<length), pseudo)) == 0xFFFF else { return false }
+    guard Checksum.folded(Checksum.sum(packet.extracting(start..<length), initial: pseudo)) == 0xFFFF else {
+      return false
+    }
     return isV6 || Checksum.folded(Checksum.sum(packet.extracting(0..<start))) == 0xFFFF
   }
 

@@ -51,7 +51,7 @@ enum Fragmenter {
       fragment.withMutableBytes { bytes in
         bytes.write(isFirst ? header : laterHeader.rawBytes, at: 0)
         bytes.write(packet.extracting(place..<place + size), at: headerSize)
-        complete(&bytes, headerSize, size: size, passed: place - firstSize, isLast: size == rest)
+        complete(&bytes, headerSize: headerSize, size: size, passed: place - firstSize, isLast: size == rest)
       }
       try body(fragment.rawBytes.extracting(0..<headerSize + size))
       place += size
@@ -60,7 +60,7 @@ enum Fragmenter {
 
   /// Writes the fields that differ between fragments. The flags are still those of the packet.
   private static func complete(
-    _ fragment: inout MutableRawSpan, _ headerSize: Int, size: Int, passed: Int, isLast: Bool
+    _ fragment: inout MutableRawSpan, headerSize: Int, size: Int, passed: Int, isLast: Bool
   ) {
     let flags = fragment.bytes.load(UInt16.self, at: 6)
     // The last fragment is followed by others only if the packet was.
@@ -101,10 +101,10 @@ extension SegmentSplitter {
   ///   fragmented.
   /// - Throws: The error of `body`.
   mutating func split<Stop: Error>(
-    _ packet: inout MutableRawSpan, _ header: VirtioHeader, limit: Int, _ body: (RawSpan) throws(Stop) -> Void
+    _ packet: inout MutableRawSpan, header: VirtioHeader, limit: Int, _ body: (RawSpan) throws(Stop) -> Void
   ) throws(Stop) -> Bool {
     var isCut = true
-    let isWhole = try split(&packet, header) { segment throws(Stop) in
+    let isWhole = try split(&packet, header: header) { segment throws(Stop) in
       if segment.byteCount <= limit {
         try body(segment)
       } else if Fragmenter.mayCut(segment, limit: limit) {

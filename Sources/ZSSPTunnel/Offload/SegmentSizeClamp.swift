@@ -31,7 +31,7 @@ enum SegmentSizeClamp {
     let start = isV6 ? InnerPacket.v6HeaderSize : Int(packet[byte: 0] & 15) * 4
     let size = UInt16(clamping: limit - 20 - (isV6 ? InnerPacket.v6HeaderSize : InnerPacket.v4HeaderSize))
     let end = min(packet.byteCount, start + Int(packet[byte: start + 12] >> 4) * 4)
-    guard let place = place(packet.bytes, start + 20..<max(start + 20, end)) else { return }
+    guard let place = place(in: packet.bytes, options: start + 20..<max(start + 20, end)) else { return }
     let former = packet.bytes.load(UInt16.self, at: place)
     guard former > size else { return }
     packet.store(size, at: place)
@@ -42,7 +42,7 @@ enum SegmentSizeClamp {
   }
 
   /// Returns the offset of the maximum segment size in the options; nil if it is missing.
-  private static func place(_ packet: RawSpan, _ options: Range<Int>) -> Int? {
+  private static func place(in packet: RawSpan, options: Range<Int>) -> Int? {
     var place = options.lowerBound
     while place + 1 < options.upperBound {
       switch packet[byte: place] {

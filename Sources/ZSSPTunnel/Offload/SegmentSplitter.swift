@@ -17,16 +17,16 @@ struct SegmentSplitter {
   private var template = [UInt8](repeating: 0, count: headerLimit)
 
   /// Returns the size of the largest resulting packet; nil if the header is invalid.
-  static func largestPacket(_ packet: RawSpan, _ header: VirtioHeader) -> Int? {
+  static func largestPacket(in packet: RawSpan, header: VirtioHeader) -> Int? {
     guard header.segmentation != .none else { return packet.byteCount }
-    guard let headerSize = headerSize(packet, header) else { return nil }
+    guard let headerSize = headerSize(of: packet, header: header) else { return nil }
     return min(packet.byteCount, headerSize + header.segmentSize)
   }
 
   /// Returns the number of resulting packets and their total bytes; one packet if the header is
   /// invalid.
-  static func measure(_ packet: RawSpan, _ header: VirtioHeader) -> (packets: Int, bytes: Int) {
-    guard header.segmentation != .none, let headerSize = headerSize(packet, header) else {
+  static func measure(_ packet: RawSpan, header: VirtioHeader) -> (packets: Int, bytes: Int) {
+    guard header.segmentation != .none, let headerSize = headerSize(of: packet, header: header) else {
       return (1, packet.byteCount)
     }
     let payload = packet.byteCount - headerSize
@@ -34,10 +34,10 @@ struct SegmentSplitter {
     return (packets, payload + packets * headerSize)
   }
 
-  /// Like ``measure(_:_:)``, for a packet with its virtio header.
+  /// Like ``measure(_:header:)``, for a packet with its virtio header.
   static func measure(_ bytes: RawSpan) -> (packets: Int, bytes: Int) {
     guard let header = VirtioHeader(bytes) else { return (1, bytes.byteCount) }
-    return measure(bytes.extracting(VirtioHeader.size..<bytes.byteCount), header)
+    return measure(bytes.extracting(VirtioHeader.size..<bytes.byteCount), header: header)
   }
 
   /// Calls `body` with each packet, in order. Stops when `body` throws.
@@ -45,14 +45,16 @@ struct SegmentSplitter {
   /// - Returns: False if the virtio header is invalid.
   /// - Throws: The error of `body`.
   mutating func split<Stop: Error>(
-    _ packet: inout MutableRawSpan, _ header: VirtioHeader, _ body: (RawSpan) throws(Stop) -> Void
+    _ packet: inout MutableRawSpan, header: VirtioHeader, _ body: (RawSpan) throws(Stop) -> Void
   ) throws(Stop) -> Bool {
     guard header.segmentation != .none else {
-      guard !header.isPartial || complete(&packet, header) else { return false }
+      guard !header.isPartial || complete(&packet, header: header) else { return false }
       try body(packet.bytes)
       return true
     }
-    guard let headerSize = Self.headerSize(packet.bytes, header), headerSize <= Self.headerLimit else { return false }
+    guard let headerSize = Self.headerSize(of: packet.bytes, header: header), headerSize <= Self.headerLimit else {
+      return false
+    }
     template.copy(packet.bytes.extracting(0..<headerSize), to: 0)
     let total = packet.byteCount
     let size = header.segmentSize
@@ -61,7 +63,7 @@ struct SegmentSplitter {
     repeat {
       let end = min(payload + size, total)
       var segment = packet.slice(payload - headerSize..<end)
-      write(&segment, headerSize, header, number: number, isLast: end == total)
+      write(&segment, headerSize: headerSize, header: header, number: number, isLast: end == total)
       try body(segment.bytes)
       number += 1
       payload = end
@@ -70,7 +72,7 @@ struct SegmentSplitter {
   }
 
   /// Returns the offset of a super-packet's payload; nil if the header is invalid.
-  private static func headerSize(_ packet: RawSpan, _ header: VirtioHeader) -> Int? {
+  private static func headerSize(of packet: RawSpan, header: VirtioHeader) -> Int? {
     let start = header.checksumStart
     guard header.segmentSize > 0, start >= InnerPacket.v4HeaderSize, packet.byteCount >= start + 20 else { return nil }
     let isV6 = packet[byte: 0] >> 4 == 6
@@ -81,7 +83,7 @@ struct SegmentSplitter {
   }
 
   /// Completes the checksum of a single packet, and returns false if the header is invalid.
-  private func complete(_ packet: inout MutableRawSpan, _ header: VirtioHeader) -> Bool {
+  private func complete(_ packet: inout MutableRawSpan, header: VirtioHeader) -> Bool {
     let place = header.checksumStart + header.checksumOffset
     guard header.checksumStart < packet.byteCount, place + 2 <= packet.byteCount else { return false }
     // The field contains the sum of the pseudo-header already.
@@ -93,7 +95,7 @@ struct SegmentSplitter {
 
   /// Writes the headers of a segment in front of its payload.
   private func write(
-    _ segment: inout MutableRawSpan, _ headerSize: Int, _ header: VirtioHeader, number: Int, isLast: Bool
+    _ segment: inout MutableRawSpan, headerSize: Int, header: VirtioHeader, number: Int, isLast: Bool
   ) {
     segment.write(template.rawBytes.extracting(0..<headerSize), at: 0)
     let start = header.checksumStart
@@ -108,7 +110,7 @@ struct SegmentSplitter {
     }
     let isTCP = header.segmentation.isTCP
     if isTCP {
-      writeTCP(&segment, start, advance: number * header.segmentSize, isFirst: number == 0, isLast: isLast)
+      writeTCP(&segment, start: start, advance: number * header.segmentSize, isFirst: number == 0, isLast: isLast)
     } else {
       segment.store(UInt16(truncatingIfNeeded: segment.byteCount - start), at: start + 4)
     }
@@ -116,11 +118,11 @@ struct SegmentSplitter {
     segment.storeBytes(of: 0, toByteOffset: place, as: UInt16.self)
     let pseudo = Checksum.pseudoHeader(
       segment.bytes, isV6: isV6, transport: isTCP ? 6 : 17, length: segment.byteCount - start)
-    let checksum = ~Checksum.folded(Checksum.sum(segment.bytes.extracting(start..<segment.byteCount), pseudo))
+    let checksum = ~Checksum.folded(Checksum.sum(segment.bytes.extracting(start..<segment.byteCount), initial: pseudo))
     segment.storeBytes(of: checksum == 0 && !isTCP ? 0xFFFF : checksum, toByteOffset: place, as: UInt16.self)
   }
 
-  private func writeTCP(_ segment: inout MutableRawSpan, _ start: Int, advance: Int, isFirst: Bool, isLast: Bool) {
+  private func writeTCP(_ segment: inout MutableRawSpan, start: Int, advance: Int, isFirst: Bool, isLast: Bool) {
     let sequence = segment.bytes.load(UInt32.self, at: start + 4)
     segment.store(sequence &+ UInt32(truncatingIfNeeded: advance), at: start + 4)
     var flags = segment[byte: start + 13]

@@ -14,10 +14,11 @@ enum TooBig {
   /// errors, and to packets whose source is no single host.
   static func answer(to packet: RawSpan, mtu: Int) -> [UInt8]? {
     guard let inner = InnerPacket(packet) else { return nil }
-    return inner.source.family == .v4 ? answerV4(packet, inner, mtu) : answerV6(packet, inner, mtu)
+    return inner.source.family == .v4
+      ? answerV4(to: packet, inner: inner, mtu: mtu) : answerV6(to: packet, inner: inner, mtu: mtu)
   }
 
-  private static func answerV4(_ packet: RawSpan, _ inner: InnerPacket, _ mtu: Int) -> [UInt8]? {
+  private static func answerV4(to packet: RawSpan, inner: InnerPacket, mtu: Int) -> [UInt8]? {
     let fragment = packet.load(UInt16.self, at: 6)
     let source = inner.source.bits >> 96
     guard fragment & mayNotFragment != 0, fragment & laterFragment == 0 else { return nil }
@@ -50,7 +51,7 @@ enum TooBig {
     return answer
   }
 
-  private static func answerV6(_ packet: RawSpan, _ inner: InnerPacket, _ mtu: Int) -> [UInt8]? {
+  private static func answerV6(to packet: RawSpan, inner: InnerPacket, mtu: Int) -> [UInt8]? {
     guard inner.source.bits != 0, inner.source.bits >> 120 != 0xFF else { return nil }
     if packet[byte: 6] == 58 {
       // ICMPv6 errors have types below 128.
@@ -69,7 +70,7 @@ enum TooBig {
       bytes.store(UInt32(clamping: mtu), at: 44)
       bytes.write(packet.extracting(0..<quotation), at: 48)
       let pseudo = Checksum.pseudoHeader(bytes.bytes, isV6: true, transport: 58, length: 8 + quotation)
-      let checksum = ~Checksum.folded(Checksum.sum(bytes.bytes.extracting(40..<48 + quotation), pseudo))
+      let checksum = ~Checksum.folded(Checksum.sum(bytes.bytes.extracting(40..<48 + quotation), initial: pseudo))
       bytes.storeBytes(of: checksum, toByteOffset: 42, as: UInt16.self)
     }
     return answer

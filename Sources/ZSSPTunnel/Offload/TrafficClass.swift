@@ -64,7 +64,7 @@ struct TrafficClass {
   }
 
   /// Sets the ECN bits of a packet, and updates the checksum of an IPv4 header.
-  static func mark(_ packet: inout MutableRawSpan, _ bits: UInt8) {
+  static func mark(_ packet: inout MutableRawSpan, with bits: UInt8) {
     if packet[byte: 0] >> 4 == 6 {
       packet.store(packet[byte: 1] & ~(congestionMask << 4) | bits << 4, at: 1)
     } else {

@@ -51,9 +51,9 @@ struct DialFailure: Error, Equatable {
   ///   - error: The error.
   ///   - place: The peer's address, as text.
   ///   - knowledge: What this side knows about the peer.
-  init(_ error: UDPError, at place: String, _ knowledge: Knowledge) {
+  init(_ error: UDPError, at place: String, knowledge: Knowledge) {
     switch error {
-    case .timeout(let cause): self = Self.noSession(cause, place, knowledge)
+    case .timeout(let cause): self = Self.noSession(cause, at: place, knowledge: knowledge)
     case .rejected:
       self.init(
         .refused, "\(place) refused this side's key: give this side's public key to the peer, as one of its [[peer]]")
@@ -65,7 +65,7 @@ struct DialFailure: Error, Equatable {
   }
 
   private static func noSession(
-    _ cause: TimeoutCause, _ place: String, _ knowledge: Knowledge
+    _ cause: TimeoutCause, at place: String, knowledge: Knowledge
   ) -> DialFailure {
     switch cause {
     case .notResolved: return DialFailure(.noAddress, "\(place): \(cause)")

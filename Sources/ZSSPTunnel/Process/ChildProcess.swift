@@ -19,7 +19,7 @@ package struct ChildProcess {
   ///   - descriptors: Its descriptors 0 to 3. A negative number stands for `/dev/null`, or for none
   ///     in the last place; missing ones are negative.
   /// - Throws: A ``SystemFailure``.
-  package init(_ path: String, _ arguments: [String], descriptors: [CInt]) throws(SystemFailure) {
+  package init(_ path: String, arguments: [String], descriptors: [CInt]) throws(SystemFailure) {
     var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
     words.append(nil)
     defer { for word in words { free(word) } }

@@ -38,12 +38,12 @@ enum SystemCommand {
     guard !lines.isEmpty else { return }
     let result = try ip(["-batch", "-"], input: lines.joined(separator: "\n") + "\n", step: step)
     guard result.exitCode == 0 else {
-      throw .setUp(step: step, reason: batchFailure(result.reason, lines))
+      throw .setUp(step: step, reason: batchFailure(result.reason, in: lines))
     }
   }
 
   /// Replaces the line numbers in error messages of `ip` by the lines.
-  static func batchFailure(_ errors: String, _ lines: [String]) -> String {
+  static func batchFailure(_ errors: String, in lines: [String]) -> String {
     let mark = "Command failed -:"
     let words = errors.split(separator: "\n").map { text in
       guard text.hasPrefix(mark), let number = Int(text.dropFirst(mark.count)), lines.indices.contains(number - 1)
@@ -63,7 +63,7 @@ enum SystemCommand {
     guard let program = path(of: "ip") else {
       throw .setUp(step: step, reason: "there is no program 'ip'; install iproute2")
     }
-    let result = try run(program, arguments, input: input, step: step)
+    let result = try run(program, arguments: arguments, input: input, step: step)
     // BusyBox's version lacks -batch and most other features.
     if result.exitCode != 0, (result.errors + result.output).contains("BusyBox") {
       throw .setUp(step: step, reason: "\(program) is BusyBox's, which cannot do this; install iproute2")
@@ -79,7 +79,7 @@ enum SystemCommand {
     let code: Int32
     do {
       let words = ["sh", "-c", command.replacing("%i", with: interface)]
-      code = try ChildProcess("/bin/sh", words, descriptors: [-1, STDOUT_FILENO, STDERR_FILENO]).wait()
+      code = try ChildProcess("/bin/sh", arguments: words, descriptors: [-1, STDOUT_FILENO, STDERR_FILENO]).wait()
     } catch {
       throw .setUp(step: "hook \"\(command)\"", reason: "/bin/sh cannot be run: \(error)")
     }
@@ -90,7 +90,7 @@ enum SystemCommand {
   ///
   /// - Throws: ``TunnelError/setUp(step:reason:)`` if it cannot run. Its failure is in the result.
   static func run(
-    _ program: String, _ arguments: [String], input: String = "", step: String
+    _ program: String, arguments: [String], input: String = "", step: String
   ) throws(TunnelError) -> Result {
     do {
       let stdin = try MemoryFile(input)
@@ -98,7 +98,7 @@ enum SystemCommand {
       let stderr = try MemoryFile()
       let name = String(program.split(separator: "/").last ?? "")
       let descriptors = [stdin.descriptor, stdout.descriptor, stderr.descriptor]
-      let code = try ChildProcess(program, [name] + arguments, descriptors: descriptors).wait()
+      let code = try ChildProcess(program, arguments: [name] + arguments, descriptors: descriptors).wait()
       return Result(exitCode: code, output: stdout.text, errors: stderr.text)
     } catch {
       throw .setUp(step: step, reason: "\(program) cannot be run: \(error)")

@@ -41,14 +41,14 @@ public final class TunnelLog: Sendable {
     guard next >= 0 else { throw .setUp(step: "cannot write \(path)", reason: String(cString: strerror(errno))) }
     defer { close(next) }
     lock.withLock { _ in
-      for target in [STDOUT_FILENO, STDERR_FILENO] where isCurrent(target, held) { dup2(next, target) }
+      for target in [STDOUT_FILENO, STDERR_FILENO] where isCurrent(target, held: held) { dup2(next, target) }
       // The new descriptor must be closed when another program is run, like the old one.
       if dup2(next, descriptor) >= 0 { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
     }
   }
 
   /// Returns true if a descriptor refers to the current file.
-  private func isCurrent(_ target: CInt, _ held: stat) -> Bool {
+  private func isCurrent(_ target: CInt, held: stat) -> Bool {
     var status = stat()
     return fstat(target, &status) == 0 && status.st_dev == held.st_dev && status.st_ino == held.st_ino
   }

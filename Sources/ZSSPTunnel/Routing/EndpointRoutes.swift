@@ -54,8 +54,8 @@ actor EndpointRoutes {
 
   /// Continues with the routes that were made at the start.
   init(
-    _ ledger: UndoLedger, device: String, _ named: [Int: IPAddress], _ routes: [EndpointRoute],
-    registry: PeerRegistry, log: @escaping @Sendable (String) -> Void
+    _ ledger: UndoLedger, device: String, named: [Int: IPAddress], routes: [EndpointRoute], registry: PeerRegistry,
+    log: @escaping @Sendable (String) -> Void
   ) {
     self.ledger = ledger
     self.device = device
@@ -82,10 +82,11 @@ actor EndpointRoutes {
   /// at each attempt to reach a peer, so checking the routes of all peers each time would be most
   /// of the work.
   private func concernsRoutes(_ whereabouts: Whereabouts) -> Bool {
-    let (table, routing) = (registry.table, registry.configuration.table)
+    let table = registry.table
+    let routing = registry.configuration.table
     return whereabouts.places.contains { place in
       routes.contains { $0.host == place.address } || complaints[place.address] != nil
-        || Self.need(place, table, routing) != .nothing
+        || Self.need(of: place, peers: table, routing: routing) != .nothing
     }
   }
 
@@ -134,21 +135,22 @@ actor EndpointRoutes {
     for (peer, place) in peers.sorted(by: { $0.key < $1.key }).flatMap({ peer in
       peer.value.places.map { (peer.key, $0) }
     }) {
-      switch Self.need(place, table, routing) {
+      switch Self.need(of: place, peers: table, routing: routing) {
       case .nothing: break
       case .route where !wanted.contains(place.address): wanted.append(place.address)
       case .route: break
       case .refused(let owner):
         unreachable.insert(place.address)
         complain(
-          place.address,
-          "\(table.label(peer)) moved there by itself, and it is among the allowed-ips of \(table.label(owner))")
+          about: place.address,
+          reason: "\(table.label(peer)) moved there by itself, and it is among the allowed-ips of \(table.label(owner))"
+        )
       }
     }
     for host in wanted {
       do throws(TunnelError) { try make(host, verifies: host == suspect) } catch {
         unreachable.insert(host)
-        complain(host, "\(error)")
+        complain(about: host, reason: "\(error)")
       }
     }
     for route in routes where !wanted.contains(route.host) { remove(route) }
@@ -157,7 +159,7 @@ actor EndpointRoutes {
   }
 
   /// Returns what an address requires of the routes.
-  static func need(_ place: Place, _ peers: PeerTable, _ routing: RoutingTable) -> Need {
+  static func need(of place: Place, peers: PeerTable, routing: RoutingTable) -> Need {
     var best: (length: Int, owner: Int)?
     for (id, peer) in peers.configurations {
       for prefix in peer.allowedIPs where routing.covers(prefix) && prefix.contains(place.address) {
@@ -168,7 +170,7 @@ actor EndpointRoutes {
     return place.isNamed ? .route : .refused(owner: owner)
   }
 
-  private func complain(_ host: IPAddress, _ reason: String) {
+  private func complain(about host: IPAddress, reason: String) {
     guard complaints.updateValue(reason, forKey: host) != reason else { return }
     log("\(host) is not reached: there is no route to it around the tunnel: \(reason)")
   }

@@ -112,12 +112,12 @@ extension PeerEndpoint {
     }
     guard reachable.isEmpty else { return reachable }
     let reasons = zip(endpoints, found).map { endpoint, addresses in
-      Self.reason(endpoint, addresses, local)
+      Self.reason(for: endpoint, found: addresses, local: local)
     }
     throw .noAddress(reasons.joined(separator: "; "))
   }
 
-  private static func reason(_ endpoint: PeerEndpoint, _ found: [SocketAddress], _ local: SocketAddress) -> String {
+  private static func reason(for endpoint: PeerEndpoint, found: [SocketAddress], local: SocketAddress) -> String {
     let kind = local.protocol == .inet6 ? "IPv6" : "IPv4"
     guard case .name(let name) = endpoint.host else {
       return "\(endpoint) cannot be reached from a socket that is bound to \(local.text)"

@@ -46,7 +46,7 @@ struct NameServers: Equatable {
       FileManager.default.fileExists(atPath: "/run/systemd/resolve")
     {
       for arguments in self.resolvectl(device: device) {
-        let result = try SystemCommand.run(resolvectl, arguments, step: step)
+        let result = try SystemCommand.run(resolvectl, arguments: arguments, step: step)
         guard result.exitCode == 0 else { throw .setUp(step: step, reason: "resolvectl: \(result.reason)") }
       }
       return
@@ -57,7 +57,7 @@ struct NameServers: Equatable {
     }
     try ledger.remember(names: device)
     let arguments = ["-a", Self.resolvconfName(device)] + (takesAll ? ["-m", "0", "-x"] : ["-m", "0"])
-    let result = try SystemCommand.run(resolvconf, arguments, input: self.resolvconf, step: step)
+    let result = try SystemCommand.run(resolvconf, arguments: arguments, input: self.resolvconf, step: step)
     guard result.exitCode == 0 else { throw .setUp(step: step, reason: "resolvconf: \(result.reason)") }
   }
 
@@ -67,7 +67,7 @@ struct NameServers: Equatable {
   static func undo(device: String) -> String? {
     guard let resolvconf = SystemCommand.path(of: "resolvconf") else { return nil }
     do throws(TunnelError) {
-      let result = try SystemCommand.run(resolvconf, ["-d", resolvconfName(device), "-f"], step: "undo")
+      let result = try SystemCommand.run(resolvconf, arguments: ["-d", resolvconfName(device), "-f"], step: "undo")
       return result.exitCode == 0 ? nil : "resolvconf: \(result.reason)"
     } catch {
       return "\(error)"

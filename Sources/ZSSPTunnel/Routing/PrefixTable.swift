@@ -22,7 +22,7 @@ public struct PrefixTable: Sendable {
     let bits = prefix.network.address.bits
     let former =
       prefix.address.family == .v4
-      ? v4.insert(bits, prefix.length, value) : v6.insert(bits, prefix.length, value)
+      ? v4.insert(bits, length: prefix.length, value: value) : v6.insert(bits, length: prefix.length, value: value)
     if former == nil { count += 1 }
     return former
   }
@@ -48,10 +48,10 @@ private struct PrefixTree: Sendable {
   private var nodes: [Node] = []
   private var root = -1
 
-  private static func bit(_ bits: UInt128, _ position: Int) -> Bool { (bits << UInt128(position)) >> 127 == 1 }
+  private static func bit(of bits: UInt128, at position: Int) -> Bool { (bits << UInt128(position)) >> 127 == 1 }
 
   /// Returns the number of leading bits that a node shares with a prefix.
-  private static func shared(_ left: Node, _ bits: UInt128, _ length: Int) -> Int {
+  private static func shared(_ left: Node, bits: UInt128, length: Int) -> Int {
     min(left.length, length, (left.bits ^ bits).leadingZeroBitCount)
   }
 
@@ -63,18 +63,18 @@ private struct PrefixTree: Sendable {
       guard (node.bits ^ bits) & IPPrefix.mask(node.length) == 0 else { break }
       if node.value >= 0 { best = node.value }
       guard node.length < 128 else { break }
-      index = Self.bit(bits, node.length) ? node.one : node.zero
+      index = Self.bit(of: bits, at: node.length) ? node.one : node.zero
     }
     return best >= 0 ? best : nil
   }
 
-  mutating func insert(_ bits: UInt128, _ length: Int, _ value: Int) -> Int? {
+  mutating func insert(_ bits: UInt128, length: Int, value: Int) -> Int? {
     var index = root
     var parent = -1
     while index >= 0 {
-      let shared = Self.shared(nodes[index], bits, length)
+      let shared = Self.shared(nodes[index], bits: bits, length: length)
       if shared < nodes[index].length {
-        connect(split(index, at: shared, bits, length, value), below: parent, bits)
+        connect(split(index, at: shared, bits: bits, length: length, value: value), below: parent, bits: bits)
         return nil
       }
       if shared == length {
@@ -83,20 +83,20 @@ private struct PrefixTree: Sendable {
         return former >= 0 ? former : nil
       }
       parent = index
-      index = Self.bit(bits, shared) ? nodes[index].one : nodes[index].zero
+      index = Self.bit(of: bits, at: shared) ? nodes[index].one : nodes[index].zero
     }
     nodes.append(Node(bits: bits, length: length, value: value))
-    connect(nodes.count - 1, below: parent, bits)
+    connect(nodes.count - 1, below: parent, bits: bits)
     return nil
   }
 
   /// Inserts a prefix above a node that differs after `shared` bits, or that has the prefix.
-  private mutating func split(_ index: Int, at shared: Int, _ bits: UInt128, _ length: Int, _ value: Int) -> Int {
+  private mutating func split(_ index: Int, at shared: Int, bits: UInt128, length: Int, value: Int) -> Int {
     let isAbove = shared == length
     var upper = Node(bits: bits & IPPrefix.mask(shared), length: shared, value: isAbove ? value : -1)
     if !isAbove { nodes.append(Node(bits: bits, length: length, value: value)) }
     let other = isAbove ? -1 : nodes.count - 1
-    if Self.bit(nodes[index].bits, shared) {
+    if Self.bit(of: nodes[index].bits, at: shared) {
       upper.one = index
       upper.zero = other
     } else {
@@ -107,8 +107,8 @@ private struct PrefixTree: Sendable {
     return nodes.count - 1
   }
 
-  private mutating func connect(_ index: Int, below parent: Int, _ bits: UInt128) {
+  private mutating func connect(_ index: Int, below parent: Int, bits: UInt128) {
     guard parent >= 0 else { return root = index }
-    if Self.bit(bits, nodes[parent].length) { nodes[parent].one = index } else { nodes[parent].zero = index }
+    if Self.bit(of: bits, at: nodes[parent].length) { nodes[parent].one = index } else { nodes[parent].zero = index }
   }
 }

@@ -111,12 +111,12 @@ struct RoutingPlan: Sendable {
     let prefixes = configuration.peers.flatMap(\.allowedIPs)
     switch configuration.table {
     case .off: return []
-    case .main: return NetworkPlan.routed(prefixes, configuration.addresses).map { DeviceRoute(prefix: $0) }
+    case .main: return NetworkPlan.routed(prefixes, addresses: configuration.addresses).map { DeviceRoute(prefix: $0) }
     case .number(let table):
       var known: Set<IPPrefix> = []
       return prefixes.filter { known.insert($0).inserted }.map { DeviceRoute(prefix: $0, table: table) }
     case .auto:
-      let usual = NetworkPlan.routed(prefixes.filter { $0.length > 0 }, configuration.addresses)
+      let usual = NetworkPlan.routed(prefixes.filter { $0.length > 0 }, addresses: configuration.addresses)
       var known: Set<IPPrefix> = []
       let defaults = prefixes.filter { $0.length == 0 && known.insert($0).inserted }
       return usual.map { DeviceRoute(prefix: $0) } + defaults.map { DeviceRoute(prefix: $0, table: ownTable) }

@@ -138,14 +138,14 @@
     ///
     /// - Returns: The errors.
     private func changeRoutes(from former: [DeviceRoute], to next: [DeviceRoute]) -> [String] {
-      former.filter { !next.contains($0) }.compactMap { changeRoute("del", $0) }
-        + next.filter { !former.contains($0) }.compactMap { changeRoute("add", $0) }
+      former.filter { !next.contains($0) }.compactMap { changeRoute("del", to: $0) }
+        + next.filter { !former.contains($0) }.compactMap { changeRoute("add", to: $0) }
     }
 
     /// Adds or deletes a route to the device. A missing route is no error when deleting.
     ///
     /// - Returns: The error; nil if none.
-    private func changeRoute(_ verb: String, _ wanted: DeviceRoute) -> String? {
+    private func changeRoute(_ verb: String, to wanted: DeviceRoute) -> String? {
       let route = wanted.line(verb, device: device.name)
       do throws(TunnelError) {
         let result = try SystemCommand.ip(route.split(separator: " ").map(String.init), step: route)

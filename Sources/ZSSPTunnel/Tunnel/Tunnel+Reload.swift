@@ -26,7 +26,7 @@
       let next = device.isIPv6Off ? TunnelParts.withoutIPv6(next) : next
       let former = registry.configuration
       var result = TunnelReloadResult()
-      result.needsRestart = Self.fixedKeys(former, next)
+      result.needsRestart = Self.fixedKeys(from: former, to: next)
       var configuration = former
       configuration.hooks = next.hooks
       configuration.addresses = next.addresses
@@ -38,12 +38,12 @@
       result.failures += await settle(from: before)
       result.failures += changeAddresses(from: former.addresses, to: next.addresses, "del")
       if former.addresses != next.addresses { result.changed.append("addresses") }
-      result.changed += Self.differences(change.former, change.current)
+      result.changed += Self.differences(from: change.former, to: change.current)
       do throws(TunnelError) { try logFile?.reopen() } catch { result.failures.append("\(error)") }
       return result
     }
 
-    private static func differences(_ former: PeerTable, _ current: PeerTable) -> [String] {
+    private static func differences(from former: PeerTable, to current: PeerTable) -> [String] {
       let added = current.configurations.keys.filter { former.configurations[$0] == nil }.count
       let removed = former.configurations.keys.filter { current.configurations[$0] == nil }.count
       let changed = current.configurations.filter { id, peer in
@@ -56,7 +56,7 @@
 
     /// Returns the keys that differ and were used at the start, for the device, the socket or the
     /// endpoint.
-    private static func fixedKeys(_ former: TunnelConfiguration, _ next: TunnelConfiguration) -> [String] {
+    private static func fixedKeys(from former: TunnelConfiguration, to next: TunnelConfiguration) -> [String] {
       [
         ("interface", former.interface != next.interface), ("mtu", former.mtu != next.mtu),
         ("datagram", former.datagram != next.datagram),

@@ -22,7 +22,7 @@
             continue
           }
           let flags = table.configurations[id]?.flags
-          group.addTask { await self.accept(incoming, id, flags) }
+          group.addTask { await self.accept(incoming, of: id, flags: flags) }
         }
         group.cancelAll()
       }
@@ -30,10 +30,10 @@
       return Task.isCancelled ? nil : .endpoint(.closed)
     }
 
-    private func accept(_ incoming: IncomingSession, _ id: Int, _ flags: SecurityFlags?) async {
+    private func accept(_ incoming: IncomingSession, of id: Int, flags: SecurityFlags?) async {
       do {
         let session = try await incoming.accept(flags: flags)
-        if await keep(session, id) { await follow(session, id) }
+        if await keep(session, of: id) { await follow(session, of: id) }
       } catch {
         log("no session with \(name(id)), who asked for one: \(error)")
       }
@@ -49,7 +49,7 @@
           continue
         }
         log("WARNING: \(name(id)): \(failure.text)")
-        _ = await onLoop { $0.recordLostRatchet(id, failure) }
+        _ = await onLoop { $0.recordLostRatchet(of: id, failure: failure) }
       }
       return Task.isCancelled ? nil : .endpoint(.closed)
     }
@@ -71,25 +71,26 @@
         let places = try await places(of: plan)
         let address = places[plan.failures % places.count]
         place = address.text
-        await makeWay(to: address, plan, id)
+        await requestRoute(to: address, plan: plan, peer: id)
         let session = try await endpoint.connect(
           to: address, key: plan.configuration.publicKey, identity: Array(plan.configuration.identity.utf8),
           flags: plan.configuration.flags, timeout: Backoff.patience(failures: plan.failures, places: places.count))
-        let isNew = await keep(session, id)
+        let isNew = await keep(session, of: id)
         // The attempt is over in any case.
         _ = await onLoop { $0.stopDialing(id) }
-        if isNew { await follow(session, id) }
+        if isNew { await follow(session, of: id) }
       } catch let failure as DialFailure {
-        await dialingFailed(id, failure)
+        await dialingFailed(to: id, failure: failure)
       } catch let error as UDPError {
-        await dialingFailed(id, DialFailure(error, at: place, await knowledge(of: plan.configuration)))
+        await dialingFailed(
+          to: id, failure: DialFailure(error, at: place, knowledge: await knowledge(of: plan.configuration)))
       } catch {
-        await dialingFailed(id, .noAddress("\(error)"))
+        await dialingFailed(to: id, failure: .noAddress("\(error)"))
       }
     }
 
-    private func dialingFailed(_ id: Int, _ failure: DialFailure) async {
-      guard !Task.isCancelled, await onLoop({ $0.dialingFailed(id, failure) }) == true else { return }
+    private func dialingFailed(to id: Int, failure: DialFailure) async {
+      guard !Task.isCancelled, await onLoop({ $0.dialingFailed(to: id, failure: failure) }) == true else { return }
       log("no session with \(name(id)) yet: \(failure.text)")
     }
 
@@ -102,7 +103,7 @@
     }
 
     /// Makes a route for the peer's datagrams around the tunnel.
-    private func makeWay(to address: SocketAddress, _ plan: TunnelLoop.DialPlan, _ id: Int) async {
+    private func requestRoute(to address: SocketAddress, plan: TunnelLoop.DialPlan, peer id: Int) async {
       guard let place = Address(address) else { return }
       // The peer may have moved to its last address itself.
       if plan.configuration.endpoints.isEmpty {
@@ -127,15 +128,15 @@
     /// Makes a session carry packets.
     ///
     /// - Returns: True if the caller must follow it.
-    private func keep(_ session: Session, _ id: Int) async -> Bool {
+    private func keep(_ session: Session, of id: Int) async -> Bool {
       let place = session.place
       guard await onLoop({ $0.beginFollowing(place) }) == true else { return false }
-      if await attach(session, id) { return true }
+      if await attach(session, to: id) { return true }
       _ = await onLoop { $0.endFollowing(place) }
       return false
     }
 
-    private func attach(_ session: Session, _ id: Int) async -> Bool {
+    private func attach(_ session: Session, to id: Int) async -> Bool {
       // This precedes the first packet from the session, so that its answer finds the session.
       guard let gauges = await onLoop({ $0.attach(session, to: id) }) ?? nil else {
         await session.close()
@@ -146,8 +147,8 @@
         let loop = loop
         let place = session.place
         let handler = try await session.eventLoop.submit {
-          PeerInbound(id, gauges, path.value) {
-            TunnelLoop.say($0, on: session)
+          PeerInbound(id, gauges: gauges, path: path.value) {
+            TunnelLoop.sendControl($0, on: session)
           } probed: { number in
             loop.eventLoop.execute { loop.value.probeAnswered(number, by: id, on: place) }
           }
@@ -165,10 +166,10 @@
     }
 
     /// Follows the events of a session to its end.
-    private func follow(_ session: Session, _ id: Int) async {
+    private func follow(_ session: Session, of id: Int) async {
       let place = session.place
       for await event in session.protocolEvents {
-        _ = await onLoop { $0.record(event, of: place, id) }
+        _ = await onLoop { $0.record(event, of: place, peer: id) }
         switch event {
         case .moved(_, _, let address):
           log("\(name(id)) is now at \(SocketAddress(address).text)")

@@ -34,13 +34,12 @@
     ///
     /// - Throws: ``TunnelError``.
     static func make(
-      _ wanted: TunnelConfiguration, _ endpointConfiguration: EndpointConfiguration,
-      _ store: any RatchetStore, _ folder: RunFolder, _ claim: FolderClaim, _ device: TunDevice,
-      _ logger: Logger?, _ log: @escaping Tunnel.Log
+      _ wanted: TunnelConfiguration, endpoint endpointConfiguration: EndpointConfiguration, store: any RatchetStore,
+      folder: RunFolder, claim: FolderClaim, device: TunDevice, logger: Logger?, log: @escaping Tunnel.Log
     ) async throws(TunnelError) -> TunnelParts {
-      let configuration = withoutIPv6(wanted, device, log)
+      let configuration = withoutIPv6(wanted, device: device, log: log)
       let registry = PeerRegistry(configuration)
-      let addresses = try await findPeers(configuration, log)
+      let addresses = try await findPeers(of: configuration, log: log)
       let prepared = try device.isPrepared ? PreparedDevice(device.name) : nil
       let pathMTU = NetworkPlan.pathMTU(to: Array(addresses.values))
       let plan = NetworkPlan(prepared?.sizing(configuration) ?? configuration, pathMTU: pathMTU)
@@ -50,18 +49,24 @@
       let ledger = UndoLedger(folder)
       let routing = try RoutingPlan(configuration, device: device.name, marks: prepared == nil)
       if let prepared {
-        try PreparedDevice.check(configuration, routing)
-        try NetworkPlan.check(prepared, configuration, Array(addresses.values), routing, pathMTU: pathMTU)
-          .forEach { log("WARNING: \($0)") }
+        try PreparedDevice.check(configuration, routing: routing)
+        try NetworkPlan.check(
+          prepared, configuration: configuration, addresses: Array(addresses.values), routing: routing, pathMTU: pathMTU
+        )
+        .forEach { log("WARNING: \($0)") }
       }
-      let endpoint = try await bind(configuration, endpointConfiguration, store, routing, logger, log)
+      let endpoint = try await bind(
+        configuration, endpoint: endpointConfiguration, store: store, routing: routing, logger: logger, log: log)
       do {
-        let routes = try prepared == nil ? setUpNetwork(configuration, plan, addresses, ledger, routing) : []
+        let routes =
+          try prepared == nil
+          ? setUpNetwork(configuration, plan: plan, addresses: addresses, ledger: ledger, routing: routing) : []
         routing.strictDevices(configuration).forEach { log("WARNING: \($0)") }
         let drops = DropCounters()
         let (stream, continuation) = AsyncStream<Int>.makeStream()
-        let policy = PathPolicy(plan, configuration)
-        let (loop, paths) = try await makeLoops(endpoint, device, plan, policy, drops, wanted: continuation)
+        let policy = PathPolicy(plan, configuration: configuration)
+        let (loop, paths) = try await makeLoops(
+          endpoint, device: device, plan: plan, policy: policy, drops: drops, wanted: continuation)
         return TunnelParts(
           registry: registry, plan: plan, folder: folder, ledger: ledger, routing: routing, claim: claim,
           device: device, endpoint: endpoint,
@@ -76,7 +81,7 @@
     /// Returns the configuration without IPv6 addresses and routes if the system has IPv6 disabled
     /// for the device.
     private static func withoutIPv6(
-      _ configuration: TunnelConfiguration, _ device: TunDevice, _ log: Tunnel.Log
+      _ configuration: TunnelConfiguration, device: TunDevice, log: Tunnel.Log
     ) -> TunnelConfiguration {
       guard configuration.carriesV6, device.isIPv6Off else { return configuration }
       log(
@@ -94,20 +99,21 @@
     }
 
     private static func makeLoops(
-      _ endpoint: UDPEndpoint, _ device: TunDevice, _ plan: NetworkPlan, _ policy: PathPolicy, _ drops: DropCounters,
+      _ endpoint: UDPEndpoint, device: TunDevice, plan: NetworkPlan, policy: PathPolicy, drops: DropCounters,
       wanted: AsyncStream<Int>.Continuation
     ) async throws(TunnelError) -> (NIOLoopBound<TunnelLoop>, [NIOLoopBound<InboundPath>]) {
       let loops = endpoint.eventLoops
       do {
         let loop = try await loops[0].submit {
           NIOLoopBound(
-            TunnelLoop(device, mtu: plan.mtu, policy, on: loops[0], drops, wanted: wanted), eventLoop: loops[0])
+            TunnelLoop(device, mtu: plan.mtu, policy: policy, on: loops[0], drops: drops, wanted: wanted),
+            eventLoop: loops[0])
         }.get()
         var paths: [NIOLoopBound<InboundPath>] = []
         for eventLoop in loops {
           paths.append(
             try await eventLoop.submit {
-              NIOLoopBound(InboundPath(device, PrefixTable(), drops), eventLoop: eventLoop)
+              NIOLoopBound(InboundPath(to: device, table: PrefixTable(), drops: drops), eventLoop: eventLoop)
             }.get())
         }
         return (loop, paths)
@@ -122,7 +128,7 @@
     /// If routes of the main table lead everything through the tunnel, all names must be resolved
     /// now, because later DNS queries would go through the tunnel, too.
     private static func findPeers(
-      _ configuration: TunnelConfiguration, _ log: Tunnel.Log
+      of configuration: TunnelConfiguration, log: Tunnel.Log
     ) async throws(TunnelError) -> [Int: Address] {
       let takesAll =
         configuration.table == .main && configuration.peers.flatMap(\.allowedIPs).contains { $0.length == 0 }
@@ -167,8 +173,8 @@
 
     /// Binds the socket to the first address that the system supports.
     private static func bind(
-      _ configuration: TunnelConfiguration, _ endpoint: EndpointConfiguration, _ store: any RatchetStore,
-      _ routing: RoutingPlan, _ logger: Logger?, _ log: Tunnel.Log
+      _ configuration: TunnelConfiguration, endpoint: EndpointConfiguration, store: any RatchetStore,
+      routing: RoutingPlan, logger: Logger?, log: Tunnel.Log
     ) async throws(TunnelError) -> UDPEndpoint {
       var failure: UDPError?
       for address in configuration.listen.candidates {
@@ -194,12 +200,13 @@
     /// - Returns: The routes around the tunnel.
     /// - Throws: ``TunnelError/setUp(step:reason:)``.
     private static func setUpNetwork(
-      _ configuration: TunnelConfiguration, _ plan: NetworkPlan, _ addresses: [Int: Address], _ ledger: UndoLedger,
-      _ routing: RoutingPlan
+      _ configuration: TunnelConfiguration, plan: NetworkPlan, addresses: [Int: Address], ledger: UndoLedger,
+      routing: RoutingPlan
     ) throws(TunnelError) -> [EndpointRoute] {
       var routes: [EndpointRoute] = []
       for (_, address) in addresses.sorted(by: { $0.key < $1.key }) {
-        guard let route = try NetworkPlan.routeAround(address.ip, configuration), !routes.contains(route) else {
+        guard let route = try NetworkPlan.routeAround(address.ip, configuration: configuration), !routes.contains(route)
+        else {
           continue
         }
         try ledger.remember(routes + [route])
@@ -213,7 +220,7 @@
         routes.append(route)
       }
       try SystemCommand.batch(
-        plan.deviceLines(configuration, routing), step: "cannot set up the device \(routing.device)")
+        plan.deviceLines(configuration, routing: routing), step: "cannot set up the device \(routing.device)")
       try routing.change(from: [], to: routing.rules(configuration), ledger)
       return routes
     }

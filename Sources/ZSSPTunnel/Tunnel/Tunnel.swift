@@ -56,7 +56,7 @@
     /// The name of the network device.
     public var interface: String { device.name }
 
-    private init(_ parts: TunnelParts, _ logFile: TunnelLog?, _ reloader: Reloader?, log: @escaping Log) {
+    private init(_ parts: TunnelParts, logFile: TunnelLog?, reloader: Reloader?, log: @escaping Log) {
       registry = parts.registry
       loop = parts.loop
       paths = parts.paths
@@ -74,7 +74,8 @@
       self.logFile = logFile
       self.reloader = reloader
       endpointRoutes = EndpointRoutes(
-        parts.ledger, device: parts.device.name, parts.places, parts.routes, registry: parts.registry, log: log)
+        parts.ledger, device: parts.device.name, named: parts.places, routes: parts.routes, registry: parts.registry,
+        log: log)
       stopping = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
@@ -118,16 +119,17 @@
         // The folder is locked, so its previous owner has ended.
         folder.undoRemembered().forEach(tell)
         let parts = try await TunnelParts.make(
-          configuration, endpointConfiguration, store, folder, claim, device, logger, tell)
+          configuration, endpoint: endpointConfiguration, store: store, folder: folder, claim: claim, device: device,
+          logger: logger, log: tell)
         let file: TunnelLog? = if keepsLog { try TunnelLog(path: folder.log) } else { nil }
-        tunnel = Tunnel(parts, file, reloader) { line in
+        tunnel = Tunnel(parts, logFile: file, reloader: reloader) { line in
           tell(line)
           file?.bound()
         }
       } catch {
         folder.undoRemembered().forEach(tell)
         folder.clear()
-        run(configuration.hooks.postDown, configuration.interface, tell)
+        run(configuration.hooks.postDown, interface: configuration.interface, log: tell)
         throw error
       }
       do { try await tunnel.finishStarting(configuration) } catch {
@@ -202,7 +204,7 @@
 
     private func end() async {
       let hooks = registry.configuration.hooks
-      Self.run(hooks.preDown, device.name, log)
+      Self.run(hooks.preDown, interface: device.name, log: log)
       // Requests are refused until everything is undone. Then the control socket disappears, which
       // shows the end to clients.
       isEnding.store(true, ordering: .relaxed)
@@ -214,11 +216,11 @@
       await endpointRoutes.end().forEach(log)
       for server in servers.withLockedValue({ $0 }) { server.stop() }
       folder.clear()
-      Self.run(hooks.postDown, device.name, log)
+      Self.run(hooks.postDown, interface: device.name, log: log)
     }
 
     /// Runs the hooks of the end. A failure is logged, and does not stop the others.
-    private static func run(_ hooks: [String], _ interface: String, _ log: Log) {
+    private static func run(_ hooks: [String], interface: String, log: Log) {
       for hook in hooks {
         do { try SystemCommand.hook(hook, interface: interface) } catch { log("\(error)") }
       }

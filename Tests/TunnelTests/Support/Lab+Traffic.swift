@@ -75,7 +75,8 @@ extension Lab {
 
   /// Begins a stream. Its blocks are numbered, so that none can take another's place.
   func stream(from: String, to: String, address: String, port: Int = 9100) async throws -> Stream {
-    let (stop, fifo) = (path("stop-\(port)"), path("fifo-\(port)"))
+    let stop = path("stop-\(port)")
+    let fifo = path("fifo-\(port)")
     let sums = ["sent-sum-\(port)", "received-sum-\(port)"].map(path)
     let receive = "set -o pipefail; nc -4 -l -p \(port) | sha256sum > \(sums[1])"
     let receiver = try start("bash \(script(receive))", on: to)

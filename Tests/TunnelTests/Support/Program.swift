@@ -25,7 +25,8 @@ final class Program: @unchecked Sendable {
     process.arguments = words
     process.standardInput = FileHandle.nullDevice
     (process.standardOutput, process.standardError) = (output, output)
-    let (collected, done) = (collected, done)
+    let collected = collected
+    let done = done
     try process.run()
     let reading = output.fileHandleForReading
     Thread {

@@ -109,7 +109,7 @@ final class DriverPair {
     let request = ConnectRequest(
       address: serverAddress, key: serverHandle.publicKey, identity: [], flags: nil, timeout: nil)
     async let opened = clientHandle.session(outcome, on: clientHandle.shards[0], as: .initiator) {
-      $0.connect(request, outcome)
+      $0.connect(request, for: outcome)
     }
     let accepting = Task {
       let offer = await serverHandle.mailboxes.incoming.next()

@@ -2,10 +2,11 @@
 
 import Foundation
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 /// ZSSP and the reference, with the same randomness and the same input, must do the same.
-@Suite("ZSSP and the reference agree on random schedules")
+@Suite("ZSSP and the reference agree on random schedules", .tags(.slow))
 struct DifferentialTests {
   /// How many seeds to run: `ZSSP_DIFFERENTIAL_SEEDS` for long runs.
   static let seeds: ClosedRange<UInt64> = {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPReference
 
 /// What random schedules hardly ever come to. Both implementations must do the same, and the right thing.
-@Suite("Both implementations in rare cases")
+@Suite("Both implementations in rare cases", .tags(.fast))
 struct DirectedTests {
   private func established(_ receiver: PartyConfiguration.Implementation) throws -> Link {
     var link = try Link([.zssp, receiver], .kyber1024, policy: .allow)
@@ -26,7 +27,8 @@ struct DirectedTests {
   func olderMessage(_ receiver: PartyConfiguration.Implementation) throws {
     let link = try established(receiver)
     let sent = [[1], [2], [3]].map { datagrams(link, $0) }.flatMap(\.self)
-    let (bob, elsewhere) = (link.parties[1], Address(ipv4: 99, port: 99))
+    let bob = link.parties[1]
+    let elsewhere = Address(ipv4: 99, port: 99)
     #expect(bob.receive(sent[1], from: link.address(0), at: link.now) == [2])
     #expect(bob.receive(sent[0], from: elsewhere, at: link.now) == [1])
     #expect(bob.takeEvents() == [])

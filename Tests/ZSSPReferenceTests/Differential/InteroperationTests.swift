@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPReference
 import ZSSPSwiftCrypto
 
 /// One of each with the real primitives, whose randomness nobody can repeat.
-@Suite("ZSSP and the reference understand each other")
+@Suite("ZSSP and the reference understand each other", .tags(.fast))
 struct InteroperationTests {
   @Test(
     "a challenge, a handshake, data, and a re-key from either side", arguments: Profile.allCases,

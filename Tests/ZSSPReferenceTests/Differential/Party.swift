@@ -101,14 +101,14 @@ final class FailingStore: ReferenceStore {
   func row(_ peer: PublicKey) throws(StoreFailure) -> HeldRow { try perform("load") { held(peer) } }
 
   func swap(
-    _ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair, since start: UInt64?
+    of peer: PublicKey, from expected: RatchetPair, to new: RatchetPair, since start: UInt64?
   ) throws(StoreFailure) -> Bool {
     try perform("swap \(expected.summary) \(new.summary) since \(start.map { "\($0)" } ?? "now")") {
       rows[peer, default: RatchetRow()].swap(expected: expected, new: new, since: start)
     }
   }
 
-  func revoke(_ peer: PublicKey, _ name: Fingerprint) throws(StoreFailure) -> HeldRow {
+  func revoke(of peer: PublicKey, name: Fingerprint) throws(StoreFailure) -> HeldRow {
     try perform("revoke \(name)") {
       _ = rows[peer]?.revoke(name)
       return held(peer)
@@ -129,9 +129,9 @@ final class FailingStore: ReferenceStore {
         let row = try row(peer)
         return .pair(row.pair, revision: row.revision)
       case .compareAndSwap(let peer, let expected, let new, let start):
-        return try swap(peer, expected, new, since: start) ? .swapped : .notSwapped
+        return try swap(of: peer, from: expected, to: new, since: start) ? .swapped : .notSwapped
       case .revoke(let name, let peer):
-        let row = try revoke(peer, name)
+        let row = try revoke(of: peer, name: name)
         return .pair(row.pair, revision: row.revision)
       }
     } catch { return .failed }

@@ -89,7 +89,9 @@ final class World {
   private func peerKey(_ index: Int) -> PublicKey { scene.key(1 - index).publicKey }
 
   private func act(_ index: Int) throws {
-    let (dice, size, which) = (random.below(100), random.below(random.below(4) == 0 ? 5000 : 300), random.below(8))
+    let dice = random.below(100)
+    let size = random.below(random.below(4) == 0 ? 5000 : 300)
+    let which = random.below(8)
     let sessions = parties[index].sessions().keys.sorted()
     let session = sessions.isEmpty ? 0 : sessions[which % sessions.count]
     switch dice {
@@ -118,7 +120,8 @@ final class World {
 
   /// Someone repeats, cuts, stretches or redirects what was sent before, from another address, or sends a Hello of noise.
   private func attack() {
-    let (kind, place) = (random.below(6), random.below(max(1, captured.count)))
+    let kind = random.below(6)
+    let place = random.below(max(1, captured.count))
     var noise = random
     let hello = FloodHello.make(&noise)
     random = noise
@@ -189,11 +192,13 @@ final class World {
   private func send(_ bytes: [UInt8], from index: Int, to address: Address) {
     sent += 1
     note("\(index)   sends \(sent): \(bytes.count) bytes to \(address.port), \(Self.digest(bytes))")
-    let (isLost, isTwice, isLate) = (random.below(100) < 8, random.below(100) < 6, random.below(100) < 10)
-    let (isCorrupt, place) = (random.below(100) < 2, random.below(8 * bytes.count))
-    let (delay, lateness) = (
-      random.duration(.milliseconds(1) ... .milliseconds(90)), random.duration(.zero ... .seconds(12))
-    )
+    let isLost = random.below(100) < 8
+    let isTwice = random.below(100) < 6
+    let isLate = random.below(100) < 10
+    let isCorrupt = random.below(100) < 2
+    let place = random.below(8 * bytes.count)
+    let delay = random.duration(.milliseconds(1) ... .milliseconds(90))
+    let lateness = random.duration(.zero ... .seconds(12))
     guard let to = addresses.firstIndex(of: address) else { return }
     // What is lost to the receiver is not lost to an attacker.
     let flight = Flight(arrival: now, number: sent, to: to, from: addresses[index], bytes: bytes)
@@ -236,7 +241,8 @@ struct Scene {
     // Few challenges, for proofs of work take their time. With π1 they SHOULD be off (section 8), and both must still agree.
     policy = [.challenge, .allow, .allow, .automatic(), .automatic()][random.below(5)]
     persistent =
-      mode == 0 ? ReferencePeer.oneTimePassword((0..<32).map { _ in UInt8(random.below(256)) }, provider) : nil
+      mode == 0
+      ? ReferencePeer.oneTimePassword((0..<32).map { _ in UInt8(random.below(256)) }, provider: provider) : nil
     var settings = Settings()
     settings.mtu = [128, 300, 700, 1400][random.below(4)]
     (settings.rekeyAfter, settings.rekeyJitter) = (.seconds(90), .seconds(30))

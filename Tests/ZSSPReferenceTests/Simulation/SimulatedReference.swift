@@ -112,7 +112,7 @@ private final class SimulatedStoreAtOnce: ReferenceStore {
   }
 
   func swap(
-    _ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair, since start: UInt64?
+    of peer: PublicKey, from expected: RatchetPair, to new: RatchetPair, since start: UInt64?
   ) throws(StoreFailure) -> Bool {
     switch ask(.compareAndSwap(peer: peer, expected: expected, new: new, since: start)) {
     case .swapped: return true
@@ -121,7 +121,7 @@ private final class SimulatedStoreAtOnce: ReferenceStore {
     }
   }
 
-  func revoke(_ peer: PublicKey, _ name: Fingerprint) throws(StoreFailure) -> HeldRow {
+  func revoke(of peer: PublicKey, name: Fingerprint) throws(StoreFailure) -> HeldRow {
     guard case .pair(let pair, let revision) = ask(.revoke(name, peer: peer)) else { throw StoreFailure() }
     return (pair, revision)
   }

@@ -45,7 +45,8 @@ final class ReferenceReplay {
   }
 
   private func play(_ step: Transcript.Step, _ place: Comment) throws {
-    let (now, peer) = (Instant.milliseconds(step.t), try #require(peer))
+    let now = Instant.milliseconds(step.t)
+    let peer = try #require(peer)
     var outcome = ReferencePeer.ReceiveResult.handled
     switch step.action {
     case .open:

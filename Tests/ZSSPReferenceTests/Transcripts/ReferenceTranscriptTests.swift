@@ -7,7 +7,7 @@ import ZSSPSwiftCrypto
 import ZSSPTestSupport
 
 /// The reference against the transcripts that ZSSP is held against, each side alone: the same inputs, the same bytes.
-@Suite("The reference replays the transcripts")
+@Suite("The reference replays the transcripts", .tags(.fast))
 struct ReferenceTranscriptTests {
   @Test(
     "packets, events, stores and questions are the recorded ones",

@@ -70,7 +70,8 @@
           return (0..<8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) ^ UInt8($0) }
         }
       }
-      let (key, fingerprint) = (bytes(1 << 40), bytes(1 << 50))
+      let key = bytes(1 << 40)
+      let fingerprint = bytes(1 << 50)
       return RatchetState(
         key: Secret(copying: key.rawBytes), fingerprint: Fingerprint(fingerprint.rawBytes), chainLength: number)
     }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 /// Header protection covers sixteen bytes of a fragment. Whoever sees an X2 or X3 on its way can
 /// put anything behind its header, and be there first; that must not do more than losing the packet
 /// would (section 14).
-@Suite("Attack: forged bodies of X2 and X3")
+@Suite("Attack: forged bodies of X2 and X3", .tags(.fast))
 struct ForgedBodyTests {
   private let provider = FastCrypto(seed: 0x17)
   private let bound = Settings().bodiesPerHandshake
@@ -34,7 +35,8 @@ struct ForgedBodyTests {
   func forgedResponses() throws {
     let pair = try Pair(provider: provider)
     let (session, response) = try response(pair)
-    let (work, before) = (pair.alice.statistics.publicKeyWork, Footing(pair.alice, [session]))
+    let work = pair.alice.statistics.publicKeyWork
+    let before = Footing(pair.alice, [session])
     for number in 1..<bound {
       for datagram in [forged(response[0]), response[1]] { pair.deliver(datagram) }
       #expect(pair.alice.statistics.publicKeyWork - work == UInt64(number) && pair.intercept().isEmpty)

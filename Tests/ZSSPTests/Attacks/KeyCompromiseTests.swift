@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPSwiftCrypto
 
 /// A static key is stolen, and nothing else: in persistent mode that is not enough to pose as its owner.
-@Suite("Attack: key compromise", .serialized)
+@Suite("Attack: key compromise", .tags(.fast), .serialized)
 struct KeyCompromiseTests {
   private let provider = SwiftCryptoProvider()
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 /// X3 that comes late, because an attacker held it back or a machine was slow: whatever the two sides have done since, both
 /// hold a ratchet state in common, and no session is replaced by one whose keys the peer has erased (section 14).
-@Suite("Attack: X3 that comes late")
+@Suite("Attack: X3 that comes late", .tags(.fast))
 struct LateCompletionTests {
   /// Two persistent peers with a one-time password, of which one has the smaller key.
   private func persistentPair(_ provider: FastCrypto, bobIsSmaller: Bool = false) throws -> Pair {
@@ -132,7 +133,8 @@ struct LateCompletionTests {
     pair.skip(.seconds(1))
     for datagram in x3 where datagram.to == pair.bob.address { pair.deliver(datagram) }
     pair.settle()
-    let (alice, bob) = (try #require(pair.alice.establishedSession), try #require(pair.bob.establishedSession))
+    let alice = try #require(pair.alice.establishedSession)
+    let bob = try #require(pair.bob.establishedSession)
     pair.run(for: delay)
     for datagram in held { pair.deliver(datagram) }
     pair.settle()

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPSwiftCrypto
 
 /// A Hello is not fresh by itself: anyone can say it again, from anywhere.
-@Suite("Attack: replayed X1", .serialized)
+@Suite("Attack: replayed X1", .tags(.fast), .serialized)
 struct ReplayedHelloTests {
   private let provider = SwiftCryptoProvider()
 
@@ -22,7 +23,8 @@ struct ReplayedHelloTests {
     // Two sessions later its fingerprint is that of no state that Bob holds.
     _ = try pair.establish()
     let (one, other) = try pair.establish()
-    let (before, sent) = (Footing(pair.bob, [other]), pair.bob.statistics.datagramsSent)
+    let before = Footing(pair.bob, [other])
+    let sent = pair.bob.statistics.datagramsSent
     for source in [mallory, pair.alice.address] {
       for datagram in old.from(source) { pair.deliver(datagram) }
       #expect(pair.intercept().isEmpty)

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPSwiftCrypto
 
 /// Every packet of a session counts once.
-@Suite("Attack: replayed and spoofed packets of a session", .serialized)
+@Suite("Attack: replayed and spoofed packets of a session", .tags(.fast), .serialized)
 struct ReplayedPacketTests {
   private let provider = SwiftCryptoProvider()
 
@@ -50,7 +51,9 @@ struct ReplayedPacketTests {
       for datagram in datagrams + datagrams.from(mallory) {
         let peer = datagram.to == pair.alice.address ? pair.alice : pair.bob
         let id = peer === pair.alice ? tape.alice : tape.bob
-        let (before, sent, messages) = (Footing(peer, [id]), peer.statistics.datagramsSent, peer.messages.count)
+        let before = Footing(peer, [id])
+        let sent = peer.statistics.datagramsSent
+        let messages = peer.messages.count
         let reception = peer.receive(datagram.bytes, from: datagram.from, at: pair.now)
         // The keys of two re-keys ago are gone, and their ids with them (section 7).
         #expect([.dropped(.replayed), .dropped(.unknownKeyID)].contains(reception), "\(name)")

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPSwiftCrypto
 
 /// A session follows its peer to where its newest authentic packet comes from, and nowhere else.
-@Suite("Attack: address hijack, and roaming", .serialized)
+@Suite("Attack: address hijack, and roaming", .tags(.fast), .serialized)
 struct RoamingTests {
   private let provider = SwiftCryptoProvider()
   private let elsewhere = Address(ipv4: 0x0A00_0099, port: 99)

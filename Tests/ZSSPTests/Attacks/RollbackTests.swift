@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPSwiftCrypto
 
 /// One peer's store goes back to what it was: an old backup, a copied virtual machine.
-@Suite("Attack: rollback of one peer's store", .serialized)
+@Suite("Attack: rollback of one peer's store", .tags(.fast), .serialized)
 struct RollbackTests {
   private let provider = SwiftCryptoProvider()
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPRandom
 import ZSSPSwiftCrypto
 
 /// Whoever cannot make an X2 gets Alice to do nothing, but for what section 11 says of one that fails to authenticate
 /// inside Noise.
-@Suite("Attack: spoofed X2", .serialized)
+@Suite("Attack: spoofed X2", .tags(.fast), .serialized)
 struct SpoofedResponseTests {
   private let provider = SwiftCryptoProvider()
 
@@ -44,7 +45,8 @@ struct SpoofedResponseTests {
     let pair = try Pair.of(flags, provider)
     let (session, hello, response) = try waiting(pair)
     let before = Footing(pair.alice, [session])
-    let (work, sent) = (pair.alice.statistics.publicKeyWork, pair.alice.statistics.datagramsSent)
+    let work = pair.alice.statistics.publicKeyWork
+    let sent = pair.alice.statistics.datagramsSent
     var random = SplitMix64(seed: 0x32)
     // The key id is in the clear at the start of the Hello.
     let keyID = Array(hello[0].bytes[16..<20])

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 /// Both sides open at once, and the X3 of the preferred side, the one with the smaller key, does
 /// not arrive: it is larger than the path allows, say. The other side's does (section 14).
-@Suite("An X3 that never arrives")
+@Suite("An X3 that never arrives", .tags(.fast))
 struct UnansweredCompletionTests {
   /// Alice, whose key is the smaller, in one shard or two, and Bob.
   private final class World {
@@ -51,7 +52,8 @@ struct UnansweredCompletionTests {
     /// What a transport does with events: a session ends older ones in other shards.
     private func pumpShards() -> [Datagram] {
       shards.indices.flatMap { index in
-        let (shard, before) = (shards[index], shards[index].events.count)
+        let shard = shards[index]
+        let before = shards[index].events.count
         let sent = shard.pump(at: now)
         for case .established(let id, _) in shard.events.dropFirst(before) {
           let place = PeerDirectory.Place(shard: index, session: id)
@@ -159,7 +161,8 @@ struct UnansweredCompletionTests {
     world.arrives = { _ in true }
     world.run(for: .milliseconds(1_500 + milliseconds))
     #expect(world.confirmed == (1, 1))
-    let (session, marks) = (world.bob.establishedSession, world.bob.events.count)
+    let session = world.bob.establishedSession
+    let marks = world.bob.events.count
     for datagram in held { world.deliver(datagram) }
     world.run(for: .seconds(5))
     #expect(world.confirmed == (1, 1) && world.bob.establishedSession == session)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 @testable import ZSSP
 
-@Suite("Challenges and proof of work")
+@Suite("Challenges and proof of work", .tags(.fast))
 struct ChallengeTests {
   private let alice = Address(ipv4: 0x0A00_0001, port: 1111)
   private let mallory = Address(ipv4: 0x0A00_0666, port: 666)
@@ -12,7 +13,8 @@ struct ChallengeTests {
     "recorded proofs are found from their starts",
     arguments: providers, try vectors("unit")["challenge"]["cases"].array)
   func recorded(_ provider: any CryptoProvider, _ vector: JSON) throws {
-    let (recorded, startBytes) = (try vector["challenge_32"].bytes, try vector["pow_start_be"].bytes)
+    let recorded = try vector["challenge_32"].bytes
+    let startBytes = try vector["pow_start_be"].bytes
     let challenge = ChallengeResponse(recorded.rawBytes)
     let start = startBytes.rawBytes.load(UInt64.self, at: 0)
     let response = ProofOfWork.solve(challenge, from: start, provider: provider)

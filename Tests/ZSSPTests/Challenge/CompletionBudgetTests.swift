@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
 /// A Hello pays for one X3. Whoever collects X2s within the budget and then sends all the bodies
 /// that B2 reads must not pass it (section 14).
-@Suite("The Hello budget and X3")
+@Suite("The Hello budget and X3", .tags(.fast))
 struct CompletionBudgetTests {
   /// Bob, strangers that say Hello, each in a network of its own, and what his work took.
   private final class World {

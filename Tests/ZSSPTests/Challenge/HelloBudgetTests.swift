@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSPRandom
 
 @testable import ZSSP
 
 /// What is read at once, what is challenged, and what is paid for it.
-@Suite("The Hello budget")
+@Suite("The Hello budget", .tags(.fast))
 struct HelloBudgetTests {
   private let alice = Address(ipv4: 0x0A00_0001, port: 1111)
 
@@ -294,7 +295,8 @@ struct HelloBudgetTests {
   @Test("counts of sources that are kept up to date are those of a census")
   func tally() {
     var random = SplitMix64(seed: 6)
-    var (tally, census) = (SourceTally(), SourceCensus())
+    var tally = SourceTally()
+    var census = SourceCensus()
     var held: [(source: HelloSource, share: SourceTally.Share)] = []
     for _ in 0..<2_000 {
       if held.isEmpty || random.next() % 5 < 3 {
@@ -354,7 +356,7 @@ struct HelloBudgetTests {
   func shareOfLessThanANanosecond() {
     var budget = TimeBudget()
     let share = Duration(secondsComponent: 0, attosecondsComponent: 1)
-    budget.charge(.milliseconds(1), share, at: .milliseconds(1))
+    budget.charge(.milliseconds(1), share: share, at: .milliseconds(1))
     #expect(!budget.admits(share, at: .milliseconds(1)) && budget.admission(share) == nil)
   }
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
 /// Hosts that spend everything against hosts that say Hello once a second.
-@Suite("Fairness of the Hello budget")
+@Suite("Fairness of the Hello budget", .tags(.fast))
 struct HelloFairnessTests {
   /// Where 16 attackers and 20 newcomers are.
   enum Placement: String, CaseIterable {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
 /// Turns, limits and deadlines of Hellos that wait.
-@Suite("Hellos that wait for their turn")
+@Suite("Hellos that wait for their turn", .tags(.fast))
 struct HelloQueueTests {
   private func address(_ host: UInt32, _ port: UInt16 = 1) -> Address { Address(ipv4: host, port: port) }
 
@@ -87,7 +88,8 @@ struct HelloQueueTests {
       (Address(ipv6: 0, 0x0A00_0001, port: 1), address(0x0A00_0001), false, false),
     ]
     for (one, other, sameHost, sameNetwork) in cases {
-      let (left, right) = (HelloSource(one), HelloSource(other))
+      let left = HelloSource(one)
+      let right = HelloSource(other)
       #expect((left.host == right.host, left.network == right.network) == (sameHost, sameNetwork), "\(one) \(other)")
     }
   }
@@ -99,7 +101,8 @@ struct HelloQueueTests {
     let source = host(1, 1)
     let answer = world.answer(from: source)
     #expect(world.receive(answer, from: source) == .wait(evicting: false))
-    let (hashes, redeemed) = (world.provider.hashes, world.issuer.redeemedCount)
+    let hashes = world.provider.hashes
+    let redeemed = world.issuer.redeemedCount
     for _ in 0..<1_000 { #expect(world.receive(answer, from: source) == .drop(.busy)) }
     #expect(world.provider.hashes == hashes && world.issuer.redeemedCount == redeemed && world.gate.waiting == 1)
     // Once it is read its answer is used, which two hashes show.

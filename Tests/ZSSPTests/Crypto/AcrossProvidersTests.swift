@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPRandom
 
 /// What one provider makes, each of the others understands.
-@Suite("Across providers")
+@Suite("Across providers", .tags(.fast))
 struct AcrossProvidersTests {
   @Test("what one seals the other opens", arguments: allProviders, allProviders)
   func packets(_ sealer: any CryptoProvider, _ opener: any CryptoProvider) {
     var generator = SplitMix64(seed: 1)
     let secret = generator.bytes(32).secret
-    let (sealing, opening) = (sealer.packetKey(secret), opener.packetKey(secret))
+    let sealing = sealer.packetKey(secret)
+    let opening = opener.packetKey(secret)
     // Around the blocks of the fast implementations, and the largest of the protocol.
     let sizes = Array(0...300) + [511, 512, 513, 767, 768, 769, 1400, 4096, 65_000, 48 * 65_491 - 16]
     for (counter, size) in sizes.enumerated() {
-      let (plaintext, additional) = (generator.bytes(size), generator.bytes(counter % 70))
+      let plaintext = generator.bytes(size)
+      let additional = generator.bytes(counter % 70)
       let nonce = Nonce(type: UInt8(counter % 10), counter: generator.next())
       var message = [UInt8](repeating: 0, count: size + 16)
       message.withMutableBytes {
@@ -41,7 +44,8 @@ struct AcrossProvidersTests {
     var generator = SplitMix64(seed: 2)
     for _ in 0..<20 {
       let secret = generator.bytes(32).secret
-      let (encrypting, decrypting) = (encryptor.headerKey(secret), decryptor.headerKey(secret))
+      let encrypting = encryptor.headerKey(secret)
+      let decrypting = decryptor.headerKey(secret)
       for _ in 0..<20 {
         let clear = generator.bytes(16)
         var block = clear
@@ -57,10 +61,12 @@ struct AcrossProvidersTests {
   func hashes(_ one: any CryptoProvider, _ other: any CryptoProvider) {
     var generator = SplitMix64(seed: 3)
     for size in 0...300 {
-      let (first, second) = (generator.bytes(size), generator.bytes(size % 130))
+      let first = generator.bytes(size)
+      let second = generator.bytes(size % 130)
       let digest = one.hash(first.rawBytes, second.rawBytes).bytes.hexadecimal
       #expect(other.hash(first.rawBytes, second.rawBytes).bytes.hexadecimal == digest)
-      let (code, same) = (one.authenticator(key: second.rawBytes), other.authenticator(key: second.rawBytes))
+      let code = one.authenticator(key: second.rawBytes)
+      let same = other.authenticator(key: second.rawBytes)
       #expect(code.authenticationCode(for: first.rawBytes) == same.authenticationCode(for: first.rawBytes))
     }
   }
@@ -70,9 +76,8 @@ struct AcrossProvidersTests {
     for _ in 0..<4 {
       let scalar = one.random(48)
       // The chance that it is not below the order is 2^-190.
-      let (a, moved) = (
-        try one.agreementKey(privateBytes: scalar.bytes), try other.agreementKey(privateBytes: scalar.bytes)
-      )
+      let a = try one.agreementKey(privateBytes: scalar.bytes)
+      let moved = try other.agreementKey(privateBytes: scalar.bytes)
       #expect(a.publicKey == moved.publicKey)
       let b = other.generateAgreementKey()
       let fromA = try a.sharedSecret(with: one.agreementPublicKey(b.publicKey))

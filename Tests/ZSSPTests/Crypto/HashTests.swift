@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
-@Suite("SHA-512 and HMAC-SHA-512")
+@Suite("SHA-512 and HMAC-SHA-512", .tags(.fast))
 struct HashTests {
   /// The examples of FIPS 180-4, and the empty message.
   static let digests: [(message: String, digest: String)] = [

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #if IPsecMB && os(Linux) && arch(x86_64)
   import Testing
+  import ZSSPTestSupport
   import ZSSP
   import ZSSPSwiftCrypto
 
   @testable import ZSSPIPsecMB
 
-  @Suite("intel-ipsec-mb")
+  @Suite("intel-ipsec-mb", .tags(.fast))
   struct IPsecMBTests {
     @Test("the name is that of both libraries")
     func name() throws {

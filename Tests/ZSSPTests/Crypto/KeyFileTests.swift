@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPSwiftCrypto
 
 /// Keys in files, and lists of peers.
+@Suite(.tags(.fast))
 struct KeyFileTests {
   /// A folder that is gone at the end of the test.
   private final class Folder {
@@ -51,7 +53,9 @@ struct KeyFileTests {
   }
 
   @Test func allowLists() throws {
-    let (one, other, stranger) = (StaticKey().publicKey, StaticKey().publicKey, StaticKey().publicKey)
+    let one = StaticKey().publicKey
+    let other = StaticKey().publicKey
+    let stranger = StaticKey().publicKey
     let text = "# Sensors\r\n\r\n  \(one.text)   # boiler\n\(other.hexadecimal)#x\n"
     let list = try AllowList(text: text)
     #expect(list.keys == [one, other] && list.contains(one) && !list.contains(stranger))

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #if IPsecMB && os(Linux) && arch(x86_64)
   import Testing
+  import ZSSPTestSupport
   import ZSSP
 
   @testable import ZSSPIPsecMB
 
-  @Suite("Memory for expanded keys of intel-ipsec-mb")
+  @Suite("Memory for expanded keys of intel-ipsec-mb", .tags(.fast))
   struct KeyPoolTests {
     @Test("places are aligned, lie apart, and are used again", arguments: [16, 480, 1008])
     func places(size: Int) {
@@ -41,7 +42,8 @@
     func wiped() {
       let pool = KeyPool(size: 480)
       // The slab stays as long as one of its places is taken.
-      let (stays, place) = (pool.take(), pool.take())
+      let stays = pool.take()
+      let place = pool.take()
       place.initializeMemory(as: UInt8.self, repeating: 0xA5, count: 480)
       pool.giveBack(place)
       // The first word links the free places.

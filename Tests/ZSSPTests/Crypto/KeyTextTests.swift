@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPSwiftCrypto
 
-@Suite("Keys as text")
+@Suite("Keys as text", .tags(.fast))
 struct KeyTextTests {
   @Test(
     "PEM of OpenSSL",

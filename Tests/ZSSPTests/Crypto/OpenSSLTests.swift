@@ -3,10 +3,11 @@
   import CZSSPOpenSSL
   import Foundation
   import Testing
+  import ZSSPTestSupport
   import ZSSP
   import ZSSPOpenSSL
 
-  @Suite("OpenSSL")
+  @Suite("OpenSSL", .tags(.fast))
   struct OpenSSLTests {
     @Test("the name is that of the library that runs")
     func name() throws {
@@ -74,7 +75,8 @@
     @Test("threads hash at once, and end, without getting into each other's way")
     func threads() throws {
       let provider = try OpenSSLProvider()
-      let (first, second) = ([UInt8](repeating: 7, count: 200), [UInt8](repeating: 9, count: 50))
+      let first = [UInt8](repeating: 7, count: 200)
+      let second = [UInt8](repeating: 9, count: 50)
       let expected = provider.hash(first.rawBytes, second.rawBytes).bytes.hexadecimal
       let failures = FailureCount()
       let group = DispatchGroup()

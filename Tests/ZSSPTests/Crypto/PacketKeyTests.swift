@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 @testable import ZSSPSwiftCrypto
 
-@Suite("AES-256-GCM")
+@Suite("AES-256-GCM", .tags(.fast))
 struct PacketKeyTests {
   static let cases: [JSON] = (try? vectors("primitives")["aes_gcm"]["cases"].array) ?? []
 
@@ -39,7 +40,9 @@ struct PacketKeyTests {
   func elsewhere(_ provider: any CryptoProvider, _ vector: JSON) throws {
     let sample = try Sample(provider, vector)
     let sealed = sample.seal()
-    let (type, counter, reserved) = (sample.nonce.type, sample.nonce.counter, sample.nonce.reserved)
+    let type = sample.nonce.type
+    let counter = sample.nonce.counter
+    let reserved = sample.nonce.reserved
     for nonce in [
       Nonce(type: type ^ 1, counter: counter, reserved: reserved),
       Nonce(type: type, counter: counter ^ 1, reserved: reserved),
@@ -74,7 +77,8 @@ struct PacketKeyTests {
     let key = GCMPacketKey(try vector["key"].bytes.secret)
     let bytes = try vector["nonce"].bytes
     let nonce = InlineArray<12, UInt8> { bytes[$0] }
-    let (plaintext, additional) = (try vector["plaintext"].bytes, try vector["aad"].bytes)
+    let plaintext = try vector["plaintext"].bytes
+    let additional = try vector["aad"].bytes
     var message = [UInt8](repeating: 0, count: plaintext.count + 16)
     message.withMutableBytes {
       key.seal(plaintext.rawBytes, nonce: nonce, authenticating: additional.rawBytes, into: &$0)

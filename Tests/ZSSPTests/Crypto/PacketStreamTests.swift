@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSPRandom
 
 @testable import ZSSP
 
 /// A packet in pieces is the same as in one.
-@Suite("Packets piece by piece")
+@Suite("Packets piece by piece", .tags(.fast))
 struct PacketStreamTests {
   /// Another provider, whose packet keys know no pieces.
   private struct WholeProvider: DerivedProvider {
@@ -83,7 +84,8 @@ struct PacketStreamTests {
     var random = SplitMix64(seed: 5)
     let key = provider.packetKey(random.bytes(32).secret)
     guard let stream = key.makeStream() else { return }
-    let (nonce, plaintext) = (Nonce(type: 8, counter: 1), random.bytes(100))
+    let nonce = Nonce(type: 8, counter: 1)
+    let plaintext = random.bytes(100)
     var sealed = [UInt8](repeating: 0, count: 116)
     sealed.withMutableBytes { key.seal(plaintext.rawBytes, nonce: nonce, authenticating: RawSpan(), into: &$0) }
     func opens(_ message: [UInt8], tagSize: Int = 16) -> Bool {

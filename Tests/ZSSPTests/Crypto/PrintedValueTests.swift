@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPSwiftCrypto
 
 /// How values print, and how keys are read again.
+@Suite(.tags(.fast))
 struct PrintedValueTests {
   private static let key = SwiftCryptoProvider().generateAgreementKey().publicKey
 

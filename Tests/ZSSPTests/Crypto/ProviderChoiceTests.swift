@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPProviders
 
@@ -7,7 +8,7 @@ import ZSSPProviders
   import ZSSPOpenSSL
 #endif
 
-@Suite("The choice of a provider")
+@Suite("The choice of a provider", .tags(.fast))
 struct ProviderChoiceTests {
   @Test("what the build has can be made, and the rest says which trait is missing", arguments: ProviderChoice.allCases)
   func choices(_ choice: ProviderChoice) throws {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
-@Suite("Random bytes")
+@Suite("Random bytes", .tags(.fast))
 struct RandomTests {
   @Test("every byte of every size is drawn, and nothing else is written", arguments: providers)
   func fill(_ provider: any CryptoProvider) {

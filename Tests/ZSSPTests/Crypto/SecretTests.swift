@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
-@Suite("Secrets")
+@Suite("Secrets", .tags(.fast))
 struct SecretTests {
   @Test("no way of printing shows the bytes")
   func descriptions() {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSPRandom
 
 @testable import ZSSP
 
 /// Datagrams in a burst fare as they do one by one, and so do messages in a run.
-@Suite("Bursts of datagrams and runs of messages")
+@Suite("Bursts of datagrams and runs of messages", .tags(.fast))
 struct BurstTests {
   private let provider = FastCrypto(seed: 0xB5)
 
@@ -136,7 +137,8 @@ struct BurstTests {
   /// bursts by another that is its equal.
   @Test("a burst is received as its datagrams are", arguments: 1...20 as ClosedRange<UInt64>)
   func burst(seed: UInt64) throws {
-    let (single, burst) = (try Link(FastCrypto(seed: seed)), try Link(FastCrypto(seed: seed)))
+    let single = try Link(FastCrypto(seed: seed))
+    let burst = try Link(FastCrypto(seed: seed))
     var random = SplitMix64(seed: seed)
     var kept: [[UInt8]] = []
     for round in 0..<20 {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSPSwiftCrypto
 
 @testable import ZSSP
 
 /// Each session has its own limit for datagrams.
-@Suite("The largest datagram of a session")
+@Suite("The largest datagram of a session", .tags(.fast))
 struct DatagramLimitTests {
   private static let there = Address(ipv4: 0x0A00_0002, port: 2)
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 /// What becomes of a peer that lost its ratchet, under each of the flags (sections 6 and 10).
-@Suite("Downgrades and the flags")
+@Suite("Downgrades and the flags", .tags(.fast))
 struct DowngradeTests {
   /// A pair that has met, and of which one side has lost its store since.
   private func strangers(aliceLost: Bool, flags: SecurityFlags) throws -> Pair {

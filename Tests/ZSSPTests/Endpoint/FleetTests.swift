@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 /// Two responders with one static key and one store, and a persistent peer that goes from one to the other. Whatever comes
 /// late at the first, both sides have a ratchet state in common (section 14).
-@Suite("Responders that share a store (section 14)")
+@Suite("Responders that share a store (section 14)", .tags(.fast))
 struct FleetTests {
   /// The store that the responders share, and what it does not answer yet.
   final class SharedStore {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
-@Suite("A handshake between two endpoints")
+@Suite("A handshake between two endpoints", .tags(.fast))
 struct HandshakeTests {
   // [PROF-4] [PROF-5] [PROF-6]
   @Test(arguments: providers, Profile.allCases)

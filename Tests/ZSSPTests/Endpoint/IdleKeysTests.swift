@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
-@Suite("Sessions that are idle give their expanded keys up")
+@Suite("Sessions that are idle give their expanded keys up", .tags(.fast))
 struct IdleKeysTests {
   private let watch = KeyWatch()
 
@@ -48,7 +49,8 @@ struct IdleKeysTests {
     let (one, _) = try pair.establish()
     try pair.alice.send([1], on: one, at: pair.now)
     pair.settle()
-    let (packetKeys, headerKeys) = (watch.made, watch.headerKeysMade)
+    let packetKeys = watch.made
+    let headerKeys = watch.headerKeysMade
     for _ in 0..<20 {
       pair.run(for: .seconds(7))
       try pair.alice.send([2], on: one, at: pair.now)

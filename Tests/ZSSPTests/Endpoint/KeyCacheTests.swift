@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSPRandom
 
 @testable import ZSSP
 
-@Suite("Expanded keys are kept for the sessions that were used lately")
+@Suite("Expanded keys are kept for the sessions that were used lately", .tags(.fast))
 struct KeyCacheTests {
   private static func session(_ index: Int) -> Session {
     let peer = FastCrypto(seed: 1).generateAgreementKey().publicKey

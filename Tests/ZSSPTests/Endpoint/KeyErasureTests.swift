@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
 /// At most two keys are held; making room for a new one erases the older (section 7).
-@Suite("Keys are erased")
+@Suite("Keys are erased", .tags(.fast))
 struct KeyErasureTests {
   private let watch = KeyWatch()
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 import ZSSPRandom
 
 @testable import ZSSP
 
-@Suite("The table of key ids (section 4)")
+@Suite("The table of key ids (section 4)", .tags(.fast))
 struct KeyIDTableTests {
   private static func owner() -> HalfOpenHandshake {
     HalfOpenHandshake(address: Address(ipv4: 1, port: 1), settings: Settings(), at: .milliseconds(0))
@@ -31,7 +32,8 @@ struct KeyIDTableTests {
   @Test("agrees with a dictionary", arguments: Ids.allCases, [1, 2] as [UInt64])
   func model(_ ids: Ids, _ seed: UInt64) {
     var random = SplitMix64(seed: seed)
-    var (table, model) = (KeyIDTable(KeyIDPattern(Settings())), [KeyID: HalfOpenHandshake]())
+    var table = KeyIDTable(KeyIDPattern(Settings()))
+    var model = [KeyID: HalfOpenHandshake]()
     let owners = (0..<8).map { _ in Self.owner() }
     for step in 0..<20_000 {
       let keyID = ids.draw(&random)
@@ -83,7 +85,8 @@ struct KeyIDTableTests {
   @Test("an id given to another owner is still one id")
   func replacement() {
     var table = KeyIDTable(KeyIDPattern(Settings()))
-    let (first, second) = (Self.owner(), Self.owner())
+    let first = Self.owner()
+    let second = Self.owner()
     let keyID = KeyID(value: 77)
     table.set(keyID, to: .halfOpen(first))
     table.set(keyID, to: .halfOpen(second))

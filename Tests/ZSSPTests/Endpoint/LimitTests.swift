@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 /// The limits of section 4, reached exactly.
-@Suite("Uses of a key and counters")
+@Suite("Uses of a key and counters", .tags(.fast))
 struct LimitTests {
   private let provider = FastCrypto(seed: 0x11)
 

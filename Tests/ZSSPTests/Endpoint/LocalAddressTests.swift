@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
 /// What comes to one of several addresses of a host is answered from there.
-@Suite("The address that was asked")
+@Suite("The address that was asked", .tags(.fast))
 struct LocalAddressTests {
   private let provider = FastCrypto(seed: 86)
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 /// Stores that fail, drivers that are too busy, packets that stay incomplete, ends that differ.
-@Suite("Misfortunes of a handshake and a re-key")
+@Suite("Misfortunes of a handshake and a re-key", .tags(.fast))
 struct MisfortuneTests {
   private let provider = FastCrypto(seed: 1)
 

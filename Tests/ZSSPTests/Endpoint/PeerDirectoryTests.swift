@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
-@Suite("What the shards of an endpoint know of each other")
+@Suite("What the shards of an endpoint know of each other", .tags(.fast))
 struct PeerDirectoryTests {
   private let directory = PeerDirectory()
   private let provider = FastCrypto(seed: 0xD1)

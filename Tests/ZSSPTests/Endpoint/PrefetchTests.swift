@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
-@Suite("Sessions that are fetched before they are used")
+@Suite("Sessions that are fetched before they are used", .tags(.fast))
 struct PrefetchTests {
   private let provider = FastCrypto(seed: 0x9f)
 
@@ -30,7 +31,8 @@ struct PrefetchTests {
     pair.settle()
     let ids = try (0..<count).map { _ in try pair.alice.open(to: pair.bob, at: pair.now) }
     for id in ids.prefix(count / 2) { pair.alice.close(id) }
-    let (statistics, diagnostics) = (pair.alice.statistics, pair.alice.diagnostics)
+    let statistics = pair.alice.statistics
+    let diagnostics = pair.alice.diagnostics
     pair.alice.prefetch(ids + [established, SessionID(index: 9999, generation: 1)])
     #expect(pair.alice.statistics == statistics && pair.alice.diagnostics == diagnostics)
   }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 /// Interleavings in which two persistent peers could come to have no ratchet state in common, each found by the
 /// simulator and named for what went wrong.
-@Suite("Ratchets stay in agreement (sections 6, 9 and 14)")
+@Suite("Ratchets stay in agreement (sections 6, 9 and 14)", .tags(.fast))
 struct RatchetAgreementTests {
   /// Two peers in persistent mode that share a one-time password.
   private func persistentPair(_ provider: any CryptoProvider) throws -> Pair {

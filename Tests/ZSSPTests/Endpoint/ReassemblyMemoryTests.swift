@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSPRandom
 
 @testable import ZSSP
 
 /// What is incomplete of all sessions together is bounded, and who holds most makes room (section
 /// 14).
-@Suite("Incomplete packets of an endpoint")
+@Suite("Incomplete packets of an endpoint", .tags(.fast))
 struct ReassemblyMemoryTests {
   private let provider = FastCrypto(seed: 0x9)
   private static let share = Settings().reassemblyShare

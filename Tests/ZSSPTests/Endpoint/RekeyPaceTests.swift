@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 /// Each re-key costs the other side public-key work and two durable swaps, so it allows a few at
 /// once, and then one from time to time (section 14).
-@Suite("The pace of re-keys")
+@Suite("The pace of re-keys", .tags(.fast))
 struct RekeyPaceTests {
   private let provider = FastCrypto(seed: 0x7)
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPSwiftCrypto
 
 /// What a session does with packets that are late, repeated, damaged, or come from elsewhere.
-@Suite("Packets at the door of a session (sections 4, 5 and 11)")
+@Suite("Packets at the door of a session (sections 4, 5 and 11)", .tags(.fast))
 struct SessionDoorTests {
   private let elsewhere = Address(ipv4: 0x0A00_0099, port: 9999)
 
@@ -45,7 +46,8 @@ struct SessionDoorTests {
   // [CTR-8] [CTRL-3]
   @Test func aDamagedCopyThatComesFirstDoesNotShutOutAControlPacket() throws {
     let scene = try Scene(.acknowledge, FastCrypto(seed: 1))
-    let (pair, acknowledgement) = (scene.pair, try #require(scene.datagrams.first))
+    let pair = scene.pair
+    let acknowledgement = try #require(scene.datagrams.first)
     let answered = try #require(pair.bob.establishedSession)
     #expect(pair.bob.state(answered) == "S1")
     let reception = pair.bob.receive(damaged(acknowledgement), from: pair.alice.address, at: pair.now)
@@ -57,7 +59,8 @@ struct SessionDoorTests {
   // [TIME-10]
   @Test func nothingThatIsNotAuthenticMovesATimer() throws {
     let scene = try Scene(.acknowledge, FastCrypto(seed: 1))
-    let (pair, acknowledgement) = (scene.pair, try #require(scene.datagrams.first))
+    let pair = scene.pair
+    let acknowledgement = try #require(scene.datagrams.first)
     let answered = try #require(pair.bob.establishedSession)
     let before = try #require(pair.bob.stateTimers(answered))
     pair.skip(.milliseconds(500))
@@ -88,7 +91,8 @@ struct SessionDoorTests {
   // [CTR-3] [CTR-4]
   @Test func aControlPacketIsTakenOnce() throws {
     let scene = try Scene(.keyConfirm, FastCrypto(seed: 1))
-    let (pair, confirmation) = (scene.pair, try #require(scene.datagrams.first))
+    let pair = scene.pair
+    let confirmation = try #require(scene.datagrams.first)
     pair.deliver(confirmation)
     let sent = pair.alice.statistics.datagramsSent
     #expect(pair.alice.receive(confirmation.bytes, from: confirmation.from, at: pair.now) == .dropped(.replayed))
@@ -168,7 +172,8 @@ struct SessionDoorTests {
   @Test("data under the next key is read in A3 and R2", arguments: [Scene.Step.keyConfirm, .rekeyConfirm])
   func dataUnderTheNextKey(step: Scene.Step) throws {
     let scene = try Scene(step, FastCrypto(seed: 1))
-    let (pair, session) = (scene.pair, try #require(scene.session))
+    let pair = scene.pair
+    let session = try #require(scene.session)
     let answered = try #require(pair.bob.establishedSession)
     try pair.bob.send([7], on: answered, at: pair.now)
     for datagram in pair.intercept() { pair.deliver(datagram) }

@@ -5,7 +5,7 @@ import ZSSPTestSupport
 
 @testable import ZSSP
 
-@Suite("Settings (section 11)")
+@Suite("Settings (section 11)", .tags(.fast))
 struct SettingsTests {
   // [DEC-24] [FRAG-4] [TIME-13]
   @Test("the defaults are those of the specification, and valid")

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
-@Suite("Shards and nodes in key ids (section 4)")
+@Suite("Shards and nodes in key ids (section 4)", .tags(.fast))
 struct ShardTests {
   private let provider = FastCrypto(seed: 0x5A)
 
@@ -134,7 +135,9 @@ struct ShardTests {
   func tooMany() throws {
     var settings = Settings()
     settings.nodeBits = 16
-    let (provider, address, now) = (provider, Address(ipv4: 1, port: 1), Instant.milliseconds(1000))
+    let provider = provider
+    let address = Address(ipv4: 1, port: 1)
+    let now = Instant.milliseconds(1000)
     let limit = 8192
     func make() throws -> Endpoint {
       try Endpoint(

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPRandom
 
 /// The tables of states in the documentation and above the machines are those of the code.
-@Suite(.timeLimit(.minutes(20)))
+@Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct StateTableTests {
   private static let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../..")
     .standardizedFileURL
@@ -52,7 +53,8 @@ struct StateTableTests {
 
   @Test func theTimeoutsOfTheTableAreTheDefaults() throws {
     let settings = Settings()
-    let (handshake, rekey) = (settings.handshakeTimeout, settings.rekeyTimeout)
+    let handshake = settings.handshakeTimeout
+    let rekey = settings.rekeyTimeout
     var known: [String: [Duration]] = ["A1": [handshake], "A3": [handshake], "B2": [handshake]]
     for state in ["S1", "R1", "R2"] { known[state] = [rekey] }
     known["S2"] = [settings.rekeyAfter - settings.rekeyJitter, settings.rekeyAfter]
@@ -105,7 +107,8 @@ struct StateTableTests {
     var settings = Settings()
     settings.rekeyBurst = 1_000
     let pair = try Pair(provider: FastCrypto(seed: seed), settings: settings)
-    var (ofAlice, ofBob) = (Observer(), Observer())
+    var ofAlice = Observer()
+    var ofBob = Observer()
     let refuses = seed % 4 == 0
     pair.bob.decide = { _ in refuses ? .reject(silently: false) : .accept(.opportunistic) }
     func look() {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
 /// Every question that an endpoint asks its store, and everything that can become of the answer (section 9): the pair
 /// comes up in any case, or comes up again, in persistent mode, where nothing may be lost.
-@Suite("Answers of the store")
+@Suite("Answers of the store", .tags(.fast))
 struct StoreAnswerTests {
   /// The questions of a handshake, and of a re-key that Bob begins, in the order in which each side asks them.
   ///

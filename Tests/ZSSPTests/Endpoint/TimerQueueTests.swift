@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 import ZSSPRandom
 
 @testable import ZSSP
 
-@Suite("The queue of deadlines")
+@Suite("The queue of deadlines", .tags(.fast))
 struct TimerQueueTests {
   @Test("agrees with a list", arguments: [1, 2, 3] as [UInt64], [5, 60, 100_000] as [UInt64])
   func model(_ seed: UInt64, _ spread: UInt64) {
@@ -66,7 +67,8 @@ struct TimerQueueTests {
   @Test("a deadline that moves is one deadline")
   func moves() {
     var queue = TimerQueue()
-    let (one, other) = (TimerEntry(), TimerEntry())
+    let one = TimerEntry()
+    let other = TimerEntry()
     queue.set(one, to: .milliseconds(1))
     queue.set(other, to: .milliseconds(2))
     queue.set(one, to: .milliseconds(3))

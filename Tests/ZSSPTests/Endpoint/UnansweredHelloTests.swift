@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
-@Suite("An initiator whose peer never answers (section 11)")
+@Suite("An initiator whose peer never answers (section 11)", .tags(.fast))
 struct UnansweredHelloTests {
   // [TIME-1] [TIME-2] [XK-1]
   @Test func itTriesAgainWithFreshKeysUntilItIsToldToStop() throws {

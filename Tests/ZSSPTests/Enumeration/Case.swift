@@ -156,7 +156,8 @@ struct Case: Sendable, CustomStringConvertible {
     let all = Fault.all(hasLongIdentity: hasLongIdentity)
     return all.indices.flatMap { first in
       all.indices.compactMap { second -> [Fault]? in
-        let (one, other) = (all[first], all[second])
+        let one = all[first]
+        let other = all[second]
         // The order matters for faults of one slot only.
         return first <= second || one.slot == other.slot ? [one, other] : nil
       }

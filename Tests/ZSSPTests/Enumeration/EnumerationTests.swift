@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPRandom
 
@@ -61,7 +62,7 @@ struct EnumerationReport {
   }
 }
 
-@Suite("Every loss, repetition, delay and crash")
+@Suite("Every loss, repetition, delay and crash", .tags(.slow))
 struct EnumerationTests {
   private static let isFull = ProcessInfo.processInfo.environment["ZSSP_FULL_ENUMERATION"] != nil
   /// How many cases of the product are run, if not all (1).
@@ -91,9 +92,8 @@ struct EnumerationTests {
   @Test("A sample of every pair of faults with every crash", arguments: [false, true])
   func sample(hasLongIdentity: Bool) async throws {
     var random = SplitMix64(seed: 0xE17)
-    let (pairs, crashes) = (
-      Case.pairs(hasLongIdentity: hasLongIdentity), Crash.all(hasLongIdentity: hasLongIdentity)
-    )
+    let pairs = Case.pairs(hasLongIdentity: hasLongIdentity)
+    let crashes = Crash.all(hasLongIdentity: hasLongIdentity)
     let tests = (0..<100).compactMap { _ -> Case? in
       guard let faults = pairs.randomElement(using: &random) else { return nil }
       return Case(

@@ -42,7 +42,8 @@ final class Scenario {
   init(_ test: Case, provider: any CryptoProvider) throws {
     self.test = test
     let flags: SecurityFlags = test.isPersistent ? .persistent : .opportunistic
-    let (aliceKey, bobKey) = (provider.generateAgreementKey(), provider.generateAgreementKey())
+    let aliceKey = provider.generateAgreementKey()
+    let bobKey = provider.generateAgreementKey()
     func peer(_ key: any AgreementPrivateKey, _ log: LabelLog, _ host: UInt32, knowing other: PublicKey) throws
       -> TestPeer
     {
@@ -105,7 +106,8 @@ final class Scenario {
   /// What is wrong although data goes both ways.
   func problems() -> [String] {
     var problems: [String] = []
-    let (one, other) = (alice.store.pairs[bob.publicKey], bob.store.pairs[alice.publicKey])
+    let one = alice.store.pairs[bob.publicKey]
+    let other = bob.store.pairs[alice.publicKey]
     if one == nil || one?.state1 != other?.state1 { problems.append("the stores differ") }
     if one?.state2 != nil || other?.state2 != nil { problems.append("an older state is still stored") }
     if alice.sessionCount != 1 || bob.sessionCount != 1 {
@@ -122,7 +124,8 @@ final class Scenario {
     for (slot, faults) in Dictionary(grouping: test.faults, by: \.slot) {
       // What arrives at once, once or twice, is not sent again, so the second fault has nothing to befall.
       let isLate = faults[0].misfortune != .duplicated && faults[0].misfortune != .swapped
-      let (count, needed) = (seen[slot, default: 0], isLate ? faults.count : 1)
+      let count = seen[slot, default: 0]
+      let needed = isLate ? faults.count : 1
       if count < needed { omissions.append("\(slot.rawValue) was sent \(count) times, and \(needed) were to suffer") }
     }
     if !rekeyed.byAlice { omissions.append("Alice's re-key did not begin") }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 import ZSSPRandom
 
 @testable import ZSSP
 
-@Suite("Batches of datagrams")
+@Suite("Batches of datagrams", .tags(.fast))
 struct DatagramBatchTests {
   private static let here = Address(ipv4: 0x7F00_0001, port: 1)
   private static let there = Address(ipv4: 0x7F00_0001, port: 2)

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
-@Suite("Sizes of fragments (section 5)")
+@Suite("Sizes of fragments (section 5)", .tags(.fast))
 struct FragmentPlanTests {
   // [FRAG-5] [FRAG-6]
   @Test("recorded sizes", arguments: try vectors("unit")["fragmentation"]["cases"].array)

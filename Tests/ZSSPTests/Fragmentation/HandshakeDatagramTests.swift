@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
 /// Handshakes pass where only small datagrams do, however large those of data may be.
-@Suite("Datagrams of handshakes")
+@Suite("Datagrams of handshakes", .tags(.fast))
 struct HandshakeDatagramTests {
   private func pair(mtu: Int, helloPolicy: HelloPolicy = .allow) throws -> Pair {
     var settings = Settings()

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 import ZSSPRandom
 
 @testable import ZSSP
 
-@Suite("Reassembly of Hellos (section 5)")
+@Suite("Reassembly of Hellos (section 5)", .tags(.fast))
 struct HelloReassemblyTests {
   private let stranger = Address(ipv4: 0x0A00_0001, port: 1)
 

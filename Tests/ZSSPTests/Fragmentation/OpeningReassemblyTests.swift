@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSPRandom
 
 @testable import ZSSP
 
-@Suite("Packets that are opened as their fragments come")
+@Suite("Packets that are opened as their fragments come", .tags(.fast))
 struct OpeningReassemblyTests {
   private let key = FastCrypto(seed: 1).packetKey([UInt8](repeating: 7, count: 32).secret)
 
@@ -15,7 +16,7 @@ struct OpeningReassemblyTests {
   private func seal(_ plaintext: [UInt8]) -> [UInt8] {
     var packet = [UInt8](repeating: 0, count: plaintext.count + 16)
     packet.withMutableBytes {
-      key.seal(plaintext.rawBytes, nonce: Nonce(.data, 1), authenticating: RawSpan(), into: &$0)
+      key.seal(plaintext.rawBytes, nonce: Nonce(.data, counter: 1), authenticating: RawSpan(), into: &$0)
     }
     return packet
   }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 import ZSSPRandom
 
 @testable import ZSSP
 
-@Suite("The replay window (section 4)")
+@Suite("The replay window (section 4)", .tags(.fast))
 struct ReplayWindowTests {
   /// A counter that arrives, and whether it should be taken.
   struct Arrival: Sendable {
@@ -102,7 +103,8 @@ struct ReplayWindowTests {
   @Test("100,000 random steps agree with a set", arguments: [1, 2, 3] as [UInt64])
   func model(_ seed: UInt64) {
     var random = SplitMix64(seed: seed)
-    var (window, model) = (ReplayWindow(), Model())
+    var window = ReplayWindow()
+    var model = Model()
     for step in 0..<100_000 {
       let newest = model.newest ?? 0
       let counter: UInt64 =

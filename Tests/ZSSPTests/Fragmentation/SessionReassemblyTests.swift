@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 import ZSSPRandom
 
 @testable import ZSSP
 
-@Suite("Reassembly of the packets of a session (section 5)")
+@Suite("Reassembly of the packets of a session (section 5)", .tags(.fast))
 struct SessionReassemblyTests {
   private func buffer(packets: Int = 64, bytes: Int = 1 << 20, packetBytes: Int = .max) -> SessionReassembly {
     SessionReassembly(

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPRandom
 
 /// Datagrams that nobody sent, at every step of a handshake: nothing traps, nothing grows, every one is counted, and the
 /// session in progress still completes.
-@Suite("Hostile datagrams")
+@Suite("Hostile datagrams", .tags(.slow))
 struct HostileDatagramTests {
   // [FRAG-17] [HDR-2]
   @Test("Zeros, ones and random bytes of every length from 0 to 2,000", arguments: providers, Scene.Step.allCases)
   func garbage(provider: any CryptoProvider, step: Scene.Step) throws {
     let scene = try Scene(step, provider)
     var random = SplitMix64(seed: 0x5A53_5350)
-    let (before, held) = (
-      scene.pair.bob.statistics.dropped, [scene.pair.alice.diagnostics, scene.pair.bob.diagnostics]
-    )
+    let before = scene.pair.bob.statistics.dropped
+    let held = [scene.pair.alice.diagnostics, scene.pair.bob.diagnostics]
     for length in 0...2000 {
       scene.attack([UInt8](repeating: 0, count: length))
       scene.attack([UInt8](repeating: 0xFF, count: length))
@@ -39,7 +39,8 @@ struct HostileDatagramTests {
     #expect(packets.count == Packet.allCases.count)
     var scene = try Scene(step, FastCrypto(seed: seed), mtu: mtu)
     var footing = scene.footing
-    var (mutations, rounds) = (0, 0)
+    var mutations = 0
+    var rounds = 0
     for (packet, datagrams) in zip(Packet.allCases, packets) {
       for place in datagrams.indices {
         for mutation in Mutation.all(size: datagrams[place].bytes.count) {

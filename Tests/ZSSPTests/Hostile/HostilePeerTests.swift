@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 @testable import ZSSP
 
 /// Peers that know the keys of a handshake and break its rules.
-@Suite("Peers that do not keep to the protocol")
+@Suite("Peers that do not keep to the protocol", .tags(.fast))
 struct HostilePeerTests {
   private let provider = FastCrypto(seed: 1)
 
@@ -108,7 +109,8 @@ struct HostilePeerTests {
   // [DEC-20]
   @Test("A K1 that names key id 0 is not authentic, and neither is a K2")
   func rekeyOfKeyIDZero() throws {
-    let (one, other) = (provider.generateAgreementKey(), provider.generateAgreementKey())
+    let one = provider.generateAgreementKey()
+    let other = provider.generateAgreementKey()
     let initiator = RekeyHandshake.StaticKeys(own: one, peer: try provider.agreementPublicKey(other.publicKey))
     let responder = RekeyHandshake.StaticKeys(own: other, peer: try provider.agreementPublicKey(one.publicKey))
     func answer(_ keyID: UInt32) throws -> (RekeyHandshake.Initiation, RekeyHandshake.Response) {

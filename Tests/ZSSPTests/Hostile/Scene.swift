@@ -127,7 +127,8 @@ struct Scene {
   /// Expects that every datagram and every drop was counted once, and that nothing has grown.
   func expectBounds(sourceLocation: SourceLocation = #_sourceLocation) {
     for peer in [pair.alice, pair.bob] {
-      let (statistics, held) = (peer.statistics, peer.diagnostics)
+      let statistics = peer.statistics
+      let held = peer.diagnostics
       let fates = peer.fates
       #expect(
         statistics.datagramsReceived == UInt64(fates.handled + fates.dropped + peer.messages.count),

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPRandom
 
 /// A responder with π1 answers nothing to whoever does not bring a ratchet state that it knows (section 10): not one
 /// datagram, whatever comes.
-@Suite("A persistent responder is silent to strangers")
+@Suite("A persistent responder is silent to strangers", .tags(.fast))
 struct SilenceTests {
   private let provider = FastCrypto(seed: 0x51)
 

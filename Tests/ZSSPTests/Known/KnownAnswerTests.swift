@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
 /// NIST's and Wycheproof's answers, for every provider. Each test prints how many it compared, and which it could not.
-@Suite("Known answers of others")
+@Suite("Known answers of others", .tags(.fast))
 struct KnownAnswerTests {
   @Test("P-384 key agreement", arguments: providers)
   func agreement(_ provider: any CryptoProvider) throws {
@@ -14,8 +15,10 @@ struct KnownAnswerTests {
         tally.except(try vector["exception"].string)
         continue
       }
-      let (name, result) = (try vector["id"].string, try vector["result"].string)
-      let (secret, changed) = (try agree(provider, vector), try vector["note"].string.contains("Z changed"))
+      let name = try vector["id"].string
+      let result = try vector["result"].string
+      let secret = try agree(provider, vector)
+      let changed = try vector["note"].string.contains("Z changed")
       switch result {
       // Acceptable are a point in compressed form and encodings around the point, which is the same.
       case "valid", "acceptable":
@@ -36,7 +39,8 @@ struct KnownAnswerTests {
 
   /// Returns the secret in hexadecimal digits; nil if a key is refused.
   private func agree(_ provider: any CryptoProvider, _ vector: JSON) throws -> String? {
-    let (encoded, scalar) = (try vector["public"].bytes, try vector["private"].bytes)
+    let encoded = try vector["public"].bytes
+    let scalar = try vector["private"].bytes
     guard let point = PublicKey(encoded) else { return nil }
     do {
       let key = try provider.agreementKey(privateBytes: scalar.rawBytes)
@@ -51,8 +55,10 @@ struct KnownAnswerTests {
     var tally = BatchCounts("AES-256-GCM, \(provider.name)")
     var pieces = BatchCounts("AES-256-GCM in pieces, \(provider.name)")
     for vector in try knownAnswers("aes_gcm").array {
-      let (name, iv) = (try vector["id"].string, try vector["iv"].bytes)
-      let (sealed, additional) = (try vector["sealed"].bytes, try vector["aad"].bytes)
+      let name = try vector["id"].string
+      let iv = try vector["iv"].bytes
+      let sealed = try vector["sealed"].bytes
+      let additional = try vector["aad"].bytes
       let sample = PacketKeyTests.Sample(
         key: provider.packetKey(try vector["key"].bytes.secret), nonce: Nonce(InlineArray<12, UInt8> { iv[$0] }),
         plaintext: try vector["message"].bytes, additional: additional)
@@ -100,8 +106,10 @@ struct KnownAnswerTests {
   func kbkdf(_ provider: any CryptoProvider) throws {
     var tally = BatchCounts("KBKDF, \(provider.name)")
     for vector in try knownAnswers("kbkdf").array {
-      let (name, wanted) = (try vector["id"].string, try vector["output"].bytes)
-      let (key, fixed) = (try vector["key"].bytes, try vector["fixed"].bytes)
+      let name = try vector["id"].string
+      let wanted = try vector["output"].bytes
+      let key = try vector["key"].bytes
+      let fixed = try vector["fixed"].bytes
       let outputs = KBKDF.counterMode(
         (wanted.count + 63) / 64, key: key.rawBytes, fixedInput: fixed.rawBytes, provider: provider)
       #expect([UInt8](outputs.flatMap { $0.bytes.array }.prefix(wanted.count)) == wanted, "\(name)")
@@ -114,7 +122,8 @@ struct KnownAnswerTests {
   /// The fixed input of section 2, put together here, on the counter mode that NIST's answers were compared with.
   @Test("the protocol's KBKDF is that counter mode", arguments: providers)
   func fixedInput(_ provider: any CryptoProvider) {
-    let (key, context) = ([UInt8](0..<48), [UInt8](100..<164))
+    let key = [UInt8](0..<48)
+    let context = [UInt8](100..<164)
     for count in 1...3 {
       let fixed = [UInt8]("ASKR".utf8) + [0] + context + [UInt8((512 * count) >> 8), 0]
       let direct = KBKDF.counterMode(count, key: key.rawBytes, fixedInput: fixed.rawBytes, provider: provider)
@@ -129,7 +138,8 @@ struct KnownAnswerTests {
     var tally = BatchCounts("SHAKE256, \(provider.name)")
     let empty = provider.shake256([], 1)
     for vector in try knownAnswers("shake256").array {
-      let (name, wanted) = (try vector["id"].string, try vector["output"].bytes)
+      let name = try vector["id"].string
+      let wanted = try vector["output"].bytes
       guard empty != nil else {
         tally.except("the provider has no SHAKE256 of its own")
         continue

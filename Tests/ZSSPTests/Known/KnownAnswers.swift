@@ -63,11 +63,11 @@ extension CryptoProvider {
     let empty = [UInt8]()
     switch self {
     case is SwiftCryptoProvider:
-      return Keccak.shake256(message.rawBytes, empty.rawBytes, count: count).bytes.array
+      return Keccak.shake256(message.rawBytes, appending: empty.rawBytes, count: count).bytes.array
     case let derived as any DerivedProvider: return derived.base.shake256(message, count)
     #if OpenSSL
       case let openSSL as OpenSSLProvider:
-        return openSSL.library.shake256(message.rawBytes, empty.rawBytes, count: count).bytes.array
+        return openSSL.library.shake256(message.rawBytes, appending: empty.rawBytes, count: count).bytes.array
     #endif
     default: return nil
     }
@@ -76,11 +76,11 @@ extension CryptoProvider {
   /// What the provider makes of an ML-KEM-1024 secret for Kyber1024 (section 1); nil if it leaves that to another.
   func kyberSecret(_ secret: [UInt8], _ ciphertext: [UInt8]) -> [UInt8]? {
     switch self {
-    case is SwiftCryptoProvider: return kyber1024Secret(secret.rawBytes, ciphertext.rawBytes).bytes.array
+    case is SwiftCryptoProvider: return kyber1024Secret(secret.rawBytes, ciphertext: ciphertext.rawBytes).bytes.array
     case let derived as any DerivedProvider: return derived.base.kyberSecret(secret, ciphertext)
     #if OpenSSL
       case let openSSL as OpenSSLProvider:
-        return openSSL.library.kyberSecret(secret.secret, ciphertext.rawBytes).bytes.array
+        return openSSL.library.kyberSecret(secret.secret, ciphertext: ciphertext.rawBytes).bytes.array
     #endif
     default: return nil
     }
@@ -89,6 +89,8 @@ extension CryptoProvider {
 
 #if OpenSSL
   extension OpenSSLProvider {
-    func kyberKey(_ inner: any DecapsulationKey) -> any DecapsulationKey { KyberDecapsulationKey(inner, library) }
+    func kyberKey(_ inner: any DecapsulationKey) -> any DecapsulationKey {
+      KyberDecapsulationKey(inner, library: library)
+    }
   }
 #endif

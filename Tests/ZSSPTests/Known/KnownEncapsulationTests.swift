@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Crypto
 import Testing
+import ZSSPTestSupport
 import ZSSP
 
 /// NIST's and Wycheproof's answers for ML-KEM-1024, and the known-answer file of Kyber1024's third round.
@@ -8,11 +9,12 @@ import ZSSP
 /// A provider draws its own randomness and keeps its own private keys. What it cannot take is computed by ``PlainKEM``,
 /// which is first held against the same answers: so a provider's ciphertext is opened under NIST's private key, and
 /// what was encapsulated with NIST's randomness is opened under a provider's.
-@Suite("Known answers of others: key encapsulation")
+@Suite("Known answers of others: key encapsulation", .tags(.fast))
 struct KnownEncapsulationTests {
   @Test("the plain ML-KEM-1024 gives NIST's answers")
   func plain() throws {
-    let (file, plain) = (try knownAnswers("mlkem1024"), PlainKEM(algorithm: .mlkem1024))
+    let file = try knownAnswers("mlkem1024")
+    let plain = PlainKEM(algorithm: .mlkem1024)
     var tally = BatchCounts("ML-KEM-1024, plain")
     for vector in try file["keys"].array {
       let seed = try vector["seed"].bytes
@@ -41,7 +43,8 @@ struct KnownEncapsulationTests {
     var tally = BatchCounts("ML-KEM-1024 keys and decapsulation, \(provider.name)")
     let file = try knownAnswers("mlkem1024")
     for vector in try file["keys"].array + file["decapsulations"].array {
-      let (name, seed) = (try vector["id"].string, try vector["seed"].bytes)
+      let name = try vector["id"].string
+      let seed = try vector["seed"].bytes
       let isRefused = vector["result"].isNull ? false : try vector["result"].string == "invalid"
       guard isRefused || seed.count == 64 else { throw HexError(text: "a seed of \(seed.count) bytes") }
       var made: (any DecapsulationKey)?
@@ -79,7 +82,8 @@ struct KnownEncapsulationTests {
   @Test("encapsulation to known keys, and keys that are refused", arguments: providers)
   func encapsulation(_ provider: any CryptoProvider) throws {
     var tally = BatchCounts("ML-KEM-1024 encapsulation, \(provider.name)")
-    let (file, plain) = (try knownAnswers("mlkem1024"), PlainKEM(algorithm: .mlkem1024))
+    let file = try knownAnswers("mlkem1024")
+    let plain = PlainKEM(algorithm: .mlkem1024)
     for vector in try file["encapsulations"].array {
       let key = try vector["dk"].bytes
       let made = try provider.encapsulate(to: [UInt8](key[1536..<3104]).rawBytes, for: .mlkem1024)
@@ -87,7 +91,8 @@ struct KnownEncapsulationTests {
       tally.accept()
     }
     for vector in try file["encapsulation_keys"].array {
-      let (name, key) = (try vector["id"].string, try vector["ek"].bytes)
+      let name = try vector["id"].string
+      let key = try vector["ek"].bytes
       for algorithm in ZSSP.KEM.allCases {
         #expect(try isTaken(key, algorithm, provider) == vector["valid"].bool, "\(name)")
       }
@@ -120,7 +125,8 @@ struct KnownEncapsulationTests {
   @Test("Kyber1024 round 3, in both directions", arguments: providers)
   func kyber(_ provider: any CryptoProvider) throws {
     var tally = BatchCounts("Kyber1024 round 3, \(provider.name)")
-    let (mlkem, plain) = (PlainKEM(algorithm: .mlkem1024), PlainKEM(algorithm: .kyber1024))
+    let mlkem = PlainKEM(algorithm: .mlkem1024)
+    let plain = PlainKEM(algorithm: .kyber1024)
     for vector in try knownAnswers("kyber1024").array.prefix(8) {
       let keys = plain.keys(d: try vector["d"].bytes, z: try vector["z"].bytes)
       let ciphertext = try vector["ct"].bytes

@@ -14,7 +14,8 @@ struct PlainKEM {
   /// Algorithm 16: the encapsulation key and the expanded decapsulation key. Round 3 hashes `d` alone.
   func keys(d: [UInt8], z: [UInt8]) -> (encapsulation: [UInt8], decapsulation: [UInt8]) {
     let seed = Self.g(algorithm == .mlkem1024 ? d + [UInt8(Self.k)] : d)
-    let (rho, sigma) = ([UInt8](seed[..<32]), [UInt8](seed[32...]))
+    let rho = [UInt8](seed[..<32])
+    let sigma = [UInt8](seed[32...])
     let s = (0..<Self.k).map { Self.ntt(Self.binomial(sigma, $0)) }
     let e = (0..<Self.k).map { Self.ntt(Self.binomial(sigma, Self.k + $0)) }
     let t = (0..<Self.k).map { i in
@@ -34,8 +35,10 @@ struct PlainKEM {
 
   /// Algorithm 18, under an expanded key of 3168 bytes.
   func decapsulate(_ ciphertext: [UInt8], with key: [UInt8]) -> [UInt8] {
-    let (s, encapsulation) = ([UInt8](key[..<1536]), [UInt8](key[1536..<3104]))
-    let (hash, z) = ([UInt8](key[3104..<3136]), [UInt8](key[3136...]))
+    let s = [UInt8](key[..<1536])
+    let encapsulation = [UInt8](key[1536..<3104])
+    let hash = [UInt8](key[3104..<3136])
+    let z = [UInt8](key[3136...])
     let message = Self.decrypt(s, ciphertext)
     let derived = Self.g(message + hash)
     let accepted = Self.encrypt(encapsulation, message, [UInt8](derived[32...])) == ciphertext
@@ -78,7 +81,9 @@ struct PlainKEM {
   private static let gamma = (0..<128).map { power(2 * reversed($0) + 1) }
 
   private static func ntt(_ input: [Int]) -> [Int] {
-    var (f, index, size) = (input, 1, 128)
+    var f = input
+    var index = 1
+    var size = 128
     while size >= 2 {
       for start in stride(from: 0, to: 256, by: 2 * size) {
         for j in start..<start + size {
@@ -94,7 +99,9 @@ struct PlainKEM {
   }
 
   private static func inverse(_ input: [Int]) -> [Int] {
-    var (f, index, size) = (input, 127, 2)
+    var f = input
+    var index = 127
+    var size = 2
     while size <= 128 {
       for start in stride(from: 0, to: 256, by: 2 * size) {
         for j in start..<start + size {
@@ -115,7 +122,10 @@ struct PlainKEM {
 
   private static func multiply(_ a: [Int], _ b: [Int]) -> [Int] {
     (0..<128).flatMap { i in
-      let (a0, a1, b0, b1) = (a[2 * i], a[2 * i + 1], b[2 * i], b[2 * i + 1])
+      let a0 = a[2 * i]
+      let a1 = a[2 * i + 1]
+      let b0 = b[2 * i]
+      let b1 = b[2 * i + 1]
       return [(a0 * b0 + a1 * b1 % q * gamma[i]) % q, (a0 * b1 + a1 * b0) % q]
     }
   }
@@ -153,7 +163,9 @@ struct PlainKEM {
     let stream = PlainKeccak.shake128(rho + [UInt8(j), UInt8(i)], 168 * 6)
     var found: [Int] = []
     for at in stride(from: 0, to: stream.count, by: 3) {
-      let (b0, b1, b2) = (Int(stream[at]), Int(stream[at + 1]), Int(stream[at + 2]))
+      let b0 = Int(stream[at])
+      let b1 = Int(stream[at + 1])
+      let b2 = Int(stream[at + 2])
       found += [b0 | (b1 & 15) << 8, b1 >> 4 | b2 << 4].filter { $0 < q }
     }
     precondition(found.count >= 256, "1008 bytes give 256 coefficients, but for one seed in a great many")

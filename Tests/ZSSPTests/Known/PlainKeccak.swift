@@ -41,7 +41,9 @@ enum PlainKeccak {
           a[y + 3] ^= parity.2 ^ turned(parity.4, 1)
           a[y + 4] ^= parity.3 ^ turned(parity.0, 1)
         }
-        var (x, y, carried) = (1, 0, a[1])
+        var x = 1
+        var y = 0
+        var carried = a[1]
         for t in 0..<24 {
           (x, y) = (y, (2 * x + 3 * y) % 5)
           let displaced = a[x + 5 * y]

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSPProviders
 
 @testable import ZSSP
 
-@Suite("Self tests of providers")
+@Suite("Self tests of providers", .tags(.fast))
 struct SelfTestTests {
   /// What the common test covers. The other two are a provider's own.
   static let common = SelfTestFunction.allCases.filter { $0 != .shake256 && $0 != .decapsulation }
@@ -49,9 +50,9 @@ struct SelfTestTests {
   @Test("a provider that fails is not given out")
   func refused() throws {
     let provider = try ProviderChoice.fastest.makeProvider()
-    #expect(try ProviderChoice.tested(provider, .openSSLFIPS).name == provider.name)
+    #expect(try ProviderChoice.tested(provider, as: .openSSLFIPS).name == provider.name)
     let error = #expect(throws: ProviderUnavailable.self) {
-      try ProviderChoice.tested(BrokenProvider(base: provider, broken: .gcmOpen), .openSSLFIPS)
+      try ProviderChoice.tested(BrokenProvider(base: provider, broken: .gcmOpen), as: .openSSLFIPS)
     }
     #expect(error?.choice == .openSSLFIPS && error?.failure?.function == .gcmOpen)
     #expect(error?.reason.contains(SelfTestFunction.gcmOpen.rawValue) == true)

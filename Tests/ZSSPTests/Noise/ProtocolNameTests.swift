@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
-@Suite("Protocol names (sections 3 and 13)")
+@Suite("Protocol names (sections 3 and 13)", .tags(.fast))
 struct ProtocolNameTests {
   /// `h` and `ck` begin as the name, padded with zeros to 64 bytes.
   private func check(_ name: StaticString, _ wanted: [UInt8], _ provider: any CryptoProvider) {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 import ZSSP
 import ZSSPSwiftCrypto
 
 /// First contact by one-time passwords, as applications have it.
+@Suite(.tags(.fast))
 struct EnrolmentTests {
   /// A store in memory that can fail.
   private actor Store: RatchetStore {
@@ -31,7 +33,8 @@ struct EnrolmentTests {
   }
 
   @Test func madePasswordsAreReadAgain() throws {
-    let (one, other) = (OneTimePassword.generate(), OneTimePassword.generate())
+    let one = OneTimePassword.generate()
+    let other = OneTimePassword.generate()
     #expect(one.text.count == 44 && one.text.hasSuffix("=") && one.text != other.text)
     let again = try OneTimePassword(text: one.text)
     #expect(again.state(provider: .swiftCrypto) == one.state(provider: .swiftCrypto))

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
-@Suite("The store of ratchet states in memory (section 9)")
+@Suite("The store of ratchet states in memory (section 9)", .tags(.fast))
 struct MemoryRatchetStoreTests {
   private func peer(_ number: UInt8) throws -> PublicKey {
     try #require(PublicKey([2] + [UInt8](repeating: number, count: 48)))

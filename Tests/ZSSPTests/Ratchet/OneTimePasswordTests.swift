@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
-@Suite("One-time passwords (section 9)")
+@Suite("One-time passwords (section 9)", .tags(.fast))
 struct OneTimePasswordTests {
   // [RAT-10]
   @Test("recorded states", arguments: providers, try vectors("unit")["otp"].array)

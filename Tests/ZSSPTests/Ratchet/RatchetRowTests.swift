@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
-@Suite("What a store keeps for a peer (sections 9 and 14)")
+@Suite("What a store keeps for a peer (sections 9 and 14)", .tags(.fast))
 struct RatchetRowTests {
   private func state(_ number: UInt8, chainLength: UInt64 = 1) -> RatchetState {
     let bytes = [UInt8](repeating: number, count: 32)

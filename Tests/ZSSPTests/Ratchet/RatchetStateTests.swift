@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
-@Suite("Ratchet states (section 9)")
+@Suite("Ratchet states (section 9)", .tags(.fast))
 struct RatchetStateTests {
   // [RAT-1] [RAT-2]
   @Test("the empty state is zeros and chain length 0")

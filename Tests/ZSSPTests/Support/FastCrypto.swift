@@ -202,7 +202,8 @@ private final class FastPacketKey: PacketKey {
   /// The keystream over the first `count` bytes.
   private func apply(_ mixer: FastMixer, _ bytes: inout MutableRawSpan, _ count: Int) {
     bytes.withUnsafeMutableBytes { bytes in
-      var (offset, word) = (0, mixer.word(0))
+      var offset = 0
+      var word = mixer.word(0)
       while offset + 8 <= count {
         let value = bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
         bytes.storeBytes(of: value ^ word, toByteOffset: offset, as: UInt64.self)
@@ -225,7 +226,8 @@ private final class FastPacketKey: PacketKey {
   }
 
   func seal(_ plaintext: RawSpan, nonce: Nonce, authenticating: RawSpan, into output: inout MutableRawSpan) {
-    let (mixer, size) = (mixer(nonce), plaintext.byteCount)
+    let mixer = mixer(nonce)
+    let size = plaintext.byteCount
     output.write(plaintext, at: 0)
     apply(mixer, &output, size)
     let (high, low) = tag(mixer, output.bytes.extracting(0..<size), authenticating)
@@ -234,7 +236,8 @@ private final class FastPacketKey: PacketKey {
   }
 
   func open(_ message: inout MutableRawSpan, nonce: Nonce, authenticating: RawSpan) -> Bool {
-    let (mixer, size) = (mixer(nonce), message.byteCount - 16)
+    let mixer = mixer(nonce)
+    let size = message.byteCount - 16
     let (high, low) = tag(mixer, message.bytes.extracting(0..<size), authenticating)
     let isAuthentic =
       message.bytes.load(UInt64.self, at: size) == high && message.bytes.load(UInt64.self, at: size + 8) == low
@@ -269,7 +272,8 @@ private final class FastPacketStream: PacketStream {
   func update(_ bytes: inout MutableRawSpan) {
     for offset in 0..<bytes.byteCount {
       let place = ciphertext.count & 7
-      let (old, new) = (bytes[byte: offset], bytes[byte: offset] ^ UInt8(truncatingIfNeeded: word >> UInt64(8 * place)))
+      let old = bytes[byte: offset]
+      let new = bytes[byte: offset] ^ UInt8(truncatingIfNeeded: word >> UInt64(8 * place))
       ciphertext.append(direction == .sealing ? new : old)
       bytes.store(new, at: offset)
       if place == 7 { word = word &* 0x9E37_79B9_7F4A_7C15 &+ 1 }

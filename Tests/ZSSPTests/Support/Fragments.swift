@@ -31,7 +31,7 @@ enum Reassembled: Equatable {
 
 extension HelloReassembly {
   mutating func insert(_ fragment: Fragment, from source: Address, at now: Instant = .milliseconds(0)) -> Reassembled {
-    switch insert(fragment.header, fragment.payload.rawBytes, from: source, at: now) {
+    switch insert(fragment.header, payload: fragment.payload.rawBytes, from: source, at: now) {
     case .stored: .stored
     case .refused(let reason): .refused(reason)
     case .complete(let packet): .complete(packet)
@@ -43,7 +43,7 @@ extension SessionReassembly {
   mutating func insert(
     _ fragment: Fragment, at now: Instant = .milliseconds(0), openedBy stream: () -> (any PacketStream)? = { nil }
   ) -> Reassembled {
-    switch insert(fragment.header, fragment.payload.rawBytes, at: now, openedBy: stream) {
+    switch insert(fragment.header, payload: fragment.payload.rawBytes, at: now, openedBy: stream) {
     case .stored: .stored
     case .refused(let reason): .refused(reason)
     case .complete(let packet): .complete(packet)

@@ -30,7 +30,7 @@ final class GateWorld {
   @discardableResult
   func receive(_ response: ChallengeResponse, from source: Address) -> HelloGate.Verdict {
     let hello = [UInt8](repeating: 0, count: PacketSize.helloWithoutChallenge) + response.bytes
-    let verdict = gate.admit(hello, from: source, &issuer, provider: provider, at: now)
+    let verdict = gate.admit(hello, from: source, issuer: &issuer, provider: provider, at: now)
     if case .read(let allowance) = verdict { work(for: source, allowance) }
     if case .wait(evicting: true) = verdict { evicted += 1 }
     readWaiting()

@@ -52,7 +52,8 @@ final class Replay {
       let peer = try #require(PublicKey(transcript.static.publicBytes(of: side.other)))
       session = try endpoint.open(to: peer, at: side.other.address, identity: transcript.identity.bytes, now: now)
     case .send:
-      let (session, message) = (try #require(session, place), try #require(step.payload, place).bytes)
+      let session = try #require(session, place)
+      let message = try #require(step.payload, place).bytes
       try endpoint.send(message.rawBytes, on: session, at: now)
     case .service:
       endpoint.advance(to: now)

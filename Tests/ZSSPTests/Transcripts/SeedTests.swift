@@ -6,7 +6,7 @@ import ZSSPTestSupport
 @testable import ZSSP
 @testable import ZSSPSwiftCrypto
 
-@Suite("The KEM of the ML-KEM transcript, computed")
+@Suite("The KEM of the ML-KEM transcript, computed", .tags(.fast))
 struct SeedTests {
   /// What the replay takes from the tape is what FIPS 203 makes of the seed.
   @Test("the seed gives the key on the tape, and the key the secret")
@@ -14,7 +14,8 @@ struct SeedTests {
     let transcript = try Transcript.load("oracle_mlkem1024")
     let seed = try #require(transcript.kemSeed).bytes
     let key = try MLKEM1024DecapsulationKey(seed: seed.rawBytes, for: .mlkem1024)
-    var (keys, secrets) = (0, 0)
+    var keys = 0
+    var secrets = 0
     for entry in transcript.alice.tape {
       switch entry {
       case .encapsulationKey(let recorded):

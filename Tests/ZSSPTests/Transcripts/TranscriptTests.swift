@@ -6,7 +6,7 @@ import ZSSPTestSupport
 @testable import ZSSP
 
 /// The endpoint against transcripts, each side alone: the same inputs must give the same bytes.
-@Suite("Transcripts")
+@Suite("Transcripts", .tags(.fast))
 struct TranscriptTests {
   private func play(_ given: TranscriptCase, _ provider: any CryptoProvider) throws -> Replay {
     let transcript = try Transcript.load(given.name)

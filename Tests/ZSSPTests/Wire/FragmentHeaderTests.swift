@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
-@Suite("Fragment headers (section 5)")
+@Suite("Fragment headers (section 5)", .tags(.fast))
 struct FragmentHeaderTests {
   // [FRAG-3] [PKT-3]
   @Test("recorded headers", arguments: try vectors("unit")["header_encryption"]["cases"].array)

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Testing
+import ZSSPTestSupport
 
 @testable import ZSSP
 
-@Suite("Nonces (section 4)")
+@Suite("Nonces (section 4)", .tags(.fast))
 struct NonceTests {
   // [PKT-2] [PKT-3]
   @Test("the twelve bytes of a type and a counter", arguments: try vectors("unit")["nonce"].array)
   func bytes(_ vector: JSON) throws {
     let type = try #require(PacketType(rawValue: UInt8(try vector["type"].int)))
     let counter = try #require(UInt64(try vector["counter"].string))
-    let nonce = Nonce(type, counter)
+    let nonce = Nonce(type, counter: counter)
     #expect(nonce.hex == (try vector["aes_gcm_nonce"].string))
 
     // The last ten bytes are those 6..<16 of the fragment header.

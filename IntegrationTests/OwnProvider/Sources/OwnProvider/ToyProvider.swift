@@ -98,7 +98,8 @@ private final class ToyPacketKey: PacketKey {
   }
 
   func open(_ message: inout MutableRawSpan, nonce: Nonce, authenticating: RawSpan) -> Bool {
-    let (all, size) = (message.bytes.copy, message.byteCount - 16)
+    let all = message.bytes.copy
+    let size = message.byteCount - 16
     let ciphertext = [UInt8](all[..<size])
     guard tag(nonce, authenticating, ciphertext).elementsEqual(all[size...]) else { return false }
     message.fill(with: combined(ciphertext, stream(nonce, size)))

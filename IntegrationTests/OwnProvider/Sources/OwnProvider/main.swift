@@ -52,7 +52,8 @@ final class Peer {
     while let event = endpoint.nextEvent() {
       if case .established(let id, _) = event { session = id }
     }
-    let (bytes, runs) = (endpoint.outbox.bytes.copy, endpoint.outbox.runs)
+    let bytes = endpoint.outbox.bytes.copy
+    let runs = endpoint.outbox.runs
     endpoint.outbox.removeAll()
     return runs.flatMap { run in
       stride(from: run.range.lowerBound, to: run.range.upperBound, by: run.segmentSize).map { start in
@@ -65,7 +66,8 @@ final class Peer {
 /// Delivers until nothing moves.
 func settle(_ alice: Peer, _ bob: Peer, at now: Instant) {
   while true {
-    let (fromAlice, fromBob) = (alice.pump(at: now), bob.pump(at: now))
+    let fromAlice = alice.pump(at: now)
+    let fromBob = bob.pump(at: now)
     if fromAlice.isEmpty && fromBob.isEmpty { return }
     for datagram in fromAlice { bob.receive(datagram, from: alice.address, at: now) }
     for datagram in fromBob { alice.receive(datagram, from: bob.address, at: now) }
@@ -77,7 +79,8 @@ let alice = try Peer(at: Address(ipv4: 0x0A00_0001, port: 1))
 let bob = try Peer(at: Address(ipv4: 0x0A00_0002, port: 2))
 try alice.open(to: bob, at: now)
 settle(alice, bob, at: now)
-let (question, answer) = (Array("over my own cryptography?".utf8), [UInt8](repeating: 7, count: 5000))
+let question = Array("over my own cryptography?".utf8)
+let answer = [UInt8](repeating: 7, count: 5000)
 try alice.send(question, at: now)
 try bob.send(answer, at: now)
 settle(alice, bob, at: now)

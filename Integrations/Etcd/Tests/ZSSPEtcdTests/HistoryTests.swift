@@ -61,16 +61,17 @@ struct HistoryTests {
   @Test(arguments: UInt64(0)..<50)
   func madeHistories(seed: UInt64) {
     var random = Dice(seed: seed)
-    var (value, last, moment) = (0, 0, 0)
+    var value = 0
+    var last = 0
+    var moment = 0
     var history = History()
     var spoiled = History()
     let spoiledOne = Int.random(in: 20..<60, using: &random)
     for index in 0..<60 {
       moment += .random(in: 1...3, using: &random)
       // Each happens at `moment`, and overlaps others.
-      let (began, ended) = (
-        moment * 10 - .random(in: 0...40, using: &random), moment * 10 + .random(in: 0...40, using: &random)
-      )
+      let began = moment * 10 - .random(in: 0...40, using: &random)
+      let ended = moment * 10 + .random(in: 0...40, using: &random)
       let kind: History.Operation.Kind
       if Bool.random(using: &random) {
         kind = .load(value)

@@ -55,7 +55,8 @@ extension OverEtcd {
     @Test(arguments: 1...2)
     func oneThatIsMadeMeanwhileIsFound(call: Int) async throws {
       let options = try Self.shared.get().options()
-      let (once, peer) = (Once(), try Sample.peer(1))
+      let once = Once()
+      let peer = try Sample.peer(1)
       let gate = Gate(try Cluster(options)) { number, _ in
         if number == call, once.first() {
           let other = try await EtcdRatchetStore.open(options, provider: .fastest)
@@ -91,7 +92,8 @@ extension OverEtcd {
     }
 
     @Test func theKeyMustBeRight() async throws {
-      var (plain, encrypted) = (try Self.shared.get().options(), try Self.shared.get().options())
+      var plain = try Self.shared.get().options()
+      var encrypted = try Self.shared.get().options()
       encrypted.key = Sample.key
       #expect(try await failure(plain) == nil)
       #expect(try await failure(encrypted) == nil)
@@ -145,7 +147,8 @@ extension OverEtcd {
     @Test func damageIsNoticed() async throws {
       let options = try Self.shared.get().options()
       let store = try await EtcdRatchetStore.open(options, provider: .fastest)
-      let (peer, other) = (try Sample.peer(1), try Sample.peer(2))
+      let peer = try Sample.peer(1)
+      let other = try Sample.peer(2)
       #expect(await store.swap(peer, .empty, Sample.pair(1)).isSwapped)
       #expect(await store.swap(other, .empty, Sample.pair(1, of: 1)).isSwapped)
       #expect(try await store.check() == [])

@@ -28,7 +28,9 @@ extension OverEtcd {
 
     /// The fleet makes a ratchet after it was found that there is none.
     @Test func whatIsNewerIsNotReplaced() async throws {
-      let (once, peer, fleet) = (Once(), peer, fleet)
+      let once = Once()
+      let peer = peer
+      let fleet = fleet
       let gate = Gate(try Cluster(options)) { _, request in
         if request.changesRow, once.first() {
           #expect(await fleet.swap(peer, .empty, Sample.pair(7)).isSwapped)
@@ -49,7 +51,10 @@ extension OverEtcd {
 
     /// What got no answer was done, and the fleet has gone on from it.
     @Test func whatWasStoredIsNotStoredTwice() async throws {
-      let (lost, gone, peer, fleet) = (Once(), Once(), peer, fleet)
+      let lost = Once()
+      let gone = Once()
+      let peer = peer
+      let fleet = fleet
       let gate = Gate(try Cluster(options)) { _, request in
         if request.changesRow, lost.first() { return .lostAnswer }
         if lost.hasHappened, gone.first() {

@@ -89,8 +89,10 @@ extension OverEtcd {
     private static func reconnect(
       _ client: UDPEndpoint, _ key: PublicKey, _ responders: [Responder], _ count: Int, _ random: inout Dice
     ) async throws -> (times: [Duration], chainLength: UInt64, abandoned: Int) {
-      var (times, abandoned) = ([Duration](), 0)
-      var (chainLength, current) = (UInt64(0), 0)
+      var times = [Duration]()
+      var abandoned = 0
+      var chainLength = UInt64(0)
+      var current = 0
       let clock = ContinuousClock()
       for _ in 0..<count {
         current = 1 - current

@@ -22,7 +22,8 @@ extension OverEtcd {
     /// later, when the row is still the one that they began from.
     @Test(arguments: [0, 1])
     func whatIsSaidAfterAFailureStaysTrue(number: UInt64) async throws {
-      let (peer, isHolding) = (try Sample.peer(1), Flag())
+      let peer = try Sample.peer(1)
+      let isHolding = Flag()
       let first = try await EtcdRatchetStore.open(options, provider: .fastest)
       if number > 0 { #expect(await first.swap(peer, .empty, Sample.pair(number)).isSwapped) }
       var short = options
@@ -30,7 +31,8 @@ extension OverEtcd {
       let gate = Gate(try Cluster(options)) { _, request in isHolding.isRaised && request.changesRow ? .held : .done }
       let store = try await EtcdRatchetStore.open(gate, short, .fastest)
       isHolding.raise()
-      let (old, new) = (Sample.pair(number), Sample.pair(number + 1))
+      let old = Sample.pair(number)
+      let new = Sample.pair(number + 1)
       #expect(await store.swap(peer, old, new).isFailed)
       #expect(await store.pair(peer) == old)
       #expect(await store.answer(.lookUp(new.state1.fingerprint)).isUnknown)

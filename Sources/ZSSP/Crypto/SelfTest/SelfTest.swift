@@ -12,13 +12,13 @@ package struct SelfTest {
   /// Tests every function that all providers have, and throws at the first that fails.
   package func run() throws(SelfTestFailure) {
     for (function, holds) in Self.steps {
-      try Self.require(holds(provider), function, of: provider)
+      try Self.require(holds(provider), for: function, of: provider)
     }
   }
 
   /// Throws a failure of `function` unless `holds`.
   package static func require(
-    _ holds: Bool, _ function: SelfTestFunction, of provider: any CryptoProvider
+    _ holds: Bool, for function: SelfTestFunction, of provider: any CryptoProvider
   ) throws(SelfTestFailure) {
     guard holds else { throw SelfTestFailure(provider: provider.name, function: function) }
   }

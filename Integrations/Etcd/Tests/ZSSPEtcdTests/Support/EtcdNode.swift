@@ -22,8 +22,10 @@ final class EtcdNodes: @unchecked Sendable {
     let ports = try freePorts(2 * count)
     let cluster = (0..<count).map { "n\($0)=http://127.0.0.1:\(ports[2 * $0 + 1])" }.joined(separator: ",")
     for index in 0..<count {
-      let (client, peer) = ("\(scheme)://127.0.0.1:\(ports[2 * index])", "http://127.0.0.1:\(ports[2 * index + 1])")
-      let (own, user) = (folder.path("n\(index)"), users ? Self.firstUser + index : nil)
+      let client = "\(scheme)://127.0.0.1:\(ports[2 * index])"
+      let peer = "http://127.0.0.1:\(ports[2 * index + 1])"
+      let own = folder.path("n\(index)")
+      let user = users ? Self.firstUser + index : nil
       try FileManager.default.createDirectory(atPath: own, withIntermediateDirectories: false)
       if let user { try #require(chown(own, uid_t(user), gid_t(user)) == 0, "cannot give \(own) away") }
       nodes.append(
@@ -79,7 +81,8 @@ final class EtcdNode {
 
   /// Starts it, with what it has left.
   func start() throws {
-    let (process, output) = (Process(), Pipe())
+    let process = Process()
+    let output = Pipe()
     leash = Pipe()
     let prefix = user.map { ["setpriv", "--reuid", "\($0)", "--regid", "\($0)", "--clear-groups"] } ?? []
     process.executableURL = URL(filePath: "/bin/bash")

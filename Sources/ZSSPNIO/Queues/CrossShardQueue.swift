@@ -4,7 +4,7 @@ import ZSSP
 
 /// Datagrams that one shard hands over to another. The queue is short, because strangers can cause
 /// them.
-final class HandOverQueue: Sendable {
+final class CrossShardQueue: Sendable {
   /// A copy of a datagram.
   struct Datagram: Sendable {
     let bytes: [UInt8]

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The values that the lock of a directory protects.
+
+extension PeerDirectory {
+  /// A point in the order of events.
+  struct Mark: Sendable, Hashable, Comparable {
+    fileprivate let value: UInt64
+
+    /// The mark before every event.
+    static let first = Mark(value: 0)
+
+    static func < (left: Mark, right: Mark) -> Bool { left.value < right.value }
+  }
+
+  struct Attempt {
+    let place: Place
+    /// The time when X3 was sent; nil if it was not.
+    var committedAt: Instant?
+    /// True if an earlier X3 of the attempt was not answered before A3 timed out.
+    var wasUnanswered = false
+    /// The latest time at which X3 may be resent.
+    var lastResend = Instant.distantFuture
+  }
+
+  /// A session that an endpoint has established, and the mark of the swap that led to it.
+  struct Established {
+    let place: Place
+    let mark: Mark
+  }
+
+  struct Entry {
+    var session: Place?
+    var established: [Established] = []
+    var attempts: [Attempt] = []
+    var requested = Mark.first
+    var progress = Mark.first
+    var answer = Mark.first
+    /// The time when one of these marks was last recorded.
+    var lastRecord = Instant(nanoseconds: .min)
+
+    var isEmpty: Bool {
+      session == nil && established.isEmpty && attempts.isEmpty && requested == .first && progress == .first
+        && answer == .first
+    }
+
+    /// Returns the mark of a session that has not ended; nil for others.
+    func mark(of place: Place) -> Mark? { established.first { $0.place == place }?.mark }
+
+    /// Returns true if the session that was recorded last is newer than this one.
+    func hasNewer(than place: Place) -> Bool {
+      guard let session, session != place, let newest = mark(of: session) else { return false }
+      return mark(of: place).map { $0 < newest } ?? true
+    }
+  }
+
+  struct Progress {
+    let peer: PublicKey
+    let time: Instant
+  }
+
+  struct State {
+    var entries: [PublicKey: Entry] = [:]
+    var lastMark = Mark.first
+    /// The oldest first.
+    var progress = Queue<Progress>()
+    var storing = RecentNames()
+    var leftBehind = RecentNames()
+
+    mutating func takeMark() -> Mark {
+      lastMark = Mark(value: lastMark.value + 1)
+      return lastMark
+    }
+
+    mutating func update<Result>(_ peer: PublicKey, _ change: (inout Entry) -> Result) -> Result {
+      var entry = entries[peer] ?? Entry()
+      let result = change(&entry)
+      entries[peer] = entry.isEmpty ? nil : entry
+      return result
+    }
+  }
+}
