@@ -12,6 +12,9 @@ public enum TimeoutCause: Sendable, Hashable {
   /// The network reported an error: no route, or no such port. The text is the system's. Anyone on
   /// the path can forge such a report.
   case networkRefused(String)
+  /// The responder asked for a proof of work and did not answer the Hello with it. It is flooded, or
+  /// cannot read the Hello because its key or profile is another one.
+  case challenged
   /// An answer came back that is not authentic: the peer has another profile or key, or a ratchet
   /// that does not match.
   case notAuthentic
@@ -37,9 +40,10 @@ public enum TimeoutCause: Sendable, Hashable {
     case .notResolved: 0
     case .noAnswer: 1
     case .networkRefused: 2
-    case .notAuthentic: 3
-    case .notConfirmed: 4
-    case .ratchetConflict: 5
+    case .challenged: 3
+    case .notAuthentic: 4
+    case .notConfirmed: 5
+    case .ratchetConflict: 6
     }
   }
 
@@ -54,6 +58,7 @@ extension TimeoutCause: CustomStringConvertible {
     case .notResolved: "the name was not resolved"
     case .noAnswer: "the peer does not answer"
     case .networkRefused(let text): "the network refuses: \(text)"
+    case .challenged: "the peer asks for a proof of work, and does not answer then"
     case .notAuthentic: "the answers are not authentic"
     case .notConfirmed: "the peer answered and did not confirm the session"
     case .ratchetConflict: "another session with the same peer changed the ratchet state first"
@@ -72,6 +77,12 @@ extension TimeoutCause: CustomStringConvertible {
       ]
     case .networkRefused:
       ["nothing listens at this address and port, or there is no route to it", "a firewall rejects the datagrams"]
+    case .challenged:
+      [
+        "the peer's public key or profile is another one, so that it cannot read the Hello",
+        "the peer is flooded with Hellos, and this one waits for its turn: try for longer",
+        "nothing waits for handshakes at the peer",
+      ]
     case .notAuthentic:
       ["the peer has another profile", "the ratchets of both sides do not fit: one was lost or restored"]
     case .notConfirmed:

@@ -14,8 +14,9 @@ extension UDPEndpoint {
   ///
   /// The name is resolved now. Its addresses that the socket reaches are tried in the order of RFC
   /// 8305: IPv6 and IPv4 alternately, beginning with the one that the system puts first. If one
-  /// does not answer within two and a half ``/ZSSP/Settings/resendInterval``s, the next is tried. After
-  /// the last, the first is tried again for twice as long, up to ``/ZSSP/Settings/handshakeTimeout``.
+  /// does not answer within one and a half ``/ZSSP/Settings/resendInterval``s, or within its share of
+  /// the time that is left, the next is tried. After the last, the first is tried again for twice as
+  /// long, up to ``/ZSSP/Settings/handshakeTimeout``.
   /// Unlike in RFC 8305, they are not tried in parallel: handshakes with one peer would compete for
   /// its ratchet, and its application would be asked several times. Once the responder at an
   /// address has answered, no other is tried.
@@ -63,15 +64,17 @@ extension UDPEndpoint {
     var usable: [Address] = []
     for address in try localAddress.reachable(addresses) { usable.append(try self.usable(address)) }
     let end = timeout.map { handle.now.advanced(by: $0) }
-    var patience = handle.settings.resendInterval * 5 / 2
+    var patience = handle.settings.resendInterval * 3 / 2
     var seen: TimeoutCause?
     while true {
-      for address in usable {
+      for (index, address) in usable.enumerated() {
         let left = end.map { max(.zero, handle.now.duration(to: $0)) }
         if let seen, left == .zero { throw .timeout(seen) }
+        // Every address has its turn in the time that is left.
+        let share = left.map { min(patience, $0 / (usable.count - index)) } ?? patience
         let request = ConnectRequest(
           address: address, key: key, identity: identity, flags: flags, timeout: left,
-          patience: usable.count > 1 ? patience : nil)
+          patience: usable.count > 1 ? share : nil)
         do {
           return try await connect(request)
         } catch {

@@ -190,6 +190,20 @@ public final class UDPEndpoint: Sendable {
   /// package trait `ServiceLifecycle` an endpoint is a `Service`, and a graceful shutdown closes
   /// it, too.
   ///
+  /// Run it inside the service that uses the endpoint, and not beside that: a service group shuts
+  /// its services down one after another, and ``incoming`` ends with the endpoint only.
+  ///
+  /// ```swift
+  /// func run(_ endpoint: UDPEndpoint, serve: @escaping @Sendable (IncomingSession) async -> Void) async throws {
+  ///   try await withThrowingDiscardingTaskGroup { group in
+  ///     group.addTask { try await endpoint.run() }
+  ///     for await handshake in endpoint.incoming {
+  ///       group.addTask { await serve(handshake) }
+  ///     }
+  ///   }
+  /// }
+  /// ```
+  ///
   /// - Throws: ``UDPError/transport(_:)`` if the socket failed and could not be replaced.
   public func run() async throws {
     let handle = handle

@@ -188,11 +188,16 @@ struct Silence {
 
   /// Returns the time at which C1 is due.
   func nextC1(_ settings: ReferencePeer.Settings) -> Instant {
-    if isAsked, let lastC1 { return settings.keepAlive.map { lastC1.advanced(by: min(pause, $0)) } ?? .distantFuture }
-    if let keepAlive = settings.keepAlive { return since.advanced(by: keepAlive - early) }
-    // "Without a keep-alive time, one resend interval before the end."
+    if let keepAlive = settings.keepAlive {
+      guard isAsked, let lastC1 else { return since.advanced(by: keepAlive - early) }
+      return lastC1.advanced(by: min(pause, keepAlive))
+    }
+    // "Without a keep-alive time it is sent three resend intervals before the end, or at half the
+    // idle timeout if that is later, and again after each resend interval."
     guard let idle = settings.idleTimeout else { return .distantFuture }
-    return since.advanced(by: max(.zero, idle - settings.resendInterval))
+    let first = since.advanced(by: max(idle - settings.resendInterval * 3, idle / 2))
+    guard isAsked, let lastC1 else { return first }
+    return max(first, lastC1.advanced(by: settings.resendInterval))
   }
 
   /// Returns the time when the session ends: "never before a C1 has gone unanswered for a resend

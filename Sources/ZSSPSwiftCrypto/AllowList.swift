@@ -22,7 +22,8 @@ public struct AllowList: Sendable, Hashable {
   /// - Throws: ``AllowListError`` for the first line that is not a key.
   public init(text: some StringProtocol) throws(AllowListError) {
     keys = []
-    let lines = text.split(omittingEmptySubsequences: false) { $0.isNewline }
+    // Some editors begin a file with a mark of its encoding.
+    let lines = text.drop { $0 == "\u{FEFF}" }.split(omittingEmptySubsequences: false) { $0.isNewline }
     for (index, line) in lines.enumerated() {
       let entry = line.prefix { $0 != "#" }.trimmed
       guard !entry.isEmpty else { continue }

@@ -61,12 +61,21 @@ public final class TestNetwork: Sendable {
     var conditions = Conditions()
     var counters = Counters()
     var receivers: [Address: MemoryReceiver] = [:]
+    /// The addresses of endpoints, of those too that are being made.
+    var taken: Set<Address> = []
+    var lastPort = 49_151
     var cut: Set<Address> = []
     var separated: Set<[Address]> = []
     var names: [String: [SocketAddress]] = [:]
     var generator: SplitMix64
     /// Requests to stores that are not waited for any more.
     var hangingRequests = 0
+
+    /// Returns a port that was not taken by a port of 0 before.
+    mutating func takePort() -> Int {
+      lastPort = lastPort == 65_535 ? 49_152 : lastPort + 1
+      return lastPort
+    }
   }
 
   package let eventLoop = NIOAsyncTestingEventLoop()
@@ -93,7 +102,7 @@ public final class TestNetwork: Sendable {
   ///
   /// - Parameters:
   ///   - address: The endpoint's address, `10.0.0.1:4500` or `[2001:db8::1]:4500`, which must be
-  ///     free.
+  ///     free. Port 0 takes any.
   ///   - configuration: The static key, the crypto provider, and the protocol's settings.
   ///   - store: The ratchet store. The default is in memory.
   ///   - options: Buffers and limits of the transport. The number of shards is ignored; it is
@@ -105,9 +114,12 @@ public final class TestNetwork: Sendable {
     at address: String, configuration: EndpointConfiguration, store: any RatchetStore = VolatileRatchetStore(),
     options: UDPOptions = UDPOptions(), logger: Logger? = nil
   ) async throws(UDPError) -> UDPEndpoint {
-    let local = try SocketAddress(hostAndPort: address)
-    guard let name = Address(local) else { throw .invalidAddress(address, reason: "an IP address is needed") }
-    guard state.withLockedValue({ $0.receivers[name] == nil }) else {
+    var local = try SocketAddress(hostAndPort: address)
+    if local.port == 0 { local.port = state.withLockedValue { $0.takePort() } }
+    guard let name = Address(local)?.unmapped else {
+      throw .invalidAddress(address, reason: "an IP address is needed")
+    }
+    guard state.withLockedValue({ $0.taken.insert(name).inserted }) else {
       throw .bindFailed(host: local.ipAddress ?? "", port: local.port ?? 0, reason: .portInUse)
     }
     let resolver = NameResolver { [state] host, port in
@@ -117,11 +129,16 @@ public final class TestNetwork: Sendable {
         return address
       }
     }
-    let (endpoint, receiver) = try await UDPEndpoint.bind(
-      to: local, on: self, eventLoop: eventLoop, configuration: configuration, store: store, options: options,
-      resolver: resolver, logger: logger)
-    state.withLockedValue { $0.receivers[name] = receiver }
-    return endpoint
+    do {
+      let (endpoint, receiver) = try await UDPEndpoint.bind(
+        to: local, on: self, eventLoop: eventLoop, configuration: configuration, store: store, options: options,
+        resolver: resolver, logger: logger)
+      state.withLockedValue { $0.receivers[name] = receiver }
+      return endpoint
+    } catch {
+      state.withLockedValue { _ = $0.taken.remove(name) }
+      throw error
+    }
   }
 
   /// Sets the addresses of a name from now on; an empty array makes it unknown. Ports are ignored.
@@ -135,21 +152,24 @@ public final class TestNetwork: Sendable {
 
   // MARK: Partitions
 
-  /// Cuts an endpoint off from all others: its datagrams, and those for it, are lost.
+  /// Cuts an endpoint off from all others, until it is closed: its datagrams, and those for it, are
+  /// lost. Closing it then is like killing its process: no peer is told.
   public func cutOff(_ endpoint: UDPEndpoint) {
-    guard let address = Address(endpoint.localAddress) else { return }
+    guard let address = Address(endpoint.localAddress)?.unmapped else { return }
     state.withLockedValue { _ = $0.cut.insert(address) }
   }
 
   /// Ends ``cutOff(_:)`` of an endpoint.
   public func reconnect(_ endpoint: UDPEndpoint) {
-    guard let address = Address(endpoint.localAddress) else { return }
+    guard let address = Address(endpoint.localAddress)?.unmapped else { return }
     state.withLockedValue { _ = $0.cut.remove(address) }
   }
 
   /// Cuts two endpoints off from each other.
   public func separate(_ one: UDPEndpoint, _ other: UDPEndpoint) {
-    guard let one = Address(one.localAddress), let other = Address(other.localAddress) else { return }
+    guard let one = Address(one.localAddress)?.unmapped, let other = Address(other.localAddress)?.unmapped else {
+      return
+    }
     state.withLockedValue { state in
       state.separated.insert([one, other])
       state.separated.insert([other, one])
@@ -189,15 +209,18 @@ public final class TestNetwork: Sendable {
     }
   }
 
-  /// Advances the time until `condition` is true, at most one hour.
+  /// Advances the time until `condition` is true.
   ///
   /// - Parameters:
+  ///   - limit: The longest time to advance, one hour by default.
   ///   - step: The length of a step, 50 ms by default.
   ///   - condition: Called after each step.
   /// - Returns: True if the condition is true.
   @discardableResult
-  public func advance(step: Duration = .milliseconds(50), until condition: () async -> Bool) async -> Bool {
-    let end = now + .seconds(3600)
+  public func advance(
+    atMost limit: Duration = .seconds(3600), step: Duration = .milliseconds(50), until condition: () async -> Bool
+  ) async -> Bool {
+    let end = now + limit
     while await !condition() {
       guard now < end, !Task.isCancelled else { return false }
       await advance(by: step, step: step)
@@ -241,6 +264,8 @@ public final class TestNetwork: Sendable {
 
 extension TestNetwork: MemoryNetwork {
   package func send(_ datagram: [UInt8], from source: Address, to target: Address) {
+    let source = source.unmapped
+    let target = target.unmapped
     let (receiver, delay): (MemoryReceiver?, Duration) = state.withLockedValue { state in
       state.counters.sent += 1
       if state.cut.contains(source) || state.cut.contains(target) || state.separated.contains([source, target]) {
@@ -264,7 +289,14 @@ extension TestNetwork: MemoryNetwork {
     eventLoop.scheduleTask(in: .nanoseconds(delay.inNanoseconds)) { receiver.receive(datagram, from: source) }
   }
 
-  package func closed(_ address: Address) { state.withLockedValue { $0.receivers[address] = nil } }
+  package func closed(_ address: Address) {
+    let address = address.unmapped
+    state.withLockedValue { state in
+      state.receivers[address] = nil
+      state.taken.remove(address)
+      state.cut.remove(address)
+    }
+  }
 }
 
 extension Duration {

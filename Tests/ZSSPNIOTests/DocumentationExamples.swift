@@ -44,6 +44,17 @@ func configuration(_ key: StaticKey) -> EndpointConfiguration {
     staticKey: key.agreementKey, provider: .swiftCrypto, helloPolicy: .automatic(budget))
 }
 
+// UDPEndpoint.run
+
+func run(_ endpoint: UDPEndpoint, serve: @escaping @Sendable (IncomingSession) async -> Void) async throws {
+  try await withThrowingDiscardingTaskGroup { group in
+    group.addTask { try await endpoint.run() }
+    for await handshake in endpoint.incoming {
+      group.addTask { await serve(handshake) }
+    }
+  }
+}
+
 // UDPEndpoint.connect
 
 func report(_ reading: String, by endpoint: UDPEndpoint, to gateway: PublicKey) async throws {

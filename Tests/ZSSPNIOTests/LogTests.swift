@@ -50,6 +50,24 @@ struct LogTests {
     await server.close()
   }
 
+  /// What a stranger to a persistent endpoint sends is dropped only after a look into the store.
+  @Test func lateDropsAreLogged() async throws {
+    let network = TestNetwork()
+    let (logger, handler) = Self.logger(.debug)
+    let server = try await network.endpoint(
+      at: "10.0.0.2:4500", configuration: testConfiguration(Settings(), .persistent), logger: logger)
+    let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
+    let connecting = Task {
+      try await client.connect(to: "10.0.0.2:4500", key: server.publicKey, timeout: .seconds(3))
+    }
+    try #require(await network.advance { await server.statistics().endpoint[.unknownRatchet] > 0 })
+    #expect(handler.entries.contains { $0.metadata["zssp.reason"] == "unknownRatchet" })
+    connecting.cancel()
+    await #expect(throws: UDPError.self) { try await connecting.value }
+    await client.close()
+    await server.close()
+  }
+
   /// An attempt without a session is no session that ends.
   @Test func attemptsAreNotSessions() async throws {
     let network = TestNetwork()

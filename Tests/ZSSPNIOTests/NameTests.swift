@@ -95,7 +95,7 @@ struct NameTests {
     await #expect(throws: UDPError.invalidAddress("gw:4500", reason: "the name \"gw\" is not known")) {
       try await client.connect(to: "gw:4500", key: key)
     }
-    for text in ["gw", "gw:", "gw:x", ":1", "10.0.0.1:0"] {
+    for text in ["gw", "gw:", "gw:x", ":1", "10.0.0.1:0", "[gw]:1", "[10.0.0.2]:1", "gw\0.example:1", "g w:1"] {
       let error = await #expect(throws: UDPError.self) { try await client.connect(to: text, key: key) }
       guard case .invalidAddress = error else { return unexpected(error) }
     }

@@ -96,6 +96,36 @@ struct TestNetworkTests {
     await client.close()
   }
 
+  /// A socket for both kinds of addresses reaches IPv4, and port 0 is a free port.
+  @Test func wildcardsAndFreePorts() async throws {
+    let network = TestNetwork()
+    let client = try await makeEndpoint(on: network, at: "[::]:0")
+    let server = try await makeEndpoint(on: network, at: "10.0.0.2:0")
+    let ports = [client.localAddress.port, server.localAddress.port]
+    #expect(Set(ports).count == 2 && !ports.contains(0))
+    async let accepted = acceptFirst(server)
+    let session = try await client.connect(to: server.localAddress, key: server.publicKey)
+    try await session.send([1])
+    #expect(try await accepted.messages.first { _ in true } == [1])
+    await client.close()
+    await server.close()
+  }
+
+  /// A cut ends with its endpoint.
+  @Test func aSuccessorIsNotCutOff() async throws {
+    let network = TestNetwork()
+    let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
+    let first = try await makeEndpoint(on: network, at: "10.0.0.2:4500")
+    network.cutOff(first)
+    await first.close()
+    let second = try await makeEndpoint(on: network, at: "10.0.0.2:4500")
+    async let accepted = acceptFirst(second)
+    _ = try await client.connect(to: second.localAddress, key: second.publicKey)
+    _ = try await accepted
+    await client.close()
+    await second.close()
+  }
+
   @Test func addressesAreTakenOnce() async throws {
     let network = TestNetwork()
     let first = try await makeEndpoint(on: network, at: "10.0.0.1:1000")

@@ -52,6 +52,20 @@ struct TimeoutCauseTests {
     await server.close()
   }
 
+  /// The responder asks for a proof of work, and then cannot read the Hello.
+  @Test func challengedAndNotAnswered() async throws {
+    let network = TestNetwork()
+    let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
+    var configuration = testConfiguration()
+    configuration.helloPolicy = .challenge
+    let server = try await network.endpoint(at: "10.0.0.2:4500", configuration: configuration)
+    let error = await failure(network, client, to: "10.0.0.2:4500", key: StaticKey().publicKey)
+    #expect(error == .timeout(.challenged))
+    #expect(await server.statistics().endpoint[.challenged] > 0)
+    await client.close()
+    await server.close()
+  }
+
   /// Both hold another ratchet for the other, and neither gives way.
   @Test func nothingAuthenticComesBack() async throws {
     let network = TestNetwork()
@@ -72,7 +86,7 @@ struct TimeoutCauseTests {
   /// Of several addresses and attempts the one counts that came closest.
   @Test func theClosestCounts() {
     let rising: [TimeoutCause] = [
-      .notResolved, .noAnswer, .networkRefused("x"), .notAuthentic, .notConfirmed, .ratchetConflict,
+      .notResolved, .noAnswer, .networkRefused("x"), .challenged, .notAuthentic, .notConfirmed, .ratchetConflict,
     ]
     for (index, cause) in rising.enumerated() {
       for other in rising[..<index] {

@@ -13,7 +13,7 @@ extension EndReason: CustomStringConvertible {
     switch self {
     case .closed: "this side closed it"
     case .closedByPeer: "the peer closed it"
-    case .peerSilent: "nothing came of the peer for too long"
+    case .peerSilent: "nothing came from the peer for too long"
     case .rejected: "the peer refused this side"
     case .notConfirmed: "the peer did not confirm the key in time"
     case .rekeyTimeout: "the peer did not answer a re-key in time"

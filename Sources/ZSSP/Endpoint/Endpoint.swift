@@ -140,6 +140,14 @@ public struct Endpoint: ~Copyable {
     end(session, reason: .closed)
   }
 
+  /// Ends a session as ``close(_:)`` does, with ``EndReason/peerSilent``: the driver has found that
+  /// the peer does not answer.
+  package mutating func giveUp(_ id: SessionID) {
+    guard let session = peers[id] else { return }
+    sayGoodbye(session)
+    end(session, reason: .peerSilent)
+  }
+
   /// Ends a session because a newer one with its peer, in another shard, replaces it.
   public mutating func replace(_ id: SessionID) {
     guard let session = peers[id] else { return }

@@ -51,7 +51,8 @@ public struct Settings: Sendable, Hashable {
   public var keepAlive: Duration?
   /// The time without a packet from its peer after which a session ends; longer than ``keepAlive``.
   /// Nil, the default, is never. An unused session does not end: without ``keepAlive`` its peer is
-  /// probed one ``resendInterval`` before the time is over (section 14).
+  /// probed in the last three ``resendInterval``s before the time is over, or in the last half of
+  /// the time if that is shorter (section 14).
   public var idleTimeout: Duration?
   // [DEC-4]
   /// The number of X2 that the initiator, and of X3 that the responder, reads in one handshake

@@ -10,7 +10,7 @@
 /// | nothing received for | what is due |
 /// |---|---|
 /// | ``Settings/keepAlive``, or up to a quarter less | a probe |
-/// | ``Settings/idleTimeout`` less ``Settings/resendInterval``, without a keep-alive | a probe |
+/// | ``Settings/idleTimeout`` less three ``Settings/resendInterval``s, without a keep-alive | a probe |
 /// | ``Settings/idleTimeout``, and one resend interval since the first probe | the session's end |
 struct Liveness {
   /// The action that is due.
@@ -111,13 +111,14 @@ struct Liveness {
 
   /// Returns the time of the next probe.
   private func nextProbe(_ settings: Settings) -> Instant {
-    if wasProbed {
-      guard let keepAlive = settings.keepAlive else { return .distantFuture }
+    if let keepAlive = settings.keepAlive {
+      guard wasProbed else { return lastReceived.advanced(by: keepAlive - .nanoseconds(jitter)) }
       return lastProbe.advanced(by: min(settings.resendInterval * (1 << Int(repeats)), keepAlive))
     }
-    if let keepAlive = settings.keepAlive { return lastReceived.advanced(by: keepAlive - .nanoseconds(jitter)) }
     guard let idleTimeout = settings.idleTimeout else { return .distantFuture }
-    return lastReceived.advanced(by: max(.zero, idleTimeout - settings.resendInterval))
+    // Early enough for three, because one may get lost.
+    let first = lastReceived.advanced(by: max(idleTimeout - settings.resendInterval * 3, idleTimeout / 2))
+    return wasProbed ? max(first, lastProbe.advanced(by: settings.resendInterval)) : first
   }
 
   /// Returns the time when the session ends without further packets, never before a probe had time

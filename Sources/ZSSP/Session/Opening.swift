@@ -62,6 +62,8 @@ final class Opening {
   private(set) var challengeResponse = ChallengeResponse.unchallenged(proof: 0)
   /// The challenge response of the next X1.
   private var solvedChallenge: ChallengeResponse?
+  /// True if the responder has asked for a proof of work.
+  private(set) var wasChallenged = false
   /// The number of X2 to the present X1 that were read and were not authentic.
   private(set) var forgedBodies = 0
   /// True if the last handshake failed to authenticate: then the next failure does not restart at
@@ -181,6 +183,7 @@ final class Opening {
     guard awaitsResponse(under: keyID), challenge.proof == challengeResponse.proof else {
       throw Dropped(.unexpectedChallenge)
     }
+    wasChallenged = true
     guard awaited == nil, solvedChallenge == nil else { throw Dropped(.busy) }
     let start = provider.randomInteger(UInt64.self)
     awaited = .proofOfWork

@@ -74,6 +74,9 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     return established?.rekey.name ?? established?.confirmation.name ?? "S1"
   }
 
+  /// True if the responder of an attempt has asked for a proof of work.
+  var wasChallenged: Bool { opening?.wasChallenged ?? false }
+
   /// The reason of the last restart of the handshake, or the fault of the answers to the present
   /// one.
   var lastRestart: RestartReason? {

@@ -15,6 +15,8 @@ public struct SessionDescription: Sendable, Hashable {
   /// The reason of the last restart of the handshake, or the fault of the answers to the present
   /// one. Nil if there is neither.
   public let lastRestart: RestartReason?
+  /// True if the responder has asked for a proof of work, and the session is not established yet.
+  public let wasChallenged: Bool
   /// The chain length of the current key; 0 before there is one.
   public let chainLength: UInt64
   /// The time when the last authentic packet arrived from the peer, or else when the session was
@@ -36,6 +38,7 @@ public struct SessionDescription: Sendable, Hashable {
     address = session.address
     isEstablished = session.canSend
     lastRestart = session.lastRestart
+    wasChallenged = session.wasChallenged
     chainLength = session.core.keys.current?.chainLength ?? 0
     lastReceived = isEstablished ? session.core.liveness.lastReceived : nil
     roundTrip = session.core.liveness.roundTrip

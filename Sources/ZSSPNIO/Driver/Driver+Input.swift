@@ -27,16 +27,17 @@ extension Driver {
   func take(
     _ bytes: UnsafeMutableRawBufferPointer, segmentSize: Int, from source: Address, trafficClass: UInt8
   ) {
-    guard logsDrops else {
-      return takeUnwatched(bytes, segmentSize: segmentSize, from: source, trafficClass: trafficClass)
+    loggingDrops(from: source) {
+      takeUnwatched(bytes, segmentSize: segmentSize, from: source, trafficClass: trafficClass)
     }
-    let before = endpoint.statistics
-    takeUnwatched(bytes, segmentSize: segmentSize, from: source, trafficClass: trafficClass)
-    logDrops(since: before, from: source)
   }
 
-  /// Logs which datagrams of one sender were dropped.
-  private func logDrops(since before: Statistics, from source: Address) {
+  /// Calls `body`, and logs what it drops: datagrams of one sender, or packets that turn out to be
+  /// useless after public-key work or a look into the store; then `source` is nil.
+  func loggingDrops(from source: Address?, _ body: () -> Void) {
+    guard logsDrops else { return body() }
+    let before = endpoint.statistics
+    body()
     let after = endpoint.statistics
     guard after.dropped != before.dropped else { return }
     for reason in DropReason.allCases where after[reason] != before[reason] {

@@ -30,14 +30,16 @@ extension Driver {
   /// Called by the executor with each result.
   func workDone(_ result: PublicKeyResult, took time: Duration) {
     guard !isClosed else { return }
-    endpoint.complete(result, took: time, at: now)
+    loggingDrops(from: nil) { endpoint.complete(result, took: time, at: now) }
     pump()
   }
 
   /// Called by the executor with the store's answers.
   func storeAnswered(_ answers: [StoreExecutor.Answer]) {
     guard !isClosed else { return }
-    for (id, answer) in answers { endpoint.answer(id, store: answer, at: now) }
+    loggingDrops(from: nil) {
+      for (id, answer) in answers { endpoint.answer(id, store: answer, at: now) }
+    }
     pump()
   }
 }

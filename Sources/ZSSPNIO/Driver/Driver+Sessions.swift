@@ -39,6 +39,7 @@ extension Driver {
   /// Records what the state of an attempt's handshake shows of the peer.
   private func recordProgress(of id: SessionID) {
     guard let session = endpoint.session(id) else { return }
+    if session.wasChallenged { attempts.record(.challenged, of: id) }
     if session.lastRestart == .notAuthentic { attempts.record(.notAuthentic, of: id) }
     if !isUnanswered(session) { attempts.record(.notConfirmed, of: id) }
   }
@@ -111,6 +112,13 @@ extension Driver {
     pump()
   }
 
+  /// Ends a session whose peer does not answer.
+  func giveUp(_ id: SessionID) {
+    guard !isClosed else { return }
+    endpoint.giveUp(id)
+    pump()
+  }
+
   /// Ends a session.
   func close(_ id: SessionID) {
     guard !isClosed else { return }
@@ -125,12 +133,12 @@ extension Driver {
       established(id, by: establishment)
     case .restarted(let id, let reason):
       attempts.record(TimeoutCause(reason), of: id)
-      environment.log?.restarted(id, reason: reason)
+      environment.log?.restarted(id, reason: reason, at: now)
       inboxes.inbox(of: id).events.append(event)
     case .confirmed(let id):
       inboxes.inbox(of: id).events.append(event)
     case .rekeyed(let id, let chainLength):
-      environment.log?.rekeyed(id, chainLength: chainLength)
+      environment.log?.rekeyed(id, chainLength: chainLength, at: now)
       inboxes.inbox(of: id).events.append(event)
     case .answered(let id, let roundTrip):
       if let roundTrip { environment.roundTrips.record(roundTrip) }
@@ -141,7 +149,7 @@ extension Driver {
       inboxes.inbox(of: id).events.append(event)
     case .downgraded(let id, let peer, let heldChainLength):
       counted.downgrades += 1
-      environment.log?.downgraded(id, peer: peer, heldChainLength: heldChainLength)
+      environment.log?.downgraded(id, peer: peer, heldChainLength: heldChainLength, at: now)
       mailboxes.downgrades.append(Downgrade(session: id, peer: peer, heldChainLength: heldChainLength))
       inboxes.inbox(of: id).events.append(event)
     case .ended(let id, let reason):
@@ -152,7 +160,7 @@ extension Driver {
   }
 
   private func established(_ id: SessionID, by establishment: Establishment) {
-    environment.log?.established(id, establishment: establishment)
+    environment.log?.established(id, establishment: establishment, at: now)
     var waiting: [SessionOutcome] = []
     if let request = establishment.acceptance, case .accepted(let outcome)? = acceptances.end(request) {
       waiting.append(outcome)
@@ -174,7 +182,7 @@ extension Driver {
     }
     siblings?.end(id)
     let wasEstablished = inboxes.end(id, reason: reason, event: event)
-    environment.log?.ended(id, reason: reason, wasEstablished: wasEstablished)
+    environment.log?.ended(id, reason: reason, wasEstablished: wasEstablished, at: now)
     sendQueue.sessionEnded(id, with: .sessionEnded(reason))
   }
 

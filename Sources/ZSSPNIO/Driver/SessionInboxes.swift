@@ -54,6 +54,9 @@ final class SessionInboxes {
     }
   }
 
+  /// Counts messages that a handler's own queue had no room for.
+  func countDropped(_ count: Int) { dropped += UInt64(count) }
+
   /// Delivers the gathered messages.
   func endBurst() {
     guard let id = session.take() else { return }

@@ -27,7 +27,8 @@ package struct EndpointLog: Sendable {
 
   /// The kinds of lines that are limited separately.
   enum Kind: Hashable {
-    case drop, refusal, expiry, failure, move
+    case establishment, end, attempt, restart, rekey, move, downgrade
+    case drop, refusal, expiry, failure
   }
 
   /// Makes a log that writes to `logger`.
@@ -54,31 +55,36 @@ package struct EndpointLog: Sendable {
   }
 
   /// Logs an established session.
-  func established(_ id: SessionID, establishment: Establishment) {
-    logger.info(
-      "session established",
-      metadata: [
+  func established(_ id: SessionID, establishment: Establishment, at now: Instant) {
+    limited(.establishment, level: .info, message: "session established", at: now) {
+      [
         "zssp.session": "\(id)", "zssp.peer": "\(establishment.peer)",
         "zssp.address": "\(establishment.address.unmapped)",
         "zssp.role": "\(establishment.role)", "zssp.chain_length": "\(establishment.chainLength)",
-      ])
+      ]
+    }
   }
 
   /// Logs the end of a session, or of an attempt to establish one.
-  func ended(_ id: SessionID, reason: EndReason, wasEstablished: Bool) {
-    logger.log(
-      level: wasEstablished ? .info : .debug, wasEstablished ? "session ended" : "attempt ended",
-      metadata: ["zssp.session": "\(id)", "zssp.reason": "\(reason)"])
+  func ended(_ id: SessionID, reason: EndReason, wasEstablished: Bool, at now: Instant) {
+    limited(
+      wasEstablished ? .end : .attempt, level: wasEstablished ? .info : .debug,
+      message: wasEstablished ? "session ended" : "attempt ended", at: now
+    ) { ["zssp.session": "\(id)", "zssp.reason": "\(reason)"] }
   }
 
   /// Logs that a handshake of this side restarted.
-  func restarted(_ id: SessionID, reason: RestartReason) {
-    logger.debug("handshake restarted", metadata: ["zssp.session": "\(id)", "zssp.reason": "\(reason)"])
+  func restarted(_ id: SessionID, reason: RestartReason, at now: Instant) {
+    limited(.restart, level: .debug, message: "handshake restarted", at: now) {
+      ["zssp.session": "\(id)", "zssp.reason": "\(reason)"]
+    }
   }
 
   /// Logs that a session has a new key.
-  func rekeyed(_ id: SessionID, chainLength: UInt64) {
-    logger.debug("session re-keyed", metadata: ["zssp.session": "\(id)", "zssp.chain_length": "\(chainLength)"])
+  func rekeyed(_ id: SessionID, chainLength: UInt64, at now: Instant) {
+    limited(.rekey, level: .debug, message: "session re-keyed", at: now) {
+      ["zssp.session": "\(id)", "zssp.chain_length": "\(chainLength)"]
+    }
   }
 
   /// Logs that a session's peer has moved.
@@ -89,10 +95,12 @@ package struct EndpointLog: Sendable {
   }
 
   /// Logs a handshake that continued without the ratchet.
-  func downgraded(_ id: SessionID, peer: PublicKey, heldChainLength: UInt64) {
-    logger.warning(
-      "the peer does not have the ratchet that is held for it: it lost its store, or someone has its key",
-      metadata: ["zssp.session": "\(id)", "zssp.peer": "\(peer)", "zssp.chain_length": "\(heldChainLength)"])
+  func downgraded(_ id: SessionID, peer: PublicKey, heldChainLength: UInt64, at now: Instant) {
+    limited(
+      .downgrade, level: .warning,
+      message: "the peer does not have the ratchet that is held for it: it lost its store, or someone has its key",
+      at: now
+    ) { ["zssp.session": "\(id)", "zssp.peer": "\(peer)", "zssp.chain_length": "\(heldChainLength)"] }
   }
 
   /// Logs a refused handshake of a peer: too many waited, or the application refused it.
@@ -119,9 +127,11 @@ package struct EndpointLog: Sendable {
   }
 
   /// Logs dropped datagrams.
-  func dropped(_ reason: DropReason, count: UInt64, from source: Address, at now: Instant) {
+  func dropped(_ reason: DropReason, count: UInt64, from source: Address?, at now: Instant) {
     limited(.drop, level: .debug, message: "datagram dropped", at: now) {
-      ["zssp.reason": "\(reason)", "zssp.address": "\(source.unmapped)", "zssp.count": "\(count)"]
+      var metadata: Logger.Metadata = ["zssp.reason": "\(reason)", "zssp.count": "\(count)"]
+      if let source { metadata["zssp.address"] = "\(source.unmapped)" }
+      return metadata
     }
   }
 

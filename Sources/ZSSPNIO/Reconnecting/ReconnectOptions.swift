@@ -15,12 +15,18 @@ public struct ReconnectOptions: Sendable, Hashable {
   /// again. One that ends sooner counts as a failure. The default is 30 s.
   public var provingTime: Duration = .seconds(30)
   /// The time without an answer to a message or a probe until the session counts as lost and
-  /// another is opened. The default is 3.5 s, in which about 15 probes are sent, so that a path that
-  /// loses packets ends no session. Nil leaves the detection to ``UDPOptions/idleTimeout``.
+  /// another is opened. The default is 3.5 s. After a second about 16 probes are sent, so that a path
+  /// that loses packets ends no session. Round trips must be shorter than this time. Nil leaves the
+  /// detection to ``UDPOptions/idleTimeout``.
+  ///
+  /// When a server is away for longer, each of its clients opens another session, at the pace that
+  /// the server's ``/ZSSP/HelloBudget`` allows. With very many clients, raise the budget, or this
+  /// time.
   public var silenceLimit: Duration? = .milliseconds(3500)
   /// The time without anything received after which the peer is probed although nothing is sent to
-  /// it. The default is 1.5 s: with ``silenceLimit`` and ``shortestPause``, a peer that was killed
-  /// and restarted has another session within six seconds. A probe and its answer are datagrams of
+  /// it, less up to a quarter, which is drawn for each session. The default is 1.5 s: with
+  /// ``silenceLimit`` and ``shortestPause``, a peer that was killed and restarted has another
+  /// session within six seconds. A probe and its answer are datagrams of
   /// 32 bytes each. Nil saves them: then only messages that are sent discover the loss within
   /// ``silenceLimit``, and a session on which nothing is sent is covered by
   /// ``UDPOptions/keepAlive`` and ``UDPOptions/idleTimeout``. Without ``silenceLimit`` it has no
@@ -49,6 +55,7 @@ struct Backoff {
     // Doubled in steps: a shift of a duration could overflow.
     for _ in 0..<min(failures, 62) where bound < longest { bound = min(bound * 2, longest) }
     failures += 1
-    return bound * Double.random(in: 0.5...1, using: &generator)
+    // Whole milliseconds, as people read them.
+    return .milliseconds(Int64(bound * Double.random(in: 0.5...1, using: &generator) / .milliseconds(1)))
   }
 }

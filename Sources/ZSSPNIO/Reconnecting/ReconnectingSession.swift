@@ -25,8 +25,14 @@ public import ZSSP
 /// ``ReconnectOptions/idleProbe`` (1.5 s) without anything from it. Messages that are sent in the
 /// meantime are lost.
 ///
+/// A peer that was killed and restarted has another session within six seconds, if the last one had
+/// lasted ``ReconnectOptions/provingTime`` (30 s): the pause before an attempt doubles with each
+/// session that ended sooner. Of several addresses of a name, that of the last session is tried
+/// first.
+///
 /// One of two peers should reconnect; the other accepts. If both do, the later session replaces the
-/// earlier one. The side whose session was replaced waits until the other session ends.
+/// earlier one. The side whose session was replaced waits until the other session ends. If both
+/// open at the same time, one session results, and closing what the other call returned closes it.
 ///
 /// It lasts until ``close()``, until the endpoint is closed, until an error makes further attempts
 /// pointless, or until the last reference to it and its sequences is released.
@@ -39,7 +45,8 @@ public final class ReconnectingSession: Sendable {
     case connected(to: SocketAddress)
     /// No session exists, for this reason; another attempt begins after the pause.
     case waiting(Duration, after: UDPError)
-    /// The last state. ``UDPError/closed`` after ``close()`` or when the endpoint is closed;
+    /// The last state. ``UDPError/closed`` after ``close()``, when the current session is closed on
+    /// this side, or when the endpoint is closed;
     /// ``UDPError/transport(_:)`` if the socket failed permanently; ``UDPError/open(_:)`` with an
     /// invalid key or an identity that is too long.
     case ended(UDPError)
@@ -74,6 +81,9 @@ public final class ReconnectingSession: Sendable {
   /// The states from now on, beginning with the current one. Each caller gets its own sequence,
   /// which keeps the newest 16 while it is not read. It ends after ``State/ended(_:)``.
   public var states: ReconnectingStates { ReconnectingStates(owner: self, reader: reconnector.makeReader()) }
+
+  /// The number of messages dropped because ``messages`` was read too slowly.
+  public var droppedMessages: UInt64 { reconnector.messages.dropped }
 
   /// The current session, for its properties; nil if there is none. Its ``Session/messages`` are
   /// empty: read ``messages`` instead. Closing it is the same as ``close()``.

@@ -24,6 +24,8 @@ final class Reconnector: Sendable {
   private struct Shared {
     var state = ReconnectingSession.State.connecting(attempt: 1)
     var session: Session?
+    /// The address of the last session.
+    var lastAddress: Address?
     var readers: [UInt64: BoundedAsyncQueue<ReconnectingSession.State>] = [:]
     var lastReader: UInt64 = 0
     var waiters: [UInt64: Promise<UDPError?>] = [:]
@@ -133,9 +135,7 @@ final class Reconnector: Sendable {
   private func attemptOnce() async -> (UDPError, hasWorked: Bool) {
     let session: Session
     do throws(UDPError) {
-      session = try await endpoint.connect(
-        to: plan.target, key: plan.key, identity: plan.identity, flags: plan.flags,
-        timeout: plan.options.attemptTimeout)
+      session = try await connect()
     } catch {
       return (error, false)
     }
@@ -147,14 +147,13 @@ final class Reconnector: Sendable {
     } catch {
       return (error, false)
     }
-    let watching = Task { await isLostInSilence(session) }
+    let watching = Task { await watchSilence(of: session) }
     // Messages go to the handler; this sequence ends with the session.
     for await _ in session.messages {}
     watching.cancel()
-    let isLost = await watching.value
+    await watching.value
     if Task.isCancelled { await session.close() }
     let hasWorked = start.duration(to: endpoint.handle.now) >= plan.options.provingTime
-    if isLost { return (.sessionEnded(.peerSilent), hasWorked) }
     return (session.endReason.map { .sessionEnded($0) } ?? .closed, hasWorked)
   }
 
@@ -163,7 +162,8 @@ final class Reconnector: Sendable {
   /// - Throws: The error of a session that has ended already. Its messages are in the queue.
   func forwardMessages(of session: Session) async throws(UDPError) {
     do {
-      try await session.setMessageHandler(MessageForwarder(messages))
+      let shard = endpoint.handle.shards[session.shard]
+      try await session.setMessageHandler(MessageForwarder(to: messages, on: shard))
     } catch {
       if session.endReason != nil {
         for await message in session.messages { messages.append(message) }
@@ -172,22 +172,36 @@ final class Reconnector: Sendable {
     }
   }
 
-  /// Watches a session until it ends, or closes it and returns true if its peer does not answer.
-  private func isLostInSilence(_ session: Session) async -> Bool {
-    guard let limit = plan.options.silenceLimit else { return false }
-    var watch = SilenceWatch(limit: limit, idleProbe: plan.options.idleProbe)
+  /// Connects to one of the target's addresses. The one of the last session comes first.
+  private func connect() async throws(UDPError) -> Session {
+    let start = endpoint.handle.now
+    let timeout = plan.options.attemptTimeout
+    var addresses = try await endpoint.handle.addresses(of: plan.target, within: timeout)
+    let known = shared.withLockedValue { $0.lastAddress }
+    if let known, let index = addresses.firstIndex(where: { Address($0)?.unmapped == known }) {
+      addresses.insert(addresses.remove(at: index), at: 0)
+    }
+    let left = max(.zero, timeout - start.duration(to: endpoint.handle.now))
+    let session = try await endpoint.connect(
+      toAnyOf: addresses, key: plan.key, identity: plan.identity, flags: plan.flags, timeout: left)
+    shared.withLockedValue { $0.lastAddress = session.establishment.address.unmapped }
+    return session
+  }
+
+  /// Watches a session until it ends, or ends it if its peer does not answer.
+  private func watchSilence(of session: Session) async {
+    guard let limit = plan.options.silenceLimit else { return }
+    var watch = SilenceWatch(
+      limit: limit, idleProbe: plan.options.idleProbe.map { $0 * Double.random(in: 0.75...1) })
     while await endpoint.handle.sleep(SilenceWatch.interval), session.endReason == nil,
       let description = await session.snapshot()
     {
       switch watch.look(at: description, now: endpoint.handle.now) {
       case .isThere: break
       case .probe: await session.probe()
-      case .isGone:
-        await session.close()
-        return true
+      case .isGone: return await session.giveUp()
       }
     }
-    return false
   }
 
   private func enter(_ state: ReconnectingSession.State, with session: Session? = nil) {
@@ -244,8 +258,15 @@ final class StateReader: Sendable {
 /// Puts the messages of a session into a queue that outlives it.
 private final class MessageForwarder: MessageHandler {
   private let messages: BoundedAsyncQueue<[UInt8]>
+  private let shard: ShardHandle
 
-  init(_ messages: BoundedAsyncQueue<[UInt8]>) { self.messages = messages }
+  init(to messages: BoundedAsyncQueue<[UInt8]>, on shard: ShardHandle) {
+    self.messages = messages
+    self.shard = shard
+  }
 
-  func receive(_ message: RawSpan) { messages.append(message.withUnsafeBytes { Array($0) }) }
+  func receive(_ message: RawSpan) {
+    let dropped = messages.append(message.withUnsafeBytes { Array($0) })
+    if dropped > 0 { shard.current.inboxes.countDropped(dropped) }
+  }
 }

@@ -9,7 +9,7 @@ import ZSSP
 /// | nothing authentic came since that check, for | then |
 /// |---|---|
 /// | no time, if nothing was sent | the peer is probed |
-/// | 400 ms, and at each further check | the peer is probed |
+/// | a second, and at each further check | the peer is probed |
 /// | ``ReconnectOptions/silenceLimit``, and most of its probes were sent | it is gone |
 ///
 /// What came before that check is no answer: it may have been sent before the messages. Many probes
@@ -24,9 +24,9 @@ struct SilenceWatch {
   }
 
   /// The interval between two checks.
-  static let interval = Duration.milliseconds(200)
+  static let interval = Duration.milliseconds(150)
   /// The time that an answer may take before the peer is probed.
-  private static let patience = Duration.milliseconds(400)
+  private static let patience = Duration.seconds(1)
 
   private let limit: Duration
   private let idleProbe: Duration?

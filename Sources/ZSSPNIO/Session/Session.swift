@@ -243,6 +243,12 @@ public final class Session: Sendable {
     way.tell { driver in driver.probePeer(of: id) }
   }
 
+  /// Ends the session with `EndReason.peerSilent`, because its peer does not answer.
+  func giveUp() async {
+    let id = id
+    _ = await way.ask { driver in driver.giveUp(id) }
+  }
+
   /// Ends the session after its queued messages, for which it waits at most two seconds. The peer
   /// is told once: its session ends with `EndReason.closedByPeer` if the datagram arrives. Closing
   /// twice does no harm.

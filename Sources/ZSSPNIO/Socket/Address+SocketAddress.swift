@@ -45,7 +45,7 @@ extension Address {
   }
 
   /// The address with an IPv4-mapped IPv6 address turned into IPv4.
-  var unmapped: Address {
+  package var unmapped: Address {
     guard family == .ipv6, high == 0, low >> 32 == mappedPrefix >> 32 else { return self }
     return Address(ipv4: UInt32(truncatingIfNeeded: low), port: port)
   }

@@ -49,10 +49,15 @@ extension SocketAddress {
     }
     if host.hasPrefix("["), host.hasSuffix("]") {
       host = host.dropFirst().dropLast()
+      guard host.contains(":") else { throw .invalidAddress(text, reason: "only an IPv6 address goes in brackets") }
     } else if host.contains(":") {
       throw .invalidAddress(text, reason: "an IPv6 address goes in brackets, as in [2001:db8::1]:4500")
     }
     guard !host.isEmpty else { throw .invalidAddress(text, reason: "the host is missing") }
+    // The system's resolver reads only what is before a NUL.
+    guard !host.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }) else {
+      throw .invalidAddress(text, reason: "the host has a space or a control character")
+    }
     return (String(host), Int(port))
   }
 

@@ -69,7 +69,7 @@ struct DialFailure: Error, Equatable {
   ) -> DialFailure {
     switch cause {
     case .notResolved: return DialFailure(.noAddress, "\(place): \(cause)")
-    case .networkRefused: return DialFailure(.noAnswer, "no answer from \(place): \(cause)")
+    case .networkRefused, .challenged: return DialFailure(.noAnswer, "no answer from \(place): \(cause)")
     case .noAnswer:
       let start = "no answer from \(place): it is off, a firewall drops UDP, or public-key is not its key"
       guard knowledge.insists, knowledge.holdsRatchet else { return DialFailure(.noAnswer, start) }

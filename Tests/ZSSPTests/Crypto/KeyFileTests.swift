@@ -60,6 +60,7 @@ struct KeyFileTests {
     let list = try AllowList(text: text)
     #expect(list.keys == [one, other] && list.contains(one) && !list.contains(stranger))
     #expect(try AllowList(text: "").keys.isEmpty)
+    #expect(try AllowList(text: "\u{FEFF}\(one.text)\n").keys == [one])
     let folder = try Folder()
     let path = folder.path + "/allowed"
     try Data(text.utf8).write(to: URL(filePath: path))
