@@ -64,6 +64,31 @@ extension NamespaceTests {
       #expect(!FileManager.default.fileExists(atPath: mark))
     }
 
+    /// With another address in the same network, and then in another, the device has that address and all routes. The kernel deletes a
+    /// secondary address with its primary, and with the last one the routes.
+    @Test func anAddressIsReplaced() async throws {
+      let lab = try Lab()
+      try lab.add("a", "b")
+      try lab.link("a", "b")
+      try lab.run(
+        "sysctl -qw net.ipv4.conf.all.promote_secondaries=0 net.ipv4.conf.default.promote_secondaries=0", on: "a")
+      let peer = Lab.Peer("b", allowed: "[\"10.99.0.2/32\", \"10.40.0.0/16\"]", at: "192.168.1.2")
+      _ = try await lab.tunnel("a", number: 1, peers: [peer])
+      let file = lab.path("a.toml")
+      let text = try String(contentsOfFile: file, encoding: .utf8)
+      for address in ["10.99.0.9/24", "10.98.0.1/24", "10.99.0.1/32", "10.99.0.1/24"] {
+        try text.replacing("10.99.0.1/24", with: address).write(toFile: file, atomically: true, encoding: .utf8)
+        let said = try lab.run("\(Lab.zssp()) tunnel reload \(lab.device("a"))")
+        #expect(said.contains("addresses") && !said.contains("ip "), "\(said)")
+        let held = try lab.run("ip -4 -o address show dev \(lab.device("a"))", on: "a")
+        #expect(held.split(separator: "\n").count == 1 && held.contains("inet \(address) "), "\(held)")
+        let routes = try lab.run("ip -4 route show dev \(lab.device("a"))", on: "a")
+        #expect(routes.contains("10.40.0.0/16 scope link"), "\(routes)")
+        // Within the device's network there is the kernel's own route.
+        #expect(routes.contains("10.99.0.2 ") != address.hasPrefix("10.99.0.") || address.hasSuffix("/32"), "\(routes)")
+      }
+    }
+
     /// A file with a mistake changes nothing, and the tunnel goes on.
     @Test func aWrongFileChangesNothing() async throws {
       let lab = try Lab()

@@ -109,51 +109,29 @@
     ///
     /// - Returns: A text about routes that could not be changed; empty if there are none.
     private func changePeers(_ body: (inout PeerTable) -> Void) async -> String {
-      let former = registry.configuration
       registry.change(body)
-      let failures = await settle(from: former)
+      let failures = await settle { network, routes in network.apply(routes: routes) }
+      failures.forEach(log)
       return failures.isEmpty ? "" : ", but not all routes: " + failures.joined(separator: "; ")
     }
 
     /// Applies the consequences of a change of peers: closes the sessions of removed peers, and
     /// changes the routes.
     ///
+    /// - Parameter apply: Changes the device's network for these routes, and returns the errors.
     /// - Returns: The errors.
-    func settle(from former: TunnelConfiguration) async -> [String] {
+    func settle(_ apply: (DeviceNetwork, [DeviceRoute]) -> [String]) async -> [String] {
       for session in await onLoop({ $0.takeOrphans() }) ?? [] { await session.close() }
       // The change may put an address behind the tunnel, or take it out.
       await endpointRoutes.settle()
       let current = registry.configuration
-      var failures = changeRoutes(from: routing.routes(former), to: routing.routes(current))
+      var failures = apply(network, routing.routes(current))
       do throws(TunnelError) {
         try routing.change(from: ledger.rules, to: routing.rules(current), ledger)
       } catch {
         failures.append("\(error)")
       }
-      failures.forEach(log)
       return failures
-    }
-
-    /// Changes the routes to the device.
-    ///
-    /// - Returns: The errors.
-    private func changeRoutes(from former: [DeviceRoute], to next: [DeviceRoute]) -> [String] {
-      former.filter { !next.contains($0) }.compactMap { changeRoute("del", to: $0) }
-        + next.filter { !former.contains($0) }.compactMap { changeRoute("add", to: $0) }
-    }
-
-    /// Adds or deletes a route to the device. A missing route is no error when deleting.
-    ///
-    /// - Returns: The error; nil if none.
-    private func changeRoute(_ verb: String, to wanted: DeviceRoute) -> String? {
-      let route = wanted.line(verb, device: device.name)
-      do throws(TunnelError) {
-        let result = try SystemCommand.ip(route.split(separator: " ").map(String.init), step: route)
-        if result.exitCode == 0 || (verb == "del" && result.saysGone) { return nil }
-        return "ip \(route): \(result.reason)"
-      } catch {
-        return "\(error)"
-      }
     }
 
     // MARK: rekey

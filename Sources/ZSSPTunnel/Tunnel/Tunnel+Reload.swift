@@ -31,12 +31,11 @@
       configuration.hooks = next.hooks
       configuration.addresses = next.addresses
       if former.hooks != next.hooks { result.changed.append("hooks") }
-      result.failures += changeAddresses(from: former.addresses, to: next.addresses, "add")
-      let before = former
       registry.adopt(configuration)
       let change = registry.change { $0.replace(next.peers) }
-      result.failures += await settle(from: before)
-      result.failures += changeAddresses(from: former.addresses, to: next.addresses, "del")
+      result.failures += await settle { network, routes in
+        network.apply(addresses: next.addresses, routes: routes)
+      }
       if former.addresses != next.addresses { result.changed.append("addresses") }
       result.changed += Self.differences(from: change.former, to: change.current)
       do throws(TunnelError) { try logFile?.reopen() } catch { result.failures.append("\(error)") }
@@ -71,22 +70,6 @@
         ("search", former.search != next.search), ("user", former.user != next.user),
         ("status-group", former.statusGroup != next.statusGroup),
       ].compactMap { $0.1 ? $0.0 : nil }
-    }
-
-    /// Adds the new addresses to the device, or deletes the old ones.
-    ///
-    /// - Returns: The errors.
-    private func changeAddresses(from former: [IPPrefix], to next: [IPPrefix], _ verb: String) -> [String] {
-      let (all, others) = verb == "add" ? (next, former) : (former, next)
-      return all.filter { !others.contains($0) }.compactMap { address in
-        let step = "address \(verb) \(address) dev \(device.name)"
-        do throws(TunnelError) {
-          let result = try SystemCommand.ip(step.split(separator: " ").map(String.init), step: step)
-          return result.exitCode == 0 ? nil : "ip \(step): \(result.reason)"
-        } catch {
-          return "\(error)"
-        }
-      }
     }
   }
 #endif

@@ -38,6 +38,8 @@
     let device: TunDevice
     let endpointRoutes: EndpointRoutes
     let routing: RoutingPlan
+    /// The addresses and routes of the device.
+    let network: DeviceNetwork
     let ledger: UndoLedger
     let paths: [NIOLoopBound<InboundPath>]
     let reloader: Reloader?
@@ -69,6 +71,10 @@
       folder = parts.folder
       routing = parts.routing
       ledger = parts.ledger
+      let configuration = parts.registry.configuration
+      network = DeviceNetwork(
+        device: parts.device.name, addresses: configuration.addresses,
+        routes: parts.routing.routes(configuration), system: IPRoute2(device: parts.device.name))
       claim = parts.claim
       self.log = log
       self.logFile = logFile
