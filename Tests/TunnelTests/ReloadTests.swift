@@ -123,6 +123,27 @@ extension NamespaceTests {
       #expect(try lab.ratchetLength("a") == length)
     }
 
+    /// A reload of the same file keeps what commands changed: a peer that was added or removed, and the demand for a one-time password.
+    @Test func aReloadKeepsWhatCommandsChanged() async throws {
+      let lab = try Lab()
+      let (first, _) = try await Self.pair(lab, peerExtra: "pi3 = true")
+      let zssp = try Lab.zssp()
+      let device = lab.device("a")
+      let key = try lab.key("c")
+      try lab.run("\(zssp) tunnel peer add \(key) --interface \(device) --name c --allowed-ips 10.99.0.3/32")
+      // The other side does not get the password, so no session is possible, whoever opens it.
+      try lab.run("\(zssp) tunnel peer enroll b --interface \(device)")
+      let said = try lab.run("\(zssp) tunnel reload \(device)")
+      #expect(said.contains("nothing was changed"), "\(said)")
+      #expect(try Self.peer(lab, "a", "c") != nil)
+      #expect(try lab.attempt("ping -c 3 -i 0.3 -W 1 10.99.0.2", on: "a").exitCode != 0)
+      #expect(try Self.peer(lab, "a", "b")?["state"] as? String != "up")
+      try lab.run("\(zssp) tunnel peer remove c --interface \(device)")
+      first.send(SIGHUP)
+      try await first.waits(for: "reload: nothing was changed")
+      #expect(try Self.peer(lab, "a", "c") == nil)
+    }
+
     /// In persistent mode a peer that has lost its store comes back with a new one-time password on both sides, and not before. The hub
     /// runs all the time, and has its store.
     @Test func aPeerIsMended() async throws {

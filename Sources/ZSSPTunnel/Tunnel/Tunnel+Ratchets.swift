@@ -23,8 +23,7 @@
     /// Replaces the ratchet of a peer by one that is derived from a one-time password. This side
     /// requires it until it was used.
     func enroll(_ text: String, password: String) async throws(TunnelError) -> String {
-      let found = try peer(text)
-      var peer = found.peer
+      let (id, peer) = try peer(text)
       guard password.utf8.count >= Self.shortestPassword else {
         throw .refused(
           "the one-time password is shorter than \(Self.shortestPassword) bytes; 'zssp otp' makes a good one")
@@ -32,10 +31,9 @@
       let bytes = Array(password.utf8)
       let state = RatchetState(oneTimePassword: bytes.rawBytes, provider: SwiftCryptoProvider())
       try await replace(RatchetPair(state), of: peer.publicKey)
-      // [RAT-11]
-      peer.flags = (peer.flags ?? registry.configuration.flags).union(.initiatorDisallowsDowngrade)
-      registry.change { [peer] in $0.set(peer) }
-      await endSession(found.id)
+      let flags = registry.configuration.flags
+      registry.change { $0.enroll(peer.publicKey, flags: flags) }
+      await endSession(id)
       return "enrolled \(peer.label): the next session needs the one-time password"
     }
 

@@ -15,7 +15,8 @@
 
   extension Tunnel {
     /// Applies another configuration to the running tunnel: peers, addresses, routes, hooks.
-    /// Sessions of remaining peers continue. The log file is reopened if it was moved away.
+    /// Sessions of remaining peers continue. What requests on the control socket changed in a peer
+    /// stays, unless `next` differs in the same value from the last configuration. The log file is reopened if it was moved away.
     ///
     /// - Returns: The changes, and what could not be applied.
     /// - Throws: ``TunnelError/refused(_:)`` if the tunnel is ending.
@@ -32,7 +33,7 @@
       configuration.addresses = next.addresses
       if former.hooks != next.hooks { result.changed.append("hooks") }
       registry.adopt(configuration)
-      let change = registry.change { $0.replace(next.peers) }
+      let change = registry.reload(next.peers)
       result.failures += await settle { network, routes in
         network.apply(addresses: next.addresses, routes: routes)
       }
