@@ -89,6 +89,31 @@ extension NamespaceTests {
       }
     }
 
+    /// A route that exists already is named, with exit code 1, and a reload of the same file makes it once it is possible.
+    @Test func whatFailedIsTriedAgain() async throws {
+      let lab = try Lab()
+      _ = try await Self.pair(lab)
+      let reload = "\(try Lab.zssp()) tunnel reload \(lab.device("a"))"
+      try lab.run("ip route add 10.40.0.0/16 dev v1", on: "a")
+      try lab.write(
+        "a", number: 1,
+        peers: [Lab.Peer("b", allowed: "[\"10.99.0.2/32\", \"10.40.0.0/16\", \"10.41.0.0/16\"]", at: "192.168.1.2")])
+      for _ in 0..<2 {
+        let said = try lab.attempt(reload, on: "a")
+        #expect(said.exitCode == 1 && said.output.contains("File exists"), "\(said.output)")
+        #expect(said.output.contains("ip route add 10.40.0.0/16 dev \(lab.device("a"))"), "\(said.output)")
+        #expect(try lab.run("ip route", on: "a").contains("10.41.0.0/16 dev \(lab.device("a"))"))
+      }
+      try lab.run("ip route del 10.40.0.0/16 dev v1", on: "a")
+      try lab.run(reload)
+      #expect(try lab.run("ip route", on: "a").contains("10.40.0.0/16 dev \(lab.device("a"))"))
+      // So for one peer.
+      try lab.run("ip route add 10.42.0.0/16 dev v1", on: "a")
+      let set = "\(try Lab.zssp()) tunnel set \(lab.device("a")) --peer \(try lab.key("b"))"
+      let said = try lab.attempt("\(set) --allowed-ips 10.99.0.2/32,10.42.0.0/16", on: "a")
+      #expect(said.exitCode == 1 && said.output.contains("but not all routes"), "\(said.output)")
+    }
+
     /// A file with a mistake changes nothing, and the tunnel goes on.
     @Test func aWrongFileChangesNothing() async throws {
       let lab = try Lab()

@@ -45,6 +45,43 @@ struct ControlSocketTests {
     close(reader)
   }
 
+  /// What the system refused is told from what was asked wrongly: the commands' exit codes differ.
+  @Test func aResponseKeepsItsKind() throws {
+    var ends: [CInt] = [-1, -1]
+    try #require(socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &ends) == 0)
+    defer { for end in ends { close(end) } }
+    for response in [ControlResponse.done("a"), .refused("b"), .failed("c")] {
+      try ControlSocket.write(response, to: ends[0])
+      #expect(try ControlSocket.read(ControlResponse.self, from: ends[1]) == response)
+    }
+  }
+
+  /// A change that takes longer than the socket's patience is waited for. A tunnel that ends, or is silent about its status, is an error
+  /// of the system.
+  @Test func aChangeIsWaitedFor() throws {
+    var ends: [CInt] = [-1, -1]
+    try #require(socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &ends) == 0)
+    defer { close(ends[0]) }
+    var limit = timeval()
+    limit.tv_usec = 100_000
+    setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+    let other = ends[1]
+    #expect(throws: TunnelError.self) { try ControlClient.exchange(.show, on: ends[0], with: "t") }
+    #expect(try ControlSocket.read(ControlRequest.self, from: other) == .show)
+    let thread = Thread {
+      Thread.sleep(forTimeInterval: 0.5)
+      try? ControlSocket.write(ControlResponse.done("late"), to: other)
+    }
+    thread.start()
+    #expect(try ControlClient.exchange(.reload, on: ends[0], with: "t") == .done("late"))
+    close(other)
+    let error = #expect(throws: TunnelError.self) { try ControlClient.exchange(.reload, on: ends[0], with: "t") }
+    guard case .incomplete? = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+  }
+
   @Test func aLineIsReadAsItWasWritten() throws {
     var ends: [CInt] = [-1, -1]
     try #require(socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &ends) == 0)

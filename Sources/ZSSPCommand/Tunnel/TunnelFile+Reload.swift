@@ -8,16 +8,19 @@
     /// Reads the file again, and applies its changes to the tunnel that was started from it.
     ///
     /// - Returns: What was changed, and what needs a restart, as text.
-    /// - Throws: ``TunnelError/refused(_:)``.
+    /// - Throws: ``TunnelError/refused(_:)``, or ``TunnelError/incomplete(_:)`` if the system refused
+    ///   changes.
     func reload(_ tunnel: Tunnel, store: any KeptRatchets) async throws(TunnelError) -> String {
       guard PrivateFile.start(of: path, count: 1) != nil else { throw .refused(unreadable) }
       do throws(CommandFailure) {
         var next = try TunnelFile.read(path)
         try await next.enroll(in: store)
         let result = try await Self.apply(next.tunnel, to: tunnel)
-        return result.text(besides: program.changes(to: next.program))
+        let text = result.text(besides: program.changes(to: next.program))
+        guard result.failures.isEmpty else { throw .failed(text) }
+        return text
       } catch {
-        throw .refused("\(error)")
+        throw error.exitCode == 1 ? .incomplete("\(error)") : .refused("\(error)")
       }
     }
 
@@ -50,7 +53,9 @@
       var parts = [changed.isEmpty ? "nothing was changed" : changed.joined(separator: ", ")]
       let needed = keys + needsRestart
       if !needed.isEmpty { parts.append("a restart is needed for \(needed.joined(separator: ", "))") }
-      parts += failures
+      if !failures.isEmpty {
+        parts.append("this failed, and is tried again by the next reload: \(failures.joined(separator: ", "))")
+      }
       return parts.joined(separator: "; ")
     }
   }

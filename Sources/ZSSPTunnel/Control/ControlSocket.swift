@@ -33,6 +33,10 @@ enum ControlSocket {
     var buffer = [UInt8](repeating: 0, count: 64 << 10)
     while line.last != UInt8(ascii: "\n") {
       let count = Foundation.read(descriptor, &buffer, buffer.count)
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else {
+        throw .refused("nothing came on the control socket: \(String(cString: strerror(errno)))")
+      }
       guard count > 0, line.count + count <= lineLimit else {
         throw .refused("the control socket was closed before there was an answer")
       }
@@ -52,13 +56,35 @@ public enum ControlClient {
   ///   - request: The request.
   ///   - interface: The name of the tunnel's device.
   /// - Returns: The response, which may be a refusal.
-  /// - Throws: ``TunnelError/notRunning(interface:reason:)`` or ``TunnelError/refused(_:)``.
+  /// - Throws: ``TunnelError/notRunning(interface:reason:)`` or ``TunnelError/incomplete(_:)``.
   public static func ask(_ request: ControlRequest, of interface: String) throws(TunnelError) -> ControlResponse {
     let descriptor = connect(to: interface, forStatus: request == .show)
     guard descriptor >= 0 else { throw .notRunning(interface: interface, reason: reason(-descriptor)) }
     defer { close(descriptor) }
-    try ControlSocket.write(request, to: descriptor)
-    return try ControlSocket.read(ControlResponse.self, from: descriptor)
+    return try exchange(request, on: descriptor, with: interface)
+  }
+
+  /// Sends a request on a connected socket, and waits for the response.
+  ///
+  /// - Throws: ``TunnelError/incomplete(_:)``.
+  static func exchange(
+    _ request: ControlRequest, on descriptor: CInt, with interface: String
+  ) throws(TunnelError) -> ControlResponse {
+    do throws(TunnelError) { try ControlSocket.write(request, to: descriptor) } catch {
+      throw .incomplete("\(interface): \(error)")
+    }
+    // A change may take long, and goes on without its client. The socket is closed with the tunnel.
+    if request != .show { waitWithoutLimit(descriptor) }
+    do throws(TunnelError) { return try ControlSocket.read(ControlResponse.self, from: descriptor) } catch {
+      let doubt =
+        request == .show ? "" : "; the request may have been executed: 'zssp tunnel show', and the log, say so"
+      throw .incomplete("\(interface): \(error)\(doubt)")
+    }
+  }
+
+  private static func waitWithoutLimit(_ descriptor: CInt) {
+    var none = timeval()
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &none, socklen_t(MemoryLayout<timeval>.size))
   }
 
   /// Connects to the control socket, or without permission, and if that is enough, to the status

@@ -27,8 +27,11 @@
         // The tunnel ends after this response was written.
         case .down: return .done("going down")
         }
+      } catch .refused(let reason) {
+        return .refused(reason)
       } catch {
-        return .refused("\(error)")
+        if request == .reload { log("reload: \(error)") }
+        return .failed("\(error)")
       }
     }
 
@@ -69,10 +72,10 @@
         peer.keepalive = keepalive == 0 ? nil : .seconds(keepalive)
       }
       if let texts = change.allowedIPs { peer.allowedIPs = try prefixes(texts, of: key) }
-      let done = await changePeers { $0.set(peer) }
+      let failures = await changePeers { $0.set(peer) }
       // An explicitly set endpoint gets a route, whichever peer owns its address.
       if let address, let id = registry.table.id(of: key) { await endpointRoutes.name(address.ip, for: id) }
-      return (known == nil ? "added" : "changed") + done
+      return try Self.done(known == nil ? "added" : "changed", besides: failures)
     }
 
     /// Returns the first address of an endpoint.
@@ -101,18 +104,28 @@
 
     private func remove(_ text: String) async throws(TunnelError) -> String {
       let key = try peer(text).peer.publicKey
-      return "removed" + (await changePeers { _ = $0.remove(key) })
+      return try Self.done("removed", besides: await changePeers { _ = $0.remove(key) })
     }
 
     /// Changes the peers, and then the routes. A removed peer is removed even if its routes cannot
     /// be changed: the process may have dropped its privileges.
     ///
-    /// - Returns: A text about routes that could not be changed; empty if there are none.
-    private func changePeers(_ body: (inout PeerTable) -> Void) async -> String {
+    /// - Returns: The errors.
+    private func changePeers(_ body: (inout PeerTable) -> Void) async -> [String] {
       registry.change(body)
       let failures = await settle { network, routes in network.apply(routes: routes) }
       failures.forEach(log)
-      return failures.isEmpty ? "" : ", but not all routes: " + failures.joined(separator: "; ")
+      return failures
+    }
+
+    /// Returns the text about a change of a peer.
+    ///
+    /// - Throws: ``TunnelError/incomplete(_:)`` if routes could not be changed.
+    private static func done(_ text: String, besides failures: [String]) throws(TunnelError) -> String {
+      guard !failures.isEmpty else { return text }
+      throw .incomplete(
+        "the peer was \(text), but not all routes: \(failures.joined(separator: "; ")); "
+          + "'zssp tunnel reload' tries it again")
     }
 
     /// Applies the consequences of a change of peers: closes the sessions of removed peers, and

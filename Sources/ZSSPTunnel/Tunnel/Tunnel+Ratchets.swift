@@ -39,7 +39,7 @@
 
     /// Replaces what the store holds for a peer, unconditionally.
     ///
-    /// - Throws: ``TunnelError/refused(_:)`` if the store fails, or the row keeps changing.
+    /// - Throws: ``TunnelError/incomplete(_:)`` if the store fails, or the row keeps changing.
     private func replace(_ pair: RatchetPair, of key: PublicKey) async throws(TunnelError) {
       for _ in 0..<Self.attempts {
         guard case .pair(let held, _) = await store.answer(.load(peer: key)) else { break }
@@ -50,7 +50,7 @@
         default: break
         }
       }
-      throw .refused("the store could not be changed; nothing is known to have changed, try again")
+      throw .incomplete("the store could not be changed; nothing is known to have changed, try again")
     }
 
     /// Ends the session with a peer, and permits an attempt at once.
