@@ -45,6 +45,41 @@ struct ControlSocketTests {
     close(reader)
   }
 
+  /// Requests are small, however many clients there are: those of a group must not fill the memory of a process of root.
+  @Test(arguments: [ControlSocket.statusRequestLimit, ControlSocket.requestLimit])
+  func aRequestHasALimit(bytes: Int) throws {
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let path = "\(folder)/status"
+    let server = try ControlServer(path: path, group: nil, requestLimit: bytes, { _ in .done("") }, answered: { _ in })
+    defer { server.stop() }
+    let client = ControlSocket.connect(to: path)
+    try #require(client >= 0)
+    defer { close(client) }
+    // The server reads no more than this before it answers and leaves.
+    let text = [UInt8](repeating: UInt8(ascii: "x"), count: bytes + 1)
+    var sent = 0
+    while sent < text.count {
+      let count = text[sent...].withUnsafeBytes { send(client, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL)) }
+      guard count > 0 else { break }
+      sent += count
+    }
+    let response = try ControlSocket.read(ControlResponse.self, from: client)
+    #expect(response == .refused("a message on the control socket is longer than \(bytes) bytes, the limit"))
+    let next = ControlSocket.connect(to: path)
+    try #require(next >= 0)
+    defer { close(next) }
+    #expect(try ControlClient.exchange(.show, on: next, with: "t") == .done(""))
+  }
+
+  /// A change with as many prefixes as a command's argument can name is short enough.
+  @Test func theLongestRequestFits() throws {
+    var change = ControlRequest.PeerChange(publicKey: String(repeating: "0", count: 98))
+    // An argument has at most 128 KiB; this is the shortest prefix, of which most are in it.
+    change.allowedIPs = [String](repeating: "::/0", count: (128 << 10) / 5)
+    #expect(try JSONEncoder().encode(ControlRequest.setPeer(change)).count < ControlSocket.requestLimit)
+  }
+
   /// What the system refused is told from what was asked wrongly: the commands' exit codes differ.
   @Test func aResponseKeepsItsKind() throws {
     var ends: [CInt] = [-1, -1]

@@ -174,7 +174,9 @@
       guard let name = configuration.statusGroup else { return }
       let group = try TunnelGroup(name)
       try folder.open()
-      let status = try ControlServer(path: folder.status, group: group.number) { [weak self] request in
+      let status = try ControlServer(
+        path: folder.status, group: group.number, requestLimit: ControlSocket.statusRequestLimit
+      ) { [weak self] request in
         guard request == .show else { return .refused("only 'show' is answered for the group \"\(name)\"") }
         return await self?.answer(request) ?? .refused("the tunnel is ending")
       } answered: { _ in
