@@ -125,6 +125,10 @@ extension NamespaceTests {
       #expect(refused.exitCode == 2 && refused.output.contains("unknown key \"nonsense\""), "\(refused.output)")
       first.send(SIGHUP)
       try await first.waits(for: "reload: \(file):1: unknown key")
+      try FileManager.default.removeItem(atPath: file)
+      let missing = try lab.attempt("\(Lab.zssp()) tunnel reload \(lab.device("a"))", on: "a")
+      #expect(missing.exitCode == 2 && missing.output.contains("\(file): no such file"), "\(missing.output)")
+      #expect(!missing.output.contains("restart"), "\(missing.output)")
       try await lab.reaches("a", "10.99.0.2")
     }
 

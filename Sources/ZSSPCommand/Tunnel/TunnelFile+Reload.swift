@@ -11,7 +11,7 @@
     /// - Throws: ``TunnelError/refused(_:)``, or ``TunnelError/incomplete(_:)`` if the system refused
     ///   changes.
     func reload(_ tunnel: Tunnel, store: any KeptRatchets) async throws(TunnelError) -> String {
-      guard PrivateFile.start(of: path, count: 1) != nil else { throw .refused(unreadable) }
+      try checkReadableAgain()
       do throws(CommandFailure) {
         var next = try TunnelFile.read(path)
         try await next.enroll(in: store)
@@ -30,10 +30,17 @@
       do throws(TunnelError) { return try await tunnel.reload(configuration) } catch { throw error.commandFailure }
     }
 
-    private var unreadable: String {
-      guard let user = tunnel.user else { return "\(path): cannot be read again; restart the tunnel" }
-      return
-        "\(path): the tunnel has become \"\(user)\", who cannot read it; restart the tunnel, or use 'zssp tunnel peer'"
+    /// Refuses a file that cannot be read again, and a pipe, which would block. The tunnel goes on.
+    ///
+    /// - Throws: ``TunnelError/refused(_:)``.
+    private func checkReadableAgain() throws(TunnelError) {
+      do throws(FileFailure) {
+        _ = try PrivateFile.read(path, limit: SecretFile.Kind.configuration.limit, isFile: true)
+      } catch {
+        let hasUser = error.kind == .unusable && tunnel.user != nil
+        let remedy = hasUser ? "; the tunnel has become \"\(tunnel.user ?? "")\": 'zssp tunnel peer' changes peers" : ""
+        throw .refused("\(error)\(remedy); nothing was changed")
+      }
     }
   }
 
