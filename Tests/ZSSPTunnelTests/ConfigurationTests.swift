@@ -23,6 +23,28 @@
       return []
     }
 
+    /// An address in the scope of a device that does not exist now is no mistake of the file: the device may come.
+    @Test(arguments: ["endpoint", "listen"]) func aDeviceThatDoesNotExistIsNamed(key: String) {
+      func text(_ address: String, extra: String = "") -> String {
+        let listen = key == "listen" ? address : ":0"
+        let endpoint = key == "endpoint" ? "endpoint = \"\(address)\"" : ""
+        return
+          "\(extra)\nlisten = \"\(listen)\"\nprivate-key-file = \"k.pem\"\n[[peer]]\npublic-key = \"\(self.key)\"\n\(endpoint)"
+      }
+      func failure(_ text: String) -> TunnelConfigurationError? {
+        do { _ = try read(text) } catch { return error }
+        return nil
+      }
+      let missing = failure(text("[fe80::1%zt-none]:4500"))
+      #expect(missing?.isOfSystem == true && missing?.problems.count == 1)
+      #expect(missing?.description.contains("there is no network device \"zt-none\"") ?? false)
+      #expect(missing?.problems.first?.line == (key == "listen" ? 2 : 6))
+      // With another mistake it is the file's.
+      #expect(failure(text("[fe80::1%zt-none]:4500", extra: "mtu = 1"))?.isOfSystem == false)
+      for wrong in ["[fe80::1%]:4500", "[fe80::x%zt-none]:4500"] { #expect(failure(text(wrong))?.isOfSystem == false) }
+      #expect(failure(text("[fe80::1%lo]:4500")) == nil)
+    }
+
     @Test func everything() throws {
       let configuration = try read(
         """

@@ -35,14 +35,15 @@
     ///   - path: The path of a file or a pipe.
     ///   - warns: False to print no warning, because another process reads the file as well and
     ///     warns.
-    /// - Throws: ``CommandFailure/usage(_:)``.
+    /// - Throws: ``CommandFailure/usage(_:)``, or ``CommandFailure/failed(_:)`` if the file names a
+    ///   network device that does not exist now.
     static func read(_ path: String, warns: Bool = true) throws(CommandFailure) -> TunnelFile {
       let text = try SecretFile.read(path, kind: .configuration, warns: warns)
       do throws(TunnelConfigurationError) {
         let (tunnel, program) = try TunnelConfiguration.read(toml: text, file: path) { reader in Program(&reader) }
         return TunnelFile(path: path, tunnel: tunnel, program: program)
       } catch {
-        throw .usage("\(error)")
+        throw error.isOfSystem ? .failed("\(error)") : .usage("\(error)")
       }
     }
 

@@ -104,7 +104,7 @@
         }
       }
       if let text = reader.string("listen") {
-        do throws(EndpointTextError) { listen = try ListenAddress(text) } catch { reader.fail("listen", "\(error)") }
+        do throws(EndpointTextError) { listen = try ListenAddress(text) } catch { reader.fail("listen", error) }
       }
       readRouting(&reader)
       offload = reader.bool("offload") ?? offload

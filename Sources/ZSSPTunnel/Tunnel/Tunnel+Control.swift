@@ -63,7 +63,9 @@
       var address: Address?
       if let text = change.endpoint {
         let endpoint: PeerEndpoint
-        do throws(EndpointTextError) { endpoint = try PeerEndpoint(text) } catch { throw .refused("endpoint \(error)") }
+        do throws(EndpointTextError) { endpoint = try PeerEndpoint(text) } catch {
+          throw error.isOfSystem ? .incomplete("endpoint \(error)") : .refused("endpoint \(error)")
+        }
         address = try await self.address(of: endpoint)
         peer.endpoints = [endpoint]
       }
