@@ -59,6 +59,16 @@ struct PeerTests {
     #expect(check(56, lastReceived: 26) == .newSession)
   }
 
+  #if os(Linux)
+    /// What `enroll` promises is what the flags demand: without π3 the peer can open a session without the password.
+    @Test func enrolmentPromisesNoMoreThanTheFlags() {
+      #expect(Tunnel.enrolled("b", flags: .persistent).hasSuffix(": the next session needs the one-time password"))
+      for flags in [SecurityFlags.opportunistic, [.initiatorDisallowsDowngrade]] {
+        #expect(Tunnel.enrolled("b", flags: flags).contains("one that the peer opens does not"))
+      }
+    }
+  #endif
+
   /// A peer that is probed out of turn is silent if it does not answer for a while.
   @Test func aProbeShowsWhetherAPeerIsThere() {
     var liveness = Liveness()

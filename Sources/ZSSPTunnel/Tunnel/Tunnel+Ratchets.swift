@@ -20,8 +20,8 @@
       return "forgot the ratchet of \(peer.label)"
     }
 
-    /// Replaces the ratchet of a peer by one that is derived from a one-time password. This side
-    /// requires it until it was used.
+    /// Replaces the ratchet of a peer by one that is derived from a one-time password. Sessions that
+    /// this side opens require it from then on. Those that the peer opens require it with π3.
     func enroll(_ text: String, password: String) async throws(TunnelError) -> String {
       let (id, peer) = try peer(text)
       guard password.utf8.count >= Self.shortestPassword else {
@@ -34,7 +34,16 @@
       let flags = registry.configuration.flags
       registry.change { $0.enroll(peer.publicKey, flags: flags) }
       await endSession(id)
-      return "enrolled \(peer.label): the next session needs the one-time password"
+      return Self.enrolled(peer.label, flags: peer.flags ?? flags)
+    }
+
+    /// Returns the text about a peer whose ratchet was replaced by a one-time password.
+    static func enrolled(_ label: String, flags: SecurityFlags) -> String {
+      guard !flags.contains(.responderDisallowsDowngrade) else {
+        return "enrolled \(label): the next session needs the one-time password"
+      }
+      return "enrolled \(label): sessions that this side opens need the one-time password; one that the peer opens "
+        + "does not, and only causes a warning, unless mode = \"persistent\" or pi3 = true is set here"
     }
 
     /// Replaces what the store holds for a peer, unconditionally.
