@@ -125,6 +125,15 @@ extension NamespaceTests {
       #expect(refused.exitCode == 2 && refused.output.contains("unknown key \"nonsense\""), "\(refused.output)")
       first.send(SIGHUP)
       try await first.waits(for: "reload: \(file):1: unknown key")
+      // This side's own key as a peer's.
+      try text.replacing(lab.key("b"), with: lab.key("a")).write(toFile: file, atomically: true, encoding: .utf8)
+      for command in ["reload \(lab.device("a"))", "check \(file)"] {
+        let own = try lab.attempt("\(Lab.zssp()) tunnel \(command)", on: "a")
+        #expect(own.exitCode == 2 && own.output.contains("public-key: is the tunnel's own key"), "\(own.output)")
+        #expect(own.output.contains("\(file):"), "\(own.output)")
+      }
+      let set = "\(try Lab.zssp()) tunnel set \(lab.device("a")) --peer \(try lab.key("a"))"
+      #expect(try lab.attempt(set, on: "a").exitCode == 2)
       try FileManager.default.removeItem(atPath: file)
       let missing = try lab.attempt("\(Lab.zssp()) tunnel reload \(lab.device("a"))", on: "a")
       #expect(missing.exitCode == 2 && missing.output.contains("\(file): no such file"), "\(missing.output)")

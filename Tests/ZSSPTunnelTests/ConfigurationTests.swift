@@ -45,6 +45,20 @@
       #expect(failure(text("[fe80::1%lo]:4500")) == nil)
     }
 
+    /// The lines of keys are known, for what can be said only when the private key is read.
+    @Test func aPeerWithTheOwnKeyIsRefused() throws {
+      let other = StaticKey().publicKey.text
+      let (configuration, _, lines) = try TunnelConfiguration.read(
+        toml:
+          "private-key-file = \"k.pem\"\n[[peer]]\npublic-key = \"\(other)\"\n\n[[peer]]\nname = \"b\"\npublic-key = \"\(key)\"\n",
+        file: "t.toml"
+      ) { reader in _ = reader.string("private-key-file") }
+      #expect(lines == [3, 7])
+      let own = configuration.peers[1].publicKey
+      #expect(throws: TunnelError.self) { try configuration.checkPeers(besides: own) }
+      try configuration.checkPeers(besides: StaticKey().publicKey)
+    }
+
     @Test func everything() throws {
       let configuration = try read(
         """

@@ -14,6 +14,7 @@
       try checkReadableAgain()
       do throws(CommandFailure) {
         var next = try TunnelFile.read(path)
+        try next.checkPeers(besides: tunnel.publicKey)
         try await next.enroll(in: store)
         let result = try await Self.apply(next.tunnel, to: tunnel)
         let text = result.text(besides: program.changes(to: next.program))

@@ -77,6 +77,14 @@ public struct TunnelConfiguration: Sendable {
   /// True if IPv6 goes through the tunnel.
   var carriesV6: Bool { (addresses + peers.flatMap(\.allowedIPs)).contains { $0.address.family == .v6 } }
 
+  /// Refuses a peer that has this side's own key.
+  ///
+  /// - Throws: ``TunnelError/refused(_:)``.
+  func checkPeers(besides own: PublicKey) throws(TunnelError) {
+    guard let peer = peers.first(where: { $0.publicKey == own }) else { return }
+    throw .refused("\(peer.label): has this side's own public key; use the peer's")
+  }
+
   /// Makes the default configuration, without peers and addresses.
   public init() {}
 }

@@ -54,6 +54,7 @@
 
     private func set(_ change: ControlRequest.PeerChange) async throws(TunnelError) -> String {
       let key = try key(change.publicKey)
+      guard key != publicKey else { throw .refused("\(change.publicKey): is the tunnel's own key") }
       let known = registry.table.peer(key)
       if change.isNew == true, let known {
         throw .refused("\(known.label): is a peer already; 'zssp tunnel set' changes it")

@@ -19,9 +19,10 @@
     /// stays, unless `next` differs in the same value from the last configuration. The log file is reopened if it was moved away.
     ///
     /// - Returns: The changes, and what could not be applied.
-    /// - Throws: ``TunnelError/refused(_:)`` if the tunnel is ending.
+    /// - Throws: ``TunnelError/refused(_:)`` if the tunnel is ending, or a peer has its own key.
     public func reload(_ next: TunnelConfiguration) async throws(TunnelError) -> TunnelReloadResult {
       guard !isEnding.load(ordering: .relaxed) else { throw .refused("the tunnel is ending") }
+      try next.checkPeers(besides: publicKey)
       await turn.begin()
       defer { turn.end() }
       let next = device.isIPv6Off ? TunnelParts.withoutIPv6(next) : next

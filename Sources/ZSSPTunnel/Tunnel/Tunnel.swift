@@ -57,6 +57,8 @@
 
     /// The name of the network device.
     public var interface: String { device.name }
+    /// This side's public key.
+    public var publicKey: PublicKey { endpoint.publicKey }
 
     private init(_ parts: TunnelParts, logFile: TunnelLog?, reloader: Reloader?, log: @escaping Log) {
       registry = parts.registry
@@ -114,6 +116,7 @@
         log(line)
         logger?.info("\(line)")
       }
+      try configuration.checkPeers(besides: endpointConfiguration.staticKey.publicKey)
       let folder = RunFolder(interface: configuration.interface)
       let claim = try folder.claim()
       // Keeps the folder locked until it is cleared.
