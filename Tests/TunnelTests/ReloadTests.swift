@@ -64,6 +64,56 @@ extension NamespaceTests {
       #expect(!FileManager.default.fileExists(atPath: mark))
     }
 
+    /// With another address in the same network, and then in another, the device has that address and all routes. The kernel deletes a
+    /// secondary address with its primary, and with the last one the routes.
+    @Test func anAddressIsReplaced() async throws {
+      let lab = try Lab()
+      try lab.add("a", "b")
+      try lab.link("a", "b")
+      try lab.run(
+        "sysctl -qw net.ipv4.conf.all.promote_secondaries=0 net.ipv4.conf.default.promote_secondaries=0", on: "a")
+      let peer = Lab.Peer("b", allowed: "[\"10.99.0.2/32\", \"10.40.0.0/16\"]", at: "192.168.1.2")
+      _ = try await lab.tunnel("a", number: 1, peers: [peer])
+      let file = lab.path("a.toml")
+      let text = try String(contentsOfFile: file, encoding: .utf8)
+      for address in ["10.99.0.9/24", "10.98.0.1/24", "10.99.0.1/32", "10.99.0.1/24"] {
+        try text.replacing("10.99.0.1/24", with: address).write(toFile: file, atomically: true, encoding: .utf8)
+        let said = try lab.run("\(Lab.zssp()) tunnel reload \(lab.device("a"))")
+        #expect(said.contains("addresses") && !said.contains("ip "), "\(said)")
+        let held = try lab.run("ip -4 -o address show dev \(lab.device("a"))", on: "a")
+        #expect(held.split(separator: "\n").count == 1 && held.contains("inet \(address) "), "\(held)")
+        let routes = try lab.run("ip -4 route show dev \(lab.device("a"))", on: "a")
+        #expect(routes.contains("10.40.0.0/16 scope link"), "\(routes)")
+        // Within the device's network there is the kernel's own route.
+        #expect(routes.contains("10.99.0.2 ") != address.hasPrefix("10.99.0.") || address.hasSuffix("/32"), "\(routes)")
+      }
+    }
+
+    /// A route that exists already is named, with exit code 1, and a reload of the same file makes it once it is possible.
+    @Test func whatFailedIsTriedAgain() async throws {
+      let lab = try Lab()
+      _ = try await Self.pair(lab)
+      let reload = "\(try Lab.zssp()) tunnel reload \(lab.device("a"))"
+      try lab.run("ip route add 10.40.0.0/16 dev v1", on: "a")
+      try lab.write(
+        "a", number: 1,
+        peers: [Lab.Peer("b", allowed: "[\"10.99.0.2/32\", \"10.40.0.0/16\", \"10.41.0.0/16\"]", at: "192.168.1.2")])
+      for _ in 0..<2 {
+        let said = try lab.attempt(reload, on: "a")
+        #expect(said.exitCode == 1 && said.output.contains("File exists"), "\(said.output)")
+        #expect(said.output.contains("ip route add 10.40.0.0/16 dev \(lab.device("a"))"), "\(said.output)")
+        #expect(try lab.run("ip route", on: "a").contains("10.41.0.0/16 dev \(lab.device("a"))"))
+      }
+      try lab.run("ip route del 10.40.0.0/16 dev v1", on: "a")
+      try lab.run(reload)
+      #expect(try lab.run("ip route", on: "a").contains("10.40.0.0/16 dev \(lab.device("a"))"))
+      // So for one peer.
+      try lab.run("ip route add 10.42.0.0/16 dev v1", on: "a")
+      let set = "\(try Lab.zssp()) tunnel set \(lab.device("a")) --peer \(try lab.key("b"))"
+      let said = try lab.attempt("\(set) --allowed-ips 10.99.0.2/32,10.42.0.0/16", on: "a")
+      #expect(said.exitCode == 1 && said.output.contains("but not all routes"), "\(said.output)")
+    }
+
     /// A file with a mistake changes nothing, and the tunnel goes on.
     @Test func aWrongFileChangesNothing() async throws {
       let lab = try Lab()
@@ -75,6 +125,19 @@ extension NamespaceTests {
       #expect(refused.exitCode == 2 && refused.output.contains("unknown key \"nonsense\""), "\(refused.output)")
       first.send(SIGHUP)
       try await first.waits(for: "reload: \(file):1: unknown key")
+      // This side's own key as a peer's.
+      try text.replacing(lab.key("b"), with: lab.key("a")).write(toFile: file, atomically: true, encoding: .utf8)
+      for command in ["reload \(lab.device("a"))", "check \(file)"] {
+        let own = try lab.attempt("\(Lab.zssp()) tunnel \(command)", on: "a")
+        #expect(own.exitCode == 2 && own.output.contains("public-key: is the tunnel's own key"), "\(own.output)")
+        #expect(own.output.contains("\(file):"), "\(own.output)")
+      }
+      let set = "\(try Lab.zssp()) tunnel set \(lab.device("a")) --peer \(try lab.key("a"))"
+      #expect(try lab.attempt(set, on: "a").exitCode == 2)
+      try FileManager.default.removeItem(atPath: file)
+      let missing = try lab.attempt("\(Lab.zssp()) tunnel reload \(lab.device("a"))", on: "a")
+      #expect(missing.exitCode == 2 && missing.output.contains("\(file): no such file"), "\(missing.output)")
+      #expect(!missing.output.contains("restart"), "\(missing.output)")
       try await lab.reaches("a", "10.99.0.2")
     }
 
@@ -96,6 +159,27 @@ extension NamespaceTests {
       #expect(try Self.peer(lab, "a", "c") == nil)
       #expect(try lab.attempt("\(zssp) tunnel peer remove c --interface \(device)", on: "a").exitCode == 2)
       #expect(try lab.ratchetLength("a") == length)
+    }
+
+    /// A reload of the same file keeps what commands changed: a peer that was added or removed, and the demand for a one-time password.
+    @Test func aReloadKeepsWhatCommandsChanged() async throws {
+      let lab = try Lab()
+      let (first, _) = try await Self.pair(lab, peerExtra: "pi3 = true")
+      let zssp = try Lab.zssp()
+      let device = lab.device("a")
+      let key = try lab.key("c")
+      try lab.run("\(zssp) tunnel peer add \(key) --interface \(device) --name c --allowed-ips 10.99.0.3/32")
+      // The other side does not get the password, so no session is possible, whoever opens it.
+      try lab.run("\(zssp) tunnel peer enroll b --interface \(device)")
+      let said = try lab.run("\(zssp) tunnel reload \(device)")
+      #expect(said.contains("nothing was changed"), "\(said)")
+      #expect(try Self.peer(lab, "a", "c") != nil)
+      #expect(try lab.attempt("ping -c 3 -i 0.3 -W 1 10.99.0.2", on: "a").exitCode != 0)
+      #expect(try Self.peer(lab, "a", "b")?["state"] as? String != "up")
+      try lab.run("\(zssp) tunnel peer remove c --interface \(device)")
+      first.send(SIGHUP)
+      try await first.waits(for: "reload: nothing was changed")
+      #expect(try Self.peer(lab, "a", "c") == nil)
     }
 
     /// In persistent mode a peer that has lost its store comes back with a new one-time password on both sides, and not before. The hub

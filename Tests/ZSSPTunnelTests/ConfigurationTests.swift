@@ -23,6 +23,42 @@
       return []
     }
 
+    /// An address in the scope of a device that does not exist now is no mistake of the file: the device may come.
+    @Test(arguments: ["endpoint", "listen"]) func aDeviceThatDoesNotExistIsNamed(key: String) {
+      func text(_ address: String, extra: String = "") -> String {
+        let listen = key == "listen" ? address : ":0"
+        let endpoint = key == "endpoint" ? "endpoint = \"\(address)\"" : ""
+        return
+          "\(extra)\nlisten = \"\(listen)\"\nprivate-key-file = \"k.pem\"\n[[peer]]\npublic-key = \"\(self.key)\"\n\(endpoint)"
+      }
+      func failure(_ text: String) -> TunnelConfigurationError? {
+        do { _ = try read(text) } catch { return error }
+        return nil
+      }
+      let missing = failure(text("[fe80::1%zt-none]:4500"))
+      #expect(missing?.isOfSystem == true && missing?.problems.count == 1)
+      #expect(missing?.description.contains("there is no network device \"zt-none\"") ?? false)
+      #expect(missing?.problems.first?.line == (key == "listen" ? 2 : 6))
+      // With another mistake it is the file's.
+      #expect(failure(text("[fe80::1%zt-none]:4500", extra: "mtu = 1"))?.isOfSystem == false)
+      for wrong in ["[fe80::1%]:4500", "[fe80::x%zt-none]:4500"] { #expect(failure(text(wrong))?.isOfSystem == false) }
+      #expect(failure(text("[fe80::1%lo]:4500")) == nil)
+    }
+
+    /// The lines of keys are known, for what can be said only when the private key is read.
+    @Test func aPeerWithTheOwnKeyIsRefused() throws {
+      let other = StaticKey().publicKey.text
+      let (configuration, _, lines) = try TunnelConfiguration.read(
+        toml:
+          "private-key-file = \"k.pem\"\n[[peer]]\npublic-key = \"\(other)\"\n\n[[peer]]\nname = \"b\"\npublic-key = \"\(key)\"\n",
+        file: "t.toml"
+      ) { reader in _ = reader.string("private-key-file") }
+      #expect(lines == [3, 7])
+      let own = configuration.peers[1].publicKey
+      #expect(throws: TunnelError.self) { try configuration.checkPeers(besides: own) }
+      try configuration.checkPeers(besides: StaticKey().publicKey)
+    }
+
     @Test func everything() throws {
       let configuration = try read(
         """

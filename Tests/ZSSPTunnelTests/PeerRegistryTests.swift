@@ -80,4 +80,77 @@ struct PeerRegistryTests {
     #expect(removed.result && removed.former.configurations.count == 3)
     #expect(seen.withLockedValue { $0 } == [[0, 1, 2, 3, 2], [0, 1, 2, 3, 2]])
   }
+
+  private func named(_ index: Int, _ name: String, allowed: [String] = []) throws -> PeerConfiguration {
+    var peer = PeerConfiguration(publicKey: keys[index])
+    peer.name = name
+    peer.allowedIPs = try allowed.map { try #require(IPPrefix($0)) }
+    return peer
+  }
+
+  private func registered(_ peers: [PeerConfiguration]) -> PeerRegistry {
+    var configuration = TunnelConfiguration()
+    configuration.peers = peers
+    return PeerRegistry(configuration)
+  }
+
+  /// After `enroll` this side insists on the one-time password, whatever the file says when it is read again.
+  @Test func aReloadKeepsTheDemandForThePassword() throws {
+    let file = [try named(0, "a")]
+    let registry = registered(file)
+    registry.change { $0.enroll(keys[0], flags: .opportunistic) }
+    func insists() -> Bool { registry.table.peer(keys[0])?.flags?.contains(.initiatorDisallowsDowngrade) ?? false }
+    #expect(insists())
+    let same = registry.reload(file)
+    #expect(insists() && same.former.configurations == same.current.configurations)
+    var changed = file[0]
+    changed.name = "b"
+    changed.flags = []
+    registry.reload([changed])
+    #expect(insists() && registry.table.peer(keys[0])?.name == "b")
+    // A flag that the file takes away, and gives back, does not matter either.
+    registry.reload(file)
+    #expect(insists())
+    registry.reload([])
+    registry.reload(file)
+    #expect(!insists())
+  }
+
+  /// What a request changed stays until the file says something else about the same value.
+  @Test func aReloadKeepsWhatRequestsChanged() throws {
+    let file = [try named(0, "a", allowed: ["10.0.0.0/24"]), try named(1, "b")]
+    let registry = registered(file)
+    var changed = file[0]
+    changed.keepalive = .seconds(7)
+    changed.allowedIPs = try named(0, "a", allowed: ["10.0.5.0/24"]).allowedIPs
+    let added = try named(2, "c", allowed: ["10.0.2.0/24"])
+    registry.change { [changed] table in
+      table.set(changed)
+      table.set(added)
+      _ = table.remove(keys[1])
+    }
+    registry.reload(file)
+    #expect(registry.table.peer(keys[0]) == changed && registry.table.peer(keys[2]) == added)
+    #expect(registry.table.peer(keys[1]) == nil)
+    // The file changes other values, and the removed peer.
+    registry.reload([try named(0, "new", allowed: ["10.0.0.0/24"]), try named(1, "back")])
+    changed.name = "new"
+    #expect(registry.table.peer(keys[0]) == changed && registry.table.peer(keys[1])?.name == "back")
+    // The file changes the same value, and later names the peer that was added.
+    registry.reload([try named(0, "new", allowed: ["10.0.7.0/24"]), try named(2, "d")])
+    #expect(registry.table.peer(keys[0])?.allowedIPs == (try named(0, "", allowed: ["10.0.7.0/24"]).allowedIPs))
+    #expect(registry.table.peer(keys[2]) == (try named(2, "d")) && registry.table.peer(keys[1]) == nil)
+  }
+
+  /// A prefix has one owner, and the file's wins.
+  @Test func aReloadGivesNoPrefixTwice() throws {
+    let file = [try named(0, "a"), try named(1, "b")]
+    let registry = registered(file)
+    registry.change { $0.set(PeerConfiguration(publicKey: keys[0])) }
+    let taken = try named(0, "a", allowed: ["10.0.0.0/24", "10.0.1.0/24"])
+    registry.change { $0.set(taken) }
+    registry.reload([file[0], try named(1, "b", allowed: ["10.0.0.0/24"])])
+    #expect(registry.table.peer(keys[0])?.allowedIPs.map(\.description) == ["10.0.1.0/24"])
+    #expect(registry.table.peer(keys[1])?.allowedIPs.map(\.description) == ["10.0.0.0/24"])
+  }
 }

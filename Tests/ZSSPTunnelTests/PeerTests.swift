@@ -54,16 +54,30 @@ struct PeerTests {
     #expect(check(50, lastReceived: 26) == .nothing)
     #expect(check(51, lastReceived: 26) == .probe)
     #expect(check(52, lastReceived: 26) == .probe)
-    #expect(liveness.isSilent(lastReceived: at(26)))
+    #expect(!liveness.isSilent(at: at(52), lastReceived: at(26)))
+    #expect(liveness.isSilent(at: at(53), lastReceived: at(26)))
     #expect(check(56, lastReceived: 26) == .newSession)
   }
 
-  /// A peer that is asked out of turn is silent until it answers.
+  #if os(Linux)
+    /// What `enroll` promises is what the flags demand: without π3 the peer can open a session without the password.
+    @Test func enrolmentPromisesNoMoreThanTheFlags() {
+      #expect(Tunnel.enrolled("b", flags: .persistent).hasSuffix(": the next session needs the one-time password"))
+      for flags in [SecurityFlags.opportunistic, [.initiatorDisallowsDowngrade]] {
+        #expect(Tunnel.enrolled("b", flags: flags).contains("one that the peer opens does not"))
+      }
+    }
+  #endif
+
+  /// A peer that is probed out of turn is silent if it does not answer for a while.
   @Test func aProbeShowsWhetherAPeerIsThere() {
     var liveness = Liveness()
-    liveness.probed(at: at(100))
-    #expect(liveness.isSilent(lastReceived: at(99)))
-    #expect(!liveness.isSilent(lastReceived: at(100, plus: 1)))
+    liveness.probed(at: at(100), lastReceived: at(99))
+    #expect(liveness.isProbeUnanswered(lastReceived: at(99)))
+    #expect(!liveness.isSilent(at: at(101), lastReceived: at(99)))
+    #expect(liveness.isSilent(at: at(102), lastReceived: at(99)))
+    #expect(!liveness.isProbeUnanswered(lastReceived: at(100, plus: 1)))
+    #expect(!liveness.isSilent(at: at(102), lastReceived: at(100, plus: 1)))
   }
 
   /// Pauses double up to two minutes, and differ.

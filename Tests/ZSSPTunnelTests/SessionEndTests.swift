@@ -108,7 +108,7 @@
       let place = sides.0.place
       try await stage.on { loop, peer in
         // Nobody was told, and it is known all the same.
-        #expect(!peer.hasSession && TunnelReport.Peer(peer).state != .up && peer.pathMTU == nil)
+        #expect(!peer.hasSession && TunnelReport.Peer(peer, at: loop.clock()).state != .up && peer.pathMTU == nil)
         let steps = [{ loop.record(.ended(place.id, .closedByPeer), of: place, peer: 0) }, { loop.tick() }]
         for step in first == "loop" ? steps.reversed() : steps { step() }
         #expect(peer.session == nil && peer.backoff.failures == 1 && !peer.isDialing)
@@ -162,7 +162,7 @@
         _ = loop.attach(second.0, to: 0)
         loop.record(.ended(place.id, .closedByPeer), of: place, peer: 0)
         loop.tick()
-        #expect(peer.hasSession && peer.backoff.failures == 0 && TunnelReport.Peer(peer).state == .up)
+        #expect(peer.hasSession && peer.backoff.failures == 0 && TunnelReport.Peer(peer, at: loop.clock()).state == .up)
       }
       await stage.close()
     }

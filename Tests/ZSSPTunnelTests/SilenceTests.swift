@@ -33,6 +33,37 @@ struct SilenceTests {
     #expect(liveness.unansweredSince == nil)
     liveness.sent(at: at(tenths: 60))
     #expect(liveness.unansweredSince == at(tenths: 60))
-    #expect(liveness.isSilent(lastReceived: at(tenths: 40)) && !liveness.isSilent(lastReceived: at(tenths: 60)))
+  }
+
+  /// A peer that answers each probe is not silent, although packets go out to it all the time and nothing else comes back.
+  @Test func trafficInOneDirectionIsNoSilence() {
+    var liveness = Liveness()
+    var received: Instant?
+    for tenth in 0..<300 as Range<Int64> {
+      let now = at(tenths: tenth)
+      liveness.sent(at: now)
+      #expect(!liveness.isSilent(at: now, lastReceived: received), "\(tenth)")
+      guard tenth.isMultiple(of: 10) else { continue }
+      let action = liveness.check(at: now, lastReceived: received, keepalive: nil)
+      #expect(action != .newSession)
+      // Half a second is a long round trip.
+      if action == .probe { received = at(tenths: tenth + 5) }
+    }
+  }
+
+  /// A peer that stops answering is silent two seconds after the first probe that it did not answer, and until something comes.
+  @Test func unansweredProbesAreSilence() {
+    var liveness = Liveness()
+    liveness.sent(at: at(tenths: 0))
+    var silent: [Int64] = []
+    for second in 1...5 as ClosedRange<Int64> {
+      _ = liveness.check(at: at(tenths: second * 10), lastReceived: nil, keepalive: nil)
+      if liveness.isSilent(at: at(tenths: second * 10), lastReceived: nil) { silent.append(second) }
+    }
+    #expect(silent == [3, 4, 5])
+    #expect(!liveness.isSilent(at: at(tenths: 55), lastReceived: at(tenths: 52)))
+    _ = liveness.check(at: at(tenths: 60), lastReceived: at(tenths: 52), keepalive: nil)
+    liveness.sent(at: at(tenths: 90))
+    #expect(!liveness.isSilent(at: at(tenths: 100), lastReceived: at(tenths: 52)))
   }
 }

@@ -89,7 +89,13 @@
         lines.append("  It is told the identity \"\(Terminal.printable(peer.identity.utf8))\".")
       }
       if let flags = peer.flags { lines += switches(of: flags, comparedTo: configuration.flags) }
-      if peer.oneTimePasswordFile != nil { lines.append("  The first contact needs the one-time password.") }
+      if peer.oneTimePasswordFile != nil {
+        lines.append(
+          (peer.flags ?? configuration.flags).contains(.responderDisallowsDowngrade)
+            ? "  The first contact needs the one-time password."
+            : "  The first contact needs the one-time password if this side opens it; if the peer does, a contact without "
+              + "it only causes a warning.")
+      }
       return lines
     }
 

@@ -50,7 +50,7 @@
       // The address may be assigned to the machine later.
       case .endpoint(.bindFailed), .endpoint(.open): .failed("\(self)")
       case .endpoint(let error): error.commandFailure
-      case .hookFailed, .setUp, .deviceFailed, .inUse: .failed("\(self)")
+      case .hookFailed, .setUp, .deviceFailed, .inUse, .incomplete: .failed("\(self)")
       case .notRunning, .refused: .usage("\(self)")
       }
     }
@@ -69,8 +69,11 @@
   func ask(_ request: ControlRequest, of interface: String) throws(CommandFailure) -> ControlResponse {
     let response: ControlResponse
     do { response = try ControlClient.ask(request, of: interface) } catch { throw error.commandFailure }
-    if case .refused(let reason) = response { throw .usage("\(interface): \(reason)") }
-    return response
+    switch response {
+    case .refused(let reason): throw .usage("\(interface): \(reason)")
+    case .failed(let reason): throw .failed("\(interface): \(reason)")
+    case .done, .report: return response
+    }
   }
 
   struct TunnelRekey: ParsableCommand {

@@ -8,16 +8,20 @@
     /// Reads the file again, and applies its changes to the tunnel that was started from it.
     ///
     /// - Returns: What was changed, and what needs a restart, as text.
-    /// - Throws: ``TunnelError/refused(_:)``.
+    /// - Throws: ``TunnelError/refused(_:)``, or ``TunnelError/incomplete(_:)`` if the system refused
+    ///   changes.
     func reload(_ tunnel: Tunnel, store: any KeptRatchets) async throws(TunnelError) -> String {
-      guard PrivateFile.start(of: path, count: 1) != nil else { throw .refused(unreadable) }
+      try checkReadableAgain()
       do throws(CommandFailure) {
         var next = try TunnelFile.read(path)
+        try next.checkPeers(besides: tunnel.publicKey)
         try await next.enroll(in: store)
         let result = try await Self.apply(next.tunnel, to: tunnel)
-        return result.text(besides: program.changes(to: next.program))
+        let text = result.text(besides: program.changes(to: next.program))
+        guard result.failures.isEmpty else { throw .failed(text) }
+        return text
       } catch {
-        throw .refused("\(error)")
+        throw error.exitCode == 1 ? .incomplete("\(error)") : .refused("\(error)")
       }
     }
 
@@ -27,10 +31,17 @@
       do throws(TunnelError) { return try await tunnel.reload(configuration) } catch { throw error.commandFailure }
     }
 
-    private var unreadable: String {
-      guard let user = tunnel.user else { return "\(path): cannot be read again; restart the tunnel" }
-      return
-        "\(path): the tunnel has become \"\(user)\", who cannot read it; restart the tunnel, or use 'zssp tunnel peer'"
+    /// Refuses a file that cannot be read again, and a pipe, which would block. The tunnel goes on.
+    ///
+    /// - Throws: ``TunnelError/refused(_:)``.
+    private func checkReadableAgain() throws(TunnelError) {
+      do throws(FileFailure) {
+        _ = try PrivateFile.read(path, limit: SecretFile.Kind.configuration.limit, isFile: true)
+      } catch {
+        let hasUser = error.kind == .unusable && tunnel.user != nil
+        let remedy = hasUser ? "; the tunnel has become \"\(tunnel.user ?? "")\": 'zssp tunnel peer' changes peers" : ""
+        throw .refused("\(error)\(remedy); nothing was changed")
+      }
     }
   }
 
@@ -50,7 +61,9 @@
       var parts = [changed.isEmpty ? "nothing was changed" : changed.joined(separator: ", ")]
       let needed = keys + needsRestart
       if !needed.isEmpty { parts.append("a restart is needed for \(needed.joined(separator: ", "))") }
-      parts += failures
+      if !failures.isEmpty {
+        parts.append("this failed, and is tried again by the next reload: \(failures.joined(separator: ", "))")
+      }
       return parts.joined(separator: "; ")
     }
   }

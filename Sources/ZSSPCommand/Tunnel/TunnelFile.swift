@@ -17,6 +17,8 @@
     var tunnel: TunnelConfiguration
     /// The configuration of the program.
     let program: Program
+    /// The line of each peer's key; nil where unknown.
+    let keyLines: [Int?]
 
     /// The configuration of the program that runs a tunnel.
     struct Program: Sendable {
@@ -35,14 +37,26 @@
     ///   - path: The path of a file or a pipe.
     ///   - warns: False to print no warning, because another process reads the file as well and
     ///     warns.
-    /// - Throws: ``CommandFailure/usage(_:)``.
+    /// - Throws: ``CommandFailure/usage(_:)``, or ``CommandFailure/failed(_:)`` if the file names a
+    ///   network device that does not exist now.
     static func read(_ path: String, warns: Bool = true) throws(CommandFailure) -> TunnelFile {
       let text = try SecretFile.read(path, kind: .configuration, warns: warns)
       do throws(TunnelConfigurationError) {
-        let (tunnel, program) = try TunnelConfiguration.read(toml: text, file: path) { reader in Program(&reader) }
-        return TunnelFile(path: path, tunnel: tunnel, program: program)
+        let (tunnel, program, lines) = try TunnelConfiguration.read(toml: text, file: path) { Program(&$0) }
+        return TunnelFile(path: path, tunnel: tunnel, program: program, keyLines: lines)
       } catch {
-        throw .usage("\(error)")
+        throw error.isOfSystem ? .failed("\(error)") : .usage("\(error)")
+      }
+    }
+
+    /// Refuses a peer that has this side's own key.
+    ///
+    /// - Throws: ``CommandFailure/usage(_:)``.
+    func checkPeers(besides own: PublicKey) throws(CommandFailure) {
+      for (peer, line) in zip(tunnel.peers, keyLines) where peer.publicKey == own {
+        throw .usage(
+          "\(path)\(line.map { ":\($0)" } ?? ""): public-key: is the tunnel's own key, of private-key-file; "
+            + "'zssp pubkey' prints the peer's on its host")
       }
     }
 
@@ -51,6 +65,7 @@
     /// - Throws: ``CommandFailure/usage(_:)``.
     func endpoint() throws(CommandFailure) -> EndpointConfiguration {
       let key = try KeyReader.privateKey(file: program.privateKeyFile)
+      try checkPeers(besides: key.publicKey)
       var settings = Settings()
       if let rekeyAfter = tunnel.rekeyAfter {
         settings.rekeyAfter = rekeyAfter

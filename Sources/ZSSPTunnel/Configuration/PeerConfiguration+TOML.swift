@@ -49,7 +49,7 @@
           let endpoint = try PeerEndpoint(text)
           if !found.contains(endpoint) { found.append(endpoint) }
         } catch {
-          reader.fail(key, "\(error)")
+          reader.fail(key, error)
         }
       }
       return found

@@ -30,6 +30,7 @@ public struct PeerEndpoint: Sendable, Hashable, CustomStringConvertible {
     if let address = HostAndPort.address(host, port: port) {
       self.host = .address(address)
     } else {
+      try HostAndPort.checkScope(host, in: text)
       try HostAndPort.checkName(host, in: text)
       self.host = .name(host)
     }
@@ -67,6 +68,7 @@ public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
       return
     }
     guard let address = HostAndPort.address(host, port: port) else {
+      try HostAndPort.checkScope(host, in: text)
       throw EndpointTextError(text, reason: "\"\(host)\" is neither an IPv4 nor an IPv6 address of this machine")
     }
     self = .address(address)
@@ -104,8 +106,13 @@ public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
 public struct EndpointTextError: Error, Equatable, CustomStringConvertible {
   /// The mistake and its correction.
   public let description: String
+  /// True if the text is valid, and names something that the system does not have now.
+  public let isOfSystem: Bool
 
-  init(_ text: String, reason: String) { description = "\"\(text)\": \(reason)" }
+  init(_ text: String, reason: String, isOfSystem: Bool = false) {
+    description = "\"\(text)\": \(reason)"
+    self.isOfSystem = isOfSystem
+  }
 }
 
 /// Parses the two parts of an endpoint's text.
@@ -141,6 +148,16 @@ enum HostAndPort {
     if host.contains("."), !host.contains(":"), IPAddress(host) == nil { return nil }
     // A text that is no address may be a name.
     return try? SocketAddress(ipAddress: host, port: port)
+  }
+
+  /// Refuses an IPv6 address in the scope of a network device that does not exist.
+  ///
+  /// - Throws: ``EndpointTextError``.
+  static func checkScope(_ host: String, in text: String) throws(EndpointTextError) {
+    let parts = host.split(separator: "%", maxSplits: 1, omittingEmptySubsequences: false)
+    guard parts.count == 2, !parts[1].isEmpty, IPAddress(parts[0])?.family == .v6 else { return }
+    throw EndpointTextError(
+      text, reason: "there is no network device \"\(parts[1])\" now, to which the address belongs", isOfSystem: true)
   }
 
   /// Returns the labels of a name.

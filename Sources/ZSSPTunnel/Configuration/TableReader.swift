@@ -12,8 +12,9 @@
 
     func hasLine(_ path: String) -> Bool { lines[path] != nil }
 
-    func add(_ path: String, _ message: String) {
-      problems.append(TunnelConfigurationError.Problem(line: lines[path], message: message))
+    func add(_ path: String, _ message: String, isOfSystem: Bool = false) {
+      problems.append(
+        TunnelConfigurationError.Problem(line: lines[path], message: message, isOfSystem: isOfSystem))
     }
   }
 
@@ -37,6 +38,11 @@
 
     /// Records that the value of a key is wrong.
     package func fail(_ key: String, _ message: String) { problems.add(prefix + key, "\(key): \(message)") }
+
+    /// Records that the value of a key is no endpoint or listen address.
+    func fail(_ key: String, _ error: EndpointTextError) {
+      problems.add(prefix + key, "\(key): \(error)", isOfSystem: error.isOfSystem)
+    }
 
     /// Records that one of several tables is wrong, or a value in it.
     func fail(_ key: String, at index: Int, value inner: String? = nil, message: String) {

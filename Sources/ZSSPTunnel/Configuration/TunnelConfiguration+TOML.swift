@@ -32,14 +32,19 @@
     ///   - toml: The text.
     ///   - file: The path, for errors, and for relative paths in the file.
     ///   - program: Reads the program's keys in the top-level table.
-    /// - Returns: The configuration, and the result of `program`.
+    /// - Returns: The configuration, the result of `program`, and for each peer the line of its key;
+    ///   nil where unknown.
     /// - Throws: ``TunnelConfigurationError`` with all mistakes. It contains no secret.
     package static func read<Program>(
       toml: String, file: String, _ program: (inout TableReader) -> Program
-    ) throws(TunnelConfigurationError) -> (configuration: TunnelConfiguration, program: Program) {
+    ) throws(TunnelConfigurationError) -> (
+      configuration: TunnelConfiguration, program: Program, keyLines: [Int?]
+    ) {
       var configuration = TunnelConfiguration()
       let result = try configuration.read(toml, file: file, program)
-      return (configuration, result)
+      // Without mistakes all tables of peers became peers.
+      let lines = KeyLines(toml)
+      return (configuration, result, configuration.peers.indices.map { lines["peer[\($0)].public-key"] })
     }
 
     /// Returns the folder of relative paths in a file; empty for a pipe.
@@ -104,7 +109,7 @@
         }
       }
       if let text = reader.string("listen") {
-        do throws(EndpointTextError) { listen = try ListenAddress(text) } catch { reader.fail("listen", "\(error)") }
+        do throws(EndpointTextError) { listen = try ListenAddress(text) } catch { reader.fail("listen", error) }
       }
       readRouting(&reader)
       offload = reader.bool("offload") ?? offload

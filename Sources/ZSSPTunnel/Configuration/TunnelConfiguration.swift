@@ -77,6 +77,14 @@ public struct TunnelConfiguration: Sendable {
   /// True if IPv6 goes through the tunnel.
   var carriesV6: Bool { (addresses + peers.flatMap(\.allowedIPs)).contains { $0.address.family == .v6 } }
 
+  /// Refuses a peer that has this side's own key.
+  ///
+  /// - Throws: ``TunnelError/refused(_:)``.
+  func checkPeers(besides own: PublicKey) throws(TunnelError) {
+    guard let peer = peers.first(where: { $0.publicKey == own }) else { return }
+    throw .refused("\(peer.label): has this side's own public key; use the peer's")
+  }
+
   /// Makes the default configuration, without peers and addresses.
   public init() {}
 }
@@ -117,6 +125,14 @@ public struct TunnelConfigurationError: Error, CustomStringConvertible {
     public let line: Int?
     /// The mistake and its correction.
     public let message: String
+    /// True if the file is valid, and names something that the system does not have now.
+    public let isOfSystem: Bool
+
+    init(line: Int?, message: String, isOfSystem: Bool = false) {
+      self.line = line
+      self.message = message
+      self.isOfSystem = isOfSystem
+    }
 
     /// The line and the message.
     public var description: String { line.map { "line \($0): \(message)" } ?? message }
@@ -126,6 +142,9 @@ public struct TunnelConfigurationError: Error, CustomStringConvertible {
   public let file: String
   /// The mistakes, in the order of the file.
   public let problems: [Problem]
+
+  /// True if the file is valid, and names only things that the system does not have now.
+  public var isOfSystem: Bool { problems.allSatisfy(\.isOfSystem) }
 
   /// One line per mistake, with the file in front.
   public var description: String {

@@ -5,8 +5,19 @@ import Synchronization
 
 /// Lines of JSON on a local socket.
 enum ControlSocket {
-  /// The maximum size of a line in bytes. Reports of many peers are long.
-  private static let lineLimit = 64 << 20
+  /// The maximum size of a response in bytes. Reports of many peers are long.
+  static let responseLimit = 64 << 20
+  /// The maximum size of a request on the control socket in bytes: more than a command's longest
+  /// argument (128 KiB) needs.
+  static let requestLimit = 256 << 10
+  /// The maximum size of a request on the status socket in bytes. It has no arguments.
+  static let statusRequestLimit = 1 << 10
+  /// The maximum duration of writing a response. A client that reads slowly must not keep it in
+  /// memory for long.
+  private static let writePatience = Duration.seconds(60)
+
+  /// Connects to a socket. Returns a descriptor or a negative error number.
+  static func connect(to path: String) -> CInt { czssp_control_connect(path) }
 
   /// Sends a value as a line.
   ///
@@ -15,9 +26,11 @@ enum ControlSocket {
     do {
       let line = try JSONEncoder().encode(value) + Data([UInt8(ascii: "\n")])
       var rest = line[...]
+      let begin = ContinuousClock.now
       while !rest.isEmpty {
         let count = rest.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL)) }
         guard count > 0 else { throw POSIXError(.init(rawValue: errno) ?? .EIO) }
+        guard ContinuousClock.now - begin < writePatience else { throw POSIXError(.ETIMEDOUT) }
         rest = rest.dropFirst(count)
       }
     } catch {
@@ -27,14 +40,25 @@ enum ControlSocket {
 
   /// Reads a line and decodes it.
   ///
+  /// - Parameters:
+  ///   - type: The type of the value.
+  ///   - descriptor: The socket.
+  ///   - limit: The maximum size of the line in bytes.
   /// - Throws: ``TunnelError/refused(_:)``.
-  static func read<Value: Decodable>(_ type: Value.Type, from descriptor: CInt) throws(TunnelError) -> Value {
+  static func read<Value: Decodable>(
+    _ type: Value.Type, from descriptor: CInt, limit: Int = responseLimit
+  ) throws(TunnelError) -> Value {
     var line: [UInt8] = []
-    var buffer = [UInt8](repeating: 0, count: 64 << 10)
+    var buffer = [UInt8](repeating: 0, count: min(limit, 64 << 10))
     while line.last != UInt8(ascii: "\n") {
       let count = Foundation.read(descriptor, &buffer, buffer.count)
-      guard count > 0, line.count + count <= lineLimit else {
-        throw .refused("the control socket was closed before there was an answer")
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else {
+        throw .refused("nothing came on the control socket: \(String(cString: strerror(errno)))")
+      }
+      guard count > 0 else { throw .refused("the control socket was closed before there was an answer") }
+      guard line.count + count <= limit else {
+        throw .refused("a message on the control socket is longer than \(limit) bytes, the limit")
       }
       line += buffer[..<count]
     }
@@ -52,22 +76,44 @@ public enum ControlClient {
   ///   - request: The request.
   ///   - interface: The name of the tunnel's device.
   /// - Returns: The response, which may be a refusal.
-  /// - Throws: ``TunnelError/notRunning(interface:reason:)`` or ``TunnelError/refused(_:)``.
+  /// - Throws: ``TunnelError/notRunning(interface:reason:)`` or ``TunnelError/incomplete(_:)``.
   public static func ask(_ request: ControlRequest, of interface: String) throws(TunnelError) -> ControlResponse {
     let descriptor = connect(to: interface, forStatus: request == .show)
     guard descriptor >= 0 else { throw .notRunning(interface: interface, reason: reason(-descriptor)) }
     defer { close(descriptor) }
-    try ControlSocket.write(request, to: descriptor)
-    return try ControlSocket.read(ControlResponse.self, from: descriptor)
+    return try exchange(request, on: descriptor, with: interface)
+  }
+
+  /// Sends a request on a connected socket, and waits for the response.
+  ///
+  /// - Throws: ``TunnelError/incomplete(_:)``.
+  static func exchange(
+    _ request: ControlRequest, on descriptor: CInt, with interface: String
+  ) throws(TunnelError) -> ControlResponse {
+    do throws(TunnelError) { try ControlSocket.write(request, to: descriptor) } catch {
+      throw .incomplete("\(interface): \(error)")
+    }
+    // A change may take long, and goes on without its client. The socket is closed with the tunnel.
+    if request != .show { waitWithoutLimit(descriptor) }
+    do throws(TunnelError) { return try ControlSocket.read(ControlResponse.self, from: descriptor) } catch {
+      let doubt =
+        request == .show ? "" : "; the request may have been executed: 'zssp tunnel show', and the log, say so"
+      throw .incomplete("\(interface): \(error)\(doubt)")
+    }
+  }
+
+  private static func waitWithoutLimit(_ descriptor: CInt) {
+    var none = timeval()
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &none, socklen_t(MemoryLayout<timeval>.size))
   }
 
   /// Connects to the control socket, or without permission, and if that is enough, to the status
   /// socket. Returns a descriptor or a negative error number.
   private static func connect(to interface: String, forStatus: Bool) -> CInt {
     let folder = RunFolder(interface: interface)
-    let descriptor = czssp_control_connect(folder.control)
+    let descriptor = ControlSocket.connect(to: folder.control)
     guard descriptor == -EACCES, forStatus else { return descriptor }
-    let status = czssp_control_connect(folder.status)
+    let status = ControlSocket.connect(to: folder.status)
     return status == -ENOENT ? descriptor : status
   }
 
@@ -101,6 +147,7 @@ final class ControlServer: Sendable {
   static let limit = 32
 
   private let descriptor: CInt
+  private let requestLimit: Int
   private let answer: @Sendable (ControlRequest) async -> ControlResponse
   private let answered: @Sendable (ControlRequest) -> Void
   private let isStopped = Atomic(false)
@@ -112,17 +159,20 @@ final class ControlServer: Sendable {
   /// - Parameters:
   ///   - path: The path of the socket.
   ///   - group: The id of the group; nil for none.
+  ///   - requestLimit: The maximum size of a request in bytes.
   ///   - answer: Makes the response. Called on any thread.
   ///   - answered: Called after the response was written.
   /// - Throws: ``TunnelError/setUp(step:reason:)``.
   init(
-    path: String, group: UInt32?, _ answer: @escaping @Sendable (ControlRequest) async -> ControlResponse,
+    path: String, group: UInt32?, requestLimit: Int = ControlSocket.requestLimit,
+    _ answer: @escaping @Sendable (ControlRequest) async -> ControlResponse,
     answered: @escaping @Sendable (ControlRequest) -> Void
   ) throws(TunnelError) {
     descriptor = czssp_control_listen(path, group.map { Int64($0) } ?? -1)
     guard descriptor >= 0 else {
       throw .setUp(step: "cannot listen on \(path)", reason: String(cString: strerror(-descriptor)))
     }
+    self.requestLimit = requestLimit
     self.answer = answer
     self.answered = answered
     let thread = Thread { [self] in serve() }
@@ -182,7 +232,7 @@ final class ControlServer: Sendable {
 
   private func serve(_ client: CInt) {
     do throws(TunnelError) {
-      let request = try ControlSocket.read(ControlRequest.self, from: client)
+      let request = try ControlSocket.read(ControlRequest.self, from: client, limit: requestLimit)
       clients.withLock { clients in clients.silent.removeAll { $0 == client } }
       // The request takes effect even if the client has left.
       defer { answered(request) }

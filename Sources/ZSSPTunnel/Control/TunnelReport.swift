@@ -127,4 +127,7 @@ public enum ControlResponse: Codable, Sendable, Equatable {
   case done(String)
   /// The request was refused. The text says why.
   case refused(String)
+  /// The request was not executed, or not as a whole, because the system does not allow it now. The
+  /// text says what was done, and what failed.
+  case failed(String)
 }

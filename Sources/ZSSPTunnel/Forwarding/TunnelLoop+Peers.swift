@@ -93,7 +93,7 @@
       let now = clock()
       peer.isDialing = false
       // Meanwhile the peer may have opened a session, or answered on the existing one.
-      guard !peer.hasSession || peer.isSilent else {
+      guard !peer.hasSession || peer.isSilent(at: now) else {
         peer.liveness.restart()
         return false
       }
@@ -110,7 +110,7 @@
 
     /// Records that a peer came without its ratchet, unless a session with it works.
     func recordLostRatchet(of id: Int, failure: DialFailure) {
-      guard let peer = peers[id], !peer.hasSession || peer.isSilent else { return }
+      guard let peer = peers[id], !peer.hasSession || peer.isSilent(at: clock()) else { return }
       peer.failure = failure
     }
 
@@ -151,17 +151,20 @@
     func probe(unheardFor silence: Duration) -> [Int] {
       let now = clock()
       return peers.values.compactMap { peer in
-        guard let session = peer.session, session.endReason == nil, !peer.isSilent,
+        guard let session = peer.session, session.endReason == nil, !peer.isSilent(at: now),
           peer.gauges.lastReceived.map({ $0.duration(to: now) >= silence }) ?? true
         else { return nil }
-        peer.liveness.probed(at: now)
+        peer.liveness.probed(at: now, lastReceived: peer.gauges.lastReceived)
         session.probeSoon()
         return peer.id
       }
     }
 
-    /// Returns true if any of these peers has not answered yet.
-    func hasSilent(among ids: [Int]) -> Bool { ids.contains { peers[$0]?.isSilent ?? false } }
+    /// Returns true if the answer of any of these peers is awaited.
+    func awaitsAnswer(of ids: [Int]) -> Bool {
+      let now = clock()
+      return ids.contains { peers[$0].map { $0.isProbeUnanswered && !$0.isSilent(at: now) } ?? false }
+    }
 
     /// Sends a message between tunnels, from any event loop. Without room it is lost.
     static func sendControl(_ message: TunnelMessage, on session: Session) {

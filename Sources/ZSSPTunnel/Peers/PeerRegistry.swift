@@ -12,6 +12,8 @@ final class PeerRegistry: Sendable {
   private struct State {
     var configuration: TunnelConfiguration
     var table: PeerTable
+    /// The peers of the file when it was read last.
+    var file: [PeerConfiguration]
     var readers: [Reader] = []
   }
 
@@ -19,7 +21,8 @@ final class PeerRegistry: Sendable {
 
   /// Makes the registry of a configuration's peers.
   init(_ configuration: TunnelConfiguration) {
-    state = NIOLockedValueBox(State(configuration: configuration, table: PeerTable(configuration.peers)))
+    state = NIOLockedValueBox(
+      State(configuration: configuration, table: PeerTable(configuration.peers), file: configuration.peers))
   }
 
   /// The current peers.
@@ -49,11 +52,31 @@ final class PeerRegistry: Sendable {
   func change<Result>(
     _ body: (inout PeerTable) -> Result
   ) -> (former: PeerTable, current: PeerTable, result: Result) {
+    state.withLockedValue { Self.change(&$0, body) }
+  }
+
+  private static func change<Result>(
+    _ state: inout State, _ body: (inout PeerTable) -> Result
+  ) -> (former: PeerTable, current: PeerTable, result: Result) {
+    let former = state.table
+    let result = body(&state.table)
+    for reader in state.readers { reader(state.table) }
+    return (former, state.table, result)
+  }
+
+  /// Adopts the peers of a file that was read again, besides what requests have changed, and calls
+  /// every reader before it returns.
+  ///
+  /// - Returns: The tables before and after.
+  @discardableResult
+  func reload(_ peers: [PeerConfiguration]) -> (former: PeerTable, current: PeerTable) {
     state.withLockedValue { state in
-      let former = state.table
-      let result = body(&state.table)
-      for reader in state.readers { reader(state.table) }
-      return (former, state.table, result)
+      let merge = PeerMerge(
+        file: state.file, running: state.table.configurations.values, enrolled: state.table.enrolled,
+        flags: state.configuration.flags)
+      state.file = peers
+      let change = Self.change(&state) { $0.replace(merge.peers(peers)) }
+      return (change.former, change.current)
     }
   }
 

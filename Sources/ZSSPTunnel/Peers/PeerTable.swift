@@ -8,6 +8,8 @@ struct PeerTable: Sendable {
   private(set) var configurations: [Int: PeerConfiguration] = [:]
   private var ids: [PublicKey: Int] = [:]
   private var next = 0
+  /// The peers whose ratchet a request replaced by a one-time password.
+  private(set) var enrolled: Set<PublicKey> = []
   /// The owners of addresses.
   private(set) var prefixes = PrefixTable()
 
@@ -39,8 +41,20 @@ struct PeerTable: Sendable {
   mutating func remove(_ key: PublicKey) -> Bool {
     guard let id = ids.removeValue(forKey: key) else { return false }
     configurations[id] = nil
+    enrolled.remove(key)
     index()
     return true
+  }
+
+  /// Records that a peer's ratchet was replaced by a one-time password, and insists on it.
+  ///
+  /// - Parameter flags: The flags of peers that have none of their own.
+  mutating func enroll(_ key: PublicKey, flags: SecurityFlags) {
+    guard let id = ids[key], var peer = configurations[id] else { return }
+    // [RAT-11]
+    peer.flags = (peer.flags ?? flags).union(.initiatorDisallowsDowngrade)
+    configurations[id] = peer
+    enrolled.insert(key)
   }
 
   /// Replaces all peers. Those that remain keep their numbers.
@@ -50,6 +64,7 @@ struct PeerTable: Sendable {
       ids[key] = nil
       configurations[id] = nil
     }
+    enrolled.formIntersection(keys)
     for peer in peers { assign(peer) }
     index()
   }

@@ -94,8 +94,11 @@
     /// True if this side knows where to look for the peer.
     var canBeReached: Bool { !configuration.endpoints.isEmpty || address != nil }
 
-    /// True if packets on the session are unanswered.
-    var isSilent: Bool { liveness.isSilent(lastReceived: gauges.lastReceived) }
+    /// Returns true if the peer does not answer probes on the session any more.
+    func isSilent(at now: Instant) -> Bool { liveness.isSilent(at: now, lastReceived: gauges.lastReceived) }
+
+    /// True if a probe was sent, and nothing has come from the peer since.
+    var isProbeUnanswered: Bool { liveness.isProbeUnanswered(lastReceived: gauges.lastReceived) }
 
     /// The size in bytes of the largest IP packet, with all headers, that is known to reach the
     /// peer; nil while unknown.

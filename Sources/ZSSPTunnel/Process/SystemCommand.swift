@@ -10,16 +10,30 @@ enum SystemCommand {
     let errors: String
 
     /// True if the error says that the object to be removed does not exist.
-    var saysGone: Bool {
-      ["No such process", "Cannot find device", "No such file or directory", "does not exist"].contains {
-        errors.contains($0)
-      }
-    }
+    var saysGone: Bool { SystemCommand.saysGone(errors) }
 
     /// The reason of the failure, from the program's error output.
     var reason: String {
       let text = errors.trimmingCharacters(in: .whitespacesAndNewlines)
       return text.isEmpty ? "it ended with exit code \(exitCode)" : text
+    }
+  }
+
+  /// A line of a batch that failed.
+  struct LineFailure: Equatable, CustomStringConvertible {
+    let line: String
+    let reason: String
+
+    /// True if the error says that the object to be removed does not exist.
+    var saysGone: Bool { SystemCommand.saysGone(reason) }
+
+    /// The command and the reason.
+    var description: String { "ip \(line): \(reason)" }
+  }
+
+  private static func saysGone(_ errors: String) -> Bool {
+    ["No such process", "Cannot find device", "No such file or directory", "does not exist"].contains {
+      errors.contains($0)
     }
   }
 
@@ -42,15 +56,48 @@ enum SystemCommand {
     }
   }
 
+  /// Runs `ip` with a batch of commands, each whatever became of the others.
+  ///
+  /// - Returns: The lines that failed.
+  /// - Throws: ``TunnelError/setUp(step:reason:)`` if `ip` cannot run, or does not say which failed.
+  static func each(_ lines: [String], step: String) throws(TunnelError) -> [LineFailure] {
+    guard !lines.isEmpty else { return [] }
+    let result = try ip(["-force", "-batch", "-"], input: lines.joined(separator: "\n") + "\n", step: step)
+    guard result.exitCode != 0 else { return [] }
+    let failures = lineFailures(result.errors, in: lines)
+    guard !failures.isEmpty else { throw .setUp(step: step, reason: "ip: \(result.reason)") }
+    return failures
+  }
+
+  /// Returns the lines of a batch that failed, from the error messages of `ip`: for each line its
+  /// reasons, and then its number.
+  static func lineFailures(_ errors: String, in lines: [String]) -> [LineFailure] {
+    var failures: [LineFailure] = []
+    var reasons: [Substring] = []
+    for text in errors.split(separator: "\n") {
+      guard let line = failedLine(text, in: lines) else {
+        reasons.append(text)
+        continue
+      }
+      failures.append(LineFailure(line: line, reason: reasons.isEmpty ? "failed" : reasons.joined(separator: ": ")))
+      reasons = []
+    }
+    return failures
+  }
+
+  /// Returns the line that an error message of `ip` refers to by its number; nil for other messages.
+  private static func failedLine(_ text: Substring, in lines: [String]) -> String? {
+    let mark = "Command failed -:"
+    guard text.hasPrefix(mark), let number = Int(text.dropFirst(mark.count)), lines.indices.contains(number - 1) else {
+      return nil
+    }
+    return lines[number - 1]
+  }
+
   /// Replaces the line numbers in error messages of `ip` by the lines.
   static func batchFailure(_ errors: String, in lines: [String]) -> String {
-    let mark = "Command failed -:"
     let words = errors.split(separator: "\n").map { text in
-      guard text.hasPrefix(mark), let number = Int(text.dropFirst(mark.count)), lines.indices.contains(number - 1)
-      else {
-        return String(text)
-      }
-      return "ip \(lines[number - 1])"
+      failedLine(text, in: lines).map { "ip \($0)" } ?? String(text)
     }
     return words.reversed().joined(separator: ": ")
   }

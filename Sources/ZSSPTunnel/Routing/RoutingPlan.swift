@@ -130,17 +130,42 @@ struct RoutingPlan: Sendable {
     let gone = former.filter { !next.contains($0) }
     let new = next.filter { !former.contains($0) }
     guard !gone.isEmpty || !new.isEmpty else { return }
-    let step = "cannot change the routing rules"
     try ledger.remember(rules: former + new)
-    for (verb, rules) in [("del", gone), ("add", new)] {
-      for arguments in rules.flatMap({ $0.arguments(verb) }) {
-        let result = try SystemCommand.ip(arguments, step: step)
-        guard result.exitCode == 0 || verb == "del" && result.saysGone else {
-          throw .setUp(step: step, reason: "ip \(arguments.joined(separator: " ")): \(result.reason)")
-        }
+    var made = former
+    var failure: TunnelError?
+    for rule in gone {
+      do throws(TunnelError) {
+        try Self.run("del", rule)
+        made.removeAll { $0 == rule }
+      } catch {
+        failure = error
       }
     }
-    try ledger.remember(rules: next)
+    for rule in new {
+      do throws(TunnelError) {
+        try Self.run("add", rule)
+        made.append(rule)
+      } catch {
+        failure = error
+        // One of its two rules may exist, and would be in the way of the next attempt. If it cannot
+        // be deleted it stays recorded.
+        do throws(TunnelError) { try Self.run("del", rule) } catch { made.append(rule) }
+      }
+    }
+    // What failed is not recorded, so that the next change tries it again.
+    try ledger.remember(rules: made)
+    if let failure { throw failure }
+  }
+
+  /// Adds or deletes the two rules of the system. A missing one is no error when deleting.
+  private static func run(_ verb: String, _ rule: PolicyRule) throws(TunnelError) {
+    let step = "cannot change the routing rules"
+    for arguments in rule.arguments(verb) {
+      let result = try SystemCommand.ip(arguments, step: step)
+      guard result.exitCode == 0 || verb == "del" && result.saysGone else {
+        throw .setUp(step: step, reason: "ip \(arguments.joined(separator: " ")): \(result.reason)")
+      }
+    }
   }
 
   /// Returns a warning if strict reverse-path filters would drop the peers' datagrams, because they

@@ -27,8 +27,11 @@
         // The tunnel ends after this response was written.
         case .down: return .done("going down")
         }
+      } catch .refused(let reason) {
+        return .refused(reason)
       } catch {
-        return .refused("\(error)")
+        if request == .reload { log("reload: \(error)") }
+        return .failed("\(error)")
       }
     }
 
@@ -51,6 +54,7 @@
 
     private func set(_ change: ControlRequest.PeerChange) async throws(TunnelError) -> String {
       let key = try key(change.publicKey)
+      guard key != publicKey else { throw .refused("\(change.publicKey): is the tunnel's own key") }
       let known = registry.table.peer(key)
       if change.isNew == true, let known {
         throw .refused("\(known.label): is a peer already; 'zssp tunnel set' changes it")
@@ -60,7 +64,9 @@
       var address: Address?
       if let text = change.endpoint {
         let endpoint: PeerEndpoint
-        do throws(EndpointTextError) { endpoint = try PeerEndpoint(text) } catch { throw .refused("endpoint \(error)") }
+        do throws(EndpointTextError) { endpoint = try PeerEndpoint(text) } catch {
+          throw error.isOfSystem ? .incomplete("endpoint \(error)") : .refused("endpoint \(error)")
+        }
         address = try await self.address(of: endpoint)
         peer.endpoints = [endpoint]
       }
@@ -69,10 +75,10 @@
         peer.keepalive = keepalive == 0 ? nil : .seconds(keepalive)
       }
       if let texts = change.allowedIPs { peer.allowedIPs = try prefixes(texts, of: key) }
-      let done = await changePeers { $0.set(peer) }
+      let failures = await changePeers { $0.set(peer) }
       // An explicitly set endpoint gets a route, whichever peer owns its address.
       if let address, let id = registry.table.id(of: key) { await endpointRoutes.name(address.ip, for: id) }
-      return (known == nil ? "added" : "changed") + done
+      return try Self.done(known == nil ? "added" : "changed", besides: failures)
     }
 
     /// Returns the first address of an endpoint.
@@ -101,59 +107,47 @@
 
     private func remove(_ text: String) async throws(TunnelError) -> String {
       let key = try peer(text).peer.publicKey
-      return "removed" + (await changePeers { _ = $0.remove(key) })
+      return try Self.done("removed", besides: await changePeers { _ = $0.remove(key) })
     }
 
     /// Changes the peers, and then the routes. A removed peer is removed even if its routes cannot
     /// be changed: the process may have dropped its privileges.
     ///
-    /// - Returns: A text about routes that could not be changed; empty if there are none.
-    private func changePeers(_ body: (inout PeerTable) -> Void) async -> String {
-      let former = registry.configuration
+    /// - Returns: The errors.
+    private func changePeers(_ body: (inout PeerTable) -> Void) async -> [String] {
       registry.change(body)
-      let failures = await settle(from: former)
-      return failures.isEmpty ? "" : ", but not all routes: " + failures.joined(separator: "; ")
+      let failures = await settle { network, routes in network.apply(routes: routes) }
+      failures.forEach(log)
+      return failures
+    }
+
+    /// Returns the text about a change of a peer.
+    ///
+    /// - Throws: ``TunnelError/incomplete(_:)`` if routes could not be changed.
+    private static func done(_ text: String, besides failures: [String]) throws(TunnelError) -> String {
+      guard !failures.isEmpty else { return text }
+      throw .incomplete(
+        "the peer was \(text), but not all routes: \(failures.joined(separator: "; ")); "
+          + "'zssp tunnel reload' tries it again")
     }
 
     /// Applies the consequences of a change of peers: closes the sessions of removed peers, and
     /// changes the routes.
     ///
+    /// - Parameter apply: Changes the device's network for these routes, and returns the errors.
     /// - Returns: The errors.
-    func settle(from former: TunnelConfiguration) async -> [String] {
+    func settle(_ apply: (DeviceNetwork, [DeviceRoute]) -> [String]) async -> [String] {
       for session in await onLoop({ $0.takeOrphans() }) ?? [] { await session.close() }
       // The change may put an address behind the tunnel, or take it out.
       await endpointRoutes.settle()
       let current = registry.configuration
-      var failures = changeRoutes(from: routing.routes(former), to: routing.routes(current))
+      var failures = apply(network, routing.routes(current))
       do throws(TunnelError) {
         try routing.change(from: ledger.rules, to: routing.rules(current), ledger)
       } catch {
         failures.append("\(error)")
       }
-      failures.forEach(log)
       return failures
-    }
-
-    /// Changes the routes to the device.
-    ///
-    /// - Returns: The errors.
-    private func changeRoutes(from former: [DeviceRoute], to next: [DeviceRoute]) -> [String] {
-      former.filter { !next.contains($0) }.compactMap { changeRoute("del", to: $0) }
-        + next.filter { !former.contains($0) }.compactMap { changeRoute("add", to: $0) }
-    }
-
-    /// Adds or deletes a route to the device. A missing route is no error when deleting.
-    ///
-    /// - Returns: The error; nil if none.
-    private func changeRoute(_ verb: String, to wanted: DeviceRoute) -> String? {
-      let route = wanted.line(verb, device: device.name)
-      do throws(TunnelError) {
-        let result = try SystemCommand.ip(route.split(separator: " ").map(String.init), step: route)
-        if result.exitCode == 0 || (verb == "del" && result.saysGone) { return nil }
-        return "ip \(route): \(result.reason)"
-      } catch {
-        return "\(error)"
-      }
     }
 
     // MARK: rekey

@@ -20,11 +20,10 @@
       return "forgot the ratchet of \(peer.label)"
     }
 
-    /// Replaces the ratchet of a peer by one that is derived from a one-time password. This side
-    /// requires it until it was used.
+    /// Replaces the ratchet of a peer by one that is derived from a one-time password. Sessions that
+    /// this side opens require it from then on. Those that the peer opens require it with π3.
     func enroll(_ text: String, password: String) async throws(TunnelError) -> String {
-      let found = try peer(text)
-      var peer = found.peer
+      let (id, peer) = try peer(text)
       guard password.utf8.count >= Self.shortestPassword else {
         throw .refused(
           "the one-time password is shorter than \(Self.shortestPassword) bytes; 'zssp otp' makes a good one")
@@ -32,16 +31,24 @@
       let bytes = Array(password.utf8)
       let state = RatchetState(oneTimePassword: bytes.rawBytes, provider: SwiftCryptoProvider())
       try await replace(RatchetPair(state), of: peer.publicKey)
-      // [RAT-11]
-      peer.flags = (peer.flags ?? registry.configuration.flags).union(.initiatorDisallowsDowngrade)
-      registry.change { [peer] in $0.set(peer) }
-      await endSession(found.id)
-      return "enrolled \(peer.label): the next session needs the one-time password"
+      let flags = registry.configuration.flags
+      registry.change { $0.enroll(peer.publicKey, flags: flags) }
+      await endSession(id)
+      return Self.enrolled(peer.label, flags: peer.flags ?? flags)
+    }
+
+    /// Returns the text about a peer whose ratchet was replaced by a one-time password.
+    static func enrolled(_ label: String, flags: SecurityFlags) -> String {
+      guard !flags.contains(.responderDisallowsDowngrade) else {
+        return "enrolled \(label): the next session needs the one-time password"
+      }
+      return "enrolled \(label): sessions that this side opens need the one-time password; one that the peer opens "
+        + "does not, and only causes a warning, unless mode = \"persistent\" or pi3 = true is set here"
     }
 
     /// Replaces what the store holds for a peer, unconditionally.
     ///
-    /// - Throws: ``TunnelError/refused(_:)`` if the store fails, or the row keeps changing.
+    /// - Throws: ``TunnelError/incomplete(_:)`` if the store fails, or the row keeps changing.
     private func replace(_ pair: RatchetPair, of key: PublicKey) async throws(TunnelError) {
       for _ in 0..<Self.attempts {
         guard case .pair(let held, _) = await store.answer(.load(peer: key)) else { break }
@@ -52,7 +59,7 @@
         default: break
         }
       }
-      throw .refused("the store could not be changed; nothing is known to have changed, try again")
+      throw .incomplete("the store could not be changed; nothing is known to have changed, try again")
     }
 
     /// Ends the session with a peer, and permits an attempt at once.

@@ -15,12 +15,14 @@
 
   extension Tunnel {
     /// Applies another configuration to the running tunnel: peers, addresses, routes, hooks.
-    /// Sessions of remaining peers continue. The log file is reopened if it was moved away.
+    /// Sessions of remaining peers continue. What requests on the control socket changed in a peer
+    /// stays, unless `next` differs in the same value from the last configuration. The log file is reopened if it was moved away.
     ///
     /// - Returns: The changes, and what could not be applied.
-    /// - Throws: ``TunnelError/refused(_:)`` if the tunnel is ending.
+    /// - Throws: ``TunnelError/refused(_:)`` if the tunnel is ending, or a peer has its own key.
     public func reload(_ next: TunnelConfiguration) async throws(TunnelError) -> TunnelReloadResult {
       guard !isEnding.load(ordering: .relaxed) else { throw .refused("the tunnel is ending") }
+      try next.checkPeers(besides: publicKey)
       await turn.begin()
       defer { turn.end() }
       let next = device.isIPv6Off ? TunnelParts.withoutIPv6(next) : next
@@ -31,12 +33,11 @@
       configuration.hooks = next.hooks
       configuration.addresses = next.addresses
       if former.hooks != next.hooks { result.changed.append("hooks") }
-      result.failures += changeAddresses(from: former.addresses, to: next.addresses, "add")
-      let before = former
       registry.adopt(configuration)
-      let change = registry.change { $0.replace(next.peers) }
-      result.failures += await settle(from: before)
-      result.failures += changeAddresses(from: former.addresses, to: next.addresses, "del")
+      let change = registry.reload(next.peers)
+      result.failures += await settle { network, routes in
+        network.apply(addresses: next.addresses, routes: routes)
+      }
       if former.addresses != next.addresses { result.changed.append("addresses") }
       result.changed += Self.differences(from: change.former, to: change.current)
       do throws(TunnelError) { try logFile?.reopen() } catch { result.failures.append("\(error)") }
@@ -71,22 +72,6 @@
         ("search", former.search != next.search), ("user", former.user != next.user),
         ("status-group", former.statusGroup != next.statusGroup),
       ].compactMap { $0.1 ? $0.0 : nil }
-    }
-
-    /// Adds the new addresses to the device, or deletes the old ones.
-    ///
-    /// - Returns: The errors.
-    private func changeAddresses(from former: [IPPrefix], to next: [IPPrefix], _ verb: String) -> [String] {
-      let (all, others) = verb == "add" ? (next, former) : (former, next)
-      return all.filter { !others.contains($0) }.compactMap { address in
-        let step = "address \(verb) \(address) dev \(device.name)"
-        do throws(TunnelError) {
-          let result = try SystemCommand.ip(step.split(separator: " ").map(String.init), step: step)
-          return result.exitCode == 0 ? nil : "ip \(step): \(result.reason)"
-        } catch {
-          return "\(error)"
-        }
-      }
     }
   }
 #endif

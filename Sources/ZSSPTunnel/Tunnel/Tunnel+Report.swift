@@ -11,8 +11,9 @@
   extension Tunnel {
     /// The silence after which a peer is probed for the report.
     private static let believed = Duration.seconds(5)
-    /// The number of steps of ``answerStep`` for which answers are awaited.
-    private static let answerSteps = 50
+    /// The number of steps of ``answerStep`` for which answers are awaited: a little longer than
+    /// ``Liveness/silentAfter``.
+    private static let answerSteps = 125
     private static let answerStep = Duration.milliseconds(20)
 
     /// Returns the status. Peers with a session that have been silent for a while are probed first,
@@ -20,12 +21,15 @@
     func report() async -> TunnelReport {
       let asked = await onLoop { $0.probe(unheardFor: Self.believed) } ?? []
       for _ in 0..<Self.answerSteps {
-        guard !asked.isEmpty, await onLoop({ $0.hasSilent(among: asked) }) == true else { break }
+        guard !asked.isEmpty, await onLoop({ $0.awaitsAnswer(of: asked) }) == true else { break }
         // A cancelled sleep only shortens the wait.
         try? await Task.sleep(for: Self.answerStep)
       }
       let statistics = await endpoint.statistics()
-      let peers = await onLoop { loop in loop.peers.values.sorted { $0.id < $1.id }.map(TunnelReport.Peer.init) }
+      let peers = await onLoop { loop in
+        let now = loop.clock()
+        return loop.peers.values.sorted { $0.id < $1.id }.map { TunnelReport.Peer($0, at: now) }
+      }
       let transport = statistics.transport
       return TunnelReport(
         interface: device.name, publicKey: endpoint.publicKey.text, listen: "\(endpoint.localAddress.text)",
@@ -46,11 +50,10 @@
 
   extension TunnelReport.Peer {
     /// The status of a peer. Must be made on the tunnel's event loop.
-    init(_ peer: TunnelPeer) {
-      let now = TunnelClock.now
+    init(_ peer: TunnelPeer, at now: Instant) {
       let gauges = peer.gauges
       func seconds(since moment: Instant?) -> Double? { moment.map { $0.duration(to: now).inSeconds } }
-      let state = Self.state(of: peer)
+      let state = Self.state(of: peer, at: now)
       self.init(
         name: peer.configuration.name, publicKey: peer.configuration.publicKey.text,
         endpoint: peer.address.map { SocketAddress($0).text } ?? peer.configuration.endpoints.first?.description,
@@ -66,8 +69,8 @@
         waiting: peer.waiting.packetCount)
     }
 
-    static func state(of peer: TunnelPeer) -> TunnelReport.PeerState {
-      if peer.hasSession, !peer.isSilent { return .up }
+    static func state(of peer: TunnelPeer, at now: Instant) -> TunnelReport.PeerState {
+      if peer.hasSession, !peer.isSilent(at: now) { return .up }
       if peer.failure != nil { return .unreachable }
       if peer.isDialing { return .opening }
       return peer.hasSession ? .silent : .idle

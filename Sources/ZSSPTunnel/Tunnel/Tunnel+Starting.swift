@@ -2,6 +2,7 @@
 
 #if os(Linux)
   import CZSSPTunnel
+  import Foundation
   import Logging
   import NIOCore
   import ZSSP
@@ -176,6 +177,9 @@
       _ configuration: TunnelConfiguration, endpoint: EndpointConfiguration, store: any RatchetStore,
       routing: RoutingPlan, logger: Logger?, log: Tunnel.Log
     ) async throws(TunnelError) -> UDPEndpoint {
+      if let device = configuration.bindDevice, if_nametoindex(device) == 0 {
+        throw .setUp(step: "bind-device \"\(device)\"", reason: "there is no network device of this name now")
+      }
       var failure: UDPError?
       for address in configuration.listen.candidates {
         do {

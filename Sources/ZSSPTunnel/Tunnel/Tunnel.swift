@@ -38,6 +38,8 @@
     let device: TunDevice
     let endpointRoutes: EndpointRoutes
     let routing: RoutingPlan
+    /// The addresses and routes of the device.
+    let network: DeviceNetwork
     let ledger: UndoLedger
     let paths: [NIOLoopBound<InboundPath>]
     let reloader: Reloader?
@@ -55,6 +57,8 @@
 
     /// The name of the network device.
     public var interface: String { device.name }
+    /// This side's public key.
+    public var publicKey: PublicKey { endpoint.publicKey }
 
     private init(_ parts: TunnelParts, logFile: TunnelLog?, reloader: Reloader?, log: @escaping Log) {
       registry = parts.registry
@@ -69,6 +73,10 @@
       folder = parts.folder
       routing = parts.routing
       ledger = parts.ledger
+      let configuration = parts.registry.configuration
+      network = DeviceNetwork(
+        device: parts.device.name, addresses: configuration.addresses,
+        routes: parts.routing.routes(configuration), system: IPRoute2(device: parts.device.name))
       claim = parts.claim
       self.log = log
       self.logFile = logFile
@@ -108,6 +116,7 @@
         log(line)
         logger?.info("\(line)")
       }
+      try configuration.checkPeers(besides: endpointConfiguration.staticKey.publicKey)
       let folder = RunFolder(interface: configuration.interface)
       let claim = try folder.claim()
       // Keeps the folder locked until it is cleared.
@@ -168,7 +177,9 @@
       guard let name = configuration.statusGroup else { return }
       let group = try TunnelGroup(name)
       try folder.open()
-      let status = try ControlServer(path: folder.status, group: group.number) { [weak self] request in
+      let status = try ControlServer(
+        path: folder.status, group: group.number, requestLimit: ControlSocket.statusRequestLimit
+      ) { [weak self] request in
         guard request == .show else { return .refused("only 'show' is answered for the group \"\(name)\"") }
         return await self?.answer(request) ?? .refused("the tunnel is ending")
       } answered: { _ in

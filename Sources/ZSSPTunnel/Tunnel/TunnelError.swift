@@ -15,6 +15,9 @@ public enum TunnelError: Error, CustomStringConvertible {
   case deviceFailed(interface: String, reason: String)
   /// The tunnel refused a request. The text says why.
   case refused(String)
+  /// A request was not executed, or not as a whole, because the system does not allow it now. The
+  /// text says what was done, and what failed.
+  case incomplete(String)
   /// The endpoint cannot be made, or failed permanently.
   case endpoint(UDPError)
 
@@ -27,7 +30,7 @@ public enum TunnelError: Error, CustomStringConvertible {
     case .notRunning(let interface, let reason): "\(interface): no tunnel of this name can be reached: \(reason)"
     case .hookFailed(let command, let code): "the hook \"\(command)\" ended with exit code \(code)"
     case .deviceFailed(let interface, let reason): "the network device \(interface) failed: \(reason)"
-    case .refused(let reason): reason
+    case .refused(let reason), .incomplete(let reason): reason
     case .endpoint(let error): "\(error)"
     }
   }
