@@ -59,6 +59,34 @@
       try configuration.checkPeers(besides: StaticKey().publicKey)
     }
 
+    /// What is printed, and selects peers, devices and tables, has one meaning and no control characters.
+    @Test func namesHaveOneMeaning() throws {
+      let other = StaticKey().publicKey.text
+      let start = "private-key-file = \"k.pem\"\n"
+      func named(_ name: String) -> [String] {
+        problems("\(start)[[peer]]\nname = \"\(name)\"\npublic-key = \"\(key)\"\n")
+      }
+      for good in ["b", "Büro 2", String(repeating: "x", count: 64), key] { #expect(named(good) == [], "\(good)") }
+      for bad in ["", "a\\nb", "\\u001b[2J", "\\u202eb", String(repeating: "x", count: 65), other] {
+        #expect(named(bad).count == 1 && named(bad)[0].hasPrefix("t.toml:3: name: "), "\(bad)")
+      }
+      for bad in ["all", "default", "lo", "-x"] {
+        #expect(
+          problems("\(start)interface = \"\(bad)\"\n").first?.hasPrefix("t.toml:2: interface: ") ?? false, "\(bad)")
+      }
+      #expect(problems("\(start)table = 253\n") == [] && problems("\(start)table = \"main\"\n") == [])
+      for bad in [254, 255] { #expect(problems("\(start)table = \(bad)\n").count == 1) }
+    }
+
+    /// An endpoint is one host.
+    @Test(arguments: [
+      "0.0.0.0", "[::]", "224.0.0.1", "239.255.255.255", "255.255.255.255", "[ff02::1]", "[ff02::1%lo]",
+    ])
+    func anEndpointIsOneHost(host: String) {
+      #expect(throws: EndpointTextError.self) { try PeerEndpoint("\(host):20763") }
+      #expect(throws: Never.self) { try ListenAddress("0.0.0.0:20763") }
+    }
+
     @Test func everything() throws {
       let configuration = try read(
         """
@@ -117,7 +145,10 @@
         "mode = \"persistant\"",
         "t.toml:2: mode: \"persistant\" is not one of opportunistic, persistent; did you mean \"persistent\"?"
       ),
-      ("interface = \"../x\"", "t.toml:2: interface: \"../x\" is not 1 to 15 letters, digits, - or _"),
+      (
+        "interface = \"../x\"",
+        "t.toml:2: interface: \"../x\" is not 1 to 15 letters, digits, - or _, without - in front, and not all, default or lo"
+      ),
       ("addresses = [\"10.0.0\"]", "t.toml:2: addresses: \"10.0.0\" is not like 10.0.0.0/8 or 2001:db8::/32"),
       ("addresses = [1]", "t.toml:2: addresses: must be a list of texts, as in [\"one\", \"two\"]"),
       ("shards = 3", "t.toml:2: shards: must be 1, 2, 4, … 256"),

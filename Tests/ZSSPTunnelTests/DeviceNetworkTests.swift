@@ -157,6 +157,15 @@ struct DeviceNetworkTests {
     #expect(!failures[0].saysGone && failures[1].saysGone)
   }
 
+  /// A program that says nothing is named, with the signal that ended it.
+  @Test func programsThatEndAreNamed() {
+    func reason(_ code: Int32, _ errors: String = "") -> String {
+      SystemCommand.Result(program: "/sbin/ip", exitCode: code, output: "", errors: errors).reason
+    }
+    #expect(reason(137) == "/sbin/ip was ended by signal 9" && reason(2) == "/sbin/ip ended with exit code 2")
+    #expect(reason(2, "File exists\n") == "File exists")
+  }
+
   /// The kernel's own routes are none of the tunnel's.
   @Test func routesAreReadFromTheSystem() throws {
     let v4 = """

@@ -58,8 +58,16 @@
 
   extension CommandFailure {
     /// The failure of a tunnel, which a service manager may restart: what may pass has exit code 1.
+    /// Options are named as the keys of the file.
     var ofTunnel: CommandFailure {
-      if case .unavailable(let message) = self { .failed(message) } else { self }
+      switch self {
+      case .unavailable(let message), .failed(let message): .failed(Self.withKeys(message))
+      case .usage(let message): .usage(Self.withKeys(message))
+      }
+    }
+
+    private static func withKeys(_ message: String) -> String {
+      message.hasPrefix("--store") ? String(message.dropFirst(2)) : message
     }
   }
 

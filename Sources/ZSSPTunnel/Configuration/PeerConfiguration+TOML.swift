@@ -15,6 +15,7 @@
     init?(_ reader: inout TableReader, flags: SecurityFlags, above: [String]) {
       let name = reader.string("name")
       let key = Self.key(&reader)
+      if let name, let mistake = Self.mistake(inName: name, of: key) { reader.fail("name", mistake) }
       let endpoints = Self.endpoints(&reader)
       let allowedIPs = reader.prefixes("allowed-ips", isExact: true)
       let identity = reader.string("identity") ?? ""

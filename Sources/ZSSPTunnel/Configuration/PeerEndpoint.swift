@@ -28,6 +28,7 @@ public struct PeerEndpoint: Sendable, Hashable, CustomStringConvertible {
     }
     self.port = port
     if let address = HostAndPort.address(host, port: port) {
+      try HostAndPort.checkHost(host, in: text)
       self.host = .address(address)
     } else {
       try HostAndPort.checkScope(host, in: text)
@@ -148,6 +149,14 @@ enum HostAndPort {
     if host.contains("."), !host.contains(":"), IPAddress(host) == nil { return nil }
     // A text that is no address may be a name.
     return try? SocketAddress(ipAddress: host, port: port)
+  }
+
+  /// Refuses an address that is none of a single host: 0.0.0.0, ::, broadcast and multicast.
+  ///
+  /// - Throws: ``EndpointTextError``.
+  static func checkHost(_ host: String, in text: String) throws(EndpointTextError) {
+    guard let address = IPAddress(host.prefix { $0 != "%" }), !address.isOfOneHost else { return }
+    throw EndpointTextError(text, reason: "\(address) is not the address of one host; give the peer's")
   }
 
   /// Refuses an IPv6 address in the scope of a network device that does not exist.

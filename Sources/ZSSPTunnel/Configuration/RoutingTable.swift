@@ -13,14 +13,19 @@ public enum RoutingTable: Sendable, Hashable {
   /// This table, 1 to 2^32 - 1. The administrator makes the rules that lead to it.
   case number(UInt32)
 
-  /// Parses `auto`, `main`, `off` or a number; nil for anything else.
+  /// The tables that the system itself uses: main, for which there is a word, and local.
+  private static let systemTables: [UInt32] = [254, 255]
+
+  /// Parses `auto`, `main`, `off` or a number; nil for anything else, and for the system's tables.
   public init?(_ text: String) {
     switch text {
     case "auto": self = .auto
     case "main": self = .main
     case "off": self = .off
     default:
-      guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = UInt32(text), number > 0 else {
+      guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = UInt32(text), number > 0,
+        !Self.systemTables.contains(number)
+      else {
         return nil
       }
       self = .number(number)

@@ -94,7 +94,9 @@
       if let name = reader.string("interface") {
         interface = name
         if !Self.isInterfaceName(name) {
-          reader.fail("interface", "\"\(name)\" is not 1 to 15 letters, digits, - or _")
+          reader.fail(
+            "interface",
+            "\"\(name)\" is not 1 to 15 letters, digits, - or _, without - in front, and not all, default or lo")
         }
       }
       addresses = reader.prefixes("addresses", isExact: false)
@@ -119,9 +121,10 @@
       statusGroup = reader.string("status-group")
     }
 
-    /// Returns true if the system accepts the name of a device, and the name cannot be a path.
+    /// Returns true if the system accepts the name of a device, and the name can be neither a path
+    /// nor an option of a program, and has no other meaning for the system.
     public static func isInterfaceName(_ name: String) -> Bool {
-      (1...15).contains(name.utf8.count)
+      (1...15).contains(name.utf8.count) && !name.hasPrefix("-") && !["all", "default", "lo"].contains(name)
         && name.utf8.allSatisfy {
           UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 || $0 == 0x2D || $0 == 0x5F
             || ($0 | 0x20) >= 0x61 && ($0 | 0x20) <= 0x7A
@@ -134,7 +137,8 @@
         if let table = RoutingTable(text) {
           self.table = table
         } else {
-          reader.fail("table", "\"\(text)\" is not auto, main, off or the number of a table")
+          reader.fail(
+            "table", "\"\(text)\" is not auto, main, off or the number of a table, without 254 (main) and 255 (local)")
         }
         if routes == false { reader.fail("routes", "goes without table; table = \"off\" makes no routes") }
       } else if routes == false {

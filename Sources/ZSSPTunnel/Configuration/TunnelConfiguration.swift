@@ -113,6 +113,19 @@ public struct PeerConfiguration: Sendable, Equatable {
   /// The file with the one-time password for the first contact.
   public var oneTimePasswordFile: String?
 
+  /// Returns what is wrong with a name; nil if nothing is. Names are printed, and select peers.
+  static func mistake(inName name: String, of key: PublicKey?) -> String? {
+    let isPrintable = name.unicodeScalars.allSatisfy {
+      ![.control, .format, .lineSeparator, .paragraphSeparator].contains($0.properties.generalCategory)
+    }
+    guard (1...64).contains(name.unicodeScalars.count), isPrintable else {
+      return "must be 1 to 64 characters, without control characters"
+    }
+    // A text that is no key is a good name.
+    guard let other = try? PublicKey(text: name), other != key else { return nil }
+    return "is another public key, by which requests would name two peers"
+  }
+
   /// Makes a peer with defaults.
   public init(publicKey: PublicKey) { self.publicKey = publicKey }
 }

@@ -98,8 +98,11 @@ extension NetworkPlan {
     _ prepared: PreparedDevice, configuration: TunnelConfiguration, addresses: [Address], routing: RoutingPlan,
     pathMTU: Int
   ) throws(TunnelError) -> [String] {
+    let fitting = NetworkPlan(configuration, pathMTU: pathMTU).mtu
+    // A device that must be changed in any case gets the size that fits.
+    let mtu = configuration.mtu ?? (prepared.isUp ? nil : min(prepared.mtu, fitting))
     var missing = try prepared.missing(
-      configuration.addresses, mtu: configuration.mtu, routes: routing.routes(configuration)
+      configuration.addresses, mtu: mtu, routes: routing.routes(configuration)
     ) { route throws(TunnelError) in try prepared.hasRoute(route) }
     for address in addresses {
       guard let route = try routeAround(address.ip, configuration: configuration) else { continue }
@@ -111,7 +114,6 @@ extension NetworkPlan {
         step: "the device \(prepared.name) was prepared without all that the configuration needs",
         reason: "an administrator has to run '\(missing.joined(separator: "'; '"))'")
     }
-    let fitting = NetworkPlan(configuration, pathMTU: pathMTU).mtu
     guard configuration.mtu == nil, prepared.mtu > fitting else { return [] }
     return [
       "the device's MTU of \(prepared.mtu) is more than fits into one datagram, so that large packets need two: "

@@ -5,6 +5,8 @@ import Foundation
 enum SystemCommand {
   /// The result of a program.
   struct Result {
+    /// The path of the program.
+    let program: String
     let exitCode: Int32
     let output: String
     let errors: String
@@ -15,7 +17,9 @@ enum SystemCommand {
     /// The reason of the failure, from the program's error output.
     var reason: String {
       let text = errors.trimmingCharacters(in: .whitespacesAndNewlines)
-      return text.isEmpty ? "it ended with exit code \(exitCode)" : text
+      guard text.isEmpty else { return text }
+      return exitCode > 128
+        ? "\(program) was ended by signal \(exitCode - 128)" : "\(program) ended with exit code \(exitCode)"
     }
   }
 
@@ -65,7 +69,7 @@ enum SystemCommand {
     let result = try ip(["-force", "-batch", "-"], input: lines.joined(separator: "\n") + "\n", step: step)
     guard result.exitCode != 0 else { return [] }
     let failures = lineFailures(result.errors, in: lines)
-    guard !failures.isEmpty else { throw .setUp(step: step, reason: "ip: \(result.reason)") }
+    guard !failures.isEmpty else { throw .setUp(step: step, reason: result.reason) }
     return failures
   }
 
@@ -146,7 +150,7 @@ enum SystemCommand {
       let name = String(program.split(separator: "/").last ?? "")
       let descriptors = [stdin.descriptor, stdout.descriptor, stderr.descriptor]
       let code = try ChildProcess(program, arguments: [name] + arguments, descriptors: descriptors).wait()
-      return Result(exitCode: code, output: stdout.text, errors: stderr.text)
+      return Result(program: program, exitCode: code, output: stdout.text, errors: stderr.text)
     } catch {
       throw .setUp(step: step, reason: "\(program) cannot be run: \(error)")
     }

@@ -49,6 +49,15 @@ public struct IPAddress: Hashable, Sendable {
     }
   }
 
+  /// True if the address can be that of one host: it is neither unspecified, nor the IPv4 broadcast
+  /// address, nor multicast.
+  var isOfOneHost: Bool {
+    switch family {
+    case .v4: bits != 0 && bits >> 124 != 0xE && bits >> 96 != 0xFFFF_FFFF
+    case .v6: bits != 0 && bits >> 120 != 0xFF
+    }
+  }
+
   /// The bytes in network order: 4 or 16.
   public var bytes: [UInt8] {
     (0..<family.width / 8).map { UInt8(truncatingIfNeeded: bits >> (120 - 8 * $0)) }

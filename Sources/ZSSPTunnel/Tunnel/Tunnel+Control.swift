@@ -60,7 +60,10 @@
         throw .refused("\(known.label): is a peer already; 'zssp tunnel set' changes it")
       }
       var peer = known ?? PeerConfiguration(publicKey: key)
-      if let name = change.name { peer.name = name }
+      if let name = change.name {
+        if let mistake = PeerConfiguration.mistake(inName: name, of: key) { throw .refused("name: \(mistake)") }
+        peer.name = name
+      }
       var address: Address?
       if let text = change.endpoint {
         let endpoint: PeerEndpoint
