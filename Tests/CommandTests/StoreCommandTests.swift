@@ -136,7 +136,7 @@ struct StoreCommandTests {
       // Whoever gives a key relies on it.
       expect(
         try tool.start(["listen", "--bind", "127.0.0.1:0", "--store", "file:" + tool.path("plain")] + key).finish(), 2,
-        "is not encrypted")
+        "cannot be encrypted")
     }
 
     /// A path alone is what lies there; a new store is a database.
