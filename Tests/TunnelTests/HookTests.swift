@@ -101,7 +101,7 @@ extension NamespaceTests {
       try lab.write("a", number: 1, peers: [])
       try lab.run("ip link add \(lab.device("a")) type veth peer name other", on: "a")
       let result = try Self.up(lab, after: "true")
-      #expect(result.exitCode == 1 && result.output.contains("another device of this name"), "\(result.output)")
+      #expect(result.exitCode == 1 && result.output.contains("another device has this name"), "\(result.output)")
     }
 
     @Test(arguments: ["file", "sqlite"]) func aDiskWithoutRoomOrForReadingOnly(kind: String) throws {

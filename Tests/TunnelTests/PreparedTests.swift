@@ -129,13 +129,13 @@ extension NamespaceTests {
       // With all privileges, a device that stays is another's too.
       for path in [lab.path("a.pem"), lab.path("a.toml"), "/run/zssp/\(device)"] { try lab.run("chown root \(path)") }
       let root = try lab.attempt("\(Lab.zssp()) tunnel up --foreground \(lab.path("a.toml"))", on: "a")
-      #expect(root.exitCode == 1 && root.output.contains("another device of this name"), "\(root.output)")
+      #expect(root.exitCode == 1 && root.output.contains("another device has this name"), "\(root.output)")
       try Self.give(lab)
       try lab.run("install -d -m 700 -o \(Self.user) /run/zssp/\(device)")
       try lab.run("ip link del \(device)", on: "a")
       try lab.run("ip link add \(device) type veth peer name other", on: "a")
       let kind = try Self.attempt(lab)
-      #expect(kind.exitCode == 1 && kind.output.contains("another device of this name"), "\(kind.output)")
+      #expect(kind.exitCode == 1 && kind.output.contains("another device has this name"), "\(kind.output)")
     }
 
     /// Default routes need a mark, which needs privileges: that is said before anything is done.
