@@ -35,7 +35,7 @@ extension NamespaceTests {
       try text.write(toFile: lab.path("c.toml"), atomically: true, encoding: .utf8)
       let second = try lab.attempt("\(Lab.zssp()) tunnel up --foreground \(lab.path("c.toml"))", on: "b")
       #expect(second.exitCode == 1)
-      #expect(second.output.contains("already"), "\(second.output)")
+      #expect(second.output.contains("has this name"), "\(second.output)")
       #expect(try lab.show("a")["interface"] as? String == lab.device("a"))
     }
 
