@@ -6,7 +6,7 @@ import ZSSPTestSupport
 @testable import ZSSPTunnel
 
 /// The socket over which a tunnel is asked and told.
-@Suite(.tags(.fast))
+@Suite(.tags(.slow), .ownThreads)
 struct ControlSocketTests {
   private let folder = FileManager.default.temporaryDirectory.appending(path: "zssp-\(UUID().uuidString.prefix(8))")
     .path

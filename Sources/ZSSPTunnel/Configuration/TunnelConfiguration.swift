@@ -115,15 +115,16 @@ public struct PeerConfiguration: Sendable, Equatable {
 
   /// Returns what is wrong with a name; nil if nothing is. Names are printed, and select peers.
   static func mistake(inName name: String, of key: PublicKey?) -> String? {
+    // A text that is no key is a good name.
+    let named = try? PublicKey(text: name)
+    if let named, named == key { return nil }
     let isPrintable = name.unicodeScalars.allSatisfy {
       ![.control, .format, .lineSeparator, .paragraphSeparator].contains($0.properties.generalCategory)
     }
     guard (1...64).contains(name.unicodeScalars.count), isPrintable else {
       return "must be 1 to 64 characters, without control characters"
     }
-    // A text that is no key is a good name.
-    guard let other = try? PublicKey(text: name), other != key else { return nil }
-    return "is another public key, by which requests would name two peers"
+    return named == nil ? nil : "is another public key, by which requests would name two peers"
   }
 
   /// Makes a peer with defaults.
