@@ -11,6 +11,9 @@
     /// Whether the tool was built with tunnels.
     private static let isBuilt = (try? Tool().run("tunnel", "--help").exitCode) == 0
 
+    /// The key of a peer.
+    private let peer = "A5hDFq+/DlcfH3O3qtgLSj8Bb9SMf+tmyIyQiAMBQFZJvJef7hWV1BLzcbY0o/S3IQ=="
+
     /// A configuration with one value of a key replaced, in a file for its owner alone.
     private func configure(_ ground: Ground, _ key: String = "", _ value: String = "") throws {
       var values = ["private-key-file": "key.pem", "one-time-password-file": "otp"]
@@ -19,7 +22,7 @@
       // The protocol's key alone is not enough for a peer.
       let lines =
         values.map { "\($0) = \(quoted($1))" }
-        + ["[[peer]]", "public-key = \"\(ground.key)\"", "one-time-password-file = \(quoted(password))"]
+        + ["[[peer]]", "public-key = \"\(peer)\"", "one-time-password-file = \(quoted(password))"]
       try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: URL(filePath: ground.tool.path("c.toml")))
       #expect(chmod(ground.tool.path("c.toml"), 0o600) == 0)
     }
