@@ -495,5 +495,9 @@ struct ReconnectTests {
     var pauses: Set<Duration> = []
     for _ in 0..<20 { pauses.insert(backoff.next(using: &generator)) }
     #expect(pauses.count > 10)
+    options.shortestPause = .seconds(Int64.max)
+    options.longestPause = .seconds(Int64.max)
+    backoff = Backoff(options)
+    #expect(backoff.next(using: &generator) > .seconds(86_400))
   }
 }

@@ -55,7 +55,8 @@ struct Backoff {
     // Doubled in steps: a shift of a duration could overflow.
     for _ in 0..<min(failures, 62) where bound < longest { bound = min(bound * 2, longest) }
     failures += 1
-    // Whole milliseconds, as people read them.
-    return .milliseconds(Int64(bound * Double.random(in: 0.5...1, using: &generator) / .milliseconds(1)))
+    let pause = bound * Double.random(in: 0.5...1, using: &generator)
+    // Whole milliseconds, as people read them. A very long pause could overflow an integer.
+    return pause < .seconds(86_400) ? .milliseconds(Int64(pause / .milliseconds(1))) : pause
   }
 }

@@ -68,5 +68,8 @@ struct SilenceWatch {
   }
 
   /// Two thirds of the probes that fit into the limit, at least one.
-  private var leastProbes: Int { max(1, Int(((limit - Self.patience) / Self.interval * 2 / 3).rounded())) }
+  private var leastProbes: Int {
+    // A very long limit could overflow an integer.
+    max(1, Int(((min(limit, .seconds(86_400)) - Self.patience) / Self.interval * 2 / 3).rounded()))
+  }
 }
