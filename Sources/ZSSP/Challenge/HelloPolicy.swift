@@ -32,9 +32,9 @@ public struct HelloBudget: Sendable, Hashable {
   public var unchallenged: Duration = .milliseconds(100)
   // [DEC-54]
   /// Time per second for Hellos that answer a challenge, in addition to ``unchallenged``; with
-  /// ``SecurityFlags/helloRequiresRatchet``, for all Hellos beyond that. Networks take turns, and so do the hosts of a network: a source
-  /// waits until every other one had a turn. The default is 200 ms, which is 100 Hellos at
-  /// ``assumedTime``.
+  /// ``SecurityFlags/helloRequiresRatchet``, for all Hellos beyond that. Networks take turns, and
+  /// so do the hosts of a network: a source waits until every other one had a turn. The default is
+  /// 200 ms, which is 100 Hellos at ``assumedTime``.
   public var challenged: Duration = .milliseconds(200)
   // [DEC-53]
   /// The number of Hellos per second from one host that are read without a challenge. The default
