@@ -157,7 +157,7 @@ struct HelloGate: Sendable {
 
   /// Changes the budget of an allowance, and with `isBody` that of its X3.
   private mutating func change(
-    _ allowance: Allowance, isBody: Bool, _ change: (inout TimeBudget, _ divisor: Int) -> Void
+    _ allowance: Allowance, isBody: Bool, change: (inout TimeBudget, _ divisor: Int) -> Void
   ) {
     if allowance == .unchallenged {
       change(&unchallenged, 1)

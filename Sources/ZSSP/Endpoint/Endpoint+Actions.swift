@@ -66,7 +66,7 @@ extension Endpoint {
   }
 
   mutating func beginRekey(_ session: Session, at now: Instant) {
-    let actions = session.beginRekey(surroundings, at: now) { keyIDs.draw(for: .session(session), provider) }
+    let actions = session.beginRekey(in: surroundings, at: now) { keyIDs.draw(for: .session(session), provider) }
     perform(actions, for: session, at: now)
   }
 
@@ -130,7 +130,7 @@ extension Endpoint {
     // [DEC-43]
     if let opening = peers.opening(to: outcome.peer) {
       session = opening
-      perform(session.giveWay(surroundings), for: session, at: now)
+      perform(session.giveWay(in: surroundings), for: session, at: now)
     } else {
       session = peers.add { id in
         Session(acceptedFrom: outcome.peer, at: acceptance.address, id: id, settings)
@@ -138,7 +138,7 @@ extension Endpoint {
     }
     forget(handshake, reason: nil)
     keyIDs.set(acceptance.key.localID, to: .session(session))
-    perform(session.accept(acceptance, surroundings, at: now), for: session, at: now)
+    perform(session.accept(acceptance, in: surroundings, at: now), for: session, at: now)
   }
 
   /// Removes a handshake.

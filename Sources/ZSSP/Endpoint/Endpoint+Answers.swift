@@ -6,7 +6,7 @@ extension Endpoint {
   public mutating func answer(_ id: RequestID, store answer: StoreAnswer, at now: Instant) {
     switch takeAnswered(id) {
     case .session(let session):
-      let actions = session.answered(answer, surroundings, at: now) {
+      let actions = session.answered(answer, in: surroundings, at: now) {
         keyIDs.draw(for: .session(session), provider)
       }
       perform(actions, for: session, at: now)
@@ -33,7 +33,7 @@ extension Endpoint {
   public mutating func complete(_ result: PublicKeyResult, took time: Duration? = nil, at now: Instant) {
     switch takeAnswered(result.id) {
     case .session(let session):
-      let actions = session.completed(result.outcome, surroundings, at: now) {
+      let actions = session.completed(result.outcome, in: surroundings, at: now) {
         keyIDs.draw(for: .session(session), provider)
       }
       perform(actions, for: session, at: now)

@@ -76,7 +76,7 @@ extension Endpoint {
     // [CHAL-10]
     guard case .session(let session)? = keyIDs[keyID] else { return .dropped(.unexpectedChallenge) }
     do {
-      perform(try session.challengeReceived(challenge, for: keyID, provider), for: session, at: now)
+      perform(try session.challengeReceived(challenge, for: keyID, provider: provider), for: session, at: now)
       return .handled
     } catch { return .dropped(error.reason) }
   }

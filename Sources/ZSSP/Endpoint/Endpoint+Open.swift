@@ -52,7 +52,7 @@ extension Endpoint {
       to: decoded, at: address, identity: identity, flags: flags ?? surroundings.configuration.flags)
     let session = peers.add { id in Session(opening: opening, to: peer, at: address, id: id, settings) }
     surroundings.directory.begin(surroundings.place(session.id), with: peer)
-    perform(session.begin(surroundings, at: now), for: session, at: now)
+    perform(session.begin(in: surroundings, at: now), for: session, at: now)
     return session.id
   }
 }

@@ -18,7 +18,7 @@ extension Endpoint {
   /// - Returns: the limit that holds now; nil if the session does not exist.
   @discardableResult
   public mutating func setDatagramLimit(_ limit: Int?, of id: SessionID) -> Int? {
-    peers[id]?.setDatagramLimit(limit, settings)
+    peers[id]?.setDatagramLimit(limit, settings: settings)
   }
 
   /// Records that the system refused a datagram because it is larger than the local network device
@@ -34,7 +34,7 @@ extension Endpoint {
     let settings = settings
     guard size > Settings.smallestDatagramLimit else { return }
     for session in peers.sessions.all where session.address == address && session.core.datagramLimit(settings) >= size {
-      _ = session.setDatagramLimit(Settings.smallestDatagramLimit, settings)
+      _ = session.setDatagramLimit(Settings.smallestDatagramLimit, settings: settings)
     }
   }
 }

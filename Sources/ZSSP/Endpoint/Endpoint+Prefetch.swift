@@ -43,7 +43,7 @@ extension SessionTable {
   /// Returns what `body` reads of a session, without counting a reference to it; 0 if the session
   /// is gone.
   @inline(__always)
-  fileprivate func peek(_ id: SessionID, _ body: (Session) -> UInt64) -> UInt64 {
+  fileprivate func peek(_ id: SessionID, body: (Session) -> UInt64) -> UInt64 {
     guard let session = unsafe place(id) else { return 0 }
     return unsafe session._withUnsafeGuaranteedRef(body)
   }

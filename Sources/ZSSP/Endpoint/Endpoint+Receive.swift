@@ -272,7 +272,7 @@ extension Endpoint {
     _ packet: RawSpan, header: FragmentHeader, for session: Session, at now: Instant
   ) -> ReceiveResult {
     do {
-      perform(try session.responseReceived(packet, header, surroundings), for: session, at: now)
+      perform(try session.responseReceived(packet, header: header, in: surroundings), for: session, at: now)
       return .handled
     } catch { return .dropped(error.reason) }
   }
@@ -293,7 +293,7 @@ extension Endpoint {
     guard accept(header, for: session, from: source, at: now) else { return .dropped(.replayed) }
     do {
       let actions = try session.controlReceived(
-        type, packet.bytes, counter: header.counter, under: key, surroundings, at: now)
+        type, body: packet.bytes, counter: header.counter, under: key, in: surroundings, at: now)
       perform(actions, for: session, at: now)
       return .handled
     } catch { return .dropped(error.reason) }

@@ -21,9 +21,9 @@ extension Endpoint {
   private mutating func sessionDue(_ session: Session, at now: Instant) {
     dropExpired(of: session, at: now)
     perform(session.erasePreviousKey(at: now) + session.abandonAnswer(at: now), for: session, at: now)
-    perform(session.silenceDue(surroundings, at: now), for: session, at: now)
+    perform(session.silenceDue(in: surroundings, at: now), for: session, at: now)
     guard peers.contains(session) else { return }
-    let actions = session.stateDue(surroundings, at: now) { keyIDs.draw(for: .session(session), provider) }
+    let actions = session.stateDue(in: surroundings, at: now) { keyIDs.draw(for: .session(session), provider) }
     perform(actions, for: session, at: now)
   }
 

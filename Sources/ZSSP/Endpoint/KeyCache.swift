@@ -124,7 +124,7 @@ struct KeyCache {
   /// Returns what `body` reads of the sessions that are evicted next if `count` sessions are added;
   /// see ``Endpoint/prefetch(_:)``.
   @inline(__always)
-  func prefetchNext(_ count: Int, _ body: (Session) -> UInt64) -> UInt64 {
+  func prefetchNext(_ count: Int, body: (Session) -> UInt64) -> UInt64 {
     var read: UInt64 = 0
     for place in next(count) {
       read &+= unsafe Unmanaged.passUnretained(holders[place])._withUnsafeGuaranteedRef(body)

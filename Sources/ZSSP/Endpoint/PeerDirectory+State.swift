@@ -72,7 +72,7 @@ extension PeerDirectory {
       return lastMark
     }
 
-    mutating func update<Result>(_ peer: PublicKey, _ change: (inout Entry) -> Result) -> Result {
+    mutating func update<Result>(_ peer: PublicKey, change: (inout Entry) -> Result) -> Result {
       var entry = entries[peer] ?? Entry()
       let result = change(&entry)
       entries[peer] = entry.isEmpty ? nil : entry

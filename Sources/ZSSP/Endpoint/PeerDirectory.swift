@@ -187,7 +187,7 @@ public final class PeerDirectory: Sendable {
   func lastAnswer(of peer: PublicKey) -> Mark { state.withLock { $0.entries[peer]?.answer ?? .first } }
 
   /// Changes the marks of a peer, and forgets marks that are older than `lifetime`.
-  private func record(_ peer: PublicKey, at now: Instant, lifetime: Duration, _ change: (inout Entry, Mark) -> Void) {
+  private func record(_ peer: PublicKey, at now: Instant, lifetime: Duration, change: (inout Entry, Mark) -> Void) {
     state.withLock { state in
       let mark = state.takeMark()
       state.update(peer) { entry in

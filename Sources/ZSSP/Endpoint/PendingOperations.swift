@@ -50,7 +50,7 @@ struct PendingOperations {
   ///
   /// - Returns: the request's id.
   @discardableResult
-  mutating func ask(_ owner: Owner, _ make: (RequestID) -> Request) -> RequestID {
+  mutating func ask(_ owner: Owner, make: (RequestID) -> Request) -> RequestID {
     let id = RequestID(value: last.value + 1)
     last = id
     stopWaiting(owner.waiting)

@@ -66,7 +66,7 @@ struct Confirmation {
     // [DEC-12]
     guard !isDroppingOlder else { throw Dropped(.busy) }
     isDroppingOlder = true
-    return held.dropOlder(of: core.peer, surroundings, at: now)
+    return held.dropOlder(of: core.peer, in: surroundings, at: now)
   }
 
   /// Processes an answer of the store.
@@ -79,6 +79,6 @@ struct Confirmation {
   ) -> [Action] {
     resendDeadline = now.advanced(by: configuration.settings.resendInterval)
     guard state == .unconfirmed else { return [] }
-    return core.probe(under: core.keys.current, configuration, at: now)
+    return core.probe(under: core.keys.current, configuration: configuration, at: now)
   }
 }

@@ -209,7 +209,7 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
     // [DEC-65] [DEC-71]
     guard !isStoring, directory.leaveBehind(hello.fingerprint1, until: end, at: now) else { return [.forget(.busy)] }
     // [XK-13]
-    return respond(to: hello, using: .empty, surroundings)
+    return respond(to: hello, using: .empty, in: surroundings)
   }
 
   /// Answers a Hello after a fingerprint was found. `held` is the row of its owner after every
@@ -229,7 +229,7 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
   ///   - isStoring: returns true if another handshake of a peer is being stored.
   private func respond(
     to hello: ResponderHandshake.Hello, holding held: RatchetPair, at revision: UInt64, revoked name: Fingerprint?,
-    _ surroundings: Surroundings, isStoring: (PublicKey) -> Bool
+    in surroundings: Surroundings, isStoring: (PublicKey) -> Bool
   ) -> [Step] {
     // [DEC-67]
     guard let ratchet = held.common(hello.fingerprint1, hello.fingerprint2), let peer = ratchetPeer else {
@@ -249,12 +249,12 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
       steps.append(.revoke(other, of: peer))
     }
     self.revision = revision
-    return steps + respond(to: hello, using: ratchet, surroundings)
+    return steps + respond(to: hello, using: ratchet, in: surroundings)
   }
 
   /// Queues the handshake until there is room for the work on X2.
   private func respond(
-    to hello: ResponderHandshake.Hello, using ratchet: RatchetState, _ surroundings: Surroundings
+    to hello: ResponderHandshake.Hello, using ratchet: RatchetState, in surroundings: Surroundings
   ) -> [Step] {
     // [DEC-45]
     answeredAt = surroundings.directory.nextMark()
@@ -552,9 +552,9 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
       // [DEC-66]
       return [.ask(.load(peer: peer))]
     case (.verifying(let hello), .pair(let held, let revision)):
-      return respond(to: hello, holding: held, at: revision, revoked: nil, surroundings, isStoring: isStoring)
+      return respond(to: hello, holding: held, at: revision, revoked: nil, in: surroundings, isStoring: isStoring)
     case (.revoking(let hello, let name), .pair(let held, let revision)):
-      return respond(to: hello, holding: held, at: revision, revoked: name, surroundings, isStoring: isStoring)
+      return respond(to: hello, holding: held, at: revision, revoked: name, in: surroundings, isStoring: isStoring)
     case (.lookingUp(let hello), .unknown): return respondToUnknown(hello, in: surroundings, at: now)
     case (.loading(let response, let completion, let flags), .pair(let held, let revision)):
       return hindrance(response, completion: completion, in: surroundings, at: now)

@@ -54,7 +54,7 @@ struct HeldStates {
   /// continues. The row may hold the outcome before the answer arrives. So the mark is recorded
   /// now, and decides on an X3 as the row would.
   mutating func swapOnProof(
-    to new: RatchetPair, since start: UInt64? = nil, of peer: PublicKey, _ surroundings: Surroundings, at now: Instant
+    to new: RatchetPair, since start: UInt64? = nil, of peer: PublicKey, in surroundings: Surroundings, at now: Instant
   ) -> Action {
     let action = swap(to: new, since: start, of: peer, surroundings.directory)
     surroundings.directory.recordProgress(
@@ -63,8 +63,8 @@ struct HeldStates {
   }
 
   /// Requests that the store drops the older state, because the peer has the new one too.
-  mutating func dropOlder(of peer: PublicKey, _ surroundings: Surroundings, at now: Instant) -> Action {
-    swapOnProof(to: RatchetPair(pair.state1), of: peer, surroundings, at: now)
+  mutating func dropOlder(of peer: PublicKey, in surroundings: Surroundings, at now: Instant) -> Action {
+    swapOnProof(to: RatchetPair(pair.state1), of: peer, in: surroundings, at: now)
   }
 
   // [DEC-12]
@@ -78,7 +78,7 @@ struct HeldStates {
   mutating func droppedOlder() { swapped(to: RatchetPair(pair.state1)) }
 
   /// Records that the session was established or continued by its last swap.
-  func recordProgress(of peer: PublicKey, _ surroundings: Surroundings, at now: Instant) {
+  func recordProgress(of peer: PublicKey, in surroundings: Surroundings, at now: Instant) {
     surroundings.directory.recordProgress(
       lastSwap, isDone: true, of: peer, at: now, lifetime: surroundings.settings.handshakeTimeout)
   }

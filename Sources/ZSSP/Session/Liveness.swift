@@ -43,9 +43,9 @@ struct Liveness {
   var roundTrip: Duration? { measured.map { .nanoseconds($0) } }
 
   /// Starts the check when the session is established.
-  mutating func begin(_ surroundings: Surroundings, at now: Instant) {
+  mutating func begin(in surroundings: Surroundings, at now: Instant) {
     lastReceived = now
-    drawJitter(surroundings)
+    drawJitter(in: surroundings)
     deadline = nextDeadline(surroundings.settings)
   }
 
@@ -82,14 +82,14 @@ struct Liveness {
 
   // [DEC-83]
   /// Returns the action that is due, and sets the next deadline.
-  mutating func due(_ surroundings: Surroundings, at now: Instant) -> Due {
+  mutating func due(in surroundings: Surroundings, at now: Instant) -> Due {
     guard deadline <= now else { return .nothing }
     let settings = surroundings.settings
     if end(settings) <= now { return .end }
     let isDue = nextProbe(settings) <= now
     if isDue {
       repeats = wasProbed ? min(repeats + 1, Self.mostRepeats) : 0
-      drawJitter(surroundings)
+      drawJitter(in: surroundings)
       // Recorded here too, because the probe may not be sent.
       if !wasProbed { firstProbe = now }
       lastProbe = now
@@ -104,7 +104,7 @@ struct Liveness {
   /// True if the peer was probed in the present silence.
   private var wasProbed: Bool { lastProbe != .distantFuture && lastProbe > lastReceived }
 
-  private mutating func drawJitter(_ surroundings: Surroundings) {
+  private mutating func drawJitter(in surroundings: Surroundings) {
     guard let keepAlive = surroundings.settings.keepAlive else { return }
     jitter = Int64(surroundings.provider.randomInteger(UInt64.self) % UInt64(keepAlive.nanoseconds / 4 + 1))
   }

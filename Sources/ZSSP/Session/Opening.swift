@@ -11,7 +11,7 @@
 /// | A3 | C1 | C1, and the store has dropped the older state: S2. D: the session ends |
 ///
 /// If A1 or A3 times out, or X2 cannot be authentic, the handshake restarts with new keys
-/// (``begin(_:_:at:)``).
+/// (``begin(core:settings:at:)``).
 final class Opening {
   private enum State {
     /// The ratchet states of the peer are being loaded, or will be when the resend timer fires.
@@ -110,7 +110,7 @@ final class Opening {
 
   // [TIME-2] [TIME-9]
   /// Begins the handshake by loading the ratchet states that X1 offers.
-  func begin(_ core: inout SessionCore, _ settings: Settings, at now: Instant) -> [Action] {
+  func begin(core: inout SessionCore, settings: Settings, at now: Instant) -> [Action] {
     state = .loading
     core.countHandshake()
     setDeadlines(settings, at: now)
@@ -177,7 +177,7 @@ final class Opening {
   /// Processes a challenge for a key id of this attempt. It is accepted only in A1, and only if it
   /// repeats the proof of the last Hello, which only an observer of that Hello can know.
   func challengeReceived(
-    _ challenge: ChallengeResponse, for keyID: KeyID, _ provider: any CryptoProvider
+    _ challenge: ChallengeResponse, for keyID: KeyID, provider: any CryptoProvider
   ) throws(Dropped) -> [Action] {
     // [CHAL-10]
     guard awaitsResponse(under: keyID), challenge.proof == challengeResponse.proof else {
@@ -194,7 +194,7 @@ final class Opening {
   /// Processes a complete X2. Its header was protected with a key that only the responder can
   /// derive.
   func responseReceived(
-    _ packet: RawSpan, _ header: FragmentHeader, _ surroundings: Surroundings
+    _ packet: RawSpan, header: FragmentHeader, in surroundings: Surroundings
   ) throws(Dropped) -> [Action] {
     // [XK-18]
     guard case .sent(let hello) = state else { throw Dropped(.unexpected) }
@@ -293,14 +293,14 @@ final class Opening {
   /// Processes a C1: the peer has the key and the new ratchet state, so the older one can be
   /// dropped. The session is established after that.
   func confirmationReceived(
-    under key: SessionKey, _ core: borrowing SessionCore, _ surroundings: Surroundings, at now: Instant
+    under key: SessionKey, core: borrowing SessionCore, in surroundings: Surroundings, at now: Instant
   ) throws(Dropped) -> [Action] {
     // [CTRL-2]
     guard hasCompleted, key === core.keys.other else { throw Dropped(.unexpected) }
     // [DEC-12]
     guard awaited == nil else { throw Dropped(.busy) }
     awaited = .swapOfConfirmation
-    return [held.dropOlder(of: core.peer, surroundings, at: now)]
+    return [held.dropOlder(of: core.peer, in: surroundings, at: now)]
   }
 
   /// Processes a D. A rejection is the first packet under the key. A later one is a goodbye: the
@@ -317,7 +317,7 @@ final class Opening {
 
   /// Processes an answer of the store.
   func answered(
-    _ answer: StoreAnswer, _ core: inout SessionCore, _ surroundings: Surroundings, at now: Instant,
+    _ answer: StoreAnswer, core: inout SessionCore, in surroundings: Surroundings, at now: Instant,
     drawKeyID: () -> KeyID
   ) -> Step {
     switch awaited.take() {
@@ -343,7 +343,7 @@ final class Opening {
 
   /// Processes the result of public-key work.
   func completed(
-    _ outcome: PublicKeyResult.Outcome, _ core: inout SessionCore, _ surroundings: Surroundings, at now: Instant
+    _ outcome: PublicKeyResult.Outcome, core: inout SessionCore, in surroundings: Surroundings, at now: Instant
   ) -> [Action] {
     switch (awaited.take(), outcome) {
     case (.hello, .hello(let hello)): return helloComputed(hello, core: &core, in: surroundings, at: now)
@@ -381,7 +381,7 @@ final class Opening {
     isBackingOff = true
     // [DEC-1] [TIME-11]
     guard isRepeated else { return restart(reason, core: &core, in: surroundings, at: now) }
-    let actions = forget(reason, &core, surroundings)
+    let actions = forget(reason, core: &core, in: surroundings)
     // The resend timer begins the next handshake.
     state = .loading
     setDeadlines(surroundings.settings, at: now)
@@ -393,18 +393,18 @@ final class Opening {
   private func restart(
     _ reason: RestartReason, core: inout SessionCore, in surroundings: Surroundings, at now: Instant
   ) -> [Action] {
-    forget(reason, &core, surroundings) + begin(&core, surroundings.settings, at: now)
+    forget(reason, core: &core, in: surroundings) + begin(core: &core, settings: surroundings.settings, at: now)
   }
 
   private func forget(
-    _ reason: RestartReason, _ core: inout SessionCore, _ surroundings: Surroundings
+    _ reason: RestartReason, core: inout SessionCore, in surroundings: Surroundings
   ) -> [Action] {
     core.lastRestart = reason
-    return [.emit(.restarted(core.id, reason))] + forget(&core, surroundings)
+    return [.emit(.restarted(core.id, reason))] + forget(core: &core, in: surroundings)
   }
 
   /// Discards everything but the peer.
-  func forget(_ core: inout SessionCore, _ surroundings: Surroundings) -> [Action] {
+  func forget(core: inout SessionCore, in surroundings: Surroundings) -> [Action] {
     awaited = nil
     surroundings.directory.setCommitted(at: nil, surroundings.place(core.id), with: core.peer)
     var actions = [Action.stopWaiting, .releaseAll(offeredKeyIDs + core.keys.erase())]
@@ -421,7 +421,7 @@ final class Opening {
   // MARK: Timers
 
   /// Processes the end of the state: the timeout column of section 11.
-  func timedOut(_ core: inout SessionCore, _ surroundings: Surroundings, at now: Instant) -> [Action] {
+  func timedOut(core: inout SessionCore, in surroundings: Surroundings, at now: Instant) -> [Action] {
     isBackingOff = false
     // [TIME-4]
     if hasCompleted {
@@ -434,7 +434,7 @@ final class Opening {
   }
 
   /// Resends the packet of the state: the resend column of section 11.
-  func resend(_ core: borrowing SessionCore, _ surroundings: Surroundings, at now: Instant) -> [Action] {
+  func resend(core: borrowing SessionCore, in surroundings: Surroundings, at now: Instant) -> [Action] {
     // [TIME-1]
     resendDeadline = now.advanced(by: surroundings.settings.resendInterval)
     switch state {

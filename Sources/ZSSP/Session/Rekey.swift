@@ -124,7 +124,7 @@ struct Rekey {
   ///   - deadline: the time when the work is abandoned and begins again.
   ///   - drawKeyID: draws the id that K1 names.
   mutating func begin(
-    _ held: HeldStates, _ peer: PublicKey, _ surroundings: Surroundings, until deadline: Instant, at now: Instant,
+    _ held: HeldStates, with peer: PublicKey, in surroundings: Surroundings, until deadline: Instant, at now: Instant,
     drawKeyID: () -> KeyID
   ) -> [Action] {
     // [DEC-37]
@@ -159,7 +159,8 @@ struct Rekey {
     guard case .idle = state else { return [] }
     state = .initiated(initiation, revoked: RevokedStates(), nextAnswer: now)
     setDeadlines(surroundings.settings, at: now)
-    return core.send(.rekeyInit, initiation.packet, under: core.keys.current, surroundings.configuration)
+    return core.send(
+      .rekeyInit, body: initiation.packet, under: core.keys.current, configuration: surroundings.configuration)
   }
 
   // [DEC-64]
@@ -173,7 +174,7 @@ struct Rekey {
 
   /// Processes a K2, the answer to this side's K1.
   mutating func answerReceived(
-    _ packet: RawSpan, under key: SessionKey, _ core: borrowing SessionCore, _ surroundings: Surroundings,
+    _ packet: RawSpan, under key: SessionKey, core: borrowing SessionCore, in surroundings: Surroundings,
     at now: Instant
   ) throws(Dropped) -> [Action] {
     guard case .initiated(let initiation, let revoked, let nextAnswer) = state, key === core.keys.current else {
@@ -213,7 +214,7 @@ struct Rekey {
     guard revoked.allows(secrets.ratchet.fingerprint, since: 0) else { return [.drop(.superseded)] }
     awaited = .swapOfCompletion(keyID, secrets)
     return [
-      held.swapOnProof(to: RatchetPair(secrets.ratchet), since: held.revision, of: peer, surroundings, at: now)
+      held.swapOnProof(to: RatchetPair(secrets.ratchet), since: held.revision, of: peer, in: surroundings, at: now)
     ]
   }
 
@@ -237,8 +238,8 @@ struct Rekey {
   /// Processes a K1. It is accepted in S2. In R1 it is accepted by the responder of XK only, so
   /// that one of two K1 wins.
   mutating func initiationReceived(
-    _ packet: RawSpan, under key: SessionKey, _ held: HeldStates, _ core: borrowing SessionCore,
-    _ surroundings: Surroundings, at now: Instant
+    _ packet: RawSpan, under key: SessionKey, held: HeldStates, core: borrowing SessionCore,
+    in surroundings: Surroundings, at now: Instant
   ) throws(Dropped) -> [Action] {
     guard key === core.keys.current else { throw Dropped(.unexpected) }
     switch state {
@@ -284,7 +285,7 @@ struct Rekey {
     let answer = Answer(packet: packet, localID: keyID, remoteID: response.initiatorKeyID, secrets: secrets)
     awaited = .swapOfAnswer(answer)
     abandonDeadline = now.advanced(by: surroundings.settings.handshakeTimeout)
-    actions.append(held.swapOnProof(to: answer.outcome(beside: held.pair), of: peer, surroundings, at: now))
+    actions.append(held.swapOnProof(to: answer.outcome(beside: held.pair), of: peer, in: surroundings, at: now))
     return actions
   }
 
@@ -308,20 +309,21 @@ struct Rekey {
     setDeadlines(surroundings.settings, at: now)
     // [KK-11]
     return actions
-      + core.send(.rekeyComplete, answer.packet, under: core.keys.current, surroundings.configuration)
+      + core.send(
+        .rekeyComplete, body: answer.packet, under: core.keys.current, configuration: surroundings.configuration)
   }
 
   // [KK-13]
   /// Processes a C1 under the new key: the peer has the new ratchet state, so the older one can be
   /// dropped.
   mutating func confirmationReceived(
-    _ held: inout HeldStates, _ core: borrowing SessionCore, _ surroundings: Surroundings, at now: Instant
+    held: inout HeldStates, core: borrowing SessionCore, in surroundings: Surroundings, at now: Instant
   ) throws(Dropped) -> [Action] {
     guard case .answered = state else { throw Dropped(.unexpected) }
     // [DEC-12]
     guard awaited == nil else { throw Dropped(.busy) }
     awaited = .swapOfConfirmation
-    return [held.dropOlder(of: core.peer, surroundings, at: now)]
+    return [held.dropOlder(of: core.peer, in: surroundings, at: now)]
   }
 
   /// R2 → S2.
@@ -346,7 +348,7 @@ struct Rekey {
 
   /// Processes an answer of the store.
   mutating func answered(
-    _ answer: StoreAnswer, _ held: inout HeldStates, _ core: inout SessionCore, _ surroundings: Surroundings,
+    _ answer: StoreAnswer, held: inout HeldStates, core: inout SessionCore, in surroundings: Surroundings,
     at now: Instant
   ) -> Step {
     let awaited = takeAwaited()
@@ -367,8 +369,8 @@ struct Rekey {
 
   /// Processes the result of public-key work.
   mutating func completed(
-    _ outcome: PublicKeyResult.Outcome, _ held: inout HeldStates, _ core: inout SessionCore,
-    _ surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID
+    _ outcome: PublicKeyResult.Outcome, held: inout HeldStates, core: inout SessionCore,
+    in surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID
   ) -> [Action] {
     switch (takeAwaited(), outcome) {
     case (.initiation, .rekey(let initiation)): return initiated(initiation, core: &core, in: surroundings, at: now)
@@ -386,14 +388,15 @@ struct Rekey {
   // [KK-9] [TIME-7] [TIME-8]
   /// Resends K1 or K2.
   mutating func resend(
-    _ core: inout SessionCore, _ configuration: borrowing EndpointConfiguration, at now: Instant
+    core: inout SessionCore, configuration: borrowing EndpointConfiguration, at now: Instant
   ) -> [Action] {
     resendDeadline = now.advanced(by: configuration.settings.resendInterval)
     switch state {
     case .idle: return []
     case .initiated(let initiation, _, _):
-      return core.send(.rekeyInit, initiation.packet, under: core.keys.current, configuration)
-    case .answered(let packet): return core.send(.rekeyComplete, packet, under: core.keys.current, configuration)
+      return core.send(.rekeyInit, body: initiation.packet, under: core.keys.current, configuration: configuration)
+    case .answered(let packet):
+      return core.send(.rekeyComplete, body: packet, under: core.keys.current, configuration: configuration)
     }
   }
 }

@@ -34,22 +34,22 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
   var reassembly: SessionReassembly
   var reassemblyPlace = ReassemblyMemory.Place()
 
-  private init(_ core: consuming SessionCore, _ settings: Settings) {
+  private init(_ core: consuming SessionCore, settings: Settings) {
     self.core = core
     reassembly = SessionReassembly(
       limits: .init(packets: settings.reassemblyPackets, bytes: settings.reassemblyLimit),
       timeout: settings.reassemblyTimeout)
   }
 
-  /// Creates a session that this side opens. It waits for ``begin(_:at:)``.
+  /// Creates a session that this side opens. It waits for ``begin(in:at:)``.
   convenience init(opening: Opening, to peer: PublicKey, at address: Address, id: SessionID, _ settings: Settings) {
-    self.init(SessionCore(id, role: .initiator, peer: peer, address: address), settings)
+    self.init(SessionCore(id, role: .initiator, peer: peer, address: address), settings: settings)
     self.opening = opening
   }
 
-  /// Creates a session that the peer has opened. It waits for ``accept(_:_:at:)``.
+  /// Creates a session that the peer has opened. It waits for ``accept(_:in:at:)``.
   convenience init(acceptedFrom peer: PublicKey, at address: Address, id: SessionID, _ settings: Settings) {
-    self.init(SessionCore(id, role: .responder, peer: peer, address: address), settings)
+    self.init(SessionCore(id, role: .responder, peer: peer, address: address), settings: settings)
   }
 
   // MARK: Properties
@@ -110,8 +110,8 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
   // MARK: Beginning
 
   /// Begins the attempt.
-  func begin(_ surroundings: Surroundings, at now: Instant) -> [Action] {
-    opening?.begin(&core, surroundings.settings, at: now) ?? []
+  func begin(in surroundings: Surroundings, at now: Instant) -> [Action] {
+    opening?.begin(core: &core, settings: surroundings.settings, at: now) ?? []
   }
 
   /// The result of the peer's handshake.
@@ -127,15 +127,15 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
   }
 
   /// Abandons this side's own attempt, if there is one, in favour of the peer's handshake.
-  func giveWay(_ surroundings: Surroundings) -> [Action] {
+  func giveWay(in surroundings: Surroundings) -> [Action] {
     guard let opening else { return [] }
     surroundings.directory.finish(surroundings.place(id), with: peer)
     defer { self.opening = nil }
-    return opening.forget(&core, surroundings)
+    return opening.forget(core: &core, in: surroundings)
   }
 
   /// Enters S1, after the peer's handshake was accepted and stored.
-  func accept(_ acceptance: Acceptance, _ surroundings: Surroundings, at now: Instant) -> [Action] {
+  func accept(_ acceptance: Acceptance, in surroundings: Surroundings, at now: Instant) -> [Action] {
     opening = nil
     core.become(.responder, at: acceptance.address)
     core.keys.setHeaders(acceptance.headerKeys)
@@ -143,7 +143,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     core.countHandshake()
     established = Established(
       held: acceptance.held, confirmation: Confirmation(unconfirmedAt: now, surroundings.settings))
-    core.liveness.begin(surroundings, at: now)
+    core.liveness.begin(in: surroundings, at: now)
     var actions: [Action] = []
     // [MODE-6] [XK-30]
     if let chainLength = acceptance.downgradedFrom {
@@ -152,9 +152,9 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     actions.append(
       establish(
         identity: acceptance.identity, downgradedFrom: acceptance.downgradedFrom, acceptance: acceptance.request))
-    acceptance.held.recordProgress(of: peer, surroundings, at: now)
+    acceptance.held.recordProgress(of: peer, in: surroundings, at: now)
     // [XK-32]
-    return actions + core.probe(under: core.keys.current, surroundings.configuration, at: now)
+    return actions + core.probe(under: core.keys.current, configuration: surroundings.configuration, at: now)
   }
 
   private func establish(identity: [UInt8], downgradedFrom: UInt64?, acceptance: RequestID?) -> Action {
@@ -175,29 +175,29 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
 
   /// Processes a complete X2.
   func responseReceived(
-    _ packet: RawSpan, _ header: FragmentHeader, _ surroundings: Surroundings
+    _ packet: RawSpan, header: FragmentHeader, in surroundings: Surroundings
   ) throws(Dropped) -> [Action] {
     guard let opening else { throw Dropped(.unexpected) }
-    return try opening.responseReceived(packet, header, surroundings)
+    return try opening.responseReceived(packet, header: header, in: surroundings)
   }
 
   /// Processes a challenge for a key id of the session.
   func challengeReceived(
-    _ challenge: ChallengeResponse, for keyID: KeyID, _ provider: any CryptoProvider
+    _ challenge: ChallengeResponse, for keyID: KeyID, provider: any CryptoProvider
   ) throws(Dropped) -> [Action] {
     // [CHAL-10]
     guard let opening else { throw Dropped(.unexpectedChallenge) }
-    return try opening.challengeReceived(challenge, for: keyID, provider)
+    return try opening.challengeReceived(challenge, for: keyID, provider: provider)
   }
 
   /// Processes an authentic control packet under `key`.
   func controlReceived(
-    _ type: PacketType, _ packet: RawSpan, counter: UInt64, under key: SessionKey, _ surroundings: Surroundings,
+    _ type: PacketType, body packet: RawSpan, counter: UInt64, under key: SessionKey, in surroundings: Surroundings,
     at now: Instant
   ) throws(Dropped) -> [Action] {
     if let opening {
       switch type {
-      case .keyConfirm: return try opening.confirmationReceived(under: key, core, surroundings, at: now)
+      case .keyConfirm: return try opening.confirmationReceived(under: key, core: core, in: surroundings, at: now)
       case .rejected: return try opening.rejectionReceived(counter: counter, under: key, core)
       // [CTRL-3]
       case .acknowledge: return []
@@ -205,15 +205,15 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
       }
     }
     switch type {
-    case .keyConfirm: return try keyConfirmReceived(under: key, surroundings, at: now)
-    case .acknowledge: return try acknowledgeReceived(under: key, surroundings, at: now)
+    case .keyConfirm: return try keyConfirmReceived(under: key, in: surroundings, at: now)
+    case .acknowledge: return try acknowledgeReceived(under: key, in: surroundings, at: now)
     case .rekeyInit:
       guard let established, established.confirmation.isConfirmed else { throw Dropped(.unexpected) }
       let actions = try self.established?.rekey.initiationReceived(
-        packet, under: key, established.held, core, surroundings, at: now)
+        packet, under: key, held: established.held, core: core, in: surroundings, at: now)
       return actions ?? []
     case .rekeyComplete:
-      return try established?.rekey.answerReceived(packet, under: key, core, surroundings, at: now) ?? []
+      return try established?.rekey.answerReceived(packet, under: key, core: core, in: surroundings, at: now) ?? []
     case .rejected: return try goodbyeReceived(under: key)
     // [CTRL-5]
     default: throw Dropped(.unexpected)
@@ -222,19 +222,22 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
 
   /// Processes a C1: the peer has the key.
   private func keyConfirmReceived(
-    under key: SessionKey, _ surroundings: Surroundings, at now: Instant
+    under key: SessionKey, in surroundings: Surroundings, at now: Instant
   ) throws(Dropped) -> [Action] {
     // [CTRL-4]
-    if key === core.keys.current { return core.send(.acknowledge, under: key, surroundings.configuration) }
+    if key === core.keys.current {
+      return core.send(.acknowledge, under: key, configuration: surroundings.configuration)
+    }
     guard var established else { throw Dropped(.unexpected) }
-    let actions = try established.rekey.confirmationReceived(&established.held, core, surroundings, at: now)
+    let actions = try established.rekey.confirmationReceived(
+      held: &established.held, core: core, in: surroundings, at: now)
     self.established = established
     return actions
   }
 
   /// Processes a C2: the peer uses the key.
   private func acknowledgeReceived(
-    under key: SessionKey, _ surroundings: Surroundings, at now: Instant
+    under key: SessionKey, in surroundings: Surroundings, at now: Instant
   ) throws(Dropped) -> [Action] {
     guard var established, key === core.keys.current else { return [] }
     let answer = core.liveness.answered(at: now)
@@ -246,7 +249,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     let request = try established.confirmation.acknowledged(&established.held, core: core, in: surroundings, at: now)
     self.established = established
     if let request { return [request] }
-    return confirmed(surroundings, at: now)
+    return confirmed(in: surroundings, at: now)
   }
 
   // [DEC-84]
@@ -264,10 +267,10 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
 
   /// Processes an answer of the store.
   func answered(
-    _ answer: StoreAnswer, _ surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID
+    _ answer: StoreAnswer, in surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID
   ) -> [Action] {
     if let opening {
-      switch opening.answered(answer, &core, surroundings, at: now, drawKeyID: drawKeyID) {
+      switch opening.answered(answer, core: &core, in: surroundings, at: now, drawKeyID: drawKeyID) {
       case .stay(let actions): return actions
       case .confirmed(let held, let downgradedFrom):
         return opened(held, identity: opening.identity, downgradedFrom: downgradedFrom, in: surroundings, at: now)
@@ -291,12 +294,12 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     established = Established(
       held: held, confirmation: Confirmation(confirmedAt: now, keys: &core.keys, in: surroundings))
     opening = nil
-    core.liveness.begin(surroundings, at: now)
+    core.liveness.begin(in: surroundings, at: now)
     surroundings.directory.finish(surroundings.place(id), with: peer)
-    held.recordProgress(of: peer, surroundings, at: now)
+    held.recordProgress(of: peer, in: surroundings, at: now)
     let actions = [establish(identity: identity, downgradedFrom: downgradedFrom, acceptance: nil)]
     // [CTRL-2]
-    return actions + core.send(.acknowledge, under: core.keys.current, surroundings.configuration)
+    return actions + core.send(.acknowledge, under: core.keys.current, configuration: surroundings.configuration)
   }
 
   /// Processes the answer of the store to the request to drop the older state in S1.
@@ -309,14 +312,14 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     case .failed: return [.drop(.storeFailed)]
     case .swapped:
       established?.held.droppedOlder()
-      let actions = confirmed(surroundings, at: now)
-      established?.held.recordProgress(of: peer, surroundings, at: now)
+      let actions = confirmed(in: surroundings, at: now)
+      established?.held.recordProgress(of: peer, in: surroundings, at: now)
       return actions
     }
   }
 
   /// S1 → S2.
-  private func confirmed(_ surroundings: Surroundings, at now: Instant) -> [Action] {
+  private func confirmed(in surroundings: Surroundings, at now: Instant) -> [Action] {
     let isRekeyed = core.keys.other != nil
     established?.confirmation = Confirmation(confirmedAt: now, keys: &core.keys, in: surroundings)
     return [isRekeyed ? rekeyed() : .emit(.confirmed(id))]
@@ -329,33 +332,34 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
 
   private func rekeyAnswered(_ answer: StoreAnswer, in surroundings: Surroundings, at now: Instant) -> [Action] {
     guard var established else { return [] }
-    let step = established.rekey.answered(answer, &established.held, &core, surroundings, at: now)
+    let step = established.rekey.answered(answer, held: &established.held, core: &core, in: surroundings, at: now)
     var actions: [Action]
     switch step {
     case .stay(let given): actions = given
     // [KK-12]
     case .completed(let given):
       established.confirmation = Confirmation(unconfirmedAt: now, surroundings.settings)
-      actions = given + core.probe(under: core.keys.current, surroundings.configuration, at: now)
+      actions = given + core.probe(under: core.keys.current, configuration: surroundings.configuration, at: now)
     // [KK-13]
     case .confirmed:
       established.confirmation = Confirmation(confirmedAt: now, keys: &core.keys, in: surroundings)
       self.established = established
-      actions = [rekeyed()] + core.send(.acknowledge, under: core.keys.current, surroundings.configuration)
+      actions =
+        [rekeyed()] + core.send(.acknowledge, under: core.keys.current, configuration: surroundings.configuration)
     }
     self.established = established
-    if case .swapped = answer { established.held.recordProgress(of: peer, surroundings, at: now) }
+    if case .swapped = answer { established.held.recordProgress(of: peer, in: surroundings, at: now) }
     return actions
   }
 
   /// Processes the result of public-key work.
   func completed(
-    _ outcome: PublicKeyResult.Outcome, _ surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID
+    _ outcome: PublicKeyResult.Outcome, in surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID
   ) -> [Action] {
-    if let opening { return opening.completed(outcome, &core, surroundings, at: now) }
+    if let opening { return opening.completed(outcome, core: &core, in: surroundings, at: now) }
     guard var established else { return [] }
     let actions = established.rekey.completed(
-      outcome, &established.held, &core, surroundings, at: now, drawKeyID: drawKeyID)
+      outcome, held: &established.held, core: &core, in: surroundings, at: now, drawKeyID: drawKeyID)
     self.established = established
     return actions
   }
@@ -385,28 +389,28 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
   }
 
   /// Does everything that is due in the present state.
-  func stateDue(_ surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID) -> [Action] {
+  func stateDue(in surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID) -> [Action] {
     let deadlines = stateDeadlines
-    if deadlines.end <= now { return timedOut(surroundings, at: now, drawKeyID: drawKeyID) }
+    if deadlines.end <= now { return timedOut(in: surroundings, at: now, drawKeyID: drawKeyID) }
     guard deadlines.resend <= now else { return [] }
     // [TIME-1]
-    if let opening { return opening.resend(core, surroundings, at: now) }
+    if let opening { return opening.resend(core: core, in: surroundings, at: now) }
     if established?.rekey.deadlines != nil {
-      return established?.rekey.resend(&core, surroundings.configuration, at: now) ?? []
+      return established?.rekey.resend(core: &core, configuration: surroundings.configuration, at: now) ?? []
     }
     return established?.confirmation.resend(&core, configuration: surroundings.configuration, at: now) ?? []
   }
 
   /// Processes the end of the state: the timeout column of section 11.
-  private func timedOut(_ surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID) -> [Action] {
-    if let opening { return opening.timedOut(&core, surroundings, at: now) }
+  private func timedOut(in surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID) -> [Action] {
+    if let opening { return opening.timedOut(core: &core, in: surroundings, at: now) }
     guard let established else { return [] }
     // [TIME-7] [TIME-8]
     if established.rekey.deadlines != nil { return [.end(.rekeyTimeout)] }
     // [TIME-5]
     guard established.confirmation.isConfirmed else { return [.end(.notConfirmed)] }
     // [KK-1] [TIME-6]
-    return beginRekey(surroundings, at: now, drawKeyID: drawKeyID)
+    return beginRekey(in: surroundings, at: now, drawKeyID: drawKeyID)
   }
 
   /// Returns true if the application may replace the key now.
@@ -422,7 +426,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
   }
 
   /// Begins a re-key in S2.
-  func beginRekey(_ surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID) -> [Action] {
+  func beginRekey(in surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID) -> [Action] {
     guard var established else { return [] }
     let settings = surroundings.settings
     guard !established.rekey.isWaiting else {
@@ -434,7 +438,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     let deadline = now.advanced(by: settings.handshakeTimeout)
     established.confirmation.postpone(until: deadline)
     let actions = established.rekey.begin(
-      established.held, peer, surroundings, until: deadline, at: now, drawKeyID: drawKeyID)
+      established.held, with: peer, in: surroundings, until: deadline, at: now, drawKeyID: drawKeyID)
     self.established = established
     return actions
   }
@@ -443,23 +447,23 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
   /// Returns D, for a session that is established and that the application closes.
   func goodbye(_ configuration: borrowing EndpointConfiguration) -> [Action] {
     guard established != nil else { return [] }
-    return core.send(.rejected, under: core.keys.current, configuration)
+    return core.send(.rejected, under: core.keys.current, configuration: configuration)
   }
 
   // [DEC-83]
   /// Does everything that is due after a silence of the peer.
-  func silenceDue(_ surroundings: Surroundings, at now: Instant) -> [Action] {
+  func silenceDue(in surroundings: Surroundings, at now: Instant) -> [Action] {
     guard established != nil else { return [] }
-    switch core.liveness.due(surroundings, at: now) {
+    switch core.liveness.due(in: surroundings, at: now) {
     case .nothing: return []
-    case .probe: return core.probe(under: core.keys.current, surroundings.configuration, at: now)
+    case .probe: return core.probe(under: core.keys.current, configuration: surroundings.configuration, at: now)
     case .end: return [.end(.peerSilent)]
     }
   }
 
   /// Probes the peer, if the session is established.
   func probe(_ configuration: borrowing EndpointConfiguration, at now: Instant) -> [Action] {
-    established == nil ? [] : core.probe(under: core.keys.current, configuration, at: now)
+    established == nil ? [] : core.probe(under: core.keys.current, configuration: configuration, at: now)
   }
 
   // [DEC-64]
@@ -496,7 +500,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
 
   /// Sets the largest datagram of data, in bytes; nil for that of the settings. Returns the
   /// resulting limit.
-  func setDatagramLimit(_ limit: Int?, _ settings: Settings) -> Int { core.setDatagramLimit(limit, settings: settings) }
+  func setDatagramLimit(_ limit: Int?, settings: Settings) -> Int { core.setDatagramLimit(limit, settings: settings) }
 
   /// Caches the key that has removed the header protection of a genuine packet.
   func keep(receiving key: any HeaderKey) { core.keys.keep(receiving: key) }

@@ -72,17 +72,17 @@ struct SessionCore: ~Copyable {
 
   /// Returns a control packet, sealed with the kek of `key`.
   mutating func send(
-    _ type: PacketType, _ body: [UInt8] = [], under key: SessionKey?, _ configuration: borrowing EndpointConfiguration
+    _ type: PacketType, body: [UInt8] = [], under key: SessionKey?, configuration: borrowing EndpointConfiguration
   ) -> [Action] {
     keys.control(type, body: body, under: key, configuration: configuration).map { [$0] } ?? []
   }
 
   /// Returns C1 under `key`, which the peer must answer.
   mutating func probe(
-    under key: SessionKey?, _ configuration: borrowing EndpointConfiguration, at now: Instant
+    under key: SessionKey?, configuration: borrowing EndpointConfiguration, at now: Instant
   ) -> [Action] {
     liveness.probed(at: now)
-    return send(.keyConfirm, under: key, configuration)
+    return send(.keyConfirm, under: key, configuration: configuration)
   }
 
   mutating func countHandshake() { statistics.handshakes += 1 }

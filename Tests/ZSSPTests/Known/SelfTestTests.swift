@@ -38,7 +38,7 @@ struct SelfTestTests {
       (try? provider.decapsulationKey(seed: seed.array, for: algorithm)).flatMap { $0 }
     }
     guard try provider.decapsulationKey(seed: [UInt8](repeating: 1, count: 64), for: .mlkem1024) != nil else { return }
-    #expect(SelfTest.decapsulates(provider, seeded))
+    #expect(SelfTest.decapsulates(provider, makeKey: seeded))
     #expect(!SelfTest.decapsulates(provider) { _, _ in nil })
     // Another seed, the other algorithm's secret, a secret with a changed bit.
     #expect(!SelfTest.decapsulates(provider) { seed, algorithm in seeded(seed.extracting(0..<63), algorithm) })

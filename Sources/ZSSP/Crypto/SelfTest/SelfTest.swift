@@ -103,7 +103,7 @@ package struct SelfTest {
   }
 
   private static func block(
-    _ provider: any CryptoProvider, input: String, _ work: (any HeaderKey, inout MutableRawSpan) -> Void
+    _ provider: any CryptoProvider, input: String, work: (any HeaderKey, inout MutableRawSpan) -> Void
   ) -> String {
     let key = provider.headerKey(Secret(copying: bytes(KnownAnswer.blockKey).rawBytes))
     var block = bytes(input)
@@ -177,7 +177,7 @@ package struct SelfTest {
   /// Returns true if `makeKey` derives the key of a known seed, and the key rejects a ciphertext as
   /// FIPS 203 and section 1 require.
   package static func decapsulates(
-    _ provider: any CryptoProvider, _ makeKey: (_ seed: RawSpan, _ algorithm: KEM) -> (any DecapsulationKey)?
+    _ provider: any CryptoProvider, makeKey: (_ seed: RawSpan, _ algorithm: KEM) -> (any DecapsulationKey)?
   ) -> Bool {
     let seed = bytes(KnownAnswer.mlkemSeed)
     let ciphertext = (0..<KEM.ciphertextSize).map { UInt8(truncatingIfNeeded: $0) }
