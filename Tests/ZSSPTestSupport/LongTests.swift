@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+public import Testing
+
+/// Which tests run.
+public enum TestSelection {
+  /// Whether long tests run as well. The variable `ZSSP_ALL_TESTS=1` says so.
+  public static let isAll = ProcessInfo.processInfo.environment["ZSSP_ALL_TESTS"] == "1"
+}
+
+extension Trait where Self == ConditionTrait {
+  /// Skips the test, or each test of the suite, unless `ZSSP_ALL_TESTS=1` is set.
+  ///
+  /// For tests that take more than a few seconds of processor time, or that repeat with more cases what a shorter test shows.
+  public static var long: Self { .enabled(if: TestSelection.isAll, "long: ZSSP_ALL_TESTS=1 runs it") }
+}
