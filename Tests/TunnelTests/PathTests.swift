@@ -94,7 +94,7 @@ extension NamespaceTests {
       try await Self.start(lab)
       // b does not know where a is when it starts, and takes an ordinary network and IPv6 for granted.
       for (host, size) in [("a", 1500), ("b", 1480)] {
-        try await lab.waits(attempts: 400) { try Self.pathMTU(lab, host) == size }
+        try await lab.waits { try Self.pathMTU(lab, host) == size }
       }
       try await lab.transfer(from: "a", to: "b", address: "10.99.0.2", bytes: 5 << 20).finish()
       try await lab.transfer(from: "b", to: "a", address: "fd99::1", bytes: 5 << 20, port: 9001).finish()
@@ -107,14 +107,14 @@ extension NamespaceTests {
     @Test func aPathThatChanges() async throws {
       let lab = try Self.narrow(1400, ends: 1500)
       try await Self.start(lab)
-      for host in ["a", "b"] { try await lab.waits(attempts: 400) { try Self.pathMTU(lab, host) == 1400 } }
+      for host in ["a", "b"] { try await lab.waits { try Self.pathMTU(lab, host) == 1400 } }
       try await lab.transfer(from: "a", to: "b", address: "10.99.0.2", bytes: 5 << 20).finish()
       let stream = try await lab.stream(from: "a", to: "b", address: "10.99.0.2")
       try await lab.waits { try lab.received("b") > 1 << 20 }
       for host in ["r", "s"] { try lab.run("ip link set v2 mtu 1300", on: host) }
-      try await lab.waits(attempts: 1000) { try Self.pathMTU(lab, "a") == 1300 }
+      try await lab.waits { try Self.pathMTU(lab, "a") == 1300 }
       let before = try lab.received("b")
-      try await lab.waits(attempts: 600) { try lab.received("b") > before + 1 << 20 }
+      try await lab.waits { try lab.received("b") > before + 1 << 20 }
       try stream.finish()
       // Its sender knows what passes.
       try await lab.waits {
@@ -140,7 +140,7 @@ extension NamespaceTests {
       func speed(_ extra: String) async throws -> Double {
         let lab = try Self.narrow(1400, ends: 1500)
         try await Self.start(lab, extra: extra)
-        try await lab.waits(attempts: 400) { try Self.pathMTU(lab, "a") == 1400 }
+        try await lab.waits { try Self.pathMTU(lab, "a") == 1400 }
         if extra.isEmpty { try await Task.sleep(for: .seconds(5)) }
         try await lab.serveTraffic("b")
         let sum = try lab.traffic("a", "-c 10.99.0.2 -t \(seconds)")["sum_received"] as? [String: Any]
@@ -168,7 +168,7 @@ extension NamespaceTests {
     /// A pair that knows each other well enough for marks.
     private static func marking(_ extra: String = "") async throws -> Lab {
       let lab = try await Lab.pair(extra: extra)
-      for host in ["a", "b"] { try await lab.waits(attempts: 400) { try pathMTU(lab, host) != nil } }
+      for host in ["a", "b"] { try await lab.waits { try pathMTU(lab, host) != nil } }
       return lab
     }
 

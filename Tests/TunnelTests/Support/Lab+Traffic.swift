@@ -3,9 +3,9 @@ import Foundation
 import Testing
 
 extension Lab {
-  /// Pings until there is an answer.
-  func reaches(_ host: String, _ address: String, attempts: Int = 40) async throws {
-    for _ in 0..<attempts where try attempt("ping -c 1 -W 1 \(address)", on: host).exitCode == 0 { return }
+  /// Pings until there is an answer, five minutes at most: the limit is for what never comes.
+  func reaches(_ host: String, _ address: String) async throws {
+    for _ in 0..<300 where try attempt("ping -c 1 -W 1 \(address)", on: host).exitCode == 0 { return }
     Issue.record("\(host) does not reach \(address)")
   }
 

@@ -194,9 +194,9 @@ final class Lab: @unchecked Sendable {
     return (peer?["ratchetLength"] as? NSNumber)?.intValue ?? 0
   }
 
-  /// Waits until something is so.
-  func waits(attempts: Int = 200, _ condition: () throws -> Bool) async throws {
-    for _ in 0..<attempts {
+  /// Waits until a condition holds. The limit, five minutes of pauses, is for what never comes: it is no measure of speed.
+  func waits(_ condition: () throws -> Bool) async throws {
+    for _ in 0..<6000 {
       if try condition() { return }
       try await Task.sleep(for: .milliseconds(50))
     }
