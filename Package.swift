@@ -196,12 +196,14 @@ let package = Package(
       swiftSettings: common),
     // What a ratchet store must do, as cases for the tests of whoever writes one.
     .target(name: "ZSSPStoreTesting", dependencies: ["ZSSP", "ZSSPRandom"], swiftSettings: common),
+    // Captures of the network: reads them, and explains the datagrams of ZSSP in them.
+    .target(name: "ZSSPCapture", dependencies: ["ZSSP"], swiftSettings: common),
     // The command-line tool, but for its entry point: a package that has another kind of store makes a tool with it.
     .target(
       name: "ZSSPCommand",
       dependencies: [
         "ZSSP", "ZSSPSwiftCrypto", "ZSSPProviders", "ZSSPNIO", "ZSSPSQLite", "ZSSPSimulator", "ZSSPBenchmark",
-        "ZSSPTunnel", "ZSSPFiles", "ZSSPRandom",
+        "ZSSPTunnel", "ZSSPFiles", "ZSSPRandom", "ZSSPCapture",
         .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
@@ -239,6 +241,9 @@ let package = Package(
       swiftSettings: common),
     .testTarget(
       name: "ZSSPSimulatorTests", dependencies: ["ZSSP", "ZSSPProviders", "ZSSPSimulator", "ZSSPTestSupport"],
+      swiftSettings: common),
+    .testTarget(
+      name: "ZSSPCaptureTests", dependencies: ["ZSSP", "ZSSPCapture", "ZSSPSwiftCrypto", "ZSSPTestSupport"],
       swiftSettings: common),
     .testTarget(
       name: "ZSSPReferenceTests",

@@ -13,13 +13,15 @@ enum SecretFile {
     case configuration
     /// The ratchets of a store.
     case ratchets
+    /// The keys of sessions, for `decode`.
+    case keyLog
 
     /// The maximum number of bytes read.
     var limit: Int {
       switch self {
       case .key: 64 << 10
       case .configuration: 4 << 20
-      case .ratchets: 256 << 20
+      case .ratchets, .keyLog: 256 << 20
       }
     }
   }
