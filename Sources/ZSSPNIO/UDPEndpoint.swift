@@ -116,7 +116,8 @@ public final class UDPEndpoint: Sendable {
     for address in addresses {
       do {
         let handle = try await EndpointHandle.bind(
-          to: address, configuration, store, options, eventLoopGroup, environment)
+          to: address, configuration: configuration, store: store, options: options, group: eventLoopGroup,
+          environment: environment)
         return try await UDPEndpoint(handle)
       } catch let error as UDPError {
         throw error

@@ -142,7 +142,7 @@
         if isClosing { return fail() }
         let connection =
           if let current { current } else { try await onQueue { $0 } }
-        let answer = try await read(connection, body)
+        let answer = try await read(connection, body: body)
         let isCurrent = state.withLock { state in
           state.statistics.reads += 1
           state.failing.remove(.reading)
@@ -160,7 +160,7 @@
 
     /// Reads, even if the task is cancelled. `body` runs one statement, so it reads one moment.
     private func read(
-      _ connection: Connection, _ body: @escaping @Sendable (Rows, Database) throws -> StoreAnswer
+      _ connection: Connection, body: @escaping @Sendable (Rows, Database) throws -> StoreAnswer
     ) async throws -> StoreAnswer {
       try await withCheckedThrowingContinuation { continuation in
         connection.reader.asyncUnsafeRead { [options] database in

@@ -162,8 +162,8 @@ struct DriverEventTests {
   /// A shard of an endpoint that was bound and is not referred to any more.
   private static func abandonedShard() async throws -> (ShardHandle, Int) {
     let handle = try await EndpointHandle.bind(
-      to: try SocketAddress(hostAndPort: "127.0.0.1:0"), makeConfiguration(), VolatileRatchetStore(), UDPOptions(),
-      UDPEndpoint.defaultEventLoopGroup)
+      to: try SocketAddress(hostAndPort: "127.0.0.1:0"), configuration: makeConfiguration(),
+      store: VolatileRatchetStore(), options: UDPOptions(), group: UDPEndpoint.defaultEventLoopGroup)
     #expect(await handle.shards[0].ask { driver in driver.isClosed } == false)
     return (handle.shards[0], handle.localAddress.port ?? 0)
   }

@@ -13,8 +13,8 @@ struct ShardRuleTests {
     var options = UDPOptions()
     options.shards = shards
     return try await EndpointHandle.bind(
-      to: try SocketAddress(hostAndPort: "127.0.0.1:0"), makeConfiguration(), VolatileRatchetStore(), options,
-      UDPEndpoint.defaultEventLoopGroup)
+      to: try SocketAddress(hostAndPort: "127.0.0.1:0"), configuration: makeConfiguration(),
+      store: VolatileRatchetStore(), options: options, group: UDPEndpoint.defaultEventLoopGroup)
   }
 
   /// Wherever the peer is now, a session with it opens where there is one already.

@@ -42,8 +42,8 @@
       options.segmentationOffload = segments
       let server = try await makeEndpoint(on: .system)
       let handle = try await EndpointHandle.bind(
-        to: try SocketAddress(hostAndPort: "127.0.0.1:0"), makeConfiguration(), VolatileRatchetStore(), options,
-        EpollEventLoopGroup.singleton)
+        to: try SocketAddress(hostAndPort: "127.0.0.1:0"), configuration: makeConfiguration(),
+        store: VolatileRatchetStore(), options: options, group: EpollEventLoopGroup.singleton)
       let request = ConnectRequest(
         address: try #require(Address(server.localAddress)), key: server.publicKey, identity: [], flags: nil,
         timeout: nil)
@@ -221,8 +221,8 @@
         return isNotTested("Hellos have no socket of their own: the kernel does not steer")
       }
       let handle = try await EndpointHandle.bind(
-        to: try SocketAddress(hostAndPort: "127.0.0.1:0"), makeConfiguration(), VolatileRatchetStore(), UDPOptions(),
-        EpollEventLoop())
+        to: try SocketAddress(hostAndPort: "127.0.0.1:0"), configuration: makeConfiguration(),
+        store: VolatileRatchetStore(), options: UDPOptions(), group: EpollEventLoop())
       let shard = handle.shards[0]
       let blocked = Promise<Void>()
       let goOn = DispatchSemaphore(value: 0)

@@ -399,7 +399,7 @@ final class Opening {
   private func forget(
     _ reason: RestartReason, core: inout SessionCore, in surroundings: Surroundings
   ) -> [Action] {
-    core.lastRestart = reason
+    core.restarted(reason)
     return [.emit(.restarted(core.id, reason))] + forget(core: &core, in: surroundings)
   }
 

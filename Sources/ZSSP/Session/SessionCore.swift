@@ -22,7 +22,7 @@ struct SessionCore: ~Copyable {
   /// The role in the XK handshake.
   private(set) var role: Role
   /// The reason of the last restart of the handshake.
-  var lastRestart: RestartReason?
+  private(set) var lastRestart: RestartReason?
 
   init(_ id: SessionID, role: Role, peer: PublicKey, address: Address) {
     self.id = id
@@ -36,6 +36,9 @@ struct SessionCore: ~Copyable {
     self.role = role
     self.address = address
   }
+
+  /// Records that the handshake restarts.
+  mutating func restarted(_ reason: RestartReason) { lastRestart = reason }
 
   // [DEC-86]
   /// Returns true if the peer or the path to it has changed, given the path of its newest packet.

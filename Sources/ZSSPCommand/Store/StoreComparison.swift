@@ -31,7 +31,7 @@ struct StoreComparison {
   }
 
   /// Measures, and passes the figures to `show` as they are finished.
-  func run(_ crowds: [Int], _ show: ([Figure]) throws -> Void) async throws {
+  func run(_ crowds: [Int], show: ([Figure]) throws -> Void) async throws {
     var syncs: [Double] = []
     for _ in 0..<effort.rounds { syncs.append(try syncedWrites()) }
     try show([Figure("store", name: "synced writes of 4096 bytes", rounds: syncs, unit: "1/s")])
@@ -104,7 +104,7 @@ struct StoreComparison {
   #if SQLite
     /// Returns the result of `body` with a new database, and the commits per swap.
     private func inDatabase<Result>(
-      _ kind: Kind, _ body: (SQLiteRatchetStore) async throws -> Result
+      _ kind: Kind, body: (SQLiteRatchetStore) async throws -> Result
     ) async throws -> (result: Result, commits: Double) {
       let path = temporaryPath()
       defer { for suffix in ["", "-wal", "-shm", ".lock"] { unlink(path + suffix) } }

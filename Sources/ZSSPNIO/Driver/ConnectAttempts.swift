@@ -49,7 +49,7 @@ struct ConnectAttempts {
   private var attempts: [SessionID: Attempt] = [:]
 
   /// Adds an attempt.
-  mutating func begin(_ session: SessionID, for outcome: SessionOutcome, _ timers: Timers) {
+  mutating func begin(_ session: SessionID, for outcome: SessionOutcome, timers: Timers) {
     attempts[session] = Attempt(outcome: outcome, timers: timers)
   }
 

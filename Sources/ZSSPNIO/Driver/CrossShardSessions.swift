@@ -11,7 +11,7 @@ struct CrossShardSessions {
   private var peers: [SessionID: PublicKey] = [:]
 
   /// - Parameter shard: The index of the shard that owns the sessions.
-  init(_ shards: [ShardHandle], _ directory: PeerDirectory, of shard: Int) {
+  init(_ shards: [ShardHandle], directory: PeerDirectory, of shard: Int) {
     self.shards = shards
     self.directory = directory
     self.shard = shard

@@ -12,7 +12,7 @@ extension Driver {
   /// Ends a session after its queued messages. The future succeeds when it has ended.
   func closeWhenSent(_ id: SessionID) -> EventLoopFuture<Void> {
     let promise = eventLoop.makePromise(of: Void.self)
-    afterSending(until: now.advanced(by: Self.patience), { $0.sendQueue.holdsMessages(for: id) }) { driver in
+    afterSending(until: now.advanced(by: Self.patience), while: { $0.sendQueue.holdsMessages(for: id) }) { driver in
       driver.close(id)
       promise.succeed()
     }
@@ -23,7 +23,7 @@ extension Driver {
   func closeWhenSent() {
     // From here on no new handshake is offered.
     mailboxes.incoming.finish()
-    afterSending(until: now.advanced(by: Self.patience), { $0.hasUnsent }) { driver in driver.close() }
+    afterSending(until: now.advanced(by: Self.patience), while: { $0.hasUnsent }) { driver in driver.close() }
   }
 
   /// True if the system has not taken everything yet.
@@ -43,12 +43,12 @@ extension Driver {
   }
 
   private func afterSending(
-    until deadline: Instant, _ isWaiting: @escaping @Sendable (Driver) -> Bool,
-    _ end: @escaping @Sendable (Driver) -> Void
+    until deadline: Instant, while isWaiting: @escaping @Sendable (Driver) -> Bool,
+    then end: @escaping @Sendable (Driver) -> Void
   ) {
     drainSends()
     guard !isClosed, now < deadline, isWaiting(self) else { return end(self) }
     let bound = bound
-    eventLoop.scheduleTask(in: Self.pause) { bound.value.afterSending(until: deadline, isWaiting, end) }
+    eventLoop.scheduleTask(in: Self.pause) { bound.value.afterSending(until: deadline, while: isWaiting, then: end) }
   }
 }

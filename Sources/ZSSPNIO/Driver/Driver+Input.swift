@@ -53,7 +53,7 @@ extension Driver {
     // An empty datagram counts, too.
     guard !bytes.isEmpty else { return _ = endpoint.receive(&datagrams, from: source, at: now) }
     endpoint.receive(burst: &datagrams, segmentSize: segmentSize, from: source, at: now)
-    for delivery in endpoint.inbox { inboxes.append(delivery, of: datagrams.bytes, trafficClass) }
+    for delivery in endpoint.inbox { inboxes.append(delivery, of: datagrams.bytes, trafficClass: trafficClass) }
     endpoint.inbox.removeAll(keepingCapacity: true)
   }
 

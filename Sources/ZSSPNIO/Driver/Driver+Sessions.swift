@@ -25,7 +25,7 @@ extension Driver {
       let interval = TimeAmount.nanoseconds(endpoint.configuration.settings.resendInterval.nanoseconds)
       timers.probe = eventLoop.scheduleTask(in: interval) { bound.value.probe(id) }
     }
-    attempts.begin(id, for: outcome, timers)
+    attempts.begin(id, for: outcome, timers: timers)
     pump()
   }
 

@@ -80,8 +80,15 @@ final class Driver {
     publicKeyExecutor = PublicKeyExecutor(options, on: eventLoop) { result, time in
       wake.value?.workDone(result, took: time)
     }
-    storeExecutor = StoreExecutor(store, options, on: eventLoop) { answers in wake.value?.storeAnswered(answers) }
+    storeExecutor = StoreExecutor(store, options: options, on: eventLoop) { answers in
+      wake.value?.storeAnswered(answers)
+    }
     wake.value = self
+  }
+
+  /// Makes this driver one of several shards, which share a directory.
+  func join(_ shards: [ShardHandle], sharing directory: PeerDirectory) {
+    siblings = CrossShardSessions(shards, directory: directory, of: shard)
   }
 
   /// This driver, for closures that return to the event loop.

@@ -7,8 +7,8 @@ extension EndpointHandle {
   ///
   /// - Throws: `ConfigurationError`, or the error of the socket.
   static func bind(
-    to address: SocketAddress, _ configuration: EndpointConfiguration, _ store: any RatchetStore,
-    _ options: UDPOptions, _ group: any EventLoopGroup, _ environment: EndpointEnvironment = EndpointEnvironment()
+    to address: SocketAddress, configuration: EndpointConfiguration, store: any RatchetStore,
+    options: UDPOptions, group: any EventLoopGroup, environment: EndpointEnvironment = EndpointEnvironment()
   ) async throws -> EndpointHandle {
     let mailboxes = EndpointMailboxes(options)
     let directory = PeerDirectory()
@@ -33,14 +33,13 @@ extension EndpointHandle {
       }
       if shards.count > 1 {
         for shard in shards {
-          await shard.ask { [shards] driver in
-            driver.siblings = CrossShardSessions(shards, directory, of: driver.shard)
-          }
+          await shard.ask { [shards] driver in driver.join(shards, sharing: directory) }
         }
       }
-      let localAddress = try await bindSockets(to: address, options, shards, drivers)
+      let localAddress = try await bindSockets(to: address, options: options, shards: shards, drivers: drivers)
       environment.log?.bound(localAddress, key: shards[0].publicKey, shards: shards.count)
-      return EndpointHandle(shards, mailboxes, directory, environment, localAddress: localAddress)
+      return EndpointHandle(
+        shards, mailboxes: mailboxes, directory: directory, environment: environment, localAddress: localAddress)
     } catch {
       for shard in shards { shard.tell { driver in driver.close() } }
       throw error
@@ -50,12 +49,12 @@ extension EndpointHandle {
   /// Binds the sockets of all shards to one port: the system's own where the event loops can watch
   /// them, otherwise NIO channels.
   private static func bindSockets(
-    to address: SocketAddress, _ options: UDPOptions, _ shards: [ShardHandle], _ drivers: [NIOLoopBound<Driver>]
+    to address: SocketAddress, options: UDPOptions, shards: [ShardHandle], drivers: [NIOLoopBound<Driver>]
   ) async throws -> SocketAddress {
     #if os(Linux)
       let eventLoops = shards.compactMap { $0.eventLoop as? EpollEventLoop }
       if eventLoops.count == shards.count {
-        return try await bindSystemSockets(to: address, options, eventLoops, drivers)
+        return try await bindSystemSockets(to: address, options: options, eventLoops: eventLoops, drivers: drivers)
       }
     #endif
     // Nothing steers datagrams to the right channel. Any channel may receive them, and hands them
@@ -76,8 +75,8 @@ extension EndpointHandle {
 
   #if os(Linux)
     private static func bindSystemSockets(
-      to address: SocketAddress, _ options: UDPOptions, _ eventLoops: [EpollEventLoop],
-      _ drivers: [NIOLoopBound<Driver>]
+      to address: SocketAddress, options: UDPOptions, eventLoops: [EpollEventLoop],
+      drivers: [NIOLoopBound<Driver>]
     ) async throws -> SocketAddress {
       guard let wanted = Address(address) else {
         throw IOError(errnoCode: Errno.addressFamilyNotSupported, reason: "bind")

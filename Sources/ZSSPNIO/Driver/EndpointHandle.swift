@@ -19,8 +19,8 @@ final class EndpointHandle: Sendable {
 
   /// Makes a handle of an endpoint whose sockets are bound.
   init(
-    _ shards: [ShardHandle], _ mailboxes: EndpointMailboxes, _ directory: PeerDirectory,
-    _ environment: EndpointEnvironment = EndpointEnvironment(), localAddress: SocketAddress
+    _ shards: [ShardHandle], mailboxes: EndpointMailboxes, directory: PeerDirectory,
+    environment: EndpointEnvironment = EndpointEnvironment(), localAddress: SocketAddress
   ) {
     self.shards = shards
     self.mailboxes = mailboxes
@@ -60,7 +60,7 @@ final class EndpointHandle: Sendable {
 
   /// Begins an attempt to establish a session on a shard, and waits for its outcome.
   func session(
-    _ outcome: SessionOutcome, on shard: ShardHandle, as role: Role, _ begin: @escaping @Sendable (Driver) -> Void
+    _ outcome: SessionOutcome, on shard: ShardHandle, as role: Role, begin: @escaping @Sendable (Driver) -> Void
   ) async throws(UDPError) -> Session {
     if let error = closingError { throw error }
     let start = shard.eventLoop.instant
@@ -81,7 +81,7 @@ final class EndpointHandle: Sendable {
     environment.handshakes.record(
       HandshakeRecord(
         role: role, duration: start.duration(to: shard.eventLoop.instant), isEstablished: isEstablished))
-    return Session(try result.get(), self)
+    return Session(try result.get(), handle: self)
   }
 
   /// Returns true if a session with the peer is established.

@@ -40,7 +40,7 @@ final class SessionInboxes {
   /// - Parameters:
   ///   - datagrams: The datagrams that contain the message, unless it was assembled.
   ///   - trafficClass: The class of its last datagram; 0 if unknown.
-  func append(_ delivery: Delivery, of datagrams: RawSpan, _ trafficClass: UInt8 = 0) {
+  func append(_ delivery: Delivery, of datagrams: RawSpan, trafficClass: UInt8 = 0) {
     if session != delivery.session {
       endBurst()
       session = delivery.session

@@ -29,7 +29,7 @@ final class StoreExecutor {
 
   /// - Parameter answered: Called on `eventLoop` with the answers so far.
   init(
-    _ store: any RatchetStore, _ options: UDPOptions, on eventLoop: any EventLoop,
+    _ store: any RatchetStore, options: UDPOptions, on eventLoop: any EventLoop,
     answered: @escaping @Sendable ([Answer]) -> Void
   ) {
     self.store = store

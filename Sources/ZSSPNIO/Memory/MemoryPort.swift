@@ -109,7 +109,8 @@ extension UDPEndpoint {
         return (ShardHandle(driver), MemoryReceiver(driver.bound, on: eventLoop))
       }.get()
       environment.log?.bound(address, key: shard.publicKey, shards: 1)
-      let handle = EndpointHandle([shard], mailboxes, PeerDirectory(), environment, localAddress: address)
+      let handle = EndpointHandle(
+        [shard], mailboxes: mailboxes, directory: PeerDirectory(), environment: environment, localAddress: address)
       return (try await UDPEndpoint(handle), receiver)
     } catch let error as UDPError {
       throw error

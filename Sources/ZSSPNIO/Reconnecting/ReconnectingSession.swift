@@ -167,7 +167,7 @@ extension UDPEndpoint {
     guard port != 0 else { throw .invalidAddress(hostAndPort, reason: "the port must be 1 to 65535") }
     let plan = Reconnector.Plan(
       target: hostAndPort, key: key, identity: identity, flags: flags, options: options)
-    return ReconnectingSession(Reconnector(self, plan))
+    return ReconnectingSession(Reconnector(self, plan: plan))
   }
 }
 

@@ -40,7 +40,7 @@ final class Reconnector: Sendable {
   private let endpoint: UDPEndpoint
   private let shared = NIOLockedValueBox(Shared())
 
-  init(_ endpoint: UDPEndpoint, _ plan: Plan) {
+  init(_ endpoint: UDPEndpoint, plan: Plan) {
     self.endpoint = endpoint
     self.plan = plan
     let options = endpoint.handle.options
@@ -62,7 +62,7 @@ final class Reconnector: Sendable {
       if case .ended = shared.state { mailbox.finish() } else { shared.readers[shared.lastReader] = mailbox }
       return shared.lastReader
     }
-    return StateReader(self, id, mailbox)
+    return StateReader(self, id: id, mailbox: mailbox)
   }
 
   fileprivate func removeReader(_ id: UInt64) { shared.withLockedValue { $0.readers[id] = nil } }
@@ -246,7 +246,7 @@ final class StateReader: Sendable {
   private let reconnector: Reconnector
   private let id: UInt64
 
-  init(_ reconnector: Reconnector, _ id: UInt64, _ mailbox: BoundedAsyncQueue<ReconnectingSession.State>) {
+  init(_ reconnector: Reconnector, id: UInt64, mailbox: BoundedAsyncQueue<ReconnectingSession.State>) {
     self.reconnector = reconnector
     self.id = id
     self.mailbox = mailbox

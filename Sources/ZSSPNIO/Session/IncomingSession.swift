@@ -12,7 +12,7 @@ public struct IncomingSession: Sendable {
   private let shard: Int
   private let handle: EndpointHandle
 
-  init(_ offer: IncomingOffer, _ handle: EndpointHandle) {
+  init(_ offer: IncomingOffer, handle: EndpointHandle) {
     request = offer.request
     id = offer.id
     shard = offer.shard
@@ -85,12 +85,12 @@ public struct IncomingSessions: AsyncSequence, Sendable {
 
     /// Returns the next handshake; nil when the endpoint is closed, or the task is cancelled.
     public mutating func next() async -> IncomingSession? {
-      await handle.mailboxes.incoming.next().map { IncomingSession($0, handle) }
+      await handle.mailboxes.incoming.next().map { IncomingSession($0, handle: handle) }
     }
 
     /// Returns the next handshake; nil when the endpoint is closed, or the task is cancelled.
     public mutating func next(isolation actor: isolated (any Actor)?) async -> IncomingSession? {
-      await handle.mailboxes.incoming.next(isolation: actor).map { IncomingSession($0, handle) }
+      await handle.mailboxes.incoming.next(isolation: actor).map { IncomingSession($0, handle: handle) }
     }
   }
 }

@@ -23,7 +23,7 @@ public final class Session: Sendable {
   private let way: ShardHandle
   private let inbox: SessionInbox
 
-  init(_ established: EstablishedSession, _ handle: EndpointHandle) {
+  init(_ established: EstablishedSession, handle: EndpointHandle) {
     id = established.id
     establishment = established.establishment
     inbox = established.inbox

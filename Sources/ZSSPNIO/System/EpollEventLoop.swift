@@ -82,17 +82,17 @@
     /// writable. Must be called on this event loop.
     ///
     /// - Throws: `IOError` if epoll refuses the socket.
-    func watch(_ socket: SystemSocket, _ handler: @escaping (czssp_readiness) -> Void) throws -> Watch {
-      try watch(socket, descriptor: socket.descriptor, handler)
+    func watch(_ socket: SystemSocket, handler: @escaping (czssp_readiness) -> Void) throws -> Watch {
+      try watch(socket, descriptor: socket.descriptor, handler: handler)
     }
 
-    /// Like ``watch(_:_:)``, for a descriptor that stays open until ``end(_:)``.
+    /// Like ``watch(_:handler:)``, for a descriptor that stays open until ``end(_:)``.
     func watch(descriptor: CInt, _ handler: @escaping (czssp_readiness) -> Void) throws -> Watch {
-      try watch(nil, descriptor: descriptor, handler)
+      try watch(nil, descriptor: descriptor, handler: handler)
     }
 
     private func watch(
-      _ socket: SystemSocket?, descriptor: CInt, _ handler: @escaping (czssp_readiness) -> Void
+      _ socket: SystemSocket?, descriptor: CInt, handler: @escaping (czssp_readiness) -> Void
     ) throws -> Watch {
       let tag = watched.withLockedValue { $0.add(NIOLoopBound(handler, eventLoop: self)) }
       let watch = Watch(socket: socket, descriptor: descriptor, tag: tag)

@@ -41,7 +41,7 @@
       configuration: TunnelConfiguration, program: Program, keyLines: [Int?]
     ) {
       var configuration = TunnelConfiguration()
-      let result = try configuration.read(toml, file: file, program)
+      let result = try configuration.read(toml, file: file, program: program)
       // Without mistakes all tables of peers became peers.
       let lines = KeyLines(toml)
       return (configuration, result, configuration.peers.indices.map { lines["peer[\($0)].public-key"] })
@@ -54,7 +54,7 @@
     }
 
     private mutating func read<Program>(
-      _ toml: String, file: String, _ program: (inout TableReader) -> Program
+      _ toml: String, file: String, program: (inout TableReader) -> Program
     ) throws(TunnelConfigurationError) -> Program {
       let nuls = KeyLines.nuls(in: toml)
       guard nuls.isEmpty else {

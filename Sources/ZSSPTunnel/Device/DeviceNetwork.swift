@@ -132,7 +132,7 @@ struct IPRoute2: NetworkSystem {
         let arguments = [family == .v4 ? "-4" : "-6", "route", "show", "table", table.map { "\($0)" } ?? "main"]
         // On a system without such a table the command fails, and there are no routes.
         let output = try SystemCommand.ip(arguments + ["dev", device], step: "cannot read the routes").output
-        found.formUnion(Self.prefixes(output, family).map { DeviceRoute(prefix: $0, table: table) })
+        found.formUnion(Self.prefixes(output, family: family).map { DeviceRoute(prefix: $0, table: table) })
       }
     }
     return found
@@ -140,7 +140,7 @@ struct IPRoute2: NetworkSystem {
 
   /// Returns the prefixes in the output of `ip route show`, without the routes that the kernel made
   /// by itself.
-  static func prefixes(_ output: String, _ family: IPAddress.Family) -> [IPPrefix] {
+  static func prefixes(_ output: String, family: IPAddress.Family) -> [IPPrefix] {
     output.split(separator: "\n").compactMap { line in
       let words = line.split(separator: " ")
       guard let first = words.first, !words.contains("kernel") else { return nil }

@@ -55,25 +55,27 @@ struct Coalescer {
 
   /// Takes a packet of 1…65535 bytes. Finished packets are given to `write` with a virtio header,
   /// before or after this one.
-  mutating func add(_ packet: RawSpan, _ write: (RawSpan) -> Void) {
-    guard packet.byteCount <= Self.sizeLimit, let candidate = FlowPacket(packet) else { return pass(packet, write) }
+  mutating func add(_ packet: RawSpan, write: (RawSpan) -> Void) {
+    guard packet.byteCount <= Self.sizeLimit, let candidate = FlowPacket(packet) else {
+      return pass(packet, write: write)
+    }
     let index = place(of: candidate.key)
     let isJoinable =
       candidate.isJoinable && (candidate.isTCP ? abilities.tcp : abilities.udp) && candidate.isIntact(packet)
     if let index, isJoinable, join(packet, candidate: candidate, index: index) {
-      if isComplete(after: candidate, index: index) { finish(index, write) }
+      if isComplete(after: candidate, index: index) { finish(index, write: write) }
       return
     }
-    if let index { finish(index, write) }
-    guard isJoinable, candidate.flags & FlowPacket.push == 0 else { return pass(packet, write) }
-    begin(packet, candidate: candidate, write)
+    if let index { finish(index, write: write) }
+    guard isJoinable, candidate.flags & FlowPacket.push == 0 else { return pass(packet, write: write) }
+    begin(packet, candidate: candidate, write: write)
   }
 
   /// Gives all unfinished super-packets to `write`, because nothing may wait for packets that may
   /// never come.
   mutating func flush(_ write: (RawSpan) -> Void) {
     guard open > 0 else { return }
-    while let index = oldest() { finish(index, write) }
+    while let index = oldest() { finish(index, write: write) }
   }
 
   private func place(of key: FlowPacket.Key) -> Int? {
@@ -99,9 +101,9 @@ struct Coalescer {
     return found
   }
 
-  private mutating func begin(_ packet: RawSpan, candidate: FlowPacket, _ write: (RawSpan) -> Void) {
-    if open == Self.flowLimit, let index = oldest() { finish(index, write) }
-    guard let index = freePlace() else { return pass(packet, write) }
+  private mutating func begin(_ packet: RawSpan, candidate: FlowPacket, write: (RawSpan) -> Void) {
+    if open == Self.flowLimit, let index = oldest() { finish(index, write: write) }
+    guard let index = freePlace() else { return pass(packet, write: write) }
     slots[index].storage.copy(packet, to: Self.header)
     age += 1
     slots[index].flow = Flow(
@@ -137,7 +139,7 @@ struct Coalescer {
     return candidate.hasSameHeaders(packet, as: first.rawBytes.extracting(Self.header..<first.count))
   }
 
-  private func give(_ slot: Slot, length: Int, _ write: (RawSpan) -> Void) {
+  private func give(_ slot: Slot, length: Int, write: (RawSpan) -> Void) {
     let bytes = slot.storage
     write(bytes.rawBytes.extracting(0..<Self.header + length))
   }
@@ -150,13 +152,13 @@ struct Coalescer {
   }
 
   /// Writes a packet unchanged.
-  private mutating func pass(_ packet: RawSpan, _ write: (RawSpan) -> Void) {
+  private mutating func pass(_ packet: RawSpan, write: (RawSpan) -> Void) {
     guard packet.byteCount <= Self.sizeLimit else { return }
     passing.storage.copy(packet, to: Self.header)
-    give(passing, length: packet.byteCount, write)
+    give(passing, length: packet.byteCount, write: write)
   }
 
-  private mutating func finish(_ index: Int, _ write: (RawSpan) -> Void) {
+  private mutating func finish(_ index: Int, write: (RawSpan) -> Void) {
     guard let flow = slots[index].flow.take() else { return }
     open -= 1
     slots[index].storage.withMutableBytes { bytes in
@@ -167,7 +169,7 @@ struct Coalescer {
       }
       header.write(to: &bytes)
     }
-    give(slots[index], length: flow.length, write)
+    give(slots[index], length: flow.length, write: write)
   }
 
   /// Writes the lengths of a super-packet and its pseudo-header checksum, and returns the virtio

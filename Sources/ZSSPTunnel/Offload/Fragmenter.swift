@@ -34,7 +34,7 @@ enum Fragmenter {
   ///
   /// - Throws: The error of `body`.
   static func cut<Stop: Error>(
-    _ packet: RawSpan, limit: Int, _ body: (RawSpan) throws(Stop) -> Void
+    _ packet: RawSpan, limit: Int, body: (RawSpan) throws(Stop) -> Void
   ) throws(Stop) {
     guard let inner = InnerPacket(packet) else { return }
     let firstSize = Int(packet[byte: 0] & 15) * 4
@@ -101,14 +101,14 @@ extension SegmentSplitter {
   ///   fragmented.
   /// - Throws: The error of `body`.
   mutating func split<Stop: Error>(
-    _ packet: inout MutableRawSpan, header: VirtioHeader, limit: Int, _ body: (RawSpan) throws(Stop) -> Void
+    _ packet: inout MutableRawSpan, header: VirtioHeader, limit: Int, body: (RawSpan) throws(Stop) -> Void
   ) throws(Stop) -> Bool {
     var isCut = true
     let isWhole = try split(&packet, header: header) { segment throws(Stop) in
       if segment.byteCount <= limit {
         try body(segment)
       } else if Fragmenter.mayCut(segment, limit: limit) {
-        try Fragmenter.cut(segment, limit: limit, body)
+        try Fragmenter.cut(segment, limit: limit, body: body)
       } else {
         // The packet waited, and the limit has become smaller meanwhile.
         isCut = false

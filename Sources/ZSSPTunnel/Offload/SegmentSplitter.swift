@@ -45,7 +45,7 @@ struct SegmentSplitter {
   /// - Returns: False if the virtio header is invalid.
   /// - Throws: The error of `body`.
   mutating func split<Stop: Error>(
-    _ packet: inout MutableRawSpan, header: VirtioHeader, _ body: (RawSpan) throws(Stop) -> Void
+    _ packet: inout MutableRawSpan, header: VirtioHeader, body: (RawSpan) throws(Stop) -> Void
   ) throws(Stop) -> Bool {
     guard header.segmentation != .none else {
       guard !header.isPartial || complete(&packet, header: header) else { return false }

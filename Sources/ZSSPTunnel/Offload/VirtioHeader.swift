@@ -54,12 +54,12 @@ struct VirtioHeader: Equatable {
     bytes.storeBytes(of: isPartial ? Self.needsChecksum : 0, toByteOffset: 0, as: UInt8.self)
     let mark = marksCongestion ? Self.hasCongestionMark : 0
     bytes.storeBytes(of: segmentation.rawValue | mark, toByteOffset: 1, as: UInt8.self)
-    func store(_ value: Int, at offset: Int, _ bytes: inout MutableRawSpan) {
+    func store(_ value: Int, at offset: Int, in bytes: inout MutableRawSpan) {
       bytes.storeBytes(of: UInt16(truncatingIfNeeded: value), toByteOffset: offset, as: UInt16.self)
     }
-    store(headerSize, at: 2, &bytes)
-    store(segmentSize, at: 4, &bytes)
-    store(checksumStart, at: 6, &bytes)
-    store(checksumOffset, at: 8, &bytes)
+    store(headerSize, at: 2, in: &bytes)
+    store(segmentSize, at: 4, in: &bytes)
+    store(checksumStart, at: 6, in: &bytes)
+    store(checksumOffset, at: 8, in: &bytes)
   }
 }

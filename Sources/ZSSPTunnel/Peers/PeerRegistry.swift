@@ -52,11 +52,11 @@ final class PeerRegistry: Sendable {
   func change<Result>(
     _ body: (inout PeerTable) -> Result
   ) -> (former: PeerTable, current: PeerTable, result: Result) {
-    state.withLockedValue { Self.change(&$0, body) }
+    state.withLockedValue { Self.change(&$0, body: body) }
   }
 
   private static func change<Result>(
-    _ state: inout State, _ body: (inout PeerTable) -> Result
+    _ state: inout State, body: (inout PeerTable) -> Result
   ) -> (former: PeerTable, current: PeerTable, result: Result) {
     let former = state.table
     let result = body(&state.table)

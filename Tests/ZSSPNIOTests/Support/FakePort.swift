@@ -71,7 +71,8 @@ final class DriverPair {
     serverPort = FakePort(server)
     func handle(_ driver: Driver, _ address: Address) -> EndpointHandle {
       EndpointHandle(
-        [ShardHandle(driver)], driver.mailboxes, PeerDirectory(), localAddress: address.socketAddress)
+        [ShardHandle(driver)], mailboxes: driver.mailboxes, directory: PeerDirectory(),
+        localAddress: address.socketAddress)
     }
     clientHandle = handle(client, Self.clientAddress)
     serverHandle = handle(server, Self.serverAddress)
@@ -113,7 +114,7 @@ final class DriverPair {
     }
     let accepting = Task {
       let offer = await serverHandle.mailboxes.incoming.next()
-      return try await IncomingSession(offer.unwrapped(), serverHandle).accept()
+      return try await IncomingSession(offer.unwrapped(), handle: serverHandle).accept()
     }
     let pumping = Task {
       while !Task.isCancelled {
