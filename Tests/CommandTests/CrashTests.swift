@@ -37,7 +37,7 @@
     }
 
     /// Whoever comes first ends at once; the other has some time to go on alone.
-    private func kill(_ listener: Listener, _ connect: Run, _ random: inout SplitMix64) -> [Tool.Result] {
+    private func kill(_ listener: Listener, connect: Run, random: inout SplitMix64) -> [Tool.Result] {
       let isListenerFirst = Bool.random(using: &random)
       let (first, second) = isListenerFirst ? (listener.run, connect) : (connect, listener.run)
       first.send(SIGKILL)
@@ -75,7 +75,7 @@
           _ = try #require(try connect.nextEvent { $0["state"] as? String == "rekeyed" }, "after \(crashes) crashes")
         }
         wait(upTo: 20_000, &random)
-        expectNoDowngrade(kill(listener, connect, &random))
+        expectNoDowngrade(kill(listener, connect: connect, random: &random))
         crashes += 1
         try check()
         if crashes % 8 == 1 { try backUp() }
@@ -85,7 +85,7 @@
         let second = try listen()
         let attempt = try self.connect(second)
         wait(upTo: 300_000, &random)
-        expectNoDowngrade(kill(second, attempt, &random))
+        expectNoDowngrade(kill(second, connect: attempt, random: &random))
         crashes += 1
       }
       let (listener, connect) = try bringUp()

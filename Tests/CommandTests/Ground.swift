@@ -9,7 +9,7 @@ struct Place: CustomTestStringConvertible, Sendable {
   /// The arguments for a path, after what `prepare` left.
   let arguments: @Sendable (String) -> [String]
 
-  init(_ name: String, _ arguments: @escaping @Sendable (String) -> [String]) {
+  init(_ name: String, arguments: @escaping @Sendable (String) -> [String]) {
     (testDescription, self.arguments) = (name, arguments)
   }
 }
@@ -59,7 +59,7 @@ final class Ground {
 }
 
 /// Expects exit code 2 and a message that names the path. What a signal ended has another code.
-func expectNamed(_ result: Tool.Result, _ path: String, _ what: String) {
+func expectNamed(_ result: Tool.Result, path: String, what: String) {
   #expect(result.exitCode == 2, "\(what) \(path.prefix(40)): \(result.exitCode) \(result.errors.prefix(400))")
   let name = path.isEmpty ? "empty" : path
   #expect(result.errors.contains(name), "\(what) \(path.prefix(40)): \(result.errors.prefix(400))")

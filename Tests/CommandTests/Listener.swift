@@ -7,7 +7,7 @@ struct Listener {
   let key: String
   let address: String
 
-  init(_ tool: Tool, host: String = "127.0.0.1", _ arguments: String...) throws {
+  init(_ tool: Tool, host: String = "127.0.0.1", arguments: String...) throws {
     try self.init(tool, host: host, arguments: arguments)
   }
 

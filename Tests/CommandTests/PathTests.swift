@@ -22,7 +22,7 @@ struct PathTests {
     let before = try ground.everything()
     for path in Ground.unreadable {
       let arguments = place.arguments(path).map { $0 == "KEY" ? ground.key : $0 }
-      expectNamed(try ground.run(arguments), path, place.testDescription)
+      expectNamed(try ground.run(arguments), path: path, what: place.testDescription)
     }
     #expect(try ground.everything() == before)
   }
@@ -44,7 +44,7 @@ struct PathTests {
     ]
     for path in paths + (isForced ? [] : ["key.pem", "dangling", "circle"]) {
       let result = try ground.run(place.arguments(path) + (isForced ? ["--force"] : []))
-      expectNamed(result, path, place.testDescription)
+      expectNamed(result, path: path, what: place.testDescription)
     }
     #expect(try ground.everything() == before)
     var status = stat()
@@ -96,7 +96,7 @@ struct PathTests {
       "key.pem", "/dev/null", "/proc/none/x", Ground.long, "folder/" + Ground.long,
     ] {
       let arguments = place.arguments(path).map { $0 == "KEY" ? ground.key : $0 }
-      expectNamed(try ground.run(arguments), path, place.testDescription)
+      expectNamed(try ground.run(arguments), path: path, what: place.testDescription)
     }
     #expect(try ground.run(place.arguments("")).exitCode == 2)
     #expect(try ground.everything() == before)
@@ -126,11 +126,13 @@ struct PathTests {
     let ground = try Ground()
     let before = try ground.everything()
     expectNamed(
-      try ground.run(["bench", "store", "--rounds", "1", "--milliseconds", "1", "--folder", path]), path, "bench")
+      try ground.run(["bench", "store", "--rounds", "1", "--milliseconds", "1", "--folder", path]), path: path,
+      what: "bench")
     #if os(Linux)
       if try ground.run(["tunnel", "--help"]).exitCode == 0 {
         for force in [[], ["--force"]] {
-          expectNamed(try ground.run(["tunnel", "init", "x", "y", "--folder", path] + force), path, "tunnel init")
+          expectNamed(
+            try ground.run(["tunnel", "init", "x", "y", "--folder", path] + force), path: path, what: "tunnel init")
         }
       }
     #endif

@@ -11,7 +11,7 @@ struct SessionCommandTests {
   @Test(arguments: ["127.0.0.1", "[::1]"])
   func madeMessagesArriveIntactAndAreEchoed(host: String) throws {
     let tool = try Tool()
-    let listener = try Listener(tool, host: host, "--echo")
+    let listener = try Listener(tool, host: host, arguments: "--echo")
     let connect = try tool.start([
       "connect", "--to", listener.address, "--peer", listener.key, "--identity", "alice", "--json", "--send", "3",
       "--size", "5,1400,60000", "--for", "600",
@@ -34,7 +34,7 @@ struct SessionCommandTests {
   /// The datagrams of its peers have the number in front, where a load balancer finds it.
   @Test func aListenerWithANumber() throws {
     let tool = try Tool()
-    let listener = try Listener(tool, "--node", "5/8", "--shards", "2", "--echo")
+    let listener = try Listener(tool, arguments: "--node", "5/8", "--shards", "2", "--echo")
     let result = try tool.run("connect", "--to", listener.address, "--peer", listener.key, "--send", "2")
     #expect(result.exitCode == 0, "\(result.errors)")
     #expect(NodeNumber(argument: "5/8")?.description == "5/8" && NodeNumber(argument: "65535/16")?.number == 65_535)
@@ -49,7 +49,7 @@ struct SessionCommandTests {
   /// Clients at several ports, whose sessions come to whichever shard.
   @Test func aListenerOfSeveralShards() throws {
     let tool = try Tool()
-    let listener = try Listener(tool, "--shards", "4", "--echo")
+    let listener = try Listener(tool, arguments: "--shards", "4", "--echo")
     for _ in 0..<4 {
       let result = try tool.run(
         "connect", "--to", listener.address, "--peer", listener.key, "--send", "3", "--size", "10,9000")
@@ -65,7 +65,7 @@ struct SessionCommandTests {
 
   @Test func providersOfBothEndsMayDiffer() throws {
     let tool = try Tool()
-    let listener = try Listener(tool, "--crypto", "swift-crypto")
+    let listener = try Listener(tool, arguments: "--crypto", "swift-crypto")
     let result = try tool.run(
       "connect", "--to", listener.address, "--peer", listener.key, "--crypto", "fastest", "--send", "1")
     #expect(result.exitCode == 0, "\(result.errors)")
@@ -121,7 +121,7 @@ struct SessionCommandTests {
 
   @Test func profilesAddressesAndPausesAreAsAsked() throws {
     let tool = try Tool()
-    let listener = try Listener(tool, "--profile", "mlkem1024", "--challenge", "off", "--pi4", "on")
+    let listener = try Listener(tool, arguments: "--profile", "mlkem1024", "--challenge", "off", "--pi4", "on")
     let connect = try tool.start([
       "connect", "--to", listener.address, "--peer", listener.key, "--bind", "127.0.0.1:0", "--profile", "mlkem1024",
       "--send", "3", "--size", "10", "--interval", "1", "--json",
@@ -158,7 +158,7 @@ struct SessionCommandTests {
 
   @Test func aSessionThatEndsByItselfIsAFailure() throws {
     let tool = try Tool()
-    let listener = try Listener(tool, "--echo")
+    let listener = try Listener(tool, arguments: "--echo")
     let connect = try tool.start([
       "connect", "--to", listener.address, "--peer", listener.key, "--json", "--send", "1", "--for", "600",
       "--rekey-after", "0.2s", "--rekey-timeout", "0.3s", "--once",
@@ -173,7 +173,7 @@ struct SessionCommandTests {
   /// Who is interrupted says so.
   @Test func aPeerThatLeavesSaysSo() throws {
     let tool = try Tool()
-    let listener = try Listener(tool, "--echo")
+    let listener = try Listener(tool, arguments: "--echo")
     let connect = try tool.start([
       "connect", "--to", listener.address, "--peer", listener.key, "--json", "--send", "1", "--for", "600", "--once",
     ])
@@ -205,7 +205,7 @@ struct SessionCommandTests {
   @Test func aSessionIsOpenedAgain() throws {
     let tool = try Tool()
     let key = try tool.run("keygen", tool.path("bob.pem")).output.trimmingCharacters(in: .newlines)
-    let first = try Listener(tool, "--key", tool.path("bob.pem"))
+    let first = try Listener(tool, arguments: "--key", tool.path("bob.pem"))
     let connect = try tool.start([
       "connect", "--to", first.address, "--peer", key, "--json", "--echo", "--rekey-after", "2s",
       "--rekey-timeout", "3s", "--timeout", "60",
@@ -239,7 +239,7 @@ struct SessionCommandTests {
   @Test func onlyAllowedPeersAreAccepted() throws {
     let tool = try Tool()
     let allowed = try tool.run("keygen", tool.path("allowed.pem")).output.trimmingCharacters(in: .newlines)
-    let listener = try Listener(tool, "--peer", allowed)
+    let listener = try Listener(tool, arguments: "--peer", allowed)
     let stranger = try tool.start([
       "connect", "--to", listener.address, "--peer", listener.key, "--json", "--send", "1",
     ]).finish()

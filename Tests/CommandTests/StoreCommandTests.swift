@@ -14,7 +14,7 @@ struct StoreCommandTests {
     private static let kinds = ["file"]
   #endif
 
-  private func expect(_ result: Tool.Result, _ exitCode: Int32, _ mentions: String...) {
+  private func expect(_ result: Tool.Result, exitCode: Int32, mentions: String...) {
     #expect(result.exitCode == exitCode, "\(result.output)\(result.errors)")
     for text in mentions { #expect(result.errors.contains(text), "\(result.errors)") }
   }
@@ -24,7 +24,8 @@ struct StoreCommandTests {
     let peers = try Peers()
     let store = "\(kind):\(peers.tool.path("store"))"
     expect(
-      try peers.tool.run("store", "import-otp", store, "--peer", peers.bob, "--otp-file", peers.tool.path("otp")), 0)
+      try peers.tool.run("store", "import-otp", store, "--peer", peers.bob, "--otp-file", peers.tool.path("otp")),
+      exitCode: 0)
     return (peers, store)
   }
 
@@ -40,7 +41,7 @@ struct StoreCommandTests {
       ["check", store], ["check", store, "--json"],
     ] {
       let result = try peers.tool.start(["store"] + arguments).finish()
-      expect(result, 0)
+      expect(result, exitCode: 0)
       outputs.append(result.output)
       for secret in [key, fingerprint] {
         #expect(!result.output.contains(secret.base64EncodedString()))
@@ -62,13 +63,15 @@ struct StoreCommandTests {
     let tool = peers.tool
     _ = try tool.run("otp", tool.path("other"))
     let again = ["store", "import-otp", store, "--peer", peers.bob, "--otp-file", tool.path("other")]
-    expect(try tool.start(again).finish(), 2, tool.path("store"), "--force")
-    expect(try tool.start(again + ["--force"]).finish(), 0)
-    expect(try tool.run("store", "forget", store, peers.bob, peers.alice), 2, "no ratchet", "nothing was changed")
+    expect(try tool.start(again).finish(), exitCode: 2, mentions: tool.path("store"), "--force")
+    expect(try tool.start(again + ["--force"]).finish(), exitCode: 0)
+    expect(
+      try tool.run("store", "forget", store, peers.bob, peers.alice), exitCode: 2, mentions: "no ratchet",
+      "nothing was changed")
     #expect(try tool.run("store", "list", store).output.contains(peers.bob))
-    expect(try tool.run("store", "forget", store, peers.bob), 0)
+    expect(try tool.run("store", "forget", store, peers.bob), exitCode: 0)
     #expect(try tool.run("store", "list", store).output == "")
-    expect(try tool.run("store", "show", store, peers.bob), 2, "no ratchet for the peer")
+    expect(try tool.run("store", "show", store, peers.bob), exitCode: 2, mentions: "no ratchet for the peer")
   }
 
   @Test(arguments: kinds)
@@ -76,14 +79,15 @@ struct StoreCommandTests {
     let (peers, store) = try filled(kind)
     let tool = peers.tool
     let other = "\(kind):\(peers.tool.path("other"))"
-    expect(try tool.run("store", "export", store, tool.path("exported")), 0)
+    expect(try tool.run("store", "export", store, tool.path("exported")), exitCode: 0)
     let mode = try FileManager.default.attributesOfItem(atPath: tool.path("exported"))[.posixPermissions]
     #expect((mode as? NSNumber)?.intValue == 0o600)
-    expect(try tool.run("store", "export", store, tool.path("exported")), 2, "exported exists already")
-    expect(try tool.run("store", "export", store, "-"), 2, "--reveal")
+    expect(
+      try tool.run("store", "export", store, tool.path("exported")), exitCode: 2, mentions: "exported exists already")
+    expect(try tool.run("store", "export", store, "-"), exitCode: 2, mentions: "--reveal")
     let shown = try tool.run("store", "export", store, "-", "--reveal")
     #expect(try shown.output == String(contentsOfFile: tool.path("exported"), encoding: .utf8))
-    expect(try tool.run("store", "import", other, tool.path("exported")), 0)
+    expect(try tool.run("store", "import", other, tool.path("exported")), exitCode: 0)
     #expect(
       try tool.run("store", "show", other, peers.bob, "--reveal").output
         == tool.run("store", "show", store, peers.bob, "--reveal").output)
@@ -91,11 +95,13 @@ struct StoreCommandTests {
     _ = try tool.run("otp", tool.path("otp2"))
     expect(
       try tool.run(
-        "store", "import-otp", other, "--force", "--peer", peers.bob, "--otp-file", tool.path("otp2")), 0)
-    expect(try tool.run("store", "import", other, tool.path("exported")), 2, peers.bob, "nothing was changed")
-    expect(try tool.run("store", "import", other, tool.path("exported"), "--force"), 0)
+        "store", "import-otp", other, "--force", "--peer", peers.bob, "--otp-file", tool.path("otp2")), exitCode: 0)
+    expect(
+      try tool.run("store", "import", other, tool.path("exported")), exitCode: 2, mentions: peers.bob,
+      "nothing was changed")
+    expect(try tool.run("store", "import", other, tool.path("exported"), "--force"), exitCode: 0)
     try Data("{".utf8).write(to: URL(filePath: tool.path("broken")))
-    expect(try tool.run("store", "import", other, tool.path("broken"), "--force"), 2, "broken")
+    expect(try tool.run("store", "import", other, tool.path("broken"), "--force"), exitCode: 2, mentions: "broken")
   }
 
   @Test(arguments: [
@@ -106,7 +112,7 @@ struct StoreCommandTests {
   ])
   func usageErrorsNameTheThing(arguments: [String], mentions: String) throws {
     let result = try Tool().start(["store"] + arguments).finish()
-    expect(result, 2, mentions)
+    expect(result, exitCode: 2, mentions: mentions)
     // A password that was written where none belongs is not repeated.
     #expect(!result.errors.contains("secret"))
   }
@@ -116,27 +122,33 @@ struct StoreCommandTests {
       let peers = try Peers()
       let tool = peers.tool
       let store = "sqlite:" + peers.tool.path("store")
-      for name in ["key", "wrong"] { expect(try tool.run("store", "key", tool.path(name)), 0) }
+      for name in ["key", "wrong"] { expect(try tool.run("store", "key", tool.path(name)), exitCode: 0) }
       let key = ["--store-key-file", tool.path("key")]
       let enroll = ["store", "import-otp", store, "--peer", peers.bob, "--otp-file", tool.path("otp")]
-      expect(try tool.start(enroll + key).finish(), 0)
-      expect(try tool.run("store", "list", store), 2, tool.path("store"), "its key is needed")
+      expect(try tool.start(enroll + key).finish(), exitCode: 0)
+      expect(try tool.run("store", "list", store), exitCode: 2, mentions: tool.path("store"), "its key is needed")
       expect(
-        try tool.start(["store", "list", store, "--store-key-file", tool.path("wrong")]).finish(), 2, "another key")
+        try tool.start(["store", "list", store, "--store-key-file", tool.path("wrong")]).finish(), exitCode: 2,
+        mentions: "another key")
       expect(
-        try tool.start(["store", "list", store, "--store-key-file", tool.path("otp.none")]).finish(), 2, "otp.none")
-      expect(try tool.start(["store", "list", store, "--store-key-file", tool.path("bob.pem")]).finish(), 2, "bob.pem")
+        try tool.start(["store", "list", store, "--store-key-file", tool.path("otp.none")]).finish(), exitCode: 2,
+        mentions: "otp.none")
+      expect(
+        try tool.start(["store", "list", store, "--store-key-file", tool.path("bob.pem")]).finish(), exitCode: 2,
+        mentions: "bob.pem")
       #expect(try tool.start(["store", "list", store] + key).finish().output.contains(peers.bob))
       // In the place of the file, the environment.
       let text = try String(contentsOfFile: tool.path("key"), encoding: .utf8)
       #expect(try tool.start(["store", "list", store], environment: ["ZSSP_STORE_KEY": text]).finish().exitCode == 0)
       expect(
-        try tool.start(["store", "list", store], environment: ["ZSSP_STORE_KEY": "short"]).finish(), 2, "ZSSP_STORE_KEY"
+        try tool.start(["store", "list", store], environment: ["ZSSP_STORE_KEY": "short"]).finish(), exitCode: 2,
+        mentions: "ZSSP_STORE_KEY"
       )
       // Whoever gives a key relies on it.
       expect(
-        try tool.start(["listen", "--bind", "127.0.0.1:0", "--store", "file:" + tool.path("plain")] + key).finish(), 2,
-        "cannot be encrypted")
+        try tool.start(["listen", "--bind", "127.0.0.1:0", "--store", "file:" + tool.path("plain")] + key).finish(),
+        exitCode: 2,
+        mentions: "cannot be encrypted")
     }
 
     /// A path alone is what lies there; a new store is a database.
@@ -146,7 +158,7 @@ struct StoreCommandTests {
         let path = store.hasPrefix("file:") ? String(store.dropFirst(5)) : store
         expect(
           try peers.tool.run(
-            "store", "import-otp", store, "--peer", peers.bob, "--otp-file", peers.tool.path("otp")), 0)
+            "store", "import-otp", store, "--peer", peers.bob, "--otp-file", peers.tool.path("otp")), exitCode: 0)
         #expect(try StoreLocation(path).description == expected + path)
         #expect(try peers.tool.run("store", "list", path).output.contains(peers.bob))
       }
@@ -157,7 +169,7 @@ struct StoreCommandTests {
       let store = "sqlite:" + peers.tool.path("store")
       let listener = try peers.listen("--store", store)
       for arguments in [["list", store], ["check", store]] {
-        expect(try peers.tool.start(["store"] + arguments).finish(), 2, "in use by another process")
+        expect(try peers.tool.start(["store"] + arguments).finish(), exitCode: 2, mentions: "in use by another process")
       }
       listener.run.interrupt()
       #expect(listener.run.finish().exitCode == 0)

@@ -41,11 +41,11 @@ final class Tool: Sendable {
 
   /// Runs in a folder, to which relative paths refer.
   func run(in folder: String, _ arguments: [String]) throws -> Result {
-    try shell(#"exec "$0" "$@""#, in: folder, arguments)
+    try shell(#"exec "$0" "$@""#, in: folder, arguments: arguments)
   }
 
   /// Runs a script of the shell's in a folder; `$0` is the tool.
-  func shell(_ script: String, in folder: String, _ arguments: [String] = []) throws -> Result {
+  func shell(_ script: String, in folder: String, arguments: [String] = []) throws -> Result {
     try Run(
       executable: URL(filePath: "/bin/sh"), arguments: ["-c", script, Self.executable().path] + arguments,
       input: .nullDevice, environment: [:], folder: folder

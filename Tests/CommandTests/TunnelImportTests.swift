@@ -41,7 +41,7 @@
       PersistentKeepalive = off
       """
 
-    private func write(_ text: String, _ tool: Tool) throws -> String {
+    private func write(_ text: String, with tool: Tool) throws -> String {
       let path = tool.path("wg0.conf")
       try text.write(toFile: path, atomically: true, encoding: .utf8)
       #expect(chmod(path, 0o600) == 0)
@@ -50,7 +50,7 @@
 
     @Test(.enabled(if: isBuilt, "built without the trait Tunnel")) func aFileBecomesOurs() throws {
       let tool = try Tool()
-      let made = try tool.run("tunnel", "import", write(Self.source, tool), "--folder", tool.folder.path)
+      let made = try tool.run("tunnel", "import", write(Self.source, with: tool), "--folder", tool.folder.path)
       #expect(made.exitCode == 0, "\(made.errors)")
       #expect(made.errors.contains("PresharedKey of peer 1 is not needed"))
       #expect(made.errors.contains("192.168.7.0/24 is peer 2's only"))
@@ -88,7 +88,7 @@
       ])
     func mistakesAreNamedWithTheirLines(text: String, line: Int, reason: String) throws {
       let tool = try Tool()
-      let path = try write(text, tool)
+      let path = try write(text, with: tool)
       let result = try tool.run("tunnel", "import", path, "--folder", tool.folder.path)
       #expect(result.exitCode == 2 && result.errors.contains("\(path):\(line): "), "\(result.errors)")
       #expect(result.errors.contains(reason), "\(result.errors)")

@@ -15,7 +15,7 @@
     private let peer = "A5hDFq+/DlcfH3O3qtgLSj8Bb9SMf+tmyIyQiAMBQFZJvJef7hWV1BLzcbY0o/S3IQ=="
 
     /// A configuration with one value of a key replaced, in a file for its owner alone.
-    private func configure(_ ground: Ground, _ key: String = "", _ value: String = "") throws {
+    private func configure(_ ground: Ground, key: String = "", value: String = "") throws {
       var values = ["private-key-file": "key.pem", "one-time-password-file": "otp"]
       if !key.isEmpty { values[key] = value }
       let password = values.removeValue(forKey: "one-time-password-file") ?? ""
@@ -33,7 +33,9 @@
       .enabled(if: isBuilt, "built without the trait Tunnel"), arguments: [["check"], ["up"], ["up", "--foreground"]])
     func aConfigurationThatCannotBeReadIsNamed(command: [String]) throws {
       let ground = try Ground()
-      for path in Ground.unreadable { expectNamed(try ground.run(["tunnel"] + command + [path]), path, "\(command)") }
+      for path in Ground.unreadable {
+        expectNamed(try ground.run(["tunnel"] + command + [path]), path: path, what: "\(command)")
+      }
     }
 
     @Test(
@@ -45,11 +47,11 @@
       let good = try ground.run(["tunnel", "check", "c.toml"])
       #expect(good.exitCode == 0, "\(good.errors)")
       for path in Ground.unreadable where !path.isEmpty {
-        try configure(ground, key, path)
-        expectNamed(try ground.run(["tunnel", "check", "c.toml"]), path, key)
+        try configure(ground, key: key, value: path)
+        expectNamed(try ground.run(["tunnel", "check", "c.toml"]), path: path, what: key)
       }
       // The system would take what stands in front of the NUL, which is there.
-      try configure(ground, key, "key.pem\0x")
+      try configure(ground, key: key, value: "key.pem\0x")
       let result = try ground.run(["tunnel", "check", "c.toml"])
       #expect(result.exitCode == 2 && result.errors.contains("there is a NUL character"), "\(result.errors)")
     }
@@ -61,11 +63,11 @@
         ".", "..", "/", "folder", "folder/", "key.pem/x", "missing/x", "circle", "fifo", "key.pem", "/dev/null",
         Ground.long,
       ] {
-        try configure(ground, "store", scheme + path)
-        expectNamed(try ground.run(["tunnel", "up", "--foreground", "c.toml"]), path, "store")
+        try configure(ground, key: "store", value: scheme + path)
+        expectNamed(try ground.run(["tunnel", "up", "--foreground", "c.toml"]), path: path, what: "store")
       }
       for name in ["store", "store\0x"] {
-        try configure(ground, "store", "\(scheme)\(name)\0x")
+        try configure(ground, key: "store", value: "\(scheme)\(name)\0x")
         #expect(try ground.run(["tunnel", "up", "--foreground", "c.toml"]).exitCode == 2)
       }
     }
@@ -112,7 +114,7 @@
       let ground = try Ground()
       for name in ["", ".", "..", "/", "../x", "a/b", "//x", "sixteen-letters-", Ground.long] {
         let arguments = ["tunnel", command, name] + (command == "set" ? ["--peer", ground.key] : [])
-        expectNamed(try ground.run(arguments), name.isEmpty ? "not the name" : name, command)
+        expectNamed(try ground.run(arguments), path: name.isEmpty ? "not the name" : name, what: command)
       }
     }
 
@@ -122,7 +124,7 @@
       let ground = try Ground()
       try Data("old".utf8).write(to: URL(filePath: ground.tool.path(taken)))
       let before = try ground.everything()
-      expectNamed(try ground.run(["tunnel", "init", "x", "y"]), "\(taken) exists already", "init")
+      expectNamed(try ground.run(["tunnel", "init", "x", "y"]), path: "\(taken) exists already", what: "init")
       #expect(try ground.everything() == before)
       #expect(try ground.run(["tunnel", "init", "x", "y", "--force"]).exitCode == 0)
       #expect(try ground.run(["tunnel", "check", "x.toml"]).exitCode == 0)

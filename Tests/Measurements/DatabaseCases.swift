@@ -16,9 +16,10 @@ import ZSSPSwiftCrypto
     let (pairs, known) = filledStore()
     try await store.store(pairs.mapValues { RatchetRow($0) }, replaces: true)
     func timing(
-      _ classes: String, _ expectation: Expectation, _ make: @escaping (Bool, inout SplitMix64) -> Fingerprint
+      _ classes: String, expectation: Expectation, make: @escaping (Bool, inout SplitMix64) -> Fingerprint
     ) -> TimingCase {
-      TimingCase("fingerprint look-up, SQLite", classes, expectation, samples: 20_000, calls: 1) { count, _, random in
+      TimingCase("fingerprint look-up, SQLite", classes: classes, expectation: expectation, samples: 20_000, calls: 1) {
+        count, _, random in
         let choices = (0..<count).map { _ in random.next() & 1 == 0 }
         let inputs = choices.map { make($0, &random) }
         var times: [(isFirst: Bool, time: Double)] = []
@@ -33,8 +34,8 @@ import ZSSPSwiftCrypto
       }
     }
     return [
-      timing("31 bytes and 7 bits of a known one / random", .same, unknown(known)),
-      timing("known / random", .explained, knownOrNot(known)),
+      timing("31 bytes and 7 bits of a known one / random", expectation: .same, make: unknown(known)),
+      timing("known / random", expectation: .explained, make: knownOrNot(known)),
     ]
   }
 #else

@@ -52,7 +52,7 @@ struct MemorySubject {
       for pair in store.pairs.values {
         for state in [pair.state1, pair.state2].compactMap(\.self) {
           let key = state.key
-          witness.tell("stored ratchet key", key.bytes)
+          witness.tell("stored ratchet key", bytes: key.bytes)
         }
       }
     }
@@ -61,7 +61,7 @@ struct MemorySubject {
   /// A key in an array that nobody wipes.
   private func planted() {
     let secret = witness.base.random(32)
-    witness.tell("planted key", secret.bytes)
+    witness.tell("planted key", bytes: secret.bytes)
     let copy = secret.bytes.array
     stage("planted")
     consume(Int(copy[31]))

@@ -25,10 +25,11 @@ struct TimingCase {
 
   /// A function whose inputs are made by `make` before any of them is used.
   init<Input>(
-    _ name: String, _ classes: String, _ expectation: Expectation, samples: Int, calls: Int = 1,
+    _ name: String, classes: String, expectation: Expectation, samples: Int, calls: Int = 1,
     make: @escaping (_ isFirst: Bool, inout SplitMix64) -> Input, call: @escaping (Input) -> Int
   ) {
-    self.init(name, classes, expectation, samples: samples, calls: calls) { count, calls, random in
+    self.init(name, classes: classes, expectation: expectation, samples: samples, calls: calls) {
+      count, calls, random in
       let choices = (0..<count).map { _ in random.next() & 1 == 0 }
       let inputs = choices.map { make($0, &random) }
       var times: [(isFirst: Bool, time: Double)] = []
@@ -48,7 +49,7 @@ struct TimingCase {
 
   /// A function that measures itself.
   init(
-    _ name: String, _ classes: String, _ expectation: Expectation, samples: Int, calls: Int,
+    _ name: String, classes: String, expectation: Expectation, samples: Int, calls: Int,
     run: @escaping (Int, Int, inout SplitMix64) async -> [(isFirst: Bool, time: Double)]
   ) {
     (self.name, self.classes, self.expectation) = (name, classes, expectation)

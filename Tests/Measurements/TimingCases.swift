@@ -31,23 +31,26 @@ private func differing(_ count: Int) -> (Bool, inout SplitMix64) -> (left: [UInt
 private func comparisons() -> [TimingCase] {
   [
     TimingCase(
-      "control: early-exit comparison, 16 bytes", "first byte differs / last byte differs", .leak, samples: 100_000,
+      "control: early-exit comparison, 16 bytes", classes: "first byte differs / last byte differs", expectation: .leak,
+      samples: 100_000,
       calls: 16, make: differing(16)
     ) { earlyExitEqual($0.left.rawBytes, $0.right.rawBytes) ? 1 : 0 },
     TimingCase(
-      "control: early-exit comparison, 4 bytes", "first byte differs / last byte differs", .leak, samples: 100_000,
+      "control: early-exit comparison, 4 bytes", classes: "first byte differs / last byte differs", expectation: .leak,
+      samples: 100_000,
       calls: 16, make: differing(4)
     ) { earlyExitEqual($0.left.rawBytes, $0.right.rawBytes) ? 1 : 0 },
     TimingCase(
-      "control: one class twice", "random / random", .same, samples: 100_000, calls: 16,
+      "control: one class twice", classes: "random / random", expectation: .same, samples: 100_000, calls: 16,
       make: { _, random in (left: random.bytes(16), right: random.bytes(16)) }
     ) { earlyExitEqual($0.left.rawBytes, $0.right.rawBytes) ? 1 : 0 },
     TimingCase(
-      "constantTimeEqual, 16 bytes (tags)", "first byte differs / last byte differs", .same, samples: 200_000,
+      "constantTimeEqual, 16 bytes (tags)", classes: "first byte differs / last byte differs", expectation: .same,
+      samples: 200_000,
       calls: 16, make: differing(16)
     ) { constantTimeEqual($0.left.rawBytes, $0.right.rawBytes) ? 1 : 0 },
     TimingCase(
-      "constantTimeEqual, 16 bytes (tags)", "equal / random", .same, samples: 200_000, calls: 16,
+      "constantTimeEqual, 16 bytes (tags)", classes: "equal / random", expectation: .same, samples: 200_000, calls: 16,
       make: { isFirst, random in
         let left = random.bytes(16)
         let other = random.bytes(16)
@@ -55,7 +58,7 @@ private func comparisons() -> [TimingCase] {
       }
     ) { constantTimeEqual($0.left.rawBytes, $0.right.rawBytes) ? 1 : 0 },
     TimingCase(
-      "Secret ==, 32 bytes", "equal / random", .same, samples: 200_000, calls: 16,
+      "Secret ==, 32 bytes", classes: "equal / random", expectation: .same, samples: 200_000, calls: 16,
       make: { isFirst, random in
         let left = random.bytes(32)
         let other = random.bytes(32)
@@ -78,7 +81,8 @@ private func primitives() -> [TimingCase] {
   let zeros = [UInt8](repeating: 0, count: 64)
   return [
     TimingCase(
-      "AES-256-GCM open, 64 bytes, swift-crypto", "first byte of the tag wrong / last byte wrong", .same,
+      "AES-256-GCM open, 64 bytes, swift-crypto", classes: "first byte of the tag wrong / last byte wrong",
+      expectation: .same,
       samples: 100_000, calls: 4,
       make: { isFirst, random in
         let plaintext = random.bytes(64)
@@ -96,7 +100,7 @@ private func primitives() -> [TimingCase] {
       }
     },
     TimingCase(
-      "header block, AES-256, swift-crypto", "zeros / random", .same, samples: 100_000, calls: 8,
+      "header block, AES-256, swift-crypto", classes: "zeros / random", expectation: .same, samples: 100_000, calls: 8,
       make: { isFirst, random in
         let block = random.bytes(16)
         return isFirst ? [UInt8](zeros[..<16]) : block.map { $0 }
@@ -107,7 +111,7 @@ private func primitives() -> [TimingCase] {
       return Int(block[0])
     },
     TimingCase(
-      "SHAKE256 (the hash of Kyber1024)", "zeros / random", .same, samples: 100_000, calls: 2,
+      "SHAKE256 (the hash of Kyber1024)", classes: "zeros / random", expectation: .same, samples: 100_000, calls: 2,
       make: { isFirst, random in
         let secret = random.bytes(64)
         return isFirst ? zeros.map { $0 } : secret.map { $0 }
@@ -118,7 +122,7 @@ private func primitives() -> [TimingCase] {
       return Int(output.bytes.unsafeLoad(as: UInt8.self))
     },
     TimingCase(
-      "KBKDF, a pair of keys", "zero key / random key", .same, samples: 40_000, calls: 1,
+      "KBKDF, a pair of keys", classes: "zero key / random key", expectation: .same, samples: 40_000, calls: 1,
       make: { isFirst, random in
         let key = random.bytes(48)
         return isFirst ? [UInt8](repeating: 0, count: 48) : key.map { $0 }
@@ -128,7 +132,7 @@ private func primitives() -> [TimingCase] {
       return pair.first.count
     },
     TimingCase(
-      "Kyber1024 decapsulation, swift-crypto", "accepted / rejected", .same, samples: 20_000,
+      "Kyber1024 decapsulation, swift-crypto", classes: "accepted / rejected", expectation: .same, samples: 20_000,
       make: { isFirst, random in
         // Of a key of its own, so that encapsulation costs nothing here.
         guard let made = try? provider.encapsulate(to: kemKey.encapsulationKey.rawBytes, for: .kyber1024) else {
@@ -157,14 +161,15 @@ private func keyParsing() throws -> [TimingCase] {
   let texts = (0..<32).map { _ in StaticKey().pem }
   return [
     TimingCase(
-      "P-384 private key from 48 bytes, swift-crypto", "the scalar 3 / random", .same, samples: 6000, make: scalar
+      "P-384 private key from 48 bytes, swift-crypto", classes: "the scalar 3 / random", expectation: .same,
+      samples: 6000, make: scalar
     ) { (try? provider.agreementKey(privateBytes: $0.rawBytes)) == nil ? 0 : 1 },
     TimingCase(
-      "P-384 agreement, swift-crypto", "the scalar 3 / random", .same, samples: 6000,
+      "P-384 agreement, swift-crypto", classes: "the scalar 3 / random", expectation: .same, samples: 6000,
       make: { isFirst, random in try? provider.agreementKey(privateBytes: scalar(isFirst, &random).rawBytes) }
     ) { key in (try? key?.sharedSecret(with: peer))?.count ?? 0 },
     TimingCase(
-      "StaticKey(pem:)", "one key / random keys", .same, samples: 6000,
+      "StaticKey(pem:)", classes: "one key / random keys", expectation: .same, samples: 6000,
       make: { isFirst, random in
         let text = texts[Int(random.next() % 32)]
         // A copy with storage of its own.
@@ -216,11 +221,13 @@ private func lookUps() -> [TimingCase] {
   let box = StoreBox(MemoryRatchetStore(pairs: pairs))
   return [
     TimingCase(
-      "fingerprint look-up, memory", "31 bytes and 7 bits of a known one / random", .same, samples: 200_000, calls: 4,
+      "fingerprint look-up, memory", classes: "31 bytes and 7 bits of a known one / random", expectation: .same,
+      samples: 200_000, calls: 4,
       make: unknown(known)
     ) { box.find($0) },
     TimingCase(
-      "fingerprint look-up, memory", "known / random", .explained, samples: 50_000, calls: 4, make: knownOrNot(known)
+      "fingerprint look-up, memory", classes: "known / random", expectation: .explained, samples: 50_000, calls: 4,
+      make: knownOrNot(known)
     ) { box.find($0) },
   ]
 }
@@ -243,27 +250,30 @@ private func headers() throws -> [TimingCase] {
   let session = try link.establish()
   let samples = keys.secrets
   // Which of the keys protects what Bob receives: the one that makes his endpoint call a header replayed.
-  guard let key = samples.first(where: { link.drops(session, $0, type: 8, counter: 0) == .replayed }) else {
+  guard let key = samples.first(where: { link.drops(session, key: $0, type: 8, counter: 0) == .replayed }) else {
     throw MeasurementError.noSession
   }
   let header = SwiftCryptoProvider().headerKey(key)
   let keyID = link.keyID
   let source = link.source
-  func datagram(_ type: UInt8, _ counter: UInt64, _ random: inout SplitMix64) -> [UInt8] {
-    LinkBox.datagram(keyID, type: type, counter: counter, payload: random.bytes(48), header)
+  func datagram(_ type: UInt8, counter: UInt64, random: inout SplitMix64) -> [UInt8] {
+    LinkBox.datagram(keyID, type: type, counter: counter, payload: random.bytes(48), header: header)
   }
   _ = source
   return [
     TimingCase(
-      "header plausibility, 64 bytes", "a type that is never plausible / a counter received before", .explained,
-      samples: 100_000, make: { isFirst, random in datagram(isFirst ? 9 : 8, 0, &random) }
+      "header plausibility, 64 bytes", classes: "a type that is never plausible / a counter received before",
+      expectation: .explained,
+      samples: 100_000, make: { isFirst, random in datagram(isFirst ? 9 : 8, counter: 0, random: &random) }
     ) { link.receive($0) },
     TimingCase(
-      "header plausibility, 64 bytes", "counter 2^63 too far ahead / a counter received before", .explained,
-      samples: 100_000, make: { isFirst, random in datagram(8, isFirst ? 1 << 63 : 0, &random) }
+      "header plausibility, 64 bytes", classes: "counter 2^63 too far ahead / a counter received before",
+      expectation: .explained,
+      samples: 100_000, make: { isFirst, random in datagram(8, counter: isFirst ? 1 << 63 : 0, random: &random) }
     ) { link.receive($0) },
     TimingCase(
-      "header plausibility, 64 bytes", "one forged header / random headers, none plausible", .same, samples: 100_000,
+      "header plausibility, 64 bytes", classes: "one forged header / random headers, none plausible",
+      expectation: .same, samples: 100_000,
       make: { isFirst, random in
         // What a stranger can send: blocks that decrypt to anything. The type of nearly all of them is none at all.
         let block = random.bytes(16)
@@ -302,10 +312,10 @@ private final class LinkBox {
   }
 
   /// What becomes of a datagram under this header key.
-  func drops(_ session: SessionID, _ key: Secret, type: UInt8, counter: UInt64) -> DropReason? {
+  func drops(_ session: SessionID, key: Secret, type: UInt8, counter: UInt64) -> DropReason? {
     let bytes = Self.datagram(
       keyID, type: type, counter: counter, payload: [UInt8](repeating: 7, count: 48),
-      SwiftCryptoProvider().headerKey(key))
+      header: SwiftCryptoProvider().headerKey(key))
     var copy = bytes
     let reception = copy.withMutableBytes { link.bob.endpoint.receive(&$0, from: source, at: link.now) }
     if case .dropped(let reason) = reception { return reason }
@@ -313,7 +323,7 @@ private final class LinkBox {
   }
 
   static func datagram(
-    _ keyID: [UInt8], type: UInt8, counter: UInt64, payload: [UInt8], _ header: any HeaderKey
+    _ keyID: [UInt8], type: UInt8, counter: UInt64, payload: [UInt8], header: any HeaderKey
   ) -> [UInt8] {
     let counter = (0..<8).map { UInt8(truncatingIfNeeded: counter >> (56 - 8 * $0)) }
     var bytes = keyID + [0, 1, 0, type] + counter + payload

@@ -18,7 +18,7 @@ struct WitnessProvider: DerivedProvider {
   var kindOfKey: StaticString = "ephemeral private key"
 
   /// Writes a record: what it is, a line feed, the size in one byte, the bytes.
-  func tell(_ kind: StaticString, _ bytes: RawSpan) {
+  func tell(_ kind: StaticString, bytes: RawSpan) {
     _ = kind.withUTF8Buffer { text in write(pipe, text.baseAddress, text.count) }
     var head: (UInt8, UInt8) = (0x0a, UInt8(bytes.byteCount))
     _ = withUnsafeBytes(of: &head) { write(pipe, $0.baseAddress, 2) }
@@ -34,7 +34,7 @@ struct WitnessProvider: DerivedProvider {
     while true {
       let scalar = base.random(48)
       if let key = try? base.agreementKey(privateBytes: scalar.bytes) {
-        tell(kindOfKey, scalar.bytes)
+        tell(kindOfKey, bytes: scalar.bytes)
         return WitnessAgreementKey(base: key, witness: self)
       }
     }
@@ -47,17 +47,17 @@ struct WitnessProvider: DerivedProvider {
   func encapsulate(to encapsulationKey: RawSpan, for algorithm: KEM) throws(CryptoFailure) -> Encapsulation {
     let made = try base.encapsulate(to: encapsulationKey, for: algorithm)
     let secret = made.sharedSecret
-    tell("KEM shared secret", secret.bytes)
+    tell("KEM shared secret", bytes: secret.bytes)
     return made
   }
 
   func packetKey(_ key: Secret) -> any PacketKey {
-    tell("packet key", key.bytes)
+    tell("packet key", bytes: key.bytes)
     return base.packetKey(key)
   }
 
   func headerKey(_ key: Secret) -> any HeaderKey {
-    tell("header key", key.bytes)
+    tell("header key", bytes: key.bytes)
     return base.headerKey(key)
   }
 }
@@ -68,7 +68,7 @@ private struct WitnessAuthenticator: MessageAuthenticator {
 
   func authenticationCode(for message: RawSpan) -> Secret {
     let code = base.authenticationCode(for: message)
-    witness.tell("KBKDF output", code.bytes)
+    witness.tell("KBKDF output", bytes: code.bytes)
     return code
   }
 }
@@ -80,7 +80,7 @@ private final class WitnessAgreementKey: AgreementPrivateKey {
   var publicKey: PublicKey { base.publicKey }
   func sharedSecret(with publicKey: any AgreementPublicKey) throws(CryptoFailure) -> Secret {
     let secret = try base.sharedSecret(with: publicKey)
-    witness.tell("P-384 shared secret", secret.bytes)
+    witness.tell("P-384 shared secret", bytes: secret.bytes)
     return secret
   }
 }
@@ -92,7 +92,7 @@ private final class WitnessDecapsulationKey: DecapsulationKey {
   var encapsulationKey: [UInt8] { base.encapsulationKey }
   func decapsulate(_ ciphertext: RawSpan) throws(CryptoFailure) -> Secret {
     let secret = try base.decapsulate(ciphertext)
-    witness.tell("KEM shared secret", secret.bytes)
+    witness.tell("KEM shared secret", bytes: secret.bytes)
     return secret
   }
 }

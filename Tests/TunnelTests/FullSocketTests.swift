@@ -12,7 +12,7 @@ extension NamespaceTests {
     private static let reconnects = wanted ?? 8
 
     /// How many packets have come out of a host's tunnel.
-    private func packets(_ host: String, _ lab: Lab) throws -> Int {
+    private func packets(_ host: String, in lab: Lab) throws -> Int {
       let text = try lab.run("cat /sys/class/net/\(lab.device(host))/statistics/rx_packets", on: host)
       return Int(text.trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0
     }
@@ -43,7 +43,7 @@ extension NamespaceTests {
       try await servers[1].waits(for: "0.00-1.0")
       let toA = try lab.start("iperf3 -u -b 150M -l 1200 -t 3600 -c 10.99.0.2", on: "h")
       try await servers[0].waits(for: "0.00-1.0")
-      try await lab.waits { try lab.drops("h", "queueStands") > 0 }
+      try await lab.waits { try lab.drops("h", reason: "queueStands") > 0 }
 
       let zssp = try Lab.zssp()
       let key = try lab.key("h")
@@ -56,15 +56,15 @@ extension NamespaceTests {
           "\(zssp) tunnel set \(lab.device("a")) --peer \(key) --allowed-ips 10.99.0.1/32,fd99::1/128"
             + " --endpoint 192.168.1.1:4500 --keepalive 1")
         let start = ContinuousClock.now
-        let before = (a: try packets("a", lab), b: try packets("b", lab))
+        let before = (a: try packets("a", in: lab), b: try packets("b", in: lab))
         // Whoever has something to say does not wait for the keepalive.
         let ping = try lab.start("ping -c 3 -i 0.3 -W 1 10.99.0.1", on: "a")
-        try await lab.waits { try packets("a", lab) > before.a + 50 && packets("b", lab) > before.b }
+        try await lab.waits { try packets("a", in: lab) > before.a + 50 && packets("b", in: lab) > before.b }
         delays.append(ContinuousClock.now - start)
         try #require(toA.isRunning && toB.isRunning, "round \(round): \(toA.output) \(toB.output)")
         _ = ping.finish()
       }
-      #expect(try lab.drops("h", "queueStands") > 0)
+      #expect(try lab.drops("h", reason: "queueStands") > 0)
 
       // What each of the peers got in each second.
       let seconds = servers.map { server in

@@ -5,7 +5,7 @@ import Testing
 extension NamespaceTests {
   /// Hooks, what they leave behind, and what fails around them.
   @Suite struct HookTests {
-    private static func configure(_ lab: Lab, _ hooks: String, extra: String = "") throws {
+    private static func configure(_ lab: Lab, hooks: String, extra: String = "") throws {
       try lab.add("a")
       try lab.write("a", number: 1, extra: "\(extra)\n[hooks]\n\(hooks)", peers: [])
     }
@@ -14,7 +14,7 @@ extension NamespaceTests {
     @Test(arguments: ["--foreground", ""]) func whatAHookLeavesIsNotWaitedFor(mode: String) async throws {
       let lab = try Lab()
       let helper = lab.path("helper")
-      try Self.configure(lab, "post-up = [\"sleep 300 & echo $! > \(helper)\"]")
+      try Self.configure(lab, hooks: "post-up = [\"sleep 300 & echo $! > \(helper)\"]")
       if mode.isEmpty {
         // The command's output is read to its end, which must come although the helper lives.
         let said = try lab.run("\(Lab.zssp()) tunnel up \(lab.path("a.toml"))", on: "a")
@@ -33,7 +33,7 @@ extension NamespaceTests {
       let lab = try Lab()
       let mark = lab.path("mark")
       let device = lab.device("a")
-      try Self.configure(lab, "post-up = [\"echo \(device) is up; exit 3\"]\npost-down = [\"touch \(mark)\"]")
+      try Self.configure(lab, hooks: "post-up = [\"echo \(device) is up; exit 3\"]\npost-down = [\"touch \(mark)\"]")
       for mode in ["up", "up --foreground"] {
         let failed = try lab.attempt("\(Lab.zssp()) tunnel \(mode) \(lab.path("a.toml"))", on: "a")
         #expect(failed.exitCode == 1 && failed.output.contains("ended with exit code 3"), "\(failed.output)")
@@ -48,7 +48,7 @@ extension NamespaceTests {
     @Test func hooksHaveTheirSignals() async throws {
       let lab = try Lab()
       let file = lab.path("signals")
-      try Self.configure(lab, "post-up = [\"grep -E '^Sig(Ign|Blk)' /proc/self/status > \(file)\"]")
+      try Self.configure(lab, hooks: "post-up = [\"grep -E '^Sig(Ign|Blk)' /proc/self/status > \(file)\"]")
       _ = try await lab.again("a")
       let text = try String(contentsOfFile: file, encoding: .utf8)
       let values = text.split(separator: "\n").compactMap { line in
@@ -63,7 +63,7 @@ extension NamespaceTests {
     @Test func aHangUpAndAClosedPipe() async throws {
       let lab = try Lab()
       let mark = lab.path("mark")
-      try Self.configure(lab, "post-down = [\"touch \(mark)\"]")
+      try Self.configure(lab, hooks: "post-down = [\"touch \(mark)\"]")
       let command = "\(try Lab.zssp()) tunnel up --foreground \(lab.path("a.toml"))"
       // The reader leaves at once.
       let tunnel = try lab.start("bash \(lab.script("exec \(command) 2> >(exit 0)"))", on: "a")

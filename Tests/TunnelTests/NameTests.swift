@@ -5,7 +5,7 @@ import Testing
 extension NamespaceTests {
   /// Names and addresses of peers, and what is said of peers that are not there.
   @Suite struct NameTests {
-    private static func state(_ lab: Lab, _ host: String) throws -> String? {
+    private static func state(_ lab: Lab, of host: String) throws -> String? {
       (try lab.show(host)["peers"] as? [[String: Any]])?.first?["state"] as? String
     }
 
@@ -66,18 +66,18 @@ extension NamespaceTests {
       let first = try await lab.tunnel("a", number: 1, peers: [Lab.Peer("b", number: 2, at: "192.168.1.2")])
       let second = try await lab.tunnel("b", number: 2, peers: [Lab.Peer("a", number: 1)])
       try await lab.reaches("a", "10.99.0.2")
-      #expect(try Self.state(lab, "a") == "up")
+      #expect(try Self.state(lab, of: "a") == "up")
       second.send(SIGKILL)
       _ = second.finish()
-      try await lab.waits { try Self.state(lab, "a") == "silent" }
+      try await lab.waits { try Self.state(lab, of: "a") == "silent" }
       _ = try lab.attempt("ping -c 1 -W 1 10.99.0.2", on: "a")
       try await first.waits(for: "no session with b yet: no answer from 192.168.1.2:4500")
-      try await lab.waits { try Self.state(lab, "a") == "unreachable" }
+      try await lab.waits { try Self.state(lab, of: "a") == "unreachable" }
       let text = try lab.run("\(Lab.zssp()) tunnel show \(lab.device("a"))")
       #expect(text.contains("peer b: unreachable (no answer from 192.168.1.2:4500"), "\(text)")
       _ = try await lab.again("b")
       try await lab.reaches("a", "10.99.0.2")
-      #expect(try Self.state(lab, "a") == "up")
+      #expect(try Self.state(lab, of: "a") == "up")
     }
 
     /// A peer that does not know this side's key, and one that has another key than the file says.
@@ -91,7 +91,7 @@ extension NamespaceTests {
       try await first.waits(for: "no session with b yet: 192.168.1.2:4500 refused this side's key")
       #expect(second.output.contains("not a peer"))
       // Said once, although it is tried again.
-      try await lab.waits { try Self.state(lab, "a") == "unreachable" }
+      try await lab.waits { try Self.state(lab, of: "a") == "unreachable" }
       let said = first.output.components(separatedBy: "refused this side's key").count - 1
       #expect(said == 1, "\(first.output)")
     }

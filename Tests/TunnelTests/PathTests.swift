@@ -83,7 +83,7 @@ extension NamespaceTests {
       try await lab.reaches("a", "10.99.0.2")
     }
 
-    private static func pathMTU(_ lab: Lab, _ host: String) throws -> Int? {
+    private static func pathMTU(_ lab: Lab, of host: String) throws -> Int? {
       let peer = (try lab.show(host)["peers"] as? [[String: Any]])?.first
       return (peer?["pathMTU"] as? NSNumber)?.intValue
     }
@@ -94,7 +94,7 @@ extension NamespaceTests {
       try await Self.start(lab)
       // b does not know where a is when it starts, and takes an ordinary network and IPv6 for granted.
       for (host, size) in [("a", 1500), ("b", 1480)] {
-        try await lab.waits { try Self.pathMTU(lab, host) == size }
+        try await lab.waits { try Self.pathMTU(lab, of: host) == size }
       }
       try await lab.transfer(from: "a", to: "b", address: "10.99.0.2", bytes: 5 << 20).finish()
       try await lab.transfer(from: "b", to: "a", address: "fd99::1", bytes: 5 << 20, port: 9001).finish()
@@ -107,12 +107,12 @@ extension NamespaceTests {
     @Test func aPathThatChanges() async throws {
       let lab = try Self.narrow(1400, ends: 1500)
       try await Self.start(lab)
-      for host in ["a", "b"] { try await lab.waits { try Self.pathMTU(lab, host) == 1400 } }
+      for host in ["a", "b"] { try await lab.waits { try Self.pathMTU(lab, of: host) == 1400 } }
       try await lab.transfer(from: "a", to: "b", address: "10.99.0.2", bytes: 5 << 20).finish()
       let stream = try await lab.stream(from: "a", to: "b", address: "10.99.0.2")
       try await lab.waits { try lab.received("b") > 1 << 20 }
       for host in ["r", "s"] { try lab.run("ip link set v2 mtu 1300", on: host) }
-      try await lab.waits { try Self.pathMTU(lab, "a") == 1300 }
+      try await lab.waits { try Self.pathMTU(lab, of: "a") == 1300 }
       let before = try lab.received("b")
       try await lab.waits { try lab.received("b") > before + 1 << 20 }
       try stream.finish()
@@ -129,7 +129,7 @@ extension NamespaceTests {
       try await Self.start(lab, extra: "path-mtu = \"fragment\"")
       try await lab.transfer(from: "a", to: "b", address: "10.99.0.2", bytes: 5 << 20).finish()
       #expect(try lab.run("ping -q -c 5 -i 0.1 -s 1392 -M do 10.99.0.2", on: "a").contains(" 5 received"))
-      #expect(try Self.pathMTU(lab, "a") == nil)
+      #expect(try Self.pathMTU(lab, of: "a") == nil)
     }
 
     /// What TCP reaches on a narrow path that was found, in parts of what it reaches where the sizes were set by hand. It takes a
@@ -140,10 +140,10 @@ extension NamespaceTests {
       func speed(_ extra: String) async throws -> Double {
         let lab = try Self.narrow(1400, ends: 1500)
         try await Self.start(lab, extra: extra)
-        try await lab.waits { try Self.pathMTU(lab, "a") == 1400 }
+        try await lab.waits { try Self.pathMTU(lab, of: "a") == 1400 }
         if extra.isEmpty { try await Task.sleep(for: .seconds(5)) }
         try await lab.serveTraffic("b")
-        let sum = try lab.traffic("a", "-c 10.99.0.2 -t \(seconds)")["sum_received"] as? [String: Any]
+        let sum = try lab.traffic("a", arguments: "-c 10.99.0.2 -t \(seconds)")["sum_received"] as? [String: Any]
         return try #require((sum?["bits_per_second"] as? NSNumber)?.doubleValue) / 1e6
       }
       var found = 0.0
@@ -159,7 +159,7 @@ extension NamespaceTests {
     // MARK: Marks
 
     /// How often each rule of a chain was met, in its order.
-    private static func hits(_ lab: Lab, _ host: String, _ table: String, _ chain: String) throws -> [Int] {
+    private static func hits(_ lab: Lab, of host: String, table: String, chain: String) throws -> [Int] {
       try lab.run("iptables -t \(table) -nvxL \(chain)", on: host).split(separator: "\n").dropFirst(2).map { line in
         Int(line.split(separator: " ").first ?? "") ?? -1
       }
@@ -168,7 +168,7 @@ extension NamespaceTests {
     /// A pair that knows each other well enough for marks.
     private static func marking(_ extra: String = "") async throws -> Lab {
       let lab = try await Lab.pair(extra: extra)
-      for host in ["a", "b"] { try await lab.waits { try pathMTU(lab, host) != nil } }
+      for host in ["a", "b"] { try await lab.waits { try pathMTU(lab, of: host) != nil } }
       return lab
     }
 
@@ -179,14 +179,14 @@ extension NamespaceTests {
       try lab.run("iptables -A INPUT -i \(lab.device("b")) -p icmp -m ecn --ecn-ip-ect 2", on: "b")
       try lab.run("iptables -A INPUT -i \(lab.device("b")) -p icmp -m ecn --ecn-ip-ect 3", on: "b")
       try lab.run("ping -q -c 5 -i 0.05 -Q 2 10.99.0.2", on: "a")
-      #expect(try Self.hits(lab, "b", "mangle", "PREROUTING")[0] >= 5)
-      #expect(try Self.hits(lab, "b", "filter", "INPUT") == [5, 0])
+      #expect(try Self.hits(lab, of: "b", table: "mangle", chain: "PREROUTING")[0] >= 5)
+      #expect(try Self.hits(lab, of: "b", table: "filter", chain: "INPUT") == [5, 0])
       try lab.run("iptables -t mangle -A PREROUTING -i v1 -p udp --dport 4500 -j TOS --set-tos 0x03/0x03", on: "b")
       try lab.run("ping -q -c 5 -i 0.05 -Q 2 10.99.0.2", on: "a")
-      #expect(try Self.hits(lab, "b", "filter", "INPUT") == [5, 5])
+      #expect(try Self.hits(lab, of: "b", table: "filter", chain: "INPUT") == [5, 5])
       // Who does not know marks learns of congestion by loss.
       _ = try lab.attempt("ping -q -c 3 -i 0.05 -W 1 10.99.0.2", on: "a")
-      #expect(try lab.drops("b", "congested") == 3)
+      #expect(try lab.drops("b", reason: "congested") == 3)
     }
 
     /// TCP slows down for marks instead of losses, and everything arrives.
@@ -201,7 +201,7 @@ extension NamespaceTests {
       let lines = text.split(separator: "\n").filter { $0.hasPrefix("IpExt:") }.map { $0.split(separator: " ") }
       let place = try #require(lines.first?.firstIndex(of: "InCEPkts"))
       #expect(Int(lines[1][place]) ?? 0 > 0, "\(text)")
-      #expect(try lab.drops("b", "congested") == 0)
+      #expect(try lab.drops("b", reason: "congested") == 0)
     }
 
     /// The class of packets is that of their datagrams, or one for all, or none.
@@ -211,7 +211,7 @@ extension NamespaceTests {
       let rule = "-i v1 -p udp --dport 4500 -m length --length 200:300 -m dscp --dscp"
       for value in [0, 10, 46] { try lab.run("iptables -t mangle -A PREROUTING \(rule) \(value)", on: "b") }
       try lab.run("ping -q -c 5 -i 0.05 -s 150 -Q 0xb8 10.99.0.2", on: "a")
-      let hits = try Self.hits(lab, "b", "mangle", "PREROUTING")
+      let hits = try Self.hits(lab, of: "b", table: "mangle", chain: "PREROUTING")
       #expect(hits == [0, 10, 46].map { $0 == expected ? 5 : 0 })
       try await lab.transfer(from: "a", to: "b", address: "10.99.0.2", bytes: 5 << 20).finish()
     }

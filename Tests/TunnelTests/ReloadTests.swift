@@ -18,7 +18,7 @@ extension NamespaceTests {
       return (first, second)
     }
 
-    private static func peer(_ lab: Lab, _ host: String, _ name: String) throws -> [String: Any]? {
+    private static func peer(_ lab: Lab, of host: String, name: String) throws -> [String: Any]? {
       (try lab.show(host)["peers"] as? [[String: Any]])?.first { $0["name"] as? String == name }
     }
 
@@ -50,14 +50,14 @@ extension NamespaceTests {
       try await lab.reaches("a", "10.99.0.3")
       #expect(try lab.run("ip route", on: "a").contains("10.40.0.0/16 dev \(lab.device("a"))"))
       #expect(try lab.run("ip address", on: "a").contains("10.98.0.1/24"))
-      let peer = try #require(try Self.peer(lab, "a", "b"))
+      let peer = try #require(try Self.peer(lab, of: "a", name: "b"))
       #expect(peer["state"] as? String == "up" && (peer["ratchetLength"] as? NSNumber)?.intValue == length)
       // And back: what is not in the file any more goes.
       try lab.write("a", number: 1, peers: [Lab.Peer("b", number: 2, at: "192.168.1.2")])
       try lab.run("\(Lab.zssp()) tunnel reload \(lab.device("a"))")
       #expect(try !lab.run("ip route", on: "a").contains("10.40.0.0/16"))
       #expect(try !lab.run("ip address", on: "a").contains("10.98.0.1/24"))
-      #expect(try Self.peer(lab, "a", "c") == nil)
+      #expect(try Self.peer(lab, of: "a", name: "c") == nil)
       first.send(SIGTERM)
       #expect(first.finish().exitCode == 0)
       // The hooks are those of the last reload.
@@ -156,7 +156,7 @@ extension NamespaceTests {
       let again = try lab.attempt(add, on: "a")
       #expect(again.exitCode == 2 && again.output.contains("is a peer already"), "\(again.output)")
       try lab.run("\(zssp) tunnel peer remove c --interface \(device)")
-      #expect(try Self.peer(lab, "a", "c") == nil)
+      #expect(try Self.peer(lab, of: "a", name: "c") == nil)
       #expect(try lab.attempt("\(zssp) tunnel peer remove c --interface \(device)", on: "a").exitCode == 2)
       #expect(try lab.ratchetLength("a") == length)
     }
@@ -173,13 +173,13 @@ extension NamespaceTests {
       try lab.run("\(zssp) tunnel peer enroll b --interface \(device)")
       let said = try lab.run("\(zssp) tunnel reload \(device)")
       #expect(said.contains("nothing was changed"), "\(said)")
-      #expect(try Self.peer(lab, "a", "c") != nil)
+      #expect(try Self.peer(lab, of: "a", name: "c") != nil)
       #expect(try lab.attempt("ping -c 3 -i 0.3 -W 1 10.99.0.2", on: "a").exitCode != 0)
-      #expect(try Self.peer(lab, "a", "b")?["state"] as? String != "up")
+      #expect(try Self.peer(lab, of: "a", name: "b")?["state"] as? String != "up")
       try lab.run("\(zssp) tunnel peer remove c --interface \(device)")
       first.send(SIGHUP)
       try await first.waits(for: "reload: nothing was changed")
-      #expect(try Self.peer(lab, "a", "c") == nil)
+      #expect(try Self.peer(lab, of: "a", name: "c") == nil)
     }
 
     /// In persistent mode a peer that has lost its store comes back with a new one-time password on both sides, and not before. The hub

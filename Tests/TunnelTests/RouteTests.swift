@@ -20,7 +20,7 @@ extension NamespaceTests {
     }
 
     /// Another address for b. Only a opens sessions, so that none is being opened meanwhile: the answer to a handshake has no way around.
-    private static func move(_ lab: Lab, _ address: String) throws {
+    private static func move(_ lab: Lab, to address: String) throws {
       try lab.run("sysctl -qw net.ipv4.conf.v1.promote_secondaries=1", on: "b")
       try lab.run("ip address add \(address)/24 dev v1", on: "b")
       try lab.run("ip address del 192.168.1.2/24 dev v1", on: "b")
@@ -32,7 +32,7 @@ extension NamespaceTests {
     }
 
     /// Where b is, as an operator of a knows it.
-    private static func set(_ lab: Lab, _ address: String) throws {
+    private static func set(_ lab: Lab, to address: String) throws {
       try lab.run(
         "\(try Lab.zssp()) tunnel set \(lab.device("a")) --peer \(try lab.key("b")) --endpoint \(address):4500",
         on: "a")
@@ -47,10 +47,10 @@ extension NamespaceTests {
       try await lab.reaches("a", "10.99.0.2")
       let stream = try await lab.stream(from: "a", to: "b", address: "10.99.0.2")
       try await lab.waits { try lab.received("b") > 1 << 20 }
-      try Self.move(lab, "192.168.1.200")
+      try Self.move(lab, to: "192.168.1.200")
       try await tunnel.waits(for: "192.168.1.200 is not reached")
       #expect(try !lab.run("ip route", on: "a").contains("192.168.1.200"))
-      try Self.set(lab, "192.168.1.200")
+      try Self.set(lab, to: "192.168.1.200")
       try await lab.waits { try lab.run("ip route", on: "a").contains("192.168.1.200 dev v1") }
       try await lab.waits { try !lab.run("ip route", on: "a").contains("192.168.1.2 ") }
       let undo = "/run/zssp/\(lab.device("a"))/undo"
@@ -70,8 +70,8 @@ extension NamespaceTests {
       _ = try await lab.tunnel(
         "b", number: 2, peers: [Lab.Peer("a", number: 1, extra: "keepalive = 1")])
       try await lab.reaches("a", "10.99.0.2")
-      try Self.move(lab, "192.168.1.200")
-      try Self.set(lab, "192.168.1.200")
+      try Self.move(lab, to: "192.168.1.200")
+      try Self.set(lab, to: "192.168.1.200")
       try await lab.waits { try lab.run("ip route", on: "a").contains("192.168.1.200 dev v1") }
       first.send(SIGKILL)
       _ = first.finish()
@@ -91,7 +91,7 @@ extension NamespaceTests {
       try await lab.reaches("a", "10.99.0.2")
       second.send(SIGKILL)
       _ = second.finish()
-      try Self.move(lab, "192.168.1.200")
+      try Self.move(lab, to: "192.168.1.200")
       try lab.name("b.test", "192.168.1.200", on: "a")
       _ = try await lab.again("b")
       try await lab.reaches("a", "10.99.0.2")
@@ -109,10 +109,10 @@ extension NamespaceTests {
       _ = try await lab.tunnel(
         "b", number: 2, peers: [Lab.Peer("a", number: 1, extra: "keepalive = 1")])
       try await lab.reaches("a", "10.99.0.2")
-      try Self.move(lab, "192.168.1.200")
-      try Self.set(lab, "192.168.1.200")
+      try Self.move(lab, to: "192.168.1.200")
+      try Self.set(lab, to: "192.168.1.200")
       try await lab.waits { try !lab.run("ip route", on: "a").contains("192.168.1.2 ") }
-      try Self.set(lab, "192.168.1.2")
+      try Self.set(lab, to: "192.168.1.2")
       // Nothing comes any more, so that a looks for b at the old address.
       try lab.run("iptables -A INPUT -i v1 -p udp -j DROP", on: "a")
       _ = try lab.start("ping -i 0.2 10.99.0.2", on: "a")
@@ -155,8 +155,8 @@ extension NamespaceTests {
       _ = try await lab.tunnel(
         "b", number: 2, peers: [Lab.Peer("a", number: 1, extra: "keepalive = 1")])
       try await lab.reaches("a", "10.99.0.2")
-      try Self.move(lab, "192.168.1.200")
-      try Self.set(lab, "192.168.1.200")
+      try Self.move(lab, to: "192.168.1.200")
+      try Self.set(lab, to: "192.168.1.200")
       try await tunnel.waits(
         for: "192.168.1.200 is not reached: there is no route to it around the tunnel: cannot write ")
       #expect(try lab.run("ip route", on: "a").contains("192.168.1.2 dev v1"))
@@ -176,11 +176,11 @@ extension NamespaceTests {
       _ = try await lab.tunnel(
         "b", number: 2, peers: [Lab.Peer("a", number: 1, extra: "keepalive = 1")])
       try await lab.reaches("a", "10.99.0.2")
-      try Self.move(lab, "192.168.1.200")
+      try Self.move(lab, to: "192.168.1.200")
       try await tunnel.waits(for: "b moved there by itself, and it is among the allowed-ips of c")
       #expect(try !lab.run("ip route", on: "a").contains("192.168.1.200"))
       // An operator may say so.
-      try Self.set(lab, "192.168.1.200")
+      try Self.set(lab, to: "192.168.1.200")
       try await lab.waits { try lab.run("ip route", on: "a").contains("192.168.1.200 dev v1") }
       try await lab.reaches("a", "10.99.0.2")
     }

@@ -38,9 +38,9 @@ extension NamespaceTests {
       for host in ["hub", "x", "y"] {
         // Redirects of IPv6, which the hub's kernel sends from a link-local address, are of a foreign source.
         for reason in ["malformed", "tooBig", "deviceFull"] {
-          #expect(try lab.drops(host, reason) == 0, "\(host): \(reason)")
+          #expect(try lab.drops(host, reason: reason) == 0, "\(host): \(reason)")
         }
-        #expect(try lab.protocolDrops(host, "notAuthentic") == 0)
+        #expect(try lab.protocolDrops(host, reason: "notAuthentic") == 0)
       }
       for peer in try #require(try lab.show("hub")["peers"] as? [[String: Any]]) {
         #expect(peer["state"] as? String == "up")

@@ -167,10 +167,10 @@ extension NamespaceTests {
       // Whatever comes from b comes to a twice.
       try lab.run("iptables -t mangle -A POSTROUTING -o v1 -p udp -j TEE --gateway 192.168.1.1", on: "b")
       try lab.run("ping -q -c 20 -i 0.05 10.99.0.2", on: "a")
-      try await lab.waits { try lab.protocolDrops("a", "replayed") > 0 }
+      try await lab.waits { try lab.protocolDrops("a", reason: "replayed") > 0 }
       try lab.run("iptables -t mangle -F POSTROUTING", on: "b")
       try lab.run("bash \(lab.script("printf %0100d 7 > /dev/udp/192.168.1.2/4500"))", on: "a")
-      try await lab.waits { try lab.protocolDrops("b", "unknownKeyID") > 0 }
+      try await lab.waits { try lab.protocolDrops("b", reason: "unknownKeyID") > 0 }
       let text = try lab.run("\(Lab.zssp()) tunnel show \(lab.device("b"))")
       #expect(text.contains("dropped by the protocol unknownKeyID: 1"), "\(text)")
     }

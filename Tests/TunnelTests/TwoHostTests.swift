@@ -17,7 +17,7 @@ extension NamespaceTests {
       let peer = try #require((try lab.show("a")["peers"] as? [[String: Any]])?.first)
       #expect(peer["state"] as? String == "up")
       for reason in ["notAuthentic", "malformed", "replayed", "reassemblyTimeout"] {
-        #expect(try lab.protocolDrops("a", reason) == 0, "\(reason)")
+        #expect(try lab.protocolDrops("a", reason: reason) == 0, "\(reason)")
       }
     }
 
@@ -25,10 +25,10 @@ extension NamespaceTests {
       let lab = try await Lab.pair()
       try await lab.serveTraffic("b")
       for arguments in ["-c 10.99.0.2 -t 2", "-c fd99::2 -t 2 -P 4", "-c 10.99.0.2 -t 2 -R"] {
-        let received = try #require(try lab.traffic("a", arguments)["sum_received"] as? [String: Any])
+        let received = try #require(try lab.traffic("a", arguments: arguments)["sum_received"] as? [String: Any])
         #expect((received["bytes"] as? NSNumber)?.intValue ?? 0 > 1_000_000, "\(arguments)")
       }
-      let sum = try #require(try lab.traffic("a", "-u -b 10M -c 10.99.0.2 -t 2")["sum"] as? [String: Any])
+      let sum = try #require(try lab.traffic("a", arguments: "-u -b 10M -c 10.99.0.2 -t 2")["sum"] as? [String: Any])
       #expect((sum["packets"] as? NSNumber)?.intValue ?? 0 > 1000)
       #expect((sum["lost_percent"] as? NSNumber)?.doubleValue ?? 100 < 1)
     }
@@ -51,7 +51,7 @@ extension NamespaceTests {
       let lab = try await Lab.pair()
       try lab.run("ip address add 10.99.0.77/32 dev lo", on: "b")
       #expect(try lab.attempt("ping -c 3 -i 0.1 -W 1 -I 10.99.0.77 10.99.0.1", on: "b").exitCode != 0)
-      #expect(try lab.drops("a", "foreignSource") == 3)
+      #expect(try lab.drops("a", reason: "foreignSource") == 3)
       try await lab.reaches("b", "10.99.0.1")
     }
 
@@ -60,7 +60,7 @@ extension NamespaceTests {
       let lab = try await Lab.pair()
       try lab.run("ip address add fd99::77/128 dev lo", on: "b")
       #expect(try lab.attempt("ping -c 3 -i 0.1 -W 1 -I fd99::77 fd99::1", on: "b").exitCode != 0)
-      #expect(try lab.drops("a", "foreignSource") == 3)
+      #expect(try lab.drops("a", reason: "foreignSource") == 3)
       try await lab.reaches("b", "fd99::1")
     }
 
@@ -88,7 +88,9 @@ extension NamespaceTests {
         try await lab.waits { try lab.received("b") > after + 1 << 20 }
       }
       // TCP fills the queue, from which it then loses one now and then; nothing is lost with the keys.
-      for reason in ["malformed", "unsent", "queueFull"] { #expect(try lab.drops("a", reason) == 0, "\(reason)") }
+      for reason in ["malformed", "unsent", "queueFull"] {
+        #expect(try lab.drops("a", reason: reason) == 0, "\(reason)")
+      }
       try stream.finish()
     }
 
@@ -106,7 +108,7 @@ extension NamespaceTests {
         let output = try lab.run("ping -q -c 3 -i 0.1 -M dont -s \(size) 10.99.0.2", on: "a")
         #expect(output.contains("3 received"), "\(size): \(output)")
       }
-      #expect(try lab.drops("a", "tooBig") == 0)
+      #expect(try lab.drops("a", reason: "tooBig") == 0)
     }
 
     /// A peer takes only packets of a size, and whoever sends larger ones learns it.
@@ -120,7 +122,7 @@ extension NamespaceTests {
       try await lab.reaches("a", "10.99.0.2")
       let output = try lab.attempt("ping -c 2 -i 0.2 -W 1 -M do -s 1372 10.99.0.2", on: "a").output
       #expect(output.contains("mtu = 1300") || output.contains("mtu=1300"), "\(output)")
-      #expect(try lab.drops("a", "tooBig") > 0)
+      #expect(try lab.drops("a", reason: "tooBig") > 0)
       try await lab.transfer(from: "a", to: "b", address: "10.99.0.2", bytes: 1 << 20).finish()
     }
   }

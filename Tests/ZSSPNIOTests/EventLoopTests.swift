@@ -21,13 +21,13 @@
     @Test func whatIsScheduledComesInItsOrder() {
       let ran = SharedBox<[Int]>([])
       var tasks = EventLoopTasks()
-      func schedule(_ milliseconds: Int64, _ number: Int) -> UInt64 {
+      func schedule(_ milliseconds: Int64, number: Int) -> UInt64 {
         tasks.schedule(at: start + .milliseconds(milliseconds)) { ran.update { $0.append(number) } }.id
       }
-      _ = schedule(30, 3)
-      _ = schedule(10, 1)
-      let cancelled = schedule(20, 99)
-      _ = schedule(20, 2)
+      _ = schedule(30, number: 3)
+      _ = schedule(10, number: 1)
+      let cancelled = schedule(20, number: 99)
+      _ = schedule(20, number: 2)
       _ = tasks.append { ran.update { $0.append(0) } }
       #expect(tasks.cancel(cancelled) != nil)
       #expect(tasks.cancel(cancelled) == nil)
@@ -121,13 +121,13 @@
       final class Holder: Sendable {
         let eventLoop: any EventLoop
         let gone: Promise<Void>
-        init(_ eventLoop: any EventLoop, _ gone: Promise<Void>) { (self.eventLoop, self.gone) = (eventLoop, gone) }
+        init(_ eventLoop: any EventLoop, gone: Promise<Void>) { (self.eventLoop, self.gone) = (eventLoop, gone) }
         deinit { eventLoop.execute { [gone] in gone.resolve(()) } }
       }
       let eventLoop = EpollEventLoopGroup.singleton.next()
       let gone = Promise<Void>()
       do {
-        let holder = Holder(eventLoop, gone)
+        let holder = Holder(eventLoop, gone: gone)
         eventLoop.scheduleTask(in: .hours(1)) { withExtendedLifetime(holder) {} }.cancel()
       }
       await gone.value()

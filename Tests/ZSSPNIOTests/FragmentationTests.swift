@@ -12,7 +12,7 @@
   /// Whether datagrams may be cut on their way.
   @Suite(.tags(.slow), .timeLimit(.minutes(20)))
   struct FragmentationTests {
-    private func option(_ descriptor: CInt, _ level: CInt, _ name: CInt) -> CInt {
+    private func option(_ descriptor: CInt, level: CInt, name: CInt) -> CInt {
       var value = -1 as CInt
       var size = socklen_t(MemoryLayout<CInt>.size)
       return getsockopt(descriptor, level, name, &value, &size) == 0 ? value : -errno
@@ -36,8 +36,8 @@
       let expected: CInt = fragmentation == .forbidden ? 3 : 0
       #expect(!descriptors.value.isEmpty)
       for descriptor in descriptors.value {
-        #expect(option(descriptor, CInt(IPPROTO_IP), IP_MTU_DISCOVER) == expected)
-        if host == "::" { #expect(option(descriptor, CInt(IPPROTO_IPV6), IPV6_MTU_DISCOVER) == expected) }
+        #expect(option(descriptor, level: CInt(IPPROTO_IP), name: IP_MTU_DISCOVER) == expected)
+        if host == "::" { #expect(option(descriptor, level: CInt(IPPROTO_IPV6), name: IPV6_MTU_DISCOVER) == expected) }
       }
       await endpoint.close()
     }

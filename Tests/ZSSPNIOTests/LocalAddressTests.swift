@@ -82,7 +82,7 @@
     // [DEC-86]
     /// A host with a session at one of its addresses is sent to at a thousand others by strangers, and then reached at another by a peer.
     @Test(arguments: [1, 4]) func strangersUseUpNoNumbers(shards: Int) async throws {
-      let pair = try await connected("0.0.0.0", "127.0.0.7", shards: shards)
+      let pair = try await connected("0.0.0.0", asked: "127.0.0.7", shards: shards)
       let port = UInt16(try #require(pair.server.localAddress.port))
       let strangers = socket(AF_INET, CInt(SOCK_DGRAM.rawValue), 0)
       try #require(strangers >= 0)
@@ -131,7 +131,7 @@
 
     /// Connects to a server that has all addresses, at one of them.
     private func connected(
-      _ listen: String, _ asked: String, shards: Int = 1, policy: HelloPolicy = .automatic()
+      _ listen: String, asked: String, shards: Int = 1, policy: HelloPolicy = .automatic()
     ) async throws -> Pair {
       var options = UDPOptions()
       options.shards = shards
@@ -150,7 +150,7 @@
     func answersLeaveFromTheAddressThatWasAsked(listen: String, shards: Int) async throws {
       let hasIPv6 = await hasIPv6Loopback()
       guard listen == "0.0.0.0" || hasIPv6 else { return isNotTested("no IPv6") }
-      let pair = try await connected(listen, "127.0.0.7", shards: shards)
+      let pair = try await connected(listen, asked: "127.0.0.7", shards: shards)
       // Single datagrams, runs of several, and large messages.
       try await exchange(pair, count: 20, largest: 20_000, seed: 86)
       let messages = (0..<64).map { [UInt8](repeating: UInt8($0), count: 1000) }
@@ -166,7 +166,7 @@
 
     // [DEC-86]
     @Test func challengesToo() async throws {
-      let pair = try await connected("0.0.0.0", "127.0.0.9", policy: .challenge)
+      let pair = try await connected("0.0.0.0", asked: "127.0.0.9", policy: .challenge)
       try await exchange(pair, count: 3, largest: 100, seed: 87)
       #expect(pair.clientSession.remoteAddress.ipAddress == "127.0.0.9")
       await pair.close()
@@ -175,7 +175,7 @@
     // [DEC-86]
     @Test func addressesOfIPv6() async throws {
       guard await hasIPv6Loopback() else { return isNotTested("no IPv6") }
-      let pair = try await connected("::", "::1")
+      let pair = try await connected("::", asked: "::1")
       try await exchange(pair, count: 3, largest: 5000, seed: 88)
       #expect(pair.clientSession.remoteAddress.ipAddress == "::1")
       await pair.close()

@@ -44,7 +44,7 @@ struct QueueRuleTests {
     #expect(inbox.events.takeAll().count == 2 && inbox.events.dropped == 3)
   }
 
-  private func items(_ id: SessionID, _ count: Int, bytes: Int) -> [SendQueue.Item] {
+  private func items(_ id: SessionID, count: Int, bytes: Int) -> [SendQueue.Item] {
     (0..<count).map { _ in SendQueue.Item(session: id, payload: .array([UInt8](repeating: 0, count: bytes))) }
   }
 
@@ -54,16 +54,16 @@ struct QueueRuleTests {
     let first = try PlainHandshake().session
     let second = try waitingSession()
     // 300 bytes each count against the limit.
-    #expect(await queue.send(items(first, 4, bytes: 236)) == nil)
-    let items = items(second, 1, bytes: 1)
+    #expect(await queue.send(items(first, count: 4, bytes: 236)) == nil)
+    let items = items(second, count: 1, bytes: 1)
     let waiting = Task { await queue.send(items) }
     while !queue.holdsMessages(for: second) { try await Task.sleep(for: .milliseconds(1)) }
     #expect(queue.take(weight: 1).count == 1)
     // 900 bytes: there is room, and somebody waits.
-    #expect(!queue.sendIfRoom(self.items(first, 1, bytes: 1)))
+    #expect(!queue.sendIfRoom(self.items(first, count: 1, bytes: 1)))
     while !queue.take(weight: 1).isEmpty {}
     #expect(await waiting.value == nil)
-    #expect(queue.sendIfRoom(self.items(first, 1, bytes: 1)))
+    #expect(queue.sendIfRoom(self.items(first, count: 1, bytes: 1)))
   }
 
   /// A session that differs from the first of an endpoint.
@@ -78,10 +78,10 @@ struct QueueRuleTests {
   @Test func aFullQueueTakesNothing() async throws {
     let queue = SendQueue(limit: 1000) {}
     let id = try PlainHandshake().session
-    #expect(queue.sendIfRoom(items(id, 4, bytes: 236)))
-    #expect(!queue.sendIfRoom(items(id, 1, bytes: 0)))
+    #expect(queue.sendIfRoom(items(id, count: 4, bytes: 236)))
+    #expect(!queue.sendIfRoom(items(id, count: 1, bytes: 0)))
     #expect(queue.take(weight: .max).count == 4)
-    #expect(queue.sendIfRoom(items(id, 1, bytes: 0)))
+    #expect(queue.sendIfRoom(items(id, count: 1, bytes: 0)))
   }
 
   #if os(Linux)

@@ -22,7 +22,7 @@ struct ReconnectTests {
   }
 
   /// A server whose handshakes are accepted, and whose messages are sent back with a byte in front.
-  private func serve(_ server: UDPEndpoint, _ tag: UInt8) -> Task<Void, Never> {
+  private func serve(_ server: UDPEndpoint, tag: UInt8) -> Task<Void, Never> {
     Task {
       await withDiscardingTaskGroup { group in
         for await handshake in server.incoming {
@@ -38,7 +38,7 @@ struct ReconnectTests {
 
   /// Waits until the state is as it should be, while time passes.
   private func wait(
-    _ network: TestNetwork, _ session: ReconnectingSession, _ condition: (ReconnectingSession.State) -> Bool
+    _ network: TestNetwork, for session: ReconnectingSession, until condition: (ReconnectingSession.State) -> Bool
   ) async throws {
     try #require(await network.advance { condition(session.state) }, "\(session.state)")
   }
@@ -58,7 +58,7 @@ struct ReconnectTests {
         on: network, at: "10.0.0.2:4500", settings: Self.settings, flags: .persistent, key: key, store: store)
     }
     let first = try await bind()
-    let serving = serve(first, 1)
+    let serving = serve(first, tag: 1)
     let client = try await makeEndpoint(
       on: network, at: "10.0.0.1:1000", settings: Self.settings, flags: .persistent, key: clientKey,
       store: clientStore)
@@ -71,10 +71,10 @@ struct ReconnectTests {
 
     await first.close()
     await serving.value
-    try await wait(network, session) { if case .waiting(_, after: .sessionEnded) = $0 { true } else { false } }
+    try await wait(network, for: session) { if case .waiting(_, after: .sessionEnded) = $0 { true } else { false } }
     let second = try await bind()
-    let servingAgain = serve(second, 2)
-    try await wait(network, session) { if case .connected = $0 { true } else { false } }
+    let servingAgain = serve(second, tag: 2)
+    try await wait(network, for: session) { if case .connected = $0 { true } else { false } }
     try await session.send([5])
     // One queue of messages for all sessions, and one chain of ratchets.
     #expect(await messages.next() == [2, 5])
@@ -109,13 +109,13 @@ struct ReconnectTests {
     let key = StaticKey()
     let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
     let first = try await makeEndpoint(on: network, at: "10.0.0.2:4500", key: key)
-    let serving = serve(first, 1)
+    let serving = serve(first, tag: 1)
     let dead = (0..<comeback.dead).map { "10.0.1.\($0):0" }
     try network.setAddresses(dead + ["10.0.0.2:0"], of: "gw")
     let session = try client.reconnectingSession(to: "gw:4500", key: key.publicKey)
     let heard = SharedBox<[[UInt8]]>([])
     let reading = Task { for await message in session.messages { heard.update { $0.append(message) } } }
-    try await wait(network, session) { if case .connected = $0 { true } else { false } }
+    try await wait(network, for: session) { if case .connected = $0 { true } else { false } }
     try await session.send([1])
     try #require(await network.advance { heard.value.contains([1, 1]) })
     // Sessions that end sooner count as failures.
@@ -127,7 +127,7 @@ struct ReconnectTests {
     let address = comeback.moves ? "10.0.0.3" : "10.0.0.2"
     let second = try await makeEndpoint(on: network, at: "\(address):4500", key: key)
     try network.setAddresses(dead + ["\(address):0"], of: "gw")
-    let servingAgain = serve(second, 2)
+    let servingAgain = serve(second, tag: 2)
     network.conditions.loss = comeback.loss
     let start = network.now
     func isBack() -> Bool {
@@ -156,7 +156,7 @@ struct ReconnectTests {
     let network = TestNetwork()
     let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
     let server = try await makeEndpoint(on: network, at: "10.0.0.2:4500")
-    let serving = serve(server, 1)
+    let serving = serve(server, tag: 1)
     try network.setAddresses((0..<dead).map { "10.0.1.\($0):0" } + ["10.0.0.2:0"], of: "gw")
     let connecting = Task {
       try await client.connect(to: "gw:4500", key: server.publicKey, timeout: .milliseconds(timeout))
@@ -179,7 +179,7 @@ struct ReconnectTests {
     let accepting = Task { try await acceptFirst(server) }
     let session = try client.reconnectingSession(to: "10.0.0.2:4500", key: server.publicKey)
     let other = try await accepting.value
-    try await wait(network, session) { if case .connected = $0 { true } else { false } }
+    try await wait(network, for: session) { if case .connected = $0 { true } else { false } }
     for number in UInt8(0)..<10 { try await other.send([number]) }
     #expect(await network.advance(atMost: .seconds(60)) { session.droppedMessages == 8 })
     #expect(await client.statistics().transport.messagesDropped == 8)
@@ -195,11 +195,11 @@ struct ReconnectTests {
       try await makeEndpoint(on: network, at: "10.0.0.1:4500"),
       try await makeEndpoint(on: network, at: "10.0.0.2:4500"),
     ]
-    let serving = [serve(ends[0], 1), serve(ends[1], 2)]
+    let serving = [serve(ends[0], tag: 1), serve(ends[1], tag: 2)]
     let first = try ends[0].reconnectingSession(to: "10.0.0.2:4500", key: ends[1].publicKey)
-    try await wait(network, first) { if case .connected = $0 { true } else { false } }
+    try await wait(network, for: first) { if case .connected = $0 { true } else { false } }
     let second = try ends[1].reconnectingSession(to: "10.0.0.1:4500", key: ends[0].publicKey)
-    try await wait(network, second) { if case .connected = $0 { true } else { false } }
+    try await wait(network, for: second) { if case .connected = $0 { true } else { false } }
     let kept = try #require(second.session)
     await network.advance(by: .seconds(600), step: .milliseconds(250))
     #expect(second.session === kept && kept.endReason == nil)
@@ -207,7 +207,7 @@ struct ReconnectTests {
     #expect(await ends[0].statistics().endpoint.sessionsEstablished == 2)
     // When that session ends, both may open another.
     await second.close()
-    try await wait(network, first) { if case .connected = $0 { true } else { false } }
+    try await wait(network, for: first) { if case .connected = $0 { true } else { false } }
     await first.close()
     for end in ends { await end.close() }
     for task in serving { await task.value }
@@ -263,7 +263,7 @@ struct ReconnectTests {
     let server = try await makeEndpoint(on: network, at: "10.0.0.2:4500")
     let serving = Task { for await incoming in server.incoming { _ = try? await incoming.accept() } }
     let session = try client.reconnectingSession(to: "10.0.0.2:4500", key: server.publicKey)
-    try await wait(network, session) { if case .connected = $0 { true } else { false } }
+    try await wait(network, for: session) { if case .connected = $0 { true } else { false } }
     let first = try #require(session.session)
     network.conditions.loss = 0.2
     for _ in 0..<600 {
@@ -286,14 +286,14 @@ struct ReconnectTests {
     options.attemptTimeout = .seconds(12)
     let session = try client.reconnectingSession(to: "gw:4500", key: key.publicKey, options: options)
     // Not known at all.
-    try await wait(network, session) { if case .waiting(_, after: .invalidAddress) = $0 { true } else { false } }
+    try await wait(network, for: session) { if case .waiting(_, after: .invalidAddress) = $0 { true } else { false } }
     // Nobody there.
     try network.setAddresses(["10.0.0.3:0"], of: "gw")
-    try await wait(network, session) { if case .waiting(_, after: .timeout) = $0 { true } else { false } }
+    try await wait(network, for: session) { if case .waiting(_, after: .timeout) = $0 { true } else { false } }
     let server = try await makeEndpoint(on: network, at: "10.0.0.2:4500", key: key)
-    let serving = serve(server, 1)
+    let serving = serve(server, tag: 1)
     try network.setAddresses(["10.0.0.2:0"], of: "gw")
-    try await wait(network, session) { if case .connected = $0 { true } else { false } }
+    try await wait(network, for: session) { if case .connected = $0 { true } else { false } }
     await session.close()
     await server.close()
     await serving.value
@@ -343,7 +343,7 @@ struct ReconnectTests {
     let waiting = Task { try await session.send([3]) }
     let server = try await makeEndpoint(on: network, at: "10.0.0.2:4500", key: key)
     let accepting = Task { try await acceptFirst(server) }
-    try await wait(network, session) { if case .connected = $0 { true } else { false } }
+    try await wait(network, for: session) { if case .connected = $0 { true } else { false } }
     #expect(try await waiting.value)
     let other = try await accepting.value
     #expect(await other.messages.first { _ in true } == [3])
@@ -358,9 +358,9 @@ struct ReconnectTests {
     let network = TestNetwork()
     let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
     let server = try await makeEndpoint(on: network, at: "10.0.0.2:4500")
-    let serving = serve(server, 1)
+    let serving = serve(server, tag: 1)
     let session = try client.reconnectingSession(to: "10.0.0.2:4500", key: server.publicKey)
-    try await wait(network, session) { if case .connected = $0 { true } else { false } }
+    try await wait(network, for: session) { if case .connected = $0 { true } else { false } }
     if wholeEndpoint { await client.close() } else { await session.session?.close() }
     for await _ in session.messages {}
     guard case .ended(.closed) = session.state else { return unexpected(session.state) }
@@ -389,7 +389,7 @@ struct ReconnectTests {
     }
     let session = try client.reconnectingSession(to: "gw:4500", key: StaticKey().publicKey)
     if !isResolving {
-      try await wait(network, session) { if case .waiting(_, after: .invalidAddress) = $0 { true } else { false } }
+      try await wait(network, for: session) { if case .waiting(_, after: .invalidAddress) = $0 { true } else { false } }
     }
     let expected = socketFails ? UDPError.transport("gone") : .closed
     if socketFails {

@@ -23,7 +23,7 @@ struct RoomTests {
   }
 
   /// Fills the client's socket and has somebody wait for room, through the session.
-  private func wait(_ pair: NIOLoopBound<DriverPair>, _ session: Session) async throws -> SharedBox<Int> {
+  private func wait(_ pair: NIOLoopBound<DriverPair>, on session: Session) async throws -> SharedBox<Int> {
     let resumed = SharedBox(0)
     try await onLoop {
       pair.value.clientPort.setFull(true)
@@ -37,7 +37,7 @@ struct RoomTests {
 
   @Test func theEndOfASessionDoesNotKeepAnyoneWaiting() async throws {
     let (pair, client, _) = try await connected()
-    let resumed = try await wait(pair, client)
+    let resumed = try await wait(pair, on: client)
     // Nothing is queued for it, so that it ends at once.
     await client.close()
     #expect(client.endReason == .closed && resumed.value == 0)
@@ -51,7 +51,7 @@ struct RoomTests {
 
   @Test func anotherSocketHasRoom() async throws {
     let (pair, client, _) = try await connected()
-    let resumed = try await wait(pair, client)
+    let resumed = try await wait(pair, on: client)
     try await onLoop {
       let driver = pair.value.client
       // As when NIO closes a channel: the driver binds another, and is told of it.
@@ -62,7 +62,7 @@ struct RoomTests {
 
   @Test func theEndpointsEndResumes() async throws {
     let (pair, client, _) = try await connected()
-    let resumed = try await wait(pair, client)
+    let resumed = try await wait(pair, on: client)
     try await onLoop { pair.value.client.close() }
     #expect(resumed.value == 1)
     // And later nobody has to wait.

@@ -10,7 +10,7 @@ import ZSSP
 @Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
 struct ShardTests {
   private func endpoint(
-    _ shards: Int, _ transport: Transport, _ configuration: EndpointConfiguration = makeConfiguration()
+    _ shards: Int, on transport: Transport, configuration: EndpointConfiguration = makeConfiguration()
   ) async throws -> UDPEndpoint {
     var options = UDPOptions()
     options.shards = shards
@@ -23,7 +23,7 @@ struct ShardTests {
   /// steers, and those that are handed over.
   @Test(arguments: [1, 2, 4], Transport.allCases) func sessionsAreSpread(shards: Int, transport: Transport) async throws
   {
-    let server = try await endpoint(shards, transport)
+    let server = try await endpoint(shards, on: transport)
     var used: Set<Int> = []
     var pairs: [Pair] = []
     for _ in 0..<16 {
@@ -54,14 +54,14 @@ struct ShardTests {
 
   /// A peer that comes back from another address, to another shard, has one session, the newer.
   @Test(arguments: Transport.allCases) func aNewerSessionInAnotherShard(transport: Transport) async throws {
-    let server = try await endpoint(4, transport)
+    let server = try await endpoint(4, on: transport)
     let configuration = makeConfiguration()
     var last: Session?
     var shards: Set<Int> = []
     var clients: [UDPEndpoint] = []
     // One in 2^18 that all eight come to one shard, and then all but the last are replaced all the same.
     for _ in 0..<8 {
-      let client = try await endpoint(1, transport, configuration)
+      let client = try await endpoint(1, on: transport, configuration: configuration)
       async let accepted = acceptFirst(server)
       _ = try await client.connect(to: server.localAddress, key: server.publicKey)
       let session = try await accepted
@@ -83,8 +83,8 @@ struct ShardTests {
 
   /// Both sides open at once, and know each other by addresses that come to different shards or to the same.
   @Test(arguments: 0..<4, Transport.allCases) func bothOpenAtOnce(attempt: Int, transport: Transport) async throws {
-    let alice = try await endpoint(4, transport)
-    let bob = try await endpoint(4, transport)
+    let alice = try await endpoint(4, on: transport)
+    let bob = try await endpoint(4, on: transport)
     // Behind the relay Alice is somebody at another address.
     let relay = try await LossyRelay.start(to: bob.localAddress, loss: 0, seed: 1)
     func accepting(_ endpoint: UDPEndpoint) -> Task<Void, Never> {
@@ -112,11 +112,11 @@ struct ShardTests {
   /// has a session with the peer, wherever the peer is now.
   @Test(arguments: Transport.allCases) func challengesFindTheirShard(transport: Transport) async throws {
     let configuration = makeConfiguration(helloPolicy: .challenge)
-    let client = try await endpoint(4, transport)
+    let client = try await endpoint(4, on: transport)
     var shards: Set<Int> = []
     var servers: [UDPEndpoint] = []
     for _ in 0..<6 {
-      let server = try await endpoint(1, transport, configuration)
+      let server = try await endpoint(1, on: transport, configuration: configuration)
       async let accepted = acceptFirst(server)
       let session = try await client.connect(to: server.localAddress, key: server.publicKey)
       let pair = Pair(client: client, server: server, clientSession: session, serverSession: try await accepted)
@@ -134,8 +134,8 @@ struct ShardTests {
   @Test func oneOfTheApplicationsOwnShards() async throws {
     var configuration = makeConfiguration()
     configuration.settings.shard = Shard(3, of: 4)
-    let server = try await endpoint(1, .default, configuration)
-    let client = try await endpoint(1, .default, configuration)
+    let server = try await endpoint(1, on: .default, configuration: configuration)
+    let client = try await endpoint(1, on: .default, configuration: configuration)
     async let accepted = acceptFirst(server)
     let session = try await client.connect(to: server.localAddress, key: server.publicKey)
     let pair = Pair(client: client, server: server, clientSession: session, serverSession: try await accepted)
@@ -145,8 +145,8 @@ struct ShardTests {
 
   /// The shards that have nothing to send do not end those that have.
   @Test(arguments: Transport.allCases) func closingLosesNothingInAnyShard(transport: Transport) async throws {
-    let server = try await endpoint(1, transport)
-    let client = try await endpoint(4, transport)
+    let server = try await endpoint(1, on: transport)
+    let client = try await endpoint(4, on: transport)
     async let accepted = acceptFirst(server)
     let session = try await client.connect(to: server.localAddress, key: server.publicKey)
     let other = try await accepted
@@ -180,7 +180,7 @@ struct ShardTests {
 
   @Test(arguments: [0, 3, 512, -1]) func numbersOfShardsThatCannotBe(shards: Int) async throws {
     await #expect {
-      _ = try await endpoint(shards, .default)
+      _ = try await endpoint(shards, on: .default)
     } throws: { error in
       guard case UDPError.configuration(.shardOutOfRange) = error else { return false }
       return true

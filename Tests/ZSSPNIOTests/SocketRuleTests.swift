@@ -203,16 +203,16 @@
     @Test func hellosGetAPartOfTheTime() {
       var share = HelloShare()
       let start = Instant(nanoseconds: 1_000_000_000)
-      func spend(_ from: Int64, _ to: Int64) -> Instant? {
+      func spend(_ from: Int64, to: Int64) -> Instant? {
         share.spend(from: start.advanced(by: .microseconds(from)), to: start.advanced(by: .microseconds(to)))
       }
       let end = start.advanced(by: HelloShare.window)
-      #expect(spend(0, 400) == nil)
-      #expect(spend(500, 900) == nil)
+      #expect(spend(0, to: 400) == nil)
+      #expect(spend(500, to: 900) == nil)
       // A millisecond of two is over.
-      #expect(spend(1000, 1200) == end)
-      #expect(spend(2000, 2400) == nil)
-      #expect(spend(2400, 3400) == end.advanced(by: HelloShare.window))
+      #expect(spend(1000, to: 1200) == end)
+      #expect(spend(2000, to: 2400) == nil)
+      #expect(spend(2400, to: 3400) == end.advanced(by: HelloShare.window))
     }
 
     /// Between a few Hellos everything else has its turn.

@@ -13,7 +13,7 @@ import ZSSPTesting
 struct TimeoutCauseTests {
   /// Connects for 15 seconds of the network's time, and returns what it fails with.
   private func failure(
-    _ network: TestNetwork, _ client: UDPEndpoint, to address: String, key: PublicKey
+    _ network: TestNetwork, of client: UDPEndpoint, to address: String, key: PublicKey
   ) async -> UDPError? {
     let failure = SharedBox<UDPError?>(nil)
     let connecting = Task {
@@ -31,7 +31,7 @@ struct TimeoutCauseTests {
   @Test func nothingCameBack() async throws {
     let network = TestNetwork()
     let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
-    let error = await failure(network, client, to: "10.0.0.2:4500", key: StaticKey().publicKey)
+    let error = await failure(network, of: client, to: "10.0.0.2:4500", key: StaticKey().publicKey)
     #expect(error == .timeout(.noAnswer))
     await client.close()
   }
@@ -41,7 +41,7 @@ struct TimeoutCauseTests {
     let network = TestNetwork()
     let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
     let server = try await makeEndpoint(on: network, at: "10.0.0.2:4500")
-    let error = await failure(network, client, to: "10.0.0.2:4500", key: server.publicKey)
+    let error = await failure(network, of: client, to: "10.0.0.2:4500", key: server.publicKey)
     #expect(error == .timeout(.notConfirmed))
     #expect("\(TimeoutCause.notConfirmed.likelyCauses)".contains("has not accepted"))
     await network.advance(by: .seconds(15))
@@ -59,7 +59,7 @@ struct TimeoutCauseTests {
     var configuration = testConfiguration()
     configuration.helloPolicy = .challenge
     let server = try await network.endpoint(at: "10.0.0.2:4500", configuration: configuration)
-    let error = await failure(network, client, to: "10.0.0.2:4500", key: StaticKey().publicKey)
+    let error = await failure(network, of: client, to: "10.0.0.2:4500", key: StaticKey().publicKey)
     #expect(error == .timeout(.challenged))
     #expect(await server.statistics().endpoint[.challenged] > 0)
     await client.close()
@@ -76,7 +76,7 @@ struct TimeoutCauseTests {
     var configuration = testConfiguration(Settings(), [], serverKey)
     configuration.profile = .mlkem1024
     let server = try await network.endpoint(at: "10.0.0.2:4500", configuration: configuration)
-    let error = await failure(network, client, to: "10.0.0.2:4500", key: serverKey.publicKey)
+    let error = await failure(network, of: client, to: "10.0.0.2:4500", key: serverKey.publicKey)
     guard case .timeout(let cause)? = error else { return unexpected(error) }
     #expect(cause == .noAnswer || cause == .notAuthentic)
     await client.close()

@@ -12,7 +12,7 @@ import ZSSP
 @Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct WorkBoundTests {
   /// A driver whose public-key work waits for `gate`.
-  private func bench(queue: Int, _ gate: DispatchSemaphore, _ pool: NIOThreadPool) async throws -> DriverBench {
+  private func bench(queue: Int, gate: DispatchSemaphore, pool: NIOThreadPool) async throws -> DriverBench {
     var options = UDPOptions()
     options.publicKeyQueue = queue
     let bench = try await DriverBench.make(options: options)
@@ -27,7 +27,7 @@ struct WorkBoundTests {
   func workThatStrangersCauseIsBounded(kind: PublicKeyWork.Kind) async throws {
     let gate = DispatchSemaphore(value: 0)
     let pool = NIOThreadPool(numberOfThreads: 1)
-    let bench = try await bench(queue: 2, gate, pool)
+    let bench = try await bench(queue: 2, gate: gate, pool: pool)
     let work = try #require(try PlainHandshake().work[kind])
     let (waiting, refused) = try await bench.run { driver in
       for _ in 0..<5 { driver.handle(.work(work)) }
@@ -46,7 +46,7 @@ struct WorkBoundTests {
   func workThatNoStrangerCausesIsNeverRefused(kind: PublicKeyWork.Kind) async throws {
     let gate = DispatchSemaphore(value: 0)
     let pool = NIOThreadPool(numberOfThreads: 1)
-    let bench = try await bench(queue: 2, gate, pool)
+    let bench = try await bench(queue: 2, gate: gate, pool: pool)
     let work = try #require(try PlainHandshake(isChallenged: kind == .proofOfWork).work[kind])
     let (waiting, refused) = try await bench.run { driver in
       for _ in 0..<5 { driver.handle(.work(work)) }
@@ -60,7 +60,7 @@ struct WorkBoundTests {
   @Test func workThatIsDoneMakesRoom() async throws {
     let gate = DispatchSemaphore(value: 0)
     let pool = NIOThreadPool(numberOfThreads: 1)
-    let bench = try await bench(queue: 2, gate, pool)
+    let bench = try await bench(queue: 2, gate: gate, pool: pool)
     let work = try #require(try PlainHandshake().work[.helloReceived])
     try await bench.run { driver in for _ in 0..<2 { driver.handle(.work(work)) } }
     gate.signal()

@@ -37,9 +37,9 @@
       let first = RatchetPair(Sample.state(1))
       let second = RatchetPair(Sample.state(2))
       let store = try database.open { $0.eraseAfter = .seconds(1000) }
-      #expect(await store.swap(peer, .empty, first).isSwapped)
+      #expect(await store.swap(peer, from: .empty, to: first).isSwapped)
       let reader = try beginReading(database)
-      #expect(await store.swap(peer, first, second).isSwapped)
+      #expect(await store.swap(peer, from: first, to: second).isSwapped)
       await #expect(throws: SQLiteStoreError.self) { try await store.erase() }
       try endReading(reader)
       try await store.erase()
@@ -55,16 +55,16 @@
       let second = RatchetPair(Sample.state(2))
       let store = try database.open { $0.eraseAfter = .seconds(1000) }
       let core = store.core
-      #expect(await store.swap(peer, .empty, first).isSwapped)
+      #expect(await store.swap(peer, from: .empty, to: first).isSwapped)
       let reader = try beginReading(database)
-      #expect(await store.swap(peer, first, second).isSwapped)
+      #expect(await store.swap(peer, from: first, to: second).isSwapped)
       core.queue.sync { core.eraseIfDue() }
       #expect(isDue(store))
       try endReading(reader)
       core.queue.sync { core.eraseIfDue() }
       #expect(!isDue(store))
       #expect(try !database.bytes().contains(Sample.state(1).keyBytes))
-      #expect(await store.swap(peer, second, first).isSwapped)
+      #expect(await store.swap(peer, from: second, to: first).isSwapped)
       #expect(isDue(store))
       try await store.close()
     }
@@ -80,11 +80,11 @@
         options.willCommit = { _ in if isBroken.value { throw Refused() } }
       }
       let core = store.core
-      #expect(await store.swap(peer, .empty, held).isSwapped)
+      #expect(await store.swap(peer, from: .empty, to: held).isSwapped)
       core.queue.sync { core.eraseIfDue() }
       #expect(!isDue(store))
       isBroken.change { $0 = true }
-      #expect(await store.swap(peer, held, RatchetPair(Sample.state(2))).isFailed)
+      #expect(await store.swap(peer, from: held, to: RatchetPair(Sample.state(2))).isFailed)
       #expect(isDue(store))
       core.queue.sync { core.eraseIfDue() }
       #expect(!isDue(store))
@@ -98,9 +98,9 @@
       let peer = try Sample.peer(0x77)
       let held = RatchetPair(Sample.state(1))
       let store = try database.open { $0.eraseAfter = .seconds(1000) }
-      #expect(await store.swap(peer, .empty, held).isSwapped)
+      #expect(await store.swap(peer, from: .empty, to: held).isSwapped)
       #expect(try database.bytes().contains(peer.array))
-      #expect(await store.swap(peer, held, .empty).isSwapped)
+      #expect(await store.swap(peer, from: held, to: .empty).isSwapped)
       #expect(try await store.rows().isEmpty)
       try await store.erase()
       #expect(try !database.bytes().contains(peer.array))
@@ -118,7 +118,7 @@
         if isImport {
           try await store.store([peer: RatchetRow(new)], replaces: true)
         } else {
-          #expect(await store.swap(peer, .empty, new).isSwapped)
+          #expect(await store.swap(peer, from: .empty, to: new).isSwapped)
         }
         #expect(isDue(store))
         try await store.close()

@@ -17,7 +17,7 @@
 
     /// A store whose commits fail while `isBroken`.
     private func open(
-      _ database: Database, _ isBroken: Shared<Bool>, _ change: (inout SQLiteStoreOptions) -> Void = { _ in }
+      _ database: Database, isBroken: Shared<Bool>, change: (inout SQLiteStoreOptions) -> Void = { _ in }
     ) throws -> StoreCore {
       var options = SQLiteStoreOptions()
       options.willCommit = { _ in if isBroken.value { throw Refused() } }
@@ -28,13 +28,13 @@
     private func close(_ core: StoreCore) throws { try core.queue.sync { try core.close() } }
 
     private func swap(
-      _ core: StoreCore, _ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair
+      _ core: StoreCore, peer: PublicKey, from expected: RatchetPair, to new: RatchetPair
     ) async -> StoreAnswer {
       await core.change(peer, kind: .swap(expected: expected, new: new))
     }
 
     /// Waits until a key is nowhere in the files. The suite's time limit ends this if it never comes.
-    private func waitUntilErased(_ state: RatchetState, _ database: Database) async throws {
+    private func waitUntilErased(_ state: RatchetState, in database: Database) async throws {
       while try database.bytes().contains(state.keyBytes) { try await Task.sleep(for: .milliseconds(1)) }
     }
 
@@ -43,8 +43,8 @@
       let database = try Database()
       let isBroken = Shared(false)
       let peer = try Sample.peer(1)
-      let core = try open(database, isBroken) { $0.eraseAfter = .zero }
-      #expect(await swap(core, peer, .empty, RatchetPair(Sample.state(1))).isSwapped)
+      let core = try open(database, isBroken: isBroken) { $0.eraseAfter = .zero }
+      #expect(await swap(core, peer: peer, from: .empty, to: RatchetPair(Sample.state(1))).isSwapped)
       core.queue.sync {
         // Erasure is due and the connection gone, when nothing of the queue has run in between.
         core.scheduleErasure()
@@ -53,8 +53,8 @@
       for number in UInt64(2)...4 {
         let held = RatchetPair(Sample.state(number - 1))
         let new = RatchetPair(Sample.state(number))
-        #expect(await swap(core, peer, held, new).isSwapped)
-        try await waitUntilErased(held.state1, database)
+        #expect(await swap(core, peer: peer, from: held, to: new).isSwapped)
+        try await waitUntilErased(held.state1, in: database)
       }
       try close(core)
     }
@@ -64,12 +64,14 @@
       let database = try Database()
       let isBroken = Shared(false)
       let peer = try Sample.peer(1)
-      let core = try open(database, isBroken) { $0.eraseAfter = .milliseconds(1) }
-      #expect(await swap(core, peer, .empty, RatchetPair(Sample.state(1))).isSwapped)
-      #expect(await swap(core, peer, RatchetPair(Sample.state(1)), RatchetPair(Sample.state(2))).isSwapped)
+      let core = try open(database, isBroken: isBroken) { $0.eraseAfter = .milliseconds(1) }
+      #expect(await swap(core, peer: peer, from: .empty, to: RatchetPair(Sample.state(1))).isSwapped)
+      #expect(
+        await swap(core, peer: peer, from: RatchetPair(Sample.state(1)), to: RatchetPair(Sample.state(2))).isSwapped)
       isBroken.change { $0 = true }
-      #expect(await swap(core, peer, RatchetPair(Sample.state(2)), RatchetPair(Sample.state(3))).isFailed)
-      for state in [Sample.state(1), Sample.state(3)] { try await waitUntilErased(state, database) }
+      #expect(
+        await swap(core, peer: peer, from: RatchetPair(Sample.state(2)), to: RatchetPair(Sample.state(3))).isFailed)
+      for state in [Sample.state(1), Sample.state(3)] { try await waitUntilErased(state, in: database) }
       while core.state.withLock({ $0.connection }) == nil { try await Task.sleep(for: .milliseconds(1)) }
       try close(core)
     }
@@ -80,12 +82,12 @@
       let database = try Database()
       let reports = Shared(0)
       let peer = try Sample.peer(1)
-      let core = try open(database, Shared(false)) { options in
+      let core = try open(database, isBroken: Shared(false)) { options in
         (options.eraseAfter, options.fileSystem) = (.zero, "powercut")
         options.onFailure = { _ in reports.change { $0 += 1 } }
         options.willCommit = { _ in }
       }
-      #expect(await swap(core, peer, .empty, RatchetPair(Sample.state(1))).isSwapped)
+      #expect(await swap(core, peer: peer, from: .empty, to: RatchetPair(Sample.state(1))).isSwapped)
       for outage in 1...2 {
         powercut_fail(database.folder, Int32(POWERCUT_BROKEN))
         core.queue.sync { core.discardForTest() }
@@ -94,8 +96,8 @@
         while core.state.withLock({ !$0.failing.isEmpty }) { try await Task.sleep(for: .milliseconds(1)) }
       }
       let held = RatchetPair(Sample.state(1))
-      #expect(await swap(core, peer, held, RatchetPair(Sample.state(2))).isSwapped)
-      try await waitUntilErased(held.state1, database)
+      #expect(await swap(core, peer: peer, from: held, to: RatchetPair(Sample.state(2))).isSwapped)
+      try await waitUntilErased(held.state1, in: database)
       try close(core)
     }
 
@@ -108,7 +110,7 @@
       let peer = try Sample.peer(1)
       let entered = DispatchSemaphore(value: 0)
       let goOn = DispatchSemaphore(value: 0)
-      let core = try open(database, isBroken) { options in
+      let core = try open(database, isBroken: isBroken) { options in
         if onTheDisk { options.fileSystem = "powercut" }
         options.willCommit = { count in
           if count == 1 {
@@ -121,7 +123,7 @@
           }
         }
       }
-      let first = Task { await swap(core, try Sample.peer(2), .empty, RatchetPair(Sample.state(9))) }
+      let first = Task { await swap(core, peer: try Sample.peer(2), from: .empty, to: RatchetPair(Sample.state(9))) }
       await withCheckedContinuation { continuation in
         Thread {
           entered.wait(); continuation.resume()
@@ -145,7 +147,7 @@
       #expect(try await first.value.isSwapped)
       powercut_fail(database.folder, Int32(POWERCUT_WORKS))
       // What is said now is one of the two states that can be on the disk, and stays so.
-      let held = await load(core, peer)
+      let held = await load(core, peer: peer)
       #expect(held == .empty || onTheDisk && held == two)
       try close(core)
       let store = try database.open()
@@ -158,9 +160,9 @@
       let database = try Database()
       let isBroken = Shared(false)
       let peer = try Sample.peer(1)
-      let core = try open(database, isBroken)
+      let core = try open(database, isBroken: isBroken)
       let held = RatchetPair(Sample.state(1))
-      #expect(await swap(core, peer, .empty, held).isSwapped)
+      #expect(await swap(core, peer: peer, from: .empty, to: held).isSwapped)
       let isReading = Shared(false)
       let goOn = DispatchSemaphore(value: 0)
       let read = Task {
@@ -173,15 +175,15 @@
       }
       while !isReading.value { try await Task.sleep(for: .milliseconds(1)) }
       isBroken.change { $0 = true }
-      #expect(await swap(core, peer, held, RatchetPair(Sample.state(2))).isFailed)
+      #expect(await swap(core, peer: peer, from: held, to: RatchetPair(Sample.state(2))).isFailed)
       isBroken.change { $0 = false }
       goOn.signal()
       #expect(await read.value.isFailed)
-      #expect(await load(core, peer) == held)
+      #expect(await load(core, peer: peer) == held)
       try close(core)
     }
 
-    private func load(_ core: StoreCore, _ peer: PublicKey) async -> RatchetPair? {
+    private func load(_ core: StoreCore, peer: PublicKey) async -> RatchetPair? {
       let answer = await core.read { rows, database in .pair(try rows.row(of: peer, in: database).pair) }
       guard case .pair(let pair, _) = answer else { return nil }
       return pair
@@ -192,13 +194,13 @@
       let database = try Database()
       let reports = Shared(0)
       let peer = try Sample.peer(1)
-      let core = try open(database, Shared(false)) { $0.onFailure = { _ in reports.change { $0 += 1 } } }
+      let core = try open(database, isBroken: Shared(false)) { $0.onFailure = { _ in reports.change { $0 += 1 } } }
       for outage in 1...3 {
         for _ in 0..<2 {
           #expect(await core.read { _, _ in throw DatabaseError(resultCode: .SQLITE_IOERR) }.isFailed)
         }
         #expect(reports.value == outage)
-        #expect(await load(core, peer) == .empty)
+        #expect(await load(core, peer: peer) == .empty)
       }
       try close(core)
     }
@@ -215,7 +217,8 @@
           options.onFailure = { error in reports.change { $0.append(error) } }
         }
         let held = try #require(await store.load(peer))
-        #expect(await store.swap(peer, held, RatchetPair(Sample.state(held.state1.chainLength + 1))).isSwapped)
+        #expect(
+          await store.swap(peer, from: held, to: RatchetPair(Sample.state(held.state1.chainLength + 1))).isSwapped)
         return store
       }
       let store = try await filled()

@@ -12,13 +12,13 @@
     private struct Refused: Error {}
 
     /// One swap whose commit is held back, and `count` that come meanwhile. Gives the answers to these.
-    private func crowd(_ store: SQLiteRatchetStore, _ gate: Gate, count: UInt8) async throws -> [StoreAnswer] {
-      let first = Task { await store.swap(try Sample.peer(255), .empty, RatchetPair(Sample.state(255))) }
+    private func crowd(_ store: SQLiteRatchetStore, gate: Gate, count: UInt8) async throws -> [StoreAnswer] {
+      let first = Task { await store.swap(try Sample.peer(255), from: .empty, to: RatchetPair(Sample.state(255))) }
       while !gate.isReached { try await Task.sleep(for: .milliseconds(1)) }
       return try await withThrowingTaskGroup(of: StoreAnswer.self) { group in
         for number in 0..<count {
           group.addTask {
-            await store.swap(try Sample.peer(number), .empty, RatchetPair(Sample.state(UInt64(number) + 1)))
+            await store.swap(try Sample.peer(number), from: .empty, to: RatchetPair(Sample.state(UInt64(number) + 1)))
           }
         }
         while store.statistics.waiting < Int(count) { try await Task.sleep(for: .milliseconds(1)) }
@@ -33,7 +33,7 @@
       let database = try Database()
       let gate = Gate()
       let store = try database.open { $0.willCommit = { _ in gate.pass() } }
-      let answers = try await crowd(store, gate, count: count)
+      let answers = try await crowd(store, gate: gate, count: count)
       #expect(answers.count == Int(count) && answers.allSatisfy(\.isSwapped))
       let statistics = store.statistics
       #expect(statistics.commits == 2 && statistics.largestCommit == Int(count))
@@ -48,7 +48,7 @@
         options.groupCommit = false
         options.willCommit = { _ in gate.pass() }
       }
-      #expect(try await crowd(store, gate, count: 20).allSatisfy(\.isSwapped))
+      #expect(try await crowd(store, gate: gate, count: 20).allSatisfy(\.isSwapped))
       #expect(store.statistics.commits == 21 && store.statistics.largestCommit == 1)
       try await store.close()
     }
@@ -60,7 +60,7 @@
         options.commitLimit = 8
         options.willCommit = { _ in gate.pass() }
       }
-      #expect(try await crowd(store, gate, count: 20).allSatisfy(\.isSwapped))
+      #expect(try await crowd(store, gate: gate, count: 20).allSatisfy(\.isSwapped))
       #expect(store.statistics.commits == 4 && store.statistics.largestCommit == 8)
       try await store.close()
     }
@@ -71,12 +71,12 @@
       let gate = Gate()
       let peer = try Sample.peer(1)
       let store = try database.open { $0.willCommit = { _ in gate.pass() } }
-      let first = Task { await store.swap(try Sample.peer(2), .empty, RatchetPair(Sample.state(9))) }
+      let first = Task { await store.swap(try Sample.peer(2), from: .empty, to: RatchetPair(Sample.state(9))) }
       while !gate.isReached { try await Task.sleep(for: .milliseconds(1)) }
       var tasks: [Task<StoreAnswer, Never>] = []
       for (expected, new) in [(0, 1), (0, 2), (1, 3), (1, 4), (3, 5)] as [(UInt64, UInt64)] {
         let pair = expected == 0 ? RatchetPair.empty : RatchetPair(Sample.state(expected))
-        tasks.append(Task { await store.swap(peer, pair, RatchetPair(Sample.state(new))) })
+        tasks.append(Task { await store.swap(peer, from: pair, to: RatchetPair(Sample.state(new))) })
         while store.statistics.waiting < tasks.count { try await Task.sleep(for: .milliseconds(1)) }
       }
       gate.open()
@@ -101,12 +101,12 @@
           if count > 1, isBroken.value { throw Refused() }
         }
       }
-      #expect(try await crowd(store, gate, count: 20).allSatisfy(\.isFailed))
+      #expect(try await crowd(store, gate: gate, count: 20).allSatisfy(\.isFailed))
       #expect(store.statistics.failures == 20 && store.statistics.commits == 1)
       // The store goes on, and what was answered before is there.
       #expect(await store.load(try Sample.peer(255)) == RatchetPair(Sample.state(255)))
       for number in UInt8(0)..<20 { #expect(await store.load(try Sample.peer(number)) == .empty) }
-      #expect(await store.swap(try Sample.peer(0), .empty, RatchetPair(Sample.state(1))).isSwapped)
+      #expect(await store.swap(try Sample.peer(0), from: .empty, to: RatchetPair(Sample.state(1))).isSwapped)
       #expect(reports.value.count == 1)
       try await store.close()
     }
@@ -122,11 +122,13 @@
       var held = RatchetPair.empty
       for outage in 1...2 {
         isBroken.change { $0 = true }
-        for _ in 0..<3 { #expect(await store.swap(try Sample.peer(1), held, RatchetPair(Sample.state(9))).isFailed) }
+        for _ in 0..<3 {
+          #expect(await store.swap(try Sample.peer(1), from: held, to: RatchetPair(Sample.state(9))).isFailed)
+        }
         #expect(reports.value == outage)
         isBroken.change { $0 = false }
         let new = RatchetPair(Sample.state(UInt64(outage)))
-        #expect(await store.swap(try Sample.peer(1), held, new).isSwapped)
+        #expect(await store.swap(try Sample.peer(1), from: held, to: new).isSwapped)
         held = new
       }
       try await store.close()
@@ -141,13 +143,13 @@
         options.eraseAfter = .seconds(1000)
         options.willCommit = { _ in if isBroken.value { throw Refused() } }
       }
-      #expect(await store.swap(try Sample.peer(1), .empty, RatchetPair(Sample.state(1))).isSwapped)
+      #expect(await store.swap(try Sample.peer(1), from: .empty, to: RatchetPair(Sample.state(1))).isSwapped)
       isBroken.change { $0 = true }
-      #expect(await store.swap(try Sample.peer(1), RatchetPair(Sample.state(1)), .empty).isFailed)
+      #expect(await store.swap(try Sample.peer(1), from: RatchetPair(Sample.state(1)), to: .empty).isFailed)
       isBroken.change { $0 = false }
       for suffix in ["", "-wal", "-shm"] { _ = remove(database.path + suffix) }
       #expect(await store.load(try Sample.peer(1)) == nil)
-      #expect(await store.swap(try Sample.peer(2), .empty, RatchetPair(Sample.state(2))).isFailed)
+      #expect(await store.swap(try Sample.peer(2), from: .empty, to: RatchetPair(Sample.state(2))).isFailed)
       #expect(access(database.path, F_OK) != 0)
       try await store.close()
     }
@@ -159,7 +161,7 @@
       try await store.close()
       #expect(await store.load(try Sample.peer(1)) == nil)
       #expect(await store.answer(.lookUp(Sample.state(1).fingerprint)).isFailed)
-      #expect(await store.swap(try Sample.peer(1), .empty, RatchetPair(Sample.state(1))).isFailed)
+      #expect(await store.swap(try Sample.peer(1), from: .empty, to: RatchetPair(Sample.state(1))).isFailed)
       await #expect(throws: SQLiteStoreError.closed(path: database.path)) { try await store.check() }
     }
   }

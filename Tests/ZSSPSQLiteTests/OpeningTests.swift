@@ -13,8 +13,8 @@
   struct OpeningTests {
     /// Expects that opening fails, and changes no byte of the file.
     private func expectRefused(
-      _ database: Database, _ expected: SQLiteStoreError,
-      _ change: (inout SQLiteStoreOptions) -> Void = { _ in }
+      _ database: Database, as expected: SQLiteStoreError,
+      change: (inout SQLiteStoreOptions) -> Void = { _ in }
     ) throws {
       let before = try Data(contentsOf: URL(filePath: database.path))
       let error = try database.refusal(change)
@@ -33,7 +33,7 @@
       let store = try database.open(change)
       for number in UInt8(0)..<2 {
         let pair = RatchetPair(Sample.state(UInt64(number) + 1))
-        #expect(await store.swap(try Sample.peer(number), .empty, pair).isSwapped)
+        #expect(await store.swap(try Sample.peer(number), from: .empty, to: pair).isSwapped)
       }
       try await store.close()
       return database
@@ -43,20 +43,20 @@
     func otherFiles(content: String) throws {
       let database = try Database()
       try write(Array(content.utf8), to: database)
-      try expectRefused(database, .notOurs(path: ""))
+      try expectRefused(database, as: .notOurs(path: ""))
     }
 
     @Test func theDatabaseOfAnotherProgram() throws {
       let database = try Database()
       try database.edit("CREATE TABLE peers (name TEXT)")
       #expect(chmod(database.path, 0o600) == 0)
-      try expectRefused(database, .notOurs(path: ""))
+      try expectRefused(database, as: .notOurs(path: ""))
     }
 
     @Test func aNewerStore() async throws {
       let database = try await filled()
       try database.edit("PRAGMA user_version = 99")
-      try expectRefused(database, .newer(path: "", version: 99, known: Schema.current.version))
+      try expectRefused(database, as: .newer(path: "", version: 99, known: Schema.current.version))
     }
 
     /// A process that ended at once has left its last commits in the log only.
@@ -71,7 +71,7 @@
       try queue.close()
       let log = try Data(contentsOf: URL(filePath: copy.path + "-wal"))
       #expect(!log.isEmpty)
-      try expectRefused(copy, .newer(path: "", version: 99, known: Schema.current.version))
+      try expectRefused(copy, as: .newer(path: "", version: 99, known: Schema.current.version))
       #expect(try Data(contentsOf: URL(filePath: copy.path + "-wal")) == log)
     }
 
@@ -81,15 +81,15 @@
         var bytes = Array(try Data(contentsOf: URL(filePath: database.path)))
         for index in offset..<min(offset + 4096, bytes.count) { bytes[index] ^= 0x55 }
         try write(bytes, to: database)
-        try expectRefused(database, .damaged(path: "", reason: ""))
+        try expectRefused(database, as: .damaged(path: "", reason: ""))
       }
       let truncated = try await filled()
       #expect(truncate(truncated.path, 5000) == 0)
-      try expectRefused(truncated, .damaged(path: "", reason: ""))
+      try expectRefused(truncated, as: .damaged(path: "", reason: ""))
       for sql in ["DROP TABLE meta", "DROP TABLE peers", "DELETE FROM meta", "UPDATE meta SET value = 7"] {
         let database = try await filled()
         try database.edit(sql)
-        try expectRefused(database, .damaged(path: "", reason: ""))
+        try expectRefused(database, as: .damaged(path: "", reason: ""))
       }
     }
 
@@ -97,10 +97,10 @@
       let database = try await filled()
       for mode: mode_t in [0o644, 0o660, 0o601] {
         #expect(chmod(database.path, mode) == 0)
-        try expectRefused(database, .exposed(path: "", mode: UInt16(mode)))
+        try expectRefused(database, as: .exposed(path: "", mode: UInt16(mode)))
       }
       #expect(chmod(database.path, 0o400) == 0)
-      try expectRefused(database, .readOnly(path: ""))
+      try expectRefused(database, as: .readOnly(path: ""))
       #expect(chmod(database.path, 0o600) == 0)
       try await database.open().close()
     }
@@ -128,7 +128,7 @@
       let database = try await filled()
       #expect(chown(database.path, 4242, 4242) == 0)
       for owner: UInt32? in [nil, 4243] {
-        try expectRefused(database, .untrusted(path: "", reason: "")) { $0.owner = owner }
+        try expectRefused(database, as: .untrusted(path: "", reason: "")) { $0.owner = owner }
       }
       let error = try database.refusal()
       #expect(error.description.contains("belongs to user 4242") && error.description.contains("'chown 0 "), "\(error)")
@@ -157,7 +157,7 @@
     @Test func aStoreIsForOneAtATime() async throws {
       let database = try await filled()
       let store = try database.open()
-      try expectRefused(database, .inUseHere(path: ""))
+      try expectRefused(database, as: .inUseHere(path: ""))
       // Other processes see the lock.
       let descriptor = Foundation.open("\(database.path).lock", O_RDWR | O_CLOEXEC)
       try #require(descriptor >= 0)
@@ -180,7 +180,7 @@
       let descriptor = Foundation.open("\(database.path).lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
       try #require(descriptor >= 0)
       try #require(flock(descriptor, LOCK_EX | LOCK_NB) == 0)
-      try expectRefused(database, .inUse(path: ""))
+      try expectRefused(database, as: .inUse(path: ""))
       #expect(try database.refusal().description.contains("another process"))
       Foundation.close(descriptor)
       try await database.open().close()
@@ -206,10 +206,10 @@
     @Test func keys() async throws {
       let other = Secret(copying: [UInt8](repeating: 1, count: 32).rawBytes)
       let encrypted = try await filled { $0.key = Sample.key }
-      try expectRefused(encrypted, .keyNeeded(path: ""))
-      try expectRefused(encrypted, .wrongKey(path: "")) { $0.key = other }
+      try expectRefused(encrypted, as: .keyNeeded(path: ""))
+      try expectRefused(encrypted, as: .wrongKey(path: "")) { $0.key = other }
       let plain = try await filled()
-      try expectRefused(plain, .keyNotNeeded(path: "")) { $0.key = other }
+      try expectRefused(plain, as: .keyNotNeeded(path: "")) { $0.key = other }
       #expect(try plain.refusal { $0.key = Secret.zeros(31) } == .keySize(31))
     }
 
@@ -228,14 +228,14 @@
       let copy = try Database()
       let store = try database.open { $0.eraseAfter = .seconds(1000) }
       let pair = RatchetPair(Sample.state(9))
-      #expect(await store.swap(try Sample.peer(9), .empty, pair).isSwapped)
+      #expect(await store.swap(try Sample.peer(9), from: .empty, to: pair).isSwapped)
       // As a process that was killed leaves them: the swap is in the log.
       for suffix in ["", "-wal"] {
         try FileManager.default.copyItem(atPath: database.path + suffix, toPath: copy.path + suffix)
       }
       try await store.close()
       powercut_fail(copy.folder, Int32(POWERCUT_FULL))
-      try expectRefused(copy, .full(path: "")) { $0.fileSystem = "powercut" }
+      try expectRefused(copy, as: .full(path: "")) { $0.fileSystem = "powercut" }
       powercut_fail(copy.folder, Int32(POWERCUT_WORKS))
       let opened = try copy.open()
       #expect(await opened.load(try Sample.peer(9)) == pair)
@@ -254,11 +254,11 @@
       next.steps.append { try $0.execute(sql: "ALTER TABLE peers ADD COLUMN note TEXT") }
       var failing = next
       failing.steps.append { _ in throw DatabaseError(resultCode: .SQLITE_FULL) }
-      try expectRefused(database, .full(path: "")) { $0.schema = failing }
+      try expectRefused(database, as: .full(path: "")) { $0.schema = failing }
       let store = try database.open { $0.schema = next }
       #expect(await store.load(try Sample.peer(1)) == RatchetPair(Sample.state(2)))
       try await store.close()
-      try expectRefused(database, .newer(path: "", version: next.version, known: Schema.current.version))
+      try expectRefused(database, as: .newer(path: "", version: next.version, known: Schema.current.version))
     }
 
     @Test func aDatabaseOfTheFirstVersionIsMigrated() async throws {
@@ -269,7 +269,7 @@
       let store = try database.open()
       #expect(await store.load(peer) == pair)
       _ = await store.answer(.revoke(Sample.state(3).fingerprint, peer: peer))
-      #expect(await store.swap(peer, pair, RatchetPair(Sample.state(3))).isSwapped == false)
+      #expect(await store.swap(peer, from: pair, to: RatchetPair(Sample.state(3))).isSwapped == false)
       try await store.close()
     }
 
@@ -296,7 +296,7 @@
     @Test func everyFileIsForItsOwnerOnly() async throws {
       let database = try Database()
       let store = try database.open()
-      #expect(await store.swap(try Sample.peer(1), .empty, RatchetPair(Sample.state(1))).isSwapped)
+      #expect(await store.swap(try Sample.peer(1), from: .empty, to: RatchetPair(Sample.state(1))).isSwapped)
       let names = try FileManager.default.contentsOfDirectory(atPath: database.folder)
       #expect(names.count == 4)
       for name in names {
@@ -311,7 +311,7 @@
       let database = try await filled()
       let copy = try Database()
       let store = try database.open { $0.eraseAfter = .seconds(1000) }
-      #expect(await store.swap(try Sample.peer(9), .empty, RatchetPair(Sample.state(9))).isSwapped)
+      #expect(await store.swap(try Sample.peer(9), from: .empty, to: RatchetPair(Sample.state(9))).isSwapped)
       try FileManager.default.copyItem(atPath: database.path + "-wal", toPath: copy.path + "-wal")
       try await store.close()
       let log = try Data(contentsOf: URL(filePath: copy.path + "-wal"))

@@ -12,11 +12,11 @@
 
     /// Swaps whose first commit is held back until all of them wait.
     private func swaps(
-      _ store: SQLiteRatchetStore, _ gate: Gate, _ swaps: [(peer: PublicKey, expected: RatchetPair, new: RatchetPair)]
+      _ store: SQLiteRatchetStore, gate: Gate, swaps: [(peer: PublicKey, expected: RatchetPair, new: RatchetPair)]
     ) async throws -> [Task<StoreAnswer, Never>] {
       var tasks: [Task<StoreAnswer, Never>] = []
       for (index, swap) in swaps.enumerated() {
-        tasks.append(Task { await store.swap(swap.peer, swap.expected, swap.new) })
+        tasks.append(Task { await store.swap(swap.peer, from: swap.expected, to: swap.new) })
         if index == 0 { while !gate.isReached { try await Task.sleep(for: .milliseconds(1)) } }
         while store.statistics.waiting < index { try await Task.sleep(for: .milliseconds(1)) }
       }
@@ -39,7 +39,7 @@
         options.willCommit = { _ in gate.pass() }
       }
       func pair(_ number: UInt64) -> RatchetPair { number == 0 ? .empty : RatchetPair(Sample.state(number)) }
-      let tasks = try await swaps(store, gate, (0..<8).map { (peer, pair($0), pair($0 + 1)) })
+      let tasks = try await swaps(store, gate: gate, swaps: (0..<8).map { (peer, pair($0), pair($0 + 1)) })
       gate.open()
       #expect(await values(tasks).allSatisfy(\.isSwapped))
       #expect(store.statistics.commits == 5)
@@ -55,12 +55,13 @@
       let first = try Sample.peer(2)
       let good = try Sample.peer(3)
       let filled = try database.open()
-      #expect(await filled.swap(damaged, .empty, RatchetPair(Sample.state(1))).isSwapped)
+      #expect(await filled.swap(damaged, from: .empty, to: RatchetPair(Sample.state(1))).isSwapped)
       try await filled.close()
       try database.edit("UPDATE peers SET secrets1 = x'00'")
       let store = try database.open { $0.willCommit = { _ in gate.pass() } }
       let new = RatchetPair(Sample.state(2))
-      let tasks = try await swaps(store, gate, [(first, .empty, new), (damaged, .empty, new), (good, .empty, new)])
+      let tasks = try await swaps(
+        store, gate: gate, swaps: [(first, .empty, new), (damaged, .empty, new), (good, .empty, new)])
       gate.open()
       let answers = await values(tasks)
       #expect(answers[0].isSwapped && answers[1].isFailed && answers[2].isSwapped)
@@ -80,12 +81,12 @@
         options.didRead = { if isWatched.value { gate.pass() } }
       }
       let held = RatchetPair(Sample.state(1))
-      #expect(await store.swap(peer, .empty, held).isSwapped)
+      #expect(await store.swap(peer, from: .empty, to: held).isSwapped)
       isWatched.change { $0 = true }
       let loaded = Task { await store.load(peer) }
       while !gate.isReached { try await Task.sleep(for: .milliseconds(1)) }
       isBroken.change { $0 = true }
-      #expect(await store.swap(peer, held, RatchetPair(Sample.state(2))).isFailed)
+      #expect(await store.swap(peer, from: held, to: RatchetPair(Sample.state(2))).isFailed)
       isBroken.change { $0 = false }
       gate.open()
       #expect(await loaded.value == nil)
@@ -100,11 +101,11 @@
       let gate = Gate()
       let store = try database.open { $0.willCommit = { _ in gate.pass() } }
       let tasks = try await swaps(
-        store, gate, (1...3).map { (try Sample.peer($0), .empty, RatchetPair(Sample.state(UInt64($0)))) })
+        store, gate: gate, swaps: (1...3).map { (try Sample.peer($0), .empty, RatchetPair(Sample.state(UInt64($0)))) })
       async let closed: Void = store.close()
       // Whatever is asked for from now on fails.
       while await store.load(try Sample.peer(9)) != nil { try await Task.sleep(for: .milliseconds(1)) }
-      #expect(await store.swap(try Sample.peer(9), .empty, RatchetPair(Sample.state(9))).isFailed)
+      #expect(await store.swap(try Sample.peer(9), from: .empty, to: RatchetPair(Sample.state(9))).isFailed)
       gate.open()
       #expect(await values(tasks).allSatisfy(\.isSwapped))
       try await closed

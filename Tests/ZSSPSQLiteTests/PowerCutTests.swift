@@ -22,14 +22,14 @@
 
     /// Swaps until the power is cut.
     private func work(
-      _ store: SQLiteRatchetStore, _ peer: PublicKey, _ from: RatchetPair, _ number: UInt64
+      _ store: SQLiteRatchetStore, peer: PublicKey, from: RatchetPair, number: UInt64
     ) async -> Expected {
       var expected = Expected(answered: from)
       var number = number
       while true {
         number += 1
         let new = RatchetPair(Sample.state(number), expected.answered.state1.isEmpty ? nil : expected.answered.state1)
-        guard await store.swap(peer, expected.answered, new).isSwapped else {
+        guard await store.swap(peer, from: expected.answered, to: new).isSwapped else {
           expected.unanswered = new
           return expected
         }
@@ -56,7 +56,7 @@
             let from = held[peer] ?? .empty
             let number = UInt64(peer) << 32 | UInt64(cut) << 16
             let key = try Sample.peer(peer)
-            group.addTask { (peer, await work(store, key, from, number)) }
+            group.addTask { (peer, await work(store, peer: key, from: from, number: number)) }
           }
           return try await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
         }

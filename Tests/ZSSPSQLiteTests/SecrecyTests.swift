@@ -17,7 +17,7 @@
       }
       for number in UInt8(1)...3 {
         let pair = RatchetPair(Sample.state(UInt64(number) * 2), Sample.state(UInt64(number) * 2 + 1))
-        #expect(await store.swap(try Sample.peer(number), .empty, pair).isSwapped)
+        #expect(await store.swap(try Sample.peer(number), from: .empty, to: pair).isSwapped)
       }
       return store
     }
@@ -77,8 +77,8 @@
       let database = try Database()
       let peer = try Sample.peer(1)
       let store = try database.open { $0.eraseAfter = .zero }
-      #expect(await store.swap(peer, .empty, RatchetPair(Sample.state(1))).isSwapped)
-      #expect(await store.swap(peer, RatchetPair(Sample.state(1)), RatchetPair(Sample.state(2))).isSwapped)
+      #expect(await store.swap(peer, from: .empty, to: RatchetPair(Sample.state(1))).isSwapped)
+      #expect(await store.swap(peer, from: RatchetPair(Sample.state(1)), to: RatchetPair(Sample.state(2))).isSwapped)
       let replaced = Sample.state(1).keyBytes
       // The suite's time limit ends this if it never comes.
       while try database.bytes().contains(replaced) { try await Task.sleep(for: .milliseconds(1)) }
@@ -119,11 +119,11 @@
       let good = try Sample.peer(3)
       let held = RatchetPair(Sample.state(2), Sample.state(3))
       #expect(await store.load(damaged) == nil)
-      #expect(await store.swap(damaged, held, .empty).isFailed)
+      #expect(await store.swap(damaged, from: held, to: .empty).isFailed)
       #expect(await store.answer(.lookUp(Sample.state(2).fingerprint)).isFailed)
       #expect(reports.value == 1)
       #expect(await store.load(good) == RatchetPair(Sample.state(6), Sample.state(7)))
-      #expect(await store.swap(good, RatchetPair(Sample.state(6), Sample.state(7)), .empty).isSwapped)
+      #expect(await store.swap(good, from: RatchetPair(Sample.state(6), Sample.state(7)), to: .empty).isSwapped)
       let problems = try await store.check()
       #expect(
         problems.contains { $0.contains(damaged.description) } && !problems.contains { $0.contains(good.description) })

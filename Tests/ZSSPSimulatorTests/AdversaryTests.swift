@@ -7,13 +7,14 @@ import ZSSP
 
 @Suite("The adversary remembers, and knows which packet is which", .tags(.fast))
 struct AdversaryTests {
-  private func parcel(_ byte: UInt8, _ label: PacketLabel) -> Parcel {
+  private func parcel(_ byte: UInt8, label: PacketLabel) -> Parcel {
     Parcel(
       from: SimulatedPeer.home(0, port: 1), to: SimulatedPeer.home(1, port: 1),
       bytes: [UInt8](repeating: byte, count: 40), sender: 0, origin: 0, label: label)
   }
 
-  private func label(_ type: PacketType, _ counter: UInt64, _ number: Int = 0, of count: Int = 1) throws -> PacketLabel
+  private func label(_ type: PacketType, counter: UInt64, fragment number: Int = 0, of count: Int = 1) throws
+    -> PacketLabel
   {
     var block = [UInt8](repeating: 0, count: 16)
     block[0] = UInt8(number)
@@ -30,17 +31,18 @@ struct AdversaryTests {
     var numbers: Set<Int> = []
     for time in [1, 2] {
       for fragment in 0..<2 {
-        let label = try label(.completion, 0, fragment, of: 2)
-        numbers.insert(memory.see(parcel(7, label), label: label, from: 0, to: 1, at: .milliseconds(Int64(time))))
+        let label = try label(.completion, counter: 0, fragment: fragment, of: 2)
+        numbers.insert(
+          memory.see(parcel(7, label: label), label: label, from: 0, to: 1, at: .milliseconds(Int64(time))))
       }
     }
     #expect(numbers.count == 1 && memory.count == 1)
     let sighting = try #require(numbers.first.map { memory[$0] })
     #expect(sighting.parcels.count == 2 && sighting.firstSeen == .milliseconds(1))
     // One of another handshake goes under another key id; the other direction has packets of its own.
-    let label = try label(.completion, 0)
-    #expect(memory.see(parcel(8, label), label: label, from: 0, to: 1, at: .milliseconds(3)) == 1)
-    #expect(memory.see(parcel(8, label), label: label, from: 1, to: 0, at: .milliseconds(3)) == 2)
+    let label = try label(.completion, counter: 0)
+    #expect(memory.see(parcel(8, label: label), label: label, from: 0, to: 1, at: .milliseconds(3)) == 1)
+    #expect(memory.see(parcel(8, label: label), label: label, from: 1, to: 0, at: .milliseconds(3)) == 2)
     #expect(memory.all(.completion, from: 0, to: 1) == [0, 1])
     #expect(memory.firstSeen(.completion, from: 0, to: 1, keyID: KeyID(value: 0x0808_0808)) == .milliseconds(3))
     #expect(memory.firstSeen(.completion, from: 0, to: 1, keyID: KeyID(value: 0x0909_0909)) == nil)
@@ -51,8 +53,8 @@ struct AdversaryTests {
     var memory = AdversaryMemory(peers: 2)
     for counter in 0..<1000 as Range<UInt64> {
       for type in [PacketType.hello, .keyConfirm] {
-        let label = try label(type, counter)
-        _ = memory.see(parcel(1, label), label: label, from: 0, to: 1, at: .milliseconds(Int64(counter)))
+        let label = try label(type, counter: counter)
+        _ = memory.see(parcel(1, label: label), label: label, from: 0, to: 1, at: .milliseconds(Int64(counter)))
       }
     }
     #expect(memory.all(.hello, from: 0, to: 1).count == 1000)
@@ -71,14 +73,16 @@ struct AdversaryTests {
     simulation.beginCalm()
     try simulation.proceed(until: simulation.now.advanced(by: .seconds(3 * 3600)))
     let memory = simulation.memory
-    func count(_ type: PacketType, _ from: Int) -> Int { memory.all(type, from: from, to: 1 - from).count }
+    func count(_ type: PacketType, from: Int) -> Int { memory.all(type, from: from, to: 1 - from).count }
     // Both open in the same instant, and re-key twice or more in three hours.
-    #expect(count(.hello, 0) + count(.hello, 1) >= 1 && count(.response, 0) + count(.response, 1) >= 1)
-    #expect(count(.completion, 0) + count(.completion, 1) >= 1)
-    #expect(count(.rekeyInit, 0) + count(.rekeyInit, 1) >= 2)
-    #expect(count(.rekeyComplete, 0) + count(.rekeyComplete, 1) >= 2)
-    #expect(count(.keyConfirm, 0) + count(.keyConfirm, 1) >= 3)
-    #expect(count(.acknowledge, 0) + count(.acknowledge, 1) >= 3)
+    #expect(
+      count(.hello, from: 0) + count(.hello, from: 1) >= 1 && count(.response, from: 0) + count(.response, from: 1) >= 1
+    )
+    #expect(count(.completion, from: 0) + count(.completion, from: 1) >= 1)
+    #expect(count(.rekeyInit, from: 0) + count(.rekeyInit, from: 1) >= 2)
+    #expect(count(.rekeyComplete, from: 0) + count(.rekeyComplete, from: 1) >= 2)
+    #expect(count(.keyConfirm, from: 0) + count(.keyConfirm, from: 1) >= 3)
+    #expect(count(.acknowledge, from: 0) + count(.acknowledge, from: 1) >= 3)
     for from in 0..<2 {
       for number in memory.all(.hello, from: from, to: 1 - from) {
         let bytes = memory[number].parcels.map { $0.bytes.count - FragmentHeader.size }.reduce(0, +)

@@ -11,7 +11,7 @@ struct FloodTests {
   private let strangers = 100_000
   private let perSecond = 1000
 
-  private func hello(_ number: Int, to address: Address, _ random: inout SimulationRandom) -> Parcel {
+  private func hello(_ number: Int, to address: Address, random: inout SimulationRandom) -> Parcel {
     Parcel(
       from: Address(ipv4: 0xD100_0000 + UInt32(number), port: 6666), to: address, bytes: FloodHello.make(&random),
       sender: nil, isForged: true, isMadeUp: true)
@@ -47,7 +47,8 @@ struct FloodTests {
     for second in 0..<strangers / perSecond {
       for number in 0..<perSecond {
         let arrival = simulation.now.advanced(by: .seconds(1) * number / perSecond)
-        simulation.agenda.add(.deliver(hello(second * perSecond + number, to: target.address, &random)), at: arrival)
+        simulation.agenda.add(
+          .deliver(hello(second * perSecond + number, to: target.address, random: &random)), at: arrival)
       }
       for other in 1...2 {
         simulation.sendMessage(from: target, to: other)
@@ -106,7 +107,7 @@ struct FloodTests {
     var random = SimulationRandom(seed: 1)
     for number in 0..<500 {
       let arrival = simulation.now.advanced(by: .milliseconds(10 * number))
-      simulation.agenda.add(.deliver(hello(number, to: target.address, &random)), at: arrival)
+      simulation.agenda.add(.deliver(hello(number, to: target.address, random: &random)), at: arrival)
     }
     try simulation.proceed(until: simulation.now.advanced(by: .seconds(20)))
     #expect(watched.statistics.publicKeyWork == 500 && watched.statistics[.notAuthentic] == 500)

@@ -17,7 +17,7 @@ struct InvariantTests {
 
   /// The first violation of a few seeds, with endpoints that `lie` makes.
   private func violation(
-    _ plan: SimulationPlan, _ lie: @escaping (any SimulatedEndpoint) -> any SimulatedEndpoint
+    _ plan: SimulationPlan, lie: @escaping (any SimulatedEndpoint) -> any SimulatedEndpoint
   ) throws -> Violation? {
     for seed in 1...10 as ClosedRange<UInt64> {
       let simulation = try Simulation(plan, seed: seed) { (_, environment) throws(ConfigurationError) in

@@ -9,7 +9,7 @@ struct NonceGuardTests {
   private let ledger = NonceLedger()
 
   /// Seals a message under a key of equal bytes, made anew as another endpoint would.
-  private func seal(_ message: [UInt8], _ nonce: Nonce, key: UInt8 = 1) {
+  private func seal(_ message: [UInt8], nonce: Nonce, key: UInt8 = 1) {
     let guarded = NonceGuard(StandInCrypto(), ledger: ledger)
     var sealed = [UInt8](repeating: 0, count: message.count + 16)
     let packetKey = guarded.packetKey(Secret(count: 32) { $0.store(key, at: 0) })
@@ -20,7 +20,7 @@ struct NonceGuardTests {
   func noReuse() {
     for key in 1...3 as ClosedRange<UInt8> {
       for counter in 0..<10 as Range<UInt64> {
-        for type in 0...8 as ClosedRange<UInt8> { seal([1], Nonce(type: type, counter: counter), key: key) }
+        for type in 0...8 as ClosedRange<UInt8> { seal([1], nonce: Nonce(type: type, counter: counter), key: key) }
       }
     }
     #expect(ledger.reusedNonce == nil && ledger.seals == 270)
@@ -32,19 +32,19 @@ struct NonceGuardTests {
     arguments: [0, 1, 3, 4, 5, 6, 7, 8] as [UInt8])
   func reuse(type: UInt8) {
     let nonce = Nonce(type: type, counter: 5)
-    seal([], nonce)
+    seal([], nonce: nonce)
     #expect(ledger.reusedNonce == nil)
-    seal([], nonce)
+    seal([], nonce: nonce)
     #expect(ledger.reusedNonce == nonce)
   }
 
   @Test("an X3 that is computed again is the same packet; two X3s are not")
   func completion() {
     let nonce = Nonce(type: 2, counter: 0)
-    seal([1, 2, 3], nonce)
-    seal([1, 2, 3], nonce)
+    seal([1, 2, 3], nonce: nonce)
+    seal([1, 2, 3], nonce: nonce)
     #expect(ledger.reusedNonce == nil)
-    seal([1, 2, 4], nonce)
+    seal([1, 2, 4], nonce: nonce)
     #expect(ledger.reusedNonce == nonce)
   }
 }

@@ -29,7 +29,7 @@ struct SecretsCodecTests {
   private func codec(_ key: Secret?) -> SecretsCodec { SecretsCodec.make(provider, key: key).0 }
 
   private func decode(
-    _ record: [UInt8], _ codec: SecretsCodec, chainLength: UInt64? = nil, peer: PublicKey? = nil, place: UInt8 = 1
+    _ record: [UInt8], with codec: SecretsCodec, chainLength: UInt64? = nil, peer: PublicKey? = nil, place: UInt8 = 1
   ) -> RatchetState? {
     codec.decode(record, chainLength: chainLength ?? state.chainLength, peer: peer ?? self.peer, place: place)
   }
@@ -37,27 +37,27 @@ struct SecretsCodecTests {
   @Test(arguments: [false, true]) func aRecordIsReadAsItWasWritten(isEncrypted: Bool) throws {
     let codec = codec(isEncrypted ? key : nil)
     let record = codec.encode(state, peer: peer, place: 1)
-    let read = try #require(decode(record, codec))
+    let read = try #require(decode(record, with: codec))
     #expect(read == state && read.key == state.key)
   }
 
   @Test func anEncryptedRecordIsReadForItsPeerPlaceAndChainLengthOnly() {
     let codec = codec(key)
     let record = codec.encode(state, peer: peer, place: 1)
-    #expect(decode(record, codec, peer: otherPeer) == nil)
-    #expect(decode(record, codec, place: 2) == nil)
+    #expect(decode(record, with: codec, peer: otherPeer) == nil)
+    #expect(decode(record, with: codec, place: 2) == nil)
     // Every byte of the chain length counts.
-    for byte in 0..<8 { #expect(decode(record, codec, chainLength: state.chainLength ^ 1 << (8 * byte)) == nil) }
+    for byte in 0..<8 { #expect(decode(record, with: codec, chainLength: state.chainLength ^ 1 << (8 * byte)) == nil) }
   }
 
   @Test func anEncryptedRecordIsReadUnderItsKeyOnly() throws {
     let (codec, kept) = SecretsCodec.make(provider, key: key)
     let record = codec.encode(state, peer: peer, place: 1)
-    #expect(decode(record, self.codec(otherKey)) == nil)
+    #expect(decode(record, with: self.codec(otherKey)) == nil)
     #expect(SecretsCodec(provider, key: otherKey, kept: kept) == nil)
     #expect(SecretsCodec(provider, key: nil, kept: kept) == nil)
     let reopened = try #require(SecretsCodec(provider, key: key, kept: kept))
-    #expect(decode(record, reopened) == state)
+    #expect(decode(record, with: reopened) == state)
   }
 
   @Test func aForgedRecordIsRefused() {
@@ -66,16 +66,16 @@ struct SecretsCodecTests {
     for index in record.indices {
       var forged = record
       forged[index] ^= 1
-      #expect(decode(forged, codec) == nil, "byte \(index)")
+      #expect(decode(forged, with: codec) == nil, "byte \(index)")
     }
   }
 
   @Test(arguments: [false, true]) func aRecordOfAnotherSizeIsRefused(isEncrypted: Bool) {
     let codec = codec(isEncrypted ? key : nil)
     let record = codec.encode(state, peer: peer, place: 1)
-    #expect(decode(record + [0], codec) == nil)
-    #expect(decode(record.dropLast(), codec) == nil)
-    #expect(decode([], codec) == nil)
+    #expect(decode(record + [0], with: codec) == nil)
+    #expect(decode(record.dropLast(), with: codec) == nil)
+    #expect(decode([], with: codec) == nil)
   }
 
   /// One key and nonce for two records would give away what they have in common.
@@ -120,7 +120,7 @@ struct SecretsCodecTests {
     // Nor is a state's record one of names, or the other way round.
     #expect(codec.decode(revoked: codec.encode(state, peer: peer, place: 1), peer: peer) == nil)
     let two = try #require(codec.encode(RevokedStates(revoked(2).names, revision: 2), peer: peer))
-    #expect(decode(two, codec) == nil)
+    #expect(decode(two, with: codec) == nil)
   }
 
   /// A row that somebody has filled with names is refused, and not read for hours.

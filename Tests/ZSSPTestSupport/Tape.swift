@@ -48,7 +48,7 @@ package final class Tape: Sendable {
   package func note(problem: String) { state.withLock { $0.problems.append(problem) } }
 
   /// The next entry if `read` can make something of it.
-  package func next<Value>(_ wanted: String, _ read: (Entry) -> Value?) -> Value? {
+  package func next<Value>(_ wanted: String, read: (Entry) -> Value?) -> Value? {
     let entry = state.withLock { $0.entries.popFirst() }
     guard let entry else {
       note(problem: "\(wanted) was asked for after the end of the tape")

@@ -17,33 +17,33 @@ package struct TranscriptCase: Sendable, CustomStringConvertible {
 
   /// Recorded from upstream peers: the profile `upstream`, every packet they sent.
   package static let recorded: [TranscriptCase] = [
-    both("first_contact", [established], [established, confirmed]),
-    both("large_identity", [established], [established, confirmed]),
-    both("unfragmented_empty_identity", [established], [established, confirmed]),
-    both("data", [established], [established, confirmed]),
-    both("losses", [established], [established, confirmed]),
-    both("x1_timeout", ["restarted timeout", established], [established, confirmed]),
-    both("second_contact", [resumed], [resumed, confirmed]),
-    both("one_time_password", [resumed], [resumed, confirmed]),
-    both("downgrade_alice_lost_state", [established], ["downgraded 1", established, confirmed]),
-    both("downgrade_bob_lost_state", ["downgraded 1", established], [established, confirmed]),
-    both("initiator_refuses_downgrade", ["restarted notAuthentic"], []),
-    both("responder_refuses_downgrade", ["ended rejected"], ["withdrawn refused"]),
-    both("hello_requires_ratchet_silence", [], []),
-    both("rejected", ["ended rejected"], ["withdrawn refused"]),
-    both("rejected_silently", [], ["withdrawn refused"]),
-    both("replay", [established], [established, confirmed]),
-    both("challenge", [established], [established, confirmed]),
-    both("rekey", [established] + rekeyed, [established, confirmed] + rekeyed),
-    both("rekey_collision", [established, "rekeyed 2"], [established, confirmed, "rekeyed 2"]),
+    both("first_contact", alice: [established], bob: [established, confirmed]),
+    both("large_identity", alice: [established], bob: [established, confirmed]),
+    both("unfragmented_empty_identity", alice: [established], bob: [established, confirmed]),
+    both("data", alice: [established], bob: [established, confirmed]),
+    both("losses", alice: [established], bob: [established, confirmed]),
+    both("x1_timeout", alice: ["restarted timeout", established], bob: [established, confirmed]),
+    both("second_contact", alice: [resumed], bob: [resumed, confirmed]),
+    both("one_time_password", alice: [resumed], bob: [resumed, confirmed]),
+    both("downgrade_alice_lost_state", alice: [established], bob: ["downgraded 1", established, confirmed]),
+    both("downgrade_bob_lost_state", alice: ["downgraded 1", established], bob: [established, confirmed]),
+    both("initiator_refuses_downgrade", alice: ["restarted notAuthentic"], bob: []),
+    both("responder_refuses_downgrade", alice: ["ended rejected"], bob: ["withdrawn refused"]),
+    both("hello_requires_ratchet_silence", alice: [], bob: []),
+    both("rejected", alice: ["ended rejected"], bob: ["withdrawn refused"]),
+    both("rejected_silently", alice: [], bob: ["withdrawn refused"]),
+    both("replay", alice: [established], bob: [established, confirmed]),
+    both("challenge", alice: [established], bob: [established, confirmed]),
+    both("rekey", alice: [established] + rekeyed, bob: [established, confirmed] + rekeyed),
+    both("rekey_collision", alice: [established, "rekeyed 2"], bob: [established, confirmed, "rekeyed 2"]),
   ].flatMap(\.self)
 
   /// Computed by a reference model, one for each profile.
   package static let computed: [TranscriptCase] = Profile.allCases.flatMap { profile in
-    both("oracle_\(profile.rawValue)", [established] + rekeyed, [established, confirmed] + rekeyed)
+    both("oracle_\(profile.rawValue)", alice: [established] + rekeyed, bob: [established, confirmed] + rekeyed)
   }
 
-  private static func both(_ name: String, _ alice: [String], _ bob: [String]) -> [TranscriptCase] {
+  private static func both(_ name: String, alice: [String], bob: [String]) -> [TranscriptCase] {
     [TranscriptCase(name: name, side: .alice, events: alice), TranscriptCase(name: name, side: .bob, events: bob)]
   }
 }

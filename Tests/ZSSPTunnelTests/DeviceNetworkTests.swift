@@ -21,7 +21,7 @@ struct DeviceNetworkTests {
 
     let state: NIOLockedValueBox<State>
 
-    init(_ addresses: [IPPrefix], _ routes: [DeviceRoute] = []) {
+    init(_ addresses: [IPPrefix], routes: [DeviceRoute] = []) {
       state = NIOLockedValueBox(State(addresses: addresses, routes: Set(routes)))
     }
 
@@ -35,13 +35,13 @@ struct DeviceNetworkTests {
       state.withLockedValue { state in
         if !lines.isEmpty { state.batches += 1 }
         return lines.compactMap { line in
-          guard let reason = state.refused[line] ?? Self.run(line, &state) else { return nil }
+          guard let reason = state.refused[line] ?? Self.run(line, state: &state) else { return nil }
           return SystemCommand.LineFailure(line: line, reason: reason)
         }
       }
     }
 
-    private static func run(_ line: String, _ state: inout State) -> String? {
+    private static func run(_ line: String, state: inout State) -> String? {
       let words = line.split(separator: " ")
       guard let prefix = IPPrefix(words[2]) else { return "syntax" }
       let route = DeviceRoute(prefix: prefix, table: words.count > 6 ? UInt32(words[6]) : nil)
@@ -80,7 +80,7 @@ struct DeviceNetworkTests {
     ]
   }
 
-  private func make(_ kernel: Kernel, _ routes: [DeviceRoute]) -> DeviceNetwork {
+  private func make(_ kernel: Kernel, routes: [DeviceRoute]) -> DeviceNetwork {
     DeviceNetwork(
       device: "t", addresses: kernel.state.withLockedValue(\.addresses), routes: routes, system: kernel)
   }
@@ -92,9 +92,9 @@ struct DeviceNetworkTests {
   ])
   func theDeviceHasWhatIsWanted(next: [String]) throws {
     let wanted = try routes(["10.40.0.0/16", "fd40::/64"])
-    let kernel = Kernel(try prefixes(["10.77.0.1/24", "fd00::1/64"]), wanted)
+    let kernel = Kernel(try prefixes(["10.77.0.1/24", "fd00::1/64"]), routes: wanted)
     let addresses = try prefixes(next)
-    #expect(make(kernel, wanted).apply(addresses: addresses, routes: wanted) == [])
+    #expect(make(kernel, routes: wanted).apply(addresses: addresses, routes: wanted) == [])
     #expect(kernel.addresses() == Set(addresses))
     #expect(kernel.existing(wanted) == Set(wanted))
   }
@@ -103,7 +103,7 @@ struct DeviceNetworkTests {
   @Test func addressesOfOthersStay() throws {
     let others = try prefixes(["10.77.0.50/24", "10.1.0.1/24"])
     let kernel = Kernel(try prefixes(["10.77.0.1/24"]))
-    let network = make(kernel, [])
+    let network = make(kernel, routes: [])
     kernel.state.withLockedValue { $0.addresses += others }
     let next = try prefixes(["10.77.0.9/24"])
     #expect(network.apply(addresses: next, routes: []) == [])
@@ -114,7 +114,7 @@ struct DeviceNetworkTests {
   @Test func routesAreChangedAtOnce() throws {
     let many = try (0..<200).map { DeviceRoute(prefix: try #require(IPPrefix("10.40.\($0).0/24"))) }
     let kernel = Kernel([])
-    let network = make(kernel, [])
+    let network = make(kernel, routes: [])
     #expect(network.apply(routes: many) == [] && kernel.existing(many).count == many.count)
     #expect(network.apply(routes: []) == [] && kernel.existing(many).isEmpty)
     #expect(kernel.state.withLockedValue(\.batches) == 2)
@@ -124,8 +124,8 @@ struct DeviceNetworkTests {
   @Test func whatFailedIsTriedAgain() throws {
     let route = try routes(["10.40.0.0/16"])
     let old = DeviceRoute(prefix: try prefixes(["10.50.0.0/16"])[0])
-    let kernel = Kernel(try prefixes(["10.77.0.1/24"]), [old])
-    let network = make(kernel, [old])
+    let kernel = Kernel(try prefixes(["10.77.0.1/24"]), routes: [old])
+    let network = make(kernel, routes: [old])
     let addresses = try prefixes(["10.78.0.1/24"])
     kernel.state.withLockedValue { state in
       for line in [
@@ -159,11 +159,11 @@ struct DeviceNetworkTests {
 
   /// A program that says nothing is named, with the signal that ended it.
   @Test func programsThatEndAreNamed() {
-    func reason(_ code: Int32, _ errors: String = "") -> String {
+    func reason(_ code: Int32, errors: String = "") -> String {
       SystemCommand.Result(program: "/sbin/ip", exitCode: code, output: "", errors: errors).reason
     }
     #expect(reason(137) == "/sbin/ip was ended by signal 9" && reason(2) == "/sbin/ip ended with exit code 2")
-    #expect(reason(2, "File exists\n") == "File exists")
+    #expect(reason(2, errors: "File exists\n") == "File exists")
   }
 
   /// The kernel's own routes are none of the tunnel's.
@@ -175,7 +175,7 @@ struct DeviceNetworkTests {
       10.99.0.2 scope link
       unreachable 10.9.0.0/16
       """
-    #expect(IPRoute2.prefixes(v4, .v4) == (try prefixes(["0.0.0.0/0", "10.40.0.0/16", "10.99.0.2/32"])))
-    #expect(IPRoute2.prefixes("default metric 1024 pref medium\n", .v6) == (try prefixes(["::/0"])))
+    #expect(IPRoute2.prefixes(v4, family: .v4) == (try prefixes(["0.0.0.0/0", "10.40.0.0/16", "10.99.0.2/32"])))
+    #expect(IPRoute2.prefixes("default metric 1024 pref medium\n", family: .v6) == (try prefixes(["::/0"])))
   }
 }

@@ -71,7 +71,7 @@
       let loop: NIOLoopBound<TunnelLoop>
       let outside: CInt
 
-      init(_ peers: [Peer], _ line: Line) async throws {
+      init(_ peers: [Peer], line: Line) async throws {
         let provider = SwiftCryptoProvider()
         var options = UDPOptions()
         options.refusePiece = { _, _ in line.isFull ? EAGAIN : 0 }
@@ -102,7 +102,7 @@
       }
 
       /// Has packets for a peer go to a new session.
-      func connect(_ peers: [Peer], _ number: Int) async throws -> Session {
+      func connect(_ peers: [Peer], number: Int) async throws -> Session {
         let peer = peers[number].endpoint
         let session = try await client.connect(to: peer.localAddress, key: peer.publicKey)
         _ = try await on { $0.attach(session, to: number) }
@@ -143,9 +143,9 @@
     @Test func theEndOfASessionDoesNotStopTheDevice() async throws {
       let line = Line()
       let peers = [try await Peer(), try await Peer()]
-      let way = try await Way(peers, line)
-      var first = try await way.connect(peers, 0)
-      let second = try await way.connect(peers, 1)
+      let way = try await Way(peers, line: line)
+      var first = try await way.connect(peers, number: 0)
+      let second = try await way.connect(peers, number: 1)
       for round in 0..<10 {
         line.isFull = true
         try await way.fill(0)
@@ -157,7 +157,7 @@
           way.send(to: 1)
           try await Task.sleep(for: .milliseconds(1))
         }
-        first = try await way.connect(peers, 0)
+        first = try await way.connect(peers, number: 0)
         let again = peers[0].received
         while peers[0].received <= again {
           way.send(to: 0)
@@ -174,8 +174,8 @@
     @Test func aFullSocketLeavesPacketsWithTheSystem() async throws {
       let line = Line()
       let peers = [try await Peer()]
-      let way = try await Way(peers, line)
-      let session = try await way.connect(peers, 0)
+      let way = try await Way(peers, line: line)
+      let session = try await way.connect(peers, number: 0)
       line.isFull = true
       try await way.fill(0)
       // The endpoint ends in the meantime: whoever waits is let go, and the packets wait for

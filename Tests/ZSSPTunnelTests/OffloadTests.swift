@@ -26,7 +26,7 @@ struct OffloadTests {
     (maker.isV6, maker.flags) = (isV6, 0x99)  // CWR, ACK, PSH, FIN
     let payload = payload(sizes.total)
     let (header, bytes) = maker.superPacket(payload, segmentSize: sizes.segment)
-    let packets = try #require(SegmentSplitter.packets(bytes, header))
+    let packets = try #require(SegmentSplitter.packets(bytes, header: header))
     let starts = Array(stride(from: 0, to: sizes.total, by: sizes.segment))
     #expect(packets.count == starts.count)
     for (number, start) in starts.enumerated() {
@@ -43,7 +43,7 @@ struct OffloadTests {
     (maker.isV6, maker.isTCP) = (isV6, false)
     let payload = payload(3000)
     let (header, bytes) = maker.superPacket(payload, segmentSize: 1200)
-    let packets = try #require(SegmentSplitter.packets(bytes, header))
+    let packets = try #require(SegmentSplitter.packets(bytes, header: header))
     #expect(packets.count == 3)
     for (number, packet) in packets.enumerated() {
       maker.identification = 42 + UInt16(number)
@@ -56,7 +56,7 @@ struct OffloadTests {
     (maker.isV6, maker.isTCP) = (isV6, isTCP)
     var (header, bytes) = maker.superPacket(payload(777), segmentSize: 0)
     header.segmentation = .none
-    #expect(SegmentSplitter.packets(bytes, header) == [maker.packet(payload(777))])
+    #expect(SegmentSplitter.packets(bytes, header: header) == [maker.packet(payload(777))])
   }
 
   /// Nothing that a header says makes more of a packet than there is.
@@ -71,10 +71,10 @@ struct OffloadTests {
     var empty = good
     empty.segmentSize = 0
     wrong.append(empty)
-    for header in wrong { #expect(SegmentSplitter.packets(bytes, header) == nil) }
+    for header in wrong { #expect(SegmentSplitter.packets(bytes, header: header) == nil) }
     var single = good
     (single.segmentation, single.checksumOffset) = (.none, 60_000)
-    #expect(SegmentSplitter.packets(bytes, single) == nil)
+    #expect(SegmentSplitter.packets(bytes, header: single) == nil)
     let unknown = [0, 77] + [UInt8](repeating: 0, count: 8)
     let header = VirtioHeader(unknown.rawBytes)
     #expect(header == nil)
@@ -82,7 +82,7 @@ struct OffloadTests {
 
   /// What comes out of joining, as packets again.
   private func joined(
-    _ packets: [[UInt8]], _ abilities: Coalescer.Abilities = .init(tcp: true, udp: true)
+    _ packets: [[UInt8]], abilities: Coalescer.Abilities = .init(tcp: true, udp: true)
   ) -> (writes: Int, packets: [[UInt8]]) {
     var coalescer = Coalescer(abilities)
     var writes: [[UInt8]] = []
@@ -90,12 +90,12 @@ struct OffloadTests {
     coalescer.flush { writes.append($0.array) }
     let all = writes.flatMap { write -> [[UInt8]] in
       guard let header = VirtioHeader(write.rawBytes) else { return [] }
-      return SegmentSplitter.packets(Array(write[VirtioHeader.size...]), header) ?? []
+      return SegmentSplitter.packets(Array(write[VirtioHeader.size...]), header: header) ?? []
     }
     return (writes.count, all)
   }
 
-  private func tcp(_ maker: PacketMaker, _ count: Int, size: Int) -> [[UInt8]] {
+  private func tcp(_ maker: PacketMaker, count: Int, size: Int) -> [[UInt8]] {
     (0..<count).map { number in
       var maker = maker
       maker.sequence += UInt32(number * size)
@@ -107,7 +107,7 @@ struct OffloadTests {
   @Test(arguments: [false, true]) func tcpIsJoined(isV6: Bool) {
     var maker = PacketMaker()
     maker.isV6 = isV6
-    var packets = tcp(maker, 40, size: 1368)
+    var packets = tcp(maker, count: 40, size: 1368)
     // The last is shorter, and says that it is.
     maker.sequence += UInt32(40 * 1368)
     maker.identification += 40
@@ -128,12 +128,12 @@ struct OffloadTests {
     let result = joined(packets)
     #expect(result.writes == 1)
     #expect(result.packets == packets)
-    #expect(joined(packets, .init(tcp: true, udp: false)).writes == 10)
+    #expect(joined(packets, abilities: .init(tcp: true, udp: false)).writes == 10)
   }
 
   /// A super-packet has no more than the system takes, and the next begins where it ended.
   @Test func muchIsSeveralSuperPackets() {
-    let packets = tcp(PacketMaker(), 130, size: 1368)
+    let packets = tcp(PacketMaker(), count: 130, size: 1368)
     let result = joined(packets)
     #expect(result.writes == 3)
     #expect(result.packets.map { $0[24...] } == packets.map { $0[24...] })
@@ -146,7 +146,7 @@ struct OffloadTests {
       { $0.flags |= 0x01 }, { $0.flags |= 0x20 }, { $0.sequence += 1 }, { $0.sequence -= 1368 },
     ] as [@Sendable (inout PacketMaker) -> Void])
   func whatDiffersStaysApart(change: @Sendable (inout PacketMaker) -> Void) {
-    var packets = tcp(PacketMaker(), 2, size: 1368)
+    var packets = tcp(PacketMaker(), count: 2, size: 1368)
     var maker = PacketMaker()
     maker.sequence += 2 * 1368
     change(&maker)
@@ -171,7 +171,7 @@ struct OffloadTests {
 
   /// A damaged packet is for its receiver to refuse: joined, it would get a checksum that is right.
   @Test func aDamagedPacketIsPassedOnAsItIs() {
-    var packets = tcp(PacketMaker(), 3, size: 1000)
+    var packets = tcp(PacketMaker(), count: 3, size: 1000)
     packets[1][500] ^= 1
     let result = joined(packets)
     #expect(result.writes == 3)
@@ -182,7 +182,7 @@ struct OffloadTests {
     let flows = (0..<6).map { number in
       var maker = PacketMaker()
       maker.sourcePort += UInt16(number)
-      return tcp(maker, 5, size: 1000)
+      return tcp(maker, count: 5, size: 1000)
     }
     let packets = (0..<5).flatMap { index in flows.map { $0[index] } }
     #expect(joined(packets).writes == 6)

@@ -56,7 +56,7 @@ struct PacketRuleTests {
     let payload = payload(10) + first[place..<place + 2]
     var (header, bytes) = maker.superPacket(isSuper ? payload + payload : payload, segmentSize: payload.count)
     if !isSuper { header.segmentation = .none }
-    let packets = try #require(SegmentSplitter.packets(bytes, header))
+    let packets = try #require(SegmentSplitter.packets(bytes, header: header))
     #expect(packets.count == (isSuper ? 2 : 1))
     for packet in packets { #expect(Array(packet[place..<place + 2]) == [0xFF, 0xFF]) }
   }

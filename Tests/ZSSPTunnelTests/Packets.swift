@@ -96,7 +96,7 @@ func payload(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeed
 
 extension SegmentSplitter {
   /// The packets that a super-packet comes to; nil if it is refused.
-  static func packets(_ bytes: [UInt8], _ header: VirtioHeader) -> [[UInt8]]? {
+  static func packets(_ bytes: [UInt8], header: VirtioHeader) -> [[UInt8]]? {
     var bytes = bytes
     var packets = [[UInt8]]()
     var splitter = SegmentSplitter()

@@ -81,7 +81,7 @@ struct PeerRegistryTests {
     #expect(seen.withLockedValue { $0 } == [[0, 1, 2, 3, 2], [0, 1, 2, 3, 2]])
   }
 
-  private func named(_ index: Int, _ name: String, allowed: [String] = []) throws -> PeerConfiguration {
+  private func named(_ index: Int, name: String, allowed: [String] = []) throws -> PeerConfiguration {
     var peer = PeerConfiguration(publicKey: keys[index])
     peer.name = name
     peer.allowedIPs = try allowed.map { try #require(IPPrefix($0)) }
@@ -96,7 +96,7 @@ struct PeerRegistryTests {
 
   /// After `enroll` this side insists on the one-time password, whatever the file says when it is read again.
   @Test func aReloadKeepsTheDemandForThePassword() throws {
-    let file = [try named(0, "a")]
+    let file = [try named(0, name: "a")]
     let registry = registered(file)
     registry.change { $0.enroll(keys[0], flags: .opportunistic) }
     func insists() -> Bool { registry.table.peer(keys[0])?.flags?.contains(.initiatorDisallowsDowngrade) ?? false }
@@ -118,12 +118,12 @@ struct PeerRegistryTests {
 
   /// What a request changed stays until the file says something else about the same value.
   @Test func aReloadKeepsWhatRequestsChanged() throws {
-    let file = [try named(0, "a", allowed: ["10.0.0.0/24"]), try named(1, "b")]
+    let file = [try named(0, name: "a", allowed: ["10.0.0.0/24"]), try named(1, name: "b")]
     let registry = registered(file)
     var changed = file[0]
     changed.keepalive = .seconds(7)
-    changed.allowedIPs = try named(0, "a", allowed: ["10.0.5.0/24"]).allowedIPs
-    let added = try named(2, "c", allowed: ["10.0.2.0/24"])
+    changed.allowedIPs = try named(0, name: "a", allowed: ["10.0.5.0/24"]).allowedIPs
+    let added = try named(2, name: "c", allowed: ["10.0.2.0/24"])
     registry.change { [changed] table in
       table.set(changed)
       table.set(added)
@@ -133,23 +133,23 @@ struct PeerRegistryTests {
     #expect(registry.table.peer(keys[0]) == changed && registry.table.peer(keys[2]) == added)
     #expect(registry.table.peer(keys[1]) == nil)
     // The file changes other values, and the removed peer.
-    registry.reload([try named(0, "new", allowed: ["10.0.0.0/24"]), try named(1, "back")])
+    registry.reload([try named(0, name: "new", allowed: ["10.0.0.0/24"]), try named(1, name: "back")])
     changed.name = "new"
     #expect(registry.table.peer(keys[0]) == changed && registry.table.peer(keys[1])?.name == "back")
     // The file changes the same value, and later names the peer that was added.
-    registry.reload([try named(0, "new", allowed: ["10.0.7.0/24"]), try named(2, "d")])
-    #expect(registry.table.peer(keys[0])?.allowedIPs == (try named(0, "", allowed: ["10.0.7.0/24"]).allowedIPs))
-    #expect(registry.table.peer(keys[2]) == (try named(2, "d")) && registry.table.peer(keys[1]) == nil)
+    registry.reload([try named(0, name: "new", allowed: ["10.0.7.0/24"]), try named(2, name: "d")])
+    #expect(registry.table.peer(keys[0])?.allowedIPs == (try named(0, name: "", allowed: ["10.0.7.0/24"]).allowedIPs))
+    #expect(registry.table.peer(keys[2]) == (try named(2, name: "d")) && registry.table.peer(keys[1]) == nil)
   }
 
   /// A prefix has one owner, and the file's wins.
   @Test func aReloadGivesNoPrefixTwice() throws {
-    let file = [try named(0, "a"), try named(1, "b")]
+    let file = [try named(0, name: "a"), try named(1, name: "b")]
     let registry = registered(file)
     registry.change { $0.set(PeerConfiguration(publicKey: keys[0])) }
-    let taken = try named(0, "a", allowed: ["10.0.0.0/24", "10.0.1.0/24"])
+    let taken = try named(0, name: "a", allowed: ["10.0.0.0/24", "10.0.1.0/24"])
     registry.change { $0.set(taken) }
-    registry.reload([file[0], try named(1, "b", allowed: ["10.0.0.0/24"])])
+    registry.reload([file[0], try named(1, name: "b", allowed: ["10.0.0.0/24"])])
     #expect(registry.table.peer(keys[0])?.allowedIPs.map(\.description) == ["10.0.1.0/24"])
     #expect(registry.table.peer(keys[1])?.allowedIPs.map(\.description) == ["10.0.0.0/24"])
   }

@@ -118,7 +118,7 @@ extension Lab {
   }
 
   /// Runs iperf3, and answers what it counts at the end.
-  func traffic(_ host: String, _ arguments: String) throws -> [String: Any] {
+  func traffic(_ host: String, arguments: String) throws -> [String: Any] {
     let text = try run("iperf3 -J \(arguments)", on: host)
     let object = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
     return try #require(object["end"] as? [String: Any])

@@ -104,24 +104,24 @@ final class Lab: @unchecked Sendable {
   /// Runs a command to its end, which must be good.
   @discardableResult
   func run(_ command: String, on host: String? = nil) throws -> String {
-    let result = try Program(words(command, host)).finish()
+    let result = try Program(words(command, on: host)).finish()
     try #require(result.exitCode == 0, "\(command): \(result.output)")
     return result.output
   }
 
   /// Runs a command to its end, whatever that is.
   func attempt(_ command: String, on host: String) throws -> Program.Result {
-    try Program(words(command, host)).finish()
+    try Program(words(command, on: host)).finish()
   }
 
   /// Starts a command.
   func start(_ command: String, on host: String) throws -> Program {
-    let program = try Program(words(command, host))
+    let program = try Program(words(command, on: host))
     programs.append(program)
     return program
   }
 
-  private func words(_ command: String, _ host: String?) -> [String] {
+  private func words(_ command: String, on host: String?) -> [String] {
     let words = command.split(separator: " ").map(String.init)
     return host.map { ["ip", "netns", "exec", namespace($0)] + words } ?? words
   }
@@ -204,12 +204,14 @@ final class Lab: @unchecked Sendable {
   }
 
   /// How many packets were dropped for a reason.
-  func drops(_ host: String, _ reason: String) throws -> Int { try count(host, "drops", reason) }
+  func drops(_ host: String, reason: String) throws -> Int { try count(host, kind: "drops", reason: reason) }
 
   /// How many datagrams the protocol dropped for a reason.
-  func protocolDrops(_ host: String, _ reason: String) throws -> Int { try count(host, "protocolDrops", reason) }
+  func protocolDrops(_ host: String, reason: String) throws -> Int {
+    try count(host, kind: "protocolDrops", reason: reason)
+  }
 
-  private func count(_ host: String, _ kind: String, _ reason: String) throws -> Int {
+  private func count(_ host: String, kind: String, reason: String) throws -> Int {
     let counts = try #require(try show(host)[kind] as? [String: Any])
     return (counts[reason] as? NSNumber)?.intValue ?? 0
   }

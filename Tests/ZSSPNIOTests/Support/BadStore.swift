@@ -58,8 +58,8 @@ actor BadStore: RatchetStore {
       if fault == .findsFirstOnly { return .unknown }
       return lookUp(second)
     case .compareAndSwap(let peer, let expected, let new, let start):
-      return await swap(peer, expected, new, since: start)
-    case .revoke(let name, let peer): return revoke(name, peer)
+      return await swap(peer, expected: expected, new: new, since: start)
+    case .revoke(let name, let peer): return revoke(name, of: peer)
     }
   }
 
@@ -89,7 +89,7 @@ actor BadStore: RatchetStore {
   }
 
   private func swap(
-    _ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair, since start: UInt64?
+    _ peer: PublicKey, expected: RatchetPair, new: RatchetPair, since start: UInt64?
   ) async -> StoreAnswer {
     let held = memory.pairs[peer] ?? .empty
     if fault == .comparesBeforeAwait {
@@ -110,7 +110,7 @@ actor BadStore: RatchetStore {
     return isEqual ? put(peer, new, since: fault == .ignoresSince ? nil : start) : .notSwapped
   }
 
-  private func revoke(_ name: Fingerprint, _ peer: PublicKey) -> StoreAnswer {
+  private func revoke(_ name: Fingerprint, of peer: PublicKey) -> StoreAnswer {
     let held = memory.pairs[peer]
     switch fault {
     case .forgetsRevoked: return memory.answer(.load(peer: peer))

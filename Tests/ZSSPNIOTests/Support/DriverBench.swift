@@ -100,7 +100,8 @@ final class PlainHandshake {
     var isMoving = true
     while isMoving {
       now = now.advanced(by: .milliseconds(1))
-      let answered = answer(&initiator, &initiatorStore, keeping: true) || answer(&responder, &responderStore)
+      let answered =
+        answer(&initiator, from: &initiatorStore, keeping: true) || answer(&responder, from: &responderStore)
       let carried =
         carry(from: &initiator, to: &responder, source: Self.addresses.0)
         || carry(from: &responder, to: &initiator, source: Self.addresses.1)
@@ -109,7 +110,7 @@ final class PlainHandshake {
   }
 
   private func answer(
-    _ endpoint: inout Endpoint, _ store: inout MemoryRatchetStore, keeping isKept: Bool = false
+    _ endpoint: inout Endpoint, from store: inout MemoryRatchetStore, keeping isKept: Bool = false
   ) -> Bool {
     var isBusy = false
     while let request = endpoint.nextRequest() {

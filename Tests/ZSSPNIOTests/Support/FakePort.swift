@@ -69,13 +69,13 @@ final class DriverPair {
     server = try driver()
     clientPort = FakePort(client)
     serverPort = FakePort(server)
-    func handle(_ driver: Driver, _ address: Address) -> EndpointHandle {
+    func handle(_ driver: Driver, at address: Address) -> EndpointHandle {
       EndpointHandle(
         [ShardHandle(driver)], mailboxes: driver.mailboxes, directory: PeerDirectory(),
         localAddress: address.socketAddress)
     }
-    clientHandle = handle(client, Self.clientAddress)
-    serverHandle = handle(server, Self.serverAddress)
+    clientHandle = handle(client, at: Self.clientAddress)
+    serverHandle = handle(server, at: Self.serverAddress)
     client.portOpened(clientPort, localAddress: Self.clientAddress.socketAddress)
     server.portOpened(serverPort, localAddress: Self.serverAddress.socketAddress)
   }

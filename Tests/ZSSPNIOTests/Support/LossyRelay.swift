@@ -11,7 +11,7 @@ final class LossyRelay: Sendable {
   private let state: State
   let address: SocketAddress
 
-  private init(_ channel: any Channel, _ state: State, _ address: SocketAddress) {
+  private init(_ channel: any Channel, state: State, address: SocketAddress) {
     self.channel = channel
     self.state = state
     self.address = address
@@ -28,7 +28,7 @@ final class LossyRelay: Sendable {
         }
       }
       .bind(host: server.ipAddress ?? "127.0.0.1", port: 0).get()
-    return LossyRelay(channel, state, try #require(channel.localAddress))
+    return LossyRelay(channel, state: state, address: try #require(channel.localAddress))
   }
 
   /// How many datagrams were lost.

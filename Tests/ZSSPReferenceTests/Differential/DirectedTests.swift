@@ -9,7 +9,7 @@ import ZSSPReference
 @Suite("Both implementations in rare cases", .tags(.fast))
 struct DirectedTests {
   private func established(_ receiver: PartyConfiguration.Implementation) throws -> Link {
-    var link = try Link([.zssp, receiver], .kyber1024, policy: .allow)
+    var link = try Link([.zssp, receiver], profile: .kyber1024, policy: .allow)
     link.parties[0].open(to: link.keys[1].publicKey, at: link.address(1), identity: [], now: link.now)
     link.settle()
     let isWorking = link.carries(1)
@@ -18,7 +18,7 @@ struct DirectedTests {
     return link
   }
 
-  private func datagrams(_ link: Link, _ message: [UInt8]) -> [[UInt8]] {
+  private func datagrams(_ link: Link, with message: [UInt8]) -> [[UInt8]] {
     link.parties[0].send(message, on: 1, at: link.now)
     return link.parties[0].takeDatagrams().map(\.bytes)
   }
@@ -26,7 +26,7 @@ struct DirectedTests {
   @Test("an older message from another address moves nothing", arguments: PartyConfiguration.Implementation.allCases)
   func olderMessage(_ receiver: PartyConfiguration.Implementation) throws {
     let link = try established(receiver)
-    let sent = [[1], [2], [3]].map { datagrams(link, $0) }.flatMap(\.self)
+    let sent = [[1], [2], [3]].map { datagrams(link, with: $0) }.flatMap(\.self)
     let bob = link.parties[1]
     let elsewhere = Address(ipv4: 99, port: 99)
     #expect(bob.receive(sent[1], from: link.address(0), at: link.now) == [2])
@@ -44,7 +44,7 @@ struct DirectedTests {
   func fragmentOfAnotherSize(_ receiver: PartyConfiguration.Implementation, difference: Int) throws {
     let link = try established(receiver)
     let message = (0..<1200).map { UInt8(truncatingIfNeeded: $0) }
-    let sent = datagrams(link, message)
+    let sent = datagrams(link, with: message)
     try #require(sent.count == 3)
     let bob = link.parties[1]
     func deliver(_ datagrams: [[UInt8]], at now: Instant) -> [UInt8]? {

@@ -13,7 +13,7 @@ struct InteroperationTests {
     "a challenge, a handshake, data, and a re-key from either side", arguments: Profile.allCases,
     [[.zssp, .reference], [.reference, .zssp]] as [[PartyConfiguration.Implementation]])
   func understand(profile: Profile, implementations: [PartyConfiguration.Implementation]) throws {
-    var link = try Link(implementations, profile, policy: .challenge)
+    var link = try Link(implementations, profile: profile, policy: .challenge)
     link.parties[0].open(
       to: link.keys[1].publicKey, at: link.address(1), identity: [UInt8](repeating: 3, count: 2000), now: link.now)
     for _ in 0..<3 { link.settle() }

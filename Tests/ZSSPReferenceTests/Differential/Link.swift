@@ -12,7 +12,7 @@ struct Link {
   var messages: [[UInt8]] = [[], []]
   var events: [[String]] = [[], []]
 
-  init(_ implementations: [PartyConfiguration.Implementation], _ profile: Profile, policy: HelloPolicy) throws {
+  init(_ implementations: [PartyConfiguration.Implementation], profile: Profile, policy: HelloPolicy) throws {
     let provider = SwiftCryptoProvider()
     let keys = (0..<2).map { _ in provider.generateAgreementKey() }
     var settings = Settings()

@@ -75,7 +75,7 @@ final class FailingStore: ReferenceStore {
   /// All is lost.
   func forget() { rows = [:] }
 
-  private func perform<Result>(_ name: String, _ body: () -> Result) throws(StoreFailure) -> Result {
+  private func perform<Result>(_ name: String, body: () -> Result) throws(StoreFailure) -> Result {
     count += 1
     let fate = fate(count)
     log.append("\(name) \(fate)")

@@ -41,12 +41,12 @@ final class World {
     for index in 0..<2 {
       let pairs = scene.persistent.map { [scene.key(1 - index).publicKey: $0] } ?? [:]
       let fates = SimulationRandom(seed: seed, stream: 50 + UInt64(index))
-      stores.append(FailingStore(pairs) { [unowned self] in isCalm ? .works : Self.fate($0, fates) })
+      stores.append(FailingStore(pairs) { [unowned self] in isCalm ? .works : Self.fate($0, random: fates) })
       parties.append(try makeParty(index))
     }
   }
 
-  private static func fate(_ number: Int, _ random: SimulationRandom) -> FailingStore.Fate {
+  private static func fate(_ number: Int, random: SimulationRandom) -> FailingStore.Fate {
     var random = random
     for _ in 0..<number % 512 { _ = random.next() }
     switch random.below(100) {
@@ -81,7 +81,7 @@ final class World {
     run(until: now.advanced(by: .seconds(15)))
     // Who has no session opens one.
     if parties[0].sessions().isEmpty {
-      act(0, "open") { $0.open(to: peerKey(0), at: addresses[1], identity: [], now: now) }
+      act(0, what: "open") { $0.open(to: peerKey(0), at: addresses[1], identity: [], now: now) }
     }
     run(until: now.advanced(by: .seconds(100)))
   }
@@ -97,17 +97,19 @@ final class World {
     switch dice {
     case 0..<4: try restart(index)
     case 90..<100: attack()
-    case 4..<8: act(index, "close \(session)") { $0.close(session, at: now) }
-    case 8..<16: act(index, "rekey \(session)") { $0.rekey(session, at: now) }
+    case 4..<8: act(index, what: "close \(session)") { $0.close(session, at: now) }
+    case 8..<16: act(index, what: "rekey \(session)") { $0.rekey(session, at: now) }
     case 16..<20:
       addresses[index] = Address(ipv4: UInt32(index + 1), port: addresses[index].port + 1)
       note("\(index) moves")
     case 20..<45 where sessions.count < 2:
       let identity = [UInt8](repeating: UInt8(index), count: size % 3000)
-      act(index, "open") { $0.open(to: peerKey(index), at: addresses[1 - index], identity: identity, now: now) }
+      act(index, what: "open") { $0.open(to: peerKey(index), at: addresses[1 - index], identity: identity, now: now) }
     default:
       let message = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 31) }
-      for _ in 0...which % 3 { act(index, "send \(size) on \(session)") { $0.send(message, on: session, at: now) } }
+      for _ in 0...which % 3 {
+        act(index, what: "send \(size) on \(session)") { $0.send(message, on: session, at: now) }
+      }
     }
   }
 
@@ -152,7 +154,7 @@ final class World {
         deliver(flight)
       } else {
         for index in 0..<2 where deadlines[index].map({ $0 <= now }) ?? false {
-          act(index, "ticks") { $0.tick(at: now) }
+          act(index, what: "ticks") { $0.tick(at: now) }
         }
       }
     }
@@ -160,7 +162,7 @@ final class World {
   }
 
   private func deliver(_ flight: Flight) {
-    act(flight.to, "receives \(flight.number)") { party in
+    act(flight.to, what: "receives \(flight.number)") { party in
       guard let message = party.receive(flight.bytes, from: flight.from, at: now) else { return }
       note("\(flight.to) got a message: \(message.count) bytes, \(Self.digest(message))")
     }
@@ -168,7 +170,7 @@ final class World {
 
   // MARK: What is noted
 
-  private func act(_ index: Int, _ what: String, _ body: (any Party) -> Void) {
+  private func act(_ index: Int, what: String, body: (any Party) -> Void) {
     let party = parties[index]
     note("\(index) \(what)")
     body(party)
@@ -205,12 +207,12 @@ final class World {
     captured = captured.suffix(40) + [flight]
     guard isCalm || !isLost else { return }
     var bytes = bytes
-    if isTwice, !isCalm { add(bytes, index, to, after: lateness) }
+    if isTwice, !isCalm { add(bytes, from: index, to: to, after: lateness) }
     if isCorrupt, !isCalm { bytes[place / 8] ^= 1 << UInt8(place % 8) }
-    add(bytes, index, to, after: isLate && !isCalm ? lateness : delay)
+    add(bytes, from: index, to: to, after: isLate && !isCalm ? lateness : delay)
   }
 
-  private func add(_ bytes: [UInt8], _ index: Int, _ to: Int, after delay: Duration) {
+  private func add(_ bytes: [UInt8], from index: Int, to: Int, after delay: Duration) {
     let arrival = now.advanced(by: delay)
     let place = flights.firstIndex { $0.arrival > arrival } ?? flights.count
     let flight = Flight(arrival: arrival, number: sent, to: to, from: addresses[index], bytes: bytes)

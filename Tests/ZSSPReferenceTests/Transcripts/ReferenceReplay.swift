@@ -40,11 +40,11 @@ final class ReferenceReplay {
   /// Plays all steps of this side.
   func run() throws {
     for (index, step) in transcript.steps.enumerated() where step.actor == side {
-      try play(step, "\(side) in step \(index)")
+      try play(step, at: "\(side) in step \(index)")
     }
   }
 
-  private func play(_ step: Transcript.Step, _ place: Comment) throws {
+  private func play(_ step: Transcript.Step, at place: Comment) throws {
     let now = Instant.milliseconds(step.t)
     let peer = try #require(peer)
     var outcome = ReferencePeer.ReceiveResult.handled
@@ -66,7 +66,7 @@ final class ReferenceReplay {
       break
     }
     let new = takeEvents(peer)
-    if let event = step.event { check(outcome, new, against: event, place) }
+    if let event = step.event { check(outcome, events: new, against: event, at: place) }
     let wanted = (step.sends ?? []).map { transcript.packets[$0].hex.bytes }
     let sent = peer.takeDatagrams()
     #expect(sent.allSatisfy { $0.address == side.other.address }, place)
@@ -88,8 +88,8 @@ final class ReferenceReplay {
 
   /// The record names events as upstream does.
   private func check(
-    _ outcome: ReferencePeer.ReceiveResult, _ events: [String], against event: Transcript.Step.RecordedEvent,
-    _ place: Comment
+    _ outcome: ReferencePeer.ReceiveResult, events: [String], against event: Transcript.Step.RecordedEvent,
+    at place: Comment
   ) {
     let kinds = events.map { String($0.prefix { $0 != " " }) }
     switch event.type {
@@ -107,13 +107,13 @@ final class ReferenceReplay {
         return
       }
       #expect(kinds == [], place)
-    case "Error": checkError(outcome, kinds, event.kind, place)
+    case "Error": checkError(outcome, kinds: kinds, expected: event.kind, at: place)
     default: Issue.record("an unknown event \(event.type): \(place)")
     }
   }
 
   private func checkError(
-    _ outcome: ReferencePeer.ReceiveResult, _ kinds: [String], _ kind: String?, _ place: Comment
+    _ outcome: ReferencePeer.ReceiveResult, kinds: [String], expected kind: String?, at place: Comment
   ) {
     switch kind {
     case "ExpiredCounter": #expect(outcome == .dropped(.replayed), place)

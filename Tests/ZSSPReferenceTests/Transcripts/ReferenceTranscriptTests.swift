@@ -20,7 +20,7 @@ struct ReferenceTranscriptTests {
     #expect(replay.tape.rest == 0)
     #expect(replay.events == given.events.map { $0.hasPrefix("withdrawn") ? "withdrawn" : $0 })
     try checkStore(replay)
-    try checkSwaps(replay, given)
+    try checkSwaps(replay, of: given)
     let asked = replay.transcript.trace(of: given.side).asked
     #expect(replay.questions.map(\.peer.array) == asked.map(\.peer.bytes))
     #expect(replay.questions.allSatisfy { $0.identity == replay.transcript.identity.bytes })
@@ -35,7 +35,7 @@ struct ReferenceTranscriptTests {
     }
   }
 
-  private func checkSwaps(_ replay: ReferenceReplay, _ given: TranscriptCase) throws {
+  private func checkSwaps(_ replay: ReferenceReplay, of given: TranscriptCase) throws {
     guard let stored = replay.transcript.trace(of: replay.side).stored else { return }
     var wanted = stored.map { (expected: $0.expected.pair, new: $0.new.pair) }
     if given.name == "downgrade_bob_lost_state", given.side == .alice {

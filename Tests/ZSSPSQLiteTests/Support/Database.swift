@@ -50,7 +50,7 @@
     }
 
     /// Changes it as another program would.
-    func edit(_ sql: String, _ arguments: StatementArguments = []) throws {
+    func edit(_ sql: String, arguments: StatementArguments = []) throws {
       let queue = try DatabaseQueue(path: path)
       try queue.writeWithoutTransaction { database in try database.execute(sql: sql, arguments: arguments) }
       try queue.close()
@@ -80,7 +80,7 @@
   }
 
   extension RatchetStore {
-    func swap(_ peer: PublicKey, _ expected: RatchetPair, _ new: RatchetPair) async -> StoreAnswer {
+    func swap(_ peer: PublicKey, from expected: RatchetPair, to new: RatchetPair) async -> StoreAnswer {
       await answer(.compareAndSwap(peer: peer, expected: expected, new: new))
     }
 

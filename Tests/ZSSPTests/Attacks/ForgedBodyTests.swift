@@ -36,11 +36,11 @@ struct ForgedBodyTests {
     let pair = try Pair(provider: provider)
     let (session, response) = try response(pair)
     let work = pair.alice.statistics.publicKeyWork
-    let before = Footing(pair.alice, [session])
+    let before = Footing(pair.alice, sessions: [session])
     for number in 1..<bound {
       for datagram in [forged(response[0]), response[1]] { pair.deliver(datagram) }
       #expect(pair.alice.statistics.publicKeyWork - work == UInt64(number) && pair.intercept().isEmpty)
-      #expect(Footing(pair.alice, [session]) == before, "not even a timer has moved")
+      #expect(Footing(pair.alice, sessions: [session]) == before, "not even a timer has moved")
     }
     #expect(bound == 4 && pair.alice.statistics[.notAuthentic] == UInt64(bound - 1))
     for datagram in response { pair.deliver(datagram) }

@@ -28,7 +28,7 @@ struct KeyCompromiseTests {
   }
 
   /// Lets two peers talk, without time going on, until they fall silent.
-  private func talk(_ one: TestPeer, _ other: TestPeer, at now: Instant) {
+  private func talk(_ one: TestPeer, with other: TestPeer, at now: Instant) {
     var isSilent = false
     while !isSilent {
       isSilent = true
@@ -50,7 +50,7 @@ struct KeyCompromiseTests {
     for second in 0..<60 {
       let now = pair.now.advanced(by: .seconds(second))
       thief.advance(to: now)
-      talk(thief, pair.bob, at: now)
+      talk(thief, with: pair.bob, at: now)
     }
     #expect(pair.bob.statistics.datagramsSent == 0 && pair.bob.statistics[.unknownRatchet] == 60)
     #expect(thief.state(session) == "A1" && pair.bob.sessionCount == 0 && pair.bob.store.pairs == store)
@@ -76,7 +76,7 @@ struct KeyCompromiseTests {
     }
     let thief = try impostor(of: pair.alice)
     let session = try thief.open(to: bob, at: pair.now)
-    talk(thief, bob, at: pair.now)
+    talk(thief, with: bob, at: pair.now)
     // The application sees a proved static key, and that no ratchet came with it.
     #expect(asked.map(\.peer) == [pair.alice.publicKey] && asked.map(\.hasRatchet) == [false])
     #expect(bob.sessionCount == 0 && bob.statistics[.refused] == 1 && bob.downgrades == 0)
@@ -91,7 +91,7 @@ struct KeyCompromiseTests {
     pair.alice.close(try pair.establish().alice)
     let thief = try impostor(of: pair.alice)
     let session = try thief.open(to: pair.bob, at: pair.now)
-    talk(thief, pair.bob, at: pair.now)
+    talk(thief, with: pair.bob, at: pair.now)
     #expect(thief.state(session) == "S2" && pair.bob.downgrades == 1 && thief.downgrades == 0)
   }
 
@@ -144,7 +144,7 @@ struct KeyCompromiseTests {
     let thief = try impostor(of: pair.alice)
     thief.store = pair.alice.store
     let session = try thief.open(to: pair.bob, at: pair.now)
-    talk(thief, pair.bob, at: pair.now)
+    talk(thief, with: pair.bob, at: pair.now)
     #expect(thief.state(session) == "S2")
     // And Alice finds out: her state is unknown from now on.
     let own = try pair.alice.open(to: pair.bob, at: pair.now)

@@ -15,7 +15,7 @@ struct Footing: Equatable {
   let store: [PublicKey: RatchetPair]
   let sessions: Int
 
-  init(_ peer: TestPeer, _ sessions: [SessionID]) {
+  init(_ peer: TestPeer, sessions: [SessionID]) {
     states = sessions.map(peer.state)
     timers = sessions.map(peer.timers)
     addresses = sessions.map { peer.description($0)?.address }
@@ -40,8 +40,7 @@ extension Pair {
   }
 
   /// A pair of either mode.
-  static func of(_ flags: SecurityFlags, _ provider: any CryptoProvider, settings: Settings = Settings()) throws -> Pair
-  {
+  static func of(_ flags: SecurityFlags, provider: any CryptoProvider, settings: Settings = Settings()) throws -> Pair {
     flags == .persistent
       ? try persistent(provider, settings: settings) : try Pair(provider: provider, settings: settings)
   }

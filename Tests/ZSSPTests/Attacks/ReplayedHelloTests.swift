@@ -23,14 +23,14 @@ struct ReplayedHelloTests {
     // Two sessions later its fingerprint is that of no state that Bob holds.
     _ = try pair.establish()
     let (one, other) = try pair.establish()
-    let before = Footing(pair.bob, [other])
+    let before = Footing(pair.bob, sessions: [other])
     let sent = pair.bob.statistics.datagramsSent
     for source in [mallory, pair.alice.address] {
       for datagram in old.from(source) { pair.deliver(datagram) }
       #expect(pair.intercept().isEmpty)
     }
     #expect(pair.bob.statistics[.unknownRatchet] == 2 && pair.bob.halfOpenCount == 0)
-    #expect(pair.bob.statistics.datagramsSent == sent && Footing(pair.bob, [other]) == before)
+    #expect(pair.bob.statistics.datagramsSent == sent && Footing(pair.bob, sessions: [other]) == before)
     try pair.expectData(one, other)
   }
 
@@ -39,15 +39,15 @@ struct ReplayedHelloTests {
     let pair = try Pair(provider: provider)
     let old = try unansweredHello(pair)
     let (one, other) = try pair.establish()
-    let before = Footing(pair.bob, [other])
+    let before = Footing(pair.bob, sessions: [other])
     let replies = pair.round(old.from(mallory))
     #expect(!replies.isEmpty && replies.allSatisfy { $0.to == mallory } && pair.bob.halfOpenCount == 1)
-    #expect(Footing(pair.bob, [other]) == before)
+    #expect(Footing(pair.bob, sessions: [other]) == before)
     // Nobody can answer X2: Alice has forgotten the ephemeral keys.
     for reply in replies { pair.alice.receive(reply.bytes, from: mallory, at: pair.now) }
     #expect(pair.intercept().isEmpty)
     pair.run(for: .seconds(10))
-    #expect(pair.bob.halfOpenCount == 0 && Footing(pair.bob, [other]) == before)
+    #expect(pair.bob.halfOpenCount == 0 && Footing(pair.bob, sessions: [other]) == before)
     #expect(pair.bob.downgrades == 0)
     try pair.expectData(one, other)
   }
@@ -56,16 +56,16 @@ struct ReplayedHelloTests {
   func withARecognisedFingerprintNothingIsLost(flags: SecurityFlags) throws {
     var settings = Settings()
     settings.halfOpenLimit = 32
-    let pair = try Pair.of(flags, provider, settings: settings)
+    let pair = try Pair.of(flags, provider: provider, settings: settings)
     let (one, other) = try pair.establish()
     let known = try unansweredHello(pair)
-    let before = (Footing(pair.alice, [one]), Footing(pair.bob, [other]))
+    let before = (Footing(pair.alice, sessions: [one]), Footing(pair.bob, sessions: [other]))
     for _ in 0..<40 { _ = pair.round(known.from(mallory)) }
     #expect(pair.bob.halfOpenCount == 32 && pair.bob.statistics[.evicted] == 8)
-    #expect(Footing(pair.alice, [one]) == before.0 && Footing(pair.bob, [other]) == before.1)
+    #expect(Footing(pair.alice, sessions: [one]) == before.0 && Footing(pair.bob, sessions: [other]) == before.1)
     pair.run(for: .seconds(10))
     #expect(pair.bob.halfOpenCount == 0)
-    #expect(Footing(pair.alice, [one]) == before.0 && Footing(pair.bob, [other]) == before.1)
+    #expect(Footing(pair.alice, sessions: [one]) == before.0 && Footing(pair.bob, sessions: [other]) == before.1)
     try pair.expectWorking()
   }
 
@@ -109,9 +109,9 @@ struct ReplayedHelloTests {
     _ = pair.beginRekey(other)
     #expect(pair.bob.state(other) == "R1")
     for _ in 0..<20 {
-      let before = Footing(pair.bob, [other])
+      let before = Footing(pair.bob, sessions: [other])
       _ = pair.round(known.from(mallory))
-      #expect(Footing(pair.bob, [other]) == before)
+      #expect(Footing(pair.bob, sessions: [other]) == before)
       // K1 is sent again every second, and lost.
       pair.skip(.seconds(1))
       let sent = pair.bob.statistics.datagramsSent

@@ -51,14 +51,14 @@ struct ReplayedPacketTests {
       for datagram in datagrams + datagrams.from(mallory) {
         let peer = datagram.to == pair.alice.address ? pair.alice : pair.bob
         let id = peer === pair.alice ? tape.alice : tape.bob
-        let before = Footing(peer, [id])
+        let before = Footing(peer, sessions: [id])
         let sent = peer.statistics.datagramsSent
         let messages = peer.messages.count
         let reception = peer.receive(datagram.bytes, from: datagram.from, at: pair.now)
         // The keys of two re-keys ago are gone, and their ids with them (section 7).
         #expect([.dropped(.replayed), .dropped(.unknownKeyID)].contains(reception), "\(name)")
         #expect(pair.intercept().isEmpty && peer.statistics.datagramsSent == sent, "\(name)")
-        #expect(Footing(peer, [id]) == before && peer.messages.count == messages, "\(name)")
+        #expect(Footing(peer, sessions: [id]) == before && peer.messages.count == messages, "\(name)")
       }
     }
     try pair.expectWorking()
@@ -75,11 +75,11 @@ struct ReplayedPacketTests {
       seen += next
       next = pair.round(next)
       #expect(pair.alice.state(one) == aliceState && pair.bob.state(other) == bobState)
-      let before = (Footing(pair.alice, [one]), Footing(pair.bob, [other]))
+      let before = (Footing(pair.alice, sessions: [one]), Footing(pair.bob, sessions: [other]))
       let work = (pair.alice.statistics.publicKeyWork, pair.bob.statistics.publicKeyWork)
       for datagram in seen + seen.from(mallory) { pair.deliver(datagram) }
       #expect(pair.intercept().isEmpty)
-      #expect(Footing(pair.alice, [one]) == before.0 && Footing(pair.bob, [other]) == before.1)
+      #expect(Footing(pair.alice, sessions: [one]) == before.0 && Footing(pair.bob, sessions: [other]) == before.1)
       #expect((pair.alice.statistics.publicKeyWork, pair.bob.statistics.publicKeyWork) == work)
     }
     try pair.expectWorking()
@@ -93,14 +93,14 @@ struct ReplayedPacketTests {
     let completion = pair.round(pair.round(pair.intercept()))
     let confirm = pair.round(completion)
     let other = try #require(pair.bob.establishedSession)
-    var before = Footing(pair.bob, [other])
+    var before = Footing(pair.bob, sessions: [other])
     #expect(pair.round(completion + completion.from(mallory)).isEmpty, "X3 is for a half-open handshake that is over")
-    #expect(Footing(pair.bob, [other]) == before)
+    #expect(Footing(pair.bob, sessions: [other]) == before)
     let acknowledge = pair.round(confirm)
     #expect(pair.alice.state(session) == "S2" && acknowledge.count == 1)
-    before = Footing(pair.alice, [session])
+    before = Footing(pair.alice, sessions: [session])
     #expect(pair.round(confirm + confirm.from(mallory)).isEmpty)
-    #expect(Footing(pair.alice, [session]) == before)
+    #expect(Footing(pair.alice, sessions: [session]) == before)
     _ = pair.round(acknowledge)
     try pair.expectWorking()
   }
@@ -118,7 +118,7 @@ struct ReplayedPacketTests {
   // [CTRL-5]
   @Test func aSpoofedDDoesNotEndAnAttempt() throws {
     let (pair, session, rejection) = try refused()
-    let before = Footing(pair.alice, [session])
+    let before = Footing(pair.alice, sessions: [session])
     // Of another handshake, under its own key id and under that of this one.
     let (_, _, foreign) = try refused()
     var renamed = foreign[0]
@@ -134,7 +134,7 @@ struct ReplayedPacketTests {
         continue
       }
     }
-    #expect(pair.intercept().isEmpty && Footing(pair.alice, [session]) == before)
+    #expect(pair.intercept().isEmpty && Footing(pair.alice, sessions: [session]) == before)
     #expect(pair.alice.endReasons == [])
     pair.deliver(rejection[0])
     #expect(pair.alice.endReasons == [.rejected])
@@ -167,7 +167,7 @@ struct ReplayedPacketTests {
     pair.alice.close(first)
     let second = try pair.alice.open(to: pair.bob, at: pair.now)
     let hello = pair.intercept()
-    let before = Footing(pair.alice, [second])
+    let before = Footing(pair.alice, sessions: [second])
     let work = pair.alice.statistics.publicKeyWork
     // Of the earlier Hello, as it was and under the new one's key id; and before and after the true one.
     var renamed = challenge[0]
@@ -179,7 +179,7 @@ struct ReplayedPacketTests {
     #expect(pair.alice.statistics.publicKeyWork == work + 1)
     for _ in 0..<10 { pair.deliver(right[0]) }
     #expect(pair.alice.statistics.publicKeyWork == work + 1, "one proof of work for one challenge")
-    #expect(pair.intercept().isEmpty && Footing(pair.alice, [second]) == before)
+    #expect(pair.intercept().isEmpty && Footing(pair.alice, sessions: [second]) == before)
     pair.run(for: .seconds(2))
     #expect(pair.alice.state(second) == "S2")
     for datagram in right + [renamed] { pair.deliver(datagram) }

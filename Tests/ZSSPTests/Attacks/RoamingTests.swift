@@ -15,7 +15,7 @@ struct RoamingTests {
   }
 
   /// Alice's message on its way to Bob.
-  private func message(_ pair: Pair, _ session: SessionID, _ bytes: [UInt8]) throws -> [Datagram] {
+  private func message(_ pair: Pair, on session: SessionID, bytes: [UInt8]) throws -> [Datagram] {
     try pair.alice.send(bytes, on: session, at: pair.now)
     return pair.intercept()
   }
@@ -25,7 +25,7 @@ struct RoamingTests {
   func newestData(size: Int) throws {
     let pair = try Pair.persistent(provider)
     let (one, other) = try pair.establish()
-    let data = try message(pair, one, [UInt8](repeating: 7, count: size))
+    let data = try message(pair, on: one, bytes: [UInt8](repeating: 7, count: size))
     for datagram in data.from(elsewhere) { pair.bob.receive(datagram.bytes, from: elsewhere, at: pair.now) }
     pair.collect()
     #expect(moves(pair.bob) == [elsewhere] && pair.bob.messages.count == 1)
@@ -33,7 +33,7 @@ struct RoamingTests {
     try pair.bob.send([9], on: other, at: pair.now)
     #expect(pair.intercept().map(\.to) == [elsewhere])
     // And back, with the next message.
-    for datagram in try message(pair, one, [1]) { pair.deliver(datagram) }
+    for datagram in try message(pair, on: one, bytes: [1]) { pair.deliver(datagram) }
     #expect(moves(pair.bob) == [elsewhere, pair.alice.address])
     try pair.expectWorking()
   }
@@ -42,7 +42,7 @@ struct RoamingTests {
   @Test func replayedDataMovesNothing() throws {
     let pair = try Pair.persistent(provider)
     let (one, other) = try pair.establish()
-    let data = try message(pair, one, [1])
+    let data = try message(pair, on: one, bytes: [1])
     for datagram in data { pair.deliver(datagram) }
     for datagram in data {
       #expect(pair.bob.receive(datagram.bytes, from: mallory, at: pair.now) == .dropped(.replayed))
@@ -55,8 +55,9 @@ struct RoamingTests {
   @Test func heldBackDataIsDeliveredAndMovesNothing() throws {
     let pair = try Pair.persistent(provider)
     let (one, other) = try pair.establish()
-    let heldBack = try message(pair, one, [1]) + message(pair, one, [UInt8](repeating: 2, count: 5000))
-    for datagram in try message(pair, one, [3]) { pair.deliver(datagram) }
+    let heldBack =
+      try message(pair, on: one, bytes: [1]) + message(pair, on: one, bytes: [UInt8](repeating: 2, count: 5000))
+    for datagram in try message(pair, on: one, bytes: [3]) { pair.deliver(datagram) }
     for datagram in heldBack { pair.bob.receive(datagram.bytes, from: mallory, at: pair.now) }
     pair.collect()
     #expect(pair.bob.messages.map(\.bytes.first) == [3, 1, 2], "older, but fresh")
@@ -68,7 +69,7 @@ struct RoamingTests {
   @Test func forgedDataMovesNothing() throws {
     let pair = try Pair.persistent(provider)
     let (one, other) = try pair.establish()
-    let data = try message(pair, one, [1, 2, 3, 4])[0]
+    let data = try message(pair, on: one, bytes: [1, 2, 3, 4])[0]
     for bit in 0..<data.bytes.count * 8 {
       pair.bob.receive(data.flipped(bit / 8, bit % 8).bytes, from: mallory, at: pair.now)
     }

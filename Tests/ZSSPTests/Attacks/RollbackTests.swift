@@ -13,7 +13,7 @@ struct RollbackTests {
   private func pairWithAPast(_ flags: SecurityFlags) throws -> (
     pair: Pair, alice: MemoryRatchetStore, bob: MemoryRatchetStore
   ) {
-    let pair = try Pair.of(flags, provider)
+    let pair = try Pair.of(flags, provider: provider)
     var stores: [(MemoryRatchetStore, MemoryRatchetStore)] = []
     for _ in 0..<3 {
       let (one, other) = try pair.establish()
@@ -26,7 +26,7 @@ struct RollbackTests {
     return (pair, stores[0].0, stores[0].1)
   }
 
-  private func chain(_ store: MemoryRatchetStore, _ peer: PublicKey) -> UInt64? {
+  private func chain(_ store: MemoryRatchetStore, of peer: PublicKey) -> UInt64? {
     store.pairs[peer]?.state1.chainLength
   }
 
@@ -52,7 +52,7 @@ struct RollbackTests {
   @Test("opportunistic: a new chain, and both are told", arguments: [false, true])
   func opportunistic(ofAlice: Bool) throws {
     let (pair, alice, bob) = try pairWithAPast(.opportunistic)
-    #expect(chain(pair.alice.store, pair.bob.publicKey) == 3)
+    #expect(chain(pair.alice.store, of: pair.bob.publicKey) == 3)
     if ofAlice { pair.alice.store = alice } else { pair.bob.store = bob }
     let session = try pair.alice.open(to: pair.bob, at: pair.now)
     pair.run(for: .seconds(3))

@@ -27,7 +27,7 @@ struct SpoofedResponseTests {
   // [DEC-32]
   @Test(arguments: [SecurityFlags.persistent, .opportunistic])
   func x2FromAnotherAddressIsTakenAndLeadsNowhereElse(flags: SecurityFlags) throws {
-    let pair = try Pair.of(flags, provider)
+    let pair = try Pair.of(flags, provider: provider)
     let (session, _, response) = try waiting(pair)
     let completion = pair.round(response.from(mallory))
     #expect(pair.alice.state(session) == "A3")
@@ -42,9 +42,9 @@ struct SpoofedResponseTests {
   // [HDR-2]
   @Test(arguments: [SecurityFlags.persistent, .opportunistic])
   func garbageUnderAlicesKeyIDChangesNothing(flags: SecurityFlags) throws {
-    let pair = try Pair.of(flags, provider)
+    let pair = try Pair.of(flags, provider: provider)
     let (session, hello, response) = try waiting(pair)
-    let before = Footing(pair.alice, [session])
+    let before = Footing(pair.alice, sessions: [session])
     let work = pair.alice.statistics.publicKeyWork
     let sent = pair.alice.statistics.datagramsSent
     var random = SplitMix64(seed: 0x32)
@@ -61,7 +61,7 @@ struct SpoofedResponseTests {
     }
     #expect(pair.intercept().isEmpty && pair.alice.statistics.datagramsSent == sent)
     #expect(pair.alice.statistics.publicKeyWork == work)
-    #expect(Footing(pair.alice, [session]) == before && restarts(pair.alice) == [])
+    #expect(Footing(pair.alice, sessions: [session]) == before && restarts(pair.alice) == [])
     for datagram in response { pair.deliver(datagram) }
     pair.settle()
     try pair.expectWorking()
@@ -71,9 +71,10 @@ struct SpoofedResponseTests {
   @Test func aChangedHeaderChangesNothing() throws {
     let pair = try Pair(provider: provider)
     let (session, _, response) = try waiting(pair)
-    let before = Footing(pair.alice, [session])
+    let before = Footing(pair.alice, sessions: [session])
     for bit in 0..<20 * 8 { pair.deliver(response[0].flipped(bit / 8, bit % 8)) }
-    #expect(pair.intercept().isEmpty && Footing(pair.alice, [session]) == before && restarts(pair.alice) == [])
+    #expect(
+      pair.intercept().isEmpty && Footing(pair.alice, sessions: [session]) == before && restarts(pair.alice) == [])
     for datagram in response { pair.deliver(datagram) }
     pair.settle()
     try pair.expectWorking()
@@ -89,7 +90,7 @@ struct SpoofedResponseTests {
     let second = try pair.alice.open(to: pair.bob, at: pair.now)
     let hello = pair.intercept()
     let response = pair.round(hello)
-    let before = Footing(pair.alice, [session, second])
+    let before = Footing(pair.alice, sessions: [session, second])
     let keyID = hello[0].bytes[16..<20]
     for datagram in old {
       pair.deliver(datagram)
@@ -99,7 +100,7 @@ struct SpoofedResponseTests {
       #expect(renamed.bytes != datagram.bytes)
       pair.deliver(renamed)
     }
-    #expect(pair.intercept().isEmpty && Footing(pair.alice, [session, second]) == before)
+    #expect(pair.intercept().isEmpty && Footing(pair.alice, sessions: [session, second]) == before)
     #expect(restarts(pair.alice) == [])
     for datagram in response { pair.deliver(datagram) }
     pair.settle()
@@ -113,7 +114,7 @@ struct SpoofedResponseTests {
   func theLastX2ChangedInsideRestartsOnceAndThenWaits(flags: SecurityFlags) throws {
     var settings = Settings()
     settings.bodiesPerHandshake = 1
-    let pair = try Pair.of(flags, provider, settings: settings)
+    let pair = try Pair.of(flags, provider: provider, settings: settings)
     var (session, _, response) = try waiting(pair)
     var hellos = 1
     let start = pair.now

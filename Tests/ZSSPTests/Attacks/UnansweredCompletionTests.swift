@@ -94,10 +94,10 @@ struct UnansweredCompletionTests {
 
     /// How many sessions there are that are confirmed on both sides.
     var confirmed: (alice: Int, bob: Int) {
-      func count(_ peer: TestPeer, _ other: PublicKey) -> Int {
+      func count(_ peer: TestPeer, with other: PublicKey) -> Int {
         peer.sessions(with: other).count { peer.state($0) == "S2" }
       }
-      return (shards.reduce(0) { $0 + count($1, bob.publicKey) }, count(bob, alice.publicKey))
+      return (shards.reduce(0) { $0 + count($1, with: bob.publicKey) }, count(bob, with: alice.publicKey))
     }
 
     var sessionCount: Int { shards.reduce(0) { $0 + $1.sessionCount } }

@@ -166,7 +166,7 @@ struct HelloBudgetTests {
   }
 
   /// Hellos of strangers, each in a network of its own, that have answered a challenge of `bob`.
-  private func answeredHellos(_ count: Int, to pair: Pair, _ strangers: [TestPeer]? = nil) throws -> [[Datagram]] {
+  private func answeredHellos(_ count: Int, to pair: Pair, from strangers: [TestPeer]? = nil) throws -> [[Datagram]] {
     let strangers = try strangers ?? (0..<count).map { try TestPeer(pair.alice.configuration, at: stranger($0)) }
     for peer in strangers {
       _ = try peer.open(to: pair.bob, at: pair.now)
@@ -231,7 +231,7 @@ struct HelloBudgetTests {
     var settings = Settings()
     (settings.helloWorkLimit, settings.halfOpenLimit) = (1, 2)
     let pair = try Pair(provider: EasyWork(seed: 1), helloPolicy: .challenge, settings: settings)
-    let hellos = try answeredHellos(3, to: pair, strangersWithAState(3, to: pair))
+    let hellos = try answeredHellos(3, to: pair, from: strangersWithAState(3, to: pair))
     pair.bob.answerStore = { _ in nil }
     for datagram in hellos.joined() { pair.bob.receive(datagram.bytes, from: datagram.from, at: pair.now) }
     #expect(pair.bob.diagnostics.waitingHellos == 2)
@@ -246,7 +246,7 @@ struct HelloBudgetTests {
   }
 
   /// Sends Bob Hellos of strangers that name a state each. His store does not answer.
-  private func askTheStore(_ count: Int, _ pair: Pair) throws {
+  private func askTheStore(_ count: Int, of pair: Pair) throws {
     pair.bob.answerStore = { _ in nil }
     for peer in try strangersWithAState(count, to: pair) {
       _ = try peer.open(to: pair.bob, at: pair.now)
@@ -262,7 +262,7 @@ struct HelloBudgetTests {
     var settings = Settings()
     settings.helloWorkLimit = 2
     let pair = try Pair(provider: EasyWork(seed: 1), helloPolicy: isLimited ? .automatic() : .allow, settings: settings)
-    try askTheStore(6, pair)
+    try askTheStore(6, of: pair)
     let work = pair.bob.statistics.publicKeyWork
     #expect(pair.bob.unanswered.count == 6 && work == 6)
     for (id, _) in pair.bob.unanswered { pair.bob.answer(id, .unknown, at: pair.now) }
@@ -277,7 +277,7 @@ struct HelloBudgetTests {
     var settings = Settings()
     settings.helloWorkLimit = 1
     let pair = try Pair(provider: EasyWork(seed: 1), helloPolicy: .automatic(), settings: settings)
-    try askTheStore(3, pair)
+    try askTheStore(3, of: pair)
     let work = pair.bob.statistics.publicKeyWork
     for (id, _) in pair.bob.unanswered { pair.bob.answer(id, .unknown, at: pair.now) }
     pair.bob.losesWork = true

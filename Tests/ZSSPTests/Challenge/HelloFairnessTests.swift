@@ -37,7 +37,7 @@ struct HelloFairnessTests {
   /// until they are read.
   /// - Returns: how many newcomers were read within `seconds`.
   private func flood(
-    _ world: GateWorld, _ attackers: [Address], perSecond: Int, against newcomers: [Address], seconds: Int
+    _ world: GateWorld, from attackers: [Address], perSecond: Int, against newcomers: [Address], seconds: Int
   ) -> Int {
     var attackers = attackers.map(GateHost.init)
     var waiting = newcomers.map(GateHost.init)
@@ -57,7 +57,7 @@ struct HelloFairnessTests {
     let world = GateWorld()
     let placement = Placement.networksOfTheirOwn
     let newcomers = (0..<20).map(placement.newcomer)
-    let came = flood(world, (0..<16).map(placement.attacker), perSecond: 1_000, against: newcomers, seconds: 20)
+    let came = flood(world, from: (0..<16).map(placement.attacker), perSecond: 1_000, against: newcomers, seconds: 20)
     #expect(came >= 19, "\(came) of 20 newcomers")
     // What the budget allows in 20 seconds and its bursts: 50 and 100 items a second.
     #expect(world.read.count <= 150 * 21 && world.read.count > 150 * 19, "\(world.read.count) items of work")
@@ -72,7 +72,7 @@ struct HelloFairnessTests {
     let world = GateWorld()
     world.cost = cost
     let newcomers = (0..<20).map(placement.newcomer)
-    let came = flood(world, (0..<16).map(placement.attacker), perSecond: 100, against: newcomers, seconds: 6)
+    let came = flood(world, from: (0..<16).map(placement.attacker), perSecond: 100, against: newcomers, seconds: 6)
     #expect(came == 20)
     // 300 ms of work a second, and twice that at the beginning; an item that has begun is finished.
     let time = (cost ?? HelloBudget.assumedTime) * world.read.count
@@ -85,7 +85,7 @@ struct HelloFairnessTests {
     let world = GateWorld(isSilent: true)
     let placement = Placement.networksOfTheirOwn
     let newcomers = (0..<20).map(placement.newcomer)
-    #expect(flood(world, (0..<16).map(placement.attacker), perSecond: 100, against: newcomers, seconds: 3) == 20)
+    #expect(flood(world, from: (0..<16).map(placement.attacker), perSecond: 100, against: newcomers, seconds: 3) == 20)
   }
 
   // [DEC-57]
@@ -94,7 +94,7 @@ struct HelloFairnessTests {
     let world = GateWorld(.challenge)
     let placement = Placement.networksOfTheirOwn
     let newcomers = (0..<20).map(placement.newcomer)
-    #expect(flood(world, (0..<16).map(placement.attacker), perSecond: 100, against: newcomers, seconds: 3) == 20)
+    #expect(flood(world, from: (0..<16).map(placement.attacker), perSecond: 100, against: newcomers, seconds: 3) == 20)
     #expect(world.read.count <= 100 * 4)
   }
 
@@ -105,11 +105,11 @@ struct HelloFairnessTests {
     let world = GateWorld()
     let clients = (0..<40).map { Address(ipv4: 0x0C00_0001, port: UInt16(1_000 + $0)) }
     let attackers = (0..<16).map(Placement.networksOfTheirOwn.attacker)
-    #expect(flood(world, attackers, perSecond: 100, against: clients, seconds: 20) == 40)
+    #expect(flood(world, from: attackers, perSecond: 100, against: clients, seconds: 20) == 40)
     let other = GateWorld()
     // Who attacks from behind the same address, from one port, leaves the others the other places.
     let inside = attackers + [Address(ipv4: 0x0C00_0001, port: 1)]
-    #expect(flood(other, inside, perSecond: 100, against: clients, seconds: 20) == 40)
+    #expect(flood(other, from: inside, perSecond: 100, against: clients, seconds: 20) == 40)
   }
 
   // [DEC-51]
@@ -119,7 +119,7 @@ struct HelloFairnessTests {
     let honest = Address(ipv4: 0x0C00_0001, port: 1)
     let answer = world.answer(from: honest)
     let attackers = (0..<16).map(Placement.networksOfTheirOwn.attacker)
-    _ = flood(world, attackers, perSecond: 200, against: [], seconds: 10)
+    _ = flood(world, from: attackers, perSecond: 200, against: [], seconds: 10)
     // No more are redeemed than are read, or wait.
     #expect(world.issuer.redeemedCount <= world.read.count + world.gate.waiting)
     // All of the work that 60 s of the default budget pay for, at a hundredth of the assumed time

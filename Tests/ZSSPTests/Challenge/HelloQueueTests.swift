@@ -7,7 +7,7 @@ import ZSSPTestSupport
 /// Turns, limits and deadlines of Hellos that wait.
 @Suite("Hellos that wait for their turn", .tags(.fast))
 struct HelloQueueTests {
-  private func address(_ host: UInt32, _ port: UInt16 = 1) -> Address { Address(ipv4: host, port: port) }
+  private func address(_ host: UInt32, port: UInt16 = 1) -> Address { Address(ipv4: host, port: port) }
 
   /// A world in which nothing is read before its time: no Hello without an answer, and no time left
   /// for the others.
@@ -22,13 +22,13 @@ struct HelloQueueTests {
   }
 
   @discardableResult
-  private func enqueue(_ world: GateWorld, _ source: Address) -> HelloGate.Verdict {
+  private func enqueue(_ world: GateWorld, from source: Address) -> HelloGate.Verdict {
     world.receive(world.answer(from: source), from: source)
   }
 
   /// A network and a host of it, as (a, b) in 10.a.0.b.
-  private func host(_ network: UInt32, _ host: UInt32, _ port: UInt16 = 1) -> Address {
-    address(0x0A00_0000 + network << 16 + host, port)
+  private func host(_ network: UInt32, host: UInt32, port: UInt16 = 1) -> Address {
+    address(0x0A00_0000 + network << 16 + host, port: port)
   }
 
   // [DEC-59]
@@ -44,8 +44,8 @@ struct HelloQueueTests {
     ] as [([(UInt32, UInt32, UInt16)], [Int])])
   func turns(_ arrivals: [(UInt32, UInt32, UInt16)], order: [Int]) {
     let world = busyWorld(patience: .seconds(100))
-    let sources = arrivals.map { host($0, $1, $2) }
-    for source in sources { #expect(enqueue(world, source) == .wait(evicting: false)) }
+    let sources = arrivals.map { host($0, host: $1, port: $2) }
+    for source in sources { #expect(enqueue(world, from: source) == .wait(evicting: false)) }
     for _ in sources {
       let before = world.read.count
       // One a second, and not a moment before.
@@ -62,11 +62,11 @@ struct HelloQueueTests {
   func newcomers() {
     let world = busyWorld(patience: .seconds(100))
     for port in 1...8 as ClosedRange<UInt16> {
-      for network in 1...3 as ClosedRange<UInt32> { enqueue(world, host(network, 1, port)) }
+      for network in 1...3 as ClosedRange<UInt32> { enqueue(world, from: host(network, host: 1, port: port)) }
     }
     world.run(for: .seconds(5))
-    let newcomer = host(9, 1)
-    enqueue(world, newcomer)
+    let newcomer = host(9, host: 1)
+    enqueue(world, from: newcomer)
     world.run(for: .seconds(4))
     #expect(world.read.last == newcomer)
   }
@@ -75,7 +75,7 @@ struct HelloQueueTests {
   @Test("the prefixes: 24 and 32 bits, 48 and 64, and IPv4 within IPv6")
   func sources() {
     let cases: [(Address, Address, sameHost: Bool, sameNetwork: Bool)] = [
-      (address(0x0A00_0001, 1), address(0x0A00_0001, 2), true, true),
+      (address(0x0A00_0001, port: 1), address(0x0A00_0001, port: 2), true, true),
       (address(0x0A00_0001), address(0x0A00_00FF), false, true),
       (address(0x0A00_0001), address(0x0A00_0101), false, false),
       (Address(ipv6: 0x20 << 56, 1, port: 1), Address(ipv6: 0x20 << 56, .max, port: 2), true, true),
@@ -98,7 +98,7 @@ struct HelloQueueTests {
   @Test("a Hello that waits and comes again costs no hash and changes nothing")
   func repeats() {
     let world = busyWorld()
-    let source = host(1, 1)
+    let source = host(1, host: 1)
     let answer = world.answer(from: source)
     #expect(world.receive(answer, from: source) == .wait(evicting: false))
     let hashes = world.provider.hashes
@@ -117,7 +117,7 @@ struct HelloQueueTests {
   func answersWithoutAPlace(_ extra: Int) {
     let world = busyWorld(patience: .seconds(100))
     let answers = (0..<HelloQueue.hostLimit + extra).map { port in
-      let source = host(1, 1, UInt16(port + 1))
+      let source = host(1, host: 1, port: UInt16(port + 1))
       return (source, world.answer(from: source))
     }
     let verdicts = answers.map { world.receive($1, from: $0) }
@@ -136,16 +136,18 @@ struct HelloQueueTests {
     let world = busyWorld(patience: .seconds(1_000))
     // One network has all places.
     for number in 0..<UInt32(HelloQueue.limit) {
-      #expect(enqueue(world, host(1, number / 8, UInt16(number % 8 + 1))) == .wait(evicting: false))
+      #expect(enqueue(world, from: host(1, host: number / 8, port: UInt16(number % 8 + 1))) == .wait(evicting: false))
     }
     #expect(world.gate.waiting == HelloQueue.limit)
-    #expect(enqueue(world, host(1, 200)) == .drop(.overBudget), "its own network has most")
+    #expect(enqueue(world, from: host(1, host: 200)) == .drop(.overBudget), "its own network has most")
     // Another gets up to as many.
     for number in 0..<UInt32(HelloQueue.limit / 2) {
-      #expect(enqueue(world, host(2, number / 8, UInt16(number % 8 + 1))) == .wait(evicting: true), "\(number)")
+      #expect(
+        enqueue(world, from: host(2, host: number / 8, port: UInt16(number % 8 + 1))) == .wait(evicting: true),
+        "\(number)")
     }
-    #expect(enqueue(world, host(2, 200)) == .drop(.overBudget))
-    #expect(enqueue(world, host(3, 1)) == .wait(evicting: true))
+    #expect(enqueue(world, from: host(2, host: 200)) == .drop(.overBudget))
+    #expect(enqueue(world, from: host(3, host: 1)) == .wait(evicting: true))
     #expect(world.gate.waiting == HelloQueue.limit && world.evicted == HelloQueue.limit / 2 + 1)
   }
 
@@ -153,10 +155,10 @@ struct HelloQueueTests {
   @Test("networks that have one place each keep it")
   func fullOfNetworks() {
     let world = busyWorld(patience: .seconds(1_000))
-    for number in 0..<UInt32(HelloQueue.limit) { enqueue(world, address(number << 8)) }
-    #expect(enqueue(world, address(0x0B00_0000)) == .drop(.overBudget))
+    for number in 0..<UInt32(HelloQueue.limit) { enqueue(world, from: address(number << 8)) }
+    #expect(enqueue(world, from: address(0x0B00_0000)) == .drop(.overBudget))
     world.run(for: .seconds(1))
-    #expect(enqueue(world, address(0x0B00_0000)) == .wait(evicting: false))
+    #expect(enqueue(world, from: address(0x0B00_0000)) == .wait(evicting: false))
   }
 
   // [DEC-58]
@@ -165,10 +167,10 @@ struct HelloQueueTests {
     var budget = HelloBudget()
     (budget.unchallenged, budget.challenged) = (.zero, .zero)
     let world = GateWorld(.automatic(budget))
-    enqueue(world, host(1, 1))
+    enqueue(world, from: host(1, host: 1))
     let end = world.now.advanced(by: .seconds(5))
     world.run(for: .seconds(1))
-    enqueue(world, host(2, 1))
+    enqueue(world, from: host(2, host: 1))
     #expect(world.gate.nextDeadline == end)
     world.run(for: .seconds(4) - .nanoseconds(1))
     #expect((world.expired, world.gate.waiting) == (0, 2))
@@ -181,10 +183,10 @@ struct HelloQueueTests {
   @Test("whoever notices an hour late finds all of them expired, and goes on as new")
   func anHourLate() {
     let world = busyWorld()
-    for number in 1...4 as ClosedRange<UInt32> { enqueue(world, host(number, 1)) }
+    for number in 1...4 as ClosedRange<UInt32> { enqueue(world, from: host(number, host: 1)) }
     world.skip(.seconds(3_600))
     #expect((world.expired, world.gate.waiting, world.read.count) == (4, 0, 1))
-    enqueue(world, host(1, 1))
+    enqueue(world, from: host(1, host: 1))
     #expect(world.read.count == 2)
   }
 
@@ -194,7 +196,7 @@ struct HelloQueueTests {
     arguments: [HelloPolicy.allow, .challenge, .drop])
   func changedPolicy(_ policy: HelloPolicy) {
     let world = busyWorld()
-    for number in 1...4 as ClosedRange<UInt32> { enqueue(world, host(number, 1)) }
+    for number in 1...4 as ClosedRange<UInt32> { enqueue(world, from: host(number, host: 1)) }
     world.gate.policy = policy
     world.run(for: .seconds(5))
     #expect((world.read.count, world.expired) == (policy == .drop ? (1, 4) : (5, 0)))

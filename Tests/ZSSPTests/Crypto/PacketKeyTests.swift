@@ -15,14 +15,14 @@ struct PacketKeyTests {
   // [PRIM-3]
   @Test("known ciphertexts", arguments: providers, cases)
   func known(_ provider: any CryptoProvider, _ vector: JSON) throws {
-    let sample = try Sample(provider, vector)
+    let sample = try Sample(provider, vector: vector)
     #expect(sample.seal().hex == (try vector["sealed"].string))
     #expect(sample.open(try vector["sealed"].bytes) == sample.plaintext)
   }
 
   @Test("a changed bit anywhere is refused", arguments: providers, cases)
   func changed(_ provider: any CryptoProvider, _ vector: JSON) throws {
-    let sample = try Sample(provider, vector)
+    let sample = try Sample(provider, vector: vector)
     let sealed = sample.seal()
     for index in Set([0, sealed.count / 2, sealed.count - 17, sealed.count - 16, sealed.count - 1])
     where sealed.indices.contains(index) {
@@ -38,7 +38,7 @@ struct PacketKeyTests {
 
   @Test("another nonce, other additional data or another key is refused", arguments: providers, cases)
   func elsewhere(_ provider: any CryptoProvider, _ vector: JSON) throws {
-    let sample = try Sample(provider, vector)
+    let sample = try Sample(provider, vector: vector)
     let sealed = sample.seal()
     let type = sample.nonce.type
     let counter = sample.nonce.counter
@@ -113,7 +113,7 @@ struct PacketKeyTests {
 }
 
 extension PacketKeyTests.Sample {
-  init(_ provider: any CryptoProvider, _ vector: JSON) throws {
+  init(_ provider: any CryptoProvider, vector: JSON) throws {
     self.init(
       key: provider.packetKey(try vector["key"].bytes.secret),
       nonce: Nonce(

@@ -20,7 +20,7 @@ struct BurstTests {
     static let from = Address(ipv4: 0x0A00_0001, port: 1)
     static let to = Address(ipv4: 0x0A00_0002, port: 2)
 
-    init(_ provider: any CryptoProvider, _ settings: Settings = Settings()) throws {
+    init(_ provider: any CryptoProvider, settings: Settings = Settings()) throws {
       func endpoint() throws -> Endpoint {
         try Endpoint(
           EndpointConfiguration(
@@ -116,7 +116,7 @@ struct BurstTests {
   func exhaustedRun() throws {
     var settings = Settings()
     (settings.rekeyUses, settings.keyUseLimit) = (9, 10)
-    let link = try Link(provider, settings)
+    let link = try Link(provider, settings: settings)
     var sent = 0
     #expect(throws: SendError.keyExhausted) {
       try link.alice.send(on: link.session, at: link.now) { run throws(SendError) in
@@ -154,7 +154,7 @@ struct BurstTests {
         #expect(made == burst.alice.takeDatagrams())
         datagrams += made
       }
-      Self.disturb(&datagrams, kept, &random)
+      Self.disturb(&datagrams, with: kept, random: &random)
       kept = Array(datagrams.filter { $0.count == size + 32 }.prefix(10))
       let source = Address(ipv4: 0x0A00_0001, port: UInt16.random(in: 1...2, using: &random))
       var one: [[UInt8]] = []
@@ -256,7 +256,7 @@ struct BurstTests {
   }
 
   /// Repeats, forges and shortens some of the datagrams, all of one size but the last.
-  private static func disturb(_ datagrams: inout [[UInt8]], _ old: [[UInt8]], _ random: inout SplitMix64) {
+  private static func disturb(_ datagrams: inout [[UInt8]], with old: [[UInt8]], random: inout SplitMix64) {
     let size = datagrams[0].count
     for index in datagrams.indices {
       switch Int.random(in: 0..<12, using: &random) {

@@ -90,14 +90,14 @@ struct KeyCacheTests {
         staticKey: provider.generateAgreementKey(), provider: provider, helloPolicy: .allow)
       let peer = try TestPeer(configuration, at: Address(ipv4: 0x0A00_0100 + UInt32(number), port: 1))
       let session = try peer.open(to: pair.bob, at: pair.now)
-      for _ in 0..<6 { exchange(peer, pair.bob, at: pair.now) }
+      for _ in 0..<6 { exchange(peer, with: pair.bob, at: pair.now) }
       #expect(peer.state(session) == "S2")
       return (peer: peer, session: session)
     }
     for round in 0..<5 {
       for (peer, session) in others {
         try peer.send([UInt8](repeating: UInt8(round), count: 3000 * round), on: session, at: pair.now)
-        exchange(peer, pair.bob, at: pair.now)
+        exchange(peer, with: pair.bob, at: pair.now)
         #expect(pair.bob.messages.last?.bytes == [UInt8](repeating: UInt8(round), count: 3000 * round))
         // At most two header keys, two packet keys and what is taken in hand.
         #expect(watch.livePacketKeys + watch.liveHeaderKeys <= 4)
@@ -111,7 +111,7 @@ struct KeyCacheTests {
   }
 
   /// Moves what both have to send.
-  private func exchange(_ peer: TestPeer, _ bob: TestPeer, at now: Instant) {
+  private func exchange(_ peer: TestPeer, with bob: TestPeer, at now: Instant) {
     for datagram in peer.pump(at: now) { bob.receive(datagram.bytes, from: datagram.from, at: now) }
     for datagram in bob.pump(at: now) where datagram.to == peer.address {
       peer.receive(datagram.bytes, from: datagram.from, at: now)
@@ -134,10 +134,10 @@ struct KeyCacheTests {
       staticKey: provider.generateAgreementKey(), provider: provider, helloPolicy: .allow)
     let peer = try TestPeer(configuration, at: Address(ipv4: 0x0A00_0100, port: 1))
     let session = try peer.open(to: pair.bob, at: pair.now)
-    for _ in 0..<6 { exchange(peer, pair.bob, at: pair.now) }
+    for _ in 0..<6 { exchange(peer, with: pair.bob, at: pair.now) }
     // The peer's session has the place.
     try peer.send([2], on: session, at: pair.now)
-    exchange(peer, pair.bob, at: pair.now)
+    exchange(peer, with: pair.bob, at: pair.now)
     var forged = used
     for index in 4..<forged.bytes.count { forged.bytes[index] ^= 0x5A }
     for datagram in [forged, used, forged, used] { pair.deliver(datagram) }
@@ -145,7 +145,7 @@ struct KeyCacheTests {
     // One header key for each of the four, and no other: the place is as it was.
     let made = (watch.made, watch.headerKeysMade)
     try peer.send([3], on: session, at: pair.now)
-    exchange(peer, pair.bob, at: pair.now)
+    exchange(peer, with: pair.bob, at: pair.now)
     #expect(pair.bob.messages.map(\.bytes) == [[1], [2], [3]])
     #expect((watch.made, watch.headerKeysMade) == made)
   }

@@ -21,7 +21,7 @@ struct KeyErasureTests {
   }
 
   /// Uses the current key in both directions, at both ends: before that it is not expanded.
-  private func use(_ pair: Pair, _ one: SessionID, _ other: SessionID) throws {
+  private func use(_ pair: Pair, session one: SessionID, other: SessionID) throws {
     try pair.alice.send([1], on: one, at: pair.now)
     try pair.bob.send([1], on: other, at: pair.now)
     pair.settle()
@@ -34,13 +34,13 @@ struct KeyErasureTests {
     let (one, other) = try pair.establish()
     // Those of the handshake were for it alone.
     #expect(watch.livePacketKeys == 0 && watch.liveHeaderKeys == 0)
-    try use(pair, one, other)
+    try use(pair, session: one, other: other)
     expectKeys(1)
     for rekey in 1...4 {
       let (peer, id) = rekey % 2 == 0 ? (pair.alice, one) : (pair.bob, other)
       #expect(peer.rekey(id, at: pair.now))
       pair.settle()
-      try use(pair, one, other)
+      try use(pair, session: one, other: other)
       // The current key, and the previous one for what comes late.
       expectKeys(2)
       #expect(pair.alice.diagnostics.keyIDs == 2 && pair.bob.diagnostics.keyIDs == 2)
@@ -59,17 +59,17 @@ struct KeyErasureTests {
   func inTheMiddle() throws {
     let pair = try pair()
     let (one, other) = try pair.establish()
-    try use(pair, one, other)
+    try use(pair, session: one, other: other)
     #expect(pair.bob.rekey(other, at: pair.now))
     pair.settle()
-    try use(pair, one, other)
+    try use(pair, session: one, other: other)
     var next = pair.beginRekey(other)
     for _ in 0..<4 {
       #expect(watch.livePacketKeys <= 2 * 2 * 2)
       next = pair.round(next)
     }
     #expect(next.isEmpty && pair.alice.state(one) == "S2" && pair.bob.state(other) == "S2")
-    try use(pair, one, other)
+    try use(pair, session: one, other: other)
     // Everything is lost from here on: R1 comes to its timeout, and takes all keys with it.
     _ = pair.beginRekey(other)
     for _ in 0..<61 {
@@ -100,7 +100,7 @@ struct KeyErasureTests {
   func incompleteMessage() throws {
     let pair = try pair()
     let (one, other) = try pair.establish()
-    try use(pair, one, other)
+    try use(pair, session: one, other: other)
     try pair.alice.send([UInt8](repeating: 1, count: 5000), on: one, at: pair.now)
     let fragments = pair.intercept()
     pair.deliver(fragments[0])
@@ -110,7 +110,7 @@ struct KeyErasureTests {
       #expect(pair.bob.diagnostics.reassemblyBytes > 0)
       #expect(pair.bob.rekey(other, at: pair.now))
       pair.settle()
-      try use(pair, one, other)
+      try use(pair, session: one, other: other)
     }
     expectKeys(2)
     #expect(pair.bob.diagnostics.reassemblyBytes == 0)
@@ -121,14 +121,14 @@ struct KeyErasureTests {
   func previousKeyLifetime() throws {
     let pair = try pair()
     let (one, other) = try pair.establish()
-    try use(pair, one, other)
+    try use(pair, session: one, other: other)
     try pair.alice.send([1], on: one, at: pair.now)
     try pair.alice.send([2], on: one, at: pair.now)
     try pair.bob.send([UInt8](repeating: 3, count: 5000), on: other, at: pair.now)
     let late = pair.intercept()
     #expect(pair.bob.rekey(other, at: pair.now))
     pair.settle()
-    try use(pair, one, other)
+    try use(pair, session: one, other: other)
     expectKeys(2)
     let end = pair.now.advanced(by: Settings().previousKeyLifetime)
     #expect(Settings().previousKeyLifetime == .seconds(60))
@@ -146,7 +146,7 @@ struct KeyErasureTests {
       let peer = datagram.to == pair.alice.address ? pair.alice : pair.bob
       #expect(peer.receive(datagram.bytes, from: datagram.from, at: pair.now) == .dropped(.unknownKeyID))
     }
-    try use(pair, one, other)
+    try use(pair, session: one, other: other)
     expectKeys(1)
     try pair.expectWorking()
   }

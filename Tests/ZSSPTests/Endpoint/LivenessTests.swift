@@ -17,12 +17,12 @@ struct LivenessTests {
     change(&settings)
     let pair = try Pair(provider: provider, settings: settings)
     let (one, other) = try pair.establish()
-    try hearEachOther(pair, one, other)
+    try hearEachOther(pair, session: one, other: other)
     return (pair, one, other)
   }
 
   /// Silence begins now.
-  private func hearEachOther(_ pair: Pair, _ one: SessionID, _ other: SessionID) throws {
+  private func hearEachOther(_ pair: Pair, session one: SessionID, other: SessionID) throws {
     try pair.alice.send([], on: one, at: pair.now)
     try pair.bob.send([], on: other, at: pair.now)
     pair.settle()
@@ -125,7 +125,7 @@ struct LivenessTests {
     #expect(pair.alice.state(one) == "S2" && pair.bob.state(other) == "S2")
     // Both probe at the same moments, for both have heard the other last in the same moment.
     #expect((42...50).contains(answers(pair.alice).count + answers(pair.bob).count))
-    try hearEachOther(pair, one, other)
+    try hearEachOther(pair, session: one, other: other)
     #expect(silence(pair, for: .milliseconds(44_999)) == [.seconds(42), .seconds(43), .seconds(44)])
     #expect(pair.alice.state(one) == "S2")
     _ = silence(pair, for: .milliseconds(1))
@@ -142,7 +142,7 @@ struct LivenessTests {
     _ = pair.intercept()
     pair.run(for: .seconds(200))
     #expect(pair.alice.state(one) == "S2" && pair.bob.state(other) == "S2")
-    try hearEachOther(pair, one, other)
+    try hearEachOther(pair, session: one, other: other)
     #expect(silence(pair, for: .milliseconds(43_500)).count == 2)
     pair.run(for: .seconds(200))
     #expect(pair.alice.state(one) == "S2" && pair.bob.state(other) == "S2")
@@ -152,7 +152,7 @@ struct LivenessTests {
   // [DEC-83]
   @Test func shortIdleTimeout() throws {
     let (pair, one, other) = try established(keepAlive: nil, idleTimeout: .seconds(2))
-    try hearEachOther(pair, one, other)
+    try hearEachOther(pair, session: one, other: other)
     #expect(silence(pair, for: .milliseconds(1_999)) == [.seconds(1)])
     _ = silence(pair, for: .milliseconds(1))
     #expect(pair.alice.endReasons == [.peerSilent] && pair.alice.state(one) == nil)
@@ -209,7 +209,7 @@ struct LivenessTests {
       settings.keepAlive = .seconds(16)
       let pair = try Pair(provider: FastCrypto(seed: UInt64(seed)), settings: settings)
       let (one, other) = try pair.establish()
-      try hearEachOther(pair, one, other)
+      try hearEachOther(pair, session: one, other: other)
       return try #require(silence(pair, for: .seconds(16)).first)
     }
     #expect(times.allSatisfy { $0 >= .seconds(12) && $0 <= .seconds(16) })

@@ -14,7 +14,7 @@ struct LocalAddressTests {
   }
 
   /// Delivers datagrams as if they had come to an address of the receiver with a number, and returns what comes of it.
-  private func deliver(_ datagrams: [Datagram], at index: UInt8, _ pair: Pair) -> [Datagram] {
+  private func deliver(_ datagrams: [Datagram], at index: UInt8, to pair: Pair) -> [Datagram] {
     for datagram in datagrams {
       let receiver = datagram.to == pair.alice.address ? pair.alice : pair.bob
       receiver.receive(datagram.bytes, from: datagram.from.reached(at: index), at: pair.now)
@@ -37,16 +37,16 @@ struct LocalAddressTests {
     let session = try pair.alice.open(to: pair.bob, at: pair.now)
     let hello = pair.intercept()
     #expect(hello.allSatisfy { $0.to.localIndex == 0 })
-    let response = deliver(hello, at: 1, pair)
+    let response = deliver(hello, at: 1, to: pair)
     #expect(!response.isEmpty && response.allSatisfy { $0.to.localIndex == 1 })
     // Alice's own address is chosen by her system, whichever X2 came to.
-    let completion = deliver(response, at: 5, pair)
+    let completion = deliver(response, at: 5, to: pair)
     #expect(!completion.isEmpty && completion.allSatisfy { $0.to.localIndex == 0 })
-    let confirmation = deliver(completion, at: 2, pair)
+    let confirmation = deliver(completion, at: 2, to: pair)
     #expect(!confirmation.isEmpty && confirmation.allSatisfy { $0.to.localIndex == 2 })
-    let acknowledgement = deliver(confirmation, at: 5, pair)
+    let acknowledgement = deliver(confirmation, at: 5, to: pair)
     #expect(acknowledgement.allSatisfy { $0.to.localIndex == 0 })
-    _ = deliver(acknowledgement, at: 2, pair)
+    _ = deliver(acknowledgement, at: 2, to: pair)
     let other = try #require(pair.bob.establishedSession)
     #expect(pair.alice.state(session) == "S2" && pair.bob.state(other) == "S2")
 
@@ -57,10 +57,10 @@ struct LocalAddressTests {
     let late = pair.intercept()
     for size in [3, 5000] {
       try pair.alice.send([UInt8](repeating: 3, count: size), on: session, at: pair.now)
-      _ = deliver(pair.intercept(), at: UInt8(size % 251), pair)
+      _ = deliver(pair.intercept(), at: UInt8(size % 251), to: pair)
       #expect(pair.bob.peerAddress(other)?.localIndex == UInt8(size % 251))
     }
-    _ = deliver(late, at: 7, pair)
+    _ = deliver(late, at: 7, to: pair)
     #expect(pair.bob.peerAddress(other)?.localIndex == UInt8(5000 % 251))
     #expect(moves(pair.bob) == 0 && pair.bob.messages.count == 3)
     // Alice's session is moved by another address of Bob's, not by one of her own.
@@ -78,13 +78,13 @@ struct LocalAddressTests {
     func inUse() -> [Int] { pair.bob.localIndexesInUse().indices.filter { $0 > 0 && pair.bob.localIndexesInUse()[$0] } }
     let session = try pair.alice.open(to: pair.bob, at: pair.now)
     // The half-open handshake has X1's, and the session X3's and then that of the newest packet.
-    let response = deliver(pair.intercept(), at: 1, pair)
+    let response = deliver(pair.intercept(), at: 1, to: pair)
     #expect(inUse() == [1])
-    let confirmation = deliver(deliver(response, at: 5, pair), at: 2, pair)
+    let confirmation = deliver(deliver(response, at: 5, to: pair), at: 2, to: pair)
     #expect(inUse() == [2])
-    _ = deliver(deliver(confirmation, at: 5, pair), at: 3, pair)
+    _ = deliver(deliver(confirmation, at: 5, to: pair), at: 3, to: pair)
     try pair.alice.send([1], on: session, at: pair.now)
-    _ = deliver(pair.intercept(), at: 4, pair)
+    _ = deliver(pair.intercept(), at: 4, to: pair)
     #expect(inUse() == [4])
     let other = try #require(pair.bob.establishedSession)
     pair.bob.close(other)
@@ -109,14 +109,14 @@ struct LocalAddressTests {
   @Test("a challenge leaves from where the Hello came to") func challenge() throws {
     let pair = try Pair(provider: provider, helloPolicy: .challenge)
     _ = try pair.alice.open(to: pair.bob, at: pair.now)
-    let challenge = deliver(pair.intercept(), at: 4, pair)
+    let challenge = deliver(pair.intercept(), at: 4, to: pair)
     #expect(challenge.map(\.to.localIndex) == [4])
     // And is answered at any.
     pair.alice.receive(challenge[0].bytes, from: pair.bob.address, at: pair.now)
     pair.collect()
     pair.skip(.seconds(1))
     pair.alice.advance(to: pair.now)
-    #expect(deliver(pair.intercept(), at: 8, pair).count == 2)
+    #expect(deliver(pair.intercept(), at: 8, to: pair).count == 2)
   }
 
   // [DEC-86]
@@ -128,7 +128,7 @@ struct LocalAddressTests {
     try pair.alice.send([1], on: session, at: pair.now)
     var forged = pair.intercept()[0]
     forged.bytes[forged.bytes.count - 1] ^= 1
-    _ = deliver([forged], at: 3, pair)
+    _ = deliver([forged], at: 3, to: pair)
     #expect(pair.bob.peerAddress(other)?.localIndex == 0)
   }
 }

@@ -29,7 +29,7 @@ struct RatchetAgreementTests {
   }
 
   /// Delivers what is on the way, one round, and returns what comes next.
-  private func round(_ pair: Pair, _ datagrams: [Datagram]) -> [Datagram] {
+  private func round(_ pair: Pair, delivering datagrams: [Datagram]) -> [Datagram] {
     for datagram in datagrams { pair.deliver(datagram) }
     return pair.intercept()
   }
@@ -39,11 +39,11 @@ struct RatchetAgreementTests {
   func aLateX3OfAnEarlierAttemptComesToNothing(provider: any CryptoProvider) throws {
     let pair = try persistentPair(provider)
     _ = try pair.alice.open(to: pair.bob, at: pair.now)
-    let lateX3 = round(pair, round(pair, pair.intercept()))
+    let lateX3 = round(pair, delivering: round(pair, delivering: pair.intercept()))
     // Alice starts again, and her second attempt gets as far as X2: she has forgotten what came of the first.
     try pair.alice.restart()
     _ = try pair.alice.open(to: pair.bob, at: pair.now)
-    _ = round(pair, round(pair, pair.intercept()))
+    _ = round(pair, delivering: round(pair, delivering: pair.intercept()))
     for datagram in lateX3 { pair.deliver(datagram) }
     #expect(pair.bob.establishedSession == nil)
     #expect(pair.bob.statistics[.superseded] == 1)
@@ -55,9 +55,9 @@ struct RatchetAgreementTests {
     let pair = try persistentPair(provider)
     _ = try pair.alice.open(to: pair.bob, at: pair.now)
     let hello = pair.intercept()
-    let firstX2 = round(pair, hello)
+    let firstX2 = round(pair, delivering: hello)
     // The Hello comes again before the answer has arrived, as with a round trip longer than the resend interval.
-    _ = round(pair, hello)
+    _ = round(pair, delivering: hello)
     for datagram in firstX2 { pair.deliver(datagram) }
     pair.settle()
     #expect(pair.bob.statistics[.superseded] == 0)
@@ -90,10 +90,10 @@ struct RatchetAgreementTests {
     let session = try #require(pair.bob.establishedSession)
     #expect(pair.bob.rekey(session, at: pair.now))
     // Alice answers K1 with K2, crashes, and starts again before K2 arrives; both her states are good for a new Hello.
-    let lateK2 = round(pair, pair.intercept())
+    let lateK2 = round(pair, delivering: pair.intercept())
     try pair.alice.restart()
     _ = try pair.alice.open(to: pair.bob, at: pair.now)
-    let response = round(pair, pair.intercept())
+    let response = round(pair, delivering: pair.intercept())
     for datagram in lateK2 { pair.deliver(datagram) }
     for datagram in response { pair.deliver(datagram) }
     try expectWorking(pair)
@@ -107,10 +107,10 @@ struct RatchetAgreementTests {
     _ = try pair.alice.open(to: pair.bob, at: pair.now)
     pair.settle()
     #expect(pair.bob.rekey(try #require(pair.bob.establishedSession), at: pair.now))
-    let lateK2 = round(pair, pair.intercept())
+    let lateK2 = round(pair, delivering: pair.intercept())
     // Alice holds what K1 came to and the state before. Her new handshake goes on from the latter.
     let second = try pair.alice.open(to: pair.bob, at: pair.now)
-    _ = round(pair, round(pair, pair.intercept()))
+    _ = round(pair, delivering: round(pair, delivering: pair.intercept()))
     #expect(pair.alice.state(second) == "A3")
     pair.skip(.seconds(11))
     pair.bob.advance(to: pair.now)
@@ -129,7 +129,7 @@ struct RatchetAgreementTests {
     while pair.bob.publicKey < pair.alice.publicKey { pair = try persistentPair(provider) }
     let session = try pair.alice.open(to: pair.bob, at: pair.now)
     _ = try pair.bob.open(to: pair.alice, at: pair.now)
-    let completions = round(pair, round(pair, pair.intercept()))
+    let completions = round(pair, delivering: round(pair, delivering: pair.intercept()))
     pair.alice.close(session)
     for datagram in completions where datagram.to == pair.alice.address { pair.deliver(datagram) }
     pair.skip(.seconds(2))
@@ -150,7 +150,7 @@ struct RatchetAgreementTests {
     while pair.bob.publicKey < pair.alice.publicKey { pair = try persistentPair(provider) }
     let session = try pair.alice.open(to: pair.bob, at: pair.now)
     _ = try pair.bob.open(to: pair.alice, at: pair.now)
-    let completions = round(pair, round(pair, pair.intercept()))
+    let completions = round(pair, delivering: round(pair, delivering: pair.intercept()))
     pair.alice.close(session)
     for datagram in completions where datagram.to == pair.alice.address { pair.deliver(datagram) }
     pair.skip(.seconds(2))
@@ -163,7 +163,7 @@ struct RatchetAgreementTests {
     // Both get X2, and neither gets X3.
     _ = try pair.alice.open(to: pair.bob, at: pair.now)
     _ = try pair.bob.open(to: pair.alice, at: pair.now)
-    _ = round(pair, round(pair, pair.intercept()))
+    _ = round(pair, delivering: round(pair, delivering: pair.intercept()))
     try pair.alice.restart()
     try pair.bob.restart()
     _ = try pair.alice.open(to: pair.bob, at: pair.now)

@@ -19,7 +19,7 @@ struct ReassemblyMemoryTests {
     private(set) var now = Instant.milliseconds(1_000)
     let settings: Settings
 
-    init(_ count: Int, limit: Int, _ provider: any CryptoProvider) throws {
+    init(_ count: Int, limit: Int, provider: any CryptoProvider) throws {
       var settings = Settings()
       settings.totalReassemblyBytes = limit
       self.settings = settings
@@ -45,7 +45,7 @@ struct ReassemblyMemoryTests {
     }
 
     /// The datagrams of a message from a client.
-    func message(_ client: Int, _ size: Int? = nil) throws -> [Datagram] {
+    func message(_ client: Int, size: Int? = nil) throws -> [Datagram] {
       let bytes = [UInt8](repeating: UInt8(client), count: size ?? settings.largestMessage)
       try clients[client].peer.send(bytes, on: clients[client].session, at: now)
       return clients[client].peer.pump(at: now)
@@ -82,7 +82,7 @@ struct ReassemblyMemoryTests {
   // [DEC-40]
   @Test("however many sessions begin packets and leave them, the limit holds, and each packet that goes is counted")
   func limit() throws {
-    let crowd = try Crowd(12, limit: 4 * Self.share, provider)
+    let crowd = try Crowd(12, limit: 4 * Self.share, provider: provider)
     for _ in 0..<3 {
       for client in 0..<12 { crowd.deliver(try crowd.message(client)[0]) }
     }
@@ -100,9 +100,9 @@ struct ReassemblyMemoryTests {
     "a single large message comes through while other sessions begin packets all the time", arguments: [0, 48, 5000],
     [1, 2, 5])
   func honestMessage(shorter: Int, fragments: Int) throws {
-    let crowd = try Crowd(41, limit: 8 * Self.share, provider)
+    let crowd = try Crowd(41, limit: 8 * Self.share, provider: provider)
     // They hold all of it already.
-    for client in 1...40 { crowd.deliver(try crowd.message(client, crowd.settings.largestMessage - shorter)[0]) }
+    for client in 1...40 { crowd.deliver(try crowd.message(client, size: crowd.settings.largestMessage - shorter)[0]) }
     let honest = try crowd.message(0)
     #expect(honest.count == 48)
     var attacker = 0
@@ -110,7 +110,7 @@ struct ReassemblyMemoryTests {
       crowd.deliver(datagram)
       for _ in 0..<2 {
         attacker = attacker % 40 + 1
-        let begun = try crowd.message(attacker, crowd.settings.largestMessage - shorter)
+        let begun = try crowd.message(attacker, size: crowd.settings.largestMessage - shorter)
         for datagram in begun[..<fragments] { crowd.deliver(datagram) }
       }
     }
@@ -121,7 +121,7 @@ struct ReassemblyMemoryTests {
   // [DEC-41]
   @Test("the session that holds most makes room first, though it was the last to send")
   func holdsMost() throws {
-    let crowd = try Crowd(4, limit: 8 * Self.share, provider)
+    let crowd = try Crowd(4, limit: 8 * Self.share, provider: provider)
     // Three sessions with half of a packet each, who do not go on for the time being.
     let waiting = try (0..<3).map { try crowd.message($0) }
     for datagrams in waiting { for datagram in datagrams[..<24] { crowd.deliver(datagram) } }
@@ -137,7 +137,7 @@ struct ReassemblyMemoryTests {
   // [DEC-40]
   @Test("the fragments of X3 count, too, and neither they nor the sessions are left out")
   func halfOpen() throws {
-    let crowd = try Crowd(3, limit: 2 * Self.share, provider)
+    let crowd = try Crowd(3, limit: 2 * Self.share, provider: provider)
     var settings = crowd.settings
     // Fragments as large as those of data.
     settings.handshakeMTU = settings.mtu
@@ -167,7 +167,7 @@ struct ReassemblyMemoryTests {
     arguments: 1...10 as ClosedRange<UInt64>)
   func anything(seed: UInt64) throws {
     var random = SplitMix64(seed: seed)
-    let crowd = try Crowd(6, limit: 3 * Self.share, provider)
+    let crowd = try Crowd(6, limit: 3 * Self.share, provider: provider)
     var late: [Datagram] = []
     for _ in 0..<300 {
       switch Int.random(in: 0..<20, using: &random) {
@@ -176,7 +176,7 @@ struct ReassemblyMemoryTests {
       default:
         let size = Int.random(in: 1500...(Bool.random(using: &random) ? 4000 : 60_000), using: &random)
         let client = Int.random(in: 0..<6, using: &random)
-        guard let datagrams = try? crowd.message(client, size) else { continue }
+        guard let datagrams = try? crowd.message(client, size: size) else { continue }
         late += datagrams
       }
       for _ in 0..<6 where !late.isEmpty {

@@ -20,7 +20,7 @@ struct SessionDoorTests {
   }
 
   /// The datagrams of one message from Alice.
-  private func message(_ bytes: [UInt8], _ pair: Pair, _ session: SessionID) throws -> [Datagram] {
+  private func message(_ bytes: [UInt8], from pair: Pair, on session: SessionID) throws -> [Datagram] {
     try pair.alice.send(bytes, on: session, at: pair.now)
     return pair.intercept()
   }
@@ -34,7 +34,7 @@ struct SessionDoorTests {
   // [CTR-8]
   @Test func aDamagedCopyThatComesFirstDoesNotShutOutTheMessage() throws {
     let (pair, session, answered) = try established()
-    let datagram = try #require(message([1, 2, 3], pair, session).first)
+    let datagram = try #require(message([1, 2, 3], from: pair, on: session).first)
     let timers = try #require(pair.bob.stateTimers(answered))
     #expect(pair.bob.receive(damaged(datagram), from: elsewhere, at: pair.now) == .dropped(.notAuthentic))
     #expect(pair.bob.peerAddress(answered) == pair.alice.address, "what is not authentic moves nobody")
@@ -78,8 +78,8 @@ struct SessionDoorTests {
   // [CTR-3] [CTR-4]
   @Test func aMessageIsTakenOnce() throws {
     let (pair, session, _) = try established()
-    let whole = try message([1], pair, session)
-    let inParts = try message([UInt8](repeating: 2, count: 3000), pair, session)
+    let whole = try message([1], from: pair, on: session)
+    let inParts = try message([UInt8](repeating: 2, count: 3000), from: pair, on: session)
     for datagram in whole + inParts { pair.deliver(datagram) }
     #expect(pair.bob.messages.count == 2)
     for datagram in whole + inParts {
@@ -103,8 +103,8 @@ struct SessionDoorTests {
   // [DEC-30] [DEC-31]
   @Test func theNewestMessageMovesTheSessionAndAnOlderOneDoesNot() throws {
     let (pair, session, answered) = try established()
-    let older = try #require(message([1], pair, session).first)
-    let newer = try #require(message([2], pair, session).first)
+    let older = try #require(message([1], from: pair, on: session).first)
+    let newer = try #require(message([2], from: pair, on: session).first)
     pair.bob.receive(newer.bytes, from: elsewhere, at: pair.now)
     #expect(pair.bob.peerAddress(answered) == elsewhere)
     pair.bob.receive(older.bytes, from: pair.alice.address, at: pair.now)

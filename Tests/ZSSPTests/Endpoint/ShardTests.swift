@@ -17,7 +17,7 @@ struct ShardTests {
   func shards(_ index: Int, _ count: Int, _ isValid: Bool) {
     var settings = Settings()
     settings.shard = Shard(index, of: count)
-    check(settings, isValid ? nil : .shardOutOfRange(settings.shard))
+    check(settings, expected: isValid ? nil : .shardOutOfRange(settings.shard))
   }
 
   // [DEC-21]
@@ -31,10 +31,10 @@ struct ShardTests {
   func nodes(_ node: Int, _ bits: Int, _ shards: Int, _ isValid: Bool) {
     var settings = Settings()
     (settings.node, settings.nodeBits, settings.shard) = (node, bits, Shard(0, of: shards))
-    check(settings, isValid ? nil : .nodeOutOfRange(node: node, nodeBits: bits, shard: settings.shard))
+    check(settings, expected: isValid ? nil : .nodeOutOfRange(node: node, nodeBits: bits, shard: settings.shard))
   }
 
-  private func check(_ settings: Settings, _ expected: ConfigurationError?) {
+  private func check(_ settings: Settings, expected: ConfigurationError?) {
     do throws(ConfigurationError) {
       try settings.validate()
       #expect(expected == nil)

@@ -72,7 +72,7 @@ struct StoreAnswerTests {
     private var heldAnswer: StoreAnswer?
     private var session: SessionID?
 
-    init(_ question: Question, _ fate: Fate, seed: UInt64) throws {
+    init(_ question: Question, fate: Fate, seed: UInt64) throws {
       (self.question, self.fate) = (question, fate)
       let provider = FastCrypto(seed: seed)
       pair = try Pair.persistent(provider)
@@ -145,7 +145,7 @@ struct StoreAnswerTests {
   // [DEC-10] [DEC-13] [RAT-9]
   @Test(arguments: Question.allCases, Fate.allCases)
   func whateverBecomesOfOneAnswer(_ question: Question, _ fate: Fate) throws {
-    let stage = try Stage(question, fate, seed: 0x57)
+    let stage = try Stage(question, fate: fate, seed: 0x57)
     let pair = stage.pair
     try stage.run(for: .seconds(1))
     if question.isOfTheRekey { #expect(pair.bob.establishedSession != nil) }

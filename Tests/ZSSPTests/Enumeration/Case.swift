@@ -165,7 +165,7 @@ struct Case: Sendable, CustomStringConvertible {
   }
 
   /// Both modes of every combination of `faults` and `crashes`.
-  static func all(_ faults: [[Fault]], _ crashes: [Crash?], hasLongIdentity: Bool = false) -> [Case] {
+  static func all(_ faults: [[Fault]], crashes: [Crash?], hasLongIdentity: Bool = false) -> [Case] {
     faults.flatMap { faults in
       crashes.flatMap { crash in
         [false, true].map {

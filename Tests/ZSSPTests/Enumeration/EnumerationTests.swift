@@ -15,21 +15,21 @@ struct EnumerationReport {
   /// Cases of opportunistic mode with a reported downgrade.
   var downgraded = 0
 
-  mutating func run(_ test: Case, _ provider: any CryptoProvider) throws {
+  mutating func run(_ test: Case, provider: any CryptoProvider) throws {
     cases += 1
     let scenario = try Scenario(test, provider: provider)
     try scenario.runFaults()
-    for omission in scenario.omissions() { fail(test, omission) }
+    for omission in scenario.omissions() { fail(test, problem: omission) }
     if let time = try scenario.heal() {
       if time > slowest.time { slowest = (time, test.description) }
-      for problem in scenario.problems() { fail(test, problem) }
+      for problem in scenario.problems() { fail(test, problem: problem) }
     } else {
-      fail(test, "no session within \(Scenario.bound)")
+      fail(test, problem: "no session within \(Scenario.bound)")
     }
     if scenario.alice.downgrades + scenario.bob.downgrades > 0 { downgraded += 1 }
   }
 
-  private mutating func fail(_ test: Case, _ problem: String) {
+  private mutating func fail(_ test: Case, problem: String) {
     if failures.count < 100 { failures.append("\(test): \(problem)") }
   }
 
@@ -40,7 +40,7 @@ struct EnumerationReport {
         group.addTask {
           var report = EnumerationReport()
           for index in stride(from: lane, to: tests.count, by: lanes) {
-            try report.run(tests[index], FastCrypto(seed: UInt64(index)))
+            try report.run(tests[index], provider: FastCrypto(seed: UInt64(index)))
           }
           return report
         }
@@ -72,21 +72,23 @@ struct EnumerationTests {
   @Test("Every fault alone", arguments: [false, true])
   func singles(hasLongIdentity: Bool) async throws {
     let faults = Case.none + Case.singles(hasLongIdentity: hasLongIdentity)
-    try await EnumerationReport.run(Case.all(faults, [nil], hasLongIdentity: hasLongIdentity)).expectGood("singles")
+    try await EnumerationReport.run(Case.all(faults, crashes: [nil], hasLongIdentity: hasLongIdentity)).expectGood(
+      "singles")
   }
 
   @Test("Every fault alone, with every crash", .enabled(if: isFull), arguments: [false, true])
   func singlesWithCrashes(hasLongIdentity: Bool) async throws {
     let faults = Case.none + Case.singles(hasLongIdentity: hasLongIdentity)
     let crashes = Crash.all(hasLongIdentity: hasLongIdentity).map(Optional.some)
-    try await EnumerationReport.run(Case.all(faults, crashes, hasLongIdentity: hasLongIdentity))
+    try await EnumerationReport.run(Case.all(faults, crashes: crashes, hasLongIdentity: hasLongIdentity))
       .expectGood("singles with crashes")
   }
 
   @Test("Every pair of faults", .enabled(if: isFull), arguments: [false, true])
   func pairs(hasLongIdentity: Bool) async throws {
     let faults = Case.pairs(hasLongIdentity: hasLongIdentity)
-    try await EnumerationReport.run(Case.all(faults, [nil], hasLongIdentity: hasLongIdentity)).expectGood("pairs")
+    try await EnumerationReport.run(Case.all(faults, crashes: [nil], hasLongIdentity: hasLongIdentity)).expectGood(
+      "pairs")
   }
 
   @Test("A sample of every pair of faults with every crash", arguments: [false, true])
@@ -107,7 +109,8 @@ struct EnumerationTests {
   @Test("Every pair of faults with every crash", .enabled(if: isFull), arguments: [false, true])
   func product(hasLongIdentity: Bool) async throws {
     let crashes = Crash.all(hasLongIdentity: hasLongIdentity).map(Optional.some)
-    var tests = Case.all(Case.pairs(hasLongIdentity: hasLongIdentity), crashes, hasLongIdentity: hasLongIdentity)
+    var tests = Case.all(
+      Case.pairs(hasLongIdentity: hasLongIdentity), crashes: crashes, hasLongIdentity: hasLongIdentity)
     let count = tests.count
     if let limit = Self.productLimit, limit > 1 {
       var random = SplitMix64(seed: 0xA11)
@@ -120,7 +123,7 @@ struct EnumerationTests {
   @Test("Every fault alone, with real cryptography", .enabled(if: isFull), arguments: providers)
   func realCryptography(provider: any CryptoProvider) throws {
     var report = EnumerationReport()
-    for test in Case.all(Case.none + Case.singles(), [nil]) { try report.run(test, provider) }
+    for test in Case.all(Case.none + Case.singles(), crashes: [nil]) { try report.run(test, provider: provider) }
     report.expectGood("real")
   }
 
@@ -134,7 +137,7 @@ struct EnumerationTests {
     let test = try #require(Case(text))
     #expect(test.description == text)
     var report = EnumerationReport()
-    try report.run(test, FastCrypto(seed: 1))
+    try report.run(test, provider: FastCrypto(seed: 1))
     report.expectGood(text)
   }
 }

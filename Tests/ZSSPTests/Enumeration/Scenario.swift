@@ -44,7 +44,7 @@ final class Scenario {
     let flags: SecurityFlags = test.isPersistent ? .persistent : .opportunistic
     let aliceKey = provider.generateAgreementKey()
     let bobKey = provider.generateAgreementKey()
-    func peer(_ key: any AgreementPrivateKey, _ log: LabelLog, _ host: UInt32, knowing other: PublicKey) throws
+    func peer(_ key: any AgreementPrivateKey, log: LabelLog, host: UInt32, knowing other: PublicKey) throws
       -> TestPeer
     {
       var store = MemoryRatchetStore()
@@ -60,8 +60,8 @@ final class Scenario {
       peer.decide = { _ in .accept(flags) }
       return peer
     }
-    alice = try peer(aliceKey, logs.alice, 1, knowing: bobKey.publicKey)
-    bob = try peer(bobKey, logs.bob, 2, knowing: aliceKey.publicKey)
+    alice = try peer(aliceKey, log: logs.alice, host: 1, knowing: bobKey.publicKey)
+    bob = try peer(bobKey, log: logs.bob, host: 2, knowing: aliceKey.publicKey)
   }
 
   // MARK: The script
@@ -173,8 +173,8 @@ final class Scenario {
 
   /// Puts into the network what both have to send, crashes who is to crash, and lets the application look after itself.
   private func collect() throws {
-    for datagram in alice.pump(at: now) { send(datagram, logs.alice.label(of: datagram.bytes), byAlice: true) }
-    for datagram in bob.pump(at: now) { send(datagram, logs.bob.label(of: datagram.bytes), byAlice: false) }
+    for datagram in alice.pump(at: now) { send(datagram, label: logs.alice.label(of: datagram.bytes), byAlice: true) }
+    for datagram in bob.pump(at: now) { send(datagram, label: logs.bob.label(of: datagram.bytes), byAlice: false) }
     if crashPending, let crash = test.crash {
       crashPending = false
       let up = now.advanced(by: .milliseconds(crash.downtime))
@@ -188,7 +188,7 @@ final class Scenario {
       try wake()
     }
     supervise()
-    for datagram in alice.pump(at: now) { send(datagram, logs.alice.label(of: datagram.bytes), byAlice: true) }
+    for datagram in alice.pump(at: now) { send(datagram, label: logs.alice.label(of: datagram.bytes), byAlice: true) }
   }
 
   private func wake() throws {
@@ -205,29 +205,29 @@ final class Scenario {
 
   // MARK: The network
 
-  private func send(_ datagram: Datagram, _ label: Label?, byAlice: Bool) {
+  private func send(_ datagram: Datagram, label: Label?, byAlice: Bool) {
     guard isFaulty,
       let slot = label.flatMap({ Slot.slot(of: $0, in: phase, hasLongIdentity: test.hasLongIdentity) })
     else {
-      return deliver(datagram, byAlice)
+      return deliver(datagram, byAlice: byAlice)
     }
     let ordinal = seen[slot, default: 0]
     seen[slot] = ordinal + 1
     if ordinal == 0, test.crash?.slot == slot { crashPending = true }
     let faults = test.faults.filter { $0.slot == slot }
-    guard ordinal < faults.count else { return deliver(datagram, byAlice) }
+    guard ordinal < faults.count else { return deliver(datagram, byAlice: byAlice) }
     let misfortune = faults[ordinal].misfortune
     switch misfortune {
     case .dropped: return
     case .swapped: held.append((byAlice, datagram))
     case .duplicated:
-      deliver(datagram, byAlice)
-      deliver(datagram, byAlice)
-    default: deliver(datagram, byAlice, after: misfortune.delay ?? 0)
+      deliver(datagram, byAlice: byAlice)
+      deliver(datagram, byAlice: byAlice)
+    default: deliver(datagram, byAlice: byAlice, after: misfortune.delay ?? 0)
     }
   }
 
-  private func deliver(_ datagram: Datagram, _ byAlice: Bool, after delay: Int64 = 0) {
+  private func deliver(_ datagram: Datagram, byAlice: Bool, after delay: Int64 = 0) {
     let arrival = now.advanced(by: .milliseconds(delay))
     let place = inFlight.firstIndex { $0.arrival > arrival } ?? inFlight.count
     inFlight.insert((arrival, datagram), at: place)
@@ -236,6 +236,6 @@ final class Scenario {
 
   private func release(sentByAlice: Bool) {
     guard let index = held.firstIndex(where: { $0.sentByAlice == sentByAlice }) else { return }
-    deliver(held.remove(at: index).datagram, sentByAlice)
+    deliver(held.remove(at: index).datagram, byAlice: sentByAlice)
   }
 }

@@ -18,7 +18,7 @@ struct DatagramBatchTests {
     /// The count, the size of segments, and the bytes of each run.
     let runs: [[Int]]
 
-    init(_ sizes: [[Int]], _ runs: [[Int]]) {
+    init(_ sizes: [[Int]], runs: [[Int]]) {
       testDescription = sizes.map { $0.map(String.init).joined(separator: " ") }.joined(separator: " | ")
       datagrams = sizes.enumerated().flatMap { index, sizes in
         sizes.map { ($0, index % 2 == 0 ? DatagramBatchTests.here : DatagramBatchTests.there) }
@@ -28,21 +28,21 @@ struct DatagramBatchTests {
   }
 
   static let cases = [
-    Case([], []),
-    Case([[100]], [[1, 100, 100]]),
-    Case([[100, 100, 100]], [[3, 100, 300]]),
+    Case([], runs: []),
+    Case([[100]], runs: [[1, 100, 100]]),
+    Case([[100, 100, 100]], runs: [[3, 100, 300]]),
     // A shorter one is the last of its run.
-    Case([[100, 100, 60]], [[3, 100, 260]]),
-    Case([[100, 60, 100]], [[2, 100, 160], [1, 100, 100]]),
-    Case([[100, 60, 60]], [[2, 100, 160], [1, 60, 60]]),
-    Case([[100, 60, 40]], [[2, 100, 160], [1, 40, 40]]),
+    Case([[100, 100, 60]], runs: [[3, 100, 260]]),
+    Case([[100, 60, 100]], runs: [[2, 100, 160], [1, 100, 100]]),
+    Case([[100, 60, 60]], runs: [[2, 100, 160], [1, 60, 60]]),
+    Case([[100, 60, 40]], runs: [[2, 100, 160], [1, 40, 40]]),
     // A longer one begins a run.
-    Case([[60, 100]], [[1, 60, 60], [1, 100, 100]]),
-    Case([[60, 60, 61]], [[2, 60, 120], [1, 61, 61]]),
+    Case([[60, 100]], runs: [[1, 60, 60], [1, 100, 100]]),
+    Case([[60, 60, 61]], runs: [[2, 60, 120], [1, 61, 61]]),
     // Another address begins a run, even for a size that would fit.
-    Case([[100, 100], [100]], [[2, 100, 200], [1, 100, 100]]),
-    Case([[100], [100], [100]], [[1, 100, 100], [1, 100, 100], [1, 100, 100]]),
-    Case([[100, 60], [60]], [[2, 100, 160], [1, 60, 60]]),
+    Case([[100, 100], [100]], runs: [[2, 100, 200], [1, 100, 100]]),
+    Case([[100], [100], [100]], runs: [[1, 100, 100], [1, 100, 100], [1, 100, 100]]),
+    Case([[100, 60], [60]], runs: [[2, 100, 160], [1, 60, 60]]),
   ]
 
   // [DEC-86]

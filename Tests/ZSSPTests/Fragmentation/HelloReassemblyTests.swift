@@ -15,7 +15,7 @@ struct HelloReassemblyTests {
   }
 
   /// The fragments of a Hello; each seed gives another one, with another counter.
-  private func hello(_ seed: UInt64, _ count: Int) -> [Fragment] {
+  private func hello(_ seed: UInt64, fragments count: Int) -> [Fragment] {
     var random = SplitMix64(seed: seed)
     return Fragment.cut(random.bytes(PacketSize.hello), into: count, .hello, counter: seed, keyID: 0)
   }
@@ -24,7 +24,7 @@ struct HelloReassemblyTests {
 
   @Test("every order of the fragments", arguments: 1...5)
   func orders(_ count: Int) {
-    let fragments = hello(3, count)
+    let fragments = hello(3, fragments: count)
     for order in permutations(of: count) {
       var buffer = buffer()
       let outcomes = order.map { buffer.insert(fragments[$0], from: stranger) }
@@ -36,7 +36,7 @@ struct HelloReassemblyTests {
   @Test("many fragments in random order", arguments: [2, 16, 47, 48], [1, 2, 3] as [UInt64])
   func shuffled(_ count: Int, _ seed: UInt64) {
     var random = SplitMix64(seed: seed)
-    let fragments = hello(seed, count)
+    let fragments = hello(seed, fragments: count)
     var buffer = buffer()
     let outcomes = fragments.shuffled(using: &random).map { buffer.insert($0, from: stranger) }
     #expect(outcomes.dropLast().allSatisfy { $0 == .stored })
@@ -48,7 +48,7 @@ struct HelloReassemblyTests {
   func interleaved() {
     // The same counter from different addresses, and different counters from one.
     let senders = (0..<8).map { Address(ipv4: UInt32($0 / 2), port: UInt16($0 % 2)) }
-    let hellos = (0..<16).map { hello(UInt64($0 / 8), 4).map(\.self) }
+    let hellos = (0..<16).map { hello(UInt64($0 / 8), fragments: 4).map(\.self) }
     var buffer = buffer()
     for number in 0..<4 {
       for (index, fragments) in hellos.enumerated() {
@@ -67,14 +67,14 @@ struct HelloReassemblyTests {
       Address(ipv6: 1, 1, port: 1), Address(ipv4: 1, port: 2),
     ]
     var buffer = buffer()
-    for source in sources { #expect(buffer.insert(hello(1, 2)[0], from: source) == .stored) }
+    for source in sources { #expect(buffer.insert(hello(1, fragments: 2)[0], from: source) == .stored) }
     #expect(buffer.count == sources.count)
   }
 
   // [FRAG-15]
   @Test("a duplicate changes nothing")
   func duplicates() {
-    let fragments = hello(3, 3)
+    let fragments = hello(3, fragments: 3)
     var buffer = buffer()
     #expect(buffer.insert(fragments[1], from: stranger) == .stored)
     var forged = fragments[1]
@@ -88,17 +88,19 @@ struct HelloReassemblyTests {
   // [FRAG-15]
   @Test("another count of fragments is refused and changes nothing")
   func changedCount() {
-    let fragments = hello(3, 3)
+    let fragments = hello(3, fragments: 3)
     var buffer = buffer()
     #expect(buffer.insert(fragments[0], from: stranger) == .stored)
-    for count in [2, 4, 48] { #expect(buffer.insert(hello(3, count)[1], from: stranger) == .refused(.malformed)) }
+    for count in [2, 4, 48] {
+      #expect(buffer.insert(hello(3, fragments: count)[1], from: stranger) == .refused(.malformed))
+    }
     #expect(buffer.insert(fragments[1], from: stranger) == .stored)
     #expect(buffer.insert(fragments[2], from: stranger) == .complete(packet(fragments)))
   }
 
   @Test("another reserved byte is another packet: it is part of the nonce")
   func reserved() {
-    var fragments = hello(3, 2)
+    var fragments = hello(3, fragments: 2)
     fragments[1].header.reserved = 1
     var buffer = buffer()
     #expect(buffer.insert(fragments[0], from: stranger) == .stored)
@@ -111,7 +113,7 @@ struct HelloReassemblyTests {
   @Test("a fragment of the wrong size is refused at once", arguments: [1, 2, 3, 16, 48])
   func wrongSizes(_ count: Int) {
     var buffer = buffer()
-    for fragment in hello(3, count) {
+    for fragment in hello(3, fragments: count) {
       for difference in [-1, 1, 40] {
         var changed = fragment
         if difference < 0 {
@@ -129,13 +131,15 @@ struct HelloReassemblyTests {
   @Test("the oldest packet makes room for a new one", arguments: [1, 2, 7, 32])
   func packetLimit(_ limit: Int) {
     var buffer = buffer(packets: limit)
-    for seed in 0..<UInt64(limit) { #expect(buffer.insert(hello(seed, 2)[0], from: stranger) == .stored) }
+    for seed in 0..<UInt64(limit) { #expect(buffer.insert(hello(seed, fragments: 2)[0], from: stranger) == .stored) }
     #expect(buffer.count == limit)
-    #expect(buffer.insert(hello(99, 2)[0], from: stranger) == .stored)
+    #expect(buffer.insert(hello(99, fragments: 2)[0], from: stranger) == .stored)
     #expect(buffer.count == limit)
     // The first is gone: its other half begins a new packet, for which the second goes.
-    #expect(buffer.insert(hello(0, 2)[1], from: stranger) == .stored)
-    if limit > 1 { #expect(buffer.insert(hello(99, 2)[1], from: stranger) == .complete(packet(hello(99, 2)))) }
+    #expect(buffer.insert(hello(0, fragments: 2)[1], from: stranger) == .stored)
+    if limit > 1 {
+      #expect(buffer.insert(hello(99, fragments: 2)[1], from: stranger) == .complete(packet(hello(99, fragments: 2))))
+    }
   }
 
   // [FRAG-9]
@@ -144,21 +148,23 @@ struct HelloReassemblyTests {
     // 3 + 3 of at most 8 fragments are there.
     var buffer = buffer(fragments: 8)
     for seed in 0..<2 as Range<UInt64> {
-      for fragment in hello(seed, 16).prefix(3) { #expect(buffer.insert(fragment, from: stranger) == .stored) }
+      for fragment in hello(seed, fragments: 16).prefix(3) {
+        #expect(buffer.insert(fragment, from: stranger) == .stored)
+      }
     }
     // The ninth makes the oldest go, though it begins no packet.
-    for fragment in hello(1, 16)[3...4] { #expect(buffer.insert(fragment, from: stranger) == .stored) }
+    for fragment in hello(1, fragments: 16)[3...4] { #expect(buffer.insert(fragment, from: stranger) == .stored) }
     #expect(buffer.count == 2)
-    #expect(buffer.insert(hello(1, 16)[5], from: stranger) == .stored)
+    #expect(buffer.insert(hello(1, fragments: 16)[5], from: stranger) == .stored)
     #expect(buffer.count == 1)
-    #expect(buffer.insert(hello(0, 16)[0], from: stranger) == .stored)
+    #expect(buffer.insert(hello(0, fragments: 16)[0], from: stranger) == .stored)
     #expect(buffer.count == 2)
   }
 
   @Test("a packet may have all its fragments, and the others go", arguments: [0, 1])
   func fragmentLimitOfOne(_ older: Int) {
     var buffer = buffer(fragments: 4)
-    let hellos = [hello(1, 16), hello(2, 16)]
+    let hellos = [hello(1, fragments: 16), hello(2, fragments: 16)]
     #expect(buffer.insert(hellos[0][0], from: stranger) == .stored)
     #expect(buffer.insert(hellos[1][0], from: stranger) == .stored)
     let outcomes = hellos[older].dropFirst().map { buffer.insert($0, from: stranger) }
@@ -185,9 +191,9 @@ struct HelloReassemblyTests {
   @Test("single fragments of up to 31 networks push out nobody else's Hello", arguments: Flood.allCases)
   func floodOfFirstFragments(_ flood: Flood) {
     var buffer = buffer()
-    let fragments = hello(1, 2)
+    let fragments = hello(1, fragments: 2)
     #expect(buffer.insert(fragments[0], from: stranger) == .stored)
-    let other = hello(2, 2)[0]
+    let other = hello(2, fragments: 2)[0]
     for number in 0..<2_000 {
       var fragment = other
       fragment.header.counter = UInt64(number)
@@ -201,11 +207,11 @@ struct HelloReassemblyTests {
   @Test("packets of many fragments push out each other, and none of few")
   func floodOfManyFragments() {
     var buffer = buffer()
-    let fragments = hello(1, 2)
+    let fragments = hello(1, fragments: 2)
     #expect(buffer.insert(fragments[0], from: stranger) == .stored)
     for network in 0..<30 {
       let source = Address(ipv4: 0x0B00_0000 + UInt32(network) << 8, port: 1)
-      for fragment in hello(UInt64(network) + 2, 48).dropLast() {
+      for fragment in hello(UInt64(network) + 2, fragments: 48).dropLast() {
         #expect(buffer.insert(fragment, from: source) == .stored)
       }
     }
@@ -217,11 +223,12 @@ struct HelloReassemblyTests {
   @Test("beside a host with many, one of its network that has one keeps it")
   func hostsOfOneNetwork() {
     var buffer = buffer()
-    let fragments = hello(1, 2)
+    let fragments = hello(1, fragments: 2)
     let neighbour = Address(ipv4: 0x0B00_0002, port: 1)
     #expect(buffer.insert(fragments[0], from: neighbour) == .stored)
     for seed in 2..<100 as Range<UInt64> {
-      #expect(buffer.insert(hello(seed, 2)[0], from: Address(ipv4: 0x0B00_0001, port: UInt16(seed))) == .stored)
+      #expect(
+        buffer.insert(hello(seed, fragments: 2)[0], from: Address(ipv4: 0x0B00_0001, port: UInt16(seed))) == .stored)
     }
     #expect(buffer.insert(fragments[1], from: neighbour) == .complete(packet(fragments)))
   }
@@ -229,7 +236,7 @@ struct HelloReassemblyTests {
   // [FRAG-16]
   @Test("a packet is dropped 5 s after its first fragment, to the nanosecond")
   func expiry() {
-    let fragments = hello(1, 3)
+    let fragments = hello(1, fragments: 3)
     var buffer = buffer()
     #expect(buffer.insert(fragments[0], from: stranger, at: Instant(nanoseconds: 7)) == .stored)
     // A later fragment does not keep it alive.
@@ -246,9 +253,12 @@ struct HelloReassemblyTests {
   func expiryInOrder() {
     var buffer = buffer()
     for seed in 0..<4 as Range<UInt64> {
-      #expect(buffer.insert(hello(seed, 2)[0], from: stranger, at: .milliseconds(Int64(seed) * 1000)) == .stored)
+      #expect(
+        buffer.insert(hello(seed, fragments: 2)[0], from: stranger, at: .milliseconds(Int64(seed) * 1000)) == .stored)
     }
-    #expect(buffer.insert(hello(1, 2)[1], from: stranger, at: .milliseconds(3000)) == .complete(packet(hello(1, 2))))
+    #expect(
+      buffer.insert(hello(1, fragments: 2)[1], from: stranger, at: .milliseconds(3000))
+        == .complete(packet(hello(1, fragments: 2))))
     #expect(buffer.nextDeadline == .milliseconds(5000))
     #expect(buffer.expire(at: .milliseconds(6999)) == 1)
     #expect(buffer.nextDeadline == .milliseconds(7000))

@@ -23,7 +23,7 @@ struct ReplayWindowTests {
     let testDescription: String
     let arrivals: [Arrival]
 
-    init(_ name: String, _ arrivals: [Arrival]...) {
+    init(_ name: String, arrivals: [Arrival]...) {
       testDescription = name
       self.arrivals = arrivals.flatMap(\.self)
     }
@@ -33,40 +33,51 @@ struct ReplayWindowTests {
   private static let step: UInt64 = 1 << 24
 
   static let tables: [Table] = [
-    Table("1: in order, each once", Arrival.good(0..<200), Arrival.bad(0..<200), [.good(200), .bad(200), .bad(199)]),
-    Table("2: the first counter need not be 0", [.good(5), .good(0), .bad(5), .bad(0), .good(4), .good(1)]),
-    Table("3: backwards through the window", Arrival.good((0..<8192).reversed()), Arrival.bad(0..<8192)),
-    Table("4: the oldest in the window", [.good(span - 1), .good(0), .bad(0), .good(span), .bad(0), .good(1)]),
-    Table("5: one older than the window", [.good(span), .bad(0), .good(1), .good(span + 1), .bad(1), .good(2)]),
-    Table("6: 8191 behind", [.good(20_000), .good(20_000 - 8191), .bad(20_000 - 8191)]),
-    Table("7: 8192 behind", [.good(20_000), .bad(20_000 - 8192), .bad(20_000 - 8193), .bad(0)]),
-    Table("8: a jump of 8191", [.good(100), .good(100 + 8191), .bad(100), .bad(99), .good(101), .bad(101)]),
-    Table("9: a jump of 8192", [.good(100), .good(100 + 8192), .bad(100), .good(101), .good(102), .bad(102)]),
-    Table("10: a jump of 8193", [.good(100), .good(100 + 8193), .bad(101), .good(102), .bad(102)]),
     Table(
-      "11: a jump over the whole window forgets what was in it", Arrival.good(0..<8192), [.good(30_000)],
+      "1: in order, each once", arrivals: Arrival.good(0..<200), Arrival.bad(0..<200),
+      [.good(200), .bad(200), .bad(199)]),
+    Table("2: the first counter need not be 0", arrivals: [.good(5), .good(0), .bad(5), .bad(0), .good(4), .good(1)]),
+    Table("3: backwards through the window", arrivals: Arrival.good((0..<8192).reversed()), Arrival.bad(0..<8192)),
+    Table(
+      "4: the oldest in the window", arrivals: [.good(span - 1), .good(0), .bad(0), .good(span), .bad(0), .good(1)]),
+    Table(
+      "5: one older than the window", arrivals: [.good(span), .bad(0), .good(1), .good(span + 1), .bad(1), .good(2)]),
+    Table("6: 8191 behind", arrivals: [.good(20_000), .good(20_000 - 8191), .bad(20_000 - 8191)]),
+    Table("7: 8192 behind", arrivals: [.good(20_000), .bad(20_000 - 8192), .bad(20_000 - 8193), .bad(0)]),
+    Table("8: a jump of 8191", arrivals: [.good(100), .good(100 + 8191), .bad(100), .bad(99), .good(101), .bad(101)]),
+    Table(
+      "9: a jump of 8192", arrivals: [.good(100), .good(100 + 8192), .bad(100), .good(101), .good(102), .bad(102)]),
+    Table("10: a jump of 8193", arrivals: [.good(100), .good(100 + 8193), .bad(101), .good(102), .bad(102)]),
+    Table(
+      "11: a jump over the whole window forgets what was in it", arrivals: Arrival.good(0..<8192), [.good(30_000)],
       Arrival.good((30_000 - 8191)..<30_000), Arrival.bad((30_000 - 8191)...30_000), [.bad(30_000 - 8192)]),
     Table(
-      "12: the bitmap wraps", Arrival.good(0..<8192), Arrival.good(8192..<20_000), Arrival.bad(0..<20_000),
+      "12: the bitmap wraps", arrivals: Arrival.good(0..<8192), Arrival.good(8192..<20_000), Arrival.bad(0..<20_000),
       [.good(20_000), .bad(20_000 - 8191)]),
     Table(
-      "13: wraps with gaps", Arrival.good(stride(from: 0, to: 24_576, by: 3)),
+      "13: wraps with gaps", arrivals: Arrival.good(stride(from: 0, to: 24_576, by: 3)),
       Arrival.bad(stride(from: 24_573 - 8190, to: 24_576, by: 3)),
       Arrival.good(stride(from: 24_573 - 8189, to: 24_573, by: 3)),
       Arrival.bad(stride(from: 24_573 - 8189, to: 24_573, by: 3))),
-    Table("14: 2^24 - 1 ahead of the newest", [.good(0), .good(step - 1), .bad(0), .bad(step - 1)]),
-    Table("15: 2^24 ahead of the newest", [.good(0), .good(step), .bad(0), .bad(step), .good(step - 1)]),
-    Table("16: 2^24 + 1 ahead of the newest", [.good(0), .bad(step + 1), .good(1), .good(step + 1)]),
-    Table("17: what was too far ahead left no trace", [.good(7), .bad(1 << 40), .good(8), .bad(1 << 40), .good(6)]),
-    Table("18: nothing received yet, 2^24 - 1", [.good(step - 1), .good(2 * step - 1), .bad(3 * step)]),
-    Table("19: nothing received yet, 2^24", [.bad(step), .good(0), .good(step)]),
-    Table("20: many jumps of 2^24", Arrival.good((0..<64).map { $0 * step }), Arrival.bad((0..<64).map { $0 * step })),
-    Table("21: the largest counter is far ahead of everything", [.bad(.max), .good(0), .bad(.max), .bad(.max - 1)]),
+    Table("14: 2^24 - 1 ahead of the newest", arrivals: [.good(0), .good(step - 1), .bad(0), .bad(step - 1)]),
+    Table("15: 2^24 ahead of the newest", arrivals: [.good(0), .good(step), .bad(0), .bad(step), .good(step - 1)]),
+    Table("16: 2^24 + 1 ahead of the newest", arrivals: [.good(0), .bad(step + 1), .good(1), .good(step + 1)]),
     Table(
-      "22: around the ends of words", Arrival.good([63, 64, 127, 128, 62, 65, 126, 129]),
+      "17: what was too far ahead left no trace",
+      arrivals: [.good(7), .bad(1 << 40), .good(8), .bad(1 << 40), .good(6)]),
+    Table("18: nothing received yet, 2^24 - 1", arrivals: [.good(step - 1), .good(2 * step - 1), .bad(3 * step)]),
+    Table("19: nothing received yet, 2^24", arrivals: [.bad(step), .good(0), .good(step)]),
+    Table(
+      "20: many jumps of 2^24", arrivals: Arrival.good((0..<64).map { $0 * step }),
+      Arrival.bad((0..<64).map { $0 * step })),
+    Table(
+      "21: the largest counter is far ahead of everything",
+      arrivals: [.bad(.max), .good(0), .bad(.max), .bad(.max - 1)]),
+    Table(
+      "22: around the ends of words", arrivals: Arrival.good([63, 64, 127, 128, 62, 65, 126, 129]),
       Arrival.bad([62, 63, 64, 65, 126, 127, 128, 129]), Arrival.good([0, 61, 66, 125, 130])),
     Table(
-      "23: a jump within a word keeps its other bits", [.good(64), .good(70)], Arrival.good(65..<70),
+      "23: a jump within a word keeps its other bits", arrivals: [.good(64), .good(70)], Arrival.good(65..<70),
       Arrival.bad(64...70), [.good(64 + span), .bad(64), .good(71), .bad(70)]),
   ]
 

@@ -11,7 +11,7 @@ struct HostileDatagramTests {
   // [FRAG-17] [HDR-2]
   @Test("Zeros, ones and random bytes of every length from 0 to 2,000", arguments: providers, Scene.Step.allCases)
   func garbage(provider: any CryptoProvider, step: Scene.Step) throws {
-    let scene = try Scene(step, provider)
+    let scene = try Scene(step, provider: provider)
     var random = SplitMix64(seed: 0x5A53_5350)
     let before = scene.pair.bob.statistics.dropped
     let held = [scene.pair.alice.diagnostics, scene.pair.bob.diagnostics]
@@ -35,9 +35,9 @@ struct HostileDatagramTests {
     arguments: scenes)
   func mutations(step: Scene.Step, mtu: Int) throws {
     let seed = UInt64(mtu)
-    let packets = try Scene(.rekeyAcknowledge, FastCrypto(seed: seed), mtu: mtu).packets
+    let packets = try Scene(.rekeyAcknowledge, provider: FastCrypto(seed: seed), mtu: mtu).packets
     #expect(packets.count == Packet.allCases.count)
-    var scene = try Scene(step, FastCrypto(seed: seed), mtu: mtu)
+    var scene = try Scene(step, provider: FastCrypto(seed: seed), mtu: mtu)
     var footing = scene.footing
     var mutations = 0
     var rounds = 0
@@ -52,7 +52,7 @@ struct HostileDatagramTests {
           mutations += 1
           let size = datagrams[place].bytes.count
           let isLast = place == datagrams.count - 1
-          if let byte = mutation.flippedByte, packet.reachesNoise(byte, size, isLast: isLast, step) {
+          if let byte = mutation.flippedByte, packet.reachesNoise(byte, size: size, isLast: isLast, at: step) {
             let work = scene.pair.alice.statistics.publicKeyWork + scene.pair.bob.statistics.publicKeyWork - before
             #expect(work > 0, "a flip in byte \(byte) of \(packet) was to be found by Noise")
           }
@@ -62,7 +62,7 @@ struct HostileDatagramTests {
           scene.expectBounds()
           // Of the sample, every fourth.
           if Mutation.isFull || rounds % 4 == 0 { try scene.expectCompletion() }
-          scene = try Scene(step, FastCrypto(seed: seed), mtu: mtu)
+          scene = try Scene(step, provider: FastCrypto(seed: seed), mtu: mtu)
           footing = scene.footing
           rounds += 1
         }
@@ -97,7 +97,7 @@ struct HostileDatagramTests {
 
     /// Whether a flip in this byte of a fragment of the packet must cost public-key work: nothing before that can tell.
     /// Headers can be told, and the end that the header's counter repeats; of X1 the challenge response comes after it.
-    func reachesNoise(_ byte: Int, _ size: Int, isLast: Bool, _ step: Scene.Step) -> Bool {
+    func reachesNoise(_ byte: Int, size: Int, isLast: Bool, at step: Scene.Step) -> Bool {
       switch self {
       case .hello: 16..<(isLast ? size - PacketSize.challenge - 8 : size) ~= byte
       case .response: step.states.alice == "A1" && 20..<(isLast ? size - 3 : size) ~= byte
@@ -111,7 +111,7 @@ struct HostileDatagramTests {
   // [PRIM-7] [XK-9]
   @Test("A forged Hello costs one item of work and leaves nothing behind", arguments: providers)
   func forgedHello(provider: any CryptoProvider) throws {
-    let scene = try Scene(.hello, provider, mtu: 9000)
+    let scene = try Scene(.hello, provider: provider, mtu: 9000)
     var hello = try #require(scene.datagrams.first).bytes
     hello[FragmentOffset.ephemeral + 10] ^= 1
     let bob = scene.pair.bob

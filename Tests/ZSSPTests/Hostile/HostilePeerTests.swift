@@ -9,7 +9,7 @@ struct HostilePeerTests {
   private let provider = FastCrypto(seed: 1)
 
   /// A pair of which both change the headers of packets of `type` as `tamper` says.
-  private func pair(_ type: PacketType, _ tamper: @escaping @Sendable (inout MutableRawSpan) -> Void) throws -> Pair {
+  private func pair(_ type: PacketType, tamper: @escaping @Sendable (inout MutableRawSpan) -> Void) throws -> Pair {
     var settings = Settings()
     (settings.mtu, settings.handshakeMTU) = (9000, 9000)
     let tampering = TamperingProvider(base: provider) { block in

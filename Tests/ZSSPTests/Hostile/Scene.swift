@@ -62,7 +62,7 @@ struct Scene {
   /// What is on the way, taken out of the network.
   let datagrams: [Datagram]
 
-  init(_ step: Step, _ provider: any CryptoProvider, mtu: Int = 1400, flags: SecurityFlags = .opportunistic) throws {
+  init(_ step: Step, provider: any CryptoProvider, mtu: Int = 1400, flags: SecurityFlags = .opportunistic) throws {
     var settings = Settings()
     // Packets of handshakes too: what is attacked is a fragment of any size.
     (settings.mtu, settings.handshakeMTU) = (mtu, mtu)
@@ -98,7 +98,10 @@ struct Scene {
 
   /// What both have of everything that an attacker may not move.
   var footing: [Footing] {
-    [Footing(pair.alice, session.map { [$0] } ?? []), Footing(pair.bob, answered.map { [$0] } ?? [])]
+    [
+      Footing(pair.alice, sessions: session.map { [$0] } ?? []),
+      Footing(pair.bob, sessions: answered.map { [$0] } ?? []),
+    ]
   }
 
   /// Hands a datagram to both endpoints, as if it came from the other one.

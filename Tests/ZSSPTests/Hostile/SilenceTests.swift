@@ -47,7 +47,7 @@ struct SilenceTests {
 
   /// Every packet type between two others, in order.
   private func strangers(mtu: Int) throws -> (pair: Pair, datagrams: [Datagram]) {
-    let scene = try Scene(.hello, FastCrypto(seed: 0x52), mtu: mtu)
+    let scene = try Scene(.hello, provider: FastCrypto(seed: 0x52), mtu: mtu)
     var all: [Datagram] = []
     var next = scene.datagrams
     while !next.isEmpty {

@@ -17,7 +17,7 @@ struct KnownAnswerTests {
       }
       let name = try vector["id"].string
       let result = try vector["result"].string
-      let secret = try agree(provider, vector)
+      let secret = try agree(provider, vector: vector)
       let changed = try vector["note"].string.contains("Z changed")
       switch result {
       // Acceptable are a point in compressed form and encodings around the point, which is the same.
@@ -38,7 +38,7 @@ struct KnownAnswerTests {
   }
 
   /// Returns the secret in hexadecimal digits; nil if a key is refused.
-  private func agree(_ provider: any CryptoProvider, _ vector: JSON) throws -> String? {
+  private func agree(_ provider: any CryptoProvider, vector: JSON) throws -> String? {
     let encoded = try vector["public"].bytes
     let scalar = try vector["private"].bytes
     guard let point = PublicKey(encoded) else { return nil }
@@ -80,7 +80,7 @@ struct KnownAnswerTests {
         pieces.except("a stream takes no additional data")
         continue
       }
-      let (opened, authentic) = open(stream, sample.nonce, sealed)
+      let (opened, authentic) = open(stream, nonce: sample.nonce, sealed: sealed)
       #expect(authentic == isValid && (!isValid || opened == sample.plaintext), "\(name)")
       if isValid { pieces.accept() } else { pieces.refuse() }
     }
@@ -90,7 +90,7 @@ struct KnownAnswerTests {
   }
 
   /// Opens a message in pieces of 7 bytes.
-  private func open(_ stream: any PacketStream, _ nonce: Nonce, _ sealed: [UInt8]) -> ([UInt8], Bool) {
+  private func open(_ stream: any PacketStream, nonce: Nonce, sealed: [UInt8]) -> ([UInt8], Bool) {
     var message = [UInt8](sealed.dropLast(16))
     stream.begin(.opening, nonce: nonce)
     for start in stride(from: 0, to: message.count, by: 7) {
@@ -136,7 +136,7 @@ struct KnownAnswerTests {
   @Test("SHAKE256", arguments: providers)
   func shake(_ provider: any CryptoProvider) throws {
     var tally = BatchCounts("SHAKE256, \(provider.name)")
-    let empty = provider.shake256([], 1)
+    let empty = provider.shake256([], count: 1)
     for vector in try knownAnswers("shake256").array {
       let name = try vector["id"].string
       let wanted = try vector["output"].bytes
@@ -144,7 +144,7 @@ struct KnownAnswerTests {
         tally.except("the provider has no SHAKE256 of its own")
         continue
       }
-      let output = provider.shake256(try vector["message"].bytes, wanted.count)
+      let output = provider.shake256(try vector["message"].bytes, count: wanted.count)
       #expect(output == wanted, "\(name)")
       tally.accept()
     }

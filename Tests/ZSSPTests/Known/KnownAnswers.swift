@@ -31,7 +31,7 @@ struct BatchCounts {
   /// A case that must be refused, and was.
   mutating func refuse() { refused += 1 }
   /// Cases that cannot be put to a provider, and why.
-  mutating func except(_ reason: String, _ count: Int = 1) { exceptions[reason, default: 0] += count }
+  mutating func except(_ reason: String, count: Int = 1) { exceptions[reason, default: 0] += count }
 
   var excepted: Int { exceptions.values.reduce(0, +) }
 
@@ -59,12 +59,12 @@ extension CryptoProvider {
   }
 
   /// The provider's own SHAKE256; nil if it has none.
-  func shake256(_ message: [UInt8], _ count: Int) -> [UInt8]? {
+  func shake256(_ message: [UInt8], count: Int) -> [UInt8]? {
     let empty = [UInt8]()
     switch self {
     case is SwiftCryptoProvider:
       return Keccak.shake256(message.rawBytes, appending: empty.rawBytes, count: count).bytes.array
-    case let derived as any DerivedProvider: return derived.base.shake256(message, count)
+    case let derived as any DerivedProvider: return derived.base.shake256(message, count: count)
     #if OpenSSL
       case let openSSL as OpenSSLProvider:
         return openSSL.library.shake256(message.rawBytes, appending: empty.rawBytes, count: count).bytes.array
@@ -74,10 +74,10 @@ extension CryptoProvider {
   }
 
   /// What the provider makes of an ML-KEM-1024 secret for Kyber1024 (section 1); nil if it leaves that to another.
-  func kyberSecret(_ secret: [UInt8], _ ciphertext: [UInt8]) -> [UInt8]? {
+  func kyberSecret(_ secret: [UInt8], ciphertext: [UInt8]) -> [UInt8]? {
     switch self {
     case is SwiftCryptoProvider: return kyber1024Secret(secret.rawBytes, ciphertext: ciphertext.rawBytes).bytes.array
-    case let derived as any DerivedProvider: return derived.base.kyberSecret(secret, ciphertext)
+    case let derived as any DerivedProvider: return derived.base.kyberSecret(secret, ciphertext: ciphertext)
     #if OpenSSL
       case let openSSL as OpenSSLProvider:
         return openSSL.library.kyberSecret(secret.secret, ciphertext: ciphertext.rawBytes).bytes.array

@@ -65,7 +65,7 @@ struct KnownEncapsulationTests {
         continue
       }
       let ciphertext = try vector["c"].bytes
-      let secret = decapsulated(ciphertext, key)
+      let secret = decapsulated(ciphertext, with: key)
       if isRefused {
         #expect(secret == nil, "\(name)")
         tally.refuse()
@@ -74,7 +74,7 @@ struct KnownEncapsulationTests {
         tally.accept()
       }
     }
-    tally.except("a provider takes no expanded private key", try file["expanded"].array.count)
+    tally.except("a provider takes no expanded private key", count: try file["expanded"].array.count)
     tally.report()
     #expect(tally.accepted + tally.refused + tally.excepted == 25 + 222 + 10)
   }
@@ -94,7 +94,7 @@ struct KnownEncapsulationTests {
       let name = try vector["id"].string
       let key = try vector["ek"].bytes
       for algorithm in ZSSP.KEM.allCases {
-        #expect(try isTaken(key, algorithm, provider) == vector["valid"].bool, "\(name)")
+        #expect(try isTaken(key, algorithm: algorithm, provider: provider) == vector["valid"].bool, "\(name)")
       }
       if try vector["valid"].bool { tally.accept() } else { tally.refuse() }
     }
@@ -132,7 +132,8 @@ struct KnownEncapsulationTests {
       let ciphertext = try vector["ct"].bytes
       let wanted = try vector["ss"].string
       // The secret that ML-KEM's decapsulation gives under the known private key, and the provider's hash of it.
-      let hashed = provider.kyberSecret(mlkem.decapsulate(ciphertext, with: keys.decapsulation), ciphertext)?.hex
+      let hashed = provider.kyberSecret(
+        mlkem.decapsulate(ciphertext, with: keys.decapsulation), ciphertext: ciphertext)?.hex
       if hashed == nil { tally.except("the provider leaves Kyber1024 to another") } else { tally.accept() }
       #expect(hashed == nil || hashed == wanted)
       // What the provider encapsulates to the known key opens under it.
@@ -141,15 +142,15 @@ struct KnownEncapsulationTests {
       // And what is encapsulated with the known randomness opens under the provider's key, or is rejected.
       let own = provider.generateEncapsulationKey(for: .kyber1024)
       let other = plain.encapsulate(to: own.encapsulationKey, m: try vector["m"].bytes)
-      #expect(decapsulated(other.ciphertext, own) == other.secret.hex)
-      #expect(decapsulated(ciphertext, own) != wanted)
+      #expect(decapsulated(other.ciphertext, with: own) == other.secret.hex)
+      #expect(decapsulated(ciphertext, with: own) != wanted)
     }
     tally.report()
     #expect(tally.accepted + tally.excepted == 8)
   }
 
   /// Returns the secret in hexadecimal digits; nil if the ciphertext is refused.
-  private func decapsulated(_ ciphertext: [UInt8], _ key: any DecapsulationKey) -> String? {
+  private func decapsulated(_ ciphertext: [UInt8], with key: any DecapsulationKey) -> String? {
     do { return try key.decapsulate(ciphertext.rawBytes).hex } catch { return nil }
   }
 
@@ -161,7 +162,7 @@ struct KnownEncapsulationTests {
   }
 
   /// Returns whether the provider encapsulates to a key.
-  private func isTaken(_ key: [UInt8], _ algorithm: ZSSP.KEM, _ provider: any CryptoProvider) -> Bool {
+  private func isTaken(_ key: [UInt8], algorithm: ZSSP.KEM, provider: any CryptoProvider) -> Bool {
     do {
       _ = try provider.encapsulate(to: key.rawBytes, for: algorithm)
       return true

@@ -16,20 +16,20 @@ struct PlainKEM {
     let seed = Self.g(algorithm == .mlkem1024 ? d + [UInt8(Self.k)] : d)
     let rho = [UInt8](seed[..<32])
     let sigma = [UInt8](seed[32...])
-    let s = (0..<Self.k).map { Self.ntt(Self.binomial(sigma, $0)) }
-    let e = (0..<Self.k).map { Self.ntt(Self.binomial(sigma, Self.k + $0)) }
+    let s = (0..<Self.k).map { Self.ntt(Self.binomial(sigma, nonce: $0)) }
+    let e = (0..<Self.k).map { Self.ntt(Self.binomial(sigma, nonce: Self.k + $0)) }
     let t = (0..<Self.k).map { i in
       Self.add(Self.dot((0..<Self.k).map { Self.uniform(rho, $0, i) }, s), e[i])
     }
-    let encapsulation = t.flatMap { Self.encode($0, 12) } + rho
-    return (encapsulation, s.flatMap { Self.encode($0, 12) } + encapsulation + Self.h(encapsulation) + z)
+    let encapsulation = t.flatMap { Self.encode($0, width: 12) } + rho
+    return (encapsulation, s.flatMap { Self.encode($0, width: 12) } + encapsulation + Self.h(encapsulation) + z)
   }
 
   /// Algorithm 17 with the randomness `m`. Round 3 hashes it first.
   func encapsulate(to key: [UInt8], m: [UInt8]) -> (ciphertext: [UInt8], secret: [UInt8]) {
     let message = algorithm == .mlkem1024 ? m : Self.h(m)
     let derived = Self.g(message + Self.h(key))
-    let ciphertext = Self.encrypt(key, message, [UInt8](derived[32...]))
+    let ciphertext = Self.encrypt(key, message: message, randomness: [UInt8](derived[32...]))
     return (ciphertext, secret(of: [UInt8](derived[..<32]), ciphertext))
   }
 
@@ -39,38 +39,38 @@ struct PlainKEM {
     let encapsulation = [UInt8](key[1536..<3104])
     let hash = [UInt8](key[3104..<3136])
     let z = [UInt8](key[3136...])
-    let message = Self.decrypt(s, ciphertext)
+    let message = Self.decrypt(s, ciphertext: ciphertext)
     let derived = Self.g(message + hash)
-    let accepted = Self.encrypt(encapsulation, message, [UInt8](derived[32...])) == ciphertext
+    let accepted = Self.encrypt(encapsulation, message: message, randomness: [UInt8](derived[32...])) == ciphertext
     if accepted { return secret(of: [UInt8](derived[..<32]), ciphertext) }
-    return algorithm == .mlkem1024 ? Self.shake(z, ciphertext, 32) : secret(of: z, ciphertext)
+    return algorithm == .mlkem1024 ? Self.shake(z, ciphertext, count: 32) : secret(of: z, ciphertext)
   }
 
   /// Round 3 hashes the secret with the ciphertext.
   private func secret(of key: [UInt8], _ ciphertext: [UInt8]) -> [UInt8] {
-    algorithm == .mlkem1024 ? key : Self.shake(key, Self.h(ciphertext), 32)
+    algorithm == .mlkem1024 ? key : Self.shake(key, Self.h(ciphertext), count: 32)
   }
 
   // MARK: K-PKE
 
-  private static func encrypt(_ key: [UInt8], _ message: [UInt8], _ randomness: [UInt8]) -> [UInt8] {
+  private static func encrypt(_ key: [UInt8], message: [UInt8], randomness: [UInt8]) -> [UInt8] {
     let rho = [UInt8](key[1536...])
-    let t = (0..<k).map { decode([UInt8](key[384 * $0..<384 * $0 + 384]), 12) }
-    let y = (0..<k).map { ntt(binomial(randomness, $0)) }
+    let t = (0..<k).map { decode([UInt8](key[384 * $0..<384 * $0 + 384]), width: 12) }
+    let y = (0..<k).map { ntt(binomial(randomness, nonce: $0)) }
     let u = (0..<k).map { i in
-      add(inverse(dot((0..<k).map { uniform(rho, i, $0) }, y)), binomial(randomness, k + i))
+      add(inverse(dot((0..<k).map { uniform(rho, i, $0) }, y)), binomial(randomness, nonce: k + i))
     }
-    let point = decode(message, 1).map { $0 * ((q + 1) / 2) }
-    let v = add(add(inverse(dot(t, y)), binomial(randomness, 2 * k)), point)
-    return u.flatMap { encode(compress($0, 11), 11) } + encode(compress(v, 5), 5)
+    let point = decode(message, width: 1).map { $0 * ((q + 1) / 2) }
+    let v = add(add(inverse(dot(t, y)), binomial(randomness, nonce: 2 * k)), point)
+    return u.flatMap { encode(compress($0, width: 11), width: 11) } + encode(compress(v, width: 5), width: 5)
   }
 
-  private static func decrypt(_ key: [UInt8], _ ciphertext: [UInt8]) -> [UInt8] {
-    let s = (0..<k).map { decode([UInt8](key[384 * $0..<384 * $0 + 384]), 12) }
-    let u = (0..<k).map { ntt(expand(decode([UInt8](ciphertext[352 * $0..<352 * $0 + 352]), 11), 11)) }
-    let v = expand(decode([UInt8](ciphertext[1408...]), 5), 5)
+  private static func decrypt(_ key: [UInt8], ciphertext: [UInt8]) -> [UInt8] {
+    let s = (0..<k).map { decode([UInt8](key[384 * $0..<384 * $0 + 384]), width: 12) }
+    let u = (0..<k).map { ntt(expand(decode([UInt8](ciphertext[352 * $0..<352 * $0 + 352]), width: 11), width: 11)) }
+    let v = expand(decode([UInt8](ciphertext[1408...]), width: 5), width: 5)
     let w = zip(v, inverse(dot(s, u))).map { ($0 - $1 + q) % q }
-    return encode(compress(w, 1), 1)
+    return encode(compress(w, width: 1), width: 1)
   }
 
   // MARK: Polynomials
@@ -132,7 +132,7 @@ struct PlainKEM {
 
   private static func add(_ a: [Int], _ b: [Int]) -> [Int] { zip(a, b).map { ($0 + $1) % q } }
 
-  private static func encode(_ f: [Int], _ width: Int) -> [UInt8] {
+  private static func encode(_ f: [Int], width: Int) -> [UInt8] {
     var output = [UInt8](repeating: 0, count: 32 * width)
     for (index, value) in f.enumerated() {
       for bit in 0..<width where value >> bit & 1 == 1 {
@@ -142,7 +142,7 @@ struct PlainKEM {
     return output
   }
 
-  private static func decode(_ bytes: [UInt8], _ width: Int) -> [Int] {
+  private static func decode(_ bytes: [UInt8], width: Int) -> [Int] {
     (0..<256).map { index in
       (0..<width).reduce(0) { value, bit in
         let position = index * width + bit
@@ -151,16 +151,16 @@ struct PlainKEM {
     }
   }
 
-  private static func compress(_ f: [Int], _ width: Int) -> [Int] {
+  private static func compress(_ f: [Int], width: Int) -> [Int] {
     f.map { (($0 << width) + q / 2) / q & (1 << width - 1) }
   }
 
-  private static func expand(_ f: [Int], _ width: Int) -> [Int] { f.map { ($0 * q + 1 << (width - 1)) >> width } }
+  private static func expand(_ f: [Int], width: Int) -> [Int] { f.map { ($0 * q + 1 << (width - 1)) >> width } }
 
   // MARK: Sampling and hashing
 
   private static func uniform(_ rho: [UInt8], _ j: Int, _ i: Int) -> [Int] {
-    let stream = PlainKeccak.shake128(rho + [UInt8(j), UInt8(i)], 168 * 6)
+    let stream = PlainKeccak.shake128(rho + [UInt8(j), UInt8(i)], count: 168 * 6)
     var found: [Int] = []
     for at in stride(from: 0, to: stream.count, by: 3) {
       let b0 = Int(stream[at])
@@ -172,8 +172,8 @@ struct PlainKEM {
     return [Int](found[..<256])
   }
 
-  private static func binomial(_ key: [UInt8], _ nonce: Int) -> [Int] {
-    let bytes = shake(key, [UInt8(nonce)], 128)
+  private static func binomial(_ key: [UInt8], nonce: Int) -> [Int] {
+    let bytes = shake(key, [UInt8(nonce)], count: 128)
     return (0..<256).map { index in
       let nibble = Int(bytes[index / 2] >> UInt8(4 * (index % 2)))
       return ((nibble & 1) + (nibble >> 1 & 1) - (nibble >> 2 & 1) - (nibble >> 3 & 1) + q) % q
@@ -182,7 +182,7 @@ struct PlainKEM {
 
   static func h(_ bytes: [UInt8]) -> [UInt8] { [UInt8](SHA3_256.hash(data: bytes)) }
   private static func g(_ bytes: [UInt8]) -> [UInt8] { [UInt8](SHA3_512.hash(data: bytes)) }
-  private static func shake(_ first: [UInt8], _ second: [UInt8], _ count: Int) -> [UInt8] {
-    PlainKeccak.shake256(first + second, count)
+  private static func shake(_ first: [UInt8], _ second: [UInt8], count: Int) -> [UInt8] {
+    PlainKeccak.shake256(first + second, count: count)
   }
 }

@@ -3,10 +3,14 @@
 /// The sponge of FIPS 202 with any rate, for ``PlainKEM``. Its round constants come from the shift register of the
 /// standard, so that nothing here is a copy of a table.
 enum PlainKeccak {
-  static func shake128(_ message: [UInt8], _ count: Int) -> [UInt8] { sponge(message, 168, 0x1f, count) }
-  static func shake256(_ message: [UInt8], _ count: Int) -> [UInt8] { sponge(message, 136, 0x1f, count) }
+  static func shake128(_ message: [UInt8], count: Int) -> [UInt8] {
+    sponge(message, rate: 168, suffix: 0x1f, count: count)
+  }
+  static func shake256(_ message: [UInt8], count: Int) -> [UInt8] {
+    sponge(message, rate: 136, suffix: 0x1f, count: count)
+  }
 
-  private static func sponge(_ message: [UInt8], _ rate: Int, _ suffix: UInt8, _ count: Int) -> [UInt8] {
+  private static func sponge(_ message: [UInt8], rate: Int, suffix: UInt8, count: Int) -> [UInt8] {
     var padded = message + [suffix]
     padded += [UInt8](repeating: 0, count: (rate - padded.count % rate) % rate)
     padded[padded.count - 1] ^= 0x80
@@ -35,11 +39,11 @@ enum PlainKeccak {
         parity.3 = a[3] ^ a[8] ^ a[13] ^ a[18] ^ a[23]
         parity.4 = a[4] ^ a[9] ^ a[14] ^ a[19] ^ a[24]
         for y in stride(from: 0, to: 25, by: 5) {
-          a[y] ^= parity.4 ^ turned(parity.1, 1)
-          a[y + 1] ^= parity.0 ^ turned(parity.2, 1)
-          a[y + 2] ^= parity.1 ^ turned(parity.3, 1)
-          a[y + 3] ^= parity.2 ^ turned(parity.4, 1)
-          a[y + 4] ^= parity.3 ^ turned(parity.0, 1)
+          a[y] ^= parity.4 ^ turned(parity.1, by: 1)
+          a[y + 1] ^= parity.0 ^ turned(parity.2, by: 1)
+          a[y + 2] ^= parity.1 ^ turned(parity.3, by: 1)
+          a[y + 3] ^= parity.2 ^ turned(parity.4, by: 1)
+          a[y + 4] ^= parity.3 ^ turned(parity.0, by: 1)
         }
         var x = 1
         var y = 0
@@ -47,7 +51,7 @@ enum PlainKeccak {
         for t in 0..<24 {
           (x, y) = (y, (2 * x + 3 * y) % 5)
           let displaced = a[x + 5 * y]
-          a[x + 5 * y] = turned(carried, (t + 1) * (t + 2) / 2 % 64)
+          a[x + 5 * y] = turned(carried, by: (t + 1) * (t + 2) / 2 % 64)
           carried = displaced
         }
         for y in stride(from: 0, to: 25, by: 5) {
@@ -63,7 +67,7 @@ enum PlainKeccak {
     }
   }
 
-  private static func turned(_ lane: UInt64, _ count: Int) -> UInt64 {
+  private static func turned(_ lane: UInt64, by count: Int) -> UInt64 {
     lane << UInt64(count) | lane >> UInt64(64 - count)
   }
 

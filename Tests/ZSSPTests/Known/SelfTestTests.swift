@@ -26,10 +26,12 @@ struct SelfTestTests {
     #expect(!SelfTest.isSHAKE256 { _, _, count in .zeros(count) })
     #expect(
       !SelfTest.isSHAKE256 { first, second, count in
-        [UInt8](PlainKeccak.shake256(second.array + first.array, count)).secret
+        [UInt8](PlainKeccak.shake256(second.array + first.array, count: count)).secret
       })
     #expect(
-      SelfTest.isSHAKE256 { first, second, count in PlainKeccak.shake256(first.array + second.array, count).secret })
+      SelfTest.isSHAKE256 { first, second, count in
+        PlainKeccak.shake256(first.array + second.array, count: count).secret
+      })
   }
 
   @Test("a wrong decapsulation is found", arguments: providers)

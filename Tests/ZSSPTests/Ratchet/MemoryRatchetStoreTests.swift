@@ -51,19 +51,19 @@ struct MemoryRatchetStoreTests {
   func swap() throws {
     var store = MemoryRatchetStore()
     let peer = try peer(1)
-    func swap(_ expected: RatchetPair, _ new: RatchetPair) -> Bool? {
+    func swap(_ expected: RatchetPair, to new: RatchetPair) -> Bool? {
       store.answer(.compareAndSwap(peer: peer, expected: expected, new: new)).swapped
     }
     // Initially (empty, none).
-    #expect(swap(RatchetPair(.empty, .empty), RatchetPair(state(9))) == false)
+    #expect(swap(RatchetPair(.empty, .empty), to: RatchetPair(state(9))) == false)
     #expect(store.pairs.isEmpty)
-    #expect(swap(.empty, RatchetPair(state(1), .empty)) == true)
-    #expect(swap(.empty, RatchetPair(state(9))) == false)
-    #expect(swap(RatchetPair(state(1)), RatchetPair(state(9))) == false)
-    #expect(swap(RatchetPair(state(1), .empty), RatchetPair(state(1))) == true)
+    #expect(swap(.empty, to: RatchetPair(state(1), .empty)) == true)
+    #expect(swap(.empty, to: RatchetPair(state(9))) == false)
+    #expect(swap(RatchetPair(state(1)), to: RatchetPair(state(9))) == false)
+    #expect(swap(RatchetPair(state(1), .empty), to: RatchetPair(state(1))) == true)
     // Another chain length is another state, another key is not.
-    #expect(swap(RatchetPair(state(1, chainLength: 2)), RatchetPair(state(9))) == false)
-    #expect(swap(RatchetPair(state(1, key: 77)), RatchetPair(state(2), state(1))) == true)
+    #expect(swap(RatchetPair(state(1, chainLength: 2)), to: RatchetPair(state(9))) == false)
+    #expect(swap(RatchetPair(state(1, key: 77)), to: RatchetPair(state(2), state(1))) == true)
     #expect(store.pairs == [peer: RatchetPair(state(2), state(1))])
     #expect(store.pairs[peer]?.state1.key.hex == state(2).key.hex)
   }

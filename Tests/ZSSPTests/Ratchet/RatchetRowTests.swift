@@ -63,7 +63,7 @@ struct RatchetRowTests {
 
   /// What becomes of a row that holds `pair` and has `names` revoked, when `expected` is swapped for `new`.
   private func swapped(
-    _ pair: RatchetPair, revoked names: [RatchetState], _ expected: RatchetPair, _ new: RatchetPair
+    _ pair: RatchetPair, revoked names: [RatchetState], from expected: RatchetPair, to new: RatchetPair
   ) -> RatchetRow? {
     var row = RatchetRow(pair, revoked: RevokedStates(names.map(\.fingerprint)))
     return row.swap(expected: expected, new: new) ? row : nil
@@ -73,11 +73,12 @@ struct RatchetRowTests {
   @Test func aStateThatWasRevokedDoesNotComeIn() {
     let held = RatchetPair(state(1))
     for new in [RatchetPair(state(2)), RatchetPair(state(3), state(2)), RatchetPair(state(2, chainLength: 9))] {
-      #expect(swapped(held, revoked: [state(2)], held, new) == nil)
+      #expect(swapped(held, revoked: [state(2)], from: held, to: new) == nil)
     }
     let next = RatchetPair(state(3), state(1))
     #expect(
-      swapped(held, revoked: [state(2)], held, next) == RatchetRow(next, revoked: RevokedStates([state(2).fingerprint]))
+      swapped(held, revoked: [state(2)], from: held, to: next)
+        == RatchetRow(next, revoked: RevokedStates([state(2).fingerprint]))
     )
   }
 
@@ -88,7 +89,7 @@ struct RatchetRowTests {
     #expect(isRevoked == [false, false, true, false])
     #expect(row.revoked.names == [state(3).fingerprint])
     // As a store might have it that was written by others.
-    #expect(swapped(row.pair, revoked: [state(1)], row.pair, RatchetPair(state(1))) != nil)
+    #expect(swapped(row.pair, revoked: [state(1)], from: row.pair, to: RatchetPair(state(1))) != nil)
   }
 
   @Test func ofAPeerThatIsForgottenNothingIsLeft() {
@@ -96,7 +97,7 @@ struct RatchetRowTests {
     let isRevoked = row.revoke(state(1).fingerprint)
     #expect(!isRevoked && row.isEmpty)
     let pair = RatchetPair(state(1))
-    #expect(swapped(pair, revoked: [state(2)], pair, .empty) == RatchetRow())
+    #expect(swapped(pair, revoked: [state(2)], from: pair, to: .empty) == RatchetRow())
     #expect(RatchetRow(.empty, revoked: RevokedStates([state(1).fingerprint])) == RatchetRow())
   }
 }

@@ -19,7 +19,7 @@ final class ScheduleWorld {
     let provider = FastCrypto(seed: seed)
     let flags: SecurityFlags = schedule.mode == .persistent ? .persistent : .opportunistic
     let directory = schedule.responders == .shards ? PeerDirectory() : nil
-    func peer(_ key: any AgreementPrivateKey, _ host: UInt32, _ directory: PeerDirectory? = nil) throws -> TestPeer {
+    func peer(_ key: any AgreementPrivateKey, host: UInt32, directory: PeerDirectory? = nil) throws -> TestPeer {
       var configuration = EndpointConfiguration(
         staticKey: key, provider: provider, flags: flags, helloPolicy: .allow)
       configuration.directory = directory
@@ -29,8 +29,10 @@ final class ScheduleWorld {
     }
     var keys = [provider.generateAgreementKey(), provider.generateAgreementKey()]
     if (keys[0].publicKey < keys[1].publicKey) != schedule.aliceIsSmaller { keys.swapAt(0, 1) }
-    let bobs = try (0..<(schedule.responders == .one ? 1 : 2)).map { try peer(keys[1], 2 + $0, directory) }
-    peers = [try peer(keys[0], 1)] + bobs
+    let bobs = try (0..<(schedule.responders == .one ? 1 : 2)).map {
+      try peer(keys[1], host: 2 + $0, directory: directory)
+    }
+    peers = [try peer(keys[0], host: 1)] + bobs
     if bobs.count > 1 { bobs[1].answerStore = { [first = bobs[0]] request in first.store.answer(request) } }
     guard schedule.mode != .first else { return }
     let password = [UInt8](repeating: 7, count: 32)

@@ -200,7 +200,7 @@ private final class FastPacketKey: PacketKey {
   }
 
   /// The keystream over the first `count` bytes.
-  private func apply(_ mixer: FastMixer, _ bytes: inout MutableRawSpan, _ count: Int) {
+  private func apply(_ mixer: FastMixer, to bytes: inout MutableRawSpan, count: Int) {
     bytes.withUnsafeMutableBytes { bytes in
       var offset = 0
       var word = mixer.word(0)
@@ -217,7 +217,7 @@ private final class FastPacketKey: PacketKey {
     }
   }
 
-  fileprivate func tag(_ mixer: FastMixer, _ ciphertext: RawSpan, _ authenticating: RawSpan) -> (UInt64, UInt64) {
+  fileprivate func tag(_ mixer: FastMixer, ciphertext: RawSpan, authenticating: RawSpan) -> (UInt64, UInt64) {
     var mixer = mixer
     mixer.mix(authenticating)
     mixer.mix(UInt64(authenticating.byteCount))
@@ -229,8 +229,8 @@ private final class FastPacketKey: PacketKey {
     let mixer = mixer(nonce)
     let size = plaintext.byteCount
     output.write(plaintext, at: 0)
-    apply(mixer, &output, size)
-    let (high, low) = tag(mixer, output.bytes.extracting(0..<size), authenticating)
+    apply(mixer, to: &output, count: size)
+    let (high, low) = tag(mixer, ciphertext: output.bytes.extracting(0..<size), authenticating: authenticating)
     output.store(high, at: size)
     output.store(low, at: size + 8)
   }
@@ -238,11 +238,11 @@ private final class FastPacketKey: PacketKey {
   func open(_ message: inout MutableRawSpan, nonce: Nonce, authenticating: RawSpan) -> Bool {
     let mixer = mixer(nonce)
     let size = message.byteCount - 16
-    let (high, low) = tag(mixer, message.bytes.extracting(0..<size), authenticating)
+    let (high, low) = tag(mixer, ciphertext: message.bytes.extracting(0..<size), authenticating: authenticating)
     let isAuthentic =
       message.bytes.load(UInt64.self, at: size) == high && message.bytes.load(UInt64.self, at: size + 8) == low
     guard isAuthentic else { return false }
-    apply(mixer, &message, size)
+    apply(mixer, to: &message, count: size)
     return true
   }
 
@@ -282,14 +282,14 @@ private final class FastPacketStream: PacketStream {
 
   func finish(writingTagTo tag: inout MutableRawSpan) {
     let written = ciphertext
-    let (high, low) = key.tag(mixer, written.rawBytes, RawSpan())
+    let (high, low) = key.tag(mixer, ciphertext: written.rawBytes, authenticating: RawSpan())
     tag.store(high, at: 0)
     tag.store(low, at: 8)
   }
 
   func finish(expecting tag: RawSpan) -> Bool {
     let written = ciphertext
-    let (high, low) = key.tag(mixer, written.rawBytes, RawSpan())
+    let (high, low) = key.tag(mixer, ciphertext: written.rawBytes, authenticating: RawSpan())
     return tag.byteCount == 16 && tag.load(UInt64.self, at: 0) == high && tag.load(UInt64.self, at: 8) == low
   }
 }

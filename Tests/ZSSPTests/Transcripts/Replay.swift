@@ -39,11 +39,11 @@ final class Replay {
   /// Plays all steps of this side.
   func run() throws {
     for (index, step) in transcript.steps.enumerated() where step.actor == side {
-      try play(step, "\(side) in step \(index)")
+      try play(step, at: "\(side) in step \(index)")
     }
   }
 
-  private func play(_ step: Transcript.Step, _ place: Comment) throws {
+  private func play(_ step: Transcript.Step, at place: Comment) throws {
     let now = Instant.milliseconds(step.t)
     let before = endpoint.statistics
     var outcome: Outcome?
@@ -69,7 +69,7 @@ final class Replay {
     settle(at: now)
 
     let new = takeEvents()
-    if let event = step.event { check(outcome, new, before, against: event, place) }
+    if let event = step.event { check(outcome, events: new, before: before, against: event, at: place) }
     compareDatagrams(with: step, place)
   }
 
@@ -133,8 +133,8 @@ final class Replay {
 
   /// The record names events as upstream does.
   private func check(
-    _ outcome: Outcome?, _ events: [String], _ before: Statistics,
-    against event: Transcript.Step.RecordedEvent, _ place: Comment
+    _ outcome: Outcome?, events: [String], before: Statistics,
+    against event: Transcript.Step.RecordedEvent, at place: Comment
   ) {
     let kinds = events.map { $0.prefix { $0 != " " } }
     let dropped = endpoint.statistics.dropped - before.dropped

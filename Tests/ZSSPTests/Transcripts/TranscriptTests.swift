@@ -8,7 +8,7 @@ import ZSSPTestSupport
 /// The endpoint against transcripts, each side alone: the same inputs must give the same bytes.
 @Suite("Transcripts", .tags(.fast))
 struct TranscriptTests {
-  private func play(_ given: TranscriptCase, _ provider: any CryptoProvider) throws -> Replay {
+  private func play(_ given: TranscriptCase, provider: any CryptoProvider) throws -> Replay {
     let transcript = try Transcript.load(given.name)
     let replay = try Replay(transcript, side: given.side, provider: provider)
     try replay.run()
@@ -20,12 +20,12 @@ struct TranscriptTests {
     "packets, events, stores and questions are the recorded ones", arguments: providers,
     TranscriptCase.recorded + TranscriptCase.computed)
   func behavesAsRecorded(_ provider: any CryptoProvider, _ given: TranscriptCase) throws {
-    let replay = try play(given, provider)
+    let replay = try play(given, provider: provider)
     #expect(replay.tape.problems == [])
     #expect(replay.tape.rest == 0)
     #expect(replay.events == given.events)
     try checkStore(replay)
-    try checkSwaps(replay, given)
+    try checkSwaps(replay, of: given)
     checkQuestions(replay)
   }
 
@@ -33,7 +33,7 @@ struct TranscriptTests {
   @Test(
     "h, ck and k after each operation (section 3), and all derived keys", arguments: providers, TranscriptCase.recorded)
   func computesAsRecorded(_ provider: any CryptoProvider, _ given: TranscriptCase) throws {
-    let replay = try play(given, provider)
+    let replay = try play(given, provider: provider)
     let trace = replay.transcript.trace(of: given.side)
     var hashes = Subsequence(of: replay.tape.hashes)
     var codes = Subsequence(of: replay.tape.codes)
@@ -52,7 +52,7 @@ struct TranscriptTests {
   // [KK-3] [NOISE-13] [NOISE-14] [NOISE-15]
   @Test("keys after each handshake are those of the reference model", arguments: providers, TranscriptCase.computed)
   func derivesAsComputed(_ provider: any CryptoProvider, _ given: TranscriptCase) throws {
-    let replay = try play(given, provider)
+    let replay = try play(given, provider: provider)
     let handshakes = try #require(replay.transcript.handshakes)
     // Alice opens the session and begins the first re-key, Bob begins the second.
     let initiators: [Side] = [.alice, .alice, .bob]
@@ -79,7 +79,7 @@ struct TranscriptTests {
     }
   }
 
-  private func checkSwaps(_ replay: Replay, _ given: TranscriptCase) throws {
+  private func checkSwaps(_ replay: Replay, of given: TranscriptCase) throws {
     guard let stored = replay.transcript.trace(of: replay.side).stored else { return }
     var wanted = stored.map { (expected: $0.expected.pair, new: $0.new.pair) }
     if given.name == "downgrade_bob_lost_state", given.side == .alice {
