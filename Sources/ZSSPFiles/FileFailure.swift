@@ -25,7 +25,9 @@ package struct FileFailure: Error, Equatable, CustomStringConvertible {
   package let reason: String
 
   init(_ kind: Kind, path: String, reason: String) {
-    (self.kind, self.path, self.reason) = (kind, path, reason)
+    self.kind = kind
+    self.path = path
+    self.reason = reason
   }
 
   /// Describes the last error of the system.

@@ -32,7 +32,8 @@ extension ReferencePeer {
     // [CTRL-2]
     case .a3 where !session.isCurrent(key):
       guard try swap(session, to: RatchetPair(session.ratchet.state1), at: now) else { return }
-      (session.current, session.other) = (session.other, nil)
+      session.current = session.other
+      session.other = nil
       enterS2(session, at: now)
       established(session, at: now)
       sendControl(.c2, on: session, under: session.current)

@@ -123,7 +123,8 @@ extension StoreConformance {
         try await trial.swap(peer, from: .empty, to: held)
         async let swapped = trial.answer(.compareAndSwap(peer: peer, expected: held, new: RatchetPair(late)))
         async let answer = trial.answer(.revoke(late.fingerprint, peer: peer))
-        let (swap, revoked) = await (swapped, answer)
+        let swap = await swapped
+        let revoked = await answer
         switch (swap, revoked) {
         case (.swapped, .pair(RatchetPair(late), _)), (.notSwapped, .pair(held, _)): break
         default:

@@ -21,8 +21,12 @@ struct TunnelAllocationTests {
     bytes.replaceSubrange(0..<20, with: headers)
     bytes.replaceSubrange(20..<40, with: [0, 9, 0, 80, 0, 0, 0, 1, 0, 0, 0, 2, 0x50, 0x10, 1, 0, 0, 0, 0, 0])
     var header = VirtioHeader()
-    (header.isPartial, header.segmentation, header.headerSize) = (true, .tcp4, 40)
-    (header.segmentSize, header.checksumStart, header.checksumOffset) = (1000, 20, 16)
+    header.isPartial = true
+    header.segmentation = .tcp4
+    header.headerSize = 40
+    header.segmentSize = 1000
+    header.checksumStart = 20
+    header.checksumOffset = 16
     return (header, bytes)
   }
 

@@ -10,7 +10,8 @@ struct Place: CustomTestStringConvertible, Sendable {
   let arguments: @Sendable (String) -> [String]
 
   init(_ name: String, arguments: @escaping @Sendable (String) -> [String]) {
-    (testDescription, self.arguments) = (name, arguments)
+    testDescription = name
+    self.arguments = arguments
   }
 }
 

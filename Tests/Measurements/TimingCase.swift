@@ -52,8 +52,12 @@ struct TimingCase {
     _ name: String, classes: String, expectation: Expectation, samples: Int, calls: Int,
     run: @escaping (Int, Int, inout SplitMix64) async -> [(isFirst: Bool, time: Double)]
   ) {
-    (self.name, self.classes, self.expectation) = (name, classes, expectation)
-    (self.samples, self.calls, self.run) = (samples, calls, run)
+    self.name = name
+    self.classes = classes
+    self.expectation = expectation
+    self.samples = samples
+    self.calls = calls
+    self.run = run
   }
 }
 

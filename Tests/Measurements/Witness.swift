@@ -76,7 +76,10 @@ private struct WitnessAuthenticator: MessageAuthenticator {
 private final class WitnessAgreementKey: AgreementPrivateKey {
   private let base: any AgreementPrivateKey
   private let witness: WitnessProvider
-  init(base: any AgreementPrivateKey, witness: WitnessProvider) { (self.base, self.witness) = (base, witness) }
+  init(base: any AgreementPrivateKey, witness: WitnessProvider) {
+    self.base = base
+    self.witness = witness
+  }
   var publicKey: PublicKey { base.publicKey }
   func sharedSecret(with publicKey: any AgreementPublicKey) throws(CryptoFailure) -> Secret {
     let secret = try base.sharedSecret(with: publicKey)
@@ -88,7 +91,10 @@ private final class WitnessAgreementKey: AgreementPrivateKey {
 private final class WitnessDecapsulationKey: DecapsulationKey {
   private let base: any DecapsulationKey
   private let witness: WitnessProvider
-  init(base: any DecapsulationKey, witness: WitnessProvider) { (self.base, self.witness) = (base, witness) }
+  init(base: any DecapsulationKey, witness: WitnessProvider) {
+    self.base = base
+    self.witness = witness
+  }
   var encapsulationKey: [UInt8] { base.encapsulationKey }
   func decapsulate(_ ciphertext: RawSpan) throws(CryptoFailure) -> Secret {
     let secret = try base.decapsulate(ciphertext)

@@ -59,7 +59,8 @@ struct CloseTests {
     weak var released: Recorder?
     do {
       let recorder = Recorder()
-      (heard, released) = (recorder.heard, recorder)
+      heard = recorder.heard
+      released = recorder
       try await server.setMessageHandler(recorder)
     }
     #expect(released != nil)

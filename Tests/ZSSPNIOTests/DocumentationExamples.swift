@@ -119,7 +119,8 @@ func greeting() async throws -> [UInt8]? {
     try await network.endpoint(
       at: address, configuration: .init(staticKey: StaticKey().agreementKey, provider: .swiftCrypto))
   }
-  let (client, server) = (try await endpoint("10.0.0.1:1000"), try await endpoint("10.0.0.2:4500"))
+  let client = try await endpoint("10.0.0.1:1000")
+  let server = try await endpoint("10.0.0.2:4500")
   try network.setAddresses(["10.0.0.2:4500"], of: "gw.example")
   async let accepted = server.incoming.first { _ in true }?.accept()
   let session = try await client.connect(to: "gw.example:4500", key: server.publicKey)

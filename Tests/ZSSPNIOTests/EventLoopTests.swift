@@ -121,7 +121,10 @@
       final class Holder: Sendable {
         let eventLoop: any EventLoop
         let gone: Promise<Void>
-        init(_ eventLoop: any EventLoop, gone: Promise<Void>) { (self.eventLoop, self.gone) = (eventLoop, gone) }
+        init(_ eventLoop: any EventLoop, gone: Promise<Void>) {
+          self.eventLoop = eventLoop
+          self.gone = gone
+        }
         deinit { eventLoop.execute { [gone] in gone.resolve(()) } }
       }
       let eventLoop = EpollEventLoopGroup.singleton.next()

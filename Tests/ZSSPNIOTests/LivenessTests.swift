@@ -113,7 +113,8 @@ struct LivenessTests {
 
   @Test func timesThatCannotWorkAreRefused() async throws {
     var options = UDPOptions()
-    (options.keepAlive, options.idleTimeout) = (.seconds(60), .seconds(45))
+    options.keepAlive = .seconds(60)
+    options.idleTimeout = .seconds(45)
     await #expect(throws: UDPError.self) {
       try await UDPEndpoint.bind(host: "127.0.0.1", port: 0, configuration: testConfiguration(), options: options)
     }

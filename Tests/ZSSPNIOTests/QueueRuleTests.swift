@@ -30,7 +30,9 @@ struct QueueRuleTests {
   /// ``UDPOptions/messageBuffer``, ``UDPOptions/messageBufferBytes`` and ``UDPOptions/eventBuffer``: the newest stay.
   @Test func aSlowReadersInboxIsBounded() throws {
     var options = UDPOptions()
-    (options.messageBuffer, options.messageBufferBytes, options.eventBuffer) = (4, 2500, 2)
+    options.messageBuffer = 4
+    options.messageBufferBytes = 2500
+    options.eventBuffer = 2
     let inbox = SessionInbox(options)
     let large = (0..<5 as Range<UInt8>).map { [UInt8](repeating: $0, count: 1000) }
     #expect(inbox.messages.append(contentsOf: large) == 3)

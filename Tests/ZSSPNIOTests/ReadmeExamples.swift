@@ -10,7 +10,8 @@ func greet() async throws -> String? {
     try await .bind(
       host: "127.0.0.1", port: 0, configuration: .init(staticKey: StaticKey().agreementKey, provider: .swiftCrypto))
   }
-  let (client, server) = (try await endpoint(), try await endpoint())
+  let client = try await endpoint()
+  let server = try await endpoint()
   async let accepted = server.incoming.first { $0.peer == client.publicKey }?.accept()
   let session = try await client.connect(to: server.localAddress, key: server.publicKey)
   try await session.send(Array("hello".utf8))

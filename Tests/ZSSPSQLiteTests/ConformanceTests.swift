@@ -18,7 +18,8 @@
     {
       #expect(powercut_register() == 1)
       database = try Database()
-      (self.failure, self.change) = (failure, change)
+      self.failure = failure
+      self.change = change
     }
 
     func open() throws -> any RatchetStore {

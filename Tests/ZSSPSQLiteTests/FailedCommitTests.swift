@@ -83,7 +83,8 @@
       let reports = Shared(0)
       let peer = try Sample.peer(1)
       let core = try open(database, isBroken: Shared(false)) { options in
-        (options.eraseAfter, options.fileSystem) = (.zero, "powercut")
+        options.eraseAfter = .zero
+        options.fileSystem = "powercut"
         options.onFailure = { _ in reports.change { $0 += 1 } }
         options.willCommit = { _ in }
       }
@@ -213,7 +214,8 @@
       let reports = Shared<[SQLiteStoreError]>([])
       func filled() async throws -> SQLiteRatchetStore {
         let store = try database.open { options in
-          (options.eraseAfter, options.fileSystem) = (.seconds(1000), "powercut")
+          options.eraseAfter = .seconds(1000)
+          options.fileSystem = "powercut"
           options.onFailure = { error in reports.change { $0.append(error) } }
         }
         let held = try #require(await store.load(peer))

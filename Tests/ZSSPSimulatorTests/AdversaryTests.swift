@@ -66,7 +66,10 @@ struct AdversaryTests {
   @Test("in a run it learns every packet of handshakes and re-keys")
   func knowsTypes() throws {
     var plan = SimulationPlan()
-    (plan.mode, plan.peers, plan.faults, plan.network) = (.persistent, 2, .none, .perfect)
+    plan.mode = .persistent
+    plan.peers = 2
+    plan.faults = .none
+    plan.network = .perfect
     plan.attacksPerSecond = 0
     plan.adversary.campaignsPerHour = 0
     let simulation = try Simulation(plan, seed: 1)

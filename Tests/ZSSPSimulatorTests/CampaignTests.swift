@@ -36,8 +36,11 @@ struct CampaignTests {
   @Test("while one campaign follows another", arguments: cases)
   func promises(of test: Case) throws {
     var plan = SimulationPlan()
-    (plan.mode, plan.peers) = (test.mode, 2)
-    (plan.duration, plan.turbulence, plan.calm) = (.seconds(900), .seconds(600), .seconds(300))
+    plan.mode = test.mode
+    plan.peers = 2
+    plan.duration = .seconds(900)
+    plan.turbulence = .seconds(600)
+    plan.calm = .seconds(300)
     plan.attacksPerSecond = 0
     plan.adversary.campaignsPerHour = 1000
     plan.adversary.kinds = [test.kind]

@@ -20,7 +20,9 @@ struct FloodTests {
   /// Three peers, of which the first is the target, and a fourth that knows nobody yet.
   private func simulation(_ mode: SimulationPlan.Mode) throws -> Simulation {
     var plan = SimulationPlan()
-    (plan.mode, plan.peers, plan.attacksPerSecond) = (mode, 4, 0)
+    plan.mode = mode
+    plan.peers = 4
+    plan.attacksPerSecond = 0
     plan.faults = .none
     let simulation = try Simulation(plan, seed: 0xF100D)
     simulation.links.removeAll { $0.1 == 3 }

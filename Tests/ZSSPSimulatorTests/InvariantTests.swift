@@ -10,8 +10,10 @@ import ZSSP
 struct InvariantTests {
   private func plan(_ mode: SimulationPlan.Mode) -> SimulationPlan {
     var plan = SimulationPlan()
-    (plan.mode, plan.peers) = (mode, 2)
-    (plan.duration, plan.turbulence) = (.seconds(3600), .seconds(600))
+    plan.mode = mode
+    plan.peers = 2
+    plan.duration = .seconds(3600)
+    plan.turbulence = .seconds(600)
     return plan
   }
 
@@ -62,7 +64,10 @@ struct InvariantTests {
   func unchecked() throws {
     var plan = plan(.opportunistic)
     plan.duration = .seconds(60)
-    (plan.turbulence, plan.faults, plan.adversary, plan.attacksPerSecond) = (.seconds(1), .none, .none, 0)
+    plan.turbulence = .seconds(1)
+    plan.faults = .none
+    plan.adversary = .none
+    plan.attacksPerSecond = 0
     plan.unchecked = [.diverted]
     let found = try violation(plan) { DivertedEndpoint($0) }
     #expect(found?.invariant != .diverted)

@@ -10,8 +10,10 @@ struct SimulationTests {
   /// One spell of turbulence and one of calm, which sees re-keys.
   private func plan(_ mode: SimulationPlan.Mode, peers: Int = 3) -> SimulationPlan {
     var plan = SimulationPlan()
-    (plan.mode, plan.peers) = (mode, peers)
-    (plan.duration, plan.turbulence) = (.seconds(3600), .seconds(600))
+    plan.mode = mode
+    plan.peers = peers
+    plan.duration = .seconds(3600)
+    plan.turbulence = .seconds(600)
     return plan
   }
 

@@ -15,8 +15,10 @@ package struct ScriptedProvider: DerivedProvider {
   package let recordedPeerAddress: [UInt8]
 
   package init(base: any CryptoProvider, tape: Tape, peerAddress: Address, recordedPeerAddress: [UInt8]) {
-    (self.base, self.tape) = (base, tape)
-    (self.peerAddress, self.recordedPeerAddress) = (peerAddress, recordedPeerAddress)
+    self.base = base
+    self.tape = tape
+    self.peerAddress = peerAddress
+    self.recordedPeerAddress = recordedPeerAddress
   }
 
   package var name: String { "\(base.name), scripted" }

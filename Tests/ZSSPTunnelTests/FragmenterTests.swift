@@ -18,7 +18,8 @@ struct FragmenterTests {
 
     init(_ bytes: [UInt8]) {
       let size = Int(bytes[0] & 15) * 4
-      (header, payload) = (Array(bytes[..<size]), Array(bytes[size...]))
+      header = Array(bytes[..<size])
+      payload = Array(bytes[size...])
     }
   }
 
@@ -34,7 +35,8 @@ struct FragmenterTests {
     ]
     header += options
     let checksum = PacketMaker.checksum(header)
-    (header[10], header[11]) = (UInt8(checksum >> 8), UInt8(checksum & 255))
+    header[10] = UInt8(checksum >> 8)
+    header[11] = UInt8(checksum & 255)
     return header + payload(size)
   }
 
@@ -130,7 +132,8 @@ struct FragmenterTests {
   /// The packets of a super-packet are cut if they are too large, with checksums that are right.
   @Test func superPacketsAreCut() throws {
     var maker = PacketMaker()
-    (maker.isTCP, maker.mayFragment) = (false, true)
+    maker.isTCP = false
+    maker.mayFragment = true
     let (header, bytes) = maker.superPacket(payload(2500), segmentSize: 1200)
     var copy = bytes
     var splitter = SegmentSplitter()

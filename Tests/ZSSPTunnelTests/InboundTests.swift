@@ -79,7 +79,8 @@
     @Test func connectionsLearnThePath() throws {
       defer { close(other) }
       var maker = PacketMaker()
-      (maker.flags, maker.options) = (0x12, [2, 4, 0x05, 0xB4])
+      maker.flags = 0x12
+      maker.options = [2, 4, 0x05, 0xB4]
       let packet = maker.packet([])
       receive([packet])
       #expect(written() == [[UInt8](repeating: 0, count: VirtioHeader.size) + packet])
@@ -156,7 +157,8 @@
       var foreign = [PacketMaker().packet(payload(10)), v6.packet(payload(10)), PacketMaker().packet(payload(10))]
       foreign[0][15] = 77
       foreign[1][23] = 77
-      (foreign[2][13], foreign[2][14]) = (9, 1)
+      foreign[2][13] = 9
+      foreign[2][14] = 1
       receive(foreign)
       #expect(written().isEmpty)
       #expect(drops(.foreignSource) == 3)

@@ -23,7 +23,8 @@ struct OffloadTests {
   @Test(arguments: [false, true], [(1, 1000), (1000, 1000), (1001, 1000), (60_000, 1368), (300, 16)])
   func tcpIsCut(isV6: Bool, sizes: (total: Int, segment: Int)) throws {
     var maker = PacketMaker()
-    (maker.isV6, maker.flags) = (isV6, 0x99)  // CWR, ACK, PSH, FIN
+    maker.isV6 = isV6
+    maker.flags = 0x99  // CWR, ACK, PSH, FIN
     let payload = payload(sizes.total)
     let (header, bytes) = maker.superPacket(payload, segmentSize: sizes.segment)
     let packets = try #require(SegmentSplitter.packets(bytes, header: header))
@@ -40,7 +41,8 @@ struct OffloadTests {
 
   @Test(arguments: [false, true]) func udpIsCut(isV6: Bool) throws {
     var maker = PacketMaker()
-    (maker.isV6, maker.isTCP) = (isV6, false)
+    maker.isV6 = isV6
+    maker.isTCP = false
     let payload = payload(3000)
     let (header, bytes) = maker.superPacket(payload, segmentSize: 1200)
     let packets = try #require(SegmentSplitter.packets(bytes, header: header))
@@ -53,7 +55,8 @@ struct OffloadTests {
 
   @Test(arguments: [false, true], [false, true]) func aSinglePacketGetsItsChecksum(isV6: Bool, isTCP: Bool) throws {
     var maker = PacketMaker()
-    (maker.isV6, maker.isTCP) = (isV6, isTCP)
+    maker.isV6 = isV6
+    maker.isTCP = isTCP
     var (header, bytes) = maker.superPacket(payload(777), segmentSize: 0)
     header.segmentation = .none
     #expect(SegmentSplitter.packets(bytes, header: header) == [maker.packet(payload(777))])
@@ -73,7 +76,8 @@ struct OffloadTests {
     wrong.append(empty)
     for header in wrong { #expect(SegmentSplitter.packets(bytes, header: header) == nil) }
     var single = good
-    (single.segmentation, single.checksumOffset) = (.none, 60_000)
+    single.segmentation = .none
+    single.checksumOffset = 60_000
     #expect(SegmentSplitter.packets(bytes, header: single) == nil)
     let unknown = [0, 77] + [UInt8](repeating: 0, count: 8)
     let header = VirtioHeader(unknown.rawBytes)
@@ -120,7 +124,8 @@ struct OffloadTests {
 
   @Test(arguments: [false, true]) func udpIsJoined(isV6: Bool) {
     var maker = PacketMaker()
-    (maker.isV6, maker.isTCP) = (isV6, false)
+    maker.isV6 = isV6
+    maker.isTCP = false
     let packets = (0..<10).map { number in
       maker.identification = 42 + UInt16(number)
       return maker.packet(payload(number == 9 ? 50 : 1200))
@@ -161,7 +166,8 @@ struct OffloadTests {
     var maker = PacketMaker()
     maker.mayFragment = true
     let packets = (0..<5).map { number in
-      (maker.sequence, maker.identification) = (7000 + UInt32(number * 1000), 0xFFFE &+ UInt16(number) * step)
+      maker.sequence = 7000 + UInt32(number * 1000)
+      maker.identification = 0xFFFE &+ UInt16(number) * step
       return maker.packet(payload(1000))
     }
     let result = joined(packets)

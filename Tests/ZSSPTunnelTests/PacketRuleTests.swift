@@ -49,7 +49,8 @@ struct PacketRuleTests {
   /// RFC 768: a checksum that comes to zero is sent as all ones, for zero says that there is none.
   @Test(arguments: [false, true], [false, true]) func aChecksumOfUDPIsNeverZero(isV6: Bool, isSuper: Bool) throws {
     var maker = PacketMaker()
-    (maker.isV6, maker.isTCP) = (isV6, false)
+    maker.isV6 = isV6
+    maker.isTCP = false
     let place = maker.start + 6
     // With its own complement behind it the sum comes to zero.
     let first = maker.packet(payload(10) + [0, 0])
@@ -74,9 +75,11 @@ struct PacketRuleTests {
       packets[1][1] |= 0x30
     } else {
       packets[1][1] = 3
-      (packets[1][10], packets[1][11]) = (0, 0)
+      packets[1][10] = 0
+      packets[1][11] = 0
       let checksum = PacketMaker.checksum(packets[1][..<20])
-      (packets[1][10], packets[1][11]) = (UInt8(checksum >> 8), UInt8(checksum & 255))
+      packets[1][10] = UInt8(checksum >> 8)
+      packets[1][11] = UInt8(checksum & 255)
     }
     var coalescer = Coalescer(.init(tcp: true, udp: true))
     var written: [[UInt8]] = []

@@ -41,8 +41,10 @@ struct PacketMaker {
     var header = VirtioHeader()
     header.isPartial = true
     header.segmentation = isTCP ? (isV6 ? .tcp6 : .tcp4) : .udp
-    (header.headerSize, header.segmentSize) = (headerSize, segmentSize)
-    (header.checksumStart, header.checksumOffset) = (start, offset)
+    header.headerSize = headerSize
+    header.segmentSize = segmentSize
+    header.checksumStart = start
+    header.checksumOffset = offset
     return (header, bytes)
   }
 
@@ -58,7 +60,8 @@ struct PacketMaker {
     ]
     header += address(1) + address(2)
     let checksum = Self.checksum(header)
-    (header[10], header[11]) = (UInt8(checksum >> 8), UInt8(checksum & 255))
+    header[10] = UInt8(checksum >> 8)
+    header[11] = UInt8(checksum & 255)
     return header
   }
 

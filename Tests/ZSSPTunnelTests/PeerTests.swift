@@ -156,7 +156,8 @@ struct PeerTests {
   @Test func sizesFitTheWay() {
     var configuration = TunnelConfiguration()
     func sizes(_ mtu: Int?, _ datagram: Int?, path: Int) -> [Int] {
-      (configuration.mtu, configuration.datagram) = (mtu, datagram)
+      configuration.mtu = mtu
+      configuration.datagram = datagram
       let plan = NetworkPlan(configuration, pathMTU: path)
       return [plan.mtu, plan.datagram, plan.splitsPackets ? 1 : 0]
     }

@@ -11,7 +11,8 @@ struct SegmentSizeClampTests {
   /// A packet that opens a connection; the size lies at an even place, or at an odd one.
   private func opening(_ size: UInt16, isV6: Bool, isOdd: Bool, flags: UInt8 = 0x02) -> [UInt8] {
     var maker = PacketMaker()
-    (maker.isV6, maker.flags) = (isV6, flags)
+    maker.isV6 = isV6
+    maker.flags = flags
     let option = [2, 4, UInt8(size >> 8), UInt8(size & 255)]
     maker.options = isOdd ? [1] + option + [1, 1, 1] : option + [1, 3, 3, 7]
     return maker.packet([])

@@ -39,7 +39,8 @@ struct TooBigTests {
     packet[6] = 0
     #expect(quote(packet, mtu: 1280) == nil)
     packet = PacketMaker().packet(payload(1400))
-    (packet[9], packet[20]) = (1, 3)
+    packet[9] = 1
+    packet[20] = 3
     #expect(quote(packet, mtu: 1280) == nil)
     packet = PacketMaker().packet(payload(1400))
     packet[16] = 0xE0

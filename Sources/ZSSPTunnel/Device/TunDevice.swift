@@ -66,8 +66,10 @@ final class TunDevice: Sendable {
 
   /// Makes a device from an open descriptor, which is closed with it.
   init(descriptor: CInt, name: String, segmentsTCP: Bool, segmentsUDP: Bool) {
-    (self.descriptor, self.name) = (descriptor, name)
-    (self.segmentsTCP, self.segmentsUDP) = (segmentsTCP, segmentsUDP)
+    self.descriptor = descriptor
+    self.name = name
+    self.segmentsTCP = segmentsTCP
+    self.segmentsUDP = segmentsUDP
     isPrepared = false
   }
 

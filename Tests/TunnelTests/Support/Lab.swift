@@ -228,7 +228,10 @@ final class Lab: @unchecked Sendable {
     }
 
     init(_ host: String, allowed: String, at endpoint: String? = nil, extra: String = "") {
-      (self.host, self.allowed, self.endpoint, self.extra) = (host, allowed, endpoint, extra)
+      self.host = host
+      self.allowed = allowed
+      self.endpoint = endpoint
+      self.extra = extra
     }
   }
 }

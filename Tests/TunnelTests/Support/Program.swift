@@ -25,7 +25,8 @@ final class Program: @unchecked Sendable {
     process.executableURL = URL(filePath: "/usr/bin/env")
     process.arguments = words
     process.standardInput = FileHandle.nullDevice
-    (process.standardOutput, process.standardError) = (output, output)
+    process.standardOutput = output
+    process.standardError = output
     let collected = collected
     let done = done
     try process.run()

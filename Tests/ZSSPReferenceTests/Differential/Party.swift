@@ -62,7 +62,8 @@ final class FailingStore: ReferenceStore {
   }
 
   init(_ pairs: [PublicKey: RatchetPair], fate: @escaping (Int) -> Fate) {
-    (rows, self.fate) = (pairs.mapValues { RatchetRow($0) }, fate)
+    rows = pairs.mapValues { RatchetRow($0) }
+    self.fate = fate
   }
 
   var pairs: [PublicKey: RatchetPair] { rows.mapValues(\.pair) }

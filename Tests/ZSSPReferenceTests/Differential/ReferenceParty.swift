@@ -87,15 +87,25 @@ extension ReferencePeer.HelloPolicy {
 extension ReferencePeer.Settings {
   init(_ settings: Settings) {
     self.init()
-    (mtu, handshakeMTU) = (settings.mtu, settings.handshakeMTU)
-    (resendInterval, handshakeTimeout) = (settings.resendInterval, settings.handshakeTimeout)
-    (rekeyTimeout, rekeyAfter, rekeyJitter) = (settings.rekeyTimeout, settings.rekeyAfter, settings.rekeyJitter)
+    mtu = settings.mtu
+    handshakeMTU = settings.handshakeMTU
+    resendInterval = settings.resendInterval
+    handshakeTimeout = settings.handshakeTimeout
+    rekeyTimeout = settings.rekeyTimeout
+    rekeyAfter = settings.rekeyAfter
+    rekeyJitter = settings.rekeyJitter
     reassemblyTimeout = settings.reassemblyTimeout
-    (previousKeyLifetime, bodiesPerHandshake) = (settings.previousKeyLifetime, settings.bodiesPerHandshake)
-    (rekeyBurst, rekeyRefill) = (settings.rekeyBurst, settings.rekeyRefill)
-    (keepAlive, idleTimeout) = (settings.keepAlive, settings.idleTimeout)
-    (rekeyUses, keyUseLimit) = (settings.rekeyUses, settings.keyUseLimit)
-    (halfOpenLimit, helloLimit) = (settings.halfOpenLimit, settings.helloLimit)
-    (helloFragmentLimit, reassemblySlots) = (settings.helloFragmentLimit, settings.reassemblyPackets)
+    previousKeyLifetime = settings.previousKeyLifetime
+    bodiesPerHandshake = settings.bodiesPerHandshake
+    rekeyBurst = settings.rekeyBurst
+    rekeyRefill = settings.rekeyRefill
+    keepAlive = settings.keepAlive
+    idleTimeout = settings.idleTimeout
+    rekeyUses = settings.rekeyUses
+    keyUseLimit = settings.keyUseLimit
+    halfOpenLimit = settings.halfOpenLimit
+    helloLimit = settings.helloLimit
+    helloFragmentLimit = settings.helloFragmentLimit
+    reassemblySlots = settings.reassemblyPackets
   }
 }

@@ -247,16 +247,21 @@ struct Scene {
       ? ReferencePeer.oneTimePassword((0..<32).map { _ in UInt8(random.below(256)) }, provider: provider) : nil
     var settings = Settings()
     settings.mtu = [128, 300, 700, 1400][random.below(4)]
-    (settings.rekeyAfter, settings.rekeyJitter) = (.seconds(90), .seconds(30))
+    settings.rekeyAfter = .seconds(90)
+    settings.rekeyJitter = .seconds(30)
     if random.below(2) == 0 { settings.reassemblyPackets = 2 }
     // Short enough to be met in a schedule.
     settings.previousKeyLifetime = .seconds(20)
-    (settings.rekeyBurst, settings.rekeyRefill) = (1 + random.below(3), .seconds(10))
+    settings.rekeyBurst = 1 + random.below(3)
+    settings.rekeyRefill = .seconds(10)
     settings.bodiesPerHandshake = 1 + random.below(4)
     if random.below(3) == 0 { settings.rekeyUses = 24 }
     if random.below(2) == 0 { settings.keepAlive = .seconds(4) }
     if random.below(3) == 0 { settings.idleTimeout = .seconds(15) }
-    if random.below(6) == 0 { (settings.rekeyUses, settings.keyUseLimit) = (min(settings.rekeyUses, 56), 60) }
+    if random.below(6) == 0 {
+      settings.rekeyUses = min(settings.rekeyUses, 56)
+      settings.keyUseLimit = 60
+    }
     self.settings = settings
     keys = (0..<2).map { _ in provider.generateAgreementKey() }
   }

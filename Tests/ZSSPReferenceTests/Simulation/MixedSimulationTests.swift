@@ -25,8 +25,10 @@ struct MixedSimulationTests {
   @Test("the fixed set of seeds", arguments: SimulationPlan.Mode.allCases, [1, 2, 3, 5] as [UInt64])
   func fixedSeeds(mode: SimulationPlan.Mode, seed: UInt64) throws {
     var plan = SimulationPlan()
-    (plan.mode, plan.peers) = (mode, 3)
-    (plan.duration, plan.turbulence) = (.seconds(3600), .seconds(600))
+    plan.mode = mode
+    plan.peers = 3
+    plan.duration = .seconds(3600)
+    plan.turbulence = .seconds(600)
     for mixture in Mixture.allCases {
       let simulation = try Simulation(plan, seed: seed) { (index, environment) throws(ConfigurationError) in
         if mixture.isReference(index) { return SimulatedReference(environment) }

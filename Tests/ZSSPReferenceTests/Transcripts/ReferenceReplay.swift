@@ -17,7 +17,8 @@ final class ReferenceReplay {
   private var session: Int?
 
   init(_ transcript: Transcript, side: Side, provider: any CryptoProvider) throws {
-    (self.transcript, self.side) = (transcript, side)
+    self.transcript = transcript
+    self.side = side
     tape = Tape(transcript.trace(of: side).tape)
     store = RecordingStore(try Transcript.pairs(transcript.storesBefore[side.rawValue] ?? [:]))
     let scripted = ScriptedProvider(
@@ -132,7 +133,8 @@ extension Transcript {
   fileprivate var referenceSettings: ReferencePeer.Settings {
     var reference = ReferencePeer.Settings()
     // Upstream cuts all packets alike.
-    (reference.mtu, reference.handshakeMTU) = (mtu, mtu)
+    reference.mtu = mtu
+    reference.handshakeMTU = mtu
     reference.resendInterval = .milliseconds(settings.resendTime)
     reference.handshakeTimeout = .milliseconds(settings.initialOfferTimeout)
     reference.rekeyTimeout = .milliseconds(settings.rekeyTimeout)

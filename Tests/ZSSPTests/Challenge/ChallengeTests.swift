@@ -130,7 +130,8 @@ struct ChallengeTests {
     let hello = pair.intercept()
     // The key id is in the clear, the proof is not known to who has not seen the Hello.
     var forged = [UInt8](repeating: 0, count: 52)
-    (forged[5], forged[7]) = (1, 9)
+    forged[5] = 1
+    forged[7] = 9
     forged.replaceSubrange(16..<20, with: hello[0].bytes[16..<20])
     #expect(pair.alice.receive(forged, from: pair.bob.address, at: pair.now) == .dropped(.unexpectedChallenge))
     let work = pair.alice.statistics.publicKeyWork
@@ -143,7 +144,8 @@ struct ChallengeTests {
   @Test(arguments: providers)
   func withPi1TheAutomaticPolicyStaysSilent(provider: any CryptoProvider) throws {
     var budget = HelloBudget()
-    (budget.unchallenged, budget.challenged) = (HelloBudget.assumedTime, HelloBudget.assumedTime)
+    budget.unchallenged = HelloBudget.assumedTime
+    budget.challenged = HelloBudget.assumedTime
     let pair = try Pair(provider: provider, flags: .persistent, helloPolicy: .automatic(budget))
     for _ in 0..<5 {
       let session = try pair.alice.open(to: pair.bob, at: pair.now)

@@ -93,7 +93,8 @@ struct HelloBudgetTests {
   @Test("a budget below one item a second keeps to that", arguments: [1, 5, 100])
   func smallShares(_ secondsEach: Int) {
     var budget = HelloBudget()
-    (budget.unchallenged, budget.challenged) = (.zero, HelloBudget.assumedTime / secondsEach)
+    budget.unchallenged = .zero
+    budget.challenged = HelloBudget.assumedTime / secondsEach
     let world = GateWorld(.automatic(budget), patience: .seconds(1_000))
     for number in 0..<5 { world.receive(world.answer(from: stranger(number)), from: stranger(number)) }
     for count in 1...5 {
@@ -107,7 +108,8 @@ struct HelloBudgetTests {
   @Test("no more work is under way than the limit, whatever the budget", arguments: [1, 32])
   func workLimit(_ limit: Int) {
     var budget = HelloBudget()
-    (budget.unchallenged, budget.challenged) = (.seconds(1), .seconds(1))
+    budget.unchallenged = .seconds(1)
+    budget.challenged = .seconds(1)
     let world = GateWorld(.automatic(budget), workLimit: limit)
     world.worksAtOnce = false
     for number in 0..<limit { #expect(world.receive(from: stranger(number)) == .read(.unchallenged)) }
@@ -126,7 +128,8 @@ struct HelloBudgetTests {
   /// Bob has time for one Hello a second, and has spent it.
   private func busyPair() throws -> Pair {
     var budget = HelloBudget()
-    (budget.unchallenged, budget.challenged) = (.zero, HelloBudget.assumedTime)
+    budget.unchallenged = .zero
+    budget.challenged = HelloBudget.assumedTime
     let pair = try Pair(provider: EasyWork(seed: 1), helloPolicy: .automatic(budget))
     let other = try TestPeer(pair.alice.configuration, at: Address(ipv4: 0x0A00_0009, port: 9))
     _ = try other.open(to: pair.bob, at: pair.now)
@@ -190,7 +193,8 @@ struct HelloBudgetTests {
   func driverTells(_ cost: Duration?, read: Int) throws {
     var budget = HelloBudget()
     // Five of the assumed cost at once.
-    (budget.unchallenged, budget.challenged) = (.zero, HelloBudget.assumedTime * 5)
+    budget.unchallenged = .zero
+    budget.challenged = HelloBudget.assumedTime * 5
     let pair = try Pair(provider: EasyWork(seed: 1), helloPolicy: .automatic(budget))
     let hellos = try answeredHellos(8, to: pair)
     pair.bob.timeOfWork = { $0.isCausedByStrangers ? cost : nil }
@@ -229,7 +233,8 @@ struct HelloBudgetTests {
   @Test("a Hello whose answer was redeemed waits until there is room for its handshake")
   func noRoom() throws {
     var settings = Settings()
-    (settings.helloWorkLimit, settings.halfOpenLimit) = (1, 2)
+    settings.helloWorkLimit = 1
+    settings.halfOpenLimit = 2
     let pair = try Pair(provider: EasyWork(seed: 1), helloPolicy: .challenge, settings: settings)
     let hellos = try answeredHellos(3, to: pair, from: strangersWithAState(3, to: pair))
     pair.bob.answerStore = { _ in nil }

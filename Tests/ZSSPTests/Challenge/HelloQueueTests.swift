@@ -13,7 +13,8 @@ struct HelloQueueTests {
   /// for the others.
   private func busyWorld(patience: Duration = .seconds(5)) -> GateWorld {
     var budget = HelloBudget()
-    (budget.unchallenged, budget.challenged) = (.zero, HelloBudget.assumedTime)
+    budget.unchallenged = .zero
+    budget.challenged = HelloBudget.assumedTime
     let world = GateWorld(.automatic(budget), patience: patience)
     let first = address(0xFF00_0001)
     #expect(world.receive(world.answer(from: first), from: first) == .wait(evicting: false))
@@ -165,7 +166,8 @@ struct HelloQueueTests {
   @Test("a Hello waits for 5 s, to the nanosecond")
   func patience() {
     var budget = HelloBudget()
-    (budget.unchallenged, budget.challenged) = (.zero, .zero)
+    budget.unchallenged = .zero
+    budget.challenged = .zero
     let world = GateWorld(.automatic(budget))
     enqueue(world, from: host(1, host: 1))
     let end = world.now.advanced(by: .seconds(5))

@@ -115,7 +115,8 @@ struct BurstTests {
   @Test("a key that is used up in the middle of a run ends the session")
   func exhaustedRun() throws {
     var settings = Settings()
-    (settings.rekeyUses, settings.keyUseLimit) = (9, 10)
+    settings.rekeyUses = 9
+    settings.keyUseLimit = 10
     let link = try Link(provider, settings: settings)
     var sent = 0
     #expect(throws: SendError.keyExhausted) {

@@ -69,7 +69,8 @@ struct KeyIDTableTests {
   func probes(_ shardBits: Int, _ nodeBits: Int) {
     var settings = Settings()
     settings.shard = Shard((1 << shardBits) - 1, of: 1 << shardBits)
-    (settings.nodeBits, settings.node) = (nodeBits, (1 << nodeBits) - 1)
+    settings.nodeBits = nodeBits
+    settings.node = (1 << nodeBits) - 1
     let pattern = KeyIDPattern(settings)
     var table = KeyIDTable(pattern)
     var random = SplitMix64(seed: 7)

@@ -13,7 +13,8 @@ struct LimitTests {
     -> (pair: Pair, alice: SessionID, bob: SessionID)
   {
     var settings = Settings()
-    (settings.rekeyUses, settings.keyUseLimit) = (min(rekeyUses, keyUseLimit - 1), keyUseLimit)
+    settings.rekeyUses = min(rekeyUses, keyUseLimit - 1)
+    settings.keyUseLimit = keyUseLimit
     let pair = try Pair(provider: provider, settings: settings)
     let (one, other) = try pair.establish()
     #expect(pair.alice.nextCounter(one) == 1 && pair.bob.nextCounter(other) == 1)
@@ -62,7 +63,8 @@ struct LimitTests {
   private func reach(_ state: State, keyUseLimit: UInt64) throws -> (Pair, TestPeer, SessionID) {
     if state == .s1 {
       var settings = Settings()
-      (settings.rekeyUses, settings.keyUseLimit) = (keyUseLimit - 1, keyUseLimit)
+      settings.rekeyUses = keyUseLimit - 1
+      settings.keyUseLimit = keyUseLimit
       let pair = try Pair(provider: provider, settings: settings)
       _ = try pair.alice.open(to: pair.bob, at: pair.now)
       _ = pair.round(pair.round(pair.round(pair.intercept())))

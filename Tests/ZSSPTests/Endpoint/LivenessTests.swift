@@ -13,7 +13,8 @@ struct LivenessTests {
     _ change: (inout Settings) -> Void = { _ in }
   ) throws -> (Pair, SessionID, SessionID) {
     var settings = Settings()
-    (settings.keepAlive, settings.idleTimeout) = (keepAlive, idleTimeout)
+    settings.keepAlive = keepAlive
+    settings.idleTimeout = idleTimeout
     change(&settings)
     let pair = try Pair(provider: provider, settings: settings)
     let (one, other) = try pair.establish()

@@ -68,7 +68,8 @@ struct MisfortuneTests {
   @Test("The re-key of one's own waits while the peer's K1 is being worked on")
   func aRekeyThatComesWhileThePeersIsUnderWay() throws {
     var settings = Settings()
-    (settings.rekeyAfter, settings.rekeyJitter) = (.seconds(100), .zero)
+    settings.rekeyAfter = .seconds(100)
+    settings.rekeyJitter = .zero
     let pair = try Pair(provider: provider, settings: settings)
     let session = try pair.alice.open(to: pair.bob, at: pair.now)
     pair.settle()

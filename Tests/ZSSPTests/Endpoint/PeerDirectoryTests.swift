@@ -169,7 +169,9 @@ struct PeerDirectoryTests {
   func bounds() {
     for number in 0..<20_000 {
       var bytes = [UInt8](repeating: 0, count: 49)
-      (bytes[0], bytes[47], bytes[48]) = (2, UInt8(number >> 8 & 0xFF), UInt8(number & 0xFF))
+      bytes[0] = 2
+      bytes[47] = UInt8(number >> 8 & 0xFF)
+      bytes[48] = UInt8(number & 0xFF)
       guard let peer = PublicKey(bytes) else { continue }
       directory.recordProgress(
         directory.nextMark(), isDone: true, of: peer, at: .milliseconds(10 * Int64(number)), lifetime: .seconds(1))

@@ -55,7 +55,8 @@ struct RekeyPaceTests {
   @Test("a rekeyRefill beyond the re-key timeout ends no session", arguments: [20, 60, 61, 3600] as [Int64])
   func longRefill(seconds: Int64) throws {
     let (pair, one, other) = try established {
-      ($0.rekeyBurst, $0.rekeyRefill) = (1, .seconds(seconds))
+      $0.rekeyBurst = 1
+      $0.rekeyRefill = .seconds(seconds)
     }
     for _ in 0..<6 {
       pair.alice.forgetPace(one)
@@ -153,7 +154,10 @@ struct RekeyPaceTests {
   // [DEC-34] [DEC-37] [TIME-6]
   @Test("keys that last a second are replaced every second", arguments: [Duration.zero, .milliseconds(900)])
   func shortLives(jitter: Duration) throws {
-    let (pair, one, _) = try established { ($0.rekeyAfter, $0.rekeyJitter) = (.seconds(1), jitter) }
+    let (pair, one, _) = try established {
+      $0.rekeyAfter = .seconds(1)
+      $0.rekeyJitter = jitter
+    }
     pair.run(for: .seconds(200))
     let rekeys = try #require(pair.alice.description(one)).statistics.rekeys
     #expect(rekeys >= 199 && pair.alice.statistics[.rekeyTooSoon] + pair.bob.statistics[.rekeyTooSoon] == 0)

@@ -120,7 +120,8 @@ struct SessionDoorTests {
   // [CTR-10]
   @Test func aKeyIsUsedAsOftenAsItMayBeAndNotOnceMore() throws {
     var settings = Settings()
-    (settings.rekeyUses, settings.keyUseLimit) = (9, 10)
+    settings.rekeyUses = 9
+    settings.keyUseLimit = 10
     let (pair, session, answered) = try established(settings)
     // C2 was the first use on Alice's side.
     for number in 0..<9 as Range<UInt8> { try pair.alice.send([number], on: session, at: pair.now) }

@@ -45,7 +45,8 @@ struct SettingsTests {
     arguments: [(2, true), (1 << 32 - 1, true), (1 << 32, false), (.max, false)] as [(UInt64, Bool)])
   func keyUses(_ limit: UInt64, _ isValid: Bool) {
     var settings = Settings()
-    (settings.rekeyUses, settings.keyUseLimit) = (1, limit)
+    settings.rekeyUses = 1
+    settings.keyUseLimit = limit
     #expect(error(of: settings) == (isValid ? nil : .keyUseLimitTooLarge(limit)))
   }
 
@@ -56,7 +57,8 @@ struct SettingsTests {
     ] as [(UInt64, UInt64, Bool)])
   func rekeyUses(_ uses: UInt64, _ limit: UInt64, _ isValid: Bool) {
     var settings = Settings()
-    (settings.rekeyUses, settings.keyUseLimit) = (uses, limit)
+    settings.rekeyUses = uses
+    settings.keyUseLimit = limit
     #expect(error(of: settings) == (isValid ? nil : .rekeyUsesTooLarge(rekeyUses: uses, keyUseLimit: limit)))
   }
 
@@ -70,7 +72,10 @@ struct SettingsTests {
     Positive(testDescription: "resendInterval") { $0.resendInterval = .nanoseconds($1) },
     Positive(testDescription: "handshakeTimeout") { $0.handshakeTimeout = .nanoseconds($1) },
     Positive(testDescription: "rekeyTimeout") { $0.rekeyTimeout = .nanoseconds($1) },
-    Positive(testDescription: "rekeyAfter") { ($0.rekeyAfter, $0.rekeyJitter) = (.nanoseconds($1), .zero) },
+    Positive(testDescription: "rekeyAfter") {
+      $0.rekeyAfter = .nanoseconds($1)
+      $0.rekeyJitter = .zero
+    },
     Positive(testDescription: "reassemblyTimeout") { $0.reassemblyTimeout = .nanoseconds($1) },
     Positive(testDescription: "expandedKeyTimeout") { $0.expandedKeyTimeout = .nanoseconds($1) },
     Positive(testDescription: "halfOpenLimit") { $0.halfOpenLimit = $1 },
@@ -83,7 +88,8 @@ struct SettingsTests {
     Positive(testDescription: "rekeyUses") { $0.rekeyUses = UInt64(clamping: $1) },
     Positive(testDescription: "keyUseLimit") {
       // The smallest is 2, for a re-key comes before.
-      ($0.rekeyUses, $0.keyUseLimit) = (1, UInt64(clamping: $1 == 1 ? 2 : $1))
+      $0.rekeyUses = 1
+      $0.keyUseLimit = UInt64(clamping: $1 == 1 ? 2 : $1)
     },
   ]
 
@@ -126,7 +132,8 @@ struct SettingsTests {
     ] as [(Duration, Bool)])
   func jitter(_ jitter: Duration, _ isValid: Bool) {
     var settings = Settings()
-    (settings.rekeyAfter, settings.rekeyJitter) = (.seconds(10), jitter)
+    settings.rekeyAfter = .seconds(10)
+    settings.rekeyJitter = jitter
     #expect(error(of: settings) == (isValid ? nil : .jitterOutOfRange(rekeyJitter: jitter, rekeyAfter: .seconds(10))))
   }
 
@@ -137,7 +144,8 @@ struct SettingsTests {
     [1, 1 << 20])
   func largestMessage(mtu: Int, reassemblyBytes: Int) throws {
     var settings = Settings()
-    (settings.mtu, settings.reassemblyBytes) = (mtu, reassemblyBytes)
+    settings.mtu = mtu
+    settings.reassemblyBytes = reassemblyBytes
     let pair = try Pair(provider: FastCrypto(seed: 6), settings: settings)
     let (one, _) = try pair.establish()
     for size in [settings.largestMessage, settings.largestMessage - 1] {
@@ -184,9 +192,15 @@ struct SettingsTests {
   @Test("limits that are as good as none take no memory before they are used")
   func largestLimits() throws {
     var settings = Settings()
-    (settings.helloLimit, settings.helloFragmentLimit, settings.halfOpenLimit) = (.max, .max, .max)
-    (settings.helloWorkLimit, settings.reassemblyPackets, settings.reassemblyBytes) = (.max, .max, .max)
-    (settings.totalReassemblyBytes, settings.rekeyBurst, settings.bodiesPerHandshake) = (.max, .max, .max)
+    settings.helloLimit = .max
+    settings.helloFragmentLimit = .max
+    settings.halfOpenLimit = .max
+    settings.helloWorkLimit = .max
+    settings.reassemblyPackets = .max
+    settings.reassemblyBytes = .max
+    settings.totalReassemblyBytes = .max
+    settings.rekeyBurst = .max
+    settings.bodiesPerHandshake = .max
     settings.expandedKeys = .max
     let pair = try Pair(provider: FastCrypto(seed: 0x11), helloPolicy: .automatic(), settings: settings)
     let session = try pair.alice.open(to: pair.bob, at: pair.now)

@@ -30,7 +30,9 @@ struct ShardTests {
     ])
   func nodes(_ node: Int, _ bits: Int, _ shards: Int, _ isValid: Bool) {
     var settings = Settings()
-    (settings.node, settings.nodeBits, settings.shard) = (node, bits, Shard(0, of: shards))
+    settings.node = node
+    settings.nodeBits = bits
+    settings.shard = Shard(0, of: shards)
     check(settings, expected: isValid ? nil : .nodeOutOfRange(node: node, nodeBits: bits, shard: settings.shard))
   }
 
@@ -48,7 +50,9 @@ struct ShardTests {
   @Test("who handed out a key id is seen in the first four bytes of each datagram for it", arguments: [0, 5, 7])
   func steering(_ index: Int) throws {
     var settings = Settings()
-    (settings.shard, settings.nodeBits, settings.node) = (Shard(index, of: 8), 8, 0xC3)
+    settings.shard = Shard(index, of: 8)
+    settings.nodeBits = 8
+    settings.node = 0xC3
     settings.rekeyBurst = 20
     let pair = try Pair(provider: provider, settings: settings)
     let one = try pair.alice.open(to: pair.bob, at: pair.now)
@@ -98,7 +102,8 @@ struct ShardTests {
   @Test("with all fixed bits 0 no key id is 0, and the other bits are random")
   func randomness() throws {
     var settings = Settings()
-    (settings.shard, settings.nodeBits) = (Shard(0, of: 256), 8)
+    settings.shard = Shard(0, of: 256)
+    settings.nodeBits = 8
     let provider = provider
     var table = KeyIDTable(KeyIDPattern(settings))
     let owner = HalfOpenHandshake(address: Address(ipv4: 1, port: 1), settings: settings, at: .milliseconds(0))

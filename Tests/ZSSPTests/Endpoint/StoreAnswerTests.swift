@@ -73,7 +73,8 @@ struct StoreAnswerTests {
     private var session: SessionID?
 
     init(_ question: Question, fate: Fate, seed: UInt64) throws {
-      (self.question, self.fate) = (question, fate)
+      self.question = question
+      self.fate = fate
       let provider = FastCrypto(seed: seed)
       pair = try Pair.persistent(provider)
       func state(_ mark: UInt8) -> RatchetState {

@@ -122,8 +122,10 @@ struct Case: Sendable, CustomStringConvertible {
   }
 
   init(isPersistent: Bool, hasLongIdentity: Bool = false, faults: [Fault] = [], crash: Crash? = nil) {
-    (self.isPersistent, self.hasLongIdentity) = (isPersistent, hasLongIdentity)
-    (self.faults, self.crash) = (faults, crash)
+    self.isPersistent = isPersistent
+    self.hasLongIdentity = hasLongIdentity
+    self.faults = faults
+    self.crash = crash
   }
 
   /// The case of a description; nil if the text is none.
@@ -131,7 +133,8 @@ struct Case: Sendable, CustomStringConvertible {
     var words = text.split(separator: " ").map(String.init)
     guard let mode = words.first, ["P", "O", "PL", "OL"].contains(mode) else { return nil }
     words.removeFirst()
-    (isPersistent, hasLongIdentity) = (mode.hasPrefix("P"), mode.hasSuffix("L"))
+    isPersistent = mode.hasPrefix("P")
+    hasLongIdentity = mode.hasSuffix("L")
     for word in words {
       if let at = word.firstIndex(of: "@"), let plus = word.firstIndex(of: "+") {
         guard let slot = Slot(rawValue: String(word[word.index(after: at)..<plus])),

@@ -14,7 +14,8 @@ final class Scenario {
 
   static let settings: Settings = {
     var settings = Settings()
-    (settings.rekeyAfter, settings.rekeyJitter) = (.seconds(120), .zero)
+    settings.rekeyAfter = .seconds(120)
+    settings.rekeyJitter = .zero
     return settings
   }()
 
@@ -180,7 +181,8 @@ final class Scenario {
       let up = now.advanced(by: .milliseconds(crash.downtime))
       if crash.ofAlice {
         try alice.restart()
-        (session, aliceIsUpAt) = (nil, up)
+        session = nil
+        aliceIsUpAt = up
       } else {
         try bob.restart()
         bobIsUpAt = up

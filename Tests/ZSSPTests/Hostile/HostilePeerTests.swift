@@ -11,7 +11,8 @@ struct HostilePeerTests {
   /// A pair of which both change the headers of packets of `type` as `tamper` says.
   private func pair(_ type: PacketType, tamper: @escaping @Sendable (inout MutableRawSpan) -> Void) throws -> Pair {
     var settings = Settings()
-    (settings.mtu, settings.handshakeMTU) = (9000, 9000)
+    settings.mtu = 9000
+    settings.handshakeMTU = 9000
     let tampering = TamperingProvider(base: provider) { block in
       if block[byte: 3] == type.rawValue { tamper(&block) }
     }

@@ -65,11 +65,15 @@ struct Scene {
   init(_ step: Step, provider: any CryptoProvider, mtu: Int = 1400, flags: SecurityFlags = .opportunistic) throws {
     var settings = Settings()
     // Packets of handshakes too: what is attacked is a fragment of any size.
-    (settings.mtu, settings.handshakeMTU) = (mtu, mtu)
+    settings.mtu = mtu
+    settings.handshakeMTU = mtu
     self.step = step
     pair = try Pair(provider: provider, flags: flags, settings: settings)
     guard step != .before else {
-      (session, answered, packets, datagrams) = (nil, nil, [], [])
+      session = nil
+      answered = nil
+      packets = []
+      datagrams = []
       return
     }
     session = try pair.alice.open(to: pair.bob, identity: Array("alice@example.net".utf8), at: pair.now)

@@ -41,7 +41,8 @@ struct SilenceTests {
 
   private func pair(_ policy: HelloPolicy, mtu: Int = 9000) throws -> Pair {
     var settings = Settings()
-    (settings.mtu, settings.handshakeMTU) = (mtu, mtu)
+    settings.mtu = mtu
+    settings.handshakeMTU = mtu
     return try Pair.persistent(provider, settings: settings, helloPolicy: policy)
   }
 

@@ -99,7 +99,10 @@ final class ChangedDecapsulationKey: DecapsulationKey {
 private final class ChangedPacketKey: PacketKey {
   private let base: any PacketKey
   private let broken: SelfTestFunction
-  init(base: any PacketKey, broken: SelfTestFunction) { (self.base, self.broken) = (base, broken) }
+  init(base: any PacketKey, broken: SelfTestFunction) {
+    self.base = base
+    self.broken = broken
+  }
 
   func seal(_ plaintext: RawSpan, nonce: Nonce, authenticating: RawSpan, into output: inout MutableRawSpan) {
     base.seal(plaintext, nonce: nonce, authenticating: authenticating, into: &output)
@@ -115,7 +118,10 @@ private final class ChangedPacketKey: PacketKey {
 private final class ChangedHeaderKey: HeaderKey {
   private let base: any HeaderKey
   private let broken: SelfTestFunction
-  init(base: any HeaderKey, broken: SelfTestFunction) { (self.base, self.broken) = (base, broken) }
+  init(base: any HeaderKey, broken: SelfTestFunction) {
+    self.base = base
+    self.broken = broken
+  }
 
   func encrypt(_ block: inout MutableRawSpan) {
     base.encrypt(&block)

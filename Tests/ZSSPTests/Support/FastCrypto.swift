@@ -147,7 +147,10 @@ private final class FastPublicKey: AgreementPublicKey {
   let encoded: PublicKey
   let element: UInt64
 
-  init(_ encoded: PublicKey, _ element: UInt64) { (self.encoded, self.element) = (encoded, element) }
+  init(_ encoded: PublicKey, _ element: UInt64) {
+    self.encoded = encoded
+    self.element = element
+  }
 }
 
 private final class FastPrivateKey: AgreementPrivateKey {
@@ -260,7 +263,9 @@ private final class FastPacketStream: PacketStream {
   init(_ key: FastPacketKey) { self.key = key }
 
   func begin(_ direction: PacketDirection, nonce: Nonce) {
-    (self.direction, mixer, ciphertext) = (direction, key.mixer(nonce), [])
+    self.direction = direction
+    mixer = key.mixer(nonce)
+    ciphertext = []
     word = mixer.word(0)
   }
 

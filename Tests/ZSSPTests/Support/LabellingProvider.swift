@@ -35,7 +35,10 @@ private final class LabellingHeaderKey: HeaderKey {
   private let base: any HeaderKey
   private let log: LabelLog
 
-  init(base: any HeaderKey, log: LabelLog) { (self.base, self.log) = (base, log) }
+  init(base: any HeaderKey, log: LabelLog) {
+    self.base = base
+    self.log = log
+  }
 
   func encrypt(_ block: inout MutableRawSpan) {
     // The block begins with fragment number, fragment count, reserved, type (section 5).

@@ -15,7 +15,8 @@ private final class TamperingHeaderKey: HeaderKey {
   private let tamper: @Sendable (inout MutableRawSpan) -> Void
 
   init(base: any HeaderKey, tamper: @escaping @Sendable (inout MutableRawSpan) -> Void) {
-    (self.base, self.tamper) = (base, tamper)
+    self.base = base
+    self.tamper = tamper
   }
 
   func encrypt(_ block: inout MutableRawSpan) {

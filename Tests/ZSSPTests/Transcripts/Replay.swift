@@ -192,7 +192,8 @@ extension Transcript {
   var endpointSettings: Settings {
     var endpointSettings = Settings()
     // Upstream cuts all packets alike.
-    (endpointSettings.mtu, endpointSettings.handshakeMTU) = (mtu, mtu)
+    endpointSettings.mtu = mtu
+    endpointSettings.handshakeMTU = mtu
     endpointSettings.resendInterval = .milliseconds(settings.resendTime)
     endpointSettings.handshakeTimeout = .milliseconds(settings.initialOfferTimeout)
     endpointSettings.rekeyTimeout = .milliseconds(settings.rekeyTimeout)

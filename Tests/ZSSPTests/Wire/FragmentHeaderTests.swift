@@ -44,7 +44,8 @@ struct FragmentHeaderTests {
     ] as [(UInt8, UInt8, Bool)])
   func counts(_ number: UInt8, _ count: UInt8, _ isValid: Bool) {
     var bytes = [UInt8](repeating: 0, count: 32)
-    (bytes[4], bytes[5]) = (number, count)
+    bytes[4] = number
+    bytes[5] = count
     #expect((FragmentHeader(datagram: bytes) != nil) == isValid)
   }
 
