@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import PackageDescription
 
-// Distributions of the time of each part, to compare two versions of the code: `swift package benchmark`. What bounds the
-// parts, and how near they come, is what `zssp bench` shows.
+// Distributions of the time of each part, to compare two versions of the code: `swift package
+// benchmark`. What bounds the parts, and how near they come, is what `zssp bench` shows.
 let package = Package(
   name: "Benchmarks",
   platforms: [.macOS(.v26)],

@@ -2,8 +2,9 @@
 @testable import ZSSP
 @testable import ZSSPSimulator
 
-/// Challenges (section 8): what the issuer redeems was issued, to that address, not long ago, and only once; what was
-/// issued is redeemed; the gate keeps to its budget, and reads once what it has let wait.
+/// Challenges (section 8): what the issuer redeems was issued, to that address, not long ago, and
+/// only once; what was issued is redeemed; the gate keeps to its budget, and reads once what it has
+/// let wait.
 func fuzz(_ input: inout FuzzInput) {
   var budget = HelloBudget()
   (budget.unchallenged, budget.challenged) = (
@@ -16,7 +17,8 @@ func fuzz(_ input: inout FuzzInput) {
   while !input.isEmpty { world.step(&input) }
 }
 
-/// Stand-in cryptography under which a proof of work is an even number, so that the fuzzer can do the work.
+/// Stand-in cryptography under which a proof of work is an even number, so that the fuzzer can do
+/// the work.
 private struct FreeWork: DerivedProvider {
   let base: any CryptoProvider = SeededProvider(StandInCrypto(), seed: 2, stream: 0)
 

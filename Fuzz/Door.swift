@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 @testable import ZSSP
 
-/// The door of an endpoint for datagrams, in every state: the first bytes of an input choose state and settings, the
-/// rest is a script of what an attacker does, one who may know header keys and even session keys.
+/// The door of an endpoint for datagrams, in every state: the first bytes of an input choose state
+/// and settings, the rest is a script of what an attacker does, one who may know header keys and
+/// even session keys.
 func fuzz(_ input: inout FuzzInput) {
   let state = FuzzScene.State.allCases[input.below(FuzzScene.State.allCases.count)]
   let mtu = [1400, 128, 700, 9000][input.below(4)]
@@ -19,7 +20,8 @@ func fuzz(_ input: inout FuzzInput) {
 }
 
 extension Endpoint {
-  /// All that waits for something comes to its end without any answer: nothing is held for ever but sessions.
+  /// All that waits for something comes to its end without any answer: nothing is held for ever but
+  /// sessions.
   fileprivate mutating func advanceFarther(from now: Instant) {
     advance(to: now.advanced(by: .seconds(3600)))
     expect(hellos.reassembly.count == 0 && hellos.count == 0, "an hour later no handshake of a stranger is left")
@@ -135,7 +137,8 @@ private struct Attack {
     victim.receive(bytes, from: source, at: scene.now)
   }
 
-  /// A packet that was sealed right, with anything inside: what a thief of the session's keys could send.
+  /// A packet that was sealed right, with anything inside: what a thief of the session's keys could
+  /// send.
   private func sealed(_ input: inout FuzzInput) {
     guard let target = target(&input), let key = target.session?.key(target.keyID) else { return }
     let source = address(&input)

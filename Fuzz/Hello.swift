@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 @testable import ZSSP
 
-/// The buffer for the Hello fragments of all strangers (section 5), against a model that keeps every fragment it was
-/// given and has no bounds: what the buffer completes, the model must have whole and equal.
+/// The buffer for the Hello fragments of all strangers (section 5), against a model that keeps
+/// every fragment it was given and has no bounds: what the buffer completes, the model must have
+/// whole and equal.
 func fuzz(_ input: inout FuzzInput) {
   let limits = HelloReassembly.Limits(packets: 1 + input.below(6), fragments: 1 + input.below(60))
   let timeout = Duration.seconds(5)

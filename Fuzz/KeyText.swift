@@ -3,7 +3,8 @@ import Foundation
 @testable import ZSSP
 @testable import ZSSPSwiftCrypto
 
-/// Keys as text: base64, hexadecimal digits, PEM. What is read can be written and read again, and means the same.
+/// Keys as text: base64, hexadecimal digits, PEM. What is read can be written and read again, and
+/// means the same.
 func fuzz(_ input: inout FuzzInput) {
   switch input.byte() % 4 {
   case 0: readPublicKey(input.restAsText())

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 @testable import ZSSP
 
-/// The reassembly of one session (section 5), against a plain model of it: the two must say the same of every fragment.
+/// The reassembly of one session (section 5), against a plain model of it: the two must say the
+/// same of every fragment.
 func fuzz(_ input: inout FuzzInput) {
   var limits = SessionReassembly.Limits()
   limits.packets = 1 + input.below(6)
@@ -109,7 +110,8 @@ private struct Model {
 }
 
 extension Int {
-  /// What a packet may seem to have too much while not all fragments are there: a byte each, and a byte of their places.
+  /// What a packet may seem to have too much while not all fragments are there: a byte each, and a
+  /// byte of their places.
   fileprivate func addingSlack(_ header: FragmentHeader) -> Int {
     let slack = 2 * FragmentHeader.largestCount - Int(header.count)
     return self > .max - slack ? .max : self + slack

@@ -4,7 +4,8 @@ import ZSSP
 
 @testable import ZSSPCommand
 
-/// The text of a ratchet store: what is read can be written and read again, and every entry is there.
+/// The text of a ratchet store: what is read can be written and read again, and every entry is
+/// there.
 func fuzz(_ input: inout FuzzInput) {
   let text = input.restAsText()
   let rows: [PublicKey: RatchetRow]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the fuzzer gives, read from the front. Past its end there are zeros, so that every input means something.
+/// What the fuzzer gives, read from the front. Past its end there are zeros, so that every input
+/// means something.
 struct FuzzInput {
   private let content: [UInt8]
   private var offset = 0

@@ -8,12 +8,14 @@ struct Datagram {
   var bytes: [UInt8]
 }
 
-/// An endpoint with everything that drives it, where the fuzzer decides which request is answered, when, and how.
+/// An endpoint with everything that drives it, where the fuzzer decides which request is answered,
+/// when, and how.
 final class FuzzPeer {
   let address: Address
   var endpoint: Endpoint
   var store = MemoryRatchetStore()
-  /// What the endpoint has asked and nobody has answered, oldest first; the oldest are lost when there are many.
+  /// What the endpoint has asked and nobody has answered, oldest first; the oldest are lost when
+  /// there are many.
   private var open: [Request] = []
   private var counted: UInt64 = 0
 
@@ -68,8 +70,9 @@ final class FuzzPeer {
     }
   }
 
-  /// Hands a datagram to the endpoint and checks the promises of the door: a datagram is counted once, one that is dropped
-  /// changes nothing that only authenticated packets may change (section 11), and nothing outgrows its bounds.
+  /// Hands a datagram to the endpoint and checks the promises of the door: a datagram is counted
+  /// once, one that is dropped changes nothing that only authenticated packets may change (section
+  /// 11), and nothing outgrows its bounds.
   func receive(_ datagram: [UInt8], from source: Address, at now: Instant) {
     let before = Snapshot(self)
     let statistics = endpoint.statistics

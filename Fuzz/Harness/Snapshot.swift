@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 @testable import ZSSP
 
-/// What only an authenticated packet may change: states and their timers, counters, keys, the owners of requests.
+/// What only an authenticated packet may change: states and their timers, counters, keys, the
+/// owners of requests.
 struct Snapshot {
   private struct SessionView: Equatable {
     let state: String
@@ -57,8 +58,8 @@ extension FuzzPeer {
   /// Every session of the endpoint.
   var allSessions: [Session] { Array(endpoint.peers.sessions.all) }
 
-  /// The bounds of everything that could grow (Documentation/architecture.md), and that nothing is left behind by what has
-  /// ended.
+  /// The bounds of everything that could grow (Documentation/architecture.md), and that nothing is
+  /// left behind by what has ended.
   func checkBounds() {
     let now = endpoint.diagnostics
     let limits = endpoint.configuration.settings

@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import PackageDescription
 
-// What an application does that brings its own cryptography: without the default traits no crypto library comes along.
+// What an application does that brings its own cryptography: without the default traits no crypto
+// library comes along.
 let package = Package(
   name: "OwnProvider",
   dependencies: [.package(name: "swift-zssp", path: "../..", traits: [])],

@@ -19,8 +19,8 @@ extension PrivateFile {
     try write([(text, path)], replaces: replaces, system: system)
   }
 
-  /// Writes several files like ``write(_:to:replaces:system:)``. If one of them cannot be written, none
-  /// is, unless files are replaced and a later one fails at the last step.
+  /// Writes several files like ``write(_:to:replaces:system:)``. If one of them cannot be written,
+  /// none is, unless files are replaced and a later one fails at the last step.
   package static func write(
     _ files: [(text: String, path: String)], replaces: Bool, system: FileOperations = FileOperations()
   ) throws(FileFailure) {

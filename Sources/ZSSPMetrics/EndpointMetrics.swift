@@ -14,8 +14,8 @@ public import ZSSPNIO
 /// }
 /// ```
 ///
-/// A program needs a backend of swift-metrics, which it passes to `MetricsSystem.bootstrap(_:)` once
-/// at its start, before it makes a reporter.
+/// A program needs a backend of swift-metrics, which it passes to `MetricsSystem.bootstrap(_:)`
+/// once at its start, before it makes a reporter.
 ///
 /// Counters are read at intervals instead of being counted again, so that packets take no longer.
 /// ``names`` lists what is reported. Each endpoint should have one reporter. If a process has

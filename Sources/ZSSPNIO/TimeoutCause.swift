@@ -12,8 +12,8 @@ public enum TimeoutCause: Sendable, Hashable {
   /// The network reported an error: no route, or no such port. The text is the system's. Anyone on
   /// the path can forge such a report.
   case networkRefused(String)
-  /// The responder asked for a proof of work and did not answer the Hello with it. It is flooded, or
-  /// cannot read the Hello because its key or profile is another one.
+  /// The responder asked for a proof of work and did not answer the Hello with it. It is flooded,
+  /// or cannot read the Hello because its key or profile is another one.
   case challenged
   /// An answer came back that is not authentic: the peer has another profile or key, or a ratchet
   /// that does not match.

@@ -14,20 +14,20 @@ extension UDPEndpoint {
   ///
   /// The name is resolved now. Its addresses that the socket reaches are tried in the order of RFC
   /// 8305: IPv6 and IPv4 alternately, beginning with the one that the system puts first. If one
-  /// does not answer within one and a half ``/ZSSP/Settings/resendInterval``s, or within its share of
-  /// the time that is left, the next is tried. After the last, the first is tried again for twice as
-  /// long, up to ``/ZSSP/Settings/handshakeTimeout``.
-  /// Unlike in RFC 8305, they are not tried in parallel: handshakes with one peer would compete for
-  /// its ratchet, and its application would be asked several times. Once the responder at an
-  /// address has answered, no other is tried.
+  /// does not answer within one and a half ``/ZSSP/Settings/resendInterval``s, or within its share
+  /// of the time that is left, the next is tried. After the last, the first is tried again for
+  /// twice as long, up to ``/ZSSP/Settings/handshakeTimeout``. Unlike in RFC 8305, they are not
+  /// tried in parallel: handshakes with one peer would compete for its ratchet, and its application
+  /// would be asked several times. Once the responder at an address has answered, no other is
+  /// tried.
   ///
   /// - Parameters:
   ///   - hostAndPort: The peer's address: `gw.example:4500`, `192.0.2.1:4500` or
   ///     `[2001:db8::1]:4500`.
   ///   - key: The peer's static key.
   ///   - identity: This side's identity, 0…4096 bytes. Only the holder of `key` can read it.
-  ///   - flags: The flags, of which only ``/ZSSP/SecurityFlags/initiatorDisallowsDowngrade`` applies;
-  ///     the endpoint's flags if nil.
+  ///   - flags: The flags, of which only ``/ZSSP/SecurityFlags/initiatorDisallowsDowngrade``
+  ///     applies; the endpoint's flags if nil.
   ///   - timeout: How long to try, from the call on; nil for no limit.
   /// - Throws: ``UDPError/invalidAddress(_:reason:)`` if the text is no address and the name is
   ///   unknown, and the errors of
@@ -50,8 +50,8 @@ extension UDPEndpoint {
   ///     the socket cannot reach are left out.
   ///   - key: The peer's static key.
   ///   - identity: This side's identity, 0…4096 bytes. Only the holder of `key` can read it.
-  ///   - flags: The flags, of which only ``/ZSSP/SecurityFlags/initiatorDisallowsDowngrade`` applies;
-  ///     the endpoint's flags if nil.
+  ///   - flags: The flags, of which only ``/ZSSP/SecurityFlags/initiatorDisallowsDowngrade``
+  ///     applies; the endpoint's flags if nil.
   ///   - timeout: How long to try; nil for no limit.
   /// - Throws: ``UDPError/invalidAddress(_:reason:)`` if the array is empty,
   ///   ``UDPError/unreachable(_:from:)`` if the socket reaches none, and the errors of
@@ -89,8 +89,9 @@ extension UDPEndpoint {
 
   /// Opens a session and returns when it is established.
   ///
-  /// The handshake restarts with new keys every ``/ZSSP/Settings/handshakeTimeout``, until it succeeds,
-  /// the peer refuses, `timeout` has passed, or the task is cancelled, which ends the attempt.
+  /// The handshake restarts with new keys every ``/ZSSP/Settings/handshakeTimeout``, until it
+  /// succeeds, the peer refuses, `timeout` has passed, or the task is cancelled, which ends the
+  /// attempt.
   ///
   /// When both sides open at once, one session results. Then this call and
   /// ``IncomingSession/accept(flags:)`` for the peer's handshake return the same session, with the
@@ -100,8 +101,8 @@ extension UDPEndpoint {
   ///   - address: The peer's address.
   ///   - key: The peer's static key.
   ///   - identity: This side's identity, 0…4096 bytes. Only the holder of `key` can read it.
-  ///   - flags: The flags, of which only ``/ZSSP/SecurityFlags/initiatorDisallowsDowngrade`` applies;
-  ///     the endpoint's flags if nil.
+  ///   - flags: The flags, of which only ``/ZSSP/SecurityFlags/initiatorDisallowsDowngrade``
+  ///     applies; the endpoint's flags if nil.
   ///   - timeout: How long to try; nil for no limit.
   /// - Throws: ``UDPError/invalidAddress(_:reason:)``, ``UDPError/open(_:)``,
   ///   ``UDPError/unreachable(_:from:)``, ``UDPError/rejected``, ``UDPError/timeout(_:)``,

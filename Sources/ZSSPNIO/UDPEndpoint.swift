@@ -42,12 +42,13 @@ public import ZSSP
 ///
 /// ## Handshakes per second
 ///
-/// With the default ``/ZSSP/HelloPolicy`` an endpoint reads 25 Hellos per second from one host without a
-/// challenge (``/ZSSP/HelloBudget/perSource``). In total it reads as many as take 100 ms of processor
-/// time: 50 at the assumed 2 ms each. A host is an IPv4 address, or a /64 of IPv6. A Hello beyond
-/// that is challenged: its sender solves a proof of work of about 8,000 hashes, and includes it in
-/// its next repetition, after ``/ZSSP/Settings/resendInterval``. Challenged Hellos are read for 200 ms of
-/// processor time per second, networks in turn, and hosts in turn within each network.
+/// With the default ``/ZSSP/HelloPolicy`` an endpoint reads 25 Hellos per second from one host
+/// without a challenge (``/ZSSP/HelloBudget/perSource``). In total it reads as many as take 100 ms
+/// of processor time: 50 at the assumed 2 ms each. A host is an IPv4 address, or a /64 of IPv6. A
+/// Hello beyond that is challenged: its sender solves a proof of work of about 8,000 hashes, and
+/// includes it in its next repetition, after ``/ZSSP/Settings/resendInterval``. Challenged Hellos
+/// are read for 200 ms of processor time per second, networks in turn, and hosts in turn within
+/// each network.
 ///
 /// A thousand clients behind one NAT are one host. When all connect at once, as after a restart of
 /// the server, 25 are read in the first second. The others are challenged. While no other network
@@ -156,8 +157,9 @@ public final class UDPEndpoint: Sendable {
   /// The handshakes of peers that wait for a decision.
   ///
   /// For one consumer. At most ``UDPOptions/incomingBuffer`` wait. Those that do not fit, and those
-  /// without a decision within ``/ZSSP/Settings/handshakeTimeout``, are refused silently and counted. An
-  /// endpoint that only connects need not read it. The sequence ends when the endpoint closes.
+  /// without a decision within ``/ZSSP/Settings/handshakeTimeout``, are refused silently and
+  /// counted. An endpoint that only connects need not read it. The sequence ends when the endpoint
+  /// closes.
   public var incoming: IncomingSessions { IncomingSessions(handle: handle) }
 
   /// Handshakes that continued with the empty ratchet although this side held another, whether or

@@ -31,8 +31,8 @@ public enum UDPError: Error, Equatable {
   /// The socket cannot reach the address, because it is an IPv4 socket or bound to one IPv6
   /// address.
   case unreachable(SocketAddress, from: SocketAddress)
-  /// The message is longer than ``/ZSSP/Settings/largestMessage`` allows at the endpoint's MTU; sizes in
-  /// bytes.
+  /// The message is longer than ``/ZSSP/Settings/largestMessage`` allows at the endpoint's MTU;
+  /// sizes in bytes.
   case messageTooLarge(size: Int, limit: Int)
   /// The session has ended.
   case sessionEnded(EndReason)

@@ -29,12 +29,13 @@ public struct UDPOptions: Sendable {
   public var shards = 1
   /// The maximum number of items of public-key work caused by strangers that wait or run, 64 by
   /// default. With a ``/ZSSP/HelloPolicy`` that has a budget, at most this many and at most
-  /// ``/ZSSP/Settings/helloWorkLimit`` are begun; with ``/ZSSP/HelloPolicy/allow`` further ones are dropped and
-  /// counted.
+  /// ``/ZSSP/Settings/helloWorkLimit`` are begun; with ``/ZSSP/HelloPolicy/allow`` further ones are
+  /// dropped and counted.
   public var publicKeyQueue = 64
   /// The number of threads for public-key work, 1 by default. The crypto provider must return from
   /// each call: a thread that it blocks does no other work. Handshakes wait at most
-  /// ``/ZSSP/Settings/handshakeTimeout`` for the work, re-keys at most ``/ZSSP/Settings/rekeyTimeout``.
+  /// ``/ZSSP/Settings/handshakeTimeout`` for the work, re-keys at most
+  /// ``/ZSSP/Settings/rekeyTimeout``.
   public var publicKeyThreads = 1
   /// The maximum number of requests to the ratchet store that wait or run, 4096 by default. Further
   /// ones fail, which the protocol survives: packets are sent again.
@@ -42,7 +43,8 @@ public struct UDPOptions: Sendable {
   // [DEC-15]
   /// The timeout of a request to the ratchet store, from when the protocol makes it; 30 s by
   /// default. A request without an answer in time counts as failed, and the next one about the same
-  /// peer is made; see ``/ZSSP/RatchetStore``. It counts against ``storeQueue`` until the store answers.
+  /// peer is made; see ``/ZSSP/RatchetStore``. It counts against ``storeQueue`` until the store
+  /// answers.
   public var storeTimeout = Duration.seconds(30)
   // [DEC-83]
   /// The silence of a peer after which its session probes it, less up to a quarter at random; 15 s
@@ -85,10 +87,10 @@ public struct UDPOptions: Sendable {
     /// They are never fragmented ("don't fragment" is always set), and are lost on a path that is
     /// too narrow. Use this for an application that searches the path's MTU with messages that the
     /// other side answers (RFC 8899), and sets ``Session/setDatagramLimit(_:)``, as the tunnel
-    /// does. Its probes are ``/ZSSP/SendRun/appendProbe(_:)``; other messages are split at the limit.
-    /// ICMP's reports about the path are ignored, because anyone can send them. On a
-    /// ``EpollEventLoopGroup``, a session whose datagrams do not fit this host's own network
-    /// device is limited to ``/ZSSP/Settings/smallestDatagramLimit`` at once.
+    /// does. Its probes are ``/ZSSP/SendRun/appendProbe(_:)``; other messages are split at the
+    /// limit. ICMP's reports about the path are ignored, because anyone can send them. On a
+    /// ``EpollEventLoopGroup``, a session whose datagrams do not fit this host's own network device
+    /// is limited to ``/ZSSP/Settings/smallestDatagramLimit`` at once.
     case forbidden
   }
 

@@ -67,8 +67,8 @@ extension ReferencePeer {
     sendX1(on: session, x1)
   }
 
-  /// "packet = kid_A || the above || challenge response". Resends are "same bytes but for the challenge response"
-  /// (section 11).
+  /// "packet = kid_A || the above || challenge response". Resends are "same bytes but for the
+  /// challenge response" (section 11).
   func sendX1(on session: Session, _ x1: WrittenX1) {
     // Section 8: "the response goes out with the next regular resend of X1."
     // [CHAL-12]
@@ -81,7 +81,8 @@ extension ReferencePeer {
       x1.packet + session.response.bytes, type: .x1, counter: x1.counter, to: session.address, keyID: 0, headerKey: nil)
   }
 
-  /// Section 8: "Alice accepts a challenge only in A1 and only if its pow equals the pow of her last Hello."
+  /// Section 8: "Alice accepts a challenge only in A1 and only if its pow equals the pow of her
+  /// last Hello."
   func receiveChallenge(_ payload: [UInt8]) throws(Drop) {
     let kidA = KeyID(integer(payload[0..<4]))
     let challenge = ChallengeBytes(payload[4..<36])
@@ -159,8 +160,8 @@ extension ReferencePeer {
     enterA1(session, at: now)
   }
 
-  /// Section 14, "Failed handshakes in a row": "the first failure restarts the handshake at once; further ones in a row
-  /// wait for the resend interval."
+  /// Section 14, "Failed handshakes in a row": "the first failure restarts the handshake at once;
+  /// further ones in a row wait for the resend interval."
   func handshakeFailed(of session: Session, reason: Restart, at now: Instant) {
     let isFirst = !session.hasFailed
     session.hasFailed = true

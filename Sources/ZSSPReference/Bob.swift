@@ -74,8 +74,8 @@ extension ReferencePeer {
     case .wait: return false
     case .drop: throw .overBudget
     case .challenge:
-      // "He answers with type 9, header key id 0, unprotected, and drops the Hello before any public-key work." The
-      // packet-nonce counter is random (section 4).
+      // "He answers with type 9, header key id 0, unprotected, and drops the Hello before any
+      // public-key work." The packet-nonce counter is random (section 4).
       // [CHAL-7]
       let challenge = challenger.challenge(source, pow: response.pow, at: now)
       emit(
@@ -99,14 +99,14 @@ extension ReferencePeer {
       }
       // [DEC-66]
       var row = try store.row(peer)
-      // Section 14, "Attempts in both directions": "Where a Hello names both states that he holds, he answers under the
-      // one with the smaller fingerprint."
+      // Section 14, "Attempts in both directions": "Where a Hello names both states that he holds,
+      // he answers under the one with the smaller fingerprint."
       func used() -> RatchetState? {
         // [DEC-75]
         common(row.pair, offered: offered).min { $0.fingerprint.bytes.lexicographicallyPrecedes($1.fingerprint.bytes) }
       }
-      // Section 14, "Attempts that are abandoned": "Whoever answers a Hello under one of the two states that it names
-      // revokes the other, durably before X2 leaves, unless it is held."
+      // Section 14, "Attempts that are abandoned": "Whoever answers a Hello under one of the two
+      // states that it names revokes the other, durably before X2 leaves, unless it is held."
       if let used = used(), let other = offered.first(where: { $0 != used.fingerprint }), !other.isEmpty,
         ![row.pair.state1, row.pair.state2].contains(where: { $0?.fingerprint == other })
       {
@@ -122,7 +122,8 @@ extension ReferencePeer {
     [pair.state1, pair.state2].compactMap(\.self).filter { !$0.isEmpty && offered.contains($0.fingerprint) }
   }
 
-  /// Section 14, "Attempts that are abandoned": "He takes no X3 and no K2 any more that leads to that state."
+  /// Section 14, "Attempts that are abandoned": "He takes no X3 and no K2 any more that leads to
+  /// that state."
   private func revoke(_ fingerprint: Fingerprint, of peer: PublicKey) {
     for other in halfOpen where other.ratchetPeer == peer { other.revoked.insert(fingerprint) }
     for session in sessions where session.peerKey == peer {

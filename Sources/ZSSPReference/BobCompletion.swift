@@ -60,8 +60,8 @@ extension ReferencePeer {
     }
   }
 
-  /// "If it accepts he restores the states stored for that peer", checks the state used, "stores (new, none) by
-  /// compare-and-swap, enters S1 with send counter 1, and sends C1 with counter 0."
+  /// "If it accepts he restores the states stored for that peer", checks the state used, "stores
+  /// (new, none) by compare-and-swap, enters S1 with send counter 1, and sends C1 with counter 0."
   private func take(_ handshake: HalfOpen, x3: ReadX3, flags: Flags, at now: Instant) throws(Drop) {
     let peer = x3.alice.encoded
     handshake.initiator = peer

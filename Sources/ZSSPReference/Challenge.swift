@@ -50,8 +50,8 @@ struct ChallengeBytes: Equatable {
 
 /// Bob's side: salts, and the counters that were redeemed under them.
 ///
-/// Section 14: "Bob remembers the counters of answered challenges only, under the salt that made them; salts rotate
-/// every 60 s and are good for one rotation more."
+/// Section 14: "Bob remembers the counters of answered challenges only, under the salt that made
+/// them; salts rotate every 60 s and are good for one rotation more."
 struct Challenger {
   // [DEC-50]
   static let saltLifetime = Duration.seconds(60)
@@ -68,15 +68,16 @@ struct Challenger {
   }
 
   // [CHAL-7]
-  /// "Bob answers with type 9, payload `kid_A || d || mac_d || Alice's pow`, `d` his own increasing counter."
+  /// "Bob answers with type 9, payload `kid_A || d || mac_d || Alice's pow`, `d` his own increasing
+  /// counter."
   mutating func challenge(_ source: Address, pow: UInt64, at now: Instant) -> ChallengeBytes {
     rotate(at: now)
     defer { nextCounter &+= 1 }
     return ChallengeBytes(counter: nextCounter, mac: mac(nextCounter, source: source, salt: salts[0].bytes), pow: pow)
   }
 
-  /// "A Hello passes only if counter c was not used before, mac is right, and the first 13 bits of `HASH(response)` are
-  /// zero; then c is marked used."
+  /// "A Hello passes only if counter c was not used before, mac is right, and the first 13 bits of
+  /// `HASH(response)` are zero; then c is marked used."
   mutating func redeem(_ response: ChallengeBytes, from source: Address, at now: Instant) -> Bool {
     // [CHAL-5]
     guard response.hasWork(crypto) else { return false }

@@ -66,7 +66,8 @@ extension ReferencePeer {
       if isAnswer { report(.answered(session: session.id, roundTrip: roundTrip)) }
       return
     }
-    // Section 14, "Attempts in both directions": Bob "drops the latter when C2 confirms the former".
+    // Section 14, "Attempts in both directions": Bob "drops the latter when C2 confirms the
+    // former".
     // [DEC-74]
     if session.ratchet.state2 != nil {
       guard try swap(session, to: RatchetPair(session.ratchet.state1), at: now) else { return }
@@ -88,7 +89,8 @@ extension ReferencePeer {
     // "A D with another counter follows C1": C1 got lost.
     // [DEC-84]
     case .a3 where !session.isCurrent(key): end(session, reason: .closedByPeer)
-    // "Under the key that its sender sends with": in S1 and R2 that may still, or already, be the other.
+    // "Under the key that its sender sends with": in S1 and R2 that may still, or already, be the
+    // other.
     // [DEC-84]
     case .s1, .r2: end(session, reason: .closedByPeer)
     case .s2 where session.isCurrent(key), .r1 where session.isCurrent(key): end(session, reason: .closedByPeer)

@@ -70,7 +70,8 @@ func fragments(
     rest = rest.dropFirst(size)
     // [HDR-7]
     guard let headerKey else { return datagram }
-    // "Bytes 4..<20 of every fragment are encrypted as one raw AES-256 block with the sender's header key."
+    // "Bytes 4..<20 of every fragment are encrypted as one raw AES-256 block with the sender's
+    // header key."
     // [HDR-1]
     return datagram[0..<4] + crypto.encrypt(headerKey, block: Array(datagram[4..<20])) + datagram[20...]
   }
@@ -94,7 +95,8 @@ struct IncompletePacket {
     startedAt = now
   }
 
-  /// "Duplicate fragments, a changed fragment count, and oversize are dropped without disturbing what is there."
+  /// "Duplicate fragments, a changed fragment count, and oversize are dropped without disturbing
+  /// what is there."
   mutating func add(_ header: Header, payload: [UInt8]) throws(ReferencePeer.Drop) {
     // [FRAG-15]
     guard fits(header, payload: payload) else { throw .malformed }
@@ -180,8 +182,9 @@ struct Reassembly {
 
 /// The one buffer for the X1 fragments of all strangers, "keyed by (source address, packet nonce)".
 ///
-/// Section 14: "The size of X1 is known, so the size and place of each of its fragments is too: a fragment that does
-/// not fit is dropped at once." And: "The source with most of them loses its oldest."
+/// Section 14: "The size of X1 is known, so the size and place of each of its fragments is too: a
+/// fragment that does not fit is dropped at once." And: "The source with most of them loses its
+/// oldest."
 struct HelloReassembly {
   let packetLimit, fragmentLimit: Int
   /// The Hellos, in order of arrival.

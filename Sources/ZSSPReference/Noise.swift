@@ -90,8 +90,8 @@ struct KeyPair {
   let first, second: [UInt8]
 
   // [NOISE-13]
-  /// "The first key protects packets towards the initiator of that handshake, the second those towards its
-  /// responder." These are the keys of one of the two.
+  /// "The first key protects packets towards the initiator of that handshake, the second those
+  /// towards its responder." These are the keys of one of the two.
   func seen(byInitiator: Bool) -> (send: [UInt8], receive: [UInt8]) {
     byInitiator ? (second, first) : (first, second)
   }

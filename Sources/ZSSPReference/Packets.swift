@@ -41,7 +41,8 @@ enum Size {
 }
 
 // [PKT-2]
-/// The AEAD nonce that the text writes `type‖counter`: `00 00 || reserved || type || uint64(counter)`.
+/// The AEAD nonce that the text writes `type‖counter`: `00 00 || reserved || type ||
+/// uint64(counter)`.
 func nonce(_ type: UInt8, _ counter: UInt64) -> Nonce { Nonce(type: type, counter: counter) }
 
 /// The replay window of a session, which has the accepted counters.
@@ -84,8 +85,8 @@ struct SessionKey {
   /// The chain length of the ratchet state that was derived with the key.
   let chainLength: UInt64
   // [CTR-2] [DEC-42]
-  /// The session's send counter when the key was made. Section 14: "Key use is counted as the number of session
-  /// counters taken since the key was made."
+  /// The session's send counter when the key was made. Section 14: "Key use is counted as the
+  /// number of session counters taken since the key was made."
   let since: UInt64
 
   init(_ outcome: Outcome, byInitiator: Bool, localID: KeyID, remoteID: KeyID, since: UInt64) {

@@ -23,7 +23,8 @@ struct Primitives {
     return digest.bytes.withUnsafeBytes { Array($0) }
   }
 
-  /// Section 2: `output_i = HMAC(key, byte(i) || label || 0x00 || context || uint16(512·n))`, i = 1…n.
+  /// Section 2: `output_i = HMAC(key, byte(i) || label || 0x00 || context || uint16(512·n))`, i =
+  /// 1…n.
   func kbkdf(_ key: [UInt8], label: String, context: [UInt8], count n: Int) -> [[UInt8]] {
     let hmac = provider.authenticator(key: key.span.bytes)
     return (1...n).map { i in

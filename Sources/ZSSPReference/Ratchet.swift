@@ -61,7 +61,8 @@ public protocol ReferenceStore: AnyObject {
 /// The row of a peer: the pair, and the number of all revocations (section 14).
 public typealias HeldRow = (pair: RatchetPair, revision: UInt64)
 
-/// Section 14: "The latest 256 are kept"; "where names were dropped since an attempt began, it is refused".
+/// Section 14: "The latest 256 are kept"; "where names were dropped since an attempt began, it is
+/// refused".
 struct Revocations {
   // [DEC-69]
   static let limit = 256
@@ -143,8 +144,8 @@ public final class ReferenceMemoryStore: ReferenceStore {
 }
 
 extension ReferencePeer {
-  /// "One-time password p: (rk, rf) = KBKDF(p, "ZSSP_OTP_TO_RATCHET", "", 2) cut to 32, chain length 1, stored as
-  /// (that, none) on both sides before the first contact."
+  /// "One-time password p: (rk, rf) = KBKDF(p, "ZSSP_OTP_TO_RATCHET", "", 2) cut to 32, chain
+  /// length 1, stored as (that, none) on both sides before the first contact."
   public static func oneTimePassword(_ password: [UInt8], provider: any CryptoProvider) -> RatchetPair {
     // [KDF-2] [RAT-10]
     let outputs = Primitives(provider: provider).kbkdf(password, label: "ZSSP_OTP_TO_RATCHET", context: [], count: 2)
@@ -152,7 +153,8 @@ extension ReferencePeer {
       RatchetState(key: Array(outputs[0][0..<32]), fingerprint: Array(outputs[1][0..<32]), chainLength: 1))
   }
 
-  /// Section 6, X2: "Alice tries the psk in this order: rk1; rk2 if she has one; 0^32 unless flag π2 forbids it."
+  /// Section 6, X2: "Alice tries the psk in this order: rk1; rk2 if she has one; 0^32 unless flag
+  /// π2 forbids it."
   func candidates(of pair: RatchetPair, flags: Flags) -> [RatchetState] {
     let held = [pair.state1] + (pair.state2.map { [$0] } ?? [])
     // [MODE-2] [XK-19]
@@ -179,18 +181,19 @@ extension ReferencePeer {
   func afterX3(
     _ held: RatchetPair, used: RatchetState, new: RatchetState, flags: Flags
   ) -> (pair: RatchetPair, downgradedFrom: UInt64?)? {
-    // Section 14: "A swap that took effect and was reported as failed is taken as done when X3 comes again and the row
-    // holds the very state that X3 leads to."
+    // Section 14: "A swap that took effect and was reported as failed is taken as done when X3
+    // comes again and the row holds the very state that X3 leads to."
     // [DEC-76]
     if held.state1 == new { return (held, nil) }
     // "He stores (new, none)."
     // [XK-31]
     if held.state1 == used { return (RatchetPair(new), nil) }
-    // Section 14, "Attempts in both directions": "he stores (new, his own unconfirmed state) in this case."
+    // Section 14, "Attempts in both directions": "he stores (new, his own unconfirmed state) in
+    // this case."
     // [DEC-74]
     if held.state2 == used { return (RatchetPair(new, held.state1), nil) }
-    // "If the state used is neither of them, he goes on only if the used state is the empty one and flag π3 allows it
-    // (reported as a downgrade), else rejects."
+    // "If the state used is neither of them, he goes on only if the used state is the empty one and
+    // flag π3 allows it (reported as a downgrade), else rejects."
     // [MODE-3] [XK-30]
     guard used.isEmpty, !flags.responderDisallowsDowngrade else { return nil }
     return (RatchetPair(new), held.state1.chainLength)

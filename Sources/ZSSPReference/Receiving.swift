@@ -48,8 +48,8 @@ extension ReferencePeer {
     return .handled
   }
 
-  /// "The receiver finds the session by key id, decrypts the block, and only if the packet nonce is plausible does the
-  /// fragment enter a buffer."
+  /// "The receiver finds the session by key id, decrypts the block, and only if the packet nonce is
+  /// plausible does the fragment enter a buffer."
   private func take(
     _ datagram: [UInt8], for session: Session, from source: Address, at now: Instant
   ) throws(Drop) -> ReceiveResult {

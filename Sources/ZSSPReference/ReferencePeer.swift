@@ -146,7 +146,8 @@ public final class ReferencePeer {
     return sessionCounter
   }
 
-  /// Section 4: "a random non-zero 32-bit id unused among its own sessions and half-open handshakes."
+  /// Section 4: "a random non-zero 32-bit id unused among its own sessions and half-open
+  /// handshakes."
   func newKeyID() -> KeyID {
     while true {
       let keyID = KeyID(integer(crypto.random(4)))
@@ -172,7 +173,8 @@ public final class ReferencePeer {
     return session.sendCounter
   }
 
-  /// Sends C1, C2, K1 or K2: sealed "AEAD(kek, type‖counter, no aad)" (sections 6 and 7), under a fresh counter.
+  /// Sends C1, C2, K1 or K2: sealed "AEAD(kek, type‖counter, no aad)" (sections 6 and 7), under a
+  /// fresh counter.
   func sendControl(_ type: PacketType, inner: [UInt8] = [], on session: Session, under key: SessionKey?) {
     guard let key, let counter = takeCounter(session, under: key) else { return }
     // [CTRL-1] [KK-8] [PKT-8]
@@ -203,8 +205,8 @@ public final class ReferencePeer {
     report(.ended(session: session.id, reason))
   }
 
-  /// Section 9: compare-and-swap. "A failed comparison ends the session instance. A storage error drops the packet and
-  /// changes nothing."
+  /// Section 9: compare-and-swap. "A failed comparison ends the session instance. A storage error
+  /// drops the packet and changes nothing."
   ///
   /// - Returns: true if it was swapped. If not, the session has ended or begun a new handshake.
   func swap(

@@ -61,7 +61,8 @@ extension ReferencePeer {
     sendControl(.k2, inner: k2.packet, on: session, under: session.current)
   }
 
-  /// "The initiator in R1 on K2 stores (new, none), makes the new key current, enters S1, sends C1 under the new key."
+  /// "The initiator in R1 on K2 stores (new, none), makes the new key current, enters S1, sends C1
+  /// under the new key."
   func receiveK2(_ inner: [UInt8], session: Session, key: SessionKey, at now: Instant) throws(Drop) {
     guard case .r1(let k1) = session.state, session.isCurrent(key) else { throw .unexpected }
     // Section 14, "The pace of re-keys".

@@ -109,8 +109,9 @@ public final class TestNetwork: Sendable {
   ///   - options: Buffers and limits of the transport. The number of shards is ignored; it is
   ///     always one.
   ///   - logger: The endpoint's logger; nil for none.
-  /// - Throws: ``/ZSSPNIO/UDPError/invalidAddress(_:reason:)``, ``/ZSSPNIO/UDPError/bindFailed(host:port:reason:)``
-  ///   if the address is taken, or ``/ZSSPNIO/UDPError/configuration(_:)``.
+  /// - Throws: ``/ZSSPNIO/UDPError/invalidAddress(_:reason:)``,
+  ///   ``/ZSSPNIO/UDPError/bindFailed(host:port:reason:)`` if the address is taken, or
+  ///   ``/ZSSPNIO/UDPError/configuration(_:)``.
   public func endpoint(
     at address: String, configuration: EndpointConfiguration, store: any RatchetStore = VolatileRatchetStore(),
     options: UDPOptions = UDPOptions(), logger: Logger? = nil

@@ -92,8 +92,8 @@ struct AllocationTests {
     }
     #expect(sending == 0)
     #if !DEBUG
-      // The message itself, and the list of incomplete packets, which is not kept while there are none. Without optimisation
-      // there are some for each fragment.
+      // The message itself, and the list of incomplete packets, which is not kept while there are
+      // none. Without optimisation there are some for each fragment.
       #expect(receiving <= 2 * 4 * 50)
     #endif
     #expect(receiving > 0)

@@ -30,7 +30,8 @@ struct TunnelAllocationTests {
     return (header, bytes)
   }
 
-  /// What is left when storage, which is made once, is there: allocations of `round`, which is told how often it ran.
+  /// What is left when storage, which is made once, is there: allocations of `round`, which is told
+  /// how often it ran.
   private func allocations(_ round: (Int) -> Void) -> UInt64 {
     for number in 0..<3 { round(number) }
     let before = allocation_counter_value()

@@ -6,8 +6,9 @@
   import ZSSPTestSupport
   import ZSSPStoreTesting
 
-  /// Two processes in persistent mode over databases, killed at random moments of handshakes and re-keys. `ZSSP_CRASHES` says
-  /// how often, `ZSSP_CRASH_SEED` from which seed. Files are changed by nobody else, but when the operators restore a backup.
+  /// Two processes in persistent mode over databases, killed at random moments of handshakes and
+  /// re-keys. `ZSSP_CRASHES` says how often, `ZSSP_CRASH_SEED` from which seed. Files are changed
+  /// by nobody else, but when the operators restore a backup.
   @Suite("Processes that are killed", .tags(.slow), .ownThreads, .timeLimit(.minutes(60)))
   struct CrashTests {
     private static let crashes = Int(ProcessInfo.processInfo.environment["ZSSP_CRASHES"] ?? "") ?? 10
@@ -58,7 +59,8 @@
       }
     }
 
-    /// Waits for processes nearly all the time, on a thread of its own: those of other tests are few.
+    /// Waits for processes nearly all the time, on a thread of its own: those of other tests are
+    /// few.
     @Test func neitherLocksTheOtherOut() async throws {
       try await withCheckedThrowingContinuation { continuation in
         Thread { continuation.resume(with: Result { try crash() }) }.start()
@@ -107,7 +109,8 @@
       }
     }
 
-    /// The operators restored a backup: on both sides, for one side alone loses its ratchet by that.
+    /// The operators restored a backup: on both sides, for one side alone loses its ratchet by
+    /// that.
     private func restore() throws {
       for name in Self.files + ["alice.db-shm", "bob.db-shm"] {
         let path = peers.tool.path(name)

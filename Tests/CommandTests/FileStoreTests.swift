@@ -11,7 +11,8 @@ import ZSSPStoreTesting
 
 @Suite("The contract of ratchet stores, in a file", .tags(.slow), .timeLimit(.minutes(20)))
 struct FileStoreTests {
-  /// A disk that works, on which nothing can be written, or whose folders cannot be synced once a file has its new name.
+  /// A disk that works, on which nothing can be written, or whose folders cannot be synced once a
+  /// file has its new name.
   private final class Disk: Sendable {
     enum Fault { case none, full, unsyncedFolder }
 

@@ -85,7 +85,8 @@ struct PathTests {
     Place("import-otp") { ["store", "import-otp", $0, "--peer", "KEY", "--otp-file", "otp"] },
   ]
 
-  /// A store is neither a pipe, which would be waited for, nor a device, beside which no lock is made.
+  /// A store is neither a pipe, which would be waited for, nor a device, beside which no lock is
+  /// made.
   @Test(arguments: stores)
   func whatCannotBeAStoreIsNamed(place: Place) throws {
     let ground = try Ground()

@@ -112,7 +112,8 @@ struct SessionCommandTests {
         ["connect", "--to", listener.address, "--peer", listener.key, "--for", "0.001"],
         input: FileHandle(forReadingFrom: file))
       let result = connect.finish()
-      // So short a time may be over before there is a session, which is a failure of the protocol; a trap is neither.
+      // So short a time may be over before there is a session, which is a failure of the protocol;
+      // a trap is neither.
       #expect([0, 1].contains(result.exitCode), "\(result.exitCode) \(result.errors)")
     }
     listener.run.interrupt()
@@ -304,7 +305,8 @@ struct SessionCommandTests {
     #expect(listener.run.finish().errors.contains("accepting ANYONE"))
   }
 
-  /// A program whose parent ignores the signal used to lose one that came right after its first line.
+  /// A program whose parent ignores the signal used to lose one that came right after its first
+  /// line.
   @Test func anEarlyInterruptIsNotLost() throws {
     for number in [SIGINT, SIGTERM] {
       let previous = signal(number, SIG_IGN)

@@ -64,8 +64,8 @@ final class Tool: Sendable {
   }
 }
 
-/// A running `zssp`. It is killed with this object, and when it has not ended after ten minutes, so that a program that hangs fails its test,
-/// whose waits for it cannot be cancelled.
+/// A running `zssp`. It is killed with this object, and when it has not ended after ten minutes, so
+/// that a program that hangs fails its test, whose waits for it cannot be cancelled.
 final class Run {
   private static let patience = DispatchTimeInterval.seconds(600)
 

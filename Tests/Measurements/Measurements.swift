@@ -2,7 +2,8 @@
 import ZSSP
 import ZSSPRandom
 
-/// Measures what other tests cannot: whether times depend on secrets, and what memory holds after a session.
+/// Measures what other tests cannot: whether times depend on secrets, and what memory holds after a
+/// session.
 ///
 ///     ZSSPMeasurements times SEED [SCALE]     for Scripts/constant-time
 ///     ZSSPMeasurements memory DESCRIPTOR      for Scripts/scan-memory
@@ -21,8 +22,9 @@ struct Measurements {
     }
   }
 
-  /// Prints a row for each case: name, classes, expectation, samples, calls, then t, difference and smallest difference
-  /// that would have been found in nanoseconds of each of two rounds, and the verdict; separated by tabs.
+  /// Prints a row for each case: name, classes, expectation, samples, calls, then t, difference and
+  /// smallest difference that would have been found in nanoseconds of each of two rounds, and the
+  /// verdict; separated by tabs.
   private static func times(seed: UInt64, scale: Double) async throws {
     var random = SplitMix64(seed: seed)
     for timing in try timingCases() + (await databaseCases()) {

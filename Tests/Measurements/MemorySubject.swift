@@ -10,8 +10,9 @@ import ZSSPSwiftCrypto
   import Darwin
 #endif
 
-/// Two endpoints in this process that shake hands, move data, change keys and end. At each stage it says so on standard
-/// output and waits for a line, while Scripts/scan-memory reads its memory from outside.
+/// Two endpoints in this process that shake hands, move data, change keys and end. At each stage it
+/// says so on standard output and waits for a line, while Scripts/scan-memory reads its memory from
+/// outside.
 struct MemorySubject {
   private let witness: WitnessProvider
 

@@ -38,7 +38,8 @@ final class Peer {
     return datagrams
   }
 
-  /// Takes a datagram. The plaintext of a message is wiped, as an application with a secret would do it.
+  /// Takes a datagram. The plaintext of a message is wiped, as an application with a secret would
+  /// do it.
   func receive(_ datagram: [UInt8], from source: Address, at now: Instant) {
     var datagram = datagram
     datagram.withMutableBytes { bytes in

@@ -61,12 +61,14 @@ struct TimingCase {
   }
 }
 
-/// The outcome of a case: of several comparisons, each with another share of the times, the one with the largest |t|.
+/// The outcome of a case: of several comparisons, each with another share of the times, the one
+/// with the largest |t|.
 struct TimingResult {
   let comparisons: [Comparison]
 
   var worst: Comparison { comparisons.max { abs($0.t) < abs($1.t) } ?? comparisons[0] }
-  /// The smallest difference that would have been found, in nanoseconds, at the comparison that sees best.
+  /// The smallest difference that would have been found, in nanoseconds, at the comparison that
+  /// sees best.
   var detectable: Double { threshold * (comparisons.map(\.error).min() ?? .infinity) }
   var isLeak: Bool { abs(worst.t) > threshold }
 }

@@ -3,7 +3,8 @@ import ZSSP
 import ZSSPRandom
 import ZSSPSwiftCrypto
 
-/// All cases but those of the database. Inputs of both classes are made alike, in random order, before they are used.
+/// All cases but those of the database. Inputs of both classes are made alike, in random order,
+/// before they are used.
 func timingCases() throws -> [TimingCase] {
   comparisons() + primitives() + (try keyParsing()) + lookUps() + (try headers())
 }
@@ -242,14 +243,15 @@ private final class StoreBox {
 
 // MARK: Headers
 
-/// Datagrams for an established session, all of which are dropped: under the header key, one has a type that no session
-/// takes and the other a counter that was received before.
+/// Datagrams for an established session, all of which are dropped: under the header key, one has a
+/// type that no session takes and the other a counter that was received before.
 private func headers() throws -> [TimingCase] {
   let keys = KeptHeaderKeys()
   let link = LinkBox(try Link(HeaderKeyProvider(base: SwiftCryptoProvider(), keys: keys)))
   let session = try link.establish()
   let samples = keys.secrets
-  // Which of the keys protects what Bob receives: the one that makes his endpoint call a header replayed.
+  // Which of the keys protects what Bob receives: the one that makes his endpoint call a header
+  // replayed.
   guard let key = samples.first(where: { link.drops(session, key: $0, type: 8, counter: 0) == .replayed }) else {
     throw MeasurementError.noSession
   }
@@ -275,7 +277,8 @@ private func headers() throws -> [TimingCase] {
       "header plausibility, 64 bytes", classes: "one forged header / random headers, none plausible",
       expectation: .same, samples: 100_000,
       make: { isFirst, random in
-        // What a stranger can send: blocks that decrypt to anything. The type of nearly all of them is none at all.
+        // What a stranger can send: blocks that decrypt to anything. The type of nearly all of them
+        // is none at all.
         let block = random.bytes(16)
         return keyID + (isFirst ? [UInt8](repeating: 0x5a, count: 16) : block) + random.bytes(44)
       }

@@ -16,7 +16,8 @@ struct Sample {
   var variance: Double { count > 1 ? squares / (count - 1) : 0 }
 }
 
-/// The times of two classes of inputs, those up to a limit alone: what interrupts made long says nothing.
+/// The times of two classes of inputs, those up to a limit alone: what interrupts made long says
+/// nothing.
 struct Comparison {
   /// The share of all times that is kept.
   let kept: Double

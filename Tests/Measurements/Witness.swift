@@ -9,8 +9,9 @@ import ZSSP
   import Darwin
 #endif
 
-/// A provider that writes every key it is given, and every secret it makes, to a pipe, from where they lie: so whoever
-/// scans this process knows them, and the process has no further copy. For measurements; nothing that is shipped has it.
+/// A provider that writes every key it is given, and every secret it makes, to a pipe, from where
+/// they lie: so whoever scans this process knows them, and the process has no further copy. For
+/// measurements; nothing that is shipped has it.
 struct WitnessProvider: DerivedProvider {
   let base: any CryptoProvider
   let pipe: Int32

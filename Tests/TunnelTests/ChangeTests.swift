@@ -100,7 +100,8 @@ extension NamespaceTests {
       #expect((peer["ratchetLength"] as? NSNumber)?.intValue ?? 0 >= 2)
     }
 
-    /// A tunnel that was killed comes back when it is started again, without help from the other side, and nothing of it is left.
+    /// A tunnel that was killed comes back when it is started again, without help from the other
+    /// side, and nothing of it is left.
     @Test func killedAndStartedAgain() async throws {
       let lab = try Lab()
       try lab.add("a", "b")
@@ -116,7 +117,8 @@ extension NamespaceTests {
       _ = first.finish()
       #expect(try lab.attempt("ip link show \(lab.device("a"))", on: "a").exitCode != 0)
       let second = try await lab.again("a")
-      // The side that was not killed has a session that the other does not know; its packets get through nevertheless.
+      // The side that was not killed has a session that the other does not know; its packets get
+      // through nevertheless.
       try await lab.reaches("b", "10.99.0.1")
       #expect(try lab.run("ip route", on: "a") == during)
       second.send(SIGTERM)
@@ -143,7 +145,8 @@ extension NamespaceTests {
       let socket = try FileManager.default.attributesOfItem(atPath: "/run/zssp/\(lab.device("a"))/control")
       #expect((socket[.posixPermissions] as? NSNumber)?.intValue == 0o600)
       #expect(socket[.ownerAccountName] as? String == "nobody")
-      // Every thread of it has become nobody. The program that was started is `ip`, which became the tunnel.
+      // Every thread of it has become nobody. The program that was started is `ip`, which became
+      // the tunnel.
       let threads = try lab.run("grep -h ^Uid -r /proc/\(tunnel.id)/task --include=status")
       for line in threads.split(separator: "\n") {
         #expect(!line.split(separator: "\t").dropFirst().contains("0"), "\(threads)")

@@ -10,7 +10,8 @@ extension NamespaceTests {
       try lab.write("a", number: 1, extra: "\(extra)\n[hooks]\n\(hooks)", peers: [])
     }
 
-    /// A hook ends as `sh -c` does: what it leaves in the background, with our output open, keeps nobody waiting.
+    /// A hook ends as `sh -c` does: what it leaves in the background, with our output open, keeps
+    /// nobody waiting.
     @Test(arguments: ["--foreground", ""]) func whatAHookLeavesIsNotWaitedFor(mode: String) async throws {
       let lab = try Lab()
       let helper = lab.path("helper")
@@ -44,7 +45,8 @@ extension NamespaceTests {
       }
     }
 
-    /// Signals are for a hook what they are by default, although the tunnel catches or ignores them.
+    /// Signals are for a hook what they are by default, although the tunnel catches or ignores
+    /// them.
     @Test func hooksHaveTheirSignals() async throws {
       let lab = try Lab()
       let file = lab.path("signals")
@@ -59,7 +61,8 @@ extension NamespaceTests {
       #expect(values.count == 2 && values.allSatisfy { $0 & ~own == 0 }, "\(text)")
     }
 
-    /// A hang-up before and after the start ends nothing; nor does standard error that nobody reads any more.
+    /// A hang-up before and after the start ends nothing; nor does standard error that nobody reads
+    /// any more.
     @Test func aHangUpAndAClosedPipe() async throws {
       let lab = try Lab()
       let mark = lab.path("mark")
@@ -78,7 +81,8 @@ extension NamespaceTests {
     }
   }
 
-  /// What the system lacks or refuses is named with the remedy, and has the exit code of what may get better.
+  /// What the system lacks or refuses is named with the remedy, and has the exit code of what may
+  /// get better.
   @Suite struct ObstacleTests {
     /// Runs `up` in a mount namespace of its own, after a script.
     private static func up(_ lab: Lab, after script: String, mode: String = "--foreground") throws -> Program.Result {
@@ -165,7 +169,8 @@ extension NamespaceTests {
       #expect(!FileManager.default.fileExists(atPath: "/run/zssp/\(lab.device("a"))"))
     }
 
-    /// A key that the user may not read, and a folder in the place of one, are named with the remedy.
+    /// A key that the user may not read, and a folder in the place of one, are named with the
+    /// remedy.
     @Test(.enabled(if: Lab.isInstalled("setpriv"), "setpriv is not installed")) func aKeyThatCannotBeRead() throws {
       let lab = try Lab()
       try lab.add("a")
@@ -181,7 +186,8 @@ extension NamespaceTests {
       #expect(folder.exitCode == 2 && folder.output.contains("a.pem: is a folder, not a file"), "\(folder.output)")
     }
 
-    /// A key may come through a pipe where the process reads it itself; in the background that is refused by name.
+    /// A key may come through a pipe where the process reads it itself; in the background that is
+    /// refused by name.
     @Test func aKeyThroughAPipe() async throws {
       let lab = try Lab()
       try lab.add("a")

@@ -36,7 +36,8 @@ extension NamespaceTests {
       try await lab.reaches("a", "10.99.0.2")
     }
 
-    /// Servers of names that do not answer do not keep the tunnel from starting, nor other peers from being reached.
+    /// Servers of names that do not answer do not keep the tunnel from starting, nor other peers
+    /// from being reached.
     @Test func deadNamesDelayNothing() async throws {
       let lab = try Lab()
       try lab.add("a", "b")
@@ -58,7 +59,8 @@ extension NamespaceTests {
       #expect(tunnel.finish().exitCode == 0)
     }
 
-    /// A peer that is gone is not `up`, whether or not anybody sends to it; and it is once it is back.
+    /// A peer that is gone is not `up`, whether or not anybody sends to it; and it is once it is
+    /// back.
     @Test func aPeerThatIsGoneIsNotUp() async throws {
       let lab = try Lab()
       try lab.add("a", "b")

@@ -7,7 +7,8 @@ extension NamespaceTests {
   @Suite struct PathTests {
     // MARK: Addresses
 
-    /// c, behind a firewall that lets only answers in, and s, which has two addresses and listens on all. c knows the second.
+    /// c, behind a firewall that lets only answers in, and s, which has two addresses and listens
+    /// on all. c knows the second.
     private static func guarded(_ endpoint: String, listen: String) async throws -> Lab {
       let lab = try Lab()
       try lab.add("c", "s")
@@ -45,7 +46,8 @@ extension NamespaceTests {
       #expect(try lab.run("ping -q -c 20 -i 0.05 10.99.0.2", on: "c").contains(" 20 received"))
     }
 
-    /// A host that loses the address at which it was reached goes on from another, and its peer follows.
+    /// A host that loses the address at which it was reached goes on from another, and its peer
+    /// follows.
     @Test func anAddressThatIsTakenAway() async throws {
       let lab = try await Self.guarded("192.168.1.20", listen: "0.0.0.0")
       try lab.run("iptables -F INPUT", on: "c")
@@ -88,17 +90,20 @@ extension NamespaceTests {
       return (peer?["pathMTU"] as? NSNumber)?.intValue
     }
 
-    /// Jumbo frames at both ends, an ordinary network between, and no ICMP: the handshake passes, and full packets do.
+    /// Jumbo frames at both ends, an ordinary network between, and no ICMP: the handshake passes,
+    /// and full packets do.
     @Test func jumboFramesAtTheEnds() async throws {
       let lab = try Self.narrow(1500)
       try await Self.start(lab)
-      // b does not know where a is when it starts, and takes an ordinary network and IPv6 for granted.
+      // b does not know where a is when it starts, and takes an ordinary network and IPv6 for
+      // granted.
       for (host, size) in [("a", 1500), ("b", 1480)] {
         try await lab.waits { try Self.pathMTU(lab, of: host) == size }
       }
       try await lab.transfer(from: "a", to: "b", address: "10.99.0.2", bytes: 5 << 20).finish()
       try await lab.transfer(from: "b", to: "a", address: "fd99::1", bytes: 5 << 20, port: 9001).finish()
-      // From before the search has settled there is no loss either: what does not fit travels in two.
+      // From before the search has settled there is no loss either: what does not fit travels in
+      // two.
       #expect(try lab.run("ping -q -c 5 -i 0.1 -s 8000 -M dont 10.99.0.2", on: "a").contains(" 5 received"))
       #expect(try lab.run("\(Lab.zssp()) tunnel show \(lab.device("a"))").contains("path MTU 1500"))
     }
@@ -132,8 +137,9 @@ extension NamespaceTests {
       #expect(try Self.pathMTU(lab, of: "a") == nil)
     }
 
-    /// What TCP reaches on a narrow path that was found, in parts of what it reaches where the sizes were set by hand. It takes a
-    /// quiet machine: set ZSSP_PATH_SPEED to the seconds that each takes.
+    /// What TCP reaches on a narrow path that was found, in parts of what it reaches where the
+    /// sizes were set by hand. It takes a quiet machine: set ZSSP_PATH_SPEED to the seconds that
+    /// each takes.
     @Test(.enabled(if: ProcessInfo.processInfo.environment["ZSSP_PATH_SPEED"] != nil))
     func speedOnANarrowPath() async throws {
       let seconds = ProcessInfo.processInfo.environment["ZSSP_PATH_SPEED"] ?? "5"

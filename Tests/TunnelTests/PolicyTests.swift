@@ -3,7 +3,8 @@ import Foundation
 import Testing
 
 extension NamespaceTests {
-  /// Default routes in a table of their own, which the tunnel's datagrams pass by because of their mark.
+  /// Default routes in a table of their own, which the tunnel's datagrams pass by because of their
+  /// mark.
   @Suite struct PolicyTests {
     /// A host behind a router, with everything in a tunnel to a host behind the same router.
     private static func full(_ lab: Lab, extra: String = "") async throws -> Program {
@@ -26,8 +27,9 @@ extension NamespaceTests {
       try ["ip -4 rule", "ip -6 rule", "ip route"].map { try lab.run($0, on: "a") }
     }
 
-    /// Everything goes through the tunnel, what is nearby does not, and a new gateway on the same device changes nothing. No address
-    /// outside is reached around the tunnel by anything but the tunnel. At the end all is as it was.
+    /// Everything goes through the tunnel, what is nearby does not, and a new gateway on the same
+    /// device changes nothing. No address outside is reached around the tunnel by anything but the
+    /// tunnel. At the end all is as it was.
     @Test func aFullTunnelSurvivesANewGateway() async throws {
       let lab = try Lab()
       let tunnel = try await Self.full(lab)
@@ -49,7 +51,8 @@ extension NamespaceTests {
       #expect(!FileManager.default.fileExists(atPath: "/run/zssp/\(lab.device("a"))"))
     }
 
-    /// A killed tunnel leaves rules, which lead nowhere; the next start removes them, and so does its end.
+    /// A killed tunnel leaves rules, which lead nowhere; the next start removes them, and so does
+    /// its end.
     @Test func rulesAreUndoneAfterACrash() async throws {
       let lab = try Lab()
       let first = try await Self.full(lab)
@@ -66,7 +69,8 @@ extension NamespaceTests {
       #expect(try !lab.run("ip -4 rule", on: "a").contains("fwmark"))
     }
 
-    /// A peer that gets everything while the tunnel runs has the rules made, and removed when it is gone.
+    /// A peer that gets everything while the tunnel runs has the rules made, and removed when it is
+    /// gone.
     @Test func rulesFollowThePeers() async throws {
       let lab = try Lab()
       try lab.add("a", "b")
@@ -80,7 +84,8 @@ extension NamespaceTests {
       #expect(try !lab.run("ip rule", on: "a").contains("fwmark"))
     }
 
-    /// Routes in a table that the administrator chose; nothing leads there by itself. The mark is on the tunnel's datagrams.
+    /// Routes in a table that the administrator chose; nothing leads there by itself. The mark is
+    /// on the tunnel's datagrams.
     @Test func aTableAndAMarkOfOnesOwn() async throws {
       let lab = try Lab()
       try lab.add("a", "b")
@@ -99,7 +104,8 @@ extension NamespaceTests {
       #expect(first.finish().exitCode == 0)
     }
 
-    /// Name servers are set with `resolvconf` where that is what the system has, and taken back at the end and after a crash.
+    /// Name servers are set with `resolvconf` where that is what the system has, and taken back at
+    /// the end and after a crash.
     @Test func nameServersAreSetAndTakenBack() async throws {
       let lab = try Lab()
       try lab.add("a")
@@ -131,7 +137,8 @@ extension NamespaceTests {
       #expect(try String(contentsOfFile: told, encoding: .utf8) == set + gone + set + gone)
     }
 
-    /// Without anything that sets name servers the start fails, names the remedy and leaves nothing.
+    /// Without anything that sets name servers the start fails, names the remedy and leaves
+    /// nothing.
     @Test(
       .enabled(if: !Lab.isInstalled("resolvconf") && !FileManager.default.fileExists(atPath: "/run/systemd/resolve")))
     func nothingSetsNameServers() throws {

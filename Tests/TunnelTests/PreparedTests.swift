@@ -26,7 +26,8 @@ extension NamespaceTests {
       try lab.run("install -d -m 700 -o \(user) /run/zssp/\(device)")
     }
 
-    /// A command that starts the tunnel as the user, where all users can open the driver's file, or only root can.
+    /// A command that starts the tunnel as the user, where all users can open the driver's file, or
+    /// only root can.
     private static func start(_ lab: Lab, mode: String = "666") throws -> String {
       let text = """
         set -e
@@ -45,7 +46,8 @@ extension NamespaceTests {
       return program
     }
 
-    /// Packets go both ways, and the device with its addresses outlasts the tunnel, which can be started again.
+    /// Packets go both ways, and the device with its addresses outlasts the tunnel, which can be
+    /// started again.
     @Test func aDeviceThatWasPrepared() async throws {
       let lab = try Lab()
       try lab.add("a", "b")
@@ -80,7 +82,8 @@ extension NamespaceTests {
       #expect(second.finish().exitCode == 0)
     }
 
-    /// What the administrator forgot is named as the commands that are missing, and with these the tunnel comes up.
+    /// What the administrator forgot is named as the commands that are missing, and with these the
+    /// tunnel comes up.
     @Test func whatIsMissingIsNamed() async throws {
       let lab = try Lab()
       try lab.add("a", "b")
@@ -106,7 +109,8 @@ extension NamespaceTests {
       try await lab.reaches("a", "10.99.0.2")
     }
 
-    /// Without a device, with another's, or without the folder the message names the administrator's command.
+    /// Without a device, with another's, or without the folder the message names the
+    /// administrator's command.
     @Test func obstacles() async throws {
       let lab = try Lab()
       try lab.add("a")
@@ -154,8 +158,9 @@ extension NamespaceTests {
   /// What a container needs: a process that has just this, and one that lacks each.
   @Suite(.enabled(if: Lab.isInstalled("setpriv"), "setpriv is not installed"))
   struct ContainerTests {
-    /// A script that makes what a container has: devices and a folder for run-time files of its own, settings of the system that cannot
-    /// be changed, and of root's privileges only those that are given.
+    /// A script that makes what a container has: devices and a folder for run-time files of its
+    /// own, settings of the system that cannot be changed, and of root's privileges only those that
+    /// are given.
     private static func box(
       _ lab: Lab, devices: [String] = ["net/tun"], run: String = "rw", capabilities: String = ",+net_admin"
     ) throws -> String {
@@ -179,7 +184,8 @@ extension NamespaceTests {
         """
     }
 
-    /// With `--cap-add NET_ADMIN --device /dev/net/tun` and nothing else: a tunnel to one network, and one for everything.
+    /// With `--cap-add NET_ADMIN --device /dev/net/tun` and nothing else: a tunnel to one network,
+    /// and one for everything.
     @Test(arguments: ["10.99.0.2/32", "0.0.0.0/0"]) func withJustWhatIsNeeded(allowed: String) async throws {
       let lab = try Lab()
       try lab.add("a", "b")

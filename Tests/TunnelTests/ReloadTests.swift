@@ -22,7 +22,8 @@ extension NamespaceTests {
       (try lab.show(host)["peers"] as? [[String: Any]])?.first { $0["name"] as? String == name }
     }
 
-    /// The file has another peer, another address, another route and other hooks afterwards; the session with the old peer goes on.
+    /// The file has another peer, another address, another route and other hooks afterwards; the
+    /// session with the old peer goes on.
     @Test(arguments: ["command", "signal"]) func aChangedFileIsApplied(how: String) async throws {
       let lab = try Lab()
       let (first, _) = try await Self.pair(lab)
@@ -64,8 +65,9 @@ extension NamespaceTests {
       #expect(!FileManager.default.fileExists(atPath: mark))
     }
 
-    /// With another address in the same network, and then in another, the device has that address and all routes. The kernel deletes a
-    /// secondary address with its primary, and with the last one the routes.
+    /// With another address in the same network, and then in another, the device has that address
+    /// and all routes. The kernel deletes a secondary address with its primary, and with the last
+    /// one the routes.
     @Test func anAddressIsReplaced() async throws {
       let lab = try Lab()
       try lab.add("a", "b")
@@ -89,7 +91,8 @@ extension NamespaceTests {
       }
     }
 
-    /// A route that exists already is named, with exit code 1, and a reload of the same file makes it once it is possible.
+    /// A route that exists already is named, with exit code 1, and a reload of the same file makes
+    /// it once it is possible.
     @Test func whatFailedIsTriedAgain() async throws {
       let lab = try Lab()
       _ = try await Self.pair(lab)
@@ -141,7 +144,8 @@ extension NamespaceTests {
       try await lab.reaches("a", "10.99.0.2")
     }
 
-    /// A peer is added, and removed again, by its name; the other's session is the same all the time.
+    /// A peer is added, and removed again, by its name; the other's session is the same all the
+    /// time.
     @Test func peersComeAndGo() async throws {
       let lab = try Lab()
       _ = try await Self.pair(lab)
@@ -161,7 +165,8 @@ extension NamespaceTests {
       #expect(try lab.ratchetLength("a") == length)
     }
 
-    /// A reload of the same file keeps what commands changed: a peer that was added or removed, and the demand for a one-time password.
+    /// A reload of the same file keeps what commands changed: a peer that was added or removed, and
+    /// the demand for a one-time password.
     @Test func aReloadKeepsWhatCommandsChanged() async throws {
       let lab = try Lab()
       let (first, _) = try await Self.pair(lab, peerExtra: "pi3 = true")
@@ -182,8 +187,8 @@ extension NamespaceTests {
       #expect(try Self.peer(lab, of: "a", name: "c") == nil)
     }
 
-    /// In persistent mode a peer that has lost its store comes back with a new one-time password on both sides, and not before. The hub
-    /// runs all the time, and has its store.
+    /// In persistent mode a peer that has lost its store comes back with a new one-time password on
+    /// both sides, and not before. The hub runs all the time, and has its store.
     @Test func aPeerIsMended() async throws {
       let lab = try Lab()
       try lab.add("a", "b")
@@ -220,7 +225,8 @@ extension NamespaceTests {
       #expect(try lab.attempt("ping -c 3 -i 0.3 -W 1 10.99.0.1", on: "b").exitCode != 0)
     }
 
-    /// Members of a group see the status, and can do nothing else; a client that says nothing delays nobody.
+    /// Members of a group see the status, and can do nothing else; a client that says nothing
+    /// delays nobody.
     @Test(.enabled(if: Lab.isInstalled("setpriv"), "setpriv is not installed"))
     func aGroupSeesTheStatus() async throws {
       let lab = try Lab()

@@ -21,8 +21,9 @@ private enum Resolved {
 }
 
 extension NamespaceTests {
-  /// Name servers with the real systemd-resolved, which has a bus and a namespace of its own. Where that is not installed, which would
-  /// change how this machine finds names, `ZSSP_RESOLVED` is a folder with its package unpacked.
+  /// Name servers with the real systemd-resolved, which has a bus and a namespace of its own. Where
+  /// that is not installed, which would change how this machine finds names, `ZSSP_RESOLVED` is a
+  /// folder with its package unpacked.
   @Suite(.enabled(if: Resolved.obstacle == nil, "\(Resolved.obstacle ?? "")"))
   struct ResolverTests {
     private static let bus = """
@@ -33,7 +34,8 @@ extension NamespaceTests {
       <allow receive_sender="*"/></policy></busconfig>
       """
 
-    /// Starts a bus and the resolver on a host, in a mount namespace for them, and returns a program that lasts as long as that.
+    /// Starts a bus and the resolver on a host, in a mount namespace for them, and returns a
+    /// program that lasts as long as that.
     private static func resolver(_ lab: Lab, on host: String) async throws -> Program {
       let bin = lab.path("bin")
       let users = lab.path("passwd")
@@ -67,7 +69,8 @@ extension NamespaceTests {
       return program
     }
 
-    /// A name server that answers each question for an IPv4 address with 192.0.2.7, and writes the name down.
+    /// A name server that answers each question for an IPv4 address with 192.0.2.7, and writes the
+    /// name down.
     private static let server = """
       import socket, sys
       server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -86,8 +89,8 @@ extension NamespaceTests {
         server.sendto(head + question[12:place + 5] + answer, sender)
       """
 
-    /// Names in the domains, or all names, are looked up at the tunnel's server, through the tunnel; and nothing is left at the end, nor
-    /// after a crash.
+    /// Names in the domains, or all names, are looked up at the tunnel's server, through the
+    /// tunnel; and nothing is left at the end, nor after a crash.
     @Test(arguments: [true, false]) func namesAreLookedUpThroughTheTunnel(ofDomains: Bool) async throws {
       let lab = try Lab()
       try lab.add("a", "b")

@@ -5,11 +5,13 @@ import Testing
 extension NamespaceTests {
   /// The routes around the tunnel follow peers whose own addresses lie in what goes through it.
   @Suite struct RouteTests {
-    /// Two hosts. All addresses of the link but a's own are behind b for a, so that a reaches b by a route around the tunnel only.
+    /// Two hosts. All addresses of the link but a's own are behind b for a, so that a reaches b by
+    /// a route around the tunnel only.
     private static func pair(_ lab: Lab, at endpoint: String, extra: String = "") async throws -> Program {
       try lab.add("a", "b")
       try lab.link("a", "b")
-      // The way back to the new address is the tunnel at first; what came from there would be dropped where this is 1.
+      // The way back to the new address is the tunnel at first; what came from there would be
+      // dropped where this is 1.
       for device in ["all", "v1"] { try lab.run("sysctl -qw net.ipv4.conf.\(device).rp_filter=0", on: "a") }
       if endpoint.contains("b.test") { try lab.name("b.test", "192.168.1.2", on: "a") }
       let prefixes = "[\"10.99.0.2/32\", \"192.168.1.0/25\", \"192.168.1.128/25\"]"
@@ -19,7 +21,8 @@ extension NamespaceTests {
       return tunnel
     }
 
-    /// Another address for b. Only a opens sessions, so that none is being opened meanwhile: the answer to a handshake has no way around.
+    /// Another address for b. Only a opens sessions, so that none is being opened meanwhile: the
+    /// answer to a handshake has no way around.
     private static func move(_ lab: Lab, to address: String) throws {
       try lab.run("sysctl -qw net.ipv4.conf.v1.promote_secondaries=1", on: "b")
       try lab.run("ip address add \(address)/24 dev v1", on: "b")
@@ -38,8 +41,9 @@ extension NamespaceTests {
         on: "a")
     }
 
-    /// A peer that moves within its own allowed-ips gets no route by itself: with it, who is on the way could take what is for any
-    /// address out of the tunnel. It gets one when it is said where the peer is, and the old one goes.
+    /// A peer that moves within its own allowed-ips gets no route by itself: with it, who is on the
+    /// way could take what is for any address out of the tunnel. It gets one when it is said where
+    /// the peer is, and the old one goes.
     @Test func aPeerThatMoves() async throws {
       let lab = try Lab()
       let tunnel = try await Self.pair(lab, at: "192.168.1.2")
@@ -82,8 +86,8 @@ extension NamespaceTests {
       #expect(try Self.isClean(lab))
     }
 
-    /// A name that stands for another address later: it is looked up again when the peer does not answer, and gets its route before anything
-    /// is sent there.
+    /// A name that stands for another address later: it is looked up again when the peer does not
+    /// answer, and gets its route before anything is sent there.
     @Test func aNameThatChanges() async throws {
       let lab = try Lab()
       let tunnel = try await Self.pair(lab, at: "b.test")
@@ -102,7 +106,8 @@ extension NamespaceTests {
       #expect(try Self.isClean(lab))
     }
 
-    /// A peer that is looked for elsewhere, and is still where it was heard of, is reached there all the time.
+    /// A peer that is looked for elsewhere, and is still where it was heard of, is reached there
+    /// all the time.
     @Test func whoIsLookedForElsewhere() async throws {
       let lab = try Lab()
       let tunnel = try await Self.pair(lab, at: "192.168.1.2")
@@ -125,7 +130,8 @@ extension NamespaceTests {
       #expect(try Self.isClean(lab))
     }
 
-    /// Of a name's addresses one is taken that the socket can send to. If there is none, that is said.
+    /// Of a name's addresses one is taken that the socket can send to. If there is none, that is
+    /// said.
     @Test func aNameOfBothKinds() async throws {
       let lab = try Lab()
       try lab.add("a", "b")

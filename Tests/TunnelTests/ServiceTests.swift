@@ -73,7 +73,8 @@ extension NamespaceTests {
       #expect(Set(used).subtracting(allowed).isEmpty, "\(Set(used).subtracting(allowed).sorted())")
     }
 
-    /// The system calls of groups, which name each other, as `systemd-analyze syscall-filter` lists them.
+    /// The system calls of groups, which name each other, as `systemd-analyze syscall-filter` lists
+    /// them.
     private static func systemCalls(_ groups: [String], in text: String) -> Set<String> {
       var members: [String: [String]] = [:]
       var group = ""
@@ -93,7 +94,8 @@ extension NamespaceTests {
       return found
     }
 
-    /// Everything that a tunnel does, with the unit's capabilities and no others: routes, also around the tunnel, a port below 1024, and another user.
+    /// Everything that a tunnel does, with the unit's capabilities and no others: routes, also
+    /// around the tunnel, a port below 1024, and another user.
     @Test(.enabled(if: Lab.isInstalled("setpriv"), "setpriv is not installed"), arguments: ["", "user = \"nobody\""])
     func theCapabilitiesAreEnough(extra: String) async throws {
       let lab = try Lab()

@@ -36,7 +36,8 @@ extension NamespaceTests {
       for transfer in transfers { try transfer.finish() }
       // What had no room was lost and sent again; nothing came to the wrong place.
       for host in ["hub", "x", "y"] {
-        // Redirects of IPv6, which the hub's kernel sends from a link-local address, are of a foreign source.
+        // Redirects of IPv6, which the hub's kernel sends from a link-local address, are of a
+        // foreign source.
         for reason in ["malformed", "tooBig", "deviceFull"] {
           #expect(try lab.drops(host, reason: reason) == 0, "\(host): \(reason)")
         }

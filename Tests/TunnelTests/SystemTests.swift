@@ -27,7 +27,8 @@ extension NamespaceTests {
       #expect(try lab.run("ip route", on: "a") == before)
     }
 
-    /// Two tunnels of one name in two network namespaces have one folder: the second is refused, and does the first no harm.
+    /// Two tunnels of one name in two network namespaces have one folder: the second is refused,
+    /// and does the first no harm.
     @Test func oneNameInTwoNamespaces() async throws {
       let lab = try await Lab.pair()
       let text = try String(contentsOfFile: lab.path("b.toml"), encoding: .utf8)
@@ -39,7 +40,8 @@ extension NamespaceTests {
       #expect(try lab.show("a")["interface"] as? String == lab.device("a"))
     }
 
-    /// Whom the process becomes can write nothing that the next start would obey, and the next start works.
+    /// Whom the process becomes can write nothing that the next start would obey, and the next
+    /// start works.
     @Test func theUserDoesNotBecomeRoot() async throws {
       let lab = try Lab()
       try lab.add("a", "b")
@@ -58,13 +60,15 @@ extension NamespaceTests {
       // The socket is the user's own.
       try lab.run("\(intruder) \(Lab.zssp()) tunnel down \(lab.device("a"))", on: "a")
       #expect(first.finish().exitCode == 0)
-      // Without privileges the route around the tunnel stayed; this start undoes and makes it again.
+      // Without privileges the route around the tunnel stayed; this start undoes and makes it
+      // again.
       let second = try await lab.again("a")
       second.send(SIGTERM)
       #expect(second.finish().exitCode == 0)
     }
 
-    /// A peer that is taken out is out, also where the process has no privileges left to change routes.
+    /// A peer that is taken out is out, also where the process has no privileges left to change
+    /// routes.
     @Test(arguments: ["", "user = \"nobody\""]) func aRevokedPeerIsOut(extra: String) async throws {
       let lab = try Lab()
       try lab.add("a", "b")
@@ -84,7 +88,8 @@ extension NamespaceTests {
       #expect(try lab.attempt("ping -c 1 -W 1 10.99.0.1", on: "b").exitCode != 0)
     }
 
-    /// Both sides open a session at the same moment, and afterwards each notices what becomes of it.
+    /// Both sides open a session at the same moment, and afterwards each notices what becomes of
+    /// it.
     @Test func bothOpenAtOnce() async throws {
       let lab = try Lab()
       try lab.add("a", "b")
@@ -109,7 +114,8 @@ extension NamespaceTests {
       try await lab.reaches("b", "10.99.0.1")
     }
 
-    /// Ratchets are kept by whom the process becomes. Where that is not possible the tunnel is refused, before anything is done.
+    /// Ratchets are kept by whom the process becomes. Where that is not possible the tunnel is
+    /// refused, before anything is done.
     @Test(arguments: ["file", "sqlite"]) func theUserHasTheStore(kind: String) async throws {
       let lab = try Lab()
       try lab.add("a", "b")
@@ -161,7 +167,8 @@ extension NamespaceTests {
       #expect(try lab.attempt("\(Lab.zssp()) tunnel show \(lab.device("a"))", on: "a").exitCode != 0)
     }
 
-    /// What was dropped, and by whom, is shown: a datagram that came twice, one that nobody has sent, and what nobody read in time.
+    /// What was dropped, and by whom, is shown: a datagram that came twice, one that nobody has
+    /// sent, and what nobody read in time.
     @Test func lossesAreShown() async throws {
       let lab = try await Lab.pair()
       // Whatever comes from b comes to a twice.

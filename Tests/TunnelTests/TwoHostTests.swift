@@ -33,7 +33,8 @@ extension NamespaceTests {
       #expect((sum["lost_percent"] as? NSNumber)?.doubleValue ?? 100 < 1)
     }
 
-    /// Every byte arrives, whatever the sizes: in one datagram, in jumbo datagrams, and in several datagrams each.
+    /// Every byte arrives, whatever the sizes: in one datagram, in jumbo datagrams, and in several
+    /// datagrams each.
     @Test(arguments: [(1280, 1500), (1420, 1500), (9000, 1500), (8900, 9000)])
     func transfers(mtu: Int, linkMTU: Int) async throws {
       let lab = try await Lab.pair(extra: "mtu = \(mtu)", linkMTU: linkMTU)
@@ -73,7 +74,8 @@ extension NamespaceTests {
       try await lab.transfer(from: "a", to: "b", address: "10.99.0.2", bytes: 2 << 20).finish()
     }
 
-    /// Keys are replaced again and again, each time on both sides, and a stream of TCP goes on and arrives as it was sent.
+    /// Keys are replaced again and again, each time on both sides, and a stream of TCP goes on and
+    /// arrives as it was sent.
     @Test func rekeysUnderLoad() async throws {
       let lab = try await Lab.pair()
       let stream = try await lab.stream(from: "a", to: "b", address: "10.99.0.2")
@@ -87,14 +89,16 @@ extension NamespaceTests {
         #expect(after > before.bytes)
         try await lab.waits { try lab.received("b") > after + 1 << 20 }
       }
-      // TCP fills the queue, from which it then loses one now and then; nothing is lost with the keys.
+      // TCP fills the queue, from which it then loses one now and then; nothing is lost with the
+      // keys.
       for reason in ["malformed", "unsent", "queueFull"] {
         #expect(try lab.drops("a", reason: reason) == 0, "\(reason)")
       }
       try stream.finish()
     }
 
-    /// IPv4 packets that may be cut are, where the peer takes less than the device, and arrive; with fragments among them already.
+    /// IPv4 packets that may be cut are, where the peer takes less than the device, and arrive;
+    /// with fragments among them already.
     @Test(arguments: ["", "shards = 2"]) func packetsAreFragmented(extra: String) async throws {
       let lab = try Lab()
       try lab.add("a", "b")

@@ -8,7 +8,8 @@ import ZSSPNIO
 /// What the system does to NIO's channels does not end sessions.
 @Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
 struct ChannelTests {
-  /// Fails super-datagrams as a kernel without checksum offload does, and closes the channel as NIO then does.
+  /// Fails super-datagrams as a kernel without checksum offload does, and closes the channel as NIO
+  /// then does.
   private final class RefusingHandler: ChannelOutboundHandler {
     typealias OutboundIn = AddressedEnvelope<ByteBuffer>
     private let errno: CInt
@@ -52,7 +53,8 @@ struct ChannelTests {
     await server.close()
   }
 
-  /// NIO closes a UDP channel when the system fails to send. Another takes its place, on the same port.
+  /// NIO closes a UDP channel when the system fails to send. Another takes its place, on the same
+  /// port.
   @Test func aSocketThatFailsIsReplaced() async throws {
     let channels = SharedBox<[any Channel]>([])
     var options = UDPOptions()
@@ -74,7 +76,8 @@ struct ChannelTests {
     await pair.close()
   }
 
-  /// The system refuses to send to some addresses, 240.0.0.1 among them; sessions with others go on.
+  /// The system refuses to send to some addresses, 240.0.0.1 among them; sessions with others go
+  /// on.
   @Test(arguments: Transport.allCases) func anAddressThatCannotBeSentTo(transport: Transport) async throws {
     let pair = try await Pair.connected(on: transport)
     let stranger = try SocketAddress(hostAndPort: "240.0.0.1:9")

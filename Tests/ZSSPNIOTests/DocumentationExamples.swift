@@ -12,7 +12,8 @@ import ZSSPTesting
   import ZSSPTunnel
 #endif
 
-// The examples of documentation comments, which DocumentationTests finds here. Each is as it stands there.
+// The examples of documentation comments, which DocumentationTests finds here. Each is as it stands
+// there.
 
 // UDPEndpoint
 

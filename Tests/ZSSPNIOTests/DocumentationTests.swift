@@ -10,7 +10,8 @@ struct DocumentationTests {
   private static let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..")
     .standardizedFileURL
 
-  /// Code without white space, imports, and comments of whole lines, so that neither indentation nor wrapping counts.
+  /// Code without white space, imports, and comments of whole lines, so that neither indentation
+  /// nor wrapping counts.
   private static func essence(_ code: some StringProtocol) -> String {
     code.split(separator: "\n").filter { line in
       let line = line.trimmingCharacters(in: .whitespaces)

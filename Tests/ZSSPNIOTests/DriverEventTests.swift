@@ -8,7 +8,8 @@ import ZSSP
 
 @testable import ZSSPNIO
 
-/// What the protocol says comes to the application: to the right session, in order, and to nobody when all is over.
+/// What the protocol says comes to the application: to the right session, in order, and to nobody
+/// when all is over.
 @Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct DriverEventTests {
   private final class Collector: MessageHandler {
@@ -66,7 +67,8 @@ struct DriverEventTests {
     try await bench.close()
   }
 
-  /// ``UDPEndpoint/downgrades`` has each, whether or not a session comes of it, and so has the session.
+  /// ``UDPEndpoint/downgrades`` has each, whether or not a session comes of it, and so has the
+  /// session.
   @Test func everyDowngradeIsTold() async throws {
     let bench = try await DriverBench.make()
     let id = try PlainHandshake().session
@@ -99,7 +101,8 @@ struct DriverEventTests {
     try await bench.close()
   }
 
-  /// A handler is given what waits before ``Session/setMessageHandler(_:)`` returns, and is let go of with the session.
+  /// A handler is given what waits before ``Session/setMessageHandler(_:)`` returns, and is let go
+  /// of with the session.
   @Test func aHandlerHasWhatWaitsAndEndsWithItsSession() async throws {
     let pair = try await Pair.connected()
     try await pair.clientSession.send(contentsOf: [[1], [2]])

@@ -169,7 +169,8 @@ struct ErrorTests {
   }
 
   @Test func acceptingTooLate() async throws {
-    // A slow machine may need several attempts, so the client begins anew as often as the server forgets.
+    // A slow machine may need several attempts, so the client begins anew as often as the server
+    // forgets.
     var settings = quickSettings()
     settings.handshakeTimeout = .milliseconds(500)
     let server = try await makeEndpoint(settings)
@@ -201,7 +202,8 @@ struct ErrorTests {
     await server.close()
   }
 
-  /// The store loses the race for the peer's ratchet state: the handshake that was accepted fails, and says why.
+  /// The store loses the race for the peer's ratchet state: the handshake that was accepted fails,
+  /// and says why.
   @Test func acceptFailsWithTheStore() async throws {
     struct ConflictingStore: RatchetStore {
       func answer(_ request: StoreRequest) async -> StoreAnswer {

@@ -116,7 +116,8 @@
       await #expect(throws: EventLoopError.self) { try await cancelled.futureResult.get() }
     }
 
-    /// What a cancelled task held may be the last reference to something that asks for the event loop.
+    /// What a cancelled task held may be the last reference to something that asks for the event
+    /// loop.
     @Test func lettingGoOfACancelledTaskMayScheduleOthers() async throws {
       final class Holder: Sendable {
         let eventLoop: any EventLoop
@@ -136,7 +137,8 @@
       await gone.value()
     }
 
-    /// A poll that hears only that it was woken must not be taken for one that heard nothing: the task would wait for ever.
+    /// A poll that hears only that it was woken must not be taken for one that heard nothing: the
+    /// task would wait for ever.
     @Test func whileItPollsTasksOfOtherThreadsRunAsWell() async throws {
       let eventLoop = EpollEventLoop()
       eventLoop.busyPolling.store(1_000_000_000, ordering: .relaxed)

@@ -5,8 +5,9 @@ import ZSSPTestSupport
 import ZSSP
 import ZSSPNIO
 
-/// Messages of all sizes over loopback, at several MTUs, over both kinds of IP, with the kernel's help and without.
-/// One after another: each gets the processor for itself, and the time limit means the same on a busy machine.
+/// Messages of all sizes over loopback, at several MTUs, over both kinds of IP, with the kernel's
+/// help and without. One after another: each gets the processor for itself, and the time limit
+/// means the same on a busy machine.
 @Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
 struct ExchangeTests {
   /// The largest message of these tests at an MTU.
@@ -48,8 +49,8 @@ struct ExchangeTests {
     await server.close()
   }
 
-  /// The protocol's own resends carry the handshake through. With these seeds the relay loses the first datagram of five,
-  /// the second, and so on to X3, and others later.
+  /// The protocol's own resends carry the handshake through. With these seeds the relay loses the
+  /// first datagram of five, the second, and so on to X3, and others later.
   @Test(arguments: [18, 6, 13, 1, 25] as [UInt64])
   func handshakeOverALossyLink(seed: UInt64) async throws {
     let relay = SharedBox<LossyRelay?>(nil)

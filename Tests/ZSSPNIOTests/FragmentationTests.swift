@@ -32,7 +32,8 @@
         return 0
       }
       let endpoint = try await makeEndpoint(host: host, options: options, on: .system)
-      // IP_PMTUDISC_PROBE: the flag is set, and ICMP is not believed. IP_PMTUDISC_DONT: it is not set.
+      // IP_PMTUDISC_PROBE: the flag is set, and ICMP is not believed. IP_PMTUDISC_DONT: it is not
+      // set.
       let expected: CInt = fragmentation == .forbidden ? 3 : 0
       #expect(!descriptors.value.isEmpty)
       for descriptor in descriptors.value {

@@ -78,8 +78,8 @@
       await pair.close()
     }
 
-    /// A port is free once its endpoint is closed. A process that another test starts holds copies of all sockets between `fork` and
-    /// `exec`, so the port may be taken for a moment longer.
+    /// A port is free once its endpoint is closed. A process that another test starts holds copies
+    /// of all sockets between `fork` and `exec`, so the port may be taken for a moment longer.
     @Test(arguments: Transport.allCases) func aClosedPortIsFree(transport: Transport) async throws {
       func bind(_ port: Int) async throws -> UDPEndpoint {
         try await UDPEndpoint.bind(
@@ -98,7 +98,8 @@
       }
     }
 
-    /// A sender that always has more leaves the event loop to others, and does not keep it from closing.
+    /// A sender that always has more leaves the event loop to others, and does not keep it from
+    /// closing.
     @Test func aSenderThatNeverStopsDoesNotHoldTheEventLoop() async throws {
       let pair = try await connected { _, _ in 0 }
       sendForEver(pair.clientSession)

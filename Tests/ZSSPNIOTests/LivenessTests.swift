@@ -42,7 +42,8 @@ struct LivenessTests {
     _ = await accepting.result
   }
 
-  /// A server that many have sessions with closes a real socket: the last datagrams are not thrown away with it.
+  /// A server that many have sessions with closes a real socket: the last datagrams are not thrown
+  /// away with it.
   @Test func farewellsLeaveARealSocket() async throws {
     let server = try await UDPEndpoint.bind(host: "127.0.0.1", port: 0, configuration: testConfiguration())
     // On a starved machine an attempt may expire, and the next comes through.

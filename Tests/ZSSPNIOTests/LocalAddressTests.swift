@@ -80,7 +80,8 @@
     }
 
     // [DEC-86]
-    /// A host with a session at one of its addresses is sent to at a thousand others by strangers, and then reached at another by a peer.
+    /// A host with a session at one of its addresses is sent to at a thousand others by strangers,
+    /// and then reached at another by a peer.
     @Test(arguments: [1, 4]) func strangersUseUpNoNumbers(shards: Int) async throws {
       let pair = try await connected("0.0.0.0", asked: "127.0.0.7", shards: shards)
       let port = UInt16(try #require(pair.server.localAddress.port))
@@ -145,7 +146,8 @@
     }
 
     // [DEC-86]
-    /// What comes from another address than the one that was asked would move the client's session there.
+    /// What comes from another address than the one that was asked would move the client's session
+    /// there.
     @Test(arguments: ["0.0.0.0", "::"], [1, 4])
     func answersLeaveFromTheAddressThatWasAsked(listen: String, shards: Int) async throws {
       let hasIPv6 = await hasIPv6Loopback()

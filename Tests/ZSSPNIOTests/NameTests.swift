@@ -14,7 +14,8 @@ struct NameTests {
     try texts.map { try SocketAddress(hostAndPort: $0) }
   }
 
-  /// RFC 8305, section 4: the families in turn, the system's first address first, each family in its order.
+  /// RFC 8305, section 4: the families in turn, the system's first address first, each family in
+  /// its order.
   @Test(arguments: [
     (["[::1]:1", "[::2]:1", "1.0.0.1:1"], ["[::1]:1", "1.0.0.1:1", "[::2]:1"]),
     (["1.0.0.1:1", "1.0.0.2:1", "[::1]:1"], ["1.0.0.1:1", "[::1]:1", "1.0.0.2:1"]),
@@ -50,7 +51,8 @@ struct NameTests {
     await endpoint.close()
   }
 
-  /// Nobody is at the first two addresses; the third is tried without a test's having to wait for a timeout.
+  /// Nobody is at the first two addresses; the third is tried without a test's having to wait for a
+  /// timeout.
   @Test func eachAddressIsTried() async throws {
     let network = TestNetwork()
     let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")

@@ -27,7 +27,8 @@ struct QueueRuleTests {
     #expect(mailbox.append(contentsOf: [5, 5]) == 0 && mailbox.dropped == 0)
   }
 
-  /// ``UDPOptions/messageBuffer``, ``UDPOptions/messageBufferBytes`` and ``UDPOptions/eventBuffer``: the newest stay.
+  /// ``UDPOptions/messageBuffer``, ``UDPOptions/messageBufferBytes`` and
+  /// ``UDPOptions/eventBuffer``: the newest stay.
   @Test func aSlowReadersInboxIsBounded() throws {
     var options = UDPOptions()
     options.messageBuffer = 4

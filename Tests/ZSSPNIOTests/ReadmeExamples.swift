@@ -3,7 +3,8 @@ import Testing
 import ZSSPTestSupport
 import SwiftZSSP
 
-// The examples of README.md and of SwiftZSSP's articles, which DocumentationTests finds here: with one import of the package.
+// The examples of README.md and of SwiftZSSP's articles, which DocumentationTests finds here: with
+// one import of the package.
 
 func greet() async throws -> String? {
   func endpoint() async throws -> UDPEndpoint {

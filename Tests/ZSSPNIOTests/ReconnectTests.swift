@@ -43,7 +43,8 @@ struct ReconnectTests {
     try #require(await network.advance { condition(session.state) }, "\(session.state)")
   }
 
-  /// The server restarts with its key and its store; the client goes on with the ratchet, in persistent mode.
+  /// The server restarts with its key and its store; the client goes on with the ratchet, in
+  /// persistent mode.
   @Test func aServerThatRestarts() async throws {
     let network = TestNetwork()
     let key = StaticKey()
@@ -98,9 +99,9 @@ struct ReconnectTests {
     var testDescription: String { "sends: \(sends), moves: \(moves), loss: \(loss), dead: \(dead)" }
   }
 
-  /// A server that is killed says nothing, and its successor knows nothing of the session. Another session is there within six
-  /// seconds, whether or not something is sent, also where the server has moved behind its name; where a fifth of all datagrams is
-  /// lost, soon.
+  /// A server that is killed says nothing, and its successor knows nothing of the session. Another
+  /// session is there within six seconds, whether or not something is sent, also where the server
+  /// has moved behind its name; where a fifth of all datagrams is lost, soon.
   @Test(arguments: [
     Comeback(), Comeback(sends: false), Comeback(moves: true), Comeback(sends: false, moves: true), Comeback(loss: 0.2),
     Comeback(dead: 1), Comeback(sends: false, dead: 3),
@@ -256,7 +257,8 @@ struct ReconnectTests {
     await pair.close()
   }
 
-  /// Whoever only sends, over a path that loses a fifth of all datagrams in each direction, keeps the session.
+  /// Whoever only sends, over a path that loses a fifth of all datagrams in each direction, keeps
+  /// the session.
   @Test func aLossyPathEndsNoSession() async throws {
     let network = TestNetwork(seed: 3)
     let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
@@ -416,7 +418,8 @@ struct ReconnectTests {
     await pair.close()
   }
 
-  /// A peer that sends a message and closes at once may end the session before its messages are forwarded.
+  /// A peer that sends a message and closes at once may end the session before its messages are
+  /// forwarded.
   @Test func messagesOfASessionThatHasEnded() async throws {
     let network = TestNetwork()
     let (pair, other) = try await NetworkPair.connected(on: network)

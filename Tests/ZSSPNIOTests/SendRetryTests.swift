@@ -67,7 +67,8 @@
     /// pause.
     private static func times(_ error: CInt) -> Int { error == EAGAIN ? 12 : 6 }
 
-    /// The size of a message in bytes. Control packets are smaller: what is still repeated of a handshake passes.
+    /// The size of a message in bytes. Control packets are smaller: what is still repeated of a
+    /// handshake passes.
     private static let messageSize = 1000
     private static func isMessage(_ size: Int) -> Bool { size > messageSize }
 

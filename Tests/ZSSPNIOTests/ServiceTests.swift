@@ -8,7 +8,8 @@
   import ZSSP
   import ZSSPNIO
 
-  /// Endpoints as services. Signals are those of the whole process, so these tests run one after another.
+  /// Endpoints as services. Signals are those of the whole process, so these tests run one after
+  /// another.
   @Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
   struct ServiceTests {
     /// Tells when its group runs: from then on the group catches its signals.
@@ -21,7 +22,8 @@
       }
     }
 
-    /// The signal of a service manager ends the endpoint: what was queued goes out, and its sequences end.
+    /// The signal of a service manager ends the endpoint: what was queued goes out, and its
+    /// sequences end.
     @Test func aSignalClosesTheEndpoint() async throws {
       let server = try await makeEndpoint()
       let client = try await makeEndpoint()

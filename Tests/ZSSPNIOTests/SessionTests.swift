@@ -122,7 +122,8 @@ struct SessionTests {
     if wholeEndpoint { await pair.client.close() } else { await pair.clientSession.close() }
     let statistics = await pair.client.statistics()
     #expect(statistics.transport.messagesUnsent == 0)
-    // Loopback may lose what its receiver is too slow for, but what was handed to the system is counted.
+    // Loopback may lose what its receiver is too slow for, but what was handed to the system is
+    // counted.
     #expect(statistics.endpoint.messagesSent == UInt64(count))
     try await wait(for: pair.server) { $0.endpoint.messagesReceived == UInt64(count) }
     await pair.close()

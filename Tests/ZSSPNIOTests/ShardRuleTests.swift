@@ -36,7 +36,8 @@ struct ShardRuleTests {
     try await handle.closed.get()
   }
 
-  /// The kernel puts datagrams of one sender together before it steers them, by the first: the others may be for other shards.
+  /// The kernel puts datagrams of one sender together before it steers them, by the first: the
+  /// others may be for other shards.
   @Test(arguments: [false, true]) func datagramsThatWerePutTogetherAreTakenApart(isSteered: Bool) async throws {
     let handle = try await handle(2)
     // Two that are for shard 0, and between them one for shard 1.

@@ -19,8 +19,8 @@ struct ShardTests {
       eventLoopGroup: transport.eventLoopGroup)
   }
 
-  /// Many clients, whose sessions are spread over the shards. Datagrams come to the right one: those that the system
-  /// steers, and those that are handed over.
+  /// Many clients, whose sessions are spread over the shards. Datagrams come to the right one:
+  /// those that the system steers, and those that are handed over.
   @Test(arguments: [1, 2, 4], Transport.allCases) func sessionsAreSpread(shards: Int, transport: Transport) async throws
   {
     let server = try await endpoint(shards, on: transport)
@@ -41,8 +41,9 @@ struct ShardTests {
     let statistics = await server.statistics()
     #expect(statistics.sessions == 16)
     #expect(statistics.endpoint.sessionsEstablished == 16)
-    // A message that came to the wrong shard would be missing here. Drops prove nothing: where processors are starved, a handshake is
-    // begun anew, and what is repeated of the first finds no key id.
+    // A message that came to the wrong shard would be missing here. Drops prove nothing: where
+    // processors are starved, a handshake is begun anew, and what is repeated of the first finds no
+    // key id.
     #expect(statistics.endpoint.messagesReceived == 16 * 20)
     #expect(statistics.transport.handOversDropped == 0)
     // Nothing steers to channels.
@@ -59,7 +60,8 @@ struct ShardTests {
     var last: Session?
     var shards: Set<Int> = []
     var clients: [UDPEndpoint] = []
-    // One in 2^18 that all eight come to one shard, and then all but the last are replaced all the same.
+    // One in 2^18 that all eight come to one shard, and then all but the last are replaced all the
+    // same.
     for _ in 0..<8 {
       let client = try await endpoint(1, on: transport, configuration: configuration)
       async let accepted = acceptFirst(server)
@@ -81,7 +83,8 @@ struct ShardTests {
     for client in clients { await client.close() }
   }
 
-  /// Both sides open at once, and know each other by addresses that come to different shards or to the same.
+  /// Both sides open at once, and know each other by addresses that come to different shards or to
+  /// the same.
   @Test(arguments: 0..<4, Transport.allCases) func bothOpenAtOnce(attempt: Int, transport: Transport) async throws {
     let alice = try await endpoint(4, on: transport)
     let bob = try await endpoint(4, on: transport)
@@ -108,8 +111,8 @@ struct ShardTests {
     await relay.close()
   }
 
-  /// A challenge has no key id in front, and comes to a shard of the initiator by its source. Attempts stay in the shard that
-  /// has a session with the peer, wherever the peer is now.
+  /// A challenge has no key id in front, and comes to a shard of the initiator by its source.
+  /// Attempts stay in the shard that has a session with the peer, wherever the peer is now.
   @Test(arguments: Transport.allCases) func challengesFindTheirShard(transport: Transport) async throws {
     let configuration = makeConfiguration(helloPolicy: .challenge)
     let client = try await endpoint(4, on: transport)

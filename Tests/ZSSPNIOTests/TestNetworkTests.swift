@@ -170,8 +170,8 @@ struct TestNetworkTests {
       try await session.send([number])
       #expect(await messages.next() == [number])
     }
-    // The other end is closed and made anew; the next session comes all the same. What is sent in between is lost, and sent again
-    // when time goes on.
+    // The other end is closed and made anew; the next session comes all the same. What is sent in
+    // between is lost, and sent again when time goes on.
     let isOver = SharedBox(false)
     let next = Task {
       defer { isOver.value = true }

@@ -8,7 +8,8 @@ import ZSSP
 
 @testable import ZSSPNIO
 
-/// What strangers can have an endpoint do has an end, and takes nothing from those who have proved who they are.
+/// What strangers can have an endpoint do has an end, and takes nothing from those who have proved
+/// who they are.
 @Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct WorkBoundTests {
   /// A driver whose public-key work waits for `gate`.
@@ -92,7 +93,8 @@ struct WorkBoundTests {
     try await bench.close()
   }
 
-  /// Handshakes that do not fit into the queue of ``UDPEndpoint/incoming`` are refused in silence: the initiator goes on trying.
+  /// Handshakes that do not fit into the queue of ``UDPEndpoint/incoming`` are refused in silence:
+  /// the initiator goes on trying.
   @Test func aHandshakeThatDoesNotFitIsNotToldSo() async throws {
     var options = UDPOptions()
     options.incomingBuffer = 1

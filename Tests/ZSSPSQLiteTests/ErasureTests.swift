@@ -30,7 +30,8 @@
       try reader.close()
     }
 
-    /// A reader keeps the pages that it reads in the log. What cannot be erased now is not said to be erased.
+    /// A reader keeps the pages that it reads in the log. What cannot be erased now is not said to
+    /// be erased.
     @Test func erasureThatAReaderHoldsUpIsAnError() async throws {
       let database = try Database()
       let peer = try Sample.peer(1)
@@ -47,7 +48,8 @@
       try await store.close()
     }
 
-    /// What could not be erased when its time had come is erased later, and swaps after that have a time of their own.
+    /// What could not be erased when its time had come is erased later, and swaps after that have a
+    /// time of their own.
     @Test func erasureThatFailedIsDueAgain() async throws {
       let database = try Database()
       let peer = try Sample.peer(1)

@@ -33,7 +33,8 @@
       await core.change(peer, kind: .swap(expected: expected, new: new))
     }
 
-    /// Waits until a key is nowhere in the files. The suite's time limit ends this if it never comes.
+    /// Waits until a key is nowhere in the files. The suite's time limit ends this if it never
+    /// comes.
     private func waitUntilErased(_ state: RatchetState, in database: Database) async throws {
       while try database.bytes().contains(state.keyBytes) { try await Task.sleep(for: .milliseconds(1)) }
     }
@@ -156,7 +157,8 @@
       try await store.close()
     }
 
-    /// The read has seen the state before the commit; the disk may have the one after it, and the next answer say so.
+    /// The read has seen the state before the commit; the disk may have the one after it, and the
+    /// next answer say so.
     @Test func aReadThatTheFailureOvertookIsNotAnswered() async throws {
       let database = try Database()
       let isBroken = Shared(false)

@@ -11,7 +11,8 @@
   struct GroupCommitTests {
     private struct Refused: Error {}
 
-    /// One swap whose commit is held back, and `count` that come meanwhile. Gives the answers to these.
+    /// One swap whose commit is held back, and `count` that come meanwhile. Gives the answers to
+    /// these.
     private func crowd(_ store: SQLiteRatchetStore, gate: Gate, count: UInt8) async throws -> [StoreAnswer] {
       let first = Task { await store.swap(try Sample.peer(255), from: .empty, to: RatchetPair(Sample.state(255))) }
       while !gate.isReached { try await Task.sleep(for: .milliseconds(1)) }
@@ -65,7 +66,8 @@
       try await store.close()
     }
 
-    /// Swaps of one commit see each other in their order: of those that expect the same pair the first wins.
+    /// Swaps of one commit see each other in their order: of those that expect the same pair the
+    /// first wins.
     @Test func swapsOfOneCommitSeeEachOther() async throws {
       let database = try Database()
       let gate = Gate()

@@ -105,7 +105,8 @@
       try await database.open().close()
     }
 
-    /// Who can write in the folder can put another database in the place of this one, an older one of ours for example.
+    /// Who can write in the folder can put another database in the place of this one, an older one
+    /// of ours for example.
     @Test(
       arguments: [(0o777, true), (0o775, true), (0o1777, false), (0o755, false), (0o711, false)] as [(mode_t, Bool)])
     func aFolderThatOthersCanWriteTo(mode: mode_t, isRefused: Bool) async throws {

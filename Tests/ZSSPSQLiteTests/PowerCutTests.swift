@@ -8,13 +8,15 @@
 
   @testable import ZSSPSQLite
 
-  /// Swaps on a file system that loses what was not synced, and tears and reorders what it keeps of it.
+  /// Swaps on a file system that loses what was not synced, and tears and reorders what it keeps of
+  /// it.
   @Suite("Loss of power", .tags(.slow), .timeLimit(.minutes(20)))
   struct PowerCutTests {
     private static let peers = UInt8(4)
     private static let cuts = Int(ProcessInfo.processInfo.environment["ZSSP_CRASHES"] ?? "") ?? 40
 
-    /// What a peer's row may hold: what the last answered swap has left, or what a swap without an answer may have.
+    /// What a peer's row may hold: what the last answered swap has left, or what a swap without an
+    /// answer may have.
     private struct Expected: Sendable {
       var answered = RatchetPair.empty
       var unanswered: RatchetPair?
@@ -37,7 +39,8 @@
       }
     }
 
-    /// Gives what was lost or damaged in the first of so many cuts after which something was: answered swaps, the database.
+    /// Gives what was lost or damaged in the first of so many cuts after which something was:
+    /// answered swaps, the database.
     private func losses(
       cuts: Int, _ change: @escaping (inout SQLiteStoreOptions) -> Void
     ) async throws -> [String] {

@@ -39,7 +39,8 @@ struct AdversaryTests {
     #expect(numbers.count == 1 && memory.count == 1)
     let sighting = try #require(numbers.first.map { memory[$0] })
     #expect(sighting.parcels.count == 2 && sighting.firstSeen == .milliseconds(1))
-    // One of another handshake goes under another key id; the other direction has packets of its own.
+    // One of another handshake goes under another key id; the other direction has packets of its
+    // own.
     let label = try label(.completion, counter: 0)
     #expect(memory.see(parcel(8, label: label), label: label, from: 0, to: 1, at: .milliseconds(3)) == 1)
     #expect(memory.see(parcel(8, label: label), label: label, from: 1, to: 0, at: .milliseconds(3)) == 2)

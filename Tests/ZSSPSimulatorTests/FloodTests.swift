@@ -81,7 +81,8 @@ struct FloodTests {
     // Challenged at once, in with the next resend.
     #expect(openedAt.duration(to: cameAt) < .seconds(2))
 
-    // Work: what the budget allows for 100 seconds and its burst; the rest was challenged. The newcomer had three items.
+    // Work: what the budget allows for 100 seconds and its burst; the rest was challenged. The
+    // newcomer had three items.
     let work = Int(after.1.publicKeyWork - before.1.publicKeyWork)
     let limit = Int(budget.unchallenged / HelloBudget.assumedTime) * (strangers / perSecond + 1)
     #expect(work > limit / 2 && work <= limit + 3)
@@ -100,7 +101,8 @@ struct FloodTests {
         + "\(openedAt.duration(to: cameAt)), at most \(most.halfOpen) half-open")
   }
 
-  /// Without the budget the same flood costs an item of work for each Hello: the test above would notice.
+  /// Without the budget the same flood costs an item of work for each Hello: the test above would
+  /// notice.
   @Test func withoutABudgetEveryHelloIsWork() throws {
     let simulation = try simulation(.opportunistic)
     let target = simulation.peers[0]

@@ -73,7 +73,8 @@ struct SimulationTests {
     #expect(violation?.invariant == .disagreement)
   }
 
-  /// The policy breaks the silence that π1 promises: strangers are challenged, and so are those who forge Hellos.
+  /// The policy breaks the silence that π1 promises: strangers are challenged, and so are those who
+  /// forge Hellos.
   @Test func aResponderThatIsNotSilentIsNoticed() throws {
     var plan = plan(.persistent)
     plan.helloPolicy = .challenge

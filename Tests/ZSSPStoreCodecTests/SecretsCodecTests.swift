@@ -92,7 +92,8 @@ struct SecretsCodecTests {
     let codec = codec(key)
     let other = Self.state(2, chainLength: state.chainLength)
     let records = [state, other].map { codec.encode($0, peer: peer, place: 1) }
-    // With one key stream the ciphertexts would differ as the plaintexts do: by 1 ^ 2 in every byte.
+    // With one key stream the ciphertexts would differ as the plaintexts do: by 1 ^ 2 in every
+    // byte.
     #expect(zip(records[0][32..<96], records[1][32..<96]).contains { $0 ^ $1 != 1 ^ 2 })
   }
 

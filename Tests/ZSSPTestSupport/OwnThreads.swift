@@ -4,8 +4,9 @@ public import Testing
 
 /// Runs each test of a suite on threads that may block.
 ///
-/// A test that waits for another process blocks its thread. Swift's own pool has one thread per processor: on two of them, two such tests would keep
-/// every other test from going on, and one that is waited for by a third could not end.
+/// A test that waits for another process blocks its thread. Swift's own pool has one thread per
+/// processor: on two of them, two such tests would keep every other test from going on, and one
+/// that is waited for by a third could not end.
 public struct OwnThreads: SuiteTrait, TestTrait, TestScoping {
   /// So that it holds for the suites inside as well.
   public var isRecursive: Bool { true }

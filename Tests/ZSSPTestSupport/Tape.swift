@@ -4,8 +4,9 @@ import Synchronization
 
 package import ZSSP
 
-/// What one side took from outside the protocol, in order: random draws and the values of its KEM. Handing the same out
-/// again makes the side do the same again. What the side hashes is noted, to be held against the record.
+/// What one side took from outside the protocol, in order: random draws and the values of its KEM.
+/// Handing the same out again makes the side do the same again. What the side hashes is noted, to
+/// be held against the record.
 ///
 /// A request that is not next on the tape does not stop the run; it is noted as a problem.
 package final class Tape: Sendable {

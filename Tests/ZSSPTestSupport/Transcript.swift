@@ -4,7 +4,8 @@ import Foundation
 import Synchronization
 package import ZSSP
 
-/// A run of both sides that was recorded, or computed by a reference model: `Scripts/trim-vectors` describes the fields.
+/// A run of both sides that was recorded, or computed by a reference model: `Scripts/trim-vectors`
+/// describes the fields.
 package struct Transcript: Decodable, Sendable {
   package let description: String
   package let profile: String
@@ -56,7 +57,8 @@ package enum Side: String, Decodable, Sendable, CaseIterable {
   package var other: Side { self == .alice ? .bob : .alice }
   /// Where the side is in a replay.
   package var address: Address { Address(ipv4: 0x0A00_0001, port: self == .alice ? 1001 : 1002) }
-  /// What the recorded peers fed into the marks of challenges: a name, after its size as eight little-endian bytes.
+  /// What the recorded peers fed into the marks of challenges: a name, after its size as eight
+  /// little-endian bytes.
   package var recordedAddress: [UInt8] {
     let name = Array("addr-\(rawValue)".utf8)
     return [UInt8(name.count), 0, 0, 0, 0, 0, 0, 0] + name

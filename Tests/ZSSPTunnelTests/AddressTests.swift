@@ -19,7 +19,8 @@ struct AddressTests {
     }
   }
 
-  /// Peers whose own address goes through the tunnel need a route around it, however their address is written.
+  /// Peers whose own address goes through the tunnel need a route around it, however their address
+  /// is written.
   @Test func aPeerBehindAnIPv6SocketIsCoveredByPrefixesOfIPv4() throws {
     var configuration = TunnelConfiguration()
     configuration.peers = [PeerConfiguration(publicKey: StaticKey().publicKey)]

@@ -23,7 +23,8 @@
       return []
     }
 
-    /// An address in the scope of a device that does not exist now is no mistake of the file: the device may come.
+    /// An address in the scope of a device that does not exist now is no mistake of the file: the
+    /// device may come.
     @Test(arguments: ["endpoint", "listen"]) func aDeviceThatDoesNotExistIsNamed(key: String) {
       func text(_ address: String, extra: String = "") -> String {
         let listen = key == "listen" ? address : ":0"
@@ -59,7 +60,8 @@
       try configuration.checkPeers(besides: StaticKey().publicKey)
     }
 
-    /// What is printed, and selects peers, devices and tables, has one meaning and no control characters.
+    /// What is printed, and selects peers, devices and tables, has one meaning and no control
+    /// characters.
     @Test func namesHaveOneMeaning() throws {
       let other = StaticKey().publicKey.text
       let start = "private-key-file = \"k.pem\"\n"
@@ -168,7 +170,8 @@
       #expect(problems("private-key-file = \"k\"\n\(line)\n") == [expected])
     }
 
-    /// The parser ends a text at it: another file would be read, or the rest of the configuration not at all.
+    /// The parser ends a text at it: another file would be read, or the rest of the configuration
+    /// not at all.
     @Test(arguments: [
       ("store = \"a\\u0000b\"", true), ("store = \"a\\U00000000b\"", true), ("store = \"a\0b\"", true), ("# \0", true),
       ("store = \"a\\\\\\u0000b\"", true), ("store = \"a\\\\u0000b\"", false), ("store = \"u0000\"", false),
@@ -207,7 +210,8 @@
       #expect(ListenAddress.any(port: 7).candidates.map(\.text) == ["[::]:7", "0.0.0.0:7"])
     }
 
-    /// Addresses with zeros in front, which a resolver would read as octal, and other texts that are no endpoints.
+    /// Addresses with zeros in front, which a resolver would read as octal, and other texts that
+    /// are no endpoints.
     @Test(arguments: [
       "010.0.0.1:1", "10.0.0.01:1", "1.2.3:1", "0x7f.1:1", "256.1.1.1:1", "1:1", "a b:1", "-a:1", "a..b:1",
       "[192.0.2.1]:1",

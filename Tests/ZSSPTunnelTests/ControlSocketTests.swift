@@ -45,7 +45,8 @@ struct ControlSocketTests {
     close(reader)
   }
 
-  /// Requests are small, however many clients there are: those of a group must not fill the memory of a process of root.
+  /// Requests are small, however many clients there are: those of a group must not fill the memory
+  /// of a process of root.
   @Test(arguments: [ControlSocket.statusRequestLimit, ControlSocket.requestLimit])
   func aRequestHasALimit(bytes: Int) throws {
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
@@ -92,8 +93,8 @@ struct ControlSocketTests {
     }
   }
 
-  /// A change that takes longer than the socket's patience is waited for. A tunnel that ends, or is silent about its status, is an error
-  /// of the system.
+  /// A change that takes longer than the socket's patience is waited for. A tunnel that ends, or is
+  /// silent about its status, is an error of the system.
   @Test func aChangeIsWaitedFor() throws {
     var ends: [CInt] = [-1, -1]
     try #require(socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &ends) == 0)

@@ -5,7 +5,8 @@ import ZSSPTestSupport
 
 @testable import ZSSPTunnel
 
-/// The addresses and routes of the device after changes, with a kernel that deletes more than it is told to.
+/// The addresses and routes of the device after changes, with a kernel that deletes more than it is
+/// told to.
 @Suite(.tags(.fast))
 struct DeviceNetworkTests {
   /// The rules of Linux with `promote_secondaries` 0.
@@ -85,7 +86,8 @@ struct DeviceNetworkTests {
       device: "t", addresses: kernel.state.withLockedValue(\.addresses), routes: routes, system: kernel)
   }
 
-  /// An address in the same network goes with the one that it replaces, and with the last one the routes go.
+  /// An address in the same network goes with the one that it replaces, and with the last one the
+  /// routes go.
   @Test(arguments: [
     ["10.77.0.9/24"], ["10.78.0.1/24"], ["10.77.0.1/32"], ["10.77.0.9/24", "10.77.0.10/24"],
     ["10.77.0.9/24", "fd00::1/128"], ["fd00::1/128"], [],

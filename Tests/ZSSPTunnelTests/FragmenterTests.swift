@@ -52,7 +52,8 @@ struct FragmenterTests {
     return fragments
   }
 
-  /// What is so of the fragments of any packet: sizes, places, checksums, and what is the same in all of them.
+  /// What is so of the fragments of any packet: sizes, places, checksums, and what is the same in
+  /// all of them.
   private func check(_ fragments: [Fragment], of packet: [UInt8]) {
     let whole = Fragment(packet)
     var next = whole.offset
@@ -69,7 +70,8 @@ struct FragmenterTests {
     #expect(fragments.flatMap(\.payload) == whole.payload)
   }
 
-  /// Sizes at the borders: the last fragment is full, has one byte, or is no multiple of 8; limits that are none either.
+  /// Sizes at the borders: the last fragment is full, has one byte, or is no multiple of 8; limits
+  /// that are none either.
   @Test(arguments: [1400, 1381, 1380, 1379, 556, 557, 1, 65_515], [576, 580, 1299, 1300, 1400])
   func wholePackets(size: Int, limit: Int) {
     let packet = packet(size)
@@ -81,7 +83,8 @@ struct FragmenterTests {
     #expect(fragments.count == expected)
   }
 
-  /// A packet that is a fragment comes to fragments of the same packet; only the last of the last is the last.
+  /// A packet that is a fragment comes to fragments of the same packet; only the last of the last
+  /// is the last.
   @Test(arguments: [false, true], [1, 100, 5000]) func fragmentsAreCutAgain(hasMore: Bool, offset: Int) {
     let packet = packet(1400, offset: offset, hasMore: hasMore)
     let fragments = cut(packet, limit: 600)
@@ -89,9 +92,11 @@ struct FragmenterTests {
     check(fragments, of: packet)
   }
 
-  /// The first fragment has all options, the others those that are marked to be copied, filled up to whole words.
+  /// The first fragment has all options, the others those that are marked to be copied, filled up
+  /// to whole words.
   @Test func optionsAreCopied() {
-    // Security, which is copied; no operation; a record of the route, which is not; router alert, which is copied; the end.
+    // Security, which is copied; no operation; a record of the route, which is not; router alert,
+    // which is copied; the end.
     let security: [UInt8] = [0x82, 3, 9], route: [UInt8] = [7, 7, 4, 0, 0, 0, 0], alert: [UInt8] = [0x94, 4, 0, 0]
     let options = security + [1] + route + alert + [0]
     let packet = packet(2000, options: options)

@@ -25,7 +25,8 @@
       let all = Mutex<[TunnelMessage]>([])
     }
 
-    /// 10.0.0.1 and fd00::1 are peer 1's, as packets of ``PacketMaker`` have them for their source; 10.9.0.0/16 is peer 2's.
+    /// 10.0.0.1 and fd00::1 are peer 1's, as packets of ``PacketMaker`` have them for their source;
+    /// 10.9.0.0/16 is peer 2's.
     init() throws {
       var ends: [CInt] = [-1, -1]
       try #require(socketpair(AF_UNIX, CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_NONBLOCK.rawValue), 0, &ends) == 0)
@@ -57,7 +58,8 @@
 
     private func drops(_ reason: TunnelDropReason) -> UInt64 { drops.value(reason) }
 
-    /// A mark of the network comes to the packet; one that its sender would not understand costs the packet.
+    /// A mark of the network comes to the packet; one that its sender would not understand costs
+    /// the packet.
     @Test(arguments: [false, true]) func congestionIsPassedOn(isV6: Bool) throws {
       defer { close(other) }
       var maker = PacketMaker()
@@ -75,7 +77,8 @@
       }
     }
 
-    /// Where the way back takes less, the other side of a connection learns it from its first packet.
+    /// Where the way back takes less, the other side of a connection learns it from its first
+    /// packet.
     @Test func connectionsLearnThePath() throws {
       defer { close(other) }
       var maker = PacketMaker()
@@ -149,7 +152,8 @@
       #expect(written().map { Array($0[VirtioHeader.size...]) } == [packet])
     }
 
-    /// A peer sends from its own addresses only, of either family: from no others, and from none of another peer's.
+    /// A peer sends from its own addresses only, of either family: from no others, and from none of
+    /// another peer's.
     @Test func foreignSourcesAreDropped() {
       defer { close(other) }
       var v6 = PacketMaker()

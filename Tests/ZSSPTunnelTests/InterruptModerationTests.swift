@@ -12,7 +12,8 @@ struct InterruptModerationTests {
 
   private func at(_ nanoseconds: Int64) -> Instant { Instant(nanoseconds: nanoseconds) }
 
-  /// Reads the device `reads` times, a packet each, at a distance in nanoseconds. Returns after how many it was left alone first.
+  /// Reads the device `reads` times, a packet each, at a distance in nanoseconds. Returns after how
+  /// many it was left alone first.
   private func firstPause(
     _ moderation: inout InterruptModeration, from start: Int64 = 1, reads: Int, apart: Int64
   ) -> Int? {

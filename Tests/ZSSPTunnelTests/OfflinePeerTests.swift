@@ -10,7 +10,8 @@
 
   @testable import ZSSPTunnel
 
-  /// Many peers that are away, in the test's time: what is spent on them is the public-key work of attempts, so these are counted.
+  /// Many peers that are away, in the test's time: what is spent on them is the public-key work of
+  /// attempts, so these are counted.
   @Suite(.tags(.slow), .timeLimit(.minutes(20)))
   struct OfflinePeerTests {
     private static let peers = 300
@@ -82,7 +83,8 @@
       // All are looked for at the start, and said to be away, once each.
       #expect(minutes[0].attempts >= Self.peers)
       #expect(minutes.reduce(0) { $0 + $1.lines } == Self.peers)
-      // From then on each at most every 94 s: a pause of 90 to 120 s, and an attempt of at least 4 s.
+      // From then on each at most every 94 s: a pause of 90 to 120 s, and an attempt of at least 4
+      // s.
       let late = minutes.suffix(10)
       let attempts = late.reduce(0) { $0 + $1.attempts }
       #expect(attempts <= Self.peers * (600 / 94 + 1) && attempts >= Self.peers * (600 / 132 - 1), "\(minutes)")

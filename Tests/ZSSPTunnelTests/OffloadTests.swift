@@ -5,7 +5,8 @@ import ZSSP
 
 @testable import ZSSPTunnel
 
-/// Super-packets are cut into the packets that they stand for, and packets are joined to super-packets that stand for them.
+/// Super-packets are cut into the packets that they stand for, and packets are joined to
+/// super-packets that stand for them.
 @Suite(.tags(.fast))
 struct OffloadTests {
   private func checksum(_ bytes: [UInt8]) -> UInt16 { ~Checksum.folded(Checksum.sum(bytes.rawBytes)) }
@@ -19,7 +20,8 @@ struct OffloadTests {
     #expect(checksum(ones) == PacketMaker.checksum(ones).bigEndian)
   }
 
-  /// Kinds of packets, and sizes of payloads: one segment, several, the last shorter, and segments shorter than their headers.
+  /// Kinds of packets, and sizes of payloads: one segment, several, the last shorter, and segments
+  /// shorter than their headers.
   @Test(arguments: [false, true], [(1, 1000), (1000, 1000), (1001, 1000), (60_000, 1368), (300, 16)])
   func tcpIsCut(isV6: Bool, sizes: (total: Int, segment: Int)) throws {
     var maker = PacketMaker()
@@ -161,7 +163,8 @@ struct OffloadTests {
     #expect(result.packets.map { $0[24...] } == packets.map { $0[24...] })
   }
 
-  /// Packets that may be fragmented keep their identification: they are joined only where it counts up, as it does when they are cut again.
+  /// Packets that may be fragmented keep their identification: they are joined only where it counts
+  /// up, as it does when they are cut again.
   @Test(arguments: [1, 2, 0]) func identificationsStay(step: UInt16) {
     var maker = PacketMaker()
     maker.mayFragment = true

@@ -10,7 +10,8 @@ import ZSSP
 struct PacketRuleTests {
   private func answer(_ packet: [UInt8]) -> [UInt8]? { TooBig.answer(to: packet.rawBytes, mtu: 1280) }
 
-  /// RFC 4443, section 2.4 (e): errors are answered with no error, nor is what comes from no single host.
+  /// RFC 4443, section 2.4 (e): errors are answered with no error, nor is what comes from no single
+  /// host.
   @Test func errorsOfICMPv6AreNotAnswered() {
     var maker = PacketMaker()
     maker.isV6 = true
@@ -62,7 +63,8 @@ struct PacketRuleTests {
     for packet in packets { #expect(Array(packet[place..<place + 2]) == [0xFF, 0xFF]) }
   }
 
-  /// RFC 3168: a router's mark of congestion concerns one packet, and must reach the receiver. Joined it would be lost, or be on all.
+  /// RFC 3168: a router's mark of congestion concerns one packet, and must reach the receiver.
+  /// Joined it would be lost, or be on all.
   @Test(arguments: [false, true]) func aMarkOfCongestionStaysWithItsPacket(isV6: Bool) {
     var maker = PacketMaker()
     maker.isV6 = isV6

@@ -180,7 +180,8 @@ struct PathMTUSearchTests {
     #expect(([4] + [UInt8](repeating: 0, count: 9)).tunnelMessage == .unknown)
   }
 
-  /// Who is on the way can have a peer seem to be anywhere. Only a small message goes there until it is answered, once a second.
+  /// Who is on the way can have a peer seem to be anywhere. Only a small message goes there until
+  /// it is answered, once a second.
   @Test func anAddressIsProvedFirst() {
     var search = PathMTUSearch(largest: 1452, isSearching: true, firstNumber: 1)
     func at(_ seconds: Int64) -> Instant { Instant(nanoseconds: seconds * 1_000_000_000) }

@@ -48,7 +48,8 @@ struct PeerRegistryTests {
     #expect(table.id(of: keys[1]) == 1 && table.label(1) == "b" && table.configurations.count == 2)
   }
 
-  /// Of all peers at once: those that stay keep their numbers, and new ones get numbers of their own.
+  /// Of all peers at once: those that stay keep their numbers, and new ones get numbers of their
+  /// own.
   @Test func replacingAllKeepsNumbers() {
     var table = table(3)
     table.replace([keys[2], keys[3]].map { PeerConfiguration(publicKey: $0) })
@@ -94,7 +95,8 @@ struct PeerRegistryTests {
     return PeerRegistry(configuration)
   }
 
-  /// After `enroll` this side insists on the one-time password, whatever the file says when it is read again.
+  /// After `enroll` this side insists on the one-time password, whatever the file says when it is
+  /// read again.
   @Test func aReloadKeepsTheDemandForThePassword() throws {
     let file = [try named(0, name: "a")]
     let registry = registered(file)

@@ -60,7 +60,8 @@ struct PeerTests {
   }
 
   #if os(Linux)
-    /// What `enroll` promises is what the flags demand: without π3 the peer can open a session without the password.
+    /// What `enroll` promises is what the flags demand: without π3 the peer can open a session
+    /// without the password.
     @Test func enrolmentPromisesNoMoreThanTheFlags() {
       #expect(Tunnel.enrolled("b", flags: .persistent).hasSuffix(": the next session needs the one-time password"))
       for flags in [SecurityFlags.opportunistic, [.initiatorDisallowsDowngrade]] {
@@ -174,7 +175,8 @@ struct PeerTests {
     #expect(sizes(nil, 1232, path: 1500) == [1280, 1232, 1])
   }
 
-  /// The routes of networks that the device is in are the system's; the route to everything does not replace its own.
+  /// The routes of networks that the device is in are the system's; the route to everything does
+  /// not replace its own.
   @Test func routes() throws {
     let addresses = [try #require(IPPrefix("10.0.0.1/24")), try #require(IPPrefix("fd00::1/128"))]
     let prefixes = ["10.0.0.2/32", "10.1.0.0/16", "0.0.0.0/0", "fd00::2/128"].compactMap { IPPrefix($0) }

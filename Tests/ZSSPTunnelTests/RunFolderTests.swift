@@ -109,7 +109,8 @@ struct RunFolderTests {
     for line in wrong { #expect(EndpointRoute(line: line[...]) == nil, "\(line)") }
   }
 
-  /// The way around the tunnel, when its routes are there: the longest prefix, then the smallest metric, and never the tunnel's device.
+  /// The way around the tunnel, when its routes are there: the longest prefix, then the smallest
+  /// metric, and never the tunnel's device.
   @Test(
     arguments: [
       ("default via 10.0.0.1 dev e0 proto dhcp metric 100\n", "192.0.2.9 via 10.0.0.1 dev e0"),
@@ -149,7 +150,8 @@ struct RunFolderTests {
     #expect(try way == .way(#require(EndpointRoute(line: "2001:db8::9 dev e0"))))
   }
 
-  /// An address that this side named is believed; one that a peer moved to by itself may be anybody's.
+  /// An address that this side named is believed; one that a peer moved to by itself may be
+  /// anybody's.
   @Test func whoGetsARoute() throws {
     let keys = (0..<2).map { _ in StaticKey().publicKey }
     let peers = PeerTable(

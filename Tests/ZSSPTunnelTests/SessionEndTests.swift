@@ -12,7 +12,8 @@
 
   @testable import ZSSPTunnel
 
-  /// The end of a peer's session, whoever notices it first. Sessions are real, and time is the test's.
+  /// The end of a peer's session, whoever notices it first. Sessions are real, and time is the
+  /// test's.
   @Suite(.tags(.slow), .timeLimit(.minutes(20)))
   struct SessionEndTests {
     /// A peer whose sessions the test ends, and the loop that has them.
@@ -97,8 +98,8 @@
       }
     }
 
-    /// A peer that closes a session as soon as there is one is not asked for another at once, whether the loop or the reader of events
-    /// notices, and it counts once.
+    /// A peer that closes a session as soon as there is one is not asked for another at once,
+    /// whether the loop or the reader of events notices, and it counts once.
     @Test(arguments: ["events", "loop"]) func aSessionThatIsClosedAtOnce(first: String) async throws {
       let stage = try await Stage()
       let sides = try await stage.connect()

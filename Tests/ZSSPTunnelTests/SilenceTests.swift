@@ -35,7 +35,8 @@ struct SilenceTests {
     #expect(liveness.unansweredSince == at(tenths: 60))
   }
 
-  /// A peer that answers each probe is not silent, although packets go out to it all the time and nothing else comes back.
+  /// A peer that answers each probe is not silent, although packets go out to it all the time and
+  /// nothing else comes back.
   @Test func trafficInOneDirectionIsNoSilence() {
     var liveness = Liveness()
     var received: Instant?
@@ -51,7 +52,8 @@ struct SilenceTests {
     }
   }
 
-  /// A peer that stops answering is silent two seconds after the first probe that it did not answer, and until something comes.
+  /// A peer that stops answering is silent two seconds after the first probe that it did not
+  /// answer, and until something comes.
   @Test func unansweredProbesAreSilence() {
     var liveness = Liveness()
     liveness.sent(at: at(tenths: 0))

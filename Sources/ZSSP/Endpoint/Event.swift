@@ -73,8 +73,8 @@ public enum EndReason: String, Sendable, Hashable {
   case closed
   /// The peer closed it.
   case closedByPeer
-  /// Nothing was received from the peer for ``Settings/idleTimeout``, or the transport found that it
-  /// does not answer.
+  /// Nothing was received from the peer for ``Settings/idleTimeout``, or the transport found that
+  /// it does not answer.
   case peerSilent
   /// The responder's application refused this peer.
   case rejected

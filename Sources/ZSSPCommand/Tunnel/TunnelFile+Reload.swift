@@ -8,8 +8,8 @@
     /// Reads the file again, and applies its changes to the tunnel that was started from it.
     ///
     /// - Returns: What was changed, and what needs a restart, as text.
-    /// - Throws: ``TunnelError/refused(_:)``, or ``TunnelError/incomplete(_:)`` if the system refused
-    ///   changes.
+    /// - Throws: ``TunnelError/refused(_:)``, or ``TunnelError/incomplete(_:)`` if the system
+    ///   refused changes.
     func reload(_ tunnel: Tunnel, store: any KeptRatchets) async throws(TunnelError) -> String {
       try checkReadableAgain()
       do throws(CommandFailure) {

@@ -15,9 +15,9 @@ import ZSSP
 /// | `zssp.reason` | the reason, as text |
 /// | `zssp.suppressed` | the number of lines of this kind that were suppressed before this one |
 ///
-/// Events that strangers can cause are logged at debug. Of such lines, and of those that a peer can cause
-/// at will, at most ``LogLimiter/linesPerSecond`` are logged per second and kind. Valid datagrams
-/// are not logged.
+/// Events that strangers can cause are logged at debug. Of such lines, and of those that a peer can
+/// cause at will, at most ``LogLimiter/linesPerSecond`` are logged per second and kind. Valid
+/// datagrams are not logged.
 package struct EndpointLog: Sendable {
   private let logger: Logger
   private let limiter: NIOLockedValueBox<[Kind: LogLimiter]>

@@ -15,9 +15,9 @@ public struct ReconnectOptions: Sendable, Hashable {
   /// again. One that ends sooner counts as a failure. The default is 30 s.
   public var provingTime: Duration = .seconds(30)
   /// The time without an answer to a message or a probe until the session counts as lost and
-  /// another is opened. The default is 3.5 s. After a second about 16 probes are sent, so that a path
-  /// that loses packets ends no session. Round trips must be shorter than this time. Nil leaves the
-  /// detection to ``UDPOptions/idleTimeout``.
+  /// another is opened. The default is 3.5 s. After a second about 16 probes are sent, so that a
+  /// path that loses packets ends no session. Round trips must be shorter than this time. Nil
+  /// leaves the detection to ``UDPOptions/idleTimeout``.
   ///
   /// When a server is away for longer, each of its clients opens another session, at the pace that
   /// the server's ``/ZSSP/HelloBudget`` allows. With very many clients, raise the budget, or this

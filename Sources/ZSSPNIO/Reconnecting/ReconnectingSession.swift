@@ -154,8 +154,8 @@ extension UDPEndpoint {
   ///     `[2001:db8::1]:4500`.
   ///   - key: The peer's static key.
   ///   - identity: This side's identity, sent in each handshake, 0…4096 bytes.
-  ///   - flags: The flags, of which only ``/ZSSP/SecurityFlags/initiatorDisallowsDowngrade`` applies;
-  ///     the endpoint's flags if nil.
+  ///   - flags: The flags, of which only ``/ZSSP/SecurityFlags/initiatorDisallowsDowngrade``
+  ///     applies; the endpoint's flags if nil.
   ///   - options: The timing.
   /// - Throws: ``UDPError/invalidAddress(_:reason:)`` if the text is neither an address nor a name
   ///   with a port.

@@ -4,8 +4,8 @@ public import ZSSP
 
 /// A handshake of a peer that has proved its key and waits for a decision.
 ///
-/// It waits at most ``/ZSSP/Settings/handshakeTimeout`` from its first packet. Without a decision it is
-/// refused silently.
+/// It waits at most ``/ZSSP/Settings/handshakeTimeout`` from its first packet. Without a decision
+/// it is refused silently.
 public struct IncomingSession: Sendable {
   private let request: AcceptRequest
   private let id: RequestID
@@ -35,9 +35,9 @@ public struct IncomingSession: Sendable {
   /// both calls return the same session; see
   /// ``UDPEndpoint/connect(to:key:identity:flags:timeout:)-(SocketAddress,_,_,_,_)``.
   ///
-  /// - Parameter flags: The flags of this session, of which only ``/ZSSP/SecurityFlags/responderDisallowsDowngrade``
-  ///   and ``/ZSSP/SecurityFlags/responderRejectsSilently`` apply; the endpoint's
-  ///   flags if nil.
+  /// - Parameter flags: The flags of this session, of which only
+  ///   ``/ZSSP/SecurityFlags/responderDisallowsDowngrade`` and
+  ///   ``/ZSSP/SecurityFlags/responderRejectsSilently`` apply; the endpoint's flags if nil.
   /// - Throws: ``UDPError/expired`` if the handshake waited too long or was decided on before,
   ///   ``UDPError/handshakeFailed(_:)`` if it failed after it was accepted, ``UDPError/cancelled``,
   ///   ``UDPError/closed`` or ``UDPError/transport(_:)``.

@@ -197,8 +197,8 @@ public final class Session: Sendable {
 
   // [DEC-87]
   /// Sets the maximum size of the session's datagrams, in bytes of UDP payload; see
-  /// ``/ZSSP/Endpoint/setDatagramLimit(_:of:)``. Messages of up to ``largestMessage`` bytes can be sent
-  /// in any case, split over several datagrams if necessary. Other sessions are not affected.
+  /// ``/ZSSP/Endpoint/setDatagramLimit(_:of:)``. Messages of up to ``largestMessage`` bytes can be
+  /// sent in any case, split over several datagrams if necessary. Other sessions are not affected.
   ///
   /// - Parameter limit: The limit; nil for ``/ZSSP/Settings/mtu``, the initial value.
   /// - Returns: The limit in effect; nil once the session has ended.

@@ -32,8 +32,8 @@
     ///   - toml: The text.
     ///   - file: The path, for errors, and for relative paths in the file.
     ///   - program: Reads the program's keys in the top-level table.
-    /// - Returns: The configuration, the result of `program`, and for each peer the line of its key;
-    ///   nil where unknown.
+    /// - Returns: The configuration, the result of `program`, and for each peer the line of its
+    ///   key; nil where unknown.
     /// - Throws: ``TunnelConfigurationError`` with all mistakes. It contains no secret.
     package static func read<Program>(
       toml: String, file: String, _ program: (inout TableReader) -> Program

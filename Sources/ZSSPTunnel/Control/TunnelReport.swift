@@ -65,11 +65,11 @@ public struct TunnelReport: Codable, Sendable, Equatable {
   public var peers: [Peer]
   /// Packets that the tunnel dropped, by reason. Zero counts are left out.
   public var drops: [String: UInt64]
-  /// Datagrams and packets that the protocol dropped, by the names of ``/ZSSP/DropReason``. Zero counts
-  /// are left out.
+  /// Datagrams and packets that the protocol dropped, by the names of ``/ZSSP/DropReason``. Zero
+  /// counts are left out.
   public var protocolDrops: [String: UInt64]
-  /// Datagrams and handshakes that the transport dropped, by the names in ``/ZSSPNIO/TransportStatistics``.
-  /// Zero counts are left out.
+  /// Datagrams and handshakes that the transport dropped, by the names in
+  /// ``/ZSSPNIO/TransportStatistics``. Zero counts are left out.
   public var transportDrops: [String: UInt64]
   /// Packets and datagrams that the system dropped because they were not read in time: `device`,
   /// packets for the tunnel; `socket`, datagrams; `hellos`, datagrams that open sessions. Zero

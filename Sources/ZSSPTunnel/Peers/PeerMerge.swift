@@ -27,8 +27,8 @@ struct PeerMerge {
     Dictionary(peers.map { ($0.publicKey, $0) }) { _, last in last }
   }
 
-  /// Returns the peers after the file was read again: those of the file in its order, and then those
-  /// that requests added.
+  /// Returns the peers after the file was read again: those of the file in its order, and then
+  /// those that requests added.
   func peers(_ next: [PeerConfiguration]) -> [PeerConfiguration] {
     let named = Set(next.map(\.publicKey))
     let fromFile = next.compactMap(merged)

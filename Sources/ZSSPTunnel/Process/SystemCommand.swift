@@ -63,7 +63,8 @@ enum SystemCommand {
   /// Runs `ip` with a batch of commands, each whatever became of the others.
   ///
   /// - Returns: The lines that failed.
-  /// - Throws: ``TunnelError/setUp(step:reason:)`` if `ip` cannot run, or does not say which failed.
+  /// - Throws: ``TunnelError/setUp(step:reason:)`` if `ip` cannot run, or does not say which
+  ///   failed.
   static func each(_ lines: [String], step: String) throws(TunnelError) -> [LineFailure] {
     guard !lines.isEmpty else { return [] }
     let result = try ip(["-force", "-batch", "-"], input: lines.joined(separator: "\n") + "\n", step: step)
@@ -89,7 +90,8 @@ enum SystemCommand {
     return failures
   }
 
-  /// Returns the line that an error message of `ip` refers to by its number; nil for other messages.
+  /// Returns the line that an error message of `ip` refers to by its number; nil for other
+  /// messages.
   private static func failedLine(_ text: Substring, in lines: [String]) -> String? {
     let mark = "Command failed -:"
     guard text.hasPrefix(mark), let number = Int(text.dropFirst(mark.count)), lines.indices.contains(number - 1) else {

@@ -20,8 +20,8 @@
       return "forgot the ratchet of \(peer.label)"
     }
 
-    /// Replaces the ratchet of a peer by one that is derived from a one-time password. Sessions that
-    /// this side opens require it from then on. Those that the peer opens require it with π3.
+    /// Replaces the ratchet of a peer by one that is derived from a one-time password. Sessions
+    /// that this side opens require it from then on. Those that the peer opens require it with π3.
     func enroll(_ text: String, password: String) async throws(TunnelError) -> String {
       let (id, peer) = try peer(text)
       guard password.utf8.count >= Self.shortestPassword else {

@@ -16,7 +16,8 @@
   extension Tunnel {
     /// Applies another configuration to the running tunnel: peers, addresses, routes, hooks.
     /// Sessions of remaining peers continue. What requests on the control socket changed in a peer
-    /// stays, unless `next` differs in the same value from the last configuration. The log file is reopened if it was moved away.
+    /// stays, unless `next` differs in the same value from the last configuration. The log file is
+    /// reopened if it was moved away.
     ///
     /// - Returns: The changes, and what could not be applied.
     /// - Throws: ``TunnelError/refused(_:)`` if the tunnel is ending, or a peer has its own key.

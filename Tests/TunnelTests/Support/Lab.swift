@@ -2,7 +2,8 @@
 import Foundation
 import Testing
 
-/// Hosts in network namespaces of their own, with links between them. All of it is gone when the test lets go of it.
+/// Hosts in network namespaces of their own, with links between them. All of it is gone when the
+/// test lets go of it.
 final class Lab: @unchecked Sendable {
   /// Why there can be no lab here; nil if there can.
   static let obstacle: String? = {

@@ -2,12 +2,13 @@
 import Foundation
 import Testing
 
-/// A program that runs beside the test. It is killed with this object, and when a test has waited for its end for ten minutes, so that one which hangs
-/// fails its test.
+/// A program that runs beside the test. It is killed with this object, and when a test has waited
+/// for its end for ten minutes, so that a program that hangs fails its test.
 final class Program: @unchecked Sendable {
   private static let patience = DispatchTimeInterval.seconds(600)
 
-  // The process is started before anybody else sees this, and its methods are safe to call from any thread.
+  // The process is started before anybody else sees this, and its methods are safe to call from any
+  // thread.
   private let process = Process()
   private let collected = Collected()
   private let done = DispatchSemaphore(value: 0)

@@ -6,7 +6,8 @@ import ZSSP
 import ZSSPNIO
 import ZSSPProviders
 
-/// Settings of tests: what is repeated on loss is repeated soon, but not while a slow machine still works on it.
+/// Settings of tests: what is repeated on loss is repeated soon, but not while a slow machine still
+/// works on it.
 func quickSettings(mtu: Int = 1400) -> Settings {
   var settings = Settings()
   settings.mtu = mtu
@@ -41,7 +42,8 @@ struct Pair {
   let clientSession: Session
   let serverSession: Session
 
-  /// Connects two new endpoints, or fails. With `via` the client does not know where the server really is.
+  /// Connects two new endpoints, or fails. With `via` the client does not know where the server
+  /// really is.
   static func connected(
     host: String = "127.0.0.1", _ settings: Settings = quickSettings(), options: UDPOptions = UDPOptions(),
     identity: [UInt8] = Array("client".utf8), on transport: Transport = .default,
@@ -80,7 +82,8 @@ struct ExchangeFailure: Error {
   let end: EndReason?
 }
 
-/// Sends `count` messages each way, each after the one before has come: nothing can overflow, so nothing may be lost.
+/// Sends `count` messages each way, each after the one before has come: nothing can overflow, so
+/// nothing may be lost.
 func exchange(_ pair: Pair, count: Int, largest: Int, seed: UInt64) async throws {
   let requests = MessagePattern(seed: seed, largest: largest)
   let replies = MessagePattern(seed: ~seed, largest: largest)

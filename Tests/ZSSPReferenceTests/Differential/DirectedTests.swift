@@ -5,7 +5,8 @@ import ZSSPTestSupport
 import ZSSP
 import ZSSPReference
 
-/// What random schedules hardly ever come to. Both implementations must do the same, and the right thing.
+/// What random schedules hardly ever come to. Both implementations must do the same, and the right
+/// thing.
 @Suite("Both implementations in rare cases", .tags(.fast))
 struct DirectedTests {
   private func established(_ receiver: PartyConfiguration.Implementation) throws -> Link {
@@ -36,8 +37,8 @@ struct DirectedTests {
     #expect(bob.takeEvents() == ["1 moved"])
   }
 
-  /// Header protection covers the first bytes of a fragment, so an attacker can cut or stretch the rest. Whoever is
-  /// first determines what fits, until the packet expires.
+  /// Header protection covers the first bytes of a fragment, so an attacker can cut or stretch the
+  /// rest. Whoever is first determines what fits, until the packet expires.
   @Test(
     "a fragment of another size keeps the packet incomplete until it expires",
     arguments: PartyConfiguration.Implementation.allCases, [-9, 9])

@@ -3,8 +3,8 @@
 import ZSSP
 import ZSSPReference
 
-/// A peer of either implementation, driven so that both can be held against each other: everything that it asks is
-/// answered at once, and its sessions are numbered in the order of their making.
+/// A peer of either implementation, driven so that both can be held against each other: everything
+/// that it asks is answered at once, and its sessions are numbered in the order of their making.
 protocol Party: AnyObject {
   var nextDeadline: Instant? { get }
   func open(to peer: PublicKey, at address: Address, identity: [UInt8], now: Instant)
@@ -45,8 +45,8 @@ struct PartyConfiguration {
   }
 }
 
-/// A store in memory, some of whose requests fail: which ones is a matter of their number, so that two parties that ask
-/// the same see the same.
+/// A store in memory, some of whose requests fail: which ones is a matter of their number, so that
+/// two parties that ask the same see the same.
 final class FailingStore: ReferenceStore {
   private var rows: [PublicKey: RatchetRow]
   /// What request number `n` meets.

@@ -4,10 +4,12 @@ import ZSSP
 import ZSSPReference
 import ZSSPSimulator
 
-/// Two parties, a bad network and a schedule, all from one seed; and a line for everything that happens.
+/// Two parties, a bad network and a schedule, all from one seed; and a line for everything that
+/// happens.
 ///
-/// Neither draws nor fates depend on the implementations, so two worlds of one seed must write the same lines: the same
-/// datagrams byte by byte, the same events, messages, store requests, states and timers, at the same times.
+/// Neither draws nor fates depend on the implementations, so two worlds of one seed must write the
+/// same lines: the same datagrams byte by byte, the same events, messages, store requests, states
+/// and timers, at the same times.
 final class World {
   private struct Flight {
     let arrival: Instant
@@ -120,7 +122,8 @@ final class World {
     parties[index] = try makeParty(index)
   }
 
-  /// Someone repeats, cuts, stretches or redirects what was sent before, from another address, or sends a Hello of noise.
+  /// Someone repeats, cuts, stretches or redirects what was sent before, from another address, or
+  /// sends a Hello of noise.
   private func attack() {
     let kind = random.below(6)
     let place = random.below(max(1, captured.count))
@@ -240,7 +243,8 @@ struct Scene {
     let mode = random.below(3)
     let some = (0..<2).map { _ in SecurityFlags(rawValue: UInt8(random.below(16)) & 0b1110) }
     flags = [[SecurityFlags.persistent, .persistent], [.opportunistic, .opportunistic], some][mode]
-    // Few challenges, for proofs of work take their time. With π1 they SHOULD be off (section 8), and both must still agree.
+    // Few challenges, for proofs of work take their time. With π1 they SHOULD be off (section 8),
+    // and both must still agree.
     policy = [.challenge, .allow, .allow, .automatic(), .automatic()][random.below(5)]
     persistent =
       mode == 0

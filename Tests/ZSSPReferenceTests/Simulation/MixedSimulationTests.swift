@@ -6,10 +6,12 @@ import ZSSP
 import ZSSPReference
 import ZSSPSimulator
 
-/// The scenarios of the simulator's own tests, with the reference in the place of some peers, or of all.
+/// The scenarios of the simulator's own tests, with the reference in the place of some peers, or of
+/// all.
 @Suite("Simulated networks of both implementations keep the protocol's promises", .tags(.slow))
 struct MixedSimulationTests {
-  /// Who runs what. With three peers that all talk to all, each of the two mixtures has pairs of every kind.
+  /// Who runs what. With three peers that all talk to all, each of the two mixtures has pairs of
+  /// every kind.
   enum Mixture: CaseIterable {
     case zsspFirst, referenceFirst, referenceOnly
 

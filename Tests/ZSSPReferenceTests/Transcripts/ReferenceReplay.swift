@@ -5,7 +5,8 @@ import ZSSP
 import ZSSPReference
 import ZSSPTestSupport
 
-/// Plays one side of a transcript with the reference: gives it what that side got, and compares what it does.
+/// Plays one side of a transcript with the reference: gives it what that side got, and compares
+/// what it does.
 final class ReferenceReplay {
   let transcript: Transcript
   let side: Side

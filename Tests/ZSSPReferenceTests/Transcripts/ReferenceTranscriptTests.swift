@@ -6,7 +6,8 @@ import ZSSPReference
 import ZSSPSwiftCrypto
 import ZSSPTestSupport
 
-/// The reference against the transcripts that ZSSP is held against, each side alone: the same inputs, the same bytes.
+/// The reference against the transcripts that ZSSP is held against, each side alone: the same
+/// inputs, the same bytes.
 @Suite("The reference replays the transcripts", .tags(.fast))
 struct ReferenceTranscriptTests {
   @Test(
@@ -39,7 +40,8 @@ struct ReferenceTranscriptTests {
     guard let stored = replay.transcript.trace(of: replay.side).stored else { return }
     var wanted = stored.map { (expected: $0.expected.pair, new: $0.new.pair) }
     if given.name == "downgrade_bob_lost_state", given.side == .alice {
-      // Upstream forgets the state that Bob did not know. Section 6: the second slot keeps the last confirmed state.
+      // Upstream forgets the state that Bob did not know. Section 6: the second slot keeps the last
+      // confirmed state.
       let first = try #require(wanted.first)
       wanted[0].new = RatchetPair(first.new.state1, first.expected.state1)
     }

@@ -4,7 +4,8 @@ import ZSSPTestSupport
 import ZSSP
 import ZSSPSwiftCrypto
 
-/// A static key is stolen, and nothing else: in persistent mode that is not enough to pose as its owner.
+/// A static key is stolen, and nothing else: in persistent mode that is not enough to pose as its
+/// owner.
 @Suite("Attack: key compromise", .tags(.fast), .serialized)
 struct KeyCompromiseTests {
   private let provider = SwiftCryptoProvider()
@@ -20,7 +21,8 @@ struct KeyCompromiseTests {
     return pair
   }
 
-  /// Somebody else with the static key of `victim`, and no ratchet; it does whatever the protocol allows.
+  /// Somebody else with the static key of `victim`, and no ratchet; it does whatever the protocol
+  /// allows.
   private func impostor(of victim: TestPeer) throws -> TestPeer {
     let configuration = EndpointConfiguration(
       staticKey: victim.configuration.staticKey, provider: provider, flags: .opportunistic, helloPolicy: .allow)
@@ -59,7 +61,8 @@ struct KeyCompromiseTests {
   }
 
   // [MODE-3] [MODE-4] [XK-28]
-  /// Bob answers strangers, but lets no known peer come back without its ratchet (π1 clear, π3 set).
+  /// Bob answers strangers, but lets no known peer come back without its ratchet (π1 clear, π3
+  /// set).
   @Test("with Alice's key and π1 clear, π3 keeps the thief out", arguments: [true, false])
   func pi3(isSilent: Bool) throws {
     let pair = try acquaintances()
@@ -101,7 +104,8 @@ struct KeyCompromiseTests {
     let thief = try impostor(of: pair.bob)
     let store = pair.alice.store.pairs
     let session = try pair.alice.open(to: pair.bob, at: pair.now)
-    // Everything that is for Bob goes to the thief, and the thief's answers come from Bob's address.
+    // Everything that is for Bob goes to the thief, and the thief's answers come from Bob's
+    // address.
     for second in 0..<60 {
       let now = pair.now.advanced(by: .seconds(second))
       pair.alice.advance(to: now)
@@ -119,7 +123,8 @@ struct KeyCompromiseTests {
   }
 
   // [XK-20] [XK-26]
-  /// An opportunistic Alice is told; and her last confirmed state is not forgotten, so that the true Bob is recognised.
+  /// An opportunistic Alice is told; and her last confirmed state is not forgotten, so that the
+  /// true Bob is recognised.
   @Test func withBobsKeyInOpportunisticModeTheDowngradeIsReported() throws {
     let pair = try Pair(provider: provider)
     pair.alice.close(try pair.establish().alice)
@@ -138,7 +143,8 @@ struct KeyCompromiseTests {
     #expect(pair.alice.downgrades == 1 && pair.bob.downgrades == 0)
   }
 
-  /// With both a static key and a copy of the store there is nothing left that the thief lacks: the limit of the claim.
+  /// With both a static key and a copy of the store there is nothing left that the thief lacks: the
+  /// limit of the claim.
   @Test func withTheRatchetTooTheThiefIsAlice() throws {
     let pair = try acquaintances()
     let thief = try impostor(of: pair.alice)

@@ -3,8 +3,9 @@ import Testing
 import ZSSPTestSupport
 import ZSSP
 
-/// X3 that comes late, because an attacker held it back or a machine was slow: whatever the two sides have done since, both
-/// hold a ratchet state in common, and no session is replaced by one whose keys the peer has erased (section 14).
+/// X3 that comes late, because an attacker held it back or a machine was slow: whatever the two
+/// sides have done since, both hold a ratchet state in common, and no session is replaced by one
+/// whose keys the peer has erased (section 14).
 @Suite("Attack: X3 that comes late", .tags(.fast))
 struct LateCompletionTests {
   /// Two persistent peers with a one-time password, of which one has the smaller key.
@@ -23,8 +24,8 @@ struct LateCompletionTests {
   }
 
   // [DEC-64] [DEC-69] [DEC-70]
-  /// Alice abandons attempts, each of which got as far as X3. An attacker repeats the Hellos, each of which revokes the outcome of
-  /// the attempt before it, and then releases the last X3 but one.
+  /// Alice abandons attempts, each of which got as far as X3. An attacker repeats the Hellos, each
+  /// of which revokes the outcome of the attempt before it, and then releases the last X3 but one.
   @Test(
     "however many Hellos are repeated, the X3 of an abandoned attempt is refused",
     arguments: [0, 7, 8, RevokedStates.limit - 1, RevokedStates.limit, RevokedStates.limit + 1])
@@ -149,8 +150,8 @@ struct LateCompletionTests {
   }
 
   // [DEC-45]
-  /// The application is slow: it accepts the handshake when the session of the other attempt is up; or the store is, with the
-  /// row that the swap will be compared with.
+  /// The application is slow: it accepts the handshake when the session of the other attempt is up;
+  /// or the store is, with the row that the swap will be compared with.
   @Test("a session that came up while X3 waited for an answer is not replaced", arguments: [true, false])
   func bothOpenAtOnceAndAnAnswerIsLate(applicationIsSlow: Bool) throws {
     var seed: UInt64 = 1
@@ -195,7 +196,8 @@ struct LateCompletionTests {
   }
 
   // [DEC-12] [DEC-45]
-  /// The row is read when the swap that confirms Alice's session was done, and its answer has not come.
+  /// The row is read when the swap that confirms Alice's session was done, and its answer has not
+  /// come.
   @Test("a session whose confirmation the store has not answered yet is not replaced")
   func confirmationWithoutAnAnswer() throws {
     let provider = FastCrypto(seed: 4)
@@ -227,7 +229,8 @@ struct LateCompletionTests {
   }
 
   // [DEC-71] [DEC-72]
-  /// Bob's store is slow to take the outcome of a first contact. Alice has it, and begins anew by it.
+  /// Bob's store is slow to take the outcome of a first contact. Alice has it, and begins anew by
+  /// it.
   @Test(
     "a Hello that names a state which the store is taking is no stranger's, though the handshake has expired",
     arguments: [0, 12])
@@ -292,8 +295,8 @@ struct LateCompletionTests {
     #expect(pair.bob.sessionCount == 0 && pair.bob.downgrades == 0)
   }
 
-  /// Both sides open at first contact, and each X3 is late. Bob takes Alice's, and answers her next Hello under what came of it. Then
-  /// his own X3 comes, which is based on nothing.
+  /// Both sides open at first contact, and each X3 is late. Bob takes Alice's, and answers her next
+  /// Hello under what came of it. Then his own X3 comes, which is based on nothing.
   // [DEC-82]
   @Test("an X3 of a first contact is no downgrade once the peer has answered under a state", arguments: [false, true])
   func firstContactThatComesLate(hasLostItsStates: Bool) throws {
@@ -330,8 +333,9 @@ struct LateCompletionTests {
     try expectCommonState(pair)
   }
 
-  /// The interleaving that the Spin model of the ratchet found: in each step a packet is late, and either side opens in turn. The
-  /// opener of the sixth step would forget the state that the other forgets in the seventh.
+  /// The interleaving that the Spin model of the ratchet found: in each step a packet is late, and
+  /// either side opens in turn. The opener of the sixth step would forget the state that the other
+  /// forgets in the seventh.
   @Test(
     "when either side opens in turn and packets are late, both hold a state in common",
     arguments: 1...40 as ClosedRange<UInt64>)

@@ -80,7 +80,8 @@ extension Pair {
       alice.messages.dropFirst(before.0).map(\.bytes) == [Array("to alice".utf8)], sourceLocation: sourceLocation)
   }
 
-  /// Expects that there is one session, in S2, that works, that the stores agree, and that nobody was downgraded.
+  /// Expects that there is one session, in S2, that works, that the stores agree, and that nobody
+  /// was downgraded.
   func expectWorking(sourceLocation: SourceLocation = #_sourceLocation) throws {
     let one = try #require(alice.establishedSession, sourceLocation: sourceLocation)
     let other = try #require(bob.establishedSession, sourceLocation: sourceLocation)

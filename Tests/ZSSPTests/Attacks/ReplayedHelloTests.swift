@@ -69,8 +69,8 @@ struct ReplayedHelloTests {
     try pair.expectWorking()
   }
 
-  /// An observer repeats an old Hello, still recognised, each time that Bob answers Alice. That used to give up the
-  /// attempt that Bob had just answered.
+  /// An observer repeats an old Hello, still recognised, each time that Bob answers Alice. That
+  /// used to give up the attempt that Bob had just answered.
   @Test("a Hello repeated at every answer does not keep the pair apart", arguments: [false, true])
   func repeatedAtEveryAnswer(_ isFirstContact: Bool) throws {
     let pair = try Pair.persistent(provider)

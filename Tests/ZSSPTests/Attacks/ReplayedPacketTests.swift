@@ -9,7 +9,8 @@ import ZSSPSwiftCrypto
 struct ReplayedPacketTests {
   private let provider = SwiftCryptoProvider()
 
-  /// What was on the way when, in persistent mode: the end of the handshake, a message, and Bob's re-key.
+  /// What was on the way when, in persistent mode: the end of the handshake, a message, and Bob's
+  /// re-key.
   private struct Tape {
     let pair: Pair
     let alice: SessionID
@@ -156,9 +157,9 @@ struct ReplayedPacketTests {
   }
 
   // [CHAL-10] [CHAL-12]
-  /// A challenge repeats the proof of the Hello; whoever has not seen the Hello must guess 64 bits. See also
-  /// `ChallengeTests`: `aSpoofedChallengeIsIgnored`, and `aStolenAnswerIsWorthNothingElsewhere` for an answer that another
-  /// address sends.
+  /// A challenge repeats the proof of the Hello; whoever has not seen the Hello must guess 64 bits.
+  /// See also `ChallengeTests`: `aSpoofedChallengeIsIgnored`, and
+  /// `aStolenAnswerIsWorthNothingElsewhere` for an answer that another address sends.
   @Test func aReplayedChallengeChangesNothing() throws {
     let pair = try Pair(provider: provider, helloPolicy: .challenge)
     let first = try pair.alice.open(to: pair.bob, at: pair.now)
@@ -169,7 +170,8 @@ struct ReplayedPacketTests {
     let hello = pair.intercept()
     let before = Footing(pair.alice, sessions: [second])
     let work = pair.alice.statistics.publicKeyWork
-    // Of the earlier Hello, as it was and under the new one's key id; and before and after the true one.
+    // Of the earlier Hello, as it was and under the new one's key id; and before and after the true
+    // one.
     var renamed = challenge[0]
     renamed.bytes.replaceSubrange(16..<20, with: hello[0].bytes[16..<20])
     for datagram in [challenge[0], renamed] { pair.deliver(datagram) }

@@ -55,7 +55,8 @@ struct CompletionBudgetTests {
       held += peer.pump(at: now).filter { $0.bytes[0..<4] != [0, 0, 0, 0] }
     }
 
-    /// Each X3 that is held is sent, with another last byte. All bodies of a handshake come in a row.
+    /// Each X3 that is held is sent, with another last byte. All bodies of a handshake come in a
+    /// row.
     func release(copies: Int) {
       for datagram in held {
         for _ in 0..<copies { _ = deliver([datagram.flipped(datagram.bytes.count - 1)]) }
@@ -82,7 +83,8 @@ struct CompletionBudgetTests {
     return budget
   }
 
-  /// How many Hellos are read, each of which pays for an X3, and how many bodies beyond: 25 ms of them.
+  /// How many Hellos are read, each of which pays for an X3, and how many bodies beyond: 25 ms of
+  /// them.
   // [DEC-79]
   @Test(
     "of the bodies of collected handshakes the first of each is read, and as many more as a quarter of the time pays for",

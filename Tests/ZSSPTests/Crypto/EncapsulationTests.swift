@@ -45,7 +45,8 @@ struct EncapsulationTests {
   func malformed(_ provider: any CryptoProvider, _ algorithm: ZSSP.KEM) throws {
     let key = provider.generateEncapsulationKey(for: algorithm)
     let good = key.encapsulationKey
-    // The first coefficient, and the last, not below q = 3329: the modulus check of FIPS 203 section 7.2.
+    // The first coefficient, and the last, not below q = 3329: the modulus check of FIPS 203
+    // section 7.2.
     let firstTooLarge = [0x01, good[1] & 0xf0 | 0x0d] + good[2...]
     let lastTooLarge = good[..<1534] + [good[1534] & 0x0f | 0x10, 0xd0] + good[1536...]
     let refused: [[UInt8]] = [
@@ -99,8 +100,9 @@ struct EncapsulationTests {
   }
 
   // [PRIM-6] [PRIM-9]
-  /// A round-3 key cannot be loaded, but what the round-3 scheme hashes last can be worked out from the recorded random
-  /// draws: `Kbar` is the first half of `SHA3-512(SHA3-256(m) || SHA3-256(pk))`, and `z` stands for it when rejecting.
+  /// A round-3 key cannot be loaded, but what the round-3 scheme hashes last can be worked out from
+  /// the recorded random draws: `Kbar` is the first half of `SHA3-512(SHA3-256(m) ||
+  /// SHA3-256(pk))`, and `z` stands for it when rejecting.
   @Test("the last hash of a round-3 Kyber1024", arguments: try vectors("unit")["kyber1024_round3"]["cases"].array)
   func round3(_ vector: JSON) throws {
     let random = [UInt8](SHA3_256.hash(data: try vector["m_random"].bytes))

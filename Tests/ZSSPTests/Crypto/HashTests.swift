@@ -44,8 +44,8 @@ struct HashTests {
     }
   }
 
-  /// RFC 4231 section 4 (the fifth truncated there to 128 bits), and an empty key, which section 3 of the
-  /// specification has for Split().
+  /// RFC 4231 section 4 (the fifth truncated there to 128 bits), and an empty key, which section 3
+  /// of the specification has for Split().
   static let codes: [(key: [UInt8], message: [UInt8], code: String)] = [
     (
       .init(repeating: 0x0b, count: 20), .init("Hi There".utf8),

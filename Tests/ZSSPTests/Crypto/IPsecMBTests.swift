@@ -16,7 +16,8 @@
       #expect(provider.name.hasSuffix(" with " + SwiftCryptoProvider().name))
     }
 
-    /// Bits of the library's features: AES-NI, PCLMULQDQ, SSE4.2, and one that AES-GCM can do without.
+    /// Bits of the library's features: AES-NI, PCLMULQDQ, SSE4.2, and one that AES-GCM can do
+    /// without.
     @Test(
       "a processor without the instructions is named",
       arguments: [

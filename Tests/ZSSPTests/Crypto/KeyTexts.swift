@@ -22,7 +22,8 @@ enum KeyTexts {
     -----END EC PRIVATE KEY-----
     """
 
-  /// The public part of the two: `openssl ec -in -pubout -conv_form compressed -outform DER | tail -c 49 | base64`
+  /// The public part of the two: `openssl ec -in -pubout -conv_form compressed -outform DER | tail
+  /// -c 49 | base64`
   static let publicKey = "A5nK34SPOf6eVNG884uV7tcsZtnZ7e55RNBiqrWmaRS+ixRcBxn7v9Wei/IzMKZPmQ=="
 
   /// Another key, with its parameters in front: `openssl ecparam -name secp384r1 -genkey`

@@ -38,7 +38,8 @@
     func defaultContext() throws {
       _ = try OpenSSLProvider()
       _ = try? OpenSSLProvider(fips: true)
-      // Whoever tests with the FIPS module tells OpenSSL so by a configuration, which is the default context's too.
+      // Whoever tests with the FIPS module tells OpenSSL so by a configuration, which is the
+      // default context's too.
       guard getenv("OPENSSL_CONF") == nil else { return }
       #expect(zssp_EVP_default_properties_is_fips_enabled(nil) == 0)
       #expect(zssp_OSSL_PROVIDER_available(nil, "fips") == 0)

@@ -9,7 +9,8 @@ struct RandomTests {
   @Test("every byte of every size is drawn, and nothing else is written", arguments: providers)
   func fill(_ provider: any CryptoProvider) {
     for count in 0...20 {
-      // A byte that is never drawn stays the same in 64 turns; one that is does so with a chance of 2^-504.
+      // A byte that is never drawn stays the same in 64 turns; one that is does so with a chance of
+      // 2^-504.
       var varied = [UInt8](repeating: 0, count: count + 2)
       for _ in 0..<64 {
         var bytes = [UInt8](repeating: 0, count: count + 2)

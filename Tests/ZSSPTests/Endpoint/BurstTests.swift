@@ -134,8 +134,8 @@ struct BurstTests {
   }
 
   // [CTR-8] [HDR-2] [HDR-5]
-  /// Bursts of good, forged, repeated, shortened and strange datagrams are received one by one by one receiver and as
-  /// bursts by another that is its equal.
+  /// Bursts of good, forged, repeated, shortened and strange datagrams are received one by one by
+  /// one receiver and as bursts by another that is its equal.
   @Test("a burst is received as its datagrams are", arguments: 1...20 as ClosedRange<UInt64>)
   func burst(seed: UInt64) throws {
     let single = try Link(FastCrypto(seed: seed))

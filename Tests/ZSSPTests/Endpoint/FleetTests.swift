@@ -3,8 +3,9 @@ import Testing
 import ZSSPTestSupport
 import ZSSP
 
-/// Two responders with one static key and one store, and a persistent peer that goes from one to the other. Whatever comes
-/// late at the first, both sides have a ratchet state in common (section 14).
+/// Two responders with one static key and one store, and a persistent peer that goes from one to
+/// the other. Whatever comes late at the first, both sides have a ratchet state in common (section
+/// 14).
 @Suite("Responders that share a store (section 14)", .tags(.fast))
 struct FleetTests {
   /// The store that the responders share, and what it does not answer yet.
@@ -162,7 +163,8 @@ struct FleetTests {
     try fleet.expectWorking()
   }
 
-  /// Alice goes from one responder to the other again and again, and every X3 comes late and in any order.
+  /// Alice goes from one responder to the other again and again, and every X3 comes late and in any
+  /// order.
   @Test(arguments: providers)
   func whateverComesLateOneStateIsInCommon(provider: any CryptoProvider) throws {
     for reversed in [false, true] {

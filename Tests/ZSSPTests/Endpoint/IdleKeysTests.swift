@@ -39,7 +39,8 @@ struct IdleKeysTests {
       #expect(pair.alice.nextDeadline == pair.alice.stateTimers(one)?.state)
     }
     #expect(pair.bob.messages.map(\.bytes) == [[1], [1], [1]])
-    // In each direction a header key and a packet key, each time. Those of handshakes are not counted here.
+    // In each direction a header key and a packet key, each time. Those of handshakes are not
+    // counted here.
     #expect(watch.made >= 3 * 2)
   }
 

@@ -13,8 +13,8 @@ struct KeyErasureTests {
     try Pair.persistent(WatchedProvider(base: FastCrypto(seed: 0x1E), watch: watch))
   }
 
-  /// Both ends hold so many keys, the current one as a pair of keyed objects, others to open what comes late, and one pair of header
-  /// keys.
+  /// Both ends hold so many keys, the current one as a pair of keyed objects, others to open what
+  /// comes late, and one pair of header keys.
   private func expectKeys(_ count: Int, sourceLocation: SourceLocation = #_sourceLocation) {
     #expect(watch.livePacketKeys == (count == 0 ? 0 : 2 * (1 + count)), sourceLocation: sourceLocation)
     #expect(watch.liveHeaderKeys == (count == 0 ? 0 : 2 * 2), sourceLocation: sourceLocation)

@@ -56,7 +56,8 @@ struct LimitTests {
     #expect(pair.bob.state(other) == "S2" && pair.intercept().count == 2 && pair.bob.state(other) == "R1")
   }
 
-  /// The states in which data may be sent, and how to come there with one use of the key, or some more.
+  /// The states in which data may be sent, and how to come there with one use of the key, or some
+  /// more.
   enum State: String, CaseIterable { case s1 = "S1", s2 = "S2", r1 = "R1", r2 = "R2" }
 
   /// A pair in which the second of the result is in `state`, and all that it sends is lost.

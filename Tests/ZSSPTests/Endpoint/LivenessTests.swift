@@ -159,7 +159,8 @@ struct LivenessTests {
     #expect(pair.alice.endReasons == [.peerSilent] && pair.alice.state(one) == nil)
   }
 
-  /// A machine that was suspended looks at its deadlines late. What came meanwhile lies in its socket's buffer.
+  /// A machine that was suspended looks at its deadlines late. What came meanwhile lies in its
+  /// socket's buffer.
   // [DEC-83]
   @Test("no session ends before its peer was probed, however late the deadline is looked at", arguments: [nil, 16])
   func suspended(keepAlive: Int?) throws {

@@ -13,7 +13,8 @@ struct LocalAddressTests {
     peer.events.count { if case .moved = $0 { true } else { false } }
   }
 
-  /// Delivers datagrams as if they had come to an address of the receiver with a number, and returns what comes of it.
+  /// Delivers datagrams as if they had come to an address of the receiver with a number, and
+  /// returns what comes of it.
   private func deliver(_ datagrams: [Datagram], at index: UInt8, to pair: Pair) -> [Datagram] {
     for datagram in datagrams {
       let receiver = datagram.to == pair.alice.address ? pair.alice : pair.bob

@@ -75,7 +75,8 @@ struct MisfortuneTests {
     pair.settle()
     let answered = try #require(pair.bob.establishedSession)
     pair.skip(.seconds(99))
-    // Bob's store does not answer, so he neither sends K2 nor begins a re-key when his own timer fires.
+    // Bob's store does not answer, so he neither sends K2 nor begins a re-key when his own timer
+    // fires.
     pair.bob.answerStore = { _ in nil }
     #expect(pair.alice.rekey(session, at: pair.now))
     pair.settle()
@@ -124,8 +125,8 @@ struct MisfortuneTests {
   }
 
   // [DEC-66] [DEC-67]
-  /// A swap took effect between the look-up and the reading of the row. The peer is known all the same, and no stranger: to go on
-  /// with the empty state would be a downgrade that is none.
+  /// A swap took effect between the look-up and the reading of the row. The peer is known all the
+  /// same, and no stranger: to go on with the empty state would be a downgrade that is none.
   @Test func aPeerWhoseStateIsGoneWhenItsRowIsReadIsNoStranger() throws {
     let pair = try Pair(provider: provider)
     let first = try pair.alice.open(to: pair.bob, at: pair.now)
@@ -159,7 +160,8 @@ struct MisfortuneTests {
     #expect(pair.bob.statistics[.unknownKeyID] == (isOver ? UInt64(completion.count) : 0))
   }
 
-  /// Alice names two states. While the store revokes the one that Bob does not hold, his row changes.
+  /// Alice names two states. While the store revokes the one that Bob does not hold, his row
+  /// changes.
   @Test("the state that X2 leaves behind is revoked, though the row changed while another was")
   func rowThatChangesWhileAStateIsRevoked() throws {
     let pair = try Pair(provider: provider)

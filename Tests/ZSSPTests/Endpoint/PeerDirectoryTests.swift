@@ -164,7 +164,8 @@ struct PeerDirectoryTests {
     #expect(directory.isLeftBehind(name(5), at: time(29)) && !directory.isLeftBehind(name(6), at: time(10)))
   }
 
-  /// Sessions of 100,000 peers re-key all the time, and the directory remembers the last ten seconds.
+  /// Sessions of 100,000 peers re-key all the time, and the directory remembers the last ten
+  /// seconds.
   @Test("nothing is kept for ever")
   func bounds() {
     for number in 0..<20_000 {

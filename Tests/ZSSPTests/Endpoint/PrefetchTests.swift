@@ -20,8 +20,8 @@ struct PrefetchTests {
     #expect(pair.bob.messages.map(\.bytes) == [[1, 2, 3]])
   }
 
-  /// Sessions that have no key yet, have ended, or never were; more of them than are fetched at once, and with keys expanded for
-  /// one of them at a time.
+  /// Sessions that have no key yet, have ended, or never were; more of them than are fetched at
+  /// once, and with keys expanded for one of them at a time.
   @Test(arguments: [0, 1, Endpoint.prefetchLimit, 3 * Endpoint.prefetchLimit])
   func whateverIsNamed(count: Int) throws {
     var settings = Settings()

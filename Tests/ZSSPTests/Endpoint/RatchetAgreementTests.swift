@@ -3,8 +3,8 @@ import Testing
 import ZSSPTestSupport
 import ZSSP
 
-/// Interleavings in which two persistent peers could come to have no ratchet state in common, each found by the
-/// simulator and named for what went wrong.
+/// Interleavings in which two persistent peers could come to have no ratchet state in common, each
+/// found by the simulator and named for what went wrong.
 @Suite("Ratchets stay in agreement (sections 6, 9 and 14)", .tags(.fast))
 struct RatchetAgreementTests {
   /// Two peers in persistent mode that share a one-time password.
@@ -40,7 +40,8 @@ struct RatchetAgreementTests {
     let pair = try persistentPair(provider)
     _ = try pair.alice.open(to: pair.bob, at: pair.now)
     let lateX3 = round(pair, delivering: round(pair, delivering: pair.intercept()))
-    // Alice starts again, and her second attempt gets as far as X2: she has forgotten what came of the first.
+    // Alice starts again, and her second attempt gets as far as X2: she has forgotten what came of
+    // the first.
     try pair.alice.restart()
     _ = try pair.alice.open(to: pair.bob, at: pair.now)
     _ = round(pair, delivering: round(pair, delivering: pair.intercept()))
@@ -56,7 +57,8 @@ struct RatchetAgreementTests {
     _ = try pair.alice.open(to: pair.bob, at: pair.now)
     let hello = pair.intercept()
     let firstX2 = round(pair, delivering: hello)
-    // The Hello comes again before the answer has arrived, as with a round trip longer than the resend interval.
+    // The Hello comes again before the answer has arrived, as with a round trip longer than the
+    // resend interval.
     _ = round(pair, delivering: hello)
     for datagram in firstX2 { pair.deliver(datagram) }
     pair.settle()
@@ -89,7 +91,8 @@ struct RatchetAgreementTests {
     pair.settle()
     let session = try #require(pair.bob.establishedSession)
     #expect(pair.bob.rekey(session, at: pair.now))
-    // Alice answers K1 with K2, crashes, and starts again before K2 arrives; both her states are good for a new Hello.
+    // Alice answers K1 with K2, crashes, and starts again before K2 arrives; both her states are
+    // good for a new Hello.
     let lateK2 = round(pair, delivering: pair.intercept())
     try pair.alice.restart()
     _ = try pair.alice.open(to: pair.bob, at: pair.now)
@@ -122,7 +125,8 @@ struct RatchetAgreementTests {
   }
 
   // [DEC-74] [TIME-5]
-  /// Each side takes the other's attempt, for the one that is preferred gave up and the other waited long enough.
+  /// Each side takes the other's attempt, for the one that is preferred gave up and the other
+  /// waited long enough.
   @Test(arguments: providers)
   func attemptsInBothDirectionsThatAreBothTakenLeaveAStateInCommon(provider: any CryptoProvider) throws {
     var pair = try persistentPair(provider)
@@ -143,7 +147,8 @@ struct RatchetAgreementTests {
   }
 
   // [DEC-75]
-  /// As above, and then both open again at once: they must go on from the same of the two states that both hold.
+  /// As above, and then both open again at once: they must go on from the same of the two states
+  /// that both hold.
   @Test(arguments: providers)
   func bothOpenAtOnceAfterBothAttemptsWereTaken(provider: any CryptoProvider) throws {
     var pair = try persistentPair(provider)

@@ -64,7 +64,8 @@ struct SessionDoorTests {
     let answered = try #require(pair.bob.establishedSession)
     let before = try #require(pair.bob.stateTimers(answered))
     pair.skip(.milliseconds(500))
-    // Flips in the key id lead nowhere, those in the header block to another header, those behind it to a wrong tag.
+    // Flips in the key id lead nowhere, those in the header block to another header, those behind
+    // it to a wrong tag.
     for bit in 0..<acknowledgement.bytes.count * 8 {
       var bytes = acknowledgement.bytes
       bytes[bit / 8] ^= 1 << UInt8(bit % 8)

@@ -102,7 +102,8 @@ struct SettingsTests {
     #expect(error(of: settings) == nil)
   }
 
-  /// The clock counts nanoseconds. A timer of less was due again at once, and the endpoint never came to an end.
+  /// The clock counts nanoseconds. A timer of less was due again at once, and the endpoint never
+  /// came to an end.
   @Test("a duration of less than a nanosecond is none", arguments: positiveSettings.prefix(6))
   func subNanosecond(_ setting: Positive) {
     var settings = Settings()

@@ -74,14 +74,16 @@ struct StateTableTests {
     private var eventsSeen = 0
     var edges: Set<Edge> = []
 
-    /// Looks at the sessions of `peer`, after a step in which each of them changed its state once at most.
+    /// Looks at the sessions of `peer`, after a step in which each of them changed its state once
+    /// at most.
     mutating func look(at peer: TestPeer, with other: TestPeer) {
       var reasons: [SessionID: EndReason] = [:]
       for case .ended(let id, let reason) in peer.events.dropFirst(eventsSeen) { reasons[id] = reason }
       eventsSeen = peer.events.count
       for (id, state) in states where peer.state(id) == nil {
         states[id] = nil
-        // What the table has is the end of a state. Any state ends when it is closed or another session replaces it.
+        // What the table has is the end of a state. Any state ends when it is closed or another
+        // session replaces it.
         switch reasons[id] {
         case .rejected, .notConfirmed, .rekeyTimeout: edges.insert(Edge(from: state, to: Edge.ended))
         default: break
@@ -160,8 +162,8 @@ struct StateTableTests {
 
   // MARK: The tables above the machines
 
-  /// The cases of the private states of a machine, in order, and how many rows its table has. A case without a row, or a row that is left over,
-  /// changes the number.
+  /// The cases of the private states of a machine, in order, and how many rows its table has. A
+  /// case without a row, or a row that is left over, changes the number.
   @Test(arguments: [
     ("Opening", ["loading", "computing", "sent", "completed"], 4),
     (

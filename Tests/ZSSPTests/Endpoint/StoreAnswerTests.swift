@@ -4,14 +4,17 @@ import ZSSPTestSupport
 
 @testable import ZSSP
 
-/// Every question that an endpoint asks its store, and everything that can become of the answer (section 9): the pair
-/// comes up in any case, or comes up again, in persistent mode, where nothing may be lost.
+/// Every question that an endpoint asks its store, and everything that can become of the answer
+/// (section 9): the pair comes up in any case, or comes up again, in persistent mode, where nothing
+/// may be lost.
 @Suite("Answers of the store", .tags(.fast))
 struct StoreAnswerTests {
-  /// The questions of a handshake, and of a re-key that Bob begins, in the order in which each side asks them.
+  /// The questions of a handshake, and of a re-key that Bob begins, in the order in which each side
+  /// asks them.
   ///
-  /// Both sides hold a newest state that the other does not know, and one in common, as after attempts that came to
-  /// nothing. So Bob looks up two fingerprints, revokes the state of the first, and has a state to drop when C2 comes.
+  /// Both sides hold a newest state that the other does not know, and one in common, as after
+  /// attempts that came to nothing. So Bob looks up two fingerprints, revokes the state of the
+  /// first, and has a state to drop when C2 comes.
   enum Question: String, CaseIterable {
     case aliceLoads, aliceStoresCompletion, aliceStoresConfirmation
     case bobLooksUp, bobVerifies, bobRevokes, bobLoads, bobStores, bobStoresAcknowledgement
@@ -158,7 +161,8 @@ struct StoreAnswerTests {
       let session = try #require(pair.alice.establishedSession)
       #expect(pair.alice.description(session)?.statistics.rekeys == 1)
     }
-    // Until every state that could still be there has come to its timeout: R1 after S2's wait for the answer.
+    // Until every state that could still be there has come to its timeout: R1 after S2's wait for
+    // the answer.
     try stage.run(for: .seconds(90))
     #expect(stage.isAsked)
     if fate == .failed || fate == .failedAfterwards || fate == .unfitting {

@@ -77,7 +77,8 @@ enum Misfortune: String, CaseIterable, Sendable {
   var delay: Int64? { Int64(rawValue) }
 }
 
-/// What happens to one datagram. Of two faults of one slot the second is for the slot's second datagram.
+/// What happens to one datagram. Of two faults of one slot the second is for the slot's second
+/// datagram.
 struct Fault: Sendable {
   let slot: Slot
   let misfortune: Misfortune
@@ -105,8 +106,9 @@ struct Crash: Sendable {
   }
 }
 
-/// One run of the scenario: `P X3=1500 X3=drop A@X3+1200` is persistent mode, X3 late by 1.5 s and then lost, and Alice
-/// crashing after the first X3 and coming back 1.2 s later. `PL` is persistent mode with a long identity.
+/// One run of the scenario: `P X3=1500 X3=drop A@X3+1200` is persistent mode, X3 late by 1.5 s and
+/// then lost, and Alice crashing after the first X3 and coming back 1.2 s later. `PL` is persistent
+/// mode with a long identity.
 struct Case: Sendable, CustomStringConvertible {
   var isPersistent: Bool
   /// Alice's identity is so long that X3 has two fragments.

@@ -105,7 +105,8 @@ struct EnumerationTests {
     try await EnumerationReport.run(tests).expectGood("sample")
   }
 
-  /// 1.5 million cases. `ZSSP_FULL_ENUMERATION=20000` runs that many of each kind, drawn by a fixed seed.
+  /// 1.5 million cases. `ZSSP_FULL_ENUMERATION=20000` runs that many of each kind, drawn by a fixed
+  /// seed.
   @Test("Every pair of faults with every crash", .enabled(if: isFull), arguments: [false, true])
   func product(hasLongIdentity: Bool) async throws {
     let crashes = Crash.all(hasLongIdentity: hasLongIdentity).map(Optional.some)

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// Alice opens a session, data goes both ways, Alice re-keys, Bob re-keys; meanwhile the network and the peers fail as a
-/// ``Case`` says; and then everything must heal.
+/// Alice opens a session, data goes both ways, Alice re-keys, Bob re-keys; meanwhile the network
+/// and the peers fail as a ``Case`` says; and then everything must heal.
 ///
 /// The application is simple: Alice's opens a session whenever it has none, Bob's listens.
 final class Scenario {
-  /// How long the pair may take to have a working session once the network is good and everyone is up (section 11):
-  /// at worst Alice's session is stale and its key new. Her S2 timer comes after `rekeyAfter`, R1 ends after
-  /// `rekeyTimeout`, and the handshake that she begins then takes no time on a perfect link, unless it meets the rest of an
-  /// older one, which `handshakeTimeout` ends, and waits for a resend or two.
+  /// How long the pair may take to have a working session once the network is good and everyone is
+  /// up (section 11): at worst Alice's session is stale and its key new. Her S2 timer comes after
+  /// `rekeyAfter`, R1 ends after `rekeyTimeout`, and the handshake that she begins then takes no
+  /// time on a perfect link, unless it meets the rest of an older one, which `handshakeTimeout`
+  /// ends, and waits for a resend or two.
   static let bound: Duration = settings.rekeyAfter + settings.rekeyTimeout + settings.handshakeTimeout + .seconds(2)
 
   static let settings: Settings = {
@@ -67,7 +68,8 @@ final class Scenario {
 
   // MARK: The script
 
-  /// Runs everything up to the moment when faults have ended and the last late datagram has arrived.
+  /// Runs everything up to the moment when faults have ended and the last late datagram has
+  /// arrived.
   func runFaults() throws {
     supervise()
     try runPhase()
@@ -123,7 +125,8 @@ final class Scenario {
     guard test.crash == nil else { return [] }
     var omissions: [String] = []
     for (slot, faults) in Dictionary(grouping: test.faults, by: \.slot) {
-      // What arrives at once, once or twice, is not sent again, so the second fault has nothing to befall.
+      // What arrives at once, once or twice, is not sent again, so the second fault has nothing to
+      // befall.
       let isLate = faults[0].misfortune != .duplicated && faults[0].misfortune != .swapped
       let count = seen[slot, default: 0]
       let needed = isLate ? faults.count : 1
@@ -172,7 +175,8 @@ final class Scenario {
     }
   }
 
-  /// Puts into the network what both have to send, crashes who is to crash, and lets the application look after itself.
+  /// Puts into the network what both have to send, crashes who is to crash, and lets the
+  /// application look after itself.
   private func collect() throws {
     for datagram in alice.pump(at: now) { send(datagram, label: logs.alice.label(of: datagram.bytes), byAlice: true) }
     for datagram in bob.pump(at: now) { send(datagram, label: logs.bob.label(of: datagram.bytes), byAlice: false) }

@@ -11,7 +11,8 @@ struct DatagramBatchTests {
   private static let here = Address(ipv4: 0x7F00_0001, port: 1)
   private static let there = Address(ipv4: 0x7F00_0001, port: 2)
 
-  /// Sizes of datagrams, `|` before those that go to another address than the one before, and the runs of them.
+  /// Sizes of datagrams, `|` before those that go to another address than the one before, and the
+  /// runs of them.
   struct Case: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let datagrams: [(size: Int, to: Address)]

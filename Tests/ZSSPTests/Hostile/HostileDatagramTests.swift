@@ -4,8 +4,8 @@ import ZSSPTestSupport
 import ZSSP
 import ZSSPRandom
 
-/// Datagrams that nobody sent, at every step of a handshake: nothing traps, nothing grows, every one is counted, and the
-/// session in progress still completes.
+/// Datagrams that nobody sent, at every step of a handshake: nothing traps, nothing grows, every
+/// one is counted, and the session in progress still completes.
 @Suite("Hostile datagrams", .tags(.slow))
 struct HostileDatagramTests {
   // [FRAG-17] [HDR-2]
@@ -28,8 +28,8 @@ struct HostileDatagramTests {
   }
 
   // [FRAG-7] [TIME-10]
-  /// Every change is made in the scene as it should be: one that a change has moved is completed, and made again. What
-  /// each costs is worked off before the next comes.
+  /// Every change is made in the scene as it should be: one that a change has moved is completed,
+  /// and made again. What each costs is worked off before the next comes.
   @Test(
     "Every truncation and single-bit flip of each packet of a handshake and a re-key, in every state",
     arguments: scenes)
@@ -74,8 +74,8 @@ struct HostileDatagramTests {
     print("hostile \(step), MTU \(mtu): \(mutations) changes, \(rounds) of which moved the scene")
   }
 
-  /// X1 and X2 in one fragment, so that a flip in any byte comes as far as it can; and in two, which makes a difference
-  /// up to X3 only, and is left at that in the sample.
+  /// X1 and X2 in one fragment, so that a flip in any byte comes as far as it can; and in two,
+  /// which makes a difference up to X3 only, and is left at that in the sample.
   private static let scenes: [(Scene.Step, Int)] = Scene.Step.allCases.flatMap { step in
     (Mutation.isFull || step.rawValue <= Scene.Step.completion.rawValue ? [1400, 9000] : [9000]).map { (step, $0) }
   }
@@ -84,8 +84,9 @@ struct HostileDatagramTests {
   private enum Packet: CaseIterable {
     case hello, response, completion, keyConfirm, acknowledge, rekeyInit, rekeyComplete, newKeyConfirm, newAcknowledge
 
-    /// Whether a change to this packet may move the scene: X1 makes a half-open handshake if what was changed means
-    /// nothing; X2 and X3 are taken once, or fail as section 11 says. Everything else changes nothing.
+    /// Whether a change to this packet may move the scene: X1 makes a half-open handshake if what
+    /// was changed means nothing; X2 and X3 are taken once, or fail as section 11 says. Everything
+    /// else changes nothing.
     func movesScene(_ step: Scene.Step) -> Bool {
       switch self {
       case .hello: true
@@ -95,8 +96,9 @@ struct HostileDatagramTests {
       }
     }
 
-    /// Whether a flip in this byte of a fragment of the packet must cost public-key work: nothing before that can tell.
-    /// Headers can be told, and the end that the header's counter repeats; of X1 the challenge response comes after it.
+    /// Whether a flip in this byte of a fragment of the packet must cost public-key work: nothing
+    /// before that can tell. Headers can be told, and the end that the header's counter repeats; of
+    /// X1 the challenge response comes after it.
     func reachesNoise(_ byte: Int, size: Int, isLast: Bool, at step: Scene.Step) -> Bool {
       switch self {
       case .hello: 16..<(isLast ? size - PacketSize.challenge - 8 : size) ~= byte

@@ -6,11 +6,13 @@ enum Mutation: Sendable {
   case truncated(to: Int)
   case flipped(bit: Int)
 
-  /// Whether every bit has its turn. It takes minutes without optimisation, so a plain `swift test` takes a fixed sample.
+  /// Whether every bit has its turn. It takes minutes without optimisation, so a plain `swift test`
+  /// takes a fixed sample.
   static let isFull = ProcessInfo.processInfo.environment["ZSSP_FULL_HOSTILE"] != nil
 
-  /// All changes to a datagram of `size` bytes; or a sample, always the same: every bit of the 20 bytes that hold the
-  /// header, and of what follows, and of lengths, one in so many that each bit of a byte has its turn.
+  /// All changes to a datagram of `size` bytes; or a sample, always the same: every bit of the 20
+  /// bytes that hold the header, and of what follows, and of lengths, one in so many that each bit
+  /// of a byte has its turn.
   static func all(size: Int) -> [Mutation] {
     let (bits, lengths) = size < 200 ? (11, 13) : (211, 61)
     return (0..<8 * size).filter { isFull || $0 < 8 * 20 || $0 % bits == 0 }.map { .flipped(bit: $0) }

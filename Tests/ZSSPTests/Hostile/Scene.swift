@@ -2,11 +2,12 @@
 import Testing
 import ZSSP
 
-/// A pair stopped at a step of its handshake, or of Bob's first re-key, for an attacker to try what they like, and the
-/// datagrams on the way.
+/// A pair stopped at a step of its handshake, or of Bob's first re-key, for an attacker to try what
+/// they like, and the datagrams on the way.
 ///
-/// From one seed of ``FastCrypto`` always the same scene is made, byte for byte, so that a scene which an attack has moved
-/// can be had again, and so that what will be said in a scene is known from one that is further on.
+/// From one seed of ``FastCrypto`` always the same scene is made, byte for byte, so that a scene
+/// which an attack has moved can be had again, and so that what will be said in a scene is known
+/// from one that is further on.
 struct Scene {
   /// Where the two stand.
   enum Step: Int, CaseIterable {
@@ -89,8 +90,9 @@ struct Scene {
     #expect(isIntact)
   }
 
-  /// Whether parts of a packet for a session are left, as of one whose count of fragments was changed: the headers of
-  /// ``FastCrypto`` can be, those under AES cannot. They would keep the next true fragment out.
+  /// Whether parts of a packet for a session are left, as of one whose count of fragments was
+  /// changed: the headers of ``FastCrypto`` can be, those under AES cannot. They would keep the
+  /// next true fragment out.
   var hasParts: Bool { pair.alice.diagnostics.largestReassembly + pair.bob.diagnostics.largestReassembly > 0 }
 
   /// Whether both still stand where they stood.
@@ -120,7 +122,8 @@ struct Scene {
     _ = pair.bob.pump(at: pair.now)
   }
 
-  /// Lets the true datagrams through after all, and time go on, and expects the session to come up and work.
+  /// Lets the true datagrams through after all, and time go on, and expects the session to come up
+  /// and work.
   func expectCompletion(sourceLocation: SourceLocation = #_sourceLocation) throws {
     let session = try session ?? pair.alice.open(to: pair.bob, at: pair.now)
     for datagram in datagrams { pair.deliver(datagram) }

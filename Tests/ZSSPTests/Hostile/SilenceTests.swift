@@ -4,8 +4,8 @@ import ZSSPTestSupport
 import ZSSP
 import ZSSPRandom
 
-/// A responder with π1 answers nothing to whoever does not bring a ratchet state that it knows (section 10): not one
-/// datagram, whatever comes.
+/// A responder with π1 answers nothing to whoever does not bring a ratchet state that it knows
+/// (section 10): not one datagram, whatever comes.
 @Suite("A persistent responder is silent to strangers", .tags(.fast))
 struct SilenceTests {
   private let provider = FastCrypto(seed: 0x51)
@@ -120,8 +120,8 @@ struct SilenceTests {
     stage.expectSilence()
   }
 
-  /// Alice's Hello is recognised, and so answered, only as she said it. The reserved byte of a Hello's header and her
-  /// proof of work are not authenticated, and mean nothing here.
+  /// Alice's Hello is recognised, and so answered, only as she said it. The reserved byte of a
+  /// Hello's header and her proof of work are not authenticated, and mean nothing here.
   @Test("a known peer's Hello, shortened and changed")
   func knownPeersHello() throws {
     let pair = try pair(.allow)

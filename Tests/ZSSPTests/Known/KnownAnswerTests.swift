@@ -4,7 +4,8 @@ import ZSSPTestSupport
 
 @testable import ZSSP
 
-/// NIST's and Wycheproof's answers, for every provider. Each test prints how many it compared, and which it could not.
+/// NIST's and Wycheproof's answers, for every provider. Each test prints how many it compared, and
+/// which it could not.
 @Suite("Known answers of others", .tags(.fast))
 struct KnownAnswerTests {
   @Test("P-384 key agreement", arguments: providers)
@@ -20,7 +21,8 @@ struct KnownAnswerTests {
       let secret = try agree(provider, vector: vector)
       let changed = try vector["note"].string.contains("Z changed")
       switch result {
-      // Acceptable are a point in compressed form and encodings around the point, which is the same.
+      // Acceptable are a point in compressed form and encodings around the point, which is the
+      // same.
       case "valid", "acceptable":
         #expect(secret == (try vector["shared"].string), "\(name)")
         tally.accept()
@@ -119,7 +121,8 @@ struct KnownAnswerTests {
     #expect(tally.accepted == 40)
   }
 
-  /// The fixed input of section 2, put together here, on the counter mode that NIST's answers were compared with.
+  /// The fixed input of section 2, put together here, on the counter mode that NIST's answers were
+  /// compared with.
   @Test("the protocol's KBKDF is that counter mode", arguments: providers)
   func fixedInput(_ provider: any CryptoProvider) {
     let key = [UInt8](0..<48)

@@ -4,11 +4,13 @@ import Testing
 import ZSSPTestSupport
 import ZSSP
 
-/// NIST's and Wycheproof's answers for ML-KEM-1024, and the known-answer file of Kyber1024's third round.
+/// NIST's and Wycheproof's answers for ML-KEM-1024, and the known-answer file of Kyber1024's third
+/// round.
 ///
-/// A provider draws its own randomness and keeps its own private keys. What it cannot take is computed by ``PlainKEM``,
-/// which is first held against the same answers: so a provider's ciphertext is opened under NIST's private key, and
-/// what was encapsulated with NIST's randomness is opened under a provider's.
+/// A provider draws its own randomness and keeps its own private keys. What it cannot take is
+/// computed by ``PlainKEM``, which is first held against the same answers: so a provider's
+/// ciphertext is opened under NIST's private key, and what was encapsulated with NIST's randomness
+/// is opened under a provider's.
 @Suite("Known answers of others: key encapsulation", .tags(.fast))
 struct KnownEncapsulationTests {
   @Test("the plain ML-KEM-1024 gives NIST's answers")
@@ -120,8 +122,8 @@ struct KnownEncapsulationTests {
     #expect(tally.accepted == 20)
   }
 
-  /// Section 1: a provider's Kyber1024 is its ML-KEM-1024 and one hash. The secret before that hash is the plain ML-KEM's
-  /// under the known key, the one after it is the known answer.
+  /// Section 1: a provider's Kyber1024 is its ML-KEM-1024 and one hash. The secret before that hash
+  /// is the plain ML-KEM's under the known key, the one after it is the known answer.
   @Test("Kyber1024 round 3, in both directions", arguments: providers)
   func kyber(_ provider: any CryptoProvider) throws {
     var tally = BatchCounts("Kyber1024 round 3, \(provider.name)")
@@ -131,7 +133,8 @@ struct KnownEncapsulationTests {
       let keys = plain.keys(d: try vector["d"].bytes, z: try vector["z"].bytes)
       let ciphertext = try vector["ct"].bytes
       let wanted = try vector["ss"].string
-      // The secret that ML-KEM's decapsulation gives under the known private key, and the provider's hash of it.
+      // The secret that ML-KEM's decapsulation gives under the known private key, and the
+      // provider's hash of it.
       let hashed = provider.kyberSecret(
         mlkem.decapsulate(ciphertext, with: keys.decapsulation), ciphertext: ciphertext)?.hex
       if hashed == nil { tally.except("the provider leaves Kyber1024 to another") } else { tally.accept() }
@@ -139,7 +142,8 @@ struct KnownEncapsulationTests {
       // What the provider encapsulates to the known key opens under it.
       let made = try encapsulated(to: keys.encapsulation, provider)
       #expect(plain.decapsulate(made.ciphertext, with: keys.decapsulation) == made.secret)
-      // And what is encapsulated with the known randomness opens under the provider's key, or is rejected.
+      // And what is encapsulated with the known randomness opens under the provider's key, or is
+      // rejected.
       let own = provider.generateEncapsulationKey(for: .kyber1024)
       let other = plain.encapsulate(to: own.encapsulationKey, m: try vector["m"].bytes)
       #expect(decapsulated(other.ciphertext, with: own) == other.secret.hex)

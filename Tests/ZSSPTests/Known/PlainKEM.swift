@@ -2,16 +2,18 @@
 import Crypto
 import ZSSP
 
-/// ML-KEM-1024 (FIPS 203) and Kyber1024 of the third round, plainly: to take what no provider does, an expanded private
-/// key and given randomness. It follows the algorithms of FIPS 203 by their numbers, without a thought for time or
-/// for secrets, and is itself held against the known answers.
+/// ML-KEM-1024 (FIPS 203) and Kyber1024 of the third round, plainly: to take what no provider does,
+/// an expanded private key and given randomness. It follows the algorithms of FIPS 203 by their
+/// numbers, without a thought for time or for secrets, and is itself held against the known
+/// answers.
 struct PlainKEM {
   let algorithm: ZSSP.KEM
 
   private static let q = 3329
   private static let k = 4
 
-  /// Algorithm 16: the encapsulation key and the expanded decapsulation key. Round 3 hashes `d` alone.
+  /// Algorithm 16: the encapsulation key and the expanded decapsulation key. Round 3 hashes `d`
+  /// alone.
   func keys(d: [UInt8], z: [UInt8]) -> (encapsulation: [UInt8], decapsulation: [UInt8]) {
     let seed = Self.g(algorithm == .mlkem1024 ? d + [UInt8(Self.k)] : d)
     let rho = [UInt8](seed[..<32])

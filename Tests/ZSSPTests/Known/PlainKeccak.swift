@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The sponge of FIPS 202 with any rate, for ``PlainKEM``. Its round constants come from the shift register of the
-/// standard, so that nothing here is a copy of a table.
+/// The sponge of FIPS 202 with any rate, for ``PlainKEM``. Its round constants come from the shift
+/// register of the standard, so that nothing here is a copy of a table.
 enum PlainKeccak {
   static func shake128(_ message: [UInt8], count: Int) -> [UInt8] {
     sponge(message, rate: 168, suffix: 0x1f, count: count)

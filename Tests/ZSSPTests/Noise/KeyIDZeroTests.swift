@@ -7,8 +7,8 @@ import ZSSP
 @Suite("Key id 0 is none (sections 4 and 14)", .tags(.fast))
 struct KeyIDZeroTests {
   // [DEC-20]
-  /// Bob has proved who he is, and names no key. Alice once stored the new ratchet state and sent X3 to key id 0, where
-  /// the packets of strangers go.
+  /// Bob has proved who he is, and names no key. Alice once stored the new ratchet state and sent
+  /// X3 to key id 0, where the packets of strangers go.
   @Test("an X2 that names key id 0 does not authenticate", arguments: providers, [false, true])
   func responseThatNamesNoKey(_ provider: any CryptoProvider, namesAKey: Bool) throws {
     let alice = provider.generateAgreementKey()

@@ -34,7 +34,8 @@ struct RatchetRowTests {
   }
 
   // [DEC-69]
-  /// An attempt may lead to a state that was not revoked, unless its name may be one that was dropped.
+  /// An attempt may lead to a state that was not revoked, unless its name may be one that was
+  /// dropped.
   @Test(arguments: [
     // (number of revocations, the attempt's beginning, the state it leads to, whether it may)
     (0, 0, 2000, true), (1, 0, 2000, true), (1, 1, 2000, true), (1, 2, 2000, false), (1, 0, 1, false),
@@ -61,7 +62,8 @@ struct RatchetRowTests {
     #expect(isSwapped)
   }
 
-  /// What becomes of a row that holds `pair` and has `names` revoked, when `expected` is swapped for `new`.
+  /// What becomes of a row that holds `pair` and has `names` revoked, when `expected` is swapped
+  /// for `new`.
   private func swapped(
     _ pair: RatchetPair, revoked names: [RatchetState], from expected: RatchetPair, to new: RatchetPair
   ) -> RatchetRow? {

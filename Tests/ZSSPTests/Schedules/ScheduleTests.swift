@@ -3,13 +3,16 @@ import Testing
 import ZSSPTestSupport
 import ZSSP
 
-/// Plays what Spin finds in the model of ratchet states, with a decision of the specification taken away, against the endpoint.
+/// Plays what Spin finds in the model of ratchet states, with a decision of the specification taken
+/// away, against the endpoint.
 ///
-/// The endpoint, which has the decision, must not do what the model does. Scripts/mutants takes the same decisions away from the
-/// endpoint (entries whose names begin with `schedule-`): then each schedule does show the fault.
+/// The endpoint, which has the decision, must not do what the model does. Scripts/mutants takes the
+/// same decisions away from the endpoint (entries whose names begin with `schedule-`): then each
+/// schedule does show the fault.
 @Suite("Schedules from the Spin model (section 14)", .tags(.fast))
 struct ScheduleTests {
-  /// A schedule, and the reason for which the endpoint drops what the model without the decision takes; nil if it takes more, not less.
+  /// A schedule, and the reason for which the endpoint drops what the model without the decision
+  /// takes; nil if it takes more, not less.
   static let schedules: [(name: String, stoppedBy: DropReason?)] = [
     ("other-state-not-revoked", .superseded),
     ("late-completion", .superseded),

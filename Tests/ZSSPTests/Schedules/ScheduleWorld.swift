@@ -95,7 +95,8 @@ final class ScheduleWorld {
     now = end
   }
 
-  /// Opens a session from Alice to Bob, now that nothing is lost, and returns whether both have one.
+  /// Opens a session from Alice to Bob, now that nothing is lost, and returns whether both have
+  /// one.
   func recovers() throws -> Bool {
     for peer in peers.indices {
       for isEstablished in [true, false] {

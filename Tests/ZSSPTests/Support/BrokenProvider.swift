@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// A provider with one function that gives a wrong answer, as a fault of the hardware or of a build would.
+/// A provider with one function that gives a wrong answer, as a fault of the hardware or of a build
+/// would.
 struct BrokenProvider: DerivedProvider {
   let base: any CryptoProvider
   let broken: SelfTestFunction

@@ -2,7 +2,8 @@
 
 @testable import ZSSP
 
-// Macros of the testing library cannot pass spans, so what takes them gets a form that takes an array.
+// Macros of the testing library cannot pass spans, so what takes them gets a form that takes an
+// array.
 
 extension FragmentHeader {
   /// The header that `datagram` begins with.

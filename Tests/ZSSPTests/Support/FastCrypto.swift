@@ -3,10 +3,12 @@ import Synchronization
 import ZSSP
 import ZSSPRandom
 
-/// Cryptography for tests of everything but cryptography: quick, repeatable, and WORTHLESS AS SECURITY.
+/// Cryptography for tests of everything but cryptography: quick, repeatable, and WORTHLESS AS
+/// SECURITY.
 ///
-/// Every primitive keeps its shape, that is sizes, who can compute what from what, and that changed bytes are noticed;
-/// none resists anyone who tries. "Agreement" is multiplication modulo 2^61 − 1, "hash" mixes 64-bit words.
+/// Every primitive keeps its shape, that is sizes, who can compute what from what, and that changed
+/// bytes are noticed; none resists anyone who tries. "Agreement" is multiplication modulo 2^61 − 1,
+/// "hash" mixes 64-bit words.
 final class FastCrypto: CryptoProvider {
   private let generator: Mutex<SplitMix64>
 

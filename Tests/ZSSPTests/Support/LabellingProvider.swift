@@ -14,7 +14,8 @@ final class LabelLog: @unchecked Sendable {
 
   func append(_ label: Label) { labels.append(label) }
 
-  /// The label of the next datagram that the endpoint sent. Those of strangers are not protected and say it themselves.
+  /// The label of the next datagram that the endpoint sent. Those of strangers are not protected
+  /// and say it themselves.
   func label(of datagram: [UInt8]) -> Label? {
     if datagram[0..<4].allSatisfy({ $0 == 0 }) {
       return PacketType(rawValue: datagram[7]).map { Label(type: $0, fragment: Int(datagram[4])) }

@@ -6,9 +6,9 @@ import ZSSPProviders
 
 /// Every provider that this build has, by its name.
 ///
-/// A provider that the build has and the machine cannot run ends the tests: it would be left out unnoticed otherwise. Only
-/// libcrypto may be missing, and that is printed. The FIPS module is not part of a build; where OpenSSL finds one, it is
-/// among them.
+/// A provider that the build has and the machine cannot run ends the tests: it would be left out
+/// unnoticed otherwise. Only libcrypto may be missing, and that is printed. The FIPS module is not
+/// part of a build; where OpenSSL finds one, it is among them.
 private let usable: [(choice: ProviderChoice, provider: any CryptoProvider)] = {
   var all: [(ProviderChoice, any CryptoProvider)] = []
   for choice in ProviderChoice.built {
@@ -26,7 +26,8 @@ let allProviders: [any CryptoProvider] = usable.map(\.provider)
 
 /// Every provider. A test that touches cryptography takes them as its arguments.
 ///
-/// The variable `ZSSP_TEST_PROVIDERS` names some, with commas between, where the others were tested in another run.
+/// The variable `ZSSP_TEST_PROVIDERS` names some, with commas between, where the others were tested
+/// in another run.
 let providers: [any CryptoProvider] = {
   guard let names = ProcessInfo.processInfo.environment["ZSSP_TEST_PROVIDERS"] else { return allProviders }
   return names.split(separator: ",").map { name in

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// Another provider, but headers are changed before they are protected: what only the holder of a header key can do.
+/// Another provider, but headers are changed before they are protected: what only the holder of a
+/// header key can do.
 struct TamperingProvider: DerivedProvider {
   let base: any CryptoProvider
-  /// Changes the protected bytes of a header: number, count, reserved, type, counter, and the payload's first four.
+  /// Changes the protected bytes of a header: number, count, reserved, type, counter, and the
+  /// payload's first four.
   let tamper: @Sendable (inout MutableRawSpan) -> Void
 
   func headerKey(_ key: Secret) -> any HeaderKey { TamperingHeaderKey(base: base.headerKey(key), tamper: tamper) }

@@ -9,7 +9,8 @@ struct Datagram: Sendable {
   var bytes: [UInt8]
 }
 
-/// An endpoint with everything that drives it: a store in memory, an application that decides, and work done at once.
+/// An endpoint with everything that drives it: a store in memory, an application that decides, and
+/// work done at once.
 final class TestPeer {
   let address: Address
   private var endpoint: Endpoint
@@ -69,7 +70,8 @@ final class TestPeer {
 
   func close(_ session: SessionID) { endpoint.close(session) }
   func localIndexesInUse() -> [Bool] { endpoint.localIndexesInUse() }
-  /// The datagram of a D under the previous key, as whoever has stolen that key makes it; nil where there is none.
+  /// The datagram of a D under the previous key, as whoever has stolen that key makes it; nil where
+  /// there is none.
   func goodbyeUnderPreviousKey(_ session: SessionID) -> [UInt8]? {
     let provider = configuration.provider
     guard let session = endpoint.peers[session], let key = session.core.keys.other,

@@ -10,7 +10,8 @@ func vectors(_ name: String) throws -> JSON {
   return try JSONDecoder().decode(JSON.self, from: Data(contentsOf: file))
 }
 
-/// A JSON value. Going down never fails, a member that is not there is ``null``; taking a value out throws.
+/// A JSON value. Going down never fails, a member that is not there is ``null``; taking a value out
+/// throws.
 indirect enum JSON: Decodable, Sendable {
   case null
   case bool(Bool)

@@ -5,9 +5,11 @@ import ZSSPTestSupport
 
 @testable import ZSSP
 
-/// Plays one side of a transcript: gives an endpoint what that side got, and holds what it does against the record.
+/// Plays one side of a transcript: gives an endpoint what that side got, and holds what it does
+/// against the record.
 ///
-/// Only what the record says happens: the time moves, and timers fire, at its steps and nowhere else.
+/// Only what the record says happens: the time moves, and timers fire, at its steps and nowhere
+/// else.
 final class Replay {
   let transcript: Transcript
   let side: Side

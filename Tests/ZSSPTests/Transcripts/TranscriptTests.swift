@@ -15,7 +15,11 @@ struct TranscriptTests {
     return replay
   }
 
-  // [CHAL-1] [CHAL-2] [CHAL-7] [CHAL-9] [CTR-1] [CTRL-1] [CTRL-2] [CTRL-3] [CTRL-5] [DEC-62] [FRAG-1] [HDR-1] [HDR-7] [KK-2] [KK-3] [KK-4] [KK-5] [KK-6] [KK-7] [KK-8] [KK-10] [KK-11] [KK-12] [KK-13] [KK-14] [NOISE-15] [PKT-7] [PKT-8] [PROF-4] [PROF-5] [PROF-6] [XK-2] [XK-3] [XK-4] [XK-5] [XK-6] [XK-14] [XK-15] [XK-16] [XK-17] [XK-19] [XK-20] [XK-21] [XK-22] [XK-24] [XK-25] [XK-26] [XK-28] [XK-29] [XK-31] [XK-32] [XK-33]
+  // [CHAL-1] [CHAL-2] [CHAL-7] [CHAL-9] [CTR-1] [CTRL-1] [CTRL-2] [CTRL-3] [CTRL-5] [DEC-62]
+  // [FRAG-1] [HDR-1] [HDR-7] [KK-2] [KK-3] [KK-4] [KK-5] [KK-6] [KK-7] [KK-8] [KK-10] [KK-11]
+  // [KK-12] [KK-13] [KK-14] [NOISE-15] [PKT-7] [PKT-8] [PROF-4] [PROF-5] [PROF-6] [XK-2] [XK-3]
+  // [XK-4] [XK-5] [XK-6] [XK-14] [XK-15] [XK-16] [XK-17] [XK-19] [XK-20] [XK-21] [XK-22] [XK-24]
+  // [XK-25] [XK-26] [XK-28] [XK-29] [XK-31] [XK-32] [XK-33]
   @Test(
     "packets, events, stores and questions are the recorded ones", arguments: providers,
     TranscriptCase.recorded + TranscriptCase.computed)
@@ -29,7 +33,8 @@ struct TranscriptTests {
     checkQuestions(replay)
   }
 
-  // [NOISE-2] [NOISE-3] [NOISE-4] [NOISE-5] [NOISE-6] [NOISE-7] [NOISE-8] [NOISE-9] [NOISE-10] [NOISE-11] [NOISE-12] [XK-23]
+  // [NOISE-2] [NOISE-3] [NOISE-4] [NOISE-5] [NOISE-6] [NOISE-7] [NOISE-8] [NOISE-9] [NOISE-10]
+  // [NOISE-11] [NOISE-12] [XK-23]
   @Test(
     "h, ck and k after each operation (section 3), and all derived keys", arguments: providers, TranscriptCase.recorded)
   func computesAsRecorded(_ provider: any CryptoProvider, _ given: TranscriptCase) throws {
@@ -61,7 +66,8 @@ struct TranscriptTests {
       #expect(replay.tape.hashes.contains(keys.h.bytes))
       #expect(replay.tape.codes.contains(keys.ck.bytes))
       #expect(replay.tape.derived(keys.ratchetKey.bytes, keys.ratchetFingerprint.bytes))
-      // The first of a pair is for what goes to the initiator of the handshake; header keys are those of XK.
+      // The first of a pair is for what goes to the initiator of the handshake; header keys are
+      // those of XK.
       let (first, second) = initiator == .alice ? (0, 1) : (1, 0)
       #expect(replay.tape.derived(keys.kekTo[first].bytes, keys.kekTo[second].bytes))
       #expect(replay.tape.derived(keys.nkTo[first].bytes, keys.nkTo[second].bytes))
@@ -83,7 +89,8 @@ struct TranscriptTests {
     guard let stored = replay.transcript.trace(of: replay.side).stored else { return }
     var wanted = stored.map { (expected: $0.expected.pair, new: $0.new.pair) }
     if given.name == "downgrade_bob_lost_state", given.side == .alice {
-      // Upstream forgets the state that Bob did not know. Section 6: the second slot keeps the last confirmed state.
+      // Upstream forgets the state that Bob did not know. Section 6: the second slot keeps the last
+      // confirmed state.
       let first = try #require(wanted.first)
       wanted[0].new = RatchetPair(first.new.state1, first.expected.state1)
     }

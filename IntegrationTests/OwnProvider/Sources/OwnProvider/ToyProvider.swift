@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// A provider from outside the package. It has the shapes of cryptography and is WORTHLESS AS SECURITY: "agreement" is
-/// multiplication modulo 2^61 − 1, everything else mixes words.
+/// A provider from outside the package. It has the shapes of cryptography and is WORTHLESS AS
+/// SECURITY: "agreement" is multiplication modulo 2^61 − 1, everything else mixes words.
 struct ToyProvider: CryptoProvider {
   var name: String { "toy" }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-// Two endpoints on a provider from outside the package shake hands and exchange a message, over arrays. Everything used is
-// public. It ends with an error when anything goes otherwise.
+// Two endpoints on a provider from outside the package shake hands and exchange a message, over
+// arrays. Everything used is public. It ends with an error when anything goes otherwise.
 
 struct Mismatch: Error { let what: String }
 

@@ -65,8 +65,9 @@ public struct EtcdStoreOptions: Sendable {
   public var key: Secret?
   /// The time that a call waits for its node before the next one is used. The default is 2 s.
   public var callTimeout = Duration.seconds(2)
-  /// The time for which a request is retried, 10 s by default. Calls under way then are still awaited. It
-  /// should exceed the time of an election in the cluster, which is one to two seconds by default.
+  /// The time for which a request is retried, 10 s by default. Calls under way then are still
+  /// awaited. It should exceed the time of an election in the cluster, which is one to two seconds
+  /// by default.
   public var timeout = Duration.seconds(10)
   /// The first and the longest pause before a call is repeated. The pause doubles, and is shortened
   /// at random by up to half.

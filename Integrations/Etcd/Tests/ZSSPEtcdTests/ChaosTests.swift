@@ -47,8 +47,9 @@ extension OverEtcd {
       for store in stores { await close(store) }
     }
 
-    /// A call that was given up and comes when the store has said long ago what the row is. Where there was a row, its revision alone would
-    /// stop the call here; that the fence does is shown by ``WaitingTests``, where the row stays as it was.
+    /// A call that was given up and comes when the store has said long ago what the row is. Where
+    /// there was a row, its revision alone would stop the call here; that the fence does is shown
+    /// by ``WaitingTests``, where the row stays as it was.
     @Test func aLateCallIsNotDoneAnyMore() async throws {
       let nodes = try Self.shared.get()
       let options = nodes.options()
@@ -65,7 +66,8 @@ extension OverEtcd {
       async let two = other.swap(second, .empty, Sample.pair(3))
       let answers = [await one, await two]
       #expect(answers.allSatisfy { $0.isSwapped })
-      // The swaps were done by other calls. Those that were held back come now, when the rows are as they were.
+      // The swaps were done by other calls. Those that were held back come now, when the rows are
+      // as they were.
       #expect(await store.swap(peer, Sample.pair(2), Sample.pair(1)).isSwapped)
       #expect(await store.swap(second, Sample.pair(3), .empty).isSwapped)
       #expect(try await late.release() >= 2)

@@ -6,8 +6,8 @@ import ZSSP
 @testable import ZSSPEtcd
 
 extension OverEtcd {
-  /// Three nodes, of which one fails at a time while several stores swap at once. `ZSSP_ETCD_ROUNDS` says how often (3), `ZSSP_ETCD_SEED` from
-  /// which seed.
+  /// Three nodes, of which one fails at a time while several stores swap at once.
+  /// `ZSSP_ETCD_ROUNDS` says how often (3), `ZSSP_ETCD_SEED` from which seed.
   @Suite(
     "A cluster whose nodes fail", .timeLimit(.minutes(60)))
   struct ClusterTests {
@@ -21,7 +21,8 @@ extension OverEtcd {
       return stores
     }
 
-    /// Runs the load while `fault` is done to a node and undone, and checks the histories and the store.
+    /// Runs the load while `fault` is done to a node and undone, and checks the histories and the
+    /// store.
     private func run(
       _ name: String, users: Bool = false, _ fault: @escaping @Sendable (EtcdNodes, inout Dice) async throws -> Void
     ) async throws {
@@ -72,7 +73,8 @@ extension OverEtcd {
       }
     }
 
-    /// It does not notice at first, takes calls that it can do nothing about, and keeps their writes in its log.
+    /// It does not notice at first, takes calls that it can do nothing about, and keeps their
+    /// writes in its log.
     @Test(.enabled(if: Partition.isTested, Partition.impossible))
     func theLeaderIsCutOff() async throws {
       try await run("the leader is cut off", users: true) { nodes, _ in

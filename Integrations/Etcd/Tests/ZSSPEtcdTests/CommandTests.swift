@@ -52,7 +52,8 @@ extension OverEtcd {
       #expect(nobody.exitCode == 1 && nobody.errors.contains("no answer"), "\(nobody.errors)")
     }
 
-    /// Processes with one key and one store; each is killed while its peer has a session, and the peer goes to the next.
+    /// Processes with one key and one store; each is killed while its peer has a session, and the
+    /// peer goes to the next.
     @Test func aPeerGoesOnWithAnotherProcess() throws {
       func listen() throws -> (Program, address: String) {
         let listener = try Program([

@@ -30,7 +30,8 @@ private final class EtcdMedium: StoreMedium {
 
   func close(_ store: any RatchetStore) async throws { try await (store as? EtcdRatchetStore)?.close() }
 
-  /// etcd keeps what was replaced until it is compacted. Where states are encrypted, nobody can read it.
+  /// etcd keeps what was replaced until it is compacted. Where states are encrypted, nobody can
+  /// read it.
   func contents(of store: any RatchetStore) throws -> [UInt8]? {
     guard options.key != nil else { return nil }
     let files = FileManager.default.enumerator(at: nodes.folder.url, includingPropertiesForKeys: nil)

@@ -21,7 +21,8 @@ extension OverEtcd {
       (cluster, keys) = (try Cluster(options), Keys(prefix: options.prefix))
     }
 
-    /// The mark that tells that a swap was done is removed with the fence, by `remover`, before anybody reads it.
+    /// The mark that tells that a swap was done is removed with the fence, by `remover`, before
+    /// anybody reads it.
     private func swapWhoseMarkIsRemoved(
       beforeCall offset: Int, _ remover: @escaping @Sendable (EtcdRatchetStore?) async throws -> Void
     ) async throws -> (StoreAnswer, RatchetPair?) {

@@ -57,7 +57,8 @@ struct HistoryTests {
     #expect(!history((.load(1), 0, 1), (.swap(from: 0, to: 1, isDone: true), 2, 3)).isLinearizable())
   }
 
-  /// Histories of a register that is one are good; with a single answer changed to what it cannot have been, bad.
+  /// Histories of a register that is one are good; with a single answer changed to what it cannot
+  /// have been, bad.
   @Test(arguments: UInt64(0)..<50)
   func madeHistories(seed: UInt64) {
     var random = Dice(seed: seed)

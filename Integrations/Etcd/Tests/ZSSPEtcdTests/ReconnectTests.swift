@@ -11,8 +11,8 @@ import ZSSPStoreTesting
 @testable import ZSSPEtcd
 
 extension OverEtcd {
-  /// Peers in persistent mode, and two responders with one static key and one etcd, of which one node at a time fails. `ZSSP_ETCD_RECONNECTS` says how often the peers change
-  /// (500).
+  /// Peers in persistent mode, and two responders with one static key and one etcd, of which one
+  /// node at a time fails. `ZSSP_ETCD_RECONNECTS` says how often the peers change (500).
   @Suite(
     "A fleet of two responders", .timeLimit(.minutes(60)))
   struct ReconnectTests {
@@ -32,7 +32,8 @@ extension OverEtcd {
       try await UDPEndpoint.bind(host: "127.0.0.1", port: 0, configuration: configuration(key), store: store)
     }
 
-    /// A responder that can be closed, or lost with all that it has in memory, and another put in its place.
+    /// A responder that can be closed, or lost with all that it has in memory, and another put in
+    /// its place.
     private actor Responder {
       private let nodes: EtcdNodes
       private let options: EtcdStoreOptions
@@ -70,7 +71,8 @@ extension OverEtcd {
       /// The address of the one that is there now.
       func address() throws -> SocketAddress { try #require(endpoint).localAddress }
 
-      /// Ends it and starts another, which knows what is in etcd and nothing else. The handshakes of the first are cut short.
+      /// Ends it and starts another, which knows what is in etcd and nothing else. The handshakes
+      /// of the first are cut short.
       func replace() async throws {
         await endpoint?.close()
         await accepting?.value
@@ -85,7 +87,8 @@ extension OverEtcd {
       }
     }
 
-    /// A client goes from one responder to the other, and back: after an orderly end, without a word, or in the middle of a handshake.
+    /// A client goes from one responder to the other, and back: after an orderly end, without a
+    /// word, or in the middle of a handshake.
     private static func reconnect(
       _ client: UDPEndpoint, _ key: PublicKey, _ responders: [Responder], _ count: Int, _ random: inout Dice
     ) async throws -> (times: [Duration], chainLength: UInt64, abandoned: Int) {
@@ -96,7 +99,8 @@ extension OverEtcd {
       let clock = ContinuousClock()
       for _ in 0..<count {
         current = 1 - current
-        // An attempt with the responder that is left is given up somewhere on its way, in every second case.
+        // An attempt with the responder that is left is given up somewhere on its way, in every
+        // second case.
         if Bool.random(using: &random) {
           let address = try await responders[1 - current].address()
           let patience = Duration.milliseconds(.random(in: 1...40, using: &random))
@@ -147,7 +151,8 @@ extension OverEtcd {
 
     private struct LockedOut: Error {}
 
-    /// Kills a node, stops it, or cuts it off from the others if this machine can, and lets it come back; until `isOver`. Says how often.
+    /// Kills a node, stops it, or cuts it off from the others if this machine can, and lets it come
+    /// back; until `isOver`. Says how often.
     private static func fail(_ nodes: EtcdNodes, until isOver: Flag) async throws -> Int {
       let partition = Partition.isTested ? try Partition(nodes) : nil
       var random = Dice(seed: 98)

@@ -149,7 +149,8 @@ extension OverEtcd {
       let store = try await EtcdRatchetStore.open(options, provider: .fastest)
       let peer = try Sample.peer(1)
       #expect(await store.swap(peer, .empty, Sample.pair(1)).isSwapped)
-      // Tokens that are good no more are replaced: after a change of the users, and when etcd was started again.
+      // Tokens that are good no more are replaced: after a change of the users, and when etcd was
+      // started again.
       try etcdctl("--user", "root:rootpassword", "user", "add", "another:password")
       #expect(await store.swap(peer, Sample.pair(1), Sample.pair(2)).isSwapped)
       nodes.nodes[0].kill()

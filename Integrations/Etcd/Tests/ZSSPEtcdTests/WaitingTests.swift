@@ -18,8 +18,9 @@ extension OverEtcd {
       self.options = options
     }
 
-    /// All writes of a row get no answer until the request is given up. What is said of the row then must stay true, though they come
-    /// later, when the row is still the one that they began from.
+    /// All writes of a row get no answer until the request is given up. What is said of the row
+    /// then must stay true, though they come later, when the row is still the one that they began
+    /// from.
     @Test(arguments: [0, 1])
     func whatIsSaidAfterAFailureStaysTrue(number: UInt64) async throws {
       let peer = try Sample.peer(1)

@@ -11,8 +11,9 @@
 
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the store asks of etcd: the messages and fields of version 3 of its API that it uses, and no others. Field numbers are those of
-/// etcd; fields that are not named here are left at their defaults when sent, and passed over when received.
+/// What the store asks of etcd: the messages and fields of version 3 of its API that it uses, and
+/// no others. Field numbers are those of etcd; fields that are not named here are left at their
+/// defaults when sent, and passed over when received.
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials

@@ -3,7 +3,8 @@ import Synchronization
 
 @testable import ZSSPEtcd
 
-/// Stands between a store and etcd, and loses calls and answers, or lets a call that was given up be done later.
+/// Stands between a store and etcd, and loses calls and answers, or lets a call that was given up
+/// be done later.
 final class Chaos: KeyValues {
   /// What may happen to a call, each so many times in a hundred.
   struct Plan: Sendable {

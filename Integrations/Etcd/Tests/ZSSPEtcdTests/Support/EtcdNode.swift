@@ -4,7 +4,8 @@ import Testing
 
 @testable import ZSSPEtcd
 
-/// A cluster of etcd on loopback, in a folder of its own. It ends with the object, or when the process of the tests does.
+/// A cluster of etcd on loopback, in a folder of its own. It ends with the object, or when the
+/// process of the tests does.
 final class EtcdNodes: @unchecked Sendable {
   // Changed by the one test that has it.
   private(set) var nodes: [EtcdNode] = []
@@ -14,7 +15,8 @@ final class EtcdNodes: @unchecked Sendable {
   /// The user of the first node, where each has one of its own. Nobody else is.
   static let firstUser = 70_101
 
-  /// Starts so many nodes; `arguments` are those of all. With `users` each is a user of its own, which needs the rights of root.
+  /// Starts so many nodes; `arguments` are those of all. With `users` each is a user of its own,
+  /// which needs the rights of root.
   init(_ count: Int = 1, scheme: String = "http", arguments: [String] = [], users: Bool = false) throws {
     let program = try #require(Etcd.path, "etcd is not installed, and ZSSP_ETCD_REQUIRED is set")
     folder = try Folder()
@@ -86,7 +88,8 @@ final class EtcdNode {
     leash = Pipe()
     let prefix = user.map { ["setpriv", "--reuid", "\($0)", "--regid", "\($0)", "--clear-groups"] } ?? []
     process.executableURL = URL(filePath: "/bin/bash")
-    // Ends with whoever holds the other end of the pipe, however that ends, and leaves the folder only to one who says so.
+    // Ends with whoever holds the other end of the pipe, however that ends, and leaves the folder
+    // only to one who says so.
     let script =
       #"folder=$1; shift; "$@" > /dev/null 2>&1 & echo $!; read -r word; kill -9 $!; wait; [ "$word" ] || rm -rf "$folder""#
     process.arguments = ["-c", script, "etcd", folder] + prefix + [program] + arguments

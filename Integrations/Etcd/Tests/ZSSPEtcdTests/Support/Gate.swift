@@ -3,7 +3,8 @@ import Synchronization
 
 @testable import ZSSPEtcd
 
-/// Stands between a store and etcd, and asks a test about each call: before it, and what becomes of it.
+/// Stands between a store and etcd, and asks a test about each call: before it, and what becomes of
+/// it.
 final class Gate: KeyValues {
   enum Fate: Sendable {
     case done

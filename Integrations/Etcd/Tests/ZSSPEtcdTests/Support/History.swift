@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What was asked of the row of one peer and answered, with the moments: a register that holds a number.
+/// What was asked of the row of one peer and answered, with the moments: a register that holds a
+/// number.
 struct History: Sendable {
   struct Operation: Sendable {
     enum Kind: Sendable {
@@ -43,10 +44,12 @@ struct History: Sendable {
     operations.append(Operation(kind: kind, began: began, ended: ended))
   }
 
-  /// Whether there is an order of all operations that were answered, and some of the others, in which each one has the answer that it got,
-  /// and none comes before one that had ended when it began.
+  /// Whether there is an order of all operations that were answered, and some of the others, in
+  /// which each one has the answer that it got, and none comes before one that had ended when it
+  /// began.
   ///
-  /// The search goes through all such orders, but never twice through what has the same operations done and the same number held.
+  /// The search goes through all such orders, but never twice through what has the same operations
+  /// done and the same number held.
   func isLinearizable(from initial: Int = 0) -> Bool {
     let operations = operations.sorted { $0.began < $1.began }
     var seen: Set<Position> = []

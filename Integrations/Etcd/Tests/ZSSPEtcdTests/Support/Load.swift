@@ -5,7 +5,8 @@ import ZSSP
 
 @testable import ZSSPEtcd
 
-/// Tasks that swap and load the rows of a few peers through several stores at once, and write down what was answered.
+/// Tasks that swap and load the rows of a few peers through several stores at once, and write down
+/// what was answered.
 final class Load: Sendable {
   /// What came of it.
   struct Outcome: Sendable {
@@ -76,8 +77,8 @@ final class Load: Sendable {
     }
   }
 
-  /// Loads a row, and tries to swap it; sometimes after a while, when it may be another. Now and then the state is looked up through
-  /// another store, or given up there while it is brought in.
+  /// Loads a row, and tries to swap it; sometimes after a while, when it may be another. Now and
+  /// then the state is looked up through another store, or given up there while it is brought in.
   private func step(_ store: EtcdRatchetStore, _ other: EtcdRatchetStore, _ random: inout Dice) async {
     let index = Int.random(in: peers.indices, using: &random)
     let peer = peers[index]
@@ -133,7 +134,8 @@ final class Load: Sendable {
     state.withLock { $0.outcome.histories[index].add(.lookUp(Int(number), isFound: isFound), began, ended) }
   }
 
-  /// Gives a number up that nobody has stored yet, and says whether that is in force: the row was still that which it is to follow.
+  /// Gives a number up that nobody has stored yet, and says whether that is in force: the row was
+  /// still that which it is to follow.
   private func revoke(_ number: UInt64, _ index: Int, from held: UInt64, _ store: EtcdRatchetStore) async -> Bool {
     let began = tick()
     guard

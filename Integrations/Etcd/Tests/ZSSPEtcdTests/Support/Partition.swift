@@ -3,8 +3,9 @@ import Foundation
 import Synchronization
 import Testing
 
-/// Cuts one node of a cluster on loopback off from the others, in both directions, while clients still reach it. Each node is a user of its own, by which
-/// the kernel marks its connections to the ports that nodes have for each other. Needs the rights of root, and iptables.
+/// Cuts one node of a cluster on loopback off from the others, in both directions, while clients
+/// still reach it. Each node is a user of its own, by which the kernel marks its connections to the
+/// ports that nodes have for each other. Needs the rights of root, and iptables.
 final class Partition: Sendable {
   private static let table = Etcd.find("iptables") ?? "/usr/sbin/iptables"
   private let ports: String
@@ -23,7 +24,8 @@ final class Partition: Sendable {
       return false
     }
   }()
-  /// Whether what needs it is run: in CI, where it must be possible, it fails rather than to be left out.
+  /// Whether what needs it is run: in CI, where it must be possible, it fails rather than to be
+  /// left out.
   static let isTested = isPossible || ProcessInfo.processInfo.environment["ZSSP_PARTITION_REQUIRED"] != nil
   static let impossible: Comment = "needs the rights of root, and iptables with owner and connmark"
 
