@@ -42,7 +42,7 @@ struct VersionReport: Encodable {
     let name: String
     /// The library with its version; nil if the machine cannot run it.
     var library: String?
-    /// Why the machine cannot run it; nil if it can.
+    /// The reason why the machine cannot run it; nil if it can.
     var unavailable: String?
     /// `passed`, or what was wrong; nil if it was not tested.
     var selfTest: String?

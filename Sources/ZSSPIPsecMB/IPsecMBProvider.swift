@@ -32,9 +32,9 @@
       return "intel-ipsec-mb \(version) with \(base.name)"
     }
 
-    /// 131,072. This limits the memory to half a gigabyte, which is needed only while as many
-    /// sessions are in use: keys have memory of their own, so the memory of evicted keys returns to
-    /// the system.
+    /// The number of sessions whose expanded keys take half a gigabyte. That memory is needed only
+    /// while as many sessions are in use: each key has memory of its own, so the memory of evicted
+    /// keys returns to the system.
     public var usualExpandedKeys: Int { 131_072 }
 
     /// Returns AES-256-GCM under `key`, which must be 32 bytes.

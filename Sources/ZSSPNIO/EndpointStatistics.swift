@@ -45,7 +45,7 @@ public struct TransportStatistics: Sendable, Hashable {
   /// Datagrams that the system dropped because its receive buffer was full; a super-datagram counts
   /// as one. Always 0 except for the sockets of a ``EpollEventLoopGroup``.
   public internal(set) var unreadDatagrams: UInt64 = 0
-  /// Like ``unreadDatagrams``, for the socket that receives Hellos, if there is one.
+  /// The ``unreadDatagrams`` of the socket that receives Hellos, if there is one.
   public internal(set) var unreadHellos: UInt64 = 0
   /// Datagrams that the socket accepted for sending; a super-datagram counts as one.
   public internal(set) var writes: UInt64 = 0

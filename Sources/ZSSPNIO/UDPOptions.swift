@@ -84,13 +84,13 @@ public struct UDPOptions: Sendable {
     /// Routers of IPv4 and this host fragment them ("don't fragment" is never set). They arrive on
     /// narrow paths, at the cost of two packets for one. The default.
     case allowed
-    /// They are never fragmented ("don't fragment" is always set), and are lost on a path that is
-    /// too narrow. Use this for an application that searches the path's MTU with messages that the
-    /// other side answers (RFC 8899), and sets ``Session/setDatagramLimit(_:)``, as the tunnel
-    /// does. Its probes are ``/ZSSP/SendRun/appendProbe(_:)``; other messages are split at the
-    /// limit. ICMP's reports about the path are ignored, because anyone can send them. On a
-    /// ``EpollEventLoopGroup``, a session whose datagrams do not fit this host's own network device
-    /// is limited to ``/ZSSP/Settings/smallestDatagramLimit`` at once.
+    /// The network never fragments datagrams ("don't fragment" is always set): they are lost on a
+    /// path that is too narrow. Use this for an application that searches the path's MTU with
+    /// messages that the other side answers (RFC 8899), and sets ``Session/setDatagramLimit(_:)``,
+    /// as the tunnel does. Its probes are ``/ZSSP/SendRun/appendProbe(_:)``; other messages are
+    /// split at the limit. ICMP's reports about the path are ignored, because anyone can send them.
+    /// On a ``EpollEventLoopGroup``, a session whose datagrams do not fit this host's own network
+    /// device is limited to ``/ZSSP/Settings/smallestDatagramLimit`` at once.
     case forbidden
   }
 

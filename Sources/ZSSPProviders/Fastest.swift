@@ -17,7 +17,7 @@
   }
 
   extension CryptoProvider where Self == FastestProvider {
-    /// Returns the provider with the most packets per second, of those that this build has and this
+    /// The provider with the most packets per second, of those that this build has and this
     /// machine can run.
     public static var fastest: FastestProvider { FastestProvider() }
   }

@@ -11,7 +11,7 @@ extension ReferencePeer {
     /// Kyber1024 round 3, and Noise KK as written.
     case kyber1024
     // [PROF-5]
-    /// The same with the upstream variant of `se`.
+    /// Kyber1024 and the upstream variant of `se`.
     case upstream
     // [PROF-6]
     /// ML-KEM-1024 (FIPS 203).

@@ -10,17 +10,17 @@ public struct SecurityFlags: OptionSet, Sendable, Hashable {
   public init(rawValue: UInt8) { self.rawValue = rawValue }
 
   // [MODE-1]
-  /// π1: do not answer Hellos without a ratchet state that this endpoint knows. It applies to the
-  /// whole endpoint.
+  /// π1: the responder ignores Hellos without a ratchet state that this endpoint knows. It applies
+  /// to the whole endpoint.
   public static let helloRequiresRatchet = SecurityFlags(rawValue: 1 << 0)
   // [MODE-2]
-  /// π2: as initiator, never fall back to the empty ratchet state.
+  /// π2: the initiator never falls back to the empty ratchet state.
   public static let initiatorDisallowsDowngrade = SecurityFlags(rawValue: 1 << 1)
   // [MODE-3]
-  /// π3: as responder, never accept a known peer without its ratchet state.
+  /// π3: the responder never accepts a known peer without its ratchet state.
   public static let responderDisallowsDowngrade = SecurityFlags(rawValue: 1 << 2)
   // [MODE-4]
-  /// π4: as responder, refuse without an answer.
+  /// π4: the responder refuses without an answer.
   public static let responderRejectsSilently = SecurityFlags(rawValue: 1 << 3)
 }
 

@@ -18,7 +18,7 @@ struct PacketAssembly {
   private var ordered = 0
   /// The end of the ordered fragments, in bytes.
   private var end = 0
-  /// Opens a data packet as its fragments arrive.
+  /// The stream that opens a data packet as its fragments arrive.
   private var stream: (any PacketStream)?
   /// True if the stream has reached the tag and it was right.
   private var isAuthentic = false

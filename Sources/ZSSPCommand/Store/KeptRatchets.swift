@@ -29,7 +29,7 @@ extension VolatileRatchetStore: KeptRatchets {
   /// Returns the row of each peer.
   public func everything() -> [PublicKey: RatchetRow] { rows }
 
-  /// Always fails, because the store is empty when the process ends.
+  /// Fails always, because the store is empty when the process ends.
   ///
   /// - Throws: ``CommandFailure/usage(_:)``.
   public func put(_ rows: [PublicKey: RatchetRow], replaces: Bool) async throws(CommandFailure) {

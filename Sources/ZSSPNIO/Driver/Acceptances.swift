@@ -10,7 +10,7 @@ import ZSSP
 struct Acceptances {
   /// The state of a handshake when it ended.
   enum Ended {
-    /// It waited for a decision.
+    /// The handshake waited for a decision.
     case offered(AcceptRequest)
     /// The application accepted it, and waits for the outcome.
     case accepted(SessionOutcome)

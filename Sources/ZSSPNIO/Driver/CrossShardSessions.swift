@@ -19,7 +19,7 @@ struct CrossShardSessions {
 
   /// The consequence of an established session.
   enum Establishment {
-    /// It replaces sessions and attempts of other shards.
+    /// The session replaces sessions and attempts of other shards.
     case replaces([PeerDirectory.Place])
     /// A newer session with the peer in another shard replaces it.
     case isReplaced

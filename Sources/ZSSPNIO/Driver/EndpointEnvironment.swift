@@ -10,9 +10,9 @@ package struct EndpointEnvironment: Sendable {
   package var log: EndpointLog?
   /// True if ``ReachProbe`` may examine addresses that do not answer.
   package var probes = true
-  /// Receives a record of each handshake that the application waited for.
+  /// The receiver of a record of each handshake that the application waited for.
   package let handshakes = Observer<HandshakeRecord>()
-  /// Receives the round-trip times of probes.
+  /// The receiver of the round-trip times of probes.
   package let roundTrips = Observer<Duration>()
   /// The fact that the endpoint closes, and why.
   let closing = EndpointClosing()

@@ -11,8 +11,8 @@ public protocol MessageHandler: AnyObject, Sendable {
   /// The bytes are valid during the call only.
   func receive(_ message: RawSpan)
 
-  /// Like ``receive(_:)``, with the IPv4 type of service or IPv6 traffic class of the message's
-  /// last datagram; 0 if unknown, and always 0 outside of this package. The network may change it,
+  /// Receives a message with the IPv4 type of service or IPv6 traffic class of its last datagram; 0
+  /// if unknown, and always 0 outside of this package. The network may change it,
   /// so it is not authentic.
   func receive(_ message: RawSpan, trafficClass: UInt8)
 

@@ -61,7 +61,7 @@ public final class Session: Sendable {
   /// For one consumer. The newest ``UDPOptions/eventBuffer`` are kept while it does not read.
   public var events: SessionEvents { SessionEvents(mailbox: inbox.events, handle: handle) }
 
-  /// The same events in the protocol's form. They share one queue with ``events``.
+  /// The ``events`` in the protocol's form. Both sequences share one queue.
   package var protocolEvents: ProtocolEvents { ProtocolEvents(mailbox: inbox.events, handle: handle) }
 
   /// Sends a message of 0…``largestMessage`` bytes.
@@ -126,7 +126,8 @@ public final class Session: Sendable {
     try await queue(CollectionOfOne(.writer(bytes: min(max(0, bytes), Self.largestWriter), body)))
   }
 
-  /// Like ``sendMessages(ofBytes:_:)``, without waiting, for event loops and ``MessageHandler``s.
+  /// Sends messages like ``sendMessages(ofBytes:_:)``, without waiting, for event loops and
+  /// ``MessageHandler``s.
   ///
   /// - Parameters:
   ///   - bytes: About how many bytes `body` will append, 0 or more.
@@ -208,7 +209,7 @@ public final class Session: Sendable {
     return await way.ask { driver in driver.endpoint.setDatagramLimit(limit, of: id) } ?? nil
   }
 
-  /// Like ``setDatagramLimit(_:)``, without waiting. It applies to later messages.
+  /// Sets the limit like ``setDatagramLimit(_:)``, without waiting. It applies to later messages.
   package func requestDatagramLimit(_ limit: Int?) {
     let id = id
     if way.eventLoop.inEventLoop {
@@ -237,7 +238,7 @@ public final class Session: Sendable {
     _ = await way.ask { driver in driver.probePeer(of: id) }
   }
 
-  /// Like ``probe()``, without waiting.
+  /// Probes the peer like ``probe()``, without waiting.
   package func probeSoon() {
     let id = id
     way.tell { driver in driver.probePeer(of: id) }

@@ -41,7 +41,8 @@ extension DatagramPort {
   func localIndex(of own: OwnAddress) -> UInt8 { 0 }
 }
 
-/// One of this host's own addresses, for shards to tell each other: each has numbers of its own.
+/// An address of this host, in the form in which shards tell each other: each shard has its own
+/// numbers for addresses.
 struct OwnAddress: Hashable {
   let high: UInt64
   let low: UInt64

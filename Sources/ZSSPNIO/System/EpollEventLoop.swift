@@ -23,7 +23,7 @@
     nonisolated(unsafe) private let poller: OpaquePointer
     private let tasks = NIOLockedValueBox(EventLoopTasks())
     private let watched = NIOLockedValueBox(WatchedSockets())
-    /// 0, which no thread has, before the loop runs.
+    /// The thread of the loop; before it runs 0, which no thread has.
     private let thread = Atomic<pthread_t>(0)
     /// ``EpollEventLoopGroup/busyPolling`` in nanoseconds.
     let busyPolling = Atomic<Int64>(0)
@@ -72,7 +72,7 @@
 
     /// A registration of a descriptor.
     struct Watch {
-      /// Keeps the descriptor open; nil if the caller does.
+      /// The owner of the descriptor, which keeps it open; nil if the caller does.
       fileprivate let socket: SystemSocket?
       fileprivate let descriptor: CInt
       fileprivate let tag: UInt64
@@ -86,7 +86,7 @@
       try watch(socket, descriptor: socket.descriptor, handler: handler)
     }
 
-    /// Like ``watch(_:handler:)``, for a descriptor that stays open until ``end(_:)``.
+    /// Watches a descriptor, which the caller keeps open until ``end(_:)``.
     func watch(descriptor: CInt, _ handler: @escaping (czssp_readiness) -> Void) throws -> Watch {
       try watch(nil, descriptor: descriptor, handler: handler)
     }

@@ -12,7 +12,7 @@
 
     private var kept: [Kept] = []
     private(set) var byteCount = 0
-    /// Keeps alive what the pieces of the last ``take(into:)`` point to.
+    /// The owners of the memory that the pieces of the last ``take(into:)`` point to.
     private var taken: [Kept] = []
 
     var isEmpty: Bool { kept.isEmpty }

@@ -51,7 +51,7 @@ struct Campaign: Sendable {
   private(set) var starved = 0
   /// The held-back packets, by their numbers in the memory, in order of arrival.
   private(set) var held: [Int] = []
-  /// For each packet, true if it is held back each time that it is sent.
+  /// The decisions about packets: true if a packet is held back each time that it is sent.
   private var decisions: [Int: Bool] = [:]
 
   /// Makes a campaign of one of these kinds.

@@ -18,9 +18,9 @@ final class SimulatedPeer {
     var establishedAt: Instant?
     /// The time when the store took the state that this session is based on.
     var swappedAt: Instant?
-    /// Identifies the session, once it has its key.
+    /// The identity of the session, once it has its key.
     var mark: HandshakeMark?
-    /// Identifies its current key, in S2.
+    /// The identity of its current key, in S2.
     var keyMark: KeyMark?
   }
 

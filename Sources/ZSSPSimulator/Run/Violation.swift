@@ -26,7 +26,7 @@ public struct Violation: Error, Sendable, Hashable {
     case notSilent
     /// A stranger gets no session.
     case strangerAccepted
-    /// After the network has recovered, every pair recovers in time.
+    /// Every pair recovers in time after the network has recovered.
     case lockedOut
     /// No session ends and no message is lost in calm.
     case calmBroken

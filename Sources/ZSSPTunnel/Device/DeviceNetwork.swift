@@ -17,7 +17,7 @@ protocol NetworkSystem: Sendable {
 /// were added later (`promote_secondaries` is 0), and with the last IPv4 address all IPv4 routes to
 /// the device. So each change ends with a look at what exists.
 final class DeviceNetwork: Sendable {
-  /// What this process has made, or was made for it.
+  /// The addresses and routes that this process has made, or that were made for it.
   private struct Installed {
     var addresses: Set<IPPrefix>
     var routes: Set<DeviceRoute>

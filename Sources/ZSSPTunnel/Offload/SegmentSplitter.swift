@@ -34,7 +34,7 @@ struct SegmentSplitter {
     return (packets, payload + packets * headerSize)
   }
 
-  /// Like ``measure(_:header:)``, for a packet with its virtio header.
+  /// Measures a packet with its virtio header, like ``measure(_:header:)``.
   static func measure(_ bytes: RawSpan) -> (packets: Int, bytes: Int) {
     guard let header = VirtioHeader(bytes) else { return (1, bytes.byteCount) }
     return measure(bytes.extracting(VirtioHeader.size..<bytes.byteCount), header: header)

@@ -8,15 +8,15 @@ public enum TunnelDropReason: String, Sendable, CaseIterable {
   case malformed
   /// No peer owns its destination.
   case noPeer
-  /// It came from a peer, but from an address that the peer does not own.
+  /// The packet came from a peer, but from an address that the peer does not own.
   case foreignSource
   /// The peer has no session, and no known address to open one.
   case noEndpoint
-  /// It waited for a session, and was displaced by later packets.
+  /// The packet waited for a session, and was displaced by later packets.
   case queueFull
   /// The device received more than can be sent, for longer than a burst.
   case queueStands
-  /// It is larger than what the peer takes.
+  /// The packet is larger than the peer accepts.
   case tooBig
   /// The session ended, or took no more.
   case unsent

@@ -32,9 +32,9 @@
     /// The time of the last handshake or re-key.
     var lastHandshake: Instant?
     var chainLength: UInt64 = 0
-    /// Detects a peer that does not answer.
+    /// The detection of a peer that does not answer.
     var liveness = Liveness()
-    /// Searches the MTU of the path to the peer.
+    /// The search for the MTU of the path to the peer.
     var path: PathMTUSearch
     /// The datagram limit of the session; nil for none.
     var datagramLimit: Int?
