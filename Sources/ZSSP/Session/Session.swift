@@ -7,19 +7,11 @@
 /// | states | machine | continues in |
 /// |---|---|---|
 /// | A1, A3 | ``Opening`` | S2; S1 if the peer's handshake takes its place |
-/// | S1, S2 | ``Confirmation`` | R1, R2 |
-/// | R1, R2 | ``Rekey`` | S1, S2 |
+/// | S1, S2, R1, R2 | ``Established``, with ``Confirmation`` and ``Rekey`` | – |
 ///
 /// B2 is not among them: see ``HalfOpenHandshake``. Inputs return the actions to execute. An input
 /// that does not fit the state is a dropped packet.
 final class Session: TimerEntry, ReassemblyHolder, Waiting {
-  /// The state of a session after the peer is known to have a key.
-  private struct Established {
-    var held: HeldStates
-    var confirmation: Confirmation
-    var rekey = Rekey()
-  }
-
   /// The position of the session in ``KeyCache``.
   var cachePlace = KeyCache.Place()
   /// The part that all states have.
@@ -64,14 +56,12 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
   /// True while this side's own attempt is under way, without a key to send with.
   var isOpening: Bool { opening != nil }
   /// The mark of the last swap that changed the peer's row.
-  var lastSwap: PeerDirectory.Mark { established?.held.lastSwap ?? .first }
-  /// The chain length of the newest state that the store holds.
-  private var chainLength: UInt64 { established?.held.pair.state1.chainLength ?? 0 }
+  var lastSwap: PeerDirectory.Mark { established?.lastSwap ?? .first }
 
   /// The state's name in the specification.
   var stateName: String {
     if let opening { return opening.name }
-    return established?.rekey.name ?? established?.confirmation.name ?? "S1"
+    return established?.name ?? "S1"
   }
 
   /// True if the responder of an attempt has asked for a proof of work.
@@ -88,21 +78,19 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
   /// packet.
   var stateDeadlines: (end: Instant, resend: Instant) {
     if let opening { return (opening.deadline, opening.resendDeadline) }
-    guard let established else { return (.distantFuture, .distantFuture) }
-    return established.rekey.deadlines
-      ?? (established.confirmation.deadline, established.confirmation.resendDeadline)
+    return established?.deadlines ?? (.distantFuture, .distantFuture)
   }
 
   /// The earliest deadline of everything that the session waits for.
   var nextDeadline: Instant {
     let ofState = stateDeadlines
-    let ofKeys = min(established?.rekey.abandonDeadline ?? .distantFuture, core.keys.previousDeadline)
+    let ofKeys = min(established?.abandonDeadline ?? .distantFuture, core.keys.previousDeadline)
     let ofOthers = min(core.liveness.deadline, reassembly.nextDeadline ?? .distantFuture)
     return min(min(ofState.end, ofState.resend), min(ofKeys, ofOthers))
   }
 
   /// The ids of offered keys.
-  var offeredKeyIDs: [KeyID] { (opening?.offeredKeyIDs ?? []) + (established?.rekey.offeredKeyIDs ?? []) }
+  var offeredKeyIDs: [KeyID] { (opening?.offeredKeyIDs ?? []) + (established?.offeredKeyIDs ?? []) }
 
   /// True while an answer is awaited.
   var isWaiting: Bool { ticket.isOpen }
@@ -141,8 +129,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     core.keys.setHeaders(acceptance.headerKeys)
     _ = core.keys.use(acceptance.key)
     core.countHandshake()
-    established = Established(
-      held: acceptance.held, confirmation: Confirmation(unconfirmedAt: now, surroundings.settings))
+    established = Established(unconfirmed: acceptance.held, surroundings.settings, at: now)
     core.liveness.begin(in: surroundings, at: now)
     var actions: [Action] = []
     // [MODE-6] [XK-30]
@@ -160,8 +147,8 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
   private func establish(identity: [UInt8], downgradedFrom: UInt64?, acceptance: RequestID?) -> Action {
     .establish(
       Establishment(
-        peer: peer, role: core.role, identity: identity, address: address, chainLength: chainLength,
-        downgradedFrom: downgradedFrom, acceptance: acceptance),
+        peer: peer, role: core.role, identity: identity, address: address,
+        chainLength: established?.chainLength ?? 0, downgradedFrom: downgradedFrom, acceptance: acceptance),
       swap: lastSwap)
   }
 
@@ -204,63 +191,10 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
       default: throw Dropped(.unexpected)
       }
     }
-    switch type {
-    case .keyConfirm: return try keyConfirmReceived(under: key, in: surroundings, at: now)
-    case .acknowledge: return try acknowledgeReceived(under: key, in: surroundings, at: now)
-    case .rekeyInit:
-      guard let established, established.confirmation.isConfirmed else { throw Dropped(.unexpected) }
-      let actions = try self.established?.rekey.initiationReceived(
-        packet, under: key, held: established.held, core: core, in: surroundings, at: now)
-      return actions ?? []
-    case .rekeyComplete:
-      return try established?.rekey.answerReceived(packet, under: key, core: core, in: surroundings, at: now) ?? []
-    case .rejected: return try goodbyeReceived(under: key)
-    // [CTRL-5]
-    default: throw Dropped(.unexpected)
-    }
-  }
-
-  /// Processes a C1: the peer has the key.
-  private func keyConfirmReceived(
-    under key: SessionKey, in surroundings: Surroundings, at now: Instant
-  ) throws(Dropped) -> [Action] {
-    // [CTRL-4]
-    if key === core.keys.current {
-      return core.send(.acknowledge, under: key, configuration: surroundings.configuration)
-    }
-    guard var established else { throw Dropped(.unexpected) }
-    let actions = try established.rekey.confirmationReceived(
-      held: &established.held, core: core, in: surroundings, at: now)
-    self.established = established
+    let actions = try established?.controlReceived(
+      type, body: packet, under: key, core: &core, in: surroundings, at: now)
+    guard let actions else { throw Dropped(.unexpected) }
     return actions
-  }
-
-  /// Processes a C2: the peer uses the key.
-  private func acknowledgeReceived(
-    under key: SessionKey, in surroundings: Surroundings, at now: Instant
-  ) throws(Dropped) -> [Action] {
-    guard var established, key === core.keys.current else { return [] }
-    let answer = core.liveness.answered(at: now)
-    // [CTRL-3] [KK-14]
-    guard !established.confirmation.isConfirmed else {
-      // [DEC-83]
-      return answer.isAnswer ? [.emit(.answered(id, roundTrip: answer.roundTrip))] : []
-    }
-    let request = try established.confirmation.acknowledged(&established.held, core: core, in: surroundings, at: now)
-    self.established = established
-    if let request { return [request] }
-    return confirmed(in: surroundings, at: now)
-  }
-
-  // [DEC-84]
-  /// Processes a D: the peer has closed the session. It is valid only under a key that the peer may
-  /// be sending with.
-  private func goodbyeReceived(under key: SessionKey) throws(Dropped) -> [Action] {
-    guard let established else { throw Dropped(.unexpected) }
-    // In S2 and R1 the peer no longer sends with the other key.
-    let usesEither = !established.confirmation.isConfirmed || established.rekey.isAnswered
-    guard key === core.keys.current || usesEither else { throw Dropped(.unexpected) }
-    return [.end(.closedByPeer)]
   }
 
   // MARK: Answers
@@ -276,9 +210,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
         return opened(held, identity: opening.identity, downgradedFrom: downgradedFrom, in: surroundings, at: now)
       }
     }
-    guard let established else { return [] }
-    if established.confirmation.isWaiting { return olderDropped(answer, in: surroundings, at: now) }
-    return rekeyAnswered(answer, in: surroundings, at: now)
+    return established?.answered(answer, core: &core, in: surroundings, at: now) ?? []
   }
 
   /// A3 → S2.
@@ -291,8 +223,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     guard surroundings.directory.progress(of: peer) <= held.lastSwap else { return [.end(.replaced)] }
     // [CTRL-2]
     core.keys.usePrepared()
-    established = Established(
-      held: held, confirmation: Confirmation(confirmedAt: now, keys: &core.keys, in: surroundings))
+    established = Established(confirmed: held, keys: &core.keys, in: surroundings, at: now)
     opening = nil
     core.liveness.begin(in: surroundings, at: now)
     surroundings.directory.finish(surroundings.place(id), with: peer)
@@ -302,66 +233,12 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     return actions + core.send(.acknowledge, under: core.keys.current, configuration: surroundings.configuration)
   }
 
-  /// Processes the answer of the store to the request to drop the older state in S1.
-  private func olderDropped(_ answer: StoreAnswer, in surroundings: Surroundings, at now: Instant) -> [Action] {
-    established?.confirmation.answered()
-    switch HeldStates.Outcome(answer) {
-    // [DEC-48] [RAT-8]
-    case .conflict: return [.drop(.ratchetConflict), .end(.ratchetConflict)]
-    // [RAT-9]
-    case .failed: return [.drop(.storeFailed)]
-    case .swapped:
-      established?.held.droppedOlder()
-      let actions = confirmed(in: surroundings, at: now)
-      established?.held.recordProgress(of: peer, in: surroundings, at: now)
-      return actions
-    }
-  }
-
-  /// S1 → S2.
-  private func confirmed(in surroundings: Surroundings, at now: Instant) -> [Action] {
-    let isRekeyed = core.keys.other != nil
-    established?.confirmation = Confirmation(confirmedAt: now, keys: &core.keys, in: surroundings)
-    return [isRekeyed ? rekeyed() : .emit(.confirmed(id))]
-  }
-
-  private func rekeyed() -> Action {
-    core.countRekey()
-    return .emit(.rekeyed(id, chainLength: chainLength))
-  }
-
-  private func rekeyAnswered(_ answer: StoreAnswer, in surroundings: Surroundings, at now: Instant) -> [Action] {
-    guard var established else { return [] }
-    let step = established.rekey.answered(answer, held: &established.held, core: &core, in: surroundings, at: now)
-    var actions: [Action]
-    switch step {
-    case .stay(let given): actions = given
-    // [KK-12]
-    case .completed(let given):
-      established.confirmation = Confirmation(unconfirmedAt: now, surroundings.settings)
-      actions = given + core.probe(under: core.keys.current, configuration: surroundings.configuration, at: now)
-    // [KK-13]
-    case .confirmed:
-      established.confirmation = Confirmation(confirmedAt: now, keys: &core.keys, in: surroundings)
-      self.established = established
-      actions =
-        [rekeyed()] + core.send(.acknowledge, under: core.keys.current, configuration: surroundings.configuration)
-    }
-    self.established = established
-    if case .swapped = answer { established.held.recordProgress(of: peer, in: surroundings, at: now) }
-    return actions
-  }
-
   /// Processes the result of public-key work.
   func completed(
     _ outcome: PublicKeyResult.Outcome, in surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID
   ) -> [Action] {
     if let opening { return opening.completed(outcome, core: &core, in: surroundings, at: now) }
-    guard var established else { return [] }
-    let actions = established.rekey.completed(
-      outcome, held: &established.held, core: &core, in: surroundings, at: now, drawKeyID: drawKeyID)
-    self.established = established
-    return actions
+    return established?.completed(outcome, core: &core, in: surroundings, at: now, drawKeyID: drawKeyID) ?? []
   }
 
   // MARK: Timers and the application
@@ -376,16 +253,15 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
   // [DEC-13]
   /// Abandons an answer that did not arrive in time.
   func abandonAnswer(at now: Instant) -> [Action] {
-    guard let deadline = established?.rekey.abandonDeadline, deadline <= now else { return [] }
-    established?.rekey.stopWaiting()
+    guard let deadline = established?.abandonDeadline, deadline <= now else { return [] }
+    established?.abandonAnswer()
     return [.stopWaiting]
   }
 
   /// Ignores the answer to any open request.
   func stopWaiting() {
     opening?.stopWaiting()
-    established?.confirmation.answered()
-    established?.rekey.stopWaiting()
+    established?.stopWaiting()
   }
 
   /// Does everything that is due in the present state.
@@ -395,52 +271,26 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
     guard deadlines.resend <= now else { return [] }
     // [TIME-1]
     if let opening { return opening.resend(core: core, in: surroundings, at: now) }
-    if established?.rekey.deadlines != nil {
-      return established?.rekey.resend(core: &core, configuration: surroundings.configuration, at: now) ?? []
-    }
-    return established?.confirmation.resend(&core, configuration: surroundings.configuration, at: now) ?? []
+    return established?.resend(core: &core, configuration: surroundings.configuration, at: now) ?? []
   }
 
   /// Processes the end of the state: the timeout column of section 11.
   private func timedOut(in surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID) -> [Action] {
     if let opening { return opening.timedOut(core: &core, in: surroundings, at: now) }
-    guard let established else { return [] }
-    // [TIME-7] [TIME-8]
-    if established.rekey.deadlines != nil { return [.end(.rekeyTimeout)] }
-    // [TIME-5]
-    guard established.confirmation.isConfirmed else { return [.end(.notConfirmed)] }
-    // [KK-1] [TIME-6]
-    return beginRekey(in: surroundings, at: now, drawKeyID: drawKeyID)
+    return established?.timedOut(peer: peer, in: surroundings, at: now, drawKeyID: drawKeyID) ?? []
   }
 
   /// Returns true if the application may replace the key now.
   func mayRekey(_ settings: Settings, at now: Instant) -> Bool {
-    guard let established, established.confirmation.isConfirmed else { return false }
-    return established.rekey.mayBegin(settings, at: now)
+    established?.mayRekey(settings, at: now) ?? false
   }
 
   /// True if a re-key can begin because the key was used often: in S2, when nothing is awaited.
-  var canBeginRekey: Bool {
-    guard let established, established.confirmation.isConfirmed else { return false }
-    return established.rekey.deadlines == nil && !established.rekey.isWaiting
-  }
+  var canBeginRekey: Bool { established?.canBeginRekey ?? false }
 
   /// Begins a re-key in S2.
   func beginRekey(in surroundings: Surroundings, at now: Instant, drawKeyID: () -> KeyID) -> [Action] {
-    guard var established else { return [] }
-    let settings = surroundings.settings
-    guard !established.rekey.isWaiting else {
-      // The peer's K1 is being processed, which has the same result. Check again soon.
-      self.established?.confirmation.postpone(until: now.advanced(by: settings.resendInterval))
-      return []
-    }
-    // If the work is never completed, the timer begins it again.
-    let deadline = now.advanced(by: settings.handshakeTimeout)
-    established.confirmation.postpone(until: deadline)
-    let actions = established.rekey.begin(
-      established.held, with: peer, in: surroundings, until: deadline, at: now, drawKeyID: drawKeyID)
-    self.established = established
-    return actions
+    established?.beginRekey(with: peer, in: surroundings, at: now, drawKeyID: drawKeyID) ?? []
   }
 
   // [DEC-84]
@@ -468,7 +318,7 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
 
   // [DEC-64]
   /// Records that the peer has begun a handshake without the state of this name.
-  func revoke(_ name: Fingerprint) { established?.rekey.revoke(name) }
+  func revoke(_ name: Fingerprint) { established?.revoke(name) }
 
   /// Ends the session: ignores later answers, and erases all keys.
   ///
@@ -538,8 +388,8 @@ final class Session: TimerEntry, ReassemblyHolder, Waiting {
   var challengeProof: UInt64? { opening?.challengeResponse.proof }
 
   /// The states that the store holds for the peer, for tests; nil in A1 and A3.
-  var heldStates: RatchetPair? { established?.held.pair }
+  var heldStates: RatchetPair? { established?.heldStates }
 
   /// Resets the limit of this side's re-keys, for tests.
-  func forgetPace() { established?.rekey.forgetPace() }
+  func forgetPace() { established?.forgetPace() }
 }
