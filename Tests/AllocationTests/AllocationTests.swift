@@ -6,7 +6,7 @@ import ZSSP
 
 @testable import ZSSPBenchmark
 
-/// What the protocol allocates by itself. The provider is one that allocates nothing for a packet.
+/// The protocol's own allocations. The provider allocates nothing for a packet.
 @Suite(
   "Allocations", .tags(.fast), .enabled(if: allocation_counter_works(), "allocations cannot be counted in this build"))
 struct AllocationTests {

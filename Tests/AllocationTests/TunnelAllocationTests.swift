@@ -6,7 +6,7 @@ import ZSSP
 
 @testable import ZSSPTunnel
 
-/// What the tunnel allocates for packets on their way between the device and a session.
+/// The tunnel's allocations for packets between the device and a session.
 @Suite(
   "Allocations of the tunnel", .tags(.fast),
   .enabled(if: allocation_counter_works(), "allocations cannot be counted in this build"))
@@ -30,8 +30,8 @@ struct TunnelAllocationTests {
     return (header, bytes)
   }
 
-  /// What is left when storage, which is made once, is there: allocations of `round`, which is told
-  /// how often it ran.
+  /// Returns the allocations of `round` after its first runs, which make storage. The argument of
+  /// `round` is the number of runs before.
   private func allocations(_ round: (Int) -> Void) -> UInt64 {
     for number in 0..<3 { round(number) }
     let before = allocation_counter_value()

@@ -37,7 +37,7 @@
         ] + persistent("alice.db"))
     }
 
-    /// Whoever comes first ends at once; the other has some time to go on alone.
+    /// Kills both processes: the first at once, the second after some time alone.
     private func kill(_ listener: Listener, connect: Run, random: inout SplitMix64) -> [Tool.Result] {
       let isListenerFirst = Bool.random(using: &random)
       let (first, second) = isListenerFirst ? (listener.run, connect) : (connect, listener.run)
@@ -99,7 +99,7 @@
 
     private static let files = ["alice.db", "bob.db"].flatMap { name in ["", "-wal"].map { name + $0 } }
 
-    /// What the killed processes have left, of both sides at one time.
+    /// Copies the stores of both killed processes at one time.
     private func backUp() throws {
       let folder = peers.tool.path("backup")
       if FileManager.default.fileExists(atPath: folder) { try FileManager.default.removeItem(atPath: folder) }

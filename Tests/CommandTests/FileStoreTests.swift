@@ -65,7 +65,7 @@ struct FileStoreTests {
   @Test(arguments: StoreConformance.cases)
   func conformance(_ rule: StoreConformance) async throws { #expect(try await rule.run(on: Medium()) == .passed) }
 
-  /// To go on with an empty store would be a downgrade for every peer.
+  /// An empty store in its place would be a downgrade for every peer.
   @Test func aFileThatIsGoneAfterAFailureIsNotReplaced() async throws {
     let tool = try Tool()
     let disk = Disk()

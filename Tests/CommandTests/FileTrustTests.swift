@@ -4,7 +4,7 @@ import Testing
 import ZSSPFiles
 import ZSSPTestSupport
 
-/// Whose files are believed, and how they are read.
+/// The owners whose files are trusted, and how files are read.
 @Suite("Files with secrets", .tags(.slow), .serialized, .ownThreads, .timeLimit(.minutes(20)))
 struct FileTrustTests {
   /// A rule needs no root to be tried.
@@ -62,7 +62,7 @@ struct FileTrustTests {
       #expect(try tool.run("store", "export", store, tool.path("exported")).exitCode == 0)
     }
 
-    /// What reads each of the files and ends.
+    /// The commands that read each of the files and end.
     var readers: [(file: String, arguments: [String])] {
       var readers = [
         ("alice.pem", ["pubkey", tool.path("alice.pem")]),
@@ -138,7 +138,7 @@ struct FileTrustTests {
     }
   }
 
-  /// Whoever starts the command made the pipe.
+  /// The user who starts the command made the pipe.
   @Test(arguments: [
     #"cat key.pem | "$0" pubkey /dev/stdin"#, #"cat key.pem | "$0" pubkey /dev/fd/0"#,
     #""$0" pubkey /dev/stdin < key.pem"#,
@@ -176,7 +176,7 @@ struct FileTrustTests {
     #expect(piped.exitCode == 0 && piped.output == made.output, "\(piped.errors)")
   }
 
-  /// Of what never ends no more is read than such a file may have.
+  /// The command reads an endless file only up to the limit of such files.
   @Test func readingIsBounded() throws {
     let tool = try Tool()
     let large = tool.path("large")
@@ -193,7 +193,7 @@ struct FileTrustTests {
     #expect(throws: FileFailure.self) { try PrivateFile.read(tool.path("some"), limit: 99) }
   }
 
-  /// Of several files all are written or none.
+  /// A command that writes several files writes all of them, or none.
   @Test func nothingIsHalfWritten() throws {
     let tool = try Tool()
     try Data("old".utf8).write(to: URL(filePath: tool.path("b")))

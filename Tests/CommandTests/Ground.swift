@@ -37,7 +37,7 @@ final class Ground {
     #expect(chmod(tool.path("empty"), 0o600) == 0)
   }
 
-  /// What is there, with the bytes of files. A new lock does no harm.
+  /// Returns the content of the folder, with the bytes of files. A new lock does no harm.
   func everything() throws -> [String: Data] {
     var found: [String: Data] = [:]
     for name in try FileManager.default.subpathsOfDirectory(atPath: tool.folder.path)
@@ -51,7 +51,7 @@ final class Ground {
 
   static let long = String(repeating: "n", count: 4096)
 
-  /// What names no file that could be read.
+  /// Paths that name no readable file.
   static let unreadable = [
     "", ".", "..", "/", "//", "folder", "folder/", "folder/.", "key.pem/", "key.pem/x", "missing", "missing/", "m",
     "m/x",

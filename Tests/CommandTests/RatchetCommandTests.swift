@@ -6,7 +6,7 @@ import ZSSPTestSupport
 @Suite("zssp with ratchets: modes, stores, one-time passwords", .tags(.slow), .ownThreads, .timeLimit(.minutes(20)))
 struct RatchetCommandTests {
   // [RAT-11]
-  /// Whoever opens with a password insists on it, in any mode (section 9).
+  /// An initiator with a one-time password insists on it in any mode (section 9).
   @Test func aPasswordIsInsistedOn() throws {
     let peers = try Peers()
     let listener = try peers.listen()

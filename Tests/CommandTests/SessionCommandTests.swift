@@ -139,7 +139,7 @@ struct SessionCommandTests {
     #expect(listener.run.finish().exitCode == 0)
   }
 
-  /// What a peer sends and says of itself cannot drive the terminal.
+  /// A peer's messages and identity cannot control the terminal.
   @Test func controlCharactersOfAPeerAreNotShown() throws {
     let tool = try Tool()
     let listener = try Listener(tool)
@@ -171,7 +171,7 @@ struct SessionCommandTests {
     #expect(result.exitCode == 1 && result.errors.contains("did not answer a re-key"), "\(result.errors)")
   }
 
-  /// Who is interrupted says so.
+  /// A command that is interrupted sends a goodbye.
   @Test func aPeerThatLeavesSaysSo() throws {
     let tool = try Tool()
     let listener = try Listener(tool, arguments: "--echo")
@@ -229,7 +229,7 @@ struct SessionCommandTests {
     #expect(second.finish().exitCode == 0)
   }
 
-  /// Only the causes of what was seen are named.
+  /// The message of a timeout names only the causes that fit what was seen.
   @Test func causesOfATimeoutAreNamed() throws {
     let tool = try Tool()
     let result = try tool.run("connect", "--to", "127.0.0.1:1", "--peer", validKey, "--timeout", "1.5")

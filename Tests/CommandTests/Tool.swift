@@ -4,7 +4,7 @@ import Testing
 
 /// Runs the `zssp` that was built beside the tests.
 final class Tool: Sendable {
-  /// What a finished run left.
+  /// The result of a run that has ended.
   struct Result {
     let exitCode: Int32
     let output: String
@@ -127,7 +127,7 @@ final class Run {
     return nil
   }
 
-  /// As Ctrl-C.
+  /// Sends the signal of Ctrl-C.
   func interrupt() { process.interrupt() }
 
   /// Sends any signal.
@@ -144,7 +144,7 @@ final class Run {
       exitCode: process.terminationStatus, output: text, errors: String(decoding: errors, as: UTF8.self))
   }
 
-  /// What a thread has read.
+  /// The bytes that a thread has read.
   private final class Collected: @unchecked Sendable {
     // `data` is written before the semaphore is signalled and read after it was waited for.
     private var data = Data()

@@ -8,7 +8,7 @@
   /// `zssp tunnel` as far as it needs no privileges: files are written, explained and refused.
   @Suite(.tags(.slow), .serialized, .ownThreads, .timeLimit(.minutes(20)))
   struct TunnelCommandTests {
-    /// Whether the tool was built with tunnels.
+    /// True if the tool was built with tunnels.
     private static let isBuilt = (try? Tool().run("tunnel", "--help").exitCode) == 0
 
     @Test(.enabled(if: isBuilt, "built without the trait Tunnel")) func whatInitWritesCheckUnderstands() throws {
@@ -41,7 +41,7 @@
       #expect(try String(contentsOfFile: tool.path("y.toml"), encoding: .utf8).contains("# listen = \":20763\""))
     }
 
-    /// What means something to the program only is checked where it has a line, too.
+    /// Values that only the program understands are checked with their line, too.
     @Test(
       .enabled(if: isBuilt, "built without the trait Tunnel"),
       arguments: [

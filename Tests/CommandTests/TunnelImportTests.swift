@@ -8,7 +8,7 @@
   /// `zssp tunnel import`: WireGuard's files become ours.
   @Suite(.tags(.slow), .serialized, .ownThreads, .timeLimit(.minutes(20)))
   struct TunnelImportTests {
-    /// Whether the tool was built with tunnels.
+    /// True if the tool was built with tunnels.
     private static let isBuilt = (try? Tool().run("tunnel", "--help").exitCode) == 0
 
     private static let source = """

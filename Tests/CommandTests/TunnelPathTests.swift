@@ -8,7 +8,7 @@
   /// The paths of `zssp tunnel`: the configuration, and those that are written in it.
   @Suite("Paths of tunnels", .tags(.slow), .serialized, .ownThreads, .timeLimit(.minutes(20)))
   struct TunnelPathTests {
-    /// Whether the tool was built with tunnels.
+    /// True if the tool was built with tunnels.
     private static let isBuilt = (try? Tool().run("tunnel", "--help").exitCode) == 0
 
     /// The key of a peer.

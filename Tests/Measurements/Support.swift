@@ -19,7 +19,7 @@ func nanoseconds() -> Int {
 
 nonisolated(unsafe) private var sink = 0
 
-/// Has the compiler compute `value`.
+/// Uses `value`, so that the compiler must compute it.
 @inline(never)
 func consume(_ value: Int) { sink &+= value }
 

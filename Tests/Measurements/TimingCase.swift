@@ -2,7 +2,7 @@
 import ZSSP
 import ZSSPRandom
 
-/// What a case is measured for.
+/// The expected result of a case.
 enum Expectation: String {
   /// The time must not depend on the class.
   case same = "must not differ"
@@ -17,7 +17,7 @@ struct TimingCase {
   let name: String
   let classes: String
   let expectation: Expectation
-  /// How many times are taken, and of how many calls each.
+  /// The number of times that are taken. Each is the time of `calls` calls.
   let samples: Int
   let calls: Int
   /// Takes times of `count` inputs of random classes.
@@ -73,7 +73,8 @@ struct TimingResult {
   var isLeak: Bool { abs(worst.t) > threshold }
 }
 
-/// As in dudect, |t| above 4.5 is a leak: chance alone gives that once in 150,000 comparisons.
+/// The threshold of dudect: |t| above it is a leak. Chance alone exceeds it once in 150,000
+/// comparisons.
 let threshold = 4.5
 
 extension TimingCase {

@@ -11,7 +11,7 @@ func timingCases() throws -> [TimingCase] {
 
 // MARK: Controls and comparisons
 
-/// What must not be written: it ends at the first byte that differs.
+/// Compares as production code must not: up to the first byte that differs.
 @inline(never)
 private func earlyExitEqual(_ left: RawSpan, _ right: RawSpan) -> Bool {
   guard left.byteCount == right.byteCount else { return false }
@@ -314,7 +314,7 @@ private final class LinkBox {
     return other
   }
 
-  /// What becomes of a datagram under this header key.
+  /// Returns the reason for which a datagram under this header key is dropped.
   func drops(_ session: SessionID, key: Secret, type: UInt8, counter: UInt64) -> DropReason? {
     let bytes = Self.datagram(
       keyID, type: type, counter: counter, payload: [UInt8](repeating: 7, count: 48),

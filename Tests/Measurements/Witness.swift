@@ -15,7 +15,7 @@ import ZSSP
 struct WitnessProvider: DerivedProvider {
   let base: any CryptoProvider
   let pipe: Int32
-  /// What its P-384 keys are for.
+  /// The use of its P-384 keys.
   var kindOfKey: StaticString = "ephemeral private key"
 
   /// Writes a record: what it is, a line feed, the size in one byte, the bytes.

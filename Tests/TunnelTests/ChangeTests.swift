@@ -78,7 +78,7 @@ extension NamespaceTests {
       try lab.run("ping -c 2 -i 0.2 -W 2 10.99.0.1", on: "b")
     }
 
-    /// In persistent mode a peer that was started again comes back by what its store holds.
+    /// A peer in persistent mode that restarts opens a session with the ratchet from its store.
     @Test func restartInPersistentMode() async throws {
       let lab = try Lab()
       try lab.add("a", "b")

@@ -5,13 +5,13 @@ import Testing
 extension NamespaceTests {
   /// A host whose line is slower than what it sends, so that its socket is full most of the time.
   @Suite struct FullSocketTests {
-    /// How often the peer behind the slow line comes back with a new session. With
-    /// `ZSSP_RECONNECTS=100` it takes some minutes, and then the machine must be idle enough for
-    /// traffic to go on within a second each time.
+    /// The number of new sessions of the peer behind the slow line. `ZSSP_RECONNECTS=100` takes
+    /// some minutes, and needs a machine that is idle enough for traffic to continue within a
+    /// second each time.
     private static let wanted = ProcessInfo.processInfo.environment["ZSSP_RECONNECTS"].flatMap(Int.init)
     private static let reconnects = wanted ?? 8
 
-    /// How many packets have come out of a host's tunnel.
+    /// Returns the number of packets that have left a host's tunnel.
     private func packets(_ host: String, in lab: Lab) throws -> Int {
       let text = try lab.run("cat /sys/class/net/\(lab.device(host))/statistics/rx_packets", on: host)
       return Int(text.trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0

@@ -81,8 +81,8 @@ extension NamespaceTests {
     }
   }
 
-  /// What the system lacks or refuses is named with the remedy, and has the exit code of what may
-  /// get better.
+  /// Each thing that the system lacks or refuses is named with the remedy. The exit code is that of
+  /// causes that may pass.
   @Suite struct ObstacleTests {
     /// Runs `up` in a mount namespace of its own, after a script.
     private static func up(_ lab: Lab, after script: String, mode: String = "--foreground") throws -> Program.Result {
@@ -135,7 +135,7 @@ extension NamespaceTests {
       #expect(result.exitCode == 1 && result.output.contains("in use by another process"), "\(result.output)")
     }
 
-    /// Without IPv6 the tunnel is one of IPv4, and says so.
+    /// A tunnel on a host without IPv6 carries IPv4 only, and says so.
     @Test func noIPv6() async throws {
       let lab = try Lab()
       try lab.add("a", "b")

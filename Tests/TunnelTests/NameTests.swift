@@ -25,7 +25,7 @@ extension NamespaceTests {
       try await lab.reaches("a", "10.99.0.2")
     }
 
-    /// Of several endpoints the one that works is found, whichever it is.
+    /// The tunnel finds the endpoint that works among several, whichever it is.
     @Test func severalEndpoints() async throws {
       let lab = try Lab()
       try lab.add("a", "b")

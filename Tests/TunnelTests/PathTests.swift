@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 extension NamespaceTests {
-  /// What lies between two hosts: firewalls, several addresses, narrow links, marks.
+  /// The things between two hosts: firewalls, several addresses, narrow links, marks.
   @Suite struct PathTests {
     // MARK: Addresses
 
@@ -128,7 +128,8 @@ extension NamespaceTests {
       }
     }
 
-    /// Without the search datagrams are cut on their way, and arrive.
+    /// Datagrams are fragmented on their way if the tunnel does not search the path's MTU, and
+    /// arrive.
     @Test func datagramsThatMayBeCut() async throws {
       let lab = try Self.narrow(1400, ends: 1500)
       try await Self.start(lab, extra: "path-mtu = \"fragment\"")
@@ -137,9 +138,8 @@ extension NamespaceTests {
       #expect(try Self.pathMTU(lab, of: "a") == nil)
     }
 
-    /// What TCP reaches on a narrow path that was found, in parts of what it reaches where the
-    /// sizes were set by hand. It takes a quiet machine: set ZSSP_PATH_SPEED to the seconds that
-    /// each takes.
+    /// The speed of TCP on a narrow path that was found, as a fraction of its speed with sizes set
+    /// by hand. This needs a quiet machine: set ZSSP_PATH_SPEED to the seconds of each run.
     @Test(.enabled(if: ProcessInfo.processInfo.environment["ZSSP_PATH_SPEED"] != nil))
     func speedOnANarrowPath() async throws {
       let seconds = ProcessInfo.processInfo.environment["ZSSP_PATH_SPEED"] ?? "5"
@@ -164,7 +164,7 @@ extension NamespaceTests {
 
     // MARK: Marks
 
-    /// How often each rule of a chain was met, in its order.
+    /// Returns the number of packets that each rule of a chain matched, in the chain's order.
     private static func hits(_ lab: Lab, of host: String, table: String, chain: String) throws -> [Int] {
       try lab.run("iptables -t \(table) -nvxL \(chain)", on: host).split(separator: "\n").dropFirst(2).map { line in
         Int(line.split(separator: " ").first ?? "") ?? -1

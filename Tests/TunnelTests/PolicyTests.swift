@@ -137,8 +137,7 @@ extension NamespaceTests {
       #expect(try String(contentsOfFile: told, encoding: .utf8) == set + gone + set + gone)
     }
 
-    /// Without anything that sets name servers the start fails, names the remedy and leaves
-    /// nothing.
+    /// The start fails if nothing can set name servers. It names the remedy and leaves nothing.
     @Test(
       .enabled(if: !Lab.isInstalled("resolvconf") && !FileManager.default.fileExists(atPath: "/run/systemd/resolve")))
     func nothingSetsNameServers() throws {

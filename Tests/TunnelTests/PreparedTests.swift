@@ -13,13 +13,13 @@ extension NamespaceTests {
       "setpriv --reuid=\(user) --regid=nogroup --clear-groups --inh-caps=-all --bounding-set=-all --no-new-privs \(command)"
     }
 
-    /// Has the user own the configuration of a.
+    /// Makes the user the owner of a's configuration.
     private static func give(_ lab: Lab) throws {
       try lab.run("chmod 755 \(lab.folder.path)")
       for file in ["a.pem", "a.toml"] { try lab.run("chown \(user) \(lab.path(file))") }
     }
 
-    /// What the administrator does: the device, and the folder.
+    /// Makes the device and the folder, as the administrator does.
     private static func prepare(_ lab: Lab, for owner: String = user) throws {
       let device = lab.device("a")
       try lab.run("ip tuntap add dev \(device) mode tun user \(owner)", on: "a")
@@ -82,8 +82,8 @@ extension NamespaceTests {
       #expect(second.finish().exitCode == 0)
     }
 
-    /// What the administrator forgot is named as the commands that are missing, and with these the
-    /// tunnel comes up.
+    /// The message names the commands that the administrator forgot, and with these the tunnel
+    /// starts.
     @Test func whatIsMissingIsNamed() async throws {
       let lab = try Lab()
       try lab.add("a", "b")
@@ -109,8 +109,8 @@ extension NamespaceTests {
       try await lab.reaches("a", "10.99.0.2")
     }
 
-    /// Without a device, with another's, or without the folder the message names the
-    /// administrator's command.
+    /// The message names the administrator's command if the device or the folder is missing, or
+    /// another user owns the device.
     @Test func obstacles() async throws {
       let lab = try Lab()
       try lab.add("a")
@@ -155,7 +155,7 @@ extension NamespaceTests {
     }
   }
 
-  /// What a container needs: a process that has just this, and one that lacks each.
+  /// The needs of a container: a process that has all of them, and processes that lack one each.
   @Suite(.enabled(if: Lab.isInstalled("setpriv"), "setpriv is not installed"))
   struct ContainerTests {
     /// A script that makes what a container has: devices and a folder for run-time files of its
@@ -184,8 +184,8 @@ extension NamespaceTests {
         """
     }
 
-    /// With `--cap-add NET_ADMIN --device /dev/net/tun` and nothing else: a tunnel to one network,
-    /// and one for everything.
+    /// A container with `--cap-add NET_ADMIN --device /dev/net/tun` and nothing else runs a tunnel
+    /// to one network, and one for everything.
     @Test(arguments: ["10.99.0.2/32", "0.0.0.0/0"]) func withJustWhatIsNeeded(allowed: String) async throws {
       let lab = try Lab()
       try lab.add("a", "b")
@@ -208,7 +208,7 @@ extension NamespaceTests {
       #expect(try lab.attempt("ip link show \(lab.device("a"))", on: "a").exitCode != 0)
     }
 
-    /// What is missing, and the words that name the remedy.
+    /// The things that may be missing, and the words that name the remedy.
     @Test(arguments: [
       ("capability", "--cap-add NET_ADMIN"), ("device", "--device /dev/net/tun"), ("run", "--tmpfs /run"),
       ("user", "CAP_SETUID"), ("port", "CAP_NET_BIND_SERVICE"),

@@ -65,9 +65,9 @@ extension NamespaceTests {
       #expect(!FileManager.default.fileExists(atPath: mark))
     }
 
-    /// With another address in the same network, and then in another, the device has that address
-    /// and all routes. The kernel deletes a secondary address with its primary, and with the last
-    /// one the routes.
+    /// The device gets another address of the same network, then one of another network, and keeps
+    /// all routes. The kernel deletes a secondary address with its primary, and the routes with the
+    /// last address.
     @Test func anAddressIsReplaced() async throws {
       let lab = try Lab()
       try lab.add("a", "b")
@@ -187,8 +187,8 @@ extension NamespaceTests {
       #expect(try Self.peer(lab, of: "a", name: "c") == nil)
     }
 
-    /// In persistent mode a peer that has lost its store comes back with a new one-time password on
-    /// both sides, and not before. The hub runs all the time, and has its store.
+    /// A peer in persistent mode that has lost its store comes back after both sides got a new
+    /// one-time password, and not before. The hub runs all the time, and has its store.
     @Test func aPeerIsMended() async throws {
       let lab = try Lab()
       try lab.add("a", "b")

@@ -8,7 +8,7 @@ private enum Resolved {
   static let daemon = ["\(root)/lib/systemd/systemd-resolved", "\(root)/usr/lib/systemd/systemd-resolved"]
     .first(where: FileManager.default.isExecutableFile)
 
-  /// Why there can be no test with it; nil if there can.
+  /// The reason why no test with it is possible; nil if one is.
   static let obstacle: String? = {
     guard daemon != nil, FileManager.default.isExecutableFile(atPath: "\(root)/usr/bin/resolvectl") else {
       return "systemd-resolved is neither installed nor unpacked in ZSSP_RESOLVED"

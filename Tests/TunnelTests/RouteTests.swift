@@ -29,12 +29,12 @@ extension NamespaceTests {
       try lab.run("ip address del 192.168.1.2/24 dev v1", on: "b")
     }
 
-    /// Where there is nothing left of the tunnel's.
+    /// Returns true if nothing of the tunnel is left.
     private static func isClean(_ lab: Lab) throws -> Bool {
       try lab.run("ip route", on: "a").split(separator: "\n").allSatisfy { $0.hasPrefix("192.168.1.0/24 dev v1 ") }
     }
 
-    /// Where b is, as an operator of a knows it.
+    /// Tells a the address of b, as an operator does.
     private static func set(_ lab: Lab, to address: String) throws {
       try lab.run(
         "\(try Lab.zssp()) tunnel set \(lab.device("a")) --peer \(try lab.key("b")) --endpoint \(address):4500",
@@ -130,8 +130,8 @@ extension NamespaceTests {
       #expect(try Self.isClean(lab))
     }
 
-    /// Of a name's addresses one is taken that the socket can send to. If there is none, that is
-    /// said.
+    /// The tunnel uses an address of the name that the socket can send to. If none is, an error
+    /// says so.
     @Test func aNameOfBothKinds() async throws {
       let lab = try Lab()
       try lab.add("a", "b")
@@ -154,7 +154,7 @@ extension NamespaceTests {
       #expect(refused.output.contains("cannot be reached from a socket that is bound to"), "\(refused.output)")
     }
 
-    /// Without privileges nothing can follow, which is said.
+    /// A tunnel without privileges cannot follow its peer's routes, and says so.
     @Test func withoutPrivilegesItIsSaid() async throws {
       let lab = try Lab()
       let tunnel = try await Self.pair(lab, at: "192.168.1.2", extra: "user = \"nobody\"")

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 extension NamespaceTests {
-  /// What a tunnel may do to the system that it runs on, and to its other tunnels.
+  /// The effects of a tunnel on its system, and on the other tunnels there.
   @Suite struct SystemTests {
     /// Routes that somebody else made stay, and the tunnel says which is in its way.
     @Test func routesOfOthersStay() async throws {
@@ -40,8 +40,8 @@ extension NamespaceTests {
       #expect(try lab.show("a")["interface"] as? String == lab.device("a"))
     }
 
-    /// Whom the process becomes can write nothing that the next start would obey, and the next
-    /// start works.
+    /// The user that the process becomes can write nothing that the next start would obey, and the
+    /// next start works.
     @Test func theUserDoesNotBecomeRoot() async throws {
       let lab = try Lab()
       try lab.add("a", "b")
@@ -150,7 +150,7 @@ extension NamespaceTests {
       try await lab.waits { try lab.ratchetLength("a") >= 2 }
     }
 
-    /// In the background what happens is said in a file of the tunnel's folder.
+    /// A tunnel in the background writes its messages to a file in its folder.
     @Test func inTheBackground() async throws {
       let lab = try Lab()
       try lab.add("a", "b")
@@ -167,8 +167,8 @@ extension NamespaceTests {
       #expect(try lab.attempt("\(Lab.zssp()) tunnel show \(lab.device("a"))", on: "a").exitCode != 0)
     }
 
-    /// What was dropped, and by whom, is shown: a datagram that came twice, one that nobody has
-    /// sent, and what nobody read in time.
+    /// `show` names each dropped packet and its sender: a datagram that came twice, a forged one,
+    /// and packets that were not read in time.
     @Test func lossesAreShown() async throws {
       let lab = try await Lab.pair()
       // Whatever comes from b comes to a twice.
@@ -182,7 +182,7 @@ extension NamespaceTests {
       #expect(text.contains("dropped by the protocol unknownKeyID: 1"), "\(text)")
     }
 
-    /// What is watched is printed again, until whoever watches has enough, or the tunnel ends.
+    /// `show` prints again until it is interrupted or the tunnel ends.
     @Test func showIsRepeated() async throws {
       let lab = try await Lab.pair()
       let watch = try lab.start("\(Lab.zssp()) tunnel show --watch --json \(lab.device("a"))", on: "a")

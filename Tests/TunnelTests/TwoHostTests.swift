@@ -42,7 +42,7 @@ extension NamespaceTests {
       try await lab.transfer(from: "b", to: "a", address: "fd99::1", bytes: 10 << 20, port: 9001).finish()
     }
 
-    /// Without super-packets, as on a kernel that has none.
+    /// A tunnel works without super-packets, as on a kernel that has none.
     @Test func withoutOffload() async throws {
       let lab = try await Lab.pair(extra: "offload = false")
       try await lab.transfer(from: "a", to: "b", address: "10.99.0.2", bytes: 5 << 20).finish()
@@ -56,7 +56,8 @@ extension NamespaceTests {
       try await lab.reaches("b", "10.99.0.1")
     }
 
-    /// The same of IPv6, which has addresses of its own in the table.
+    /// A packet of IPv6 from a foreign source is dropped. The table has addresses of IPv6 of its
+    /// own.
     @Test func aForeignSourceOfIPv6IsDropped() async throws {
       let lab = try await Lab.pair()
       try lab.run("ip address add fd99::77/128 dev lo", on: "b")

@@ -5,7 +5,7 @@ import ZSSPTestSupport
 import ZSSP
 import ZSSPNIO
 
-/// What the system does to NIO's channels does not end sessions.
+/// Failures of NIO's channels do not end sessions.
 @Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
 struct ChannelTests {
   /// Fails super-datagrams as a kernel without checksum offload does, and closes the channel as NIO

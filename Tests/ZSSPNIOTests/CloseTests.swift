@@ -6,8 +6,8 @@ import ZSSP
 
 @testable import ZSSPNIO
 
-/// What the documentation promises of ends: of ``Session/close()``, ``UDPEndpoint/close()``, and of
-/// ends that nobody asked for.
+/// The documented ends of sessions and endpoints: by ``Session/close()``, ``UDPEndpoint/close()``,
+/// or other causes.
 @Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
 struct CloseTests {
   private let eventLoop = Transport.default.eventLoopGroup.next()
@@ -20,7 +20,7 @@ struct CloseTests {
     try await eventLoop.submit(body).get()
   }
 
-  /// What ends the server's session while a burst of reads is not complete.
+  /// The object that is closed while a burst of reads is not complete.
   enum End: CaseIterable { case session, endpoint }
 
   /// The messages of a burst that the end comes in are delivered before it.
@@ -80,8 +80,8 @@ struct CloseTests {
     #expect(released == nil)
   }
 
-  /// What was queued before an end goes to the socket first, although that is full when the end is
-  /// asked for.
+  /// Queued messages go to the socket before the end, although the socket is full when the end is
+  /// requested.
   @Test(arguments: End.allCases) func whatWasQueuedGoesBeforeTheEnd(end: End) async throws {
     let (pair, client, _) = try await connected()
     try await onLoop { pair.value.clientPort.setFull(true) }
@@ -135,8 +135,7 @@ struct CloseTests {
     await pair.close()
   }
 
-  /// Whoever waits for the session of a handshake that was accepted learns that the endpoint is
-  /// closed.
+  /// A task that waits for the session of an accepted handshake learns that the endpoint is closed.
   @Test func acceptingEndsWithTheEndpoint() async throws {
     let store = HangingStore { request, _ in if case .compareAndSwap = request { true } else { false } }
     let server = try await makeEndpoint(store: store)
@@ -154,8 +153,7 @@ struct CloseTests {
     await store.goOn()
   }
 
-  /// When all is over nothing holds what ran it: no timer, no request that the store does not
-  /// answer, no queue.
+  /// A closed endpoint is freed: no timer, no unanswered store request and no queue refers to it.
   @Test func nothingIsLeftOfAClosedEndpoint() async throws {
     final class WeakDriver: @unchecked Sendable {
       // Written once, before it is shared.

@@ -8,8 +8,8 @@ import ZSSP
 
 @testable import ZSSPNIO
 
-/// What the protocol says comes to the application: to the right session, in order, and to nobody
-/// when all is over.
+/// The protocol's events reach the application: on the right session, in order, and none after the
+/// end.
 @Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct DriverEventTests {
   private final class Collector: MessageHandler {

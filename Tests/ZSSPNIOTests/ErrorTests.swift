@@ -16,7 +16,7 @@ private func error<Value>(of body: () async throws(UDPError) -> Value) async -> 
   }
 }
 
-/// What goes wrong has a name, and the name says what is right.
+/// Each failure has its own error, whose text is right.
 @Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
 struct ErrorTests {
   @Test func messageTooLarge() async throws {

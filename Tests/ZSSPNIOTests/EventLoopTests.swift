@@ -37,7 +37,7 @@
       #expect(ran.value == [0, 1, 2, 3])
     }
 
-    /// How long the thread waits, in nanoseconds.
+    /// The time that the thread waits, in nanoseconds.
     @Test(
       arguments: [
         (nil, -1), (0, 0), (1, 1), (1_000_001, 1_000_001), (-5_000_000, 0), (60_000_000_000, 60_000_000_000),
@@ -71,7 +71,7 @@
     }
   }
 
-  /// How long an event loop looks for more before it sleeps.
+  /// The time that an event loop polls before it sleeps.
   @Suite(.tags(.fast))
   struct BusyPollWindowTests {
     private let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
@@ -116,8 +116,8 @@
       await #expect(throws: EventLoopError.self) { try await cancelled.futureResult.get() }
     }
 
-    /// What a cancelled task held may be the last reference to something that asks for the event
-    /// loop.
+    /// A cancelled task may hold the last reference to an object that uses the event loop in its
+    /// deinitialiser.
     @Test func lettingGoOfACancelledTaskMayScheduleOthers() async throws {
       final class Holder: Sendable {
         let eventLoop: any EventLoop

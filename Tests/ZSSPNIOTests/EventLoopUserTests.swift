@@ -10,7 +10,7 @@
 
   @testable import ZSSPNIO
 
-  /// What those can do who share an event loop with an endpoint.
+  /// Code on the event loop of an endpoint uses it without waiting.
   @Suite(.tags(.slow), .timeLimit(.minutes(20)))
   struct EventLoopUserTests {
     /// A descriptor of one's own is heard of when there is something to read, while that is wanted.
@@ -44,7 +44,7 @@
       }
     }
 
-    /// On the session's event loop messages go at once, in their order.
+    /// Messages that are sent on the session's event loop leave at once, in order.
     @Test func sendsAtOnce() async throws {
       let pair = try await Pair.connected()
       let session = pair.clientSession

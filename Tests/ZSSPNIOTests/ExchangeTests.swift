@@ -104,7 +104,7 @@ struct ExchangeTests {
     await pair.close()
   }
 
-  /// What the responder sends at once, before the initiator's application has its session, is kept.
+  /// Messages that the responder sends before the initiator's application has its session are kept.
   @Test func nothingThatComesEarlyIsLost() async throws {
     let server = try await makeEndpoint()
     let client = try await makeEndpoint()

@@ -9,7 +9,7 @@
 
   @testable import ZSSPNIO
 
-  /// Whether datagrams may be cut on their way.
+  /// Datagrams are fragmented on their way only if the options allow it.
   @Suite(.tags(.slow), .timeLimit(.minutes(20)))
   struct FragmentationTests {
     private func option(_ descriptor: CInt, level: CInt, name: CInt) -> CInt {
@@ -54,7 +54,8 @@
     }
 
     // [DEC-87]
-    /// What does not fit the local network device is sent in smaller datagrams from then on.
+    /// Messages that do not fit the local network device are sent in smaller datagrams from then
+    /// on.
     @Test(arguments: [true, false]) func theLocalDeviceIsNarrow(segments: Bool) async throws {
       var options = UDPOptions()
       options.fragmentation = .forbidden

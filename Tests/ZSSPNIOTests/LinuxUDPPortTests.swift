@@ -8,7 +8,7 @@
   import ZSSP
   import ZSSPNIO
 
-  /// What Linux does to the endpoint's own sockets does not end sessions.
+  /// Failures of the endpoint's own sockets on Linux do not end sessions.
   @Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
   struct LinuxUDPPortTests {
     private let messages = (0..<100).map { number in [UInt8](repeating: UInt8(number), count: 1000) }
@@ -44,7 +44,8 @@
       await pair.close()
     }
 
-    /// What the system does not take is kept, in order, and goes when it can be written to.
+    /// Datagrams that the system does not accept are kept in order, and leave when the socket is
+    /// writable.
     @Test func aFullSocketKeepsWhatItIsGiven() async throws {
       let calls = SharedBox(0)
       let pair = try await connected { _, _ in

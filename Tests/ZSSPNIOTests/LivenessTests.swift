@@ -92,7 +92,7 @@ struct LivenessTests {
     await pair.close()
   }
 
-  /// What the endpoint's settings say comes before the options of the transport.
+  /// The endpoint's settings win over the options of the transport.
   @Test func settingsComeFirst() async throws {
     let network = TestNetwork()
     var settings = Settings()

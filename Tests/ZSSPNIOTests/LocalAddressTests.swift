@@ -56,7 +56,7 @@
     }
 
     // [DEC-86]
-    /// To look at all sessions takes time, of which strangers cannot have all.
+    /// A check of all sessions takes time, so strangers can cause only a limited number.
     @Test func looksAtSessionsArePaced() {
       var now = Instant(nanoseconds: 0)
       var looks = 0
@@ -146,8 +146,7 @@
     }
 
     // [DEC-86]
-    /// What comes from another address than the one that was asked would move the client's session
-    /// there.
+    /// An answer from another address than the client used would move the client's session there.
     @Test(arguments: ["0.0.0.0", "::"], [1, 4])
     func answersLeaveFromTheAddressThatWasAsked(listen: String, shards: Int) async throws {
       let hasIPv6 = await hasIPv6Loopback()

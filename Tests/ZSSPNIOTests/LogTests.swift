@@ -10,7 +10,7 @@ import ZSSPTesting
 
 @testable import ZSSPNIO
 
-/// What endpoints log.
+/// The log records of endpoints.
 @Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct LogTests {
   private static func logger(_ level: Logger.Level) -> (Logger, InMemoryLogHandler) {
@@ -50,7 +50,7 @@ struct LogTests {
     await server.close()
   }
 
-  /// What a stranger to a persistent endpoint sends is dropped only after a look into the store.
+  /// A stranger's Hello to a persistent endpoint is dropped only after a look-up in the store.
   @Test func lateDropsAreLogged() async throws {
     let network = TestNetwork()
     let (logger, handler) = Self.logger(.debug)
@@ -132,7 +132,7 @@ struct LogTests {
     await server.close()
   }
 
-  /// Somebody should learn that nothing reads the handshakes.
+  /// A warning says that the application does not read the handshakes.
   @Test func unreadHandshakesAreWarnedOf() async throws {
     let (logger, handler) = Self.logger(.info)
     let network = TestNetwork()

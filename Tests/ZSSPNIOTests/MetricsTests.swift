@@ -10,7 +10,7 @@ import ZSSPTesting
 
 @testable import ZSSPNIO
 
-/// What is reported through swift-metrics.
+/// The reports through swift-metrics.
 @Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct MetricsTests {
   private func ends() async throws -> (TestNetwork, client: UDPEndpoint, server: UDPEndpoint) {

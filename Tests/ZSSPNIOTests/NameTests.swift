@@ -51,8 +51,7 @@ struct NameTests {
     await endpoint.close()
   }
 
-  /// Nobody is at the first two addresses; the third is tried without a test's having to wait for a
-  /// timeout.
+  /// The first two addresses have no endpoint. The third is tried, without a wait for a timeout.
   @Test func eachAddressIsTried() async throws {
     let network = TestNetwork()
     let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")

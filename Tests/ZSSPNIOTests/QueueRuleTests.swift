@@ -10,7 +10,7 @@ import ZSSP
   import CZSSPSocket
 #endif
 
-/// What the queues between tasks and event loops promise of room and order.
+/// The queues between tasks and event loops keep their limits and their order.
 @Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct QueueRuleTests {
   @Test func whatWasReadLeavesItsRoom() async {
@@ -51,7 +51,7 @@ struct QueueRuleTests {
     (0..<count).map { _ in SendQueue.Item(session: id, payload: .array([UInt8](repeating: 0, count: bytes))) }
   }
 
-  /// Who comes when there is room again comes behind those who wait for it.
+  /// A sender that comes when there is room again queues behind those that wait.
   @Test func nobodyOvertakesASenderThatWaits() async throws {
     let queue = SendQueue(limit: 1000) {}
     let first = try PlainHandshake().session

@@ -21,7 +21,7 @@ struct QueueTests {
     #expect(mailbox.dropped == 2)
   }
 
-  /// What strangers can fill has an end, and its owner is told once.
+  /// A queue that strangers can fill is bounded, and its owner is told once.
   @Test func handOversAreBounded() {
     let queue = CrossShardQueue(limit: 2)
     let source = Address(ipv4: 1, port: 2)

@@ -6,10 +6,10 @@ import ZSSP
 
 @testable import ZSSPNIO
 
-/// Which addresses a socket can send to.
+/// The addresses that a socket can send to.
 @Suite(.tags(.fast))
 struct ReachTests {
-  /// Where the socket is bound, where it is to send to, and how it names that.
+  /// The address of the socket, the destination, and the form in which the socket names it.
   @Test(
     arguments: [
       ("0.0.0.0:1", "192.0.2.1:2", "192.0.2.1:2"), ("127.0.0.1:1", "[::ffff:192.0.2.1]:2", "192.0.2.1:2"),

@@ -89,7 +89,7 @@ struct ReconnectTests {
     await client.close()
   }
 
-  /// How the server of ``aServerThatIsKilled(_:)`` comes back, and what the client does meanwhile.
+  /// The return of the server of ``aServerThatIsKilled(_:)``, and the client's actions meanwhile.
   struct Comeback: CustomTestStringConvertible {
     var sends = true
     var moves = false
@@ -214,7 +214,7 @@ struct ReconnectTests {
     for task in serving { await task.value }
   }
 
-  /// What the watch makes of a session, check by check.
+  /// The watch decides about a session, check by check.
   @Test func silenceIsWatched() async throws {
     let network = TestNetwork()
     let (pair, other) = try await NetworkPair.connected(on: network)
@@ -257,8 +257,8 @@ struct ReconnectTests {
     await pair.close()
   }
 
-  /// Whoever only sends, over a path that loses a fifth of all datagrams in each direction, keeps
-  /// the session.
+  /// A client that only sends keeps its session over a path that loses a fifth of all datagrams in
+  /// each direction.
   @Test func aLossyPathEndsNoSession() async throws {
     let network = TestNetwork(seed: 3)
     let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
@@ -452,7 +452,7 @@ struct ReconnectTests {
     await client.close()
   }
 
-  /// Whoever asks for states again and again leaves nothing behind.
+  /// Repeated reads of states leave nothing behind.
   @Test func readersOfStatesAreForgotten() async throws {
     let network = TestNetwork()
     let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")

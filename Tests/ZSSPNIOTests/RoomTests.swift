@@ -6,7 +6,8 @@ import ZSSP
 
 @testable import ZSSPNIO
 
-/// Whoever waits for the socket is resumed by the socket, and by nothing that may end before it.
+/// A task that waits for the socket is resumed by the socket, and by nothing that may end before
+/// it.
 @Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
 struct RoomTests {
   private let eventLoop = Transport.default.eventLoopGroup.next()
@@ -71,7 +72,7 @@ struct RoomTests {
     await #expect(throws: UDPError.self) { try await self.onLoop { _ = try client.sendMessagesNow { _ in } } }
   }
 
-  /// Where there is room already, it takes a turn of the event loop and no more.
+  /// A wait ends within one turn of the event loop if there is room already.
   @Test func thereMayBeRoomAlready() async throws {
     let (_, client, _) = try await connected()
     let resumed = SharedBox(0)

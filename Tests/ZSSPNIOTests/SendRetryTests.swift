@@ -9,7 +9,7 @@
 
   @testable import ZSSPNIO
 
-  /// When the system is offered again what it refused.
+  /// The times at which a refused datagram is offered to the system again.
   @Suite(.tags(.fast))
   struct SendRetryTests {
     @Test func aFullSocketIsWaitedForAsLongAsItTakes() {
@@ -17,7 +17,8 @@
       for _ in 0..<1000 { #expect(retry.refused(isFull: true, wasWritable: false) == .whenWritable) }
     }
 
-    /// Where epoll is no help, the pauses double up to the longest, and then the piece is dropped.
+    /// The pauses double up to the longest where epoll is no help, and then the datagram is
+    /// dropped.
     @Test(arguments: [false, true]) func aWritableSocketThatRefusesIsLeftAlone(isFull: Bool) {
       var retry = SendRetry()
       var pauses: [Duration] = []
@@ -33,7 +34,7 @@
     }
   }
 
-  /// What the system answers to a datagram, and what comes of it.
+  /// The consequences of each answer of the system to a datagram.
   @Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
   struct RefusalTests {
     /// An error number that every piece is refused with, or those that are to be segmented.
@@ -41,7 +42,7 @@
       enum Outcome: Sendable {
         /// The datagram is dropped at once, and is not offered again.
         case dropped
-        /// It is kept, and offered again after pauses.
+        /// The datagram is kept, and offered again after pauses.
         case offeredAgain
         /// Its segments are offered one by one.
         case cut
@@ -62,9 +63,9 @@
       + [EINVAL, EMSGSIZE, EIO, EOPNOTSUPP, ENOPROTOOPT].map { Row(error: $0, isSegmented: true, outcome: .cut) }
       + [EPERM, ENETUNREACH].map { Row(error: $0, isSegmented: true, outcome: .dropped) }
 
-    /// How often a piece is refused that is offered again: less often than it takes to be dropped.
-    /// A socket that says that it is full is asked when it can be written to, and again after a
-    /// pause.
+    /// Returns the number of refusals of a datagram that is offered again, which is less than the
+    /// number after which it is dropped. A full socket is tried when it is writable, and again
+    /// after a pause.
     private static func times(_ error: CInt) -> Int { error == EAGAIN ? 12 : 6 }
 
     /// The size of a message in bytes. Control packets are smaller: what is still repeated of a

@@ -112,7 +112,7 @@ struct SessionTests {
     await pair.close()
   }
 
-  /// What was queued goes out before an end, although the socket cannot take it all at once.
+  /// Queued messages leave before the end, although the socket cannot take all of them at once.
   @Test(arguments: [false, true])
   func closingLosesNothingThatWasQueued(wholeEndpoint: Bool) async throws {
     let pair = try await Pair.connected()
@@ -210,7 +210,8 @@ struct SessionTests {
     await client.close()
   }
 
-  /// Nobody reads `incoming`: what does not fit is refused, and the endpoint can still connect.
+  /// Handshakes that do not fit into the unread `incoming` are refused, and the endpoint can still
+  /// connect.
   @Test func anEndpointThatOnlyConnects() async throws {
     var options = UDPOptions()
     options.incomingBuffer = 2

@@ -6,7 +6,7 @@ import ZSSP
 
 @testable import ZSSPNIO
 
-/// Which shard has what.
+/// The shard of each session, attempt and socket.
 @Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct ShardRuleTests {
   private func handle(_ shards: Int) async throws -> EndpointHandle {
@@ -17,7 +17,7 @@ struct ShardRuleTests {
       store: VolatileRatchetStore(), options: options, group: UDPEndpoint.defaultEventLoopGroup)
   }
 
-  /// Wherever the peer is now, a session with it opens where there is one already.
+  /// A new session with a peer opens in the shard of the present one, wherever the peer is now.
   @Test func attemptsGoWhereThePeersSessionIs() async throws {
     let handle = try await handle(4)
     let key = makeConfiguration().staticKey.publicKey

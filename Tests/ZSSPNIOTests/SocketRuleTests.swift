@@ -11,7 +11,7 @@
 
   @testable import ZSSPNIO
 
-  /// What waits when the system takes nothing, and what becomes of it.
+  /// The datagrams and messages that wait while the system accepts none.
   @Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
   struct SocketRuleTests {
     /// A client whose driver can be reached, connected to a server.
@@ -79,7 +79,7 @@
       try await link.close()
     }
 
-    /// Whatever the protocol answers while the system takes nothing, what is kept has an end.
+    /// The backlog is bounded, whatever the protocol sends while the system accepts nothing.
     @Test func whatTheSystemDoesNotTakeIsBounded() async throws {
       let isFull = SharedBox(false)
       let link = try await link { _ in isFull.value ? EAGAIN : 0 }
@@ -101,7 +101,7 @@
       try await link.close()
     }
 
-    /// What tasks have queued goes when the socket takes more again, without another call.
+    /// The messages of tasks leave when the socket accepts more, without another call.
     @Test func theQueueGoesOnWhenTheSocketDoes() async throws {
       let isFull = SharedBox(false)
       let link = try await link { _ in isFull.value ? EAGAIN : 0 }
@@ -143,7 +143,7 @@
       try await link.close()
     }
 
-    /// What the kernel does not segment goes in single datagrams, all of it.
+    /// A super-datagram that the kernel does not segment leaves in single datagrams.
     @Test(arguments: [EIO, EMSGSIZE]) func refusedSegmentsGoOneByOne(error: CInt) async throws {
       let isArmed = SharedBox(false)
       let link = try await link { isSegmented in isArmed.value && isSegmented ? error : 0 }
@@ -215,7 +215,7 @@
       #expect(spend(2400, to: 3400) == end.advanced(by: HelloShare.window))
     }
 
-    /// Between a few Hellos everything else has its turn.
+    /// All other work has its turn after a few Hellos.
     @Test func fewHellosAreReadAtOnce() async throws {
       guard try SystemSockets.bind(to: Address(ipv4: 0x7F00_0001, port: 0), shards: 1).isSteered else {
         return isNotTested("Hellos have no socket of their own: the kernel does not steer")

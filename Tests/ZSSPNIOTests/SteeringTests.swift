@@ -45,7 +45,7 @@
       }
     }
 
-    /// What has no key id disturbs nobody.
+    /// A datagram without a key id disturbs no session.
     @Test func aShortDatagramComesToTheFirst() throws {
       let bound = try SystemSockets.bind(to: Self.loopback[0], shards: 2)
       guard bound.isSteered else { return isNotTested("steering: the kernel does not") }

@@ -36,7 +36,7 @@ struct TimeoutCauseTests {
     await client.close()
   }
 
-  /// It reads the Hello, for the key is right, and never hears from its application.
+  /// The responder reads the Hello, because the key is right, and its application never decides.
   @Test func nobodyAccepts() async throws {
     let network = TestNetwork()
     let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
@@ -83,7 +83,7 @@ struct TimeoutCauseTests {
     await server.close()
   }
 
-  /// Of several addresses and attempts the one counts that came closest.
+  /// The cause is that of the address and attempt that came closest.
   @Test func theClosestCounts() {
     let rising: [TimeoutCause] = [
       .notResolved, .noAnswer, .networkRefused("x"), .challenged, .notAuthentic, .notConfirmed, .ratchetConflict,

@@ -8,8 +8,8 @@ import ZSSP
 
 @testable import ZSSPNIO
 
-/// What strangers can have an endpoint do has an end, and takes nothing from those who have proved
-/// who they are.
+/// The work that strangers can cause is bounded, and takes nothing from peers that have proved
+/// their identity.
 @Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct WorkBoundTests {
   /// A driver whose public-key work waits for `gate`.

@@ -16,7 +16,7 @@ extension ReferencePeer.Flags {
 }
 
 extension ReferencePeer.Event {
-  /// What happened in a few words, without ids.
+  /// The event in a few words, without ids.
   var summary: String {
     switch self {
     case .established(_, let establishment): "established \(establishment.chainLength)"
@@ -33,7 +33,7 @@ extension ReferencePeer.Event {
 }
 
 extension Event {
-  /// What happened in a few words, without ids.
+  /// The event in a few words, without ids.
   var summary: String {
     switch self {
     case .established(_, let establishment): "established \(establishment.chainLength)"

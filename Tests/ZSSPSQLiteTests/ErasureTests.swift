@@ -48,8 +48,7 @@
       try await store.close()
     }
 
-    /// What could not be erased when its time had come is erased later, and swaps after that have a
-    /// time of their own.
+    /// An erasure that failed is repeated later, and later swaps have a time of their own.
     @Test func erasureThatFailedIsDueAgain() async throws {
       let database = try Database()
       let peer = try Sample.peer(1)
@@ -94,7 +93,7 @@
       try await store.close()
     }
 
-    /// What is forgotten leaves neither keys nor whose they were.
+    /// A forgotten peer leaves neither keys nor a trace of its identity.
     @Test func aSwapToNothingLeavesNothingOfThePeer() async throws {
       let database = try Database()
       let peer = try Sample.peer(0x77)

@@ -10,7 +10,7 @@
 
   @testable import ZSSPSQLite
 
-  /// What a commit that fails must neither stop nor give away.
+  /// A commit that fails neither stops the store nor reveals what it has not written.
   @Suite("After a commit that failed", .tags(.slow), .timeLimit(.minutes(20)))
   struct FailedCommitTests {
     private struct Refused: Error {}
@@ -246,7 +246,7 @@
   }
 
   extension StoreCore {
-    /// As a commit that failed does.
+    /// Discards the connections as a failed commit does.
     fileprivate func discardForTest() {
       if let connection = state.withLock({ $0.connection }) { discard(connection) }
     }

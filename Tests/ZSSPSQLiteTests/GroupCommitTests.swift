@@ -136,7 +136,7 @@
       try await store.close()
     }
 
-    /// To go on with an empty database would be a downgrade for every peer.
+    /// An empty database in its place would be a downgrade for every peer.
     @Test func aDatabaseThatIsGoneIsNotReplaced() async throws {
       let database = try Database()
       let isBroken = Shared(false)

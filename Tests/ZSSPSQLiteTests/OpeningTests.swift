@@ -105,8 +105,8 @@
       try await database.open().close()
     }
 
-    /// Who can write in the folder can put another database in the place of this one, an older one
-    /// of ours for example.
+    /// A user who can write to the folder can replace the database, for example with an older one
+    /// of ours.
     @Test(
       arguments: [(0o777, true), (0o775, true), (0o1777, false), (0o755, false), (0o711, false)] as [(mode_t, Bool)])
     func aFolderThatOthersCanWriteTo(mode: mode_t, isRefused: Bool) async throws {
@@ -333,7 +333,8 @@
   }
 
   extension SQLiteStoreError {
-    /// Whether it is the same case, with the same versions and modes, of whatever file and reason.
+    /// Returns true if `other` is the same case with the same versions and modes, of whatever file
+    /// and reason.
     fileprivate func isLike(_ other: SQLiteStoreError) -> Bool {
       switch (self, other) {
       case (.newer(_, let left, let leftKnown), .newer(_, let right, let rightKnown)):

@@ -69,7 +69,8 @@
       try await store.close()
     }
 
-    /// What was read before a commit failed may be what the commit has replaced on the disk.
+    /// A read before a commit that failed may have returned what the commit has replaced on the
+    /// disk.
     @Test func aReadAcrossAFailedCommitFails() async throws {
       let database = try Database()
       let gate = Gate()

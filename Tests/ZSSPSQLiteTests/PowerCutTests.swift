@@ -15,8 +15,8 @@
     private static let peers = UInt8(4)
     private static let cuts = Int(ProcessInfo.processInfo.environment["ZSSP_CRASHES"] ?? "") ?? 40
 
-    /// What a peer's row may hold: what the last answered swap has left, or what a swap without an
-    /// answer may have.
+    /// The pairs that a peer's row may hold: that of the last answered swap, or that of a swap
+    /// without an answer.
     private struct Expected: Sendable {
       var answered = RatchetPair.empty
       var unanswered: RatchetPair?

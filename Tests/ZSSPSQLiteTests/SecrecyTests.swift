@@ -86,7 +86,7 @@
       try await store.close()
     }
 
-    /// Somebody who can write to the file, but has no key, exchanges rows or columns.
+    /// An attacker who can write to the file, and has no key, exchanges rows or columns.
     @Test(arguments: [
       "UPDATE peers SET secrets1 = (SELECT secrets1 FROM peers WHERE substr(peer, 2, 1) = x'02') WHERE substr(peer, 2, 1) = x'01'",
       "UPDATE peers SET secrets1 = secrets2, secrets2 = secrets1 WHERE substr(peer, 2, 1) = x'01'",

@@ -101,7 +101,7 @@ struct FloodTests {
         + "\(openedAt.duration(to: cameAt)), at most \(most.halfOpen) half-open")
   }
 
-  /// Without the budget the same flood costs an item of work for each Hello: the test above would
+  /// A flood without a budget costs an item of work for each Hello: the test above would
   /// notice.
   @Test func withoutABudgetEveryHelloIsWork() throws {
     let simulation = try simulation(.opportunistic)

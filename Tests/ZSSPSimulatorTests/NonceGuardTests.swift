@@ -26,7 +26,7 @@ struct NonceGuardTests {
     #expect(ledger.reusedNonce == nil && ledger.seals == 270)
   }
 
-  /// Without a plaintext the tags are equal, too: that used to pass for a repetition.
+  /// The tags are equal, too, if there is no plaintext: that used to pass for a repetition.
   @Test(
     "a counter that is used twice is noticed, also where there is no plaintext",
     arguments: [0, 1, 3, 4, 5, 6, 7, 8] as [UInt8])

@@ -8,7 +8,7 @@ public import Testing
 /// processor: on two of them, two such tests would keep every other test from going on, and one
 /// that is waited for by a third could not end.
 public struct OwnThreads: SuiteTrait, TestTrait, TestScoping {
-  /// So that it holds for the suites inside as well.
+  /// True, so that it holds for the suites inside as well.
   public var isRecursive: Bool { true }
 
   /// Runs one test there.
@@ -30,6 +30,6 @@ public struct OwnThreads: SuiteTrait, TestTrait, TestScoping {
 }
 
 extension Trait where Self == OwnThreads {
-  /// Runs each test of the suite on threads that may block.
+  /// The trait that runs each test of the suite on threads that may block.
   public static var ownThreads: Self { OwnThreads() }
 }

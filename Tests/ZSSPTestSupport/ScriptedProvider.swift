@@ -11,7 +11,7 @@ package struct ScriptedProvider: DerivedProvider {
   package let base: any CryptoProvider
   package let tape: Tape
   package let peerAddress: Address
-  /// What the recorded side took for the bytes of its peer's address.
+  /// The bytes that the recorded side used as its peer's address.
   package let recordedPeerAddress: [UInt8]
 
   package init(base: any CryptoProvider, tape: Tape, peerAddress: Address, recordedPeerAddress: [UInt8]) {

@@ -4,11 +4,11 @@ import Synchronization
 
 package import ZSSP
 
-/// What one side took from outside the protocol, in order: random draws and the values of its KEM.
-/// Handing the same out again makes the side do the same again. What the side hashes is noted, to
-/// be held against the record.
+/// The values that one side took from outside the protocol, in order: random draws and the values
+/// of its KEM. A side that gets them again does the same again. The tape also records what the side
+/// hashes, for comparison with the recording.
 ///
-/// A request that is not next on the tape does not stop the run; it is noted as a problem.
+/// A request that is not next on the tape does not stop the run; it is recorded as a problem.
 package final class Tape: Sendable {
   /// One thing on the tape.
   package enum Entry: Sendable {
@@ -35,9 +35,9 @@ package final class Tape: Sendable {
 
   package init(_ entries: [Entry]) { state = Mutex(State(entries: entries[...])) }
 
-  /// What went wrong so far.
+  /// The problems so far.
   package var problems: [String] { state.withLock { $0.problems } }
-  /// What was not asked for yet.
+  /// The number of entries that were not requested yet.
   package var rest: Int { state.withLock { $0.entries.count } }
   /// The values of SHA-512, in order.
   package var hashes: [[UInt8]] { state.withLock { $0.hashes } }
@@ -83,7 +83,7 @@ extension Tape.Entry: Decodable {
     }
   }
 
-  /// What it is, for people.
+  /// The kind of the entry, for messages.
   package var kind: String {
     switch self {
     case .draw(let bytes): "a draw of \(bytes.count) bytes"

@@ -55,10 +55,10 @@ package enum Side: String, Decodable, Sendable, CaseIterable {
 
   package var role: Role { self == .alice ? .initiator : .responder }
   package var other: Side { self == .alice ? .bob : .alice }
-  /// Where the side is in a replay.
+  /// The address of the side in a replay.
   package var address: Address { Address(ipv4: 0x0A00_0001, port: self == .alice ? 1001 : 1002) }
-  /// What the recorded peers fed into the marks of challenges: a name, after its size as eight
-  /// little-endian bytes.
+  /// The bytes that recorded peers put into the marks of challenges: a name, after its size as
+  /// eight little-endian bytes.
   package var recordedAddress: [UInt8] {
     let name = Array("addr-\(rawValue)".utf8)
     return [UInt8(name.count), 0, 0, 0, 0, 0, 0, 0] + name
@@ -127,7 +127,7 @@ extension Transcript {
     package let asked: [Question]
   }
 
-  /// What a Noise operation left behind: `h`, or `ck` and `k`.
+  /// The values that a Noise operation left behind: `h`, or `ck` and `k`.
   package struct NoiseState: Decodable, Sendable {
     package let h, ck, k: Hex?
   }
@@ -185,7 +185,7 @@ extension Transcript {
 }
 
 extension RatchetPair {
-  /// Whether keys are the same too, which a store never compares.
+  /// Returns true if the keys are the same too, which a store never compares.
   package func isIdentical(to other: RatchetPair) -> Bool {
     guard self == other, state1.key == other.state1.key else { return false }
     guard let state2, let other = other.state2 else { return true }
@@ -193,7 +193,7 @@ extension RatchetPair {
   }
 }
 
-/// There is no such recording.
+/// The error of a recording that is missing.
 package struct MissingTranscript: Error {
   let name: String
 }

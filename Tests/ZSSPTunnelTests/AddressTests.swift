@@ -29,7 +29,7 @@ struct AddressTests {
     #expect(!NetworkPlan.isCovered(Address(ipv6: 0, 0x0A01_0203, port: 7).ip, by: configuration))
   }
 
-  /// 0.0.0.0/0 and ::/0 are everything of their kind, and nothing of the other.
+  /// The prefixes 0.0.0.0/0 and ::/0 hold all addresses of their family, and none of the other.
   @Test func aPrefixHasAddressesOfItsOwnFamily() throws {
     let all4 = try #require(IPPrefix("0.0.0.0/0"))
     let all6 = try #require(IPPrefix("::/0"))

@@ -6,7 +6,7 @@ import ZSSP
 
 @testable import ZSSPTunnel
 
-/// What strangers, and those who flood, cannot make grow.
+/// The memory and work that strangers and floods cannot increase.
 @Suite(.tags(.fast))
 struct BoundTests {
   /// Packets that go nowhere use up a turn of the event loop like others.

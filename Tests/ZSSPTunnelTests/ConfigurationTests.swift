@@ -17,7 +17,7 @@
       try TunnelConfiguration(toml: text, file: "t.toml")
     }
 
-    /// What is wrong, one line each.
+    /// Returns the problems of a text, one line each.
     private func problems(_ text: String) -> [String] {
       do { _ = try read(text) } catch { return error.description.split(separator: "\n").map(String.init) }
       return []
@@ -60,7 +60,7 @@
       try configuration.checkPeers(besides: StaticKey().publicKey)
     }
 
-    /// What is printed, and selects peers, devices and tables, has one meaning and no control
+    /// Names that are printed and select peers, devices and tables have one meaning and no control
     /// characters.
     @Test func namesHaveOneMeaning() throws {
       let other = StaticKey().publicKey.text
@@ -183,7 +183,7 @@
       #expect(found.isEmpty != isRefused, "\(found)")
     }
 
-    /// What operators write, and what it comes to.
+    /// Forms that operators write, and their values.
     @Test func whatOperatorsWrite() throws {
       let start = "private-key-file = \"k\"\n"
       let peer = "[[peer]]\npublic-key = \"\(key)\"\n"
@@ -274,7 +274,7 @@
         ])
     }
 
-    /// What was taken once, and could not work.
+    /// Values that were accepted once, and could not work.
     @Test func whatCannotWork() {
       let start = "private-key-file = \"k\"\n"
       #expect(problems(start + "peer = [\"x\"]") == ["t.toml:2: peer: must be tables, each with [[peer]] above it"])

@@ -11,7 +11,7 @@ struct ControlSocketTests {
   private let folder = FileManager.default.temporaryDirectory.appending(path: "zssp-\(UUID().uuidString.prefix(8))")
     .path
 
-  /// Whoever can connect can redirect traffic.
+  /// A user who can connect can redirect traffic.
   @Test func onlyItsOwnerCanUseIt() throws {
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
     defer { try? FileManager.default.removeItem(atPath: folder) }
@@ -82,7 +82,7 @@ struct ControlSocketTests {
     #expect(try JSONEncoder().encode(ControlRequest.setPeer(change)).count < ControlSocket.requestLimit)
   }
 
-  /// What the system refused is told from what was asked wrongly: the commands' exit codes differ.
+  /// A refusal of the system differs from a wrong request: the commands' exit codes differ.
   @Test func aResponseKeepsItsKind() throws {
     var ends: [CInt] = [-1, -1]
     try #require(socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &ends) == 0)

@@ -12,7 +12,8 @@ struct DeviceNetworkTests {
   /// The rules of Linux with `promote_secondaries` 0.
   private final class Kernel: NetworkSystem {
     struct State {
-      /// In the order in which they were added: the first of a network is its primary address.
+      /// The addresses in the order in which they were added: the first of a network is its primary
+      /// address.
       var addresses: [IPPrefix] = []
       var routes: Set<DeviceRoute> = []
       /// Lines that fail, and the reason.
@@ -101,7 +102,8 @@ struct DeviceNetworkTests {
     #expect(kernel.existing(wanted) == Set(wanted))
   }
 
-  /// What an administrator added stays, although the kernel deletes it with its primary address.
+  /// Addresses that an administrator added stay, although the kernel deletes them with their
+  /// primary address.
   @Test func addressesOfOthersStay() throws {
     let others = try prefixes(["10.77.0.50/24", "10.1.0.1/24"])
     let kernel = Kernel(try prefixes(["10.77.0.1/24"]))
@@ -122,7 +124,7 @@ struct DeviceNetworkTests {
     #expect(kernel.state.withLockedValue(\.batches) == 2)
   }
 
-  /// What failed is named, and tried again by the next change, which may be the same.
+  /// A change that failed is named, and tried again with the next change, which may be the same.
   @Test func whatFailedIsTriedAgain() throws {
     let route = try routes(["10.40.0.0/16"])
     let old = DeviceRoute(prefix: try prefixes(["10.50.0.0/16"])[0])

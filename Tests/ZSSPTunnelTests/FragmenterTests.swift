@@ -52,8 +52,8 @@ struct FragmenterTests {
     return fragments
   }
 
-  /// What is so of the fragments of any packet: sizes, places, checksums, and what is the same in
-  /// all of them.
+  /// Checks the properties of the fragments of any packet: sizes, offsets, checksums, and the
+  /// fields that are equal in all of them.
   private func check(_ fragments: [Fragment], of packet: [UInt8]) {
     let whole = Fragment(packet)
     var next = whole.offset
@@ -116,7 +116,8 @@ struct FragmenterTests {
     for fragment in fragments.dropFirst() { #expect(fragment.options.isEmpty) }
   }
 
-  /// What its sender does not allow, what is no IPv4, and what would end behind the last place.
+  /// The fragmenter leaves packets whole that their sender does not allow to be cut, that are not
+  /// IPv4, or that would end behind the last offset.
   @Test func whatMayNotBeCut() {
     #expect(!mayCut(packet(1400, mayNotFragment: true), limit: 600))
     #expect(!mayCut(packet(1400, offset: 0x1FFF), limit: 600))
@@ -128,7 +129,7 @@ struct FragmenterTests {
     #expect(!mayCut([0x45], limit: 600))
   }
 
-  /// What lies behind the end of the packet is not sent.
+  /// Bytes behind the end of the packet are not sent.
   @Test func whatIsBehindTheEndStays() {
     let packet = packet(1000)
     check(cut(packet + payload(50), limit: 600), of: packet)

@@ -16,7 +16,7 @@
   /// takes. A pair of sockets is the device.
   @Suite(.tags(.slow), .serialized, .timeLimit(.minutes(20)))
   struct FullSocketTests {
-    /// Whether the sending endpoint's socket is full.
+    /// The line of the sending endpoint, whose socket can be full.
     private final class Line: Sendable {
       private let full = Atomic(false)
       var isFull: Bool {
@@ -101,7 +101,7 @@
         }.get()
       }
 
-      /// Has packets for a peer go to a new session.
+      /// Opens a new session, which the packets for a peer use from now on.
       func connect(_ peers: [Peer], number: Int) async throws -> Session {
         let peer = peers[number].endpoint
         let session = try await client.connect(to: peer.localAddress, key: peer.publicKey)
@@ -193,7 +193,7 @@
     }
   }
 
-  /// What waits for a session is not forgotten when the one that was opened for it has ended before
+  /// Packets that wait for a session are kept when the session that was opened for them ends before
   /// it could be used.
   @Suite(.tags(.fast))
   struct WaitingPacketTests {

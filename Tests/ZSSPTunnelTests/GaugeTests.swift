@@ -5,7 +5,7 @@ import ZSSP
 
 @testable import ZSSPTunnel
 
-/// What is measured of a peer.
+/// The measurements of a peer.
 @Suite(.tags(.fast))
 struct GaugeTests {
   private let gauges = PeerGauges()

@@ -9,7 +9,7 @@
 
   @testable import ZSSPTunnel
 
-  /// What comes from a peer on its way to the device, which is one end of a pair of sockets here.
+  /// Packets of a peer on their way to the device, which is one end of a pair of sockets here.
   @Suite(.tags(.fast))
   struct InboundTests {
     private let device: TunDevice
@@ -18,15 +18,15 @@
     private let gauges = PeerGauges()
     private let path: InboundPath
     private let peer: PeerInbound
-    /// What the peer was answered.
+    /// The answers to the peer.
     private let answers = Answers()
 
     private final class Answers: Sendable {
       let all = Mutex<[TunnelMessage]>([])
     }
 
-    /// 10.0.0.1 and fd00::1 are peer 1's, as packets of ``PacketMaker`` have them for their source;
-    /// 10.9.0.0/16 is peer 2's.
+    /// Makes a path and its table. Peer 1 has 10.0.0.1 and fd00::1, the sources of packets of
+    /// ``PacketMaker``; peer 2 has 10.9.0.0/16.
     init() throws {
       var ends: [CInt] = [-1, -1]
       try #require(socketpair(AF_UNIX, CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_NONBLOCK.rawValue), 0, &ends) == 0)
@@ -77,8 +77,7 @@
       }
     }
 
-    /// Where the way back takes less, the other side of a connection learns it from its first
-    /// packet.
+    /// The other side of a connection learns from its first packet that the way back is narrower.
     @Test func connectionsLearnThePath() throws {
       defer { close(other) }
       var maker = PacketMaker()
@@ -144,7 +143,7 @@
       #expect(gauges.packetsReceived.load(ordering: .relaxed) == 3)
     }
 
-    /// What stands behind the packet's end is not passed on.
+    /// Bytes behind the packet's end are not passed on.
     @Test func whatIsBehindTheEndIsCutOff() {
       defer { close(other) }
       let packet = PacketMaker().packet(payload(100))
@@ -197,7 +196,7 @@
       #expect(gauges.roundTrip == .milliseconds(3))
     }
 
-    /// Whoever is taken out of the table is out with the next packet.
+    /// A peer that is removed from the table is out with the next packet.
     @Test func theTableCanChange() {
       defer { close(other) }
       let packet = PacketMaker().packet(payload(10))
@@ -208,7 +207,7 @@
       #expect(drops(.foreignSource) == 1)
     }
 
-    /// Of a super-packet that the system does not take every packet counts.
+    /// Every packet of a super-packet that the system does not take is counted.
     @Test func aFullDeviceIsCounted() {
       close(other)
       var maker = PacketMaker()

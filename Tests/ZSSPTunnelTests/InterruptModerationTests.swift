@@ -5,7 +5,7 @@ import ZSSP
 
 @testable import ZSSPTunnel
 
-/// When packets are left to gather.
+/// The times at which packets are left to gather.
 @Suite(.tags(.fast))
 struct InterruptModerationTests {
   private static let close = InterruptModeration.close.nanoseconds
@@ -45,7 +45,7 @@ struct InterruptModerationTests {
     }
   }
 
-  /// When nothing came meanwhile the next is waited for.
+  /// A pause without packets ends the moderation: the next packet is waited for.
   @Test func silenceEndsIt() {
     var moderation = InterruptModeration()
     _ = firstPause(&moderation, reads: 1000, apart: 1000)

@@ -17,7 +17,7 @@
     private static let peers = 300
     private static let minutes = 20
 
-    /// What was done in a minute.
+    /// The work of a minute.
     private struct Minute: Sendable {
       var attempts = 0
       var lines = 0

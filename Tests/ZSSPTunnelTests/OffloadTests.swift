@@ -86,7 +86,7 @@ struct OffloadTests {
     #expect(header == nil)
   }
 
-  /// What comes out of joining, as packets again.
+  /// Returns the joined super-packets, split into packets again.
   private func joined(
     _ packets: [[UInt8]], abilities: Coalescer.Abilities = .init(tcp: true, udp: true)
   ) -> (writes: Int, packets: [[UInt8]]) {
@@ -146,7 +146,7 @@ struct OffloadTests {
     #expect(result.packets.map { $0[24...] } == packets.map { $0[24...] })
   }
 
-  /// What differs in a way that a super-packet cannot have stays apart, in its order.
+  /// Packets that differ in a way that a super-packet cannot have stay apart, in order.
   @Test(
     arguments: [
       { $0.acknowledgement += 1 }, { $0.window += 1 }, { $0.options[11] += 1 }, { $0.hopLimit -= 1 },

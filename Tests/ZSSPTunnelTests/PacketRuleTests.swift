@@ -5,7 +5,7 @@ import ZSSP
 
 @testable import ZSSPTunnel
 
-/// What the documents of the IETF say of single packets.
+/// The rules of the IETF's documents for single packets.
 @Suite(.tags(.fast))
 struct PacketRuleTests {
   private func answer(_ packet: [UInt8]) -> [UInt8]? { TooBig.answer(to: packet.rawBytes, mtu: 1280) }
@@ -90,7 +90,7 @@ struct PacketRuleTests {
     #expect(written.map { Array($0[VirtioHeader.size...]) } == packets)
   }
 
-  /// What was taken out of a queue has left room.
+  /// Packets that were taken out of a queue have left room.
   @Test func aQueueThatWasEmptiedHasRoom() {
     var queue = PacketQueue()
     #expect(queue.append([UInt8](repeating: 0, count: PacketQueue.byteLimit)) == 0)

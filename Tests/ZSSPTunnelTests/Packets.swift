@@ -15,7 +15,7 @@ struct PacketMaker {
   var options: [UInt8] = [1, 1, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8]
   var identification: UInt16 = 42
   var hopLimit: UInt8 = 64
-  /// Whether a packet of IPv4 may be fragmented.
+  /// True if a packet of IPv4 may be fragmented.
   var mayFragment = false
 
   var start: Int { isV6 ? 40 : 20 }
@@ -31,7 +31,7 @@ struct PacketMaker {
     return bytes
   }
 
-  /// What the kernel gives for many packets at once: its checksum is that of the pseudo-header.
+  /// Returns the kernel's form of many packets at once: its checksum is that of the pseudo-header.
   func superPacket(_ payload: [UInt8], segmentSize: Int) -> (header: VirtioHeader, bytes: [UInt8]) {
     var bytes = network(payload.count) + transport(payload.count) + payload
     let sum = ~Self.checksum(pseudo(bytes.count - start))
@@ -113,10 +113,10 @@ extension SegmentSplitter {
 extension Array<UInt8> {
   /// The class of a packet.
   var trafficClass: UInt8 { TrafficClass.of(rawBytes) }
-  /// Whether a packet opens a connection.
+  /// True if a packet opens a connection.
   var opensConnection: Bool { SegmentSizeClamp.opensConnection(rawBytes) }
-  /// Whether the checksums of a packet of a flow are right.
+  /// True if the checksums of a packet of a flow are right.
   var isIntact: Bool { FlowPacket(rawBytes)?.isIntact(rawBytes) == true }
-  /// What a message is to the tunnel.
+  /// The tunnel's view of a message.
   var tunnelMessage: TunnelMessage { TunnelMessage(rawBytes) }
 }

@@ -13,11 +13,11 @@ struct PathMTUSearchTests {
     var search: PathMTUSearch
     /// The largest datagram that passes; 0 for none at all.
     var takes: Int
-    /// Whether the peer knows probes.
+    /// True if the peer knows probes.
     var answers = true
     /// Every so many probes one is lost; 0 for never.
     var losesEvery = 0
-    /// Whether other messages come from the peer.
+    /// True if other messages come from the peer.
     var isHeard = true
     var sendsFullSize = false
     private(set) var now = Instant(nanoseconds: 1_000_000_000)
@@ -139,7 +139,7 @@ struct PathMTUSearchTests {
     #expect(path.probes.count == probes)
   }
 
-  /// Nobody is there. When somebody is, it begins.
+  /// The search begins when the peer is there, and not before.
   @Test func aPeerThatComesLate() {
     var path = Path(takes: 0)
     path.begin()
@@ -159,7 +159,8 @@ struct PathMTUSearchTests {
     #expect(path.search.limit == 1300 && path.search.outstanding <= 64)
   }
 
-  /// Without a search there is no limit, and one small probe shows whether the peer knows any.
+  /// A session without a search has no limit, and one small probe shows whether the peer knows
+  /// probes.
   @Test(arguments: [(1452, false), (1232, true), (600, true)]) func nothingToSearch(largest: Int, isSearching: Bool) {
     var path = Path(largest: largest, takes: 1472, isSearching: isSearching)
     path.begin()
@@ -180,8 +181,8 @@ struct PathMTUSearchTests {
     #expect(([4] + [UInt8](repeating: 0, count: 9)).tunnelMessage == .unknown)
   }
 
-  /// Who is on the way can have a peer seem to be anywhere. Only a small message goes there until
-  /// it is answered, once a second.
+  /// An attacker on the path can make a peer seem to be anywhere. Only a small message goes there
+  /// until it is answered, once a second.
   @Test func anAddressIsProvedFirst() {
     var search = PathMTUSearch(largest: 1452, isSearching: true, firstNumber: 1)
     func at(_ seconds: Int64) -> Instant { Instant(nanoseconds: seconds * 1_000_000_000) }
@@ -222,7 +223,7 @@ struct PathMTUSearchTests {
     #expect(path.search.phase == .settled && path.search.narrowLimit == 1300)
   }
 
-  /// One that has answered before is not: its path takes little, or nothing.
+  /// A peer that has answered before is not too old: its path takes little, or nothing.
   @Test func aPeerThatHasAnsweredIsNotTooOld() {
     var path = Path(takes: 1300)
     path.begin()

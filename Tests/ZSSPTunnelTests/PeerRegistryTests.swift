@@ -16,7 +16,7 @@ struct PeerRegistryTests {
     PeerTable(keys[..<count].map { PeerConfiguration(publicKey: $0) })
   }
 
-  /// What is under way for a peer that was removed must not come to another.
+  /// Work that is under way for a removed peer must not reach another peer.
   @Test func aNumberIsNeverUsedAgain() {
     var table = table(2)
     let removals = (table.remove(keys[0]), table.remove(keys[0]))
@@ -48,8 +48,8 @@ struct PeerRegistryTests {
     #expect(table.id(of: keys[1]) == 1 && table.label(1) == "b" && table.configurations.count == 2)
   }
 
-  /// Of all peers at once: those that stay keep their numbers, and new ones get numbers of their
-  /// own.
+  /// Replacing all peers at once keeps the numbers of those that stay, and gives new ones numbers
+  /// of their own.
   @Test func replacingAllKeepsNumbers() {
     var table = table(3)
     table.replace([keys[2], keys[3]].map { PeerConfiguration(publicKey: $0) })
@@ -95,7 +95,7 @@ struct PeerRegistryTests {
     return PeerRegistry(configuration)
   }
 
-  /// After `enroll` this side insists on the one-time password, whatever the file says when it is
+  /// This side insists on the one-time password after `enroll`, whatever the file says when it is
   /// read again.
   @Test func aReloadKeepsTheDemandForThePassword() throws {
     let file = [try named(0, name: "a")]
@@ -118,7 +118,7 @@ struct PeerRegistryTests {
     #expect(!insists())
   }
 
-  /// What a request changed stays until the file says something else about the same value.
+  /// Values that a request changed stay until the file changes them, too.
   @Test func aReloadKeepsWhatRequestsChanged() throws {
     let file = [try named(0, name: "a", allowed: ["10.0.0.0/24"]), try named(1, name: "b")]
     let registry = registered(file)

@@ -6,7 +6,7 @@ import ZSSPSwiftCrypto
 
 @testable import ZSSPTunnel
 
-/// What a peer's state does with time and packets.
+/// The changes of a peer's state with time and packets.
 @Suite(.tags(.fast))
 struct PeerTests {
   private func at(_ seconds: Int64, plus nanoseconds: Int64 = 0) -> Instant {
@@ -60,7 +60,7 @@ struct PeerTests {
   }
 
   #if os(Linux)
-    /// What `enroll` promises is what the flags demand: without π3 the peer can open a session
+    /// The promise of `enroll` is what the flags demand: without π3 the peer can open a session
     /// without the password.
     @Test func enrolmentPromisesNoMoreThanTheFlags() {
       #expect(Tunnel.enrolled("b", flags: .persistent).hasSuffix(": the next session needs the one-time password"))
@@ -209,7 +209,7 @@ struct PeerTests {
       ])
   }
 
-  /// With a mark, only routes of the main table take the tunnel's own datagrams into it.
+  /// Routes of the main table alone take the tunnel's own datagrams into it if there is a mark.
   @Test func endpointsThatNeedAWayAround() throws {
     let address = try #require(IPAddress("192.0.2.1"))
     var configuration = TunnelConfiguration()
@@ -226,7 +226,7 @@ struct PeerTests {
     }
   }
 
-  /// What is written down is read as what it is, and nothing else is.
+  /// Each recorded line is read as what it is, and no other line is read.
   @Test func rulesAsLines() throws {
     let rule = PolicyRule(.v6, mark: 7, table: 20_763)
     #expect(PolicyRule(line: "\(rule)"[...]) == rule)
@@ -235,7 +235,7 @@ struct PeerTests {
     }
   }
 
-  /// What is told of name servers.
+  /// The messages about name servers.
   @Test func nameServers() throws {
     var configuration = TunnelConfiguration()
     #expect(NameServers(configuration) == nil)

@@ -5,7 +5,7 @@ import ZSSPRandom
 
 @testable import ZSSPTunnel
 
-/// Which peer has an address.
+/// The owner of each address.
 @Suite(.tags(.fast))
 struct RoutingTests {
   @Test(arguments: [

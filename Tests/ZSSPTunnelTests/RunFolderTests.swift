@@ -12,7 +12,7 @@ struct RunFolderTests {
   private let root = FileManager.default.temporaryDirectory.appending(path: "zssp-run-\(UUID().uuidString)").path
   private var folder: RunFolder { RunFolder(interface: "t", under: root) }
 
-  /// What another user can write to, the next start as root would obey.
+  /// The next start as root would obey a folder that another user can write to.
   @Test func aFolderOfOthersIsRefused() throws {
     defer { try? FileManager.default.removeItem(atPath: root) }
     try withExtendedLifetime(folder.claim()) { folder.clear() }
@@ -29,7 +29,7 @@ struct RunFolderTests {
     #expect(throws: TunnelError.self) { try folder.claim() }
   }
 
-  /// What lies in the folder is data, and runs nothing.
+  /// The content of the folder is data, and runs nothing.
   @Test func onlyRoutesAreUndone() throws {
     defer { try? FileManager.default.removeItem(atPath: root) }
     let claim = try folder.claim()

@@ -5,7 +5,7 @@ import ZSSP
 
 @testable import ZSSPTunnel
 
-/// What the sides of a connection tell each other of their segments, and what becomes of it.
+/// The segment sizes that the sides of a connection announce, and their limits.
 @Suite(.tags(.fast))
 struct SegmentSizeClampTests {
   /// A packet that opens a connection; the size lies at an even place, or at an odd one.

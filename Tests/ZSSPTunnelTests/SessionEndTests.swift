@@ -151,7 +151,7 @@
       await stage.close()
     }
 
-    /// What is told late of an earlier session changes nothing of a later one.
+    /// A late report about an earlier session changes nothing of a later one.
     @Test func theEndOfAnEarlierSession() async throws {
       let stage = try await Stage()
       let first = try await stage.connect()

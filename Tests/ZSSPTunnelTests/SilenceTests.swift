@@ -10,7 +10,8 @@ import ZSSP
 struct SilenceTests {
   private func at(tenths: Int64) -> Instant { Instant(nanoseconds: tenths * 100_000_000 + 1) }
 
-  /// What is done at each second while a packet is sent every tenth of one and nothing comes.
+  /// Returns the actions of each second while a packet is sent every tenth of a second and nothing
+  /// arrives.
   private func actions(seconds: Int64) -> [Liveness.Action] {
     var liveness = Liveness()
     return (1...seconds).map { time in

@@ -33,7 +33,7 @@ struct TooBigTests {
     #expect(PacketMaker.checksum(pseudo + answer[40...]) == 0)
   }
 
-  /// What may be fragmented, and errors, get no answer.
+  /// Packets that may be fragmented, and errors, get no answer.
   @Test func nobodyIsAnsweredWhoMustNotBe() {
     var packet = PacketMaker().packet(payload(1400))
     packet[6] = 0

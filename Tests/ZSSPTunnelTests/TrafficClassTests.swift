@@ -5,10 +5,10 @@ import ZSSP
 
 @testable import ZSSPTunnel
 
-/// What datagrams say of the packets in them, and packets of the network that they came through.
+/// The marks of the datagrams and of the packets in them, and of networks on the path.
 @Suite(.tags(.fast))
 struct TrafficClassTests {
-  /// Not capable, ECT(1), ECT(0), congestion experienced.
+  /// The names in order: not capable, ECT(1), ECT(0), congestion experienced.
   private static let names: [UInt8] = [0, 1, 2, 3]
 
   /// RFC 6040, figure 3: the normal mode copies, compatibility mode clears.

@@ -98,7 +98,7 @@ extension Lab {
     return Stream(stop: stop, sums: sums, programs: [sender, receiver])
   }
 
-  /// How many bytes of IP a host has from its only peer.
+  /// Returns the number of bytes of IP that a host has received from its only peer.
   func received(_ host: String) throws -> Int {
     let peer = (try show(host)["peers"] as? [[String: Any]])?.first
     return (peer?["bytesReceived"] as? NSNumber)?.intValue ?? 0
@@ -111,7 +111,7 @@ extension Lab {
     return file
   }
 
-  /// Has a host answer iperf3.
+  /// Starts a server of iperf3 on a host.
   func serveTraffic(_ host: String) async throws {
     _ = try start("iperf3 -s", on: host)
     while try !run("ss -Hltn sport = :5201", on: host).contains("5201") { try await Task.sleep(for: .milliseconds(20)) }

@@ -5,7 +5,7 @@ import Testing
 /// Hosts in network namespaces of their own, with links between them. All of it is gone when the
 /// test lets go of it.
 final class Lab: @unchecked Sendable {
-  /// Why there can be no lab here; nil if there can.
+  /// The reason why no lab is possible here; nil if one is.
   static let obstacle: String? = {
     #if os(Linux)
       guard getuid() == 0 else { return "root is needed to make network namespaces" }
@@ -23,7 +23,7 @@ final class Lab: @unchecked Sendable {
     #endif
   }()
 
-  /// Whether there is a program.
+  /// Returns true if a program is installed.
   static func isInstalled(_ program: String) -> Bool {
     ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].contains {
       FileManager.default.isExecutableFile(atPath: "\($0)/\(program)")
@@ -183,7 +183,7 @@ final class Lab: @unchecked Sendable {
     return program
   }
 
-  /// What `show --json` says.
+  /// Returns the output of `show --json`.
   func show(_ host: String) throws -> [String: Any] {
     let text = try run("\(Self.zssp()) tunnel show --json \(device(host))")
     return try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
@@ -204,10 +204,10 @@ final class Lab: @unchecked Sendable {
     Issue.record("what was waited for did not come")
   }
 
-  /// How many packets were dropped for a reason.
+  /// Returns the number of packets that a tunnel has dropped for a reason.
   func drops(_ host: String, reason: String) throws -> Int { try count(host, kind: "drops", reason: reason) }
 
-  /// How many datagrams the protocol dropped for a reason.
+  /// Returns the number of datagrams that the protocol has dropped for a reason.
   func protocolDrops(_ host: String, reason: String) throws -> Int {
     try count(host, kind: "protocolDrops", reason: reason)
   }

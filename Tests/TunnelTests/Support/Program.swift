@@ -13,7 +13,7 @@ final class Program: @unchecked Sendable {
   private let collected = Collected()
   private let done = DispatchSemaphore(value: 0)
 
-  /// What a program that has ended left.
+  /// The result of a program that has ended.
   struct Result {
     let exitCode: Int32
     /// Standard output and errors, as they came.
@@ -40,7 +40,7 @@ final class Program: @unchecked Sendable {
 
   deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
 
-  /// What the program has said so far.
+  /// The output of the program so far.
   var output: String { collected.text }
   var isRunning: Bool { process.isRunning }
   /// The number of the process.
@@ -64,7 +64,7 @@ final class Program: @unchecked Sendable {
     }
   }
 
-  /// What has come, under a lock.
+  /// The bytes that have arrived, under a lock.
   private final class Collected: @unchecked Sendable {
     private let lock = NSLock()
     private var data = Data()

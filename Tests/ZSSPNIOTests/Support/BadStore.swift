@@ -15,7 +15,7 @@ actor BadStore: RatchetStore {
   private var everything: [(PublicKey, RatchetState)] = []
   private var isFailing = false
   private var isFailingAfterEffect = false
-  /// What is on the "medium", where that is not what is in memory.
+  /// The rows on the "medium", if they are not those in memory.
   private var written: MemoryRatchetStore?
   /// Names that are revoked by mistake.
   private var refused: Set<Fingerprint> = []
@@ -36,7 +36,7 @@ actor BadStore: RatchetStore {
 
   func setFailing(_ isFailing: Bool) { self.isFailing = isFailing }
 
-  /// What is on the "medium".
+  /// The content of the "medium".
   var contents: [UInt8] {
     let states =
       fault == .keepsKeys

@@ -44,7 +44,7 @@ final class HeldStore: RatchetStore {
 
   private let state = NIOLockedValueBox(State())
 
-  /// What was asked, in order.
+  /// The requests in order.
   var requests: [StoreRequest] { state.withLockedValue { $0.requests } }
 
   /// Lets all requests fail, those that wait and those to come.

@@ -37,7 +37,7 @@ final class FakePort: DatagramPort {
     return sent
   }
 
-  /// It takes no more from now on, or takes more again.
+  /// Makes the port accept nothing from now on, or accept datagrams again.
   func setFull(_ isFull: Bool) {
     self.isFull = isFull
     driver.portHasRoom()
@@ -58,7 +58,7 @@ final class DriverPair {
   let clientHandle: EndpointHandle
   let serverHandle: EndpointHandle
 
-  /// To be made on the event loop.
+  /// Makes a pair. Must be called on the event loop.
   init(_ options: UDPOptions = UDPOptions(), eventLoop: any EventLoop) throws {
     func driver() throws -> Driver {
       try Driver(
@@ -129,7 +129,7 @@ final class DriverPair {
   }
 }
 
-/// There is nothing.
+/// The error of a missing value.
 struct Missing: Error {}
 
 extension Optional {

@@ -8,7 +8,7 @@ actor HangingStore: RatchetStore {
   private var asked = 0
   private var waiting: [CheckedContinuation<Void, Never>] = []
   private(set) var cancelled = 0
-  /// What came of requests that hung, once they went on.
+  /// The answers of requests that hung, after they went on.
   private(set) var lateAnswers: [StoreAnswer] = []
 
   /// `hangs` is asked about each request and its number, from 0.

@@ -31,7 +31,7 @@ final class LossyRelay: Sendable {
     return LossyRelay(channel, state: state, address: try #require(channel.localAddress))
   }
 
-  /// How many datagrams were lost.
+  /// The number of lost datagrams.
   var dropped: Int { state.dropped.withLockedValue { $0 } }
 
   /// Loses nothing from now on.
@@ -39,7 +39,7 @@ final class LossyRelay: Sendable {
 
   func close() async { try? await channel.close() }
 
-  /// What the handler and the relay's owner share.
+  /// The state that the handler and the relay's owner share.
   private final class State: Sendable {
     let loss: NIOLockedValueBox<Double>
     let dropped = NIOLockedValueBox(0)

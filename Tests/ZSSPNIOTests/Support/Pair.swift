@@ -78,7 +78,7 @@ func acceptFirst(_ endpoint: UDPEndpoint) async throws -> Session {
 /// A message that did not come as it was sent.
 struct ExchangeFailure: Error {
   let message: String
-  /// Why the session of who should have got it has ended, if it has.
+  /// The reason why the receiver's session has ended, if it has.
   let end: EndReason?
 }
 
@@ -119,7 +119,7 @@ func wait(for endpoint: UDPEndpoint, _ condition: (EndpointStatistics) -> Bool) 
   }
 }
 
-/// Whether ::1 can be bound here.
+/// Returns true if ::1 can be bound here.
 func hasIPv6Loopback() async -> Bool {
   do {
     try await makeEndpoint(host: "::1").close()

@@ -4,7 +4,7 @@ import NIOPosix
 import Testing
 import ZSSPNIO
 
-/// What carries the datagrams of an endpoint.
+/// The carrier of an endpoint's datagrams.
 enum Transport: String, CaseIterable, CustomTestStringConvertible {
   /// Channels of NIO's.
   case channels
@@ -13,7 +13,7 @@ enum Transport: String, CaseIterable, CustomTestStringConvertible {
     case system
   #endif
 
-  /// What endpoints use unless they are told otherwise.
+  /// The transport of endpoints that name none.
   static var `default`: Transport {
     #if os(Linux)
       .system

@@ -8,7 +8,7 @@ import ZSSP
 /// ZSSP and the reference, with the same randomness and the same input, must do the same.
 @Suite("ZSSP and the reference agree on random schedules", .tags(.slow))
 struct DifferentialTests {
-  /// How many seeds to run: `ZSSP_DIFFERENTIAL_SEEDS` for long runs.
+  /// The seeds to run: `ZSSP_DIFFERENTIAL_SEEDS` for long runs.
   static let seeds: ClosedRange<UInt64> = {
     let count = ProcessInfo.processInfo.environment["ZSSP_DIFFERENTIAL_SEEDS"].flatMap { UInt64($0) } ?? 10
     return 1...max(1, count)

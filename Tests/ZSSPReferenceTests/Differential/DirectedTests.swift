@@ -5,8 +5,8 @@ import ZSSPTestSupport
 import ZSSP
 import ZSSPReference
 
-/// What random schedules hardly ever come to. Both implementations must do the same, and the right
-/// thing.
+/// Rare cases, which random schedules hardly ever reach. Both implementations must do the same, and
+/// the right thing.
 @Suite("Both implementations in rare cases", .tags(.fast))
 struct DirectedTests {
   private func established(_ receiver: PartyConfiguration.Implementation) throws -> Link {

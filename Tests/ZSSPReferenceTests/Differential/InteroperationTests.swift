@@ -6,7 +6,8 @@ import ZSSP
 import ZSSPReference
 import ZSSPSwiftCrypto
 
-/// One of each with the real primitives, whose randomness nobody can repeat.
+/// An endpoint of each implementation with the real primitives, whose randomness cannot be
+/// repeated.
 @Suite("ZSSP and the reference understand each other", .tags(.fast))
 struct InteroperationTests {
   @Test(

@@ -47,7 +47,7 @@ struct Link {
     for party in parties { party.tick(at: now) }
   }
 
-  /// Whether each gets what the other sends.
+  /// Returns true if each side receives the message of the other.
   mutating func carries(_ size: Int) -> Bool {
     let sent = (0..<2).map { side in (0..<size).map { UInt8(truncatingIfNeeded: $0 &+ side) } }
     for side in 0..<2 { parties[side].send(sent[side], on: 1, at: now) }

@@ -16,11 +16,11 @@ protocol Party: AnyObject {
   func tick(at now: Instant)
   func takeDatagrams() -> [(address: Address, bytes: [UInt8])]
   func takeEvents() -> [String]
-  /// What each session looks like, timers included.
+  /// Returns the state of each session, timers included.
   func sessions() -> [Int: String]
 }
 
-/// What a party is made with, whatever its implementation.
+/// The configuration of a party, whatever its implementation.
 struct PartyConfiguration {
   let staticKey: any AgreementPrivateKey
   let provider: any CryptoProvider
@@ -29,7 +29,7 @@ struct PartyConfiguration {
   let policy: HelloPolicy
   let settings: Settings
   let store: FailingStore
-  /// Whether to accept the peer.
+  /// Returns true to accept the peer.
   let accepts: () -> Bool
 
   enum Implementation: CaseIterable {
@@ -49,7 +49,7 @@ struct PartyConfiguration {
 /// two parties that ask the same see the same.
 final class FailingStore: ReferenceStore {
   private var rows: [PublicKey: RatchetRow]
-  /// What request number `n` meets.
+  /// Returns the fate of request number `n`.
   private let fate: (Int) -> Fate
   private var count = 0
   private(set) var log: [String] = []
@@ -57,7 +57,7 @@ final class FailingStore: ReferenceStore {
   enum Fate {
     case works
     case fails
-    /// It takes effect, and is reported as failed.
+    /// The request takes effect, and is reported as failed.
     case failsAfterwards
   }
 
@@ -120,7 +120,7 @@ final class FailingStore: ReferenceStore {
     (rows[peer]?.pair ?? .empty, rows[peer]?.revoked.revision ?? 0)
   }
 
-  /// The same for an endpoint.
+  /// Answers a request of an endpoint in the same way.
   func answer(_ request: StoreRequest) -> StoreAnswer {
     do {
       switch request {

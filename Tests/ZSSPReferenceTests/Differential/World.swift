@@ -28,7 +28,7 @@ final class World {
   private var addresses = [Address(ipv4: 1, port: 100), Address(ipv4: 2, port: 200)]
   private var incarnations = [0, 0]
   private var flights: [Flight] = []
-  /// What an attacker has seen.
+  /// The datagrams that an attacker has seen.
   private var captured: [Flight] = []
   private var sent = 0
   private var isCalm = false
@@ -222,17 +222,17 @@ final class World {
     flights.insert(flight, at: place)
   }
 
-  /// Whether both have a session in S2 at the end.
+  /// True if both have a session in S2 at the end.
   var isWorking: Bool { parties.allSatisfy { $0.sessions().values.contains { $0.hasPrefix("S2") } } }
 }
 
-/// What a seed makes of the pair: keys, flags, profile, policy, sizes.
+/// The properties that a seed gives the pair: keys, flags, profile, policy, sizes.
 struct Scene {
   let profile: Profile
   let flags: [SecurityFlags]
   let policy: HelloPolicy
   let settings: Settings
-  /// What both stores hold before anything happens; nil for nothing.
+  /// The states that both stores hold at the start; nil for none.
   let persistent: RatchetPair?
   private let keys: [any AgreementPrivateKey]
 

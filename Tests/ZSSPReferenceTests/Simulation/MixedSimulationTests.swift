@@ -10,8 +10,8 @@ import ZSSPSimulator
 /// all.
 @Suite("Simulated networks of both implementations keep the protocol's promises", .tags(.slow))
 struct MixedSimulationTests {
-  /// Who runs what. With three peers that all talk to all, each of the two mixtures has pairs of
-  /// every kind.
+  /// The implementation of each peer. Three peers talk to each other, so each of the two mixtures
+  /// has pairs of every kind.
   enum Mixture: CaseIterable {
     case zsspFirst, referenceFirst, referenceOnly
 

@@ -51,7 +51,7 @@ struct ReferenceTranscriptTests {
     }
   }
 
-  /// What the tests above compare comes from this: were it empty, they could not fail.
+  /// The tests above take their cases from this list: if it were empty, they could not fail.
   @Test func thereAreTranscripts() {
     #expect(TranscriptCase.recorded.count == 38 && TranscriptCase.computed.count == 6)
   }

@@ -84,7 +84,7 @@
       await answer(.compareAndSwap(peer: peer, expected: expected, new: new))
     }
 
-    /// What is stored; nil if the store fails.
+    /// Returns the stored pair; nil if the store fails.
     func load(_ peer: PublicKey) async -> RatchetPair? {
       guard case .pair(let pair, _) = await answer(.load(peer: peer)) else { return nil }
       return pair

@@ -16,7 +16,7 @@ final class Gate: Sendable {
     if isFirst { opened.wait() }
   }
 
-  /// Whether somebody has come.
+  /// True if a caller has come.
   var isReached: Bool { state.withLock { $0.passed > 0 } }
 
   /// Lets the first go on.

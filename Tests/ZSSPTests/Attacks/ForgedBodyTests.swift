@@ -27,7 +27,8 @@ struct ForgedBodyTests {
     return (session, pair.round(pair.round(pair.intercept())))
   }
 
-  /// The same with another last byte, which neither header protection nor the packet nonce covers.
+  /// Returns the datagram with another last byte, which neither header protection nor the packet
+  /// nonce covers.
   private func forged(_ datagram: Datagram) -> Datagram { datagram.flipped(datagram.bytes.count - 1) }
 
   // [DEC-2] [DEC-4]
@@ -100,7 +101,7 @@ struct ForgedBodyTests {
   }
 
   // [DEC-7]
-  /// What a forged body was made of is gone. The rest of the genuine X2 is not enough, but the next
+  /// The parts of a forged body are dropped. The rest of the genuine X2 is not enough, but the next
   /// X2 is.
   @Test(
     "X2: a forged fragment among genuine ones costs this X2, as if it were lost, and nothing more", arguments: [0, 1])

@@ -21,8 +21,8 @@ struct KeyCompromiseTests {
     return pair
   }
 
-  /// Somebody else with the static key of `victim`, and no ratchet; it does whatever the protocol
-  /// allows.
+  /// Returns a peer with the static key of `victim` and no ratchet, which does whatever the
+  /// protocol allows.
   private func impostor(of victim: TestPeer) throws -> TestPeer {
     let configuration = EndpointConfiguration(
       staticKey: victim.configuration.staticKey, provider: provider, flags: .opportunistic, helloPolicy: .allow)
@@ -88,7 +88,7 @@ struct KeyCompromiseTests {
   }
 
   // [MODE-6] [XK-30]
-  /// In opportunistic mode the thief does come in, and Bob's application is told of it.
+  /// The thief gets a session in opportunistic mode, and Bob's application is told of it.
   @Test func withAlicesKeyInOpportunisticModeTheDowngradeIsReported() throws {
     let pair = try Pair(provider: provider)
     pair.alice.close(try pair.establish().alice)
@@ -143,8 +143,7 @@ struct KeyCompromiseTests {
     #expect(pair.alice.downgrades == 1 && pair.bob.downgrades == 0)
   }
 
-  /// With both a static key and a copy of the store there is nothing left that the thief lacks: the
-  /// limit of the claim.
+  /// A thief with both a static key and a copy of the store lacks nothing: the limit of the claim.
   @Test func withTheRatchetTooTheThiefIsAlice() throws {
     let pair = try acquaintances()
     let thief = try impostor(of: pair.alice)

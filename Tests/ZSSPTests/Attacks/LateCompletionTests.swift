@@ -69,7 +69,7 @@ struct LateCompletionTests {
   }
 
   // [DEC-64] [DEC-69] [DEC-70]
-  /// The same for K2: Bob has sent K1, and Alice's answer is held back while she begins anew.
+  /// Bob has sent K1, and Alice's K2 is held back while she begins a new handshake.
   @Test(
     "however many Hellos are repeated, a K2 whose outcome was abandoned is refused",
     arguments: [0, 8, RevokedStates.limit + 1])

@@ -2,10 +2,11 @@
 import Testing
 import ZSSP
 
-/// Where the attacker lives.
+/// The address of the attacker.
 let mallory = Address(ipv4: 0x0A00_0666, port: 666)
 
-/// What an attacker may not change: the sessions of a peer, their timers, and what is stored.
+/// The things that an attacker may not change: the sessions of a peer, their timers, and the stored
+/// states.
 struct Footing: Equatable {
   let states: [String?]
   let timers: [[Instant]?]
@@ -95,12 +96,12 @@ extension Pair {
 }
 
 extension Array where Element == Datagram {
-  /// The same bytes from another address.
+  /// Returns the datagrams with another source.
   func from(_ address: Address) -> [Datagram] { map { Datagram(from: address, to: $0.to, bytes: $0.bytes) } }
 }
 
 extension Datagram {
-  /// The same with one bit changed.
+  /// Returns the datagram with one bit changed.
   func flipped(_ byte: Int, _ bit: Int = 0) -> Datagram {
     var copy = self
     copy.bytes[byte] ^= 1 << UInt8(bit)

@@ -100,7 +100,7 @@ struct ReplayedHelloTests {
     try pair.expectWorking()
   }
 
-  /// The same while Bob waits for K2. That used to end the session.
+  /// Bob waits for K2 meanwhile. The Hello used to end the session.
   @Test("a Hello repeated in R1 neither ends the session nor moves a timer")
   func repeatedInR1() throws {
     let pair = try Pair.persistent(provider)

@@ -9,8 +9,8 @@ import ZSSPSwiftCrypto
 struct ReplayedPacketTests {
   private let provider = SwiftCryptoProvider()
 
-  /// What was on the way when, in persistent mode: the end of the handshake, a message, and Bob's
-  /// re-key.
+  /// The datagrams of a session in persistent mode, by time: the end of the handshake, a message,
+  /// and Bob's re-key.
   private struct Tape {
     let pair: Pair
     let alice: SessionID

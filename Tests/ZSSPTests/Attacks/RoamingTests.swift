@@ -82,7 +82,7 @@ struct RoamingTests {
   }
 
   // [DEC-28] [DEC-29]
-  /// Whoever repeats a Hello of Alice's from elsewhere gets X2, and nothing more.
+  /// An attacker who repeats a Hello of Alice's from elsewhere gets X2, and nothing more.
   @Test(
     "a relayed or repeated X1 does not divert a client that only receives, nor do re-keys", arguments: [false, true])
   func relayedHello(isRepeated: Bool) throws {

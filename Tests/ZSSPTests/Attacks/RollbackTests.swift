@@ -92,7 +92,7 @@ struct RollbackTests {
   }
 
   // [RAT-8] [TIME-7] [TIME-8]
-  /// Under a session the rollback shows when the next swap compares (section 9).
+  /// The rollback of a store under a session shows when the next swap compares (section 9).
   @Test(
     "under a session it is found at the re-key", arguments: [SecurityFlags.persistent, .opportunistic], [false, true])
   func underASession(flags: SecurityFlags, ofAlice: Bool) throws {
@@ -120,7 +120,7 @@ struct RollbackTests {
   }
 
   // [XK-11] [XK-19] [XK-25]
-  /// Between X2 and C1 Alice holds two states, so one step back is no step too far.
+  /// Alice holds two states between X2 and C1, so one step back is not too far.
   @Test("persistent: Bob one step back while Alice waits for C1")
   func oneStepBack() throws {
     let pair = try Pair.persistent(provider)

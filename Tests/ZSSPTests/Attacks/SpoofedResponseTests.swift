@@ -5,8 +5,8 @@ import ZSSP
 import ZSSPRandom
 import ZSSPSwiftCrypto
 
-/// Whoever cannot make an X2 gets Alice to do nothing, but for what section 11 says of one that
-/// fails to authenticate inside Noise.
+/// An attacker who cannot make an X2 gets Alice to do nothing but what section 11 says of an X2
+/// that fails to authenticate inside Noise.
 @Suite("Attack: spoofed X2", .tags(.fast), .serialized)
 struct SpoofedResponseTests {
   private let provider = SwiftCryptoProvider()

@@ -14,9 +14,9 @@ struct UnansweredCompletionTests {
     let shards: [TestPeer]
     let bob: TestPeer
     private(set) var now = Instant.milliseconds(1_000)
-    /// Whether a datagram of Alice's arrives.
+    /// Returns true if a datagram of Alice's arrives.
     var arrives: (Datagram) -> Bool = { _ in true }
-    /// What has left Bob's endpoint and is held back; nil if nothing is.
+    /// The datagrams that have left Bob's endpoint and are held back; nil if none are.
     var held: [Datagram]?
 
     init(shards count: Int, seed: UInt64) throws {
@@ -49,7 +49,7 @@ struct UnansweredCompletionTests {
       addressee(of: datagram).receive(datagram.bytes, from: datagram.from, at: now)
     }
 
-    /// What a transport does with events: a session ends older ones in other shards.
+    /// Executes events as a transport does: a session ends older ones in other shards.
     private func pumpShards() -> [Datagram] {
       shards.indices.flatMap { index in
         let shard = shards[index]
@@ -92,7 +92,7 @@ struct UnansweredCompletionTests {
       _ = try bob.open(to: alice, at: now)
     }
 
-    /// How many sessions there are that are confirmed on both sides.
+    /// The numbers of sessions that are confirmed on both sides.
     var confirmed: (alice: Int, bob: Int) {
       func count(_ peer: TestPeer, with other: PublicKey) -> Int {
         peer.sessions(with: other).count { peer.state($0) == "S2" }
@@ -125,8 +125,8 @@ struct UnansweredCompletionTests {
     #expect(pairs[0] != nil && pairs[0] == pairs[1])
   }
 
-  /// What was lost for a while arrives again: still no side takes the other's X3 while its own is
-  /// taken, which would leave each with a session that the other does not have.
+  /// The lost packets arrive again. Neither side accepts the other's X3 while its own is accepted,
+  /// which would leave each with a session that the other does not have.
   @Test(
     "where the X3 of the next attempt arrives, one session comes of the two attempts", arguments: [1, 2],
     1...8 as ClosedRange<UInt64>)

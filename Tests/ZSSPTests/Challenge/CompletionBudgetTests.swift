@@ -83,8 +83,8 @@ struct CompletionBudgetTests {
     return budget
   }
 
-  /// How many Hellos are read, each of which pays for an X3, and how many bodies beyond: 25 ms of
-  /// them.
+  /// The number of Hellos that are read, each of which pays for an X3, and the number of bodies
+  /// beyond: 25 ms of them.
   // [DEC-79]
   @Test(
     "of the bodies of collected handshakes the first of each is read, and as many more as a quarter of the time pays for",

@@ -5,7 +5,8 @@ import ZSSPRandom
 
 @testable import ZSSP
 
-/// What is read at once, what is challenged, and what is paid for it.
+/// The budget decides which Hellos are read at once and which are challenged, and pays for the
+/// work.
 @Suite("The Hello budget", .tags(.fast))
 struct HelloBudgetTests {
   private let alice = Address(ipv4: 0x0A00_0001, port: 1111)

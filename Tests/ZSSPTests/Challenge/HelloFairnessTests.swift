@@ -7,7 +7,7 @@ import ZSSPTestSupport
 /// Hosts that spend everything against hosts that say Hello once a second.
 @Suite("Fairness of the Hello budget", .tags(.fast))
 struct HelloFairnessTests {
-  /// Where 16 attackers and 20 newcomers are.
+  /// The networks of 16 attackers and 20 newcomers.
   enum Placement: String, CaseIterable {
     case networksOfTheirOwn, oneNetworkEach, oneNetworkForAll, ipv6NetworksOfTheirOwn, ipv6HostsOfOneNetwork
 

@@ -5,7 +5,7 @@ import ZSSPTestSupport
 import ZSSP
 import ZSSPRandom
 
-/// What one provider makes, each of the others understands.
+/// Each provider understands the output of each other.
 @Suite("Across providers", .tags(.fast))
 struct AcrossProvidersTests {
   @Test("what one seals the other opens", arguments: allProviders, allProviders)

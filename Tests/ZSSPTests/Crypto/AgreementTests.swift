@@ -83,7 +83,7 @@ struct AgreementTests {
     #expect(!(fromA == withItself))
   }
 
-  /// What an endpoint with two providers may hand from one to the other.
+  /// A key of another provider, as an endpoint with two providers may pass on.
   final class ForeignKey: AgreementPublicKey {
     let encoded: PublicKey
     init(_ encoded: PublicKey) { self.encoded = encoded }

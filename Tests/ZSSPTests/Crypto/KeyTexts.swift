@@ -12,7 +12,7 @@ enum KeyTexts {
     -----END PRIVATE KEY-----
     """
 
-  /// The same key: `openssl ec -in`
+  /// That key in another form: `openssl ec -in`
   static let sec1 = """
     -----BEGIN EC PRIVATE KEY-----
     MIGkAgEBBDB2C8n8fmoAAbA8ioTuSwnnyUTAhT1JXabxsZkRCWiBBdufmQHTc8/q

@@ -27,7 +27,7 @@ struct PacketStreamTests {
     }
   }
 
-  /// What the build has, and the tests' own.
+  /// The providers of the build, and the tests' own.
   static let all: [any CryptoProvider] = providers + [FastCrypto(seed: 3)]
 
   @Test("however it is cut", arguments: all)
@@ -106,7 +106,7 @@ struct PacketStreamTests {
     #expect(opens(sealed))
   }
 
-  /// Whoever seals in pieces is understood by who opens in one, and the other way round.
+  /// A message that is sealed in pieces can be opened in one, and the other way round.
   @Test("messages around the boundaries of fragments arrive", arguments: all, [128, 1400])
   func boundaries(_ provider: any CryptoProvider, _ mtu: Int) throws {
     var settings = Settings()

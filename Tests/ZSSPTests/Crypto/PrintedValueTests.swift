@@ -5,7 +5,7 @@ import ZSSPTestSupport
 import ZSSP
 import ZSSPSwiftCrypto
 
-/// How values print, and how keys are read again.
+/// The printed form of values, and keys that are read from it.
 @Suite(.tags(.fast))
 struct PrintedValueTests {
   private static let key = SwiftCryptoProvider().generateAgreementKey().publicKey

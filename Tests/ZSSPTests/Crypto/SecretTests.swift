@@ -68,7 +68,7 @@ struct SecretTests {
     #expect(copy == secret)
   }
 
-  /// Why nothing was written.
+  /// The reason why nothing was written.
   enum Refusal: Error { case refused }
 
   @Test("an error in the filling closure comes through")

@@ -40,7 +40,7 @@ struct BurstTests {
       while let event = bob.nextEvent() { if case .established(let id, _) = event { bobSession = id } }
     }
 
-    /// What Bob makes of everything that Alice has to send, one by one.
+    /// Returns the messages that Bob reads from Alice's datagrams, one by one.
     func received() -> [[UInt8]] {
       alice.takeDatagrams().compactMap { bob.message(of: $0, from: Self.from, at: now) }
     }
@@ -172,7 +172,7 @@ struct BurstTests {
     }
   }
 
-  /// How datagrams of one message each come to the receiver.
+  /// The way in which datagrams of one message each reach the receiver.
   enum Arrival: CaseIterable { case single, burst }
 
   /// Brings datagrams of one size in the way that is asked for, and returns their messages.

@@ -3,7 +3,7 @@ import Testing
 import ZSSPTestSupport
 import ZSSP
 
-/// What becomes of a peer that lost its ratchet, under each of the flags (sections 6 and 10).
+/// The treatment of a peer that lost its ratchet, under each of the flags (sections 6 and 10).
 @Suite("Downgrades and the flags", .tags(.fast))
 struct DowngradeTests {
   /// A pair that has met, and of which one side has lost its store since.

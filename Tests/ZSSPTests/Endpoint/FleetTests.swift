@@ -65,13 +65,13 @@ struct FleetTests {
       return peers.flatMap { $0.pump(at: now) }
     }
 
-    /// Has Alice begin a session with a responder, and returns her Hello.
+    /// Makes Alice begin a session with a responder, and returns her Hello.
     func hello(to bob: Int) throws -> [Datagram] {
       _ = try alice.open(to: bobs[bob], at: now)
       return alice.pump(at: now)
     }
 
-    /// Has time go on from deadline to deadline; everything arrives.
+    /// Advances the time from deadline to deadline; everything arrives.
     mutating func run(for duration: Duration) {
       let end = now.advanced(by: duration)
       var datagrams = ([alice] + bobs).flatMap { $0.pump(at: now) }

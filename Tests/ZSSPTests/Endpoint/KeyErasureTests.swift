@@ -95,7 +95,7 @@ struct KeyErasureTests {
   }
 
   // [KK-15]
-  /// What opens a message as its fragments come holds the key.
+  /// The stream that opens a message as its fragments arrive holds the key.
   @Test("of a key that makes room nothing is kept for an incomplete message")
   func incompleteMessage() throws {
     let pair = try pair()

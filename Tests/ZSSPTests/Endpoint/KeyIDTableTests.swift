@@ -12,7 +12,7 @@ struct KeyIDTableTests {
     HalfOpenHandshake(address: Address(ipv4: 1, port: 1), settings: Settings(), at: .milliseconds(0))
   }
 
-  /// Where random ids come from: all of them, or so few that many share a place of the table.
+  /// The source of random ids: all ids, or so few that many share a slot of the table.
   enum Ids: String, Sendable, CaseIterable {
     case spread, few, sameLowBits, neighbours, endOfTable
 

@@ -29,7 +29,7 @@ struct LivenessTests {
     pair.settle()
   }
 
-  /// When Alice sends something from now on, and nothing comes to anyone.
+  /// Returns the times at which Alice sends something from now on, while nothing arrives anywhere.
   private func silence(_ pair: Pair, for duration: Duration) -> [Duration] {
     let start = pair.now
     let end = pair.now.advanced(by: duration)
@@ -149,7 +149,8 @@ struct LivenessTests {
     #expect(pair.alice.state(one) == "S2" && pair.bob.state(other) == "S2")
   }
 
-  /// With a timeout that is hardly longer than a resend interval, half of it passes first.
+  /// A timeout that is hardly longer than a resend interval is halved: the probe comes after the
+  /// first half.
   // [DEC-83]
   @Test func shortIdleTimeout() throws {
     let (pair, one, other) = try established(keepAlive: nil, idleTimeout: .seconds(2))
@@ -219,7 +220,7 @@ struct LivenessTests {
     #expect(Set(times).count > 60)
   }
 
-  /// In the middle of a re-key that does not go on, too.
+  /// A silence ends a session in the middle of a re-key that does not go on, too.
   // [DEC-83]
   @Test func silenceEndsARekey() throws {
     let (pair, one, _) = try established(idleTimeout: .seconds(30))
@@ -298,7 +299,7 @@ struct LivenessTests {
     #expect(pair.alice.description(session)?.lastReceived == nil)
   }
 
-  /// It is an ordinary C1: section 6 has both profiles answer it.
+  /// The probe is an ordinary C1, which both profiles answer (section 6).
   // [DEC-83]
   @Test("probes are answered in each profile", arguments: Profile.allCases)
   func profiles(profile: Profile) throws {
@@ -379,7 +380,7 @@ struct GoodbyeTests {
     #expect(pair.alice.endReasons == [.closedByPeer])
   }
 
-  /// Whoever has stolen a key that was replaced ends nothing with it.
+  /// A thief of a key that was replaced cannot end the session with it.
   // [DEC-84]
   @Test func underThePreviousKeyItIsRefused() throws {
     let pair = try Pair(provider: provider)

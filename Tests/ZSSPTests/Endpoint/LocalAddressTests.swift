@@ -4,7 +4,7 @@ import ZSSPTestSupport
 
 @testable import ZSSP
 
-/// What comes to one of several addresses of a host is answered from there.
+/// An endpoint with several addresses answers from the address that a datagram was sent to.
 @Suite("The address that was asked", .tags(.fast))
 struct LocalAddressTests {
   private let provider = FastCrypto(seed: 86)

@@ -88,7 +88,7 @@ struct MisfortuneTests {
   }
 
   // [RAT-8] [RAT-9]
-  /// What Bob's store says to the request that fails, and what he drops for.
+  /// The answer of Bob's store to the request that fails, and his reason to drop.
   @Test(
     "A responder's store that fails or was changed by another",
     arguments: [

@@ -103,7 +103,7 @@ struct RatchetAgreementTests {
   }
 
   // [DEC-64]
-  /// As above, but the peer has not crashed, and the new handshake is never completed.
+  /// The peer has not crashed here, and the new handshake is never completed.
   @Test(arguments: providers)
   func aK2DoesNotMoveTheRatchetWhenAHandshakeSinceHasExpired(provider: any CryptoProvider) throws {
     let pair = try persistentPair(provider)
@@ -147,8 +147,8 @@ struct RatchetAgreementTests {
   }
 
   // [DEC-75]
-  /// As above, and then both open again at once: they must go on from the same of the two states
-  /// that both hold.
+  /// Both open again at once afterwards: they must continue from the same of the two states that
+  /// both hold.
   @Test(arguments: providers)
   func bothOpenAtOnceAfterBothAttemptsWereTaken(provider: any CryptoProvider) throws {
     var pair = try persistentPair(provider)

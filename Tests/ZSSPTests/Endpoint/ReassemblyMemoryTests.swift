@@ -5,8 +5,8 @@ import ZSSPRandom
 
 @testable import ZSSP
 
-/// What is incomplete of all sessions together is bounded, and who holds most makes room (section
-/// 14).
+/// The incomplete packets of all sessions together are bounded, and the session that holds most
+/// makes room (section 14).
 @Suite("Incomplete packets of an endpoint", .tags(.fast))
 struct ReassemblyMemoryTests {
   private let provider = FastCrypto(seed: 0x9)
@@ -94,8 +94,8 @@ struct ReassemblyMemoryTests {
   }
 
   // [DEC-41]
-  /// After each fragment of the honest message two other sessions begin a packet of the largest
-  /// size each, or one that is a little smaller, with one fragment or several.
+  /// Two other sessions begin a packet each after each fragment of the honest message: of the
+  /// largest size, or a little smaller, with one fragment or several.
   @Test(
     "a single large message comes through while other sessions begin packets all the time", arguments: [0, 48, 5000],
     [1, 2, 5])

@@ -164,8 +164,8 @@ struct RekeyPaceTests {
   }
 
   // [DEC-38]
-  /// Where the swap that K2 leads to fails, K2 is read again: as often as an honest peer sends it,
-  /// and not as often as it could.
+  /// A K2 whose swap fails is read again: as often as an honest peer sends it, and not as often as
+  /// it could.
   @Test("a K2 that comes again at once is not read again")
   func answers() throws {
     let (pair, one, other) = try established()

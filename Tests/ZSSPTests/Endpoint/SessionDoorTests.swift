@@ -4,7 +4,7 @@ import ZSSPTestSupport
 import ZSSP
 import ZSSPSwiftCrypto
 
-/// What a session does with packets that are late, repeated, damaged, or come from elsewhere.
+/// A session receives packets that are late, repeated, damaged, or from another address.
 @Suite("Packets at the door of a session (sections 4, 5 and 11)", .tags(.fast))
 struct SessionDoorTests {
   private let elsewhere = Address(ipv4: 0x0A00_0099, port: 9999)

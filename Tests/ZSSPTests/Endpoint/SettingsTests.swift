@@ -124,7 +124,7 @@ struct SettingsTests {
 
   private typealias DurationPath = WritableKeyPath<Settings, Duration>
 
-  /// With a jitter of the whole time S2's timer could be due at once, or before it was set.
+  /// The timer of S2 could be due at once, or before it was set, if the jitter were the whole time.
   @Test(
     "the jitter of the re-key is less than its time",
     arguments: [

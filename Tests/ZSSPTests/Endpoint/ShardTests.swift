@@ -46,7 +46,8 @@ struct ShardTests {
   }
 
   // [DEC-21] [KID-3]
-  /// What a classic BPF program does, and a load balancer that looks at the first byte.
+  /// The test does what a classic BPF program does, and a load balancer that looks at the first
+  /// byte.
   @Test("who handed out a key id is seen in the first four bytes of each datagram for it", arguments: [0, 5, 7])
   func steering(_ index: Int) throws {
     var settings = Settings()

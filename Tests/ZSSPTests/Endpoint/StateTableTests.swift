@@ -98,7 +98,7 @@ struct StateTableTests {
     }
   }
 
-  /// What may happen to a pair in one step of a random walk.
+  /// An event in one step of a random walk.
   private enum Step: CaseIterable {
     case open, rekey, deliver, lose, silence, wait
   }

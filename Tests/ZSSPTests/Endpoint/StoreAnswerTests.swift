@@ -21,7 +21,7 @@ struct StoreAnswerTests {
     case aliceStoresRekeyAnswer, bobStoresRekeyCompletion, aliceStoresRekeyConfirmation
 
     var isAlices: Bool { rawValue.hasPrefix("alice") }
-    /// How many questions the same side asked before.
+    /// The number of questions that the same side asked before.
     var number: Int {
       switch self {
       case .aliceLoads, .bobLooksUp: 0
@@ -35,7 +35,7 @@ struct StoreAnswerTests {
     }
     var isOfTheRekey: Bool { rawValue.contains("Rekey") }
 
-    /// Whether `request` is a question of this kind.
+    /// Returns true if `request` is a question of this kind.
     func isAsked(by request: StoreRequest) -> Bool {
       switch (request, self) {
       case (.lookUp, .bobLooksUp): true
@@ -69,7 +69,7 @@ struct StoreAnswerTests {
     let question: Question
     let fate: Fate
     private(set) var isAsked = false
-    /// What to answer, late.
+    /// The answer that is given late.
     private(set) var held: (id: RequestID, answer: StoreAnswer)?
     private var counts = [0, 0]
     private var heldAnswer: StoreAnswer?

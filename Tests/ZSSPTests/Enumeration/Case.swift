@@ -59,7 +59,7 @@ enum Slot: String, CaseIterable, Sendable {
   }
 }
 
-/// What the network does to a datagram.
+/// The fate of a datagram in the network.
 enum Misfortune: String, CaseIterable, Sendable {
   case dropped = "drop"
   case duplicated = "twice"
@@ -71,13 +71,13 @@ enum Misfortune: String, CaseIterable, Sendable {
   case late10500 = "10500"
   /// Past the re-key timeout.
   case late61000 = "61000"
-  /// It arrives after the next datagram of the same sender.
+  /// The datagram arrives after the next one of the same sender.
   case swapped = "swap"
 
   var delay: Int64? { Int64(rawValue) }
 }
 
-/// What happens to one datagram. Of two faults of one slot the second is for the slot's second
+/// The fate of one datagram. Of two faults of one slot the second is for the slot's second
 /// datagram.
 struct Fault: Sendable {
   let slot: Slot

@@ -5,7 +5,7 @@ import ZSSPTestSupport
 import ZSSP
 import ZSSPRandom
 
-/// What a set of cases came to.
+/// The results of a set of cases.
 struct EnumerationReport {
   var cases = 0
   /// "case: problem", the first hundred.
@@ -65,7 +65,7 @@ struct EnumerationReport {
 @Suite("Every loss, repetition, delay and crash", .tags(.slow))
 struct EnumerationTests {
   private static let isFull = ProcessInfo.processInfo.environment["ZSSP_FULL_ENUMERATION"] != nil
-  /// How many cases of the product are run, if not all (1).
+  /// The number of cases of the product that are run, if not all (1).
   private static let productLimit = ProcessInfo.processInfo.environment["ZSSP_FULL_ENUMERATION"].flatMap(Int.init)
 
   // [CTRL-4] [TIME-1]
@@ -128,7 +128,7 @@ struct EnumerationTests {
     report.expectGood("real")
   }
 
-  /// What a fault is called, and what it was that went wrong once.
+  /// The name of each fault, and what went wrong once.
   @Test(
     "Cases that failed once",
     arguments: [

@@ -6,8 +6,8 @@ import ZSSP
 ///
 /// The application is simple: Alice's opens a session whenever it has none, Bob's listens.
 final class Scenario {
-  /// How long the pair may take to have a working session once the network is good and everyone is
-  /// up (section 11): at worst Alice's session is stale and its key new. Her S2 timer comes after
+  /// The longest time until the pair has a working session once the network is good and both are up
+  /// (section 11). At worst Alice's session is stale and its key new. Her S2 timer comes after
   /// `rekeyAfter`, R1 ends after `rekeyTimeout`, and the handshake that she begins then takes no
   /// time on a perfect link, unless it meets the rest of an older one, which `handshakeTimeout`
   /// ends, and waits for a resend or two.
@@ -26,7 +26,7 @@ final class Scenario {
   private let logs = (alice: LabelLog(), bob: LabelLog())
   private(set) var now = Instant.milliseconds(1_000)
 
-  /// On the way, with the time of arrival; the earliest first.
+  /// The datagrams on their way, with the time of arrival; the earliest first.
   private var inFlight: [(arrival: Instant, datagram: Datagram)] = []
   /// Waits for the next datagram of the same sender.
   private var held: [(sentByAlice: Bool, datagram: Datagram)] = []
@@ -37,7 +37,7 @@ final class Scenario {
   private var aliceIsUpAt: Instant?
   private var bobIsUpAt: Instant?
   private var session: SessionID?
-  /// Whether the re-keys that the scenario asks for began.
+  /// True if the re-keys that the scenario requests began.
   private var rekeyed = (byAlice: false, byBob: false)
   private var mark: UInt8 = 0
 
@@ -95,7 +95,7 @@ final class Scenario {
     }
   }
 
-  /// Whether data goes both ways.
+  /// Returns true if data goes both ways.
   func isWorking() throws -> Bool {
     guard let session, let answered = bob.establishedSession else { return false }
     guard alice.state(session) == "S2", bob.state(answered) == "S2" else { return false }
@@ -106,7 +106,7 @@ final class Scenario {
     return alice.messages.last?.bytes == [mark, 2] && bob.messages.last?.bytes == [mark, 1]
   }
 
-  /// What is wrong although data goes both ways.
+  /// Returns the problems that remain although data goes both ways.
   func problems() -> [String] {
     var problems: [String] = []
     let one = alice.store.pairs[bob.publicKey]
@@ -120,7 +120,7 @@ final class Scenario {
     return problems
   }
 
-  /// What of the test did not take place. A crash may prevent anything.
+  /// Returns the parts of the test that did not take place. A crash may prevent any.
   func omissions() -> [String] {
     guard test.crash == nil else { return [] }
     var omissions: [String] = []
@@ -139,7 +139,8 @@ final class Scenario {
 
   // MARK: The steps
 
-  /// Until both sides are in S2, for three seconds at least and fifteen at most; then data.
+  /// Runs until both sides are in S2, for three seconds at least and fifteen at most; then sends
+  /// data.
   private func runPhase() throws {
     let start = now
     try run(until: start.advanced(by: .seconds(3)))

@@ -172,7 +172,7 @@ struct HelloReassemblyTests {
     #expect(buffer.count == 0)
   }
 
-  /// Where single fragments come from, in turn.
+  /// The sources of single fragments, in turn.
   enum Flood: String, CaseIterable {
     case onePort, manyPorts, oneNetwork, networks, ipv6Network
 

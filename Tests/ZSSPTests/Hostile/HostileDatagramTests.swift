@@ -84,9 +84,9 @@ struct HostileDatagramTests {
   private enum Packet: CaseIterable {
     case hello, response, completion, keyConfirm, acknowledge, rekeyInit, rekeyComplete, newKeyConfirm, newAcknowledge
 
-    /// Whether a change to this packet may move the scene: X1 makes a half-open handshake if what
-    /// was changed means nothing; X2 and X3 are taken once, or fail as section 11 says. Everything
-    /// else changes nothing.
+    /// Returns true if a change to this packet may move the scene: X1 makes a half-open handshake
+    /// if the changed bytes mean nothing; X2 and X3 are accepted once, or fail as section 11 says.
+    /// A change to another packet changes nothing.
     func movesScene(_ step: Scene.Step) -> Bool {
       switch self {
       case .hello: true
@@ -96,9 +96,10 @@ struct HostileDatagramTests {
       }
     }
 
-    /// Whether a flip in this byte of a fragment of the packet must cost public-key work: nothing
-    /// before that can tell. Headers can be told, and the end that the header's counter repeats; of
-    /// X1 the challenge response comes after it.
+    /// Returns true if a flip in this byte of a fragment of the packet must cost public-key work,
+    /// because no earlier check finds it. Earlier checks find changes to headers, and to the end of
+    /// the packet, which the header's counter repeats. The challenge response of X1 comes after
+    /// that end.
     func reachesNoise(_ byte: Int, size: Int, isLast: Bool, at step: Scene.Step) -> Bool {
       switch self {
       case .hello: 16..<(isLast ? size - PacketSize.challenge - 8 : size) ~= byte

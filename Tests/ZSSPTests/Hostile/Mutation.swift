@@ -6,8 +6,8 @@ enum Mutation: Sendable {
   case truncated(to: Int)
   case flipped(bit: Int)
 
-  /// Whether every bit has its turn. It takes minutes without optimisation, so a plain `swift test`
-  /// takes a fixed sample.
+  /// True if every bit has its turn. That takes minutes without optimisation, so a plain `swift
+  /// test` takes a fixed sample.
   static let isFull = ProcessInfo.processInfo.environment["ZSSP_FULL_HOSTILE"] != nil
 
   /// All changes to a datagram of `size` bytes; or a sample, always the same: every bit of the 20
@@ -19,7 +19,7 @@ enum Mutation: Sendable {
       + (0..<size).filter { isFull || $0 % lengths == 0 || $0 == size - 1 }.map { .truncated(to: $0) }
   }
 
-  /// What comes of it.
+  /// Returns the datagram with the mutation.
   func apply(to datagram: [UInt8]) -> [UInt8] {
     switch self {
     case .truncated(let length): return Array(datagram.prefix(length))

@@ -9,9 +9,9 @@ import ZSSP
 /// which an attack has moved can be had again, and so that what will be said in a scene is known
 /// from one that is further on.
 struct Scene {
-  /// Where the two stand.
+  /// The state of the two sides.
   enum Step: Int, CaseIterable {
-    /// Nobody has said anything.
+    /// Neither side has sent anything.
     case before
     /// X1 is out: Alice in A1, Bob knows nothing.
     case hello
@@ -48,7 +48,7 @@ struct Scene {
       case .rekeyConfirm: ("R2", "S1")
       }
     }
-    /// Whether Bob has a half-open handshake in B2.
+    /// True if Bob has a half-open handshake in B2.
     var isHalfOpen: Bool { self == .response || self == .completion }
   }
 
@@ -60,7 +60,7 @@ struct Scene {
   let answered: SessionID?
   /// Every packet that was sent so far, the one on the way included; each is its datagrams.
   let packets: [[Datagram]]
-  /// What is on the way, taken out of the network.
+  /// The datagrams on their way, taken out of the network.
   let datagrams: [Datagram]
 
   init(_ step: Step, provider: any CryptoProvider, mtu: Int = 1400, flags: SecurityFlags = .opportunistic) throws {
@@ -90,19 +90,19 @@ struct Scene {
     #expect(isIntact)
   }
 
-  /// Whether parts of a packet for a session are left, as of one whose count of fragments was
-  /// changed: the headers of ``FastCrypto`` can be, those under AES cannot. They would keep the
-  /// next true fragment out.
+  /// True if parts of a packet for a session are left, as of one whose count of fragments was
+  /// changed: that is possible with the headers of ``FastCrypto``, and not with those under AES.
+  /// They would keep the next true fragment out.
   var hasParts: Bool { pair.alice.diagnostics.largestReassembly + pair.bob.diagnostics.largestReassembly > 0 }
 
-  /// Whether both still stand where they stood.
+  /// True if both sides are where they were.
   var isIntact: Bool {
     session.flatMap(pair.alice.state) == step.states.alice && answered.flatMap(pair.bob.state) == step.states.bob
       && pair.bob.halfOpenCount == (step.isHalfOpen ? 1 : 0) && pair.alice.halfOpenCount == 0
       && pair.alice.sessionCount == (session == nil ? 0 : 1) && pair.bob.sessionCount == (answered == nil ? 0 : 1)
   }
 
-  /// What both have of everything that an attacker may not move.
+  /// The things of both sides that an attacker may not move.
   var footing: [Footing] {
     [
       Footing(pair.alice, sessions: session.map { [$0] } ?? []),

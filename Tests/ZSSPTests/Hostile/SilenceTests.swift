@@ -153,7 +153,8 @@ struct SilenceTests {
     stage.expectSilence()
   }
 
-  /// Of the right size, with the counter that its end demands, and a point of the toy group.
+  /// Returns a Hello of the right size, with the counter that its end demands, and a point of the
+  /// toy group.
   static func forgedHello(_ random: inout SplitMix64) -> [UInt8] {
     var body = random.bytes(PacketSize.helloWithoutChallenge) + [UInt8](repeating: 0, count: 24) + random.bytes(8)
     body[4] = 2

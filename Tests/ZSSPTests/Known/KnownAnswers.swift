@@ -73,8 +73,8 @@ extension CryptoProvider {
     }
   }
 
-  /// What the provider makes of an ML-KEM-1024 secret for Kyber1024 (section 1); nil if it leaves
-  /// that to another.
+  /// Returns the Kyber1024 secret that the provider makes of an ML-KEM-1024 secret (section 1); nil
+  /// if it leaves that to another.
   func kyberSecret(_ secret: [UInt8], ciphertext: [UInt8]) -> [UInt8]? {
     switch self {
     case is SwiftCryptoProvider: return kyber1024Secret(secret.rawBytes, ciphertext: ciphertext.rawBytes).bytes.array

@@ -7,7 +7,7 @@ import ZSSPProviders
 
 @Suite("Self tests of providers", .tags(.fast))
 struct SelfTestTests {
-  /// What the common test covers. The other two are a provider's own.
+  /// The functions that the common test covers. The other two are a provider's own.
   static let common = SelfTestFunction.allCases.filter { $0 != .shake256 && $0 != .decapsulation }
 
   @Test("every provider passes", arguments: providers)

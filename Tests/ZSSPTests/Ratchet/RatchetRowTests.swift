@@ -62,8 +62,8 @@ struct RatchetRowTests {
     #expect(isSwapped)
   }
 
-  /// What becomes of a row that holds `pair` and has `names` revoked, when `expected` is swapped
-  /// for `new`.
+  /// Returns the result of swapping `expected` for `new` in a row that holds `pair` and has `names`
+  /// revoked.
   private func swapped(
     _ pair: RatchetPair, revoked names: [RatchetState], from expected: RatchetPair, to new: RatchetPair
   ) -> RatchetRow? {

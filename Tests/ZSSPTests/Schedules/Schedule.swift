@@ -19,7 +19,7 @@ struct Schedule {
     case shards
   }
 
-  /// What happens. Endpoint 0 is Alice, 1 and 2 are Bob's.
+  /// An event. Endpoint 0 is Alice, 1 and 2 are Bob's.
   enum Step {
     case open(Int, to: Int, sends: Int)
     case deliver(Int, sends: Int)

@@ -108,7 +108,7 @@ final class ScheduleWorld {
     return alice.state(session) == "S2" && sessions(of: 1, established: true).contains { bob.state($0) == "S2" }
   }
 
-  /// Whether the rows of the two have a state in common that is not the empty one.
+  /// True if the rows of the two have a state in common that is not the empty one.
   var haveStateInCommon: Bool {
     guard let one = alice.store.pairs[bob.publicKey], let other = bob.store.pairs[alice.publicKey] else { return false }
     return [one.state1, one.state2].compactMap(\.self).contains { !$0.isEmpty && other.contains($0) }
@@ -116,9 +116,9 @@ final class ScheduleWorld {
 
   var downgrades: Int { peers.reduce(0) { $0 + $1.downgrades } }
 
-  /// How many sessions made room for another.
+  /// The number of sessions that made room for another.
   var replacedSessions: Int { peers.reduce(0) { $0 + $1.endReasons.count { $0 == .replaced } } }
 
-  /// How often an endpoint dropped something for this reason.
+  /// The number of times that an endpoint dropped something for this reason.
   subscript(reason: DropReason) -> UInt64 { peers.reduce(0) { $0 + $1.statistics[reason] } }
 }

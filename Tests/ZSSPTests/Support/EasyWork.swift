@@ -10,7 +10,7 @@ final class EasyWork: DerivedProvider {
 
   init(seed: UInt64) { base = FastCrypto(seed: seed) }
 
-  /// How many hashes were computed, those of proofs among them.
+  /// The number of hashes that were computed, those of proofs among them.
   var hashes: Int { count.withLock { $0 } }
 
   func hash(_ first: RawSpan, _ second: RawSpan) -> Digest {

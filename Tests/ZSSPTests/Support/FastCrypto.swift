@@ -254,7 +254,7 @@ private final class FastPacketKey: PacketKey {
   func makeStream() -> (any PacketStream)? { FastPacketStream(self) }
 }
 
-/// The same byte by byte. It keeps the ciphertext for the tag.
+/// The packet key, byte by byte. It keeps the ciphertext for the tag.
 private final class FastPacketStream: PacketStream {
   private let key: FastPacketKey
   private var direction = PacketDirection.sealing

@@ -21,7 +21,7 @@ struct Fragment: Sendable {
   }
 }
 
-/// What became of a fragment, for comparisons.
+/// The fate of a fragment, for comparisons.
 enum Reassembled: Equatable {
   case stored
   case refused(DropReason)

@@ -8,11 +8,11 @@ final class GateWorld {
   private(set) var now = Instant.milliseconds(1_000)
   var gate: HelloGate
   var issuer: ChallengeIssuer
-  /// How long an item of work takes; nil if nobody tells.
+  /// The time that an item of work takes; nil if it is unknown.
   var cost: Duration?
-  /// Whether items of work end as soon as they begin.
+  /// True if items of work end as soon as they begin.
   var worksAtOnce = true
-  /// Where Hellos that were read came from, in order.
+  /// The sources of Hellos that were read, in order.
   private(set) var read: [Address] = []
   private(set) var evicted = 0
   private(set) var expired = 0

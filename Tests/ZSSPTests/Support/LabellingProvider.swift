@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 @testable import ZSSP
 
-/// What a datagram is, as only its sender can tell.
+/// The meaning of a datagram, which only its sender knows.
 struct Label: Hashable, Sendable {
   let type: PacketType
   let fragment: Int

@@ -6,7 +6,7 @@ final class Pair {
   let alice: TestPeer
   let bob: TestPeer
   private(set) var now = Instant.milliseconds(1_000)
-  /// What is on its way, in order.
+  /// The datagrams on their way, in order.
   private(set) var inFlight: [Datagram] = []
 
   /// - Parameter bobProfile: Bob's profile, where it is not the one that Alice has.

@@ -16,7 +16,7 @@ final class TestPeer {
   private var endpoint: Endpoint
   let configuration: EndpointConfiguration
   var store: MemoryRatchetStore
-  /// What the application says of others; nil leaves the request in ``undecided``.
+  /// Returns the application's decision about others; nil leaves the request in ``undecided``.
   var decide: (AcceptRequest) -> AcceptDecision? = { _ in .accept(.opportunistic) }
   /// Accept requests that were not answered.
   private(set) var undecided: [(id: RequestID, request: AcceptRequest)] = []
@@ -24,25 +24,25 @@ final class TestPeer {
   var answerStore: ((StoreRequest) -> StoreAnswer?)?
   /// Store requests that were not answered.
   private(set) var unanswered: [(id: RequestID, request: StoreRequest)] = []
-  /// Gives every answer of the store twice.
+  /// True if every answer of the store is given twice.
   var repeatsAnswers = false
-  /// Whether whoever drives the endpoint is too busy for an item of work.
+  /// Returns true if the driver is too busy for an item of work.
   var isTooBusy: (PublicKeyWork.Kind) -> Bool = { _ in false }
   /// Loses items of work: they are never answered.
   var losesWork = false
-  /// What whoever drives the endpoint tells of the time that an item of work took.
+  /// Returns the time that the driver reports for an item of work.
   var timeOfWork: (PublicKeyWork.Kind) -> Duration? = { _ in nil }
   private(set) var events: [Event] = []
-  /// How many downgrades were reported before the last restart.
+  /// The number of downgrades that were reported before the last restart.
   private var earlierDowngrades = 0
   private(set) var messages: [(session: SessionID, bytes: [UInt8])] = []
-  /// How datagrams fared, to be compared with the endpoint's own counters.
+  /// The fates of datagrams, for comparison with the endpoint's own counters.
   struct Fates {
     var handled = 0
     var dropped = 0
     /// Half-open handshakes, and incomplete packets, that made room for a newer one as it came.
     var evicted: UInt64 = 0
-    /// What was dropped after work, an answer or a timer.
+    /// The number of drops after work, an answer or a timer.
     var droppedLater: UInt64 = 0
     /// Datagrams whose fate was not counted once, under the reason that was given.
     var miscounted = 0
@@ -92,11 +92,10 @@ final class TestPeer {
   }
   func probe(_ session: SessionID, at now: Instant) { endpoint.probe(session, at: now) }
 
-  /// From now on the session's re-keys keep to no pace on this side, as those of a peer that has
-  /// none.
+  /// Removes the limit of this side's re-keys of a session, as if the peer had none.
   func forgetPace(_ session: SessionID) { endpoint.peers[session]?.forgetPace() }
 
-  /// Whether the bytes of incomplete packets are counted as what they are.
+  /// True if the count of bytes of incomplete packets is right.
   var countsReassemblyRight: Bool {
     let ofSessions = endpoint.peers.sessions.all.reduce(0) { $0 + $1.reassembly.bytes }
     return endpoint.memory.packets.bytes == endpoint.hellos.handshakes.reduce(ofSessions) { $0 + $1.reassembly.bytes }
@@ -127,7 +126,7 @@ final class TestPeer {
   var halfOpenCount: Int { endpoint.halfOpenCount }
   var diagnostics: Diagnostics { endpoint.diagnostics }
   func description(_ session: SessionID) -> SessionDescription? { endpoint.session(session) }
-  /// When the session's state ends, and when its packet is sent again.
+  /// Returns the end of the session's state, and the next resend of its packet.
   func timers(_ session: SessionID) -> [Instant]? { endpoint.stateTimers(session).map { [$0.state, $0.resend] } }
   var helloPolicy: HelloPolicy {
     get { endpoint.helloPolicy }
@@ -165,7 +164,7 @@ final class TestPeer {
     if counted != expected || after.datagramsReceived != before.datagramsReceived + 1 { fates.miscounted += 1 }
   }
 
-  /// What is dropped in `body` was not dropped as it came.
+  /// Counts what is dropped in `body` as dropped later, not on arrival.
   private func auditLater(_ body: () -> Void) {
     let before = endpoint.statistics.dropped
     body()
@@ -235,9 +234,9 @@ final class TestPeer {
 
   func rekey(_ session: SessionID, at now: Instant) -> Bool { endpoint.rekey(session, at: now) }
 
-  /// Why sessions ended, in order.
+  /// The reasons why sessions ended, in order.
   var endReasons: [EndReason] { events.compactMap { if case .ended(_, let reason) = $0 { reason } else { nil } } }
-  /// How many downgrades were reported, restarts or not.
+  /// The number of downgrades that were reported, before and after restarts.
   var downgrades: Int { earlierDowngrades + events.count { if case .downgraded = $0 { true } else { false } } }
 
   /// The session that an `established` event named last.

@@ -10,9 +10,9 @@ final class KeyWatch: @unchecked Sendable {
   private var packetKeys: [Weak] = []
   private var headerKeys: [Weak] = []
 
-  /// How many packet keys were made.
+  /// The number of packet keys that were made.
   private(set) var made = 0
-  /// How many header keys were made.
+  /// The number of header keys that were made.
   private(set) var headerKeysMade = 0
 
   func note(packetKey: AnyObject) {

@@ -75,7 +75,7 @@ final class Replay {
     compareDatagrams(with: step, place)
   }
 
-  /// What a datagram led to at once.
+  /// The immediate result of a datagram.
   private enum Outcome: Equatable {
     case message([UInt8])
     case handled
@@ -216,7 +216,7 @@ extension MemoryRatchetStore {
 }
 
 extension Event {
-  /// What happened in a few words, without ids.
+  /// The event in a few words, without ids.
   var summary: String {
     switch self {
     case .established(_, let establishment): "established \(establishment.chainLength)"

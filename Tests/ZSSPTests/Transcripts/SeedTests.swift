@@ -8,7 +8,7 @@ import ZSSPTestSupport
 
 @Suite("The KEM of the ML-KEM transcript, computed", .tags(.fast))
 struct SeedTests {
-  /// What the replay takes from the tape is what FIPS 203 makes of the seed.
+  /// The values that the replay takes from the tape are those that FIPS 203 derives from the seed.
   @Test("the seed gives the key on the tape, and the key the secret")
   func key() throws {
     let transcript = try Transcript.load("oracle_mlkem1024")

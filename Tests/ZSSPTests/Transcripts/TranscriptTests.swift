@@ -126,7 +126,7 @@ private struct Subsequence {
 }
 
 extension Tape {
-  /// Whether two HMAC outputs in a row, cut to 32 bytes, are these.
+  /// Returns true if two HMAC outputs in a row, cut to 32 bytes, are these.
   func derived(_ first: [UInt8], _ second: [UInt8]) -> Bool {
     let codes = codes
     return zip(codes, codes.dropFirst()).contains { $0.starts(with: first) && $1.starts(with: second) }
