@@ -21,28 +21,6 @@ struct ReconnectTests {
     return settings
   }
 
-  /// A server whose handshakes are accepted, and whose messages are sent back with a byte in front.
-  private func serve(_ server: UDPEndpoint, tag: UInt8) -> Task<Void, Never> {
-    Task {
-      await withDiscardingTaskGroup { group in
-        for await handshake in server.incoming {
-          group.addTask {
-            guard let session = try? await handshake.accept() else { return }
-            for await message in session.messages { try? await session.send([tag] + message) }
-          }
-        }
-        group.cancelAll()
-      }
-    }
-  }
-
-  /// Waits until the state is as it should be, while time passes.
-  private func wait(
-    _ network: TestNetwork, for session: ReconnectingSession, until condition: (ReconnectingSession.State) -> Bool
-  ) async throws {
-    try #require(await network.advance { condition(session.state) }, "\(session.state)")
-  }
-
   /// The server restarts with its key and its store; the client goes on with the ratchet, in
   /// persistent mode.
   @Test func aServerThatRestarts() async throws {
@@ -59,7 +37,7 @@ struct ReconnectTests {
         on: network, at: "10.0.0.2:4500", settings: Self.settings, flags: .persistent, key: key, store: store)
     }
     let first = try await bind()
-    let serving = serve(first, tag: 1)
+    let serving = first.serve(tag: 1)
     let client = try await makeEndpoint(
       on: network, at: "10.0.0.1:1000", settings: Self.settings, flags: .persistent, key: clientKey,
       store: clientStore)
@@ -72,10 +50,10 @@ struct ReconnectTests {
 
     await first.close()
     await serving.value
-    try await wait(network, for: session) { if case .waiting(_, after: .sessionEnded) = $0 { true } else { false } }
+    try await network.wait(for: session) { if case .waiting(_, after: .sessionEnded) = $0 { true } else { false } }
     let second = try await bind()
-    let servingAgain = serve(second, tag: 2)
-    try await wait(network, for: session) { if case .connected = $0 { true } else { false } }
+    let servingAgain = second.serve(tag: 2)
+    try await network.wait(for: session) { if case .connected = $0 { true } else { false } }
     try await session.send([5])
     // One queue of messages for all sessions, and one chain of ratchets.
     #expect(await messages.next() == [2, 5])
@@ -110,13 +88,13 @@ struct ReconnectTests {
     let key = StaticKey()
     let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
     let first = try await makeEndpoint(on: network, at: "10.0.0.2:4500", key: key)
-    let serving = serve(first, tag: 1)
+    let serving = first.serve(tag: 1)
     let dead = (0..<comeback.dead).map { "10.0.1.\($0):0" }
     try network.setAddresses(dead + ["10.0.0.2:0"], of: "gw")
     let session = try client.reconnectingSession(to: "gw:4500", key: key.publicKey)
     let heard = SharedBox<[[UInt8]]>([])
     let reading = Task { for await message in session.messages { heard.update { $0.append(message) } } }
-    try await wait(network, for: session) { if case .connected = $0 { true } else { false } }
+    try await network.wait(for: session) { if case .connected = $0 { true } else { false } }
     try await session.send([1])
     try #require(await network.advance { heard.value.contains([1, 1]) })
     // Sessions that end sooner count as failures.
@@ -128,7 +106,7 @@ struct ReconnectTests {
     let address = comeback.moves ? "10.0.0.3" : "10.0.0.2"
     let second = try await makeEndpoint(on: network, at: "\(address):4500", key: key)
     try network.setAddresses(dead + ["\(address):0"], of: "gw")
-    let servingAgain = serve(second, tag: 2)
+    let servingAgain = second.serve(tag: 2)
     network.conditions.loss = comeback.loss
     let start = network.now
     func isBack() -> Bool {
@@ -157,7 +135,7 @@ struct ReconnectTests {
     let network = TestNetwork()
     let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
     let server = try await makeEndpoint(on: network, at: "10.0.0.2:4500")
-    let serving = serve(server, tag: 1)
+    let serving = server.serve(tag: 1)
     try network.setAddresses((0..<dead).map { "10.0.1.\($0):0" } + ["10.0.0.2:0"], of: "gw")
     let connecting = Task {
       try await client.connect(to: "gw:4500", key: server.publicKey, timeout: .milliseconds(timeout))
@@ -180,7 +158,7 @@ struct ReconnectTests {
     let accepting = Task { try await acceptFirst(server) }
     let session = try client.reconnectingSession(to: "10.0.0.2:4500", key: server.publicKey)
     let other = try await accepting.value
-    try await wait(network, for: session) { if case .connected = $0 { true } else { false } }
+    try await network.wait(for: session) { if case .connected = $0 { true } else { false } }
     for number in UInt8(0)..<10 { try await other.send([number]) }
     #expect(await network.advance(atMost: .seconds(60)) { session.droppedMessages == 8 })
     #expect(await client.statistics().transport.messagesDropped == 8)
@@ -196,11 +174,11 @@ struct ReconnectTests {
       try await makeEndpoint(on: network, at: "10.0.0.1:4500"),
       try await makeEndpoint(on: network, at: "10.0.0.2:4500"),
     ]
-    let serving = [serve(ends[0], tag: 1), serve(ends[1], tag: 2)]
+    let serving = [ends[0].serve(tag: 1), ends[1].serve(tag: 2)]
     let first = try ends[0].reconnectingSession(to: "10.0.0.2:4500", key: ends[1].publicKey)
-    try await wait(network, for: first) { if case .connected = $0 { true } else { false } }
+    try await network.wait(for: first) { if case .connected = $0 { true } else { false } }
     let second = try ends[1].reconnectingSession(to: "10.0.0.1:4500", key: ends[0].publicKey)
-    try await wait(network, for: second) { if case .connected = $0 { true } else { false } }
+    try await network.wait(for: second) { if case .connected = $0 { true } else { false } }
     let kept = try #require(second.session)
     await network.advance(by: .seconds(600), step: .milliseconds(250))
     #expect(second.session === kept && kept.endReason == nil)
@@ -208,7 +186,7 @@ struct ReconnectTests {
     #expect(await ends[0].statistics().endpoint.sessionsEstablished == 2)
     // When that session ends, both may open another.
     await second.close()
-    try await wait(network, for: first) { if case .connected = $0 { true } else { false } }
+    try await network.wait(for: first) { if case .connected = $0 { true } else { false } }
     await first.close()
     for end in ends { await end.close() }
     for task in serving { await task.value }
@@ -265,7 +243,7 @@ struct ReconnectTests {
     let server = try await makeEndpoint(on: network, at: "10.0.0.2:4500")
     let serving = Task { for await incoming in server.incoming { _ = try? await incoming.accept() } }
     let session = try client.reconnectingSession(to: "10.0.0.2:4500", key: server.publicKey)
-    try await wait(network, for: session) { if case .connected = $0 { true } else { false } }
+    try await network.wait(for: session) { if case .connected = $0 { true } else { false } }
     let first = try #require(session.session)
     network.conditions.loss = 0.2
     for _ in 0..<600 {
@@ -288,14 +266,14 @@ struct ReconnectTests {
     options.attemptTimeout = .seconds(12)
     let session = try client.reconnectingSession(to: "gw:4500", key: key.publicKey, options: options)
     // Not known at all.
-    try await wait(network, for: session) { if case .waiting(_, after: .invalidAddress) = $0 { true } else { false } }
+    try await network.wait(for: session) { if case .waiting(_, after: .invalidAddress) = $0 { true } else { false } }
     // Nobody there.
     try network.setAddresses(["10.0.0.3:0"], of: "gw")
-    try await wait(network, for: session) { if case .waiting(_, after: .timeout) = $0 { true } else { false } }
+    try await network.wait(for: session) { if case .waiting(_, after: .timeout) = $0 { true } else { false } }
     let server = try await makeEndpoint(on: network, at: "10.0.0.2:4500", key: key)
-    let serving = serve(server, tag: 1)
+    let serving = server.serve(tag: 1)
     try network.setAddresses(["10.0.0.2:0"], of: "gw")
-    try await wait(network, for: session) { if case .connected = $0 { true } else { false } }
+    try await network.wait(for: session) { if case .connected = $0 { true } else { false } }
     await session.close()
     await server.close()
     await serving.value
@@ -345,138 +323,13 @@ struct ReconnectTests {
     let waiting = Task { try await session.send([3]) }
     let server = try await makeEndpoint(on: network, at: "10.0.0.2:4500", key: key)
     let accepting = Task { try await acceptFirst(server) }
-    try await wait(network, for: session) { if case .connected = $0 { true } else { false } }
+    try await network.wait(for: session) { if case .connected = $0 { true } else { false } }
     #expect(try await waiting.value)
     let other = try await accepting.value
     #expect(await other.messages.first { _ in true } == [3])
     await session.close()
     await #expect(throws: UDPError.closed) { try await session.send([4]) }
     await server.close()
-    await client.close()
-  }
-
-  /// Closing the session itself is the user's own end, and so is closing the endpoint.
-  @Test(arguments: [false, true]) func theUsersOwnEnds(wholeEndpoint: Bool) async throws {
-    let network = TestNetwork()
-    let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
-    let server = try await makeEndpoint(on: network, at: "10.0.0.2:4500")
-    let serving = serve(server, tag: 1)
-    let session = try client.reconnectingSession(to: "10.0.0.2:4500", key: server.publicKey)
-    try await wait(network, for: session) { if case .connected = $0 { true } else { false } }
-    if wholeEndpoint { await client.close() } else { await session.session?.close() }
-    for await _ in session.messages {}
-    guard case .ended(.closed) = session.state else { return unexpected(session.state) }
-    await server.close()
-    await serving.value
-    await client.close()
-  }
-
-  /// Closing the endpoint ends what waits for a name or a pause, and a socket that failed is named.
-  @Test(arguments: [false, true], [false, true]) func theEndpointEnds(isResolving: Bool, socketFails: Bool) async throws
-  {
-    let network = TestNetwork()
-    let held = AsyncStream<Void>.makeStream()
-    let resolver = NameResolver { _, _ in
-      for await _ in held.stream {}
-      return []
-    }
-    let client: UDPEndpoint
-    if isResolving {
-      (client, _) = try await UDPEndpoint.bind(
-        to: SocketAddress(hostAndPort: "10.0.0.1:1000"), on: network, eventLoop: network.eventLoop,
-        configuration: testConfiguration(), store: VolatileRatchetStore(), options: UDPOptions(), resolver: resolver,
-        logger: nil)
-    } else {
-      client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
-    }
-    let session = try client.reconnectingSession(to: "gw:4500", key: StaticKey().publicKey)
-    if !isResolving {
-      try await wait(network, for: session) { if case .waiting(_, after: .invalidAddress) = $0 { true } else { false } }
-    }
-    let expected = socketFails ? UDPError.transport("gone") : .closed
-    if socketFails {
-      await client.handle.shards[0].ask { driver in driver.close(expected) }
-    } else {
-      await client.close()
-    }
-    for await _ in session.messages {}
-    #expect(session.state == .ended(expected))
-    await #expect(throws: expected) { try await session.send([1]) }
-    await #expect(throws: expected) { try await client.connect(to: "10.0.0.2:4500", key: StaticKey().publicKey) }
-    held.continuation.finish()
-  }
-
-  /// The failure of the socket ends sessions with its reason.
-  @Test func theSocketFails() async throws {
-    let network = TestNetwork()
-    let (pair, _) = try await NetworkPair.connected(on: network)
-    let session = try pair.client.reconnectingSession(to: "10.0.0.2:4500", key: pair.server.publicKey)
-    await pair.client.handle.shards[0].ask { driver in driver.close(.transport("gone")) }
-    for await _ in session.messages {}
-    #expect(session.state == .ended(.transport("gone")))
-    await #expect(throws: UDPError.transport("gone")) { try await pair.session.send([1]) }
-    await pair.close()
-  }
-
-  /// A peer that sends a message and closes at once may end the session before its messages are
-  /// forwarded.
-  @Test func messagesOfASessionThatHasEnded() async throws {
-    let network = TestNetwork()
-    let (pair, other) = try await NetworkPair.connected(on: network)
-    try await other.send([7])
-    await other.close()
-    try #require(await network.advance { pair.session.endReason != nil })
-    let session = try pair.client.reconnectingSession(to: "10.0.0.9:4500", key: StaticKey().publicKey)
-    await #expect(throws: UDPError.sessionEnded(.closedByPeer)) {
-      try await session.reconnector.forwardMessages(of: pair.session)
-    }
-    #expect(await session.messages.first { _ in true } == [7])
-    await session.close()
-    await pair.close()
-  }
-
-  /// A reference that is gone ends the attempts.
-  @Test func releasing() async throws {
-    let network = TestNetwork()
-    let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
-    let reconnector: Reconnector
-    do {
-      let session = try client.reconnectingSession(to: "10.0.0.2:4500", key: StaticKey().publicKey)
-      reconnector = session.reconnector
-    }
-    let reader = reconnector.makeReader()
-    while let state = await reader.mailbox.next() {
-      if case .ended = state { break }
-    }
-    #expect(reconnector.state == .ended(.closed))
-    await client.close()
-  }
-
-  /// Repeated reads of states leave nothing behind.
-  @Test func readersOfStatesAreForgotten() async throws {
-    let network = TestNetwork()
-    let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
-    let session = try client.reconnectingSession(to: "10.0.0.2:4500", key: StaticKey().publicKey)
-    for _ in 0..<10 { #expect(await session.states.first { _ in true } == .connecting(attempt: 1)) }
-    #expect(session.reconnector.readerCount == 0)
-    let states = session.states
-    #expect(session.reconnector.readerCount == 1)
-    withExtendedLifetime(states) {}
-    await session.close()
-    await client.close()
-  }
-
-  @Test func mistakesThatStay() async throws {
-    let network = TestNetwork()
-    let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
-    for text in ["gw", "gw:0", "10.0.0.2:0"] {
-      #expect(throws: UDPError.self) { try client.reconnectingSession(to: text, key: client.publicKey) }
-    }
-    // x = 2^384 − 1 is not below the field's prime.
-    let noPoint = try #require(PublicKey([2] + [UInt8](repeating: 0xFF, count: 48)))
-    let session = try client.reconnectingSession(to: "10.0.0.2:4500", key: noPoint)
-    for await _ in session.messages {}
-    #expect(session.state == .ended(.open(.invalidPeerKey)))
     await client.close()
   }
 
