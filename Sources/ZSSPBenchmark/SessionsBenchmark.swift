@@ -14,16 +14,16 @@ public enum SessionsBenchmark {
     let before = ResidentMemory.bytes
     try server.add(effort.sessions - 64)
     var figures: [Figure] = []
-    func noteMemory(_ name: String) {
+    func recordMemory(_ name: String) {
       guard let before, let after = ResidentMemory.bytes else { return }
       let each = Double(after - before) / Double(max(1, effort.sessions - 64))
       figures.append(Figure("sessions", name: name, rounds: [each], unit: "bytes"))
     }
-    noteMemory("resident memory per idle session")
+    recordMemory("resident memory per idle session")
     try server.sendToAll()
-    noteMemory("the same while each is in use")
+    recordMemory("the same while each is in use")
     server.rest()
-    noteMemory("the same when all are idle again")
+    recordMemory("the same when all are idle again")
     let crowd = KeyCrowd(provider, count: effort.sessions)
     var many = [Double]()
     var one = [Double]()

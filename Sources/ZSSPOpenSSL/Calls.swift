@@ -30,19 +30,19 @@
   /// more: no returned value would be secure.
   @inline(__always)
   func require(_ result: Int32, _ call: StaticString) {
-    if result <= 0 { giveUp(call) }
+    if result <= 0 { trap(call) }
   }
 
   /// Returns the object that a call made. Ends the process if there is none, as
   /// ``require(_:_:)-(Int32,_)`` does.
   @inline(__always)
   func require<Object>(_ object: Object?, _ call: StaticString) -> Object {
-    guard let object else { giveUp(call) }
+    guard let object else { trap(call) }
     return object
   }
 
   @inline(never)
-  private func giveUp(_ call: StaticString) -> Never {
+  private func trap(_ call: StaticString) -> Never {
     fatalError("\(call) failed, which no input can cause: \(ErrorQueue.reason())")
   }
 

@@ -21,7 +21,7 @@ struct Gate {
   private var line = Line()
 
   /// Section 14, "When to challenge".
-  mutating func judge(
+  mutating func admit(
     _ hello: [UInt8], response: ChallengeBytes, from address: Address, policy: ReferencePeer.HelloPolicy,
     isSilent: Bool, patience: Duration, challenger: inout Challenger, at now: Instant
   ) -> Verdict {

@@ -66,7 +66,7 @@ extension ReferencePeer {
   private func checkPolicy(
     _ hello: [UInt8], response: ChallengeBytes, from source: Address, at now: Instant
   ) throws(Drop) -> Bool {
-    let verdict = gate.judge(
+    let verdict = gate.admit(
       hello, response: response, from: source, policy: helloPolicy, isSilent: flags.helloRequiresRatchet,
       patience: settings.handshakeTimeout / 2, challenger: &challenger, at: now)
     switch verdict {

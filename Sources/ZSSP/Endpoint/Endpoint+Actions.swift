@@ -72,7 +72,7 @@ extension Endpoint {
 
   // [DEC-84]
   /// Sends the peer a goodbye, which says that the session is closed.
-  mutating func sayGoodbye(_ session: Session) {
+  mutating func sendGoodbye(_ session: Session) {
     for case .send(let packet) in session.goodbye(configuration) {
       send(packet, to: session.address, under: session.core.keys.headerSendingKey(provider))
     }

@@ -136,15 +136,15 @@ public struct Endpoint: ~Copyable {
   public mutating func close(_ id: SessionID) {
     guard let session = peers[id] else { return }
     // [DEC-84]
-    sayGoodbye(session)
+    sendGoodbye(session)
     end(session, reason: .closed)
   }
 
   /// Ends a session as ``close(_:)`` does, with ``EndReason/peerSilent``: the driver has found that
   /// the peer does not answer.
-  package mutating func giveUp(_ id: SessionID) {
+  package mutating func abandon(_ id: SessionID) {
     guard let session = peers[id] else { return }
-    sayGoodbye(session)
+    sendGoodbye(session)
     end(session, reason: .peerSilent)
   }
 

@@ -77,7 +77,7 @@ package struct SessionReassembly {
       index = packets.count
       packets.append(PacketAssembly(header, first: payload, at: now, stream: stream()))
       bytes += capacity
-      if index == 0 { noteDeadline() }
+      if index == 0 { recordDeadline() }
     }
     if let reason = packets[index].insert(header, payload: payload) { return .refused(reason) }
     guard packets[index].isComplete else { return .stored }
@@ -123,11 +123,11 @@ package struct SessionReassembly {
     let packet = packets.remove(at: index)
     bytes -= packet.capacity
     if packets.isEmpty { packets = [] }
-    if index == 0 { noteDeadline() }
+    if index == 0 { recordDeadline() }
     return packet
   }
 
-  private mutating func noteDeadline() {
+  private mutating func recordDeadline() {
     nextDeadline = packets.isEmpty ? nil : packets[0].startedAt.advanced(by: timeout)
   }
 }

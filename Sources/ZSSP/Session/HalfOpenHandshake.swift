@@ -457,7 +457,7 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
 
   /// Records the answer of the store, if it is to a swap. An earlier look-up may be answered after
   /// this.
-  private func noteStoring(_ answer: StoreAnswer, in surroundings: Surroundings, at now: Instant) {
+  private func recordSwapAnswer(_ answer: StoreAnswer, in surroundings: Surroundings, at now: Instant) {
     guard case .storing(_, let completion, _) = state else { return }
     let name = completion.secrets.ratchet.fingerprint
     if case .notSwapped = answer { return surroundings.directory.endStoring(name) }
@@ -510,7 +510,7 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
   func answered(
     _ answer: StoreAnswer, in surroundings: Surroundings, at now: Instant, isStoring: (PublicKey) -> Bool
   ) -> [Step] {
-    noteStoring(answer, in: surroundings, at: now)
+    recordSwapAnswer(answer, in: surroundings, at: now)
     if isAbandoned {
       if case .notSwapped = answer { unreportedDowngrade = nil }
       return [.forget(nil)]

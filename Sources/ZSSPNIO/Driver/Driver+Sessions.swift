@@ -113,9 +113,9 @@ extension Driver {
   }
 
   /// Ends a session whose peer does not answer.
-  func giveUp(_ id: SessionID) {
+  func abandonSession(_ id: SessionID) {
     guard !isClosed else { return }
-    endpoint.giveUp(id)
+    endpoint.abandon(id)
     pump()
   }
 

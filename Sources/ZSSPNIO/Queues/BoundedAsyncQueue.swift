@@ -52,14 +52,14 @@ final class BoundedAsyncQueue<Element: Sendable>: Sendable {
     self.weigh = weigh
   }
 
-  /// True after ``finish()``: no more elements are taken.
+  /// True after ``finish()``: no more elements are accepted.
   var isFinished: Bool { state.withLockedValue { $0.isFinished } }
 
   /// The number of elements dropped since the start.
   var dropped: UInt64 { state.withLockedValue { $0.dropped } }
 
   /// Appends elements, and returns how many elements were dropped, of these or of earlier ones. A
-  /// finished mailbox takes none and counts none.
+  /// finished queue accepts none and counts none.
   @discardableResult
   func append(contentsOf elements: some Collection<Element>) -> Int {
     var served: [(Waiter, Element)] = []

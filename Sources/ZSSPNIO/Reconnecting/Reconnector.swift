@@ -9,7 +9,7 @@ import ZSSP
 /// |---|---|---|
 /// | connecting | the start, and a pause that is over | a session, a failure, the end |
 /// | connected | a session | its end |
-/// | waiting | a failure, or the end of a session | the end of the pause, when no other session replaces this one; the end |
+/// | waiting | a failure, or the end of a session | the end of the pause, if no other session replaces this one; the end |
 /// | ended | the task's cancellation, a closed endpoint or session, a permanent error | never |
 final class Reconnector: Sendable {
   /// The peer, and how to connect to it.
@@ -199,7 +199,7 @@ final class Reconnector: Sendable {
       switch watch.look(at: description, now: endpoint.handle.now) {
       case .isThere: break
       case .probe: await session.probe()
-      case .isGone: return await session.giveUp()
+      case .isGone: return await session.abandon()
       }
     }
   }

@@ -14,20 +14,20 @@ public final class Session: Sendable {
   /// The session's id, unique within its shard.
   public let id: SessionID
   /// The index of the session's shard; see ``UDPOptions/shards``.
-  public var shard: Int { way.index }
+  public var shard: Int { shardHandle.index }
   /// The facts of the session's establishment.
   public let establishment: Establishment
   /// The largest weight of a writer, in bytes. It fills the queue in any case.
   private static let largestWriter = 1 << 40
   private let handle: EndpointHandle
-  private let way: ShardHandle
+  private let shardHandle: ShardHandle
   private let inbox: SessionInbox
 
   init(_ established: EstablishedSession, handle: EndpointHandle) {
     id = established.id
     establishment = established.establishment
     inbox = established.inbox
-    way = handle.shards[established.shard]
+    shardHandle = handle.shards[established.shard]
     self.handle = handle
   }
 
@@ -138,13 +138,13 @@ public final class Session: Sendable {
     ofBytes bytes: Int, _ body: @escaping @Sendable (inout SendRun) throws(SendError) -> Void
   ) throws(UDPError) -> Bool {
     if let error = endError { throw error }
-    return way.sendQueue.sendIfRoom([
+    return shardHandle.sendQueue.sendIfRoom([
       SendQueue.Item(session: id, payload: .writer(bytes: min(max(0, bytes), Self.largestWriter), body))
     ])
   }
 
   /// The session's event loop, on which its ``MessageHandler`` is called.
-  package var eventLoop: any EventLoop { way.eventLoop }
+  package var eventLoop: any EventLoop { shardHandle.eventLoop }
 
   /// Calls `body` now to write messages straight into the outgoing datagrams. Must be called on
   /// ``eventLoop``, and not within a ``MessageHandler``.
@@ -155,12 +155,12 @@ public final class Session: Sendable {
     _ body: (inout SendRun) throws(SendError) -> Void
   ) throws(UDPError) -> Bool {
     if let error = endError { throw error }
-    return way.current.sendNow(on: id, body)
+    return shardHandle.current.sendNow(on: id, body)
   }
 
   /// Calls `resume` once, in its own turn of ``eventLoop``, when the socket takes more or the
   /// endpoint is closed, even if this session ends meanwhile. Must be called on ``eventLoop``.
-  package func whenRoom(_ resume: @escaping @Sendable () -> Void) { way.current.whenRoom(resume) }
+  package func whenRoom(_ resume: @escaping @Sendable () -> Void) { shardHandle.current.whenRoom(resume) }
 
   /// Makes `handler` receive the messages of the peer, first those that wait to be read;
   /// ``messages`` delivers no more. It is released when the session ends.
@@ -168,7 +168,7 @@ public final class Session: Sendable {
   /// - Throws: ``UDPError/sessionEnded(_:)``, ``UDPError/closed`` or ``UDPError/transport(_:)``.
   public func setMessageHandler(_ handler: any MessageHandler) async throws(UDPError) {
     let id = id
-    guard await way.ask({ driver in driver.setHandler(handler, for: id) }) == true else {
+    guard await shardHandle.ask({ driver in driver.setHandler(handler, for: id) }) == true else {
       throw endError ?? .closed
     }
   }
@@ -178,7 +178,7 @@ public final class Session: Sendable {
     for case .buffer(let message) in messages { try check(message.readableBytes) }
     if let error = endError { throw error }
     let items = messages.map { SendQueue.Item(session: id, payload: $0) }
-    if let error = await way.sendQueue.send(items, unless: { endError }) { throw error }
+    if let error = await shardHandle.sendQueue.send(items, unless: { endError }) { throw error }
   }
 
   /// The error for sending after the session has ended; nil before.
@@ -193,7 +193,7 @@ public final class Session: Sendable {
   /// Returns a description of the session's current state; nil once it has ended.
   public func snapshot() async -> SessionDescription? {
     let id = id
-    return await way.ask { driver in driver.endpoint.session(id) } ?? nil
+    return await shardHandle.ask { driver in driver.endpoint.session(id) } ?? nil
   }
 
   // [DEC-87]
@@ -206,16 +206,16 @@ public final class Session: Sendable {
   @discardableResult
   public func setDatagramLimit(_ limit: Int?) async -> Int? {
     let id = id
-    return await way.ask { driver in driver.endpoint.setDatagramLimit(limit, of: id) } ?? nil
+    return await shardHandle.ask { driver in driver.endpoint.setDatagramLimit(limit, of: id) } ?? nil
   }
 
   /// Sets the limit like ``setDatagramLimit(_:)``, without waiting. It applies to later messages.
   package func requestDatagramLimit(_ limit: Int?) {
     let id = id
-    if way.eventLoop.inEventLoop {
-      way.current.endpoint.setDatagramLimit(limit, of: id)
+    if shardHandle.eventLoop.inEventLoop {
+      shardHandle.current.endpoint.setDatagramLimit(limit, of: id)
     } else {
-      way.tell { driver in driver.endpoint.setDatagramLimit(limit, of: id) }
+      shardHandle.tell { driver in driver.endpoint.setDatagramLimit(limit, of: id) }
     }
   }
 
@@ -228,30 +228,30 @@ public final class Session: Sendable {
   @discardableResult
   public func rekey() async -> Bool {
     let id = id
-    return await way.ask { driver in driver.rekey(id) } ?? false
+    return await shardHandle.ask { driver in driver.rekey(id) } ?? false
   }
 
   /// Probes the peer now instead of after ``UDPOptions/keepAlive``. ``snapshot()`` has the
   /// round-trip time, and the time of the last authentic packet.
   public func probe() async {
     let id = id
-    _ = await way.ask { driver in driver.probePeer(of: id) }
+    _ = await shardHandle.ask { driver in driver.probePeer(of: id) }
   }
 
   /// Probes the peer like ``probe()``, without waiting.
   package func probeSoon() {
     let id = id
-    way.tell { driver in driver.probePeer(of: id) }
+    shardHandle.tell { driver in driver.probePeer(of: id) }
   }
 
   /// Ends the session with `EndReason.peerSilent`, because its peer does not answer.
-  func giveUp() async {
+  func abandon() async {
     let id = id
-    _ = await way.ask { driver in driver.giveUp(id) }
+    _ = await shardHandle.ask { driver in driver.abandonSession(id) }
   }
 
   /// Ends the session after its queued messages, for which it waits at most two seconds. The peer
   /// is told once: its session ends with `EndReason.closedByPeer` if the datagram arrives. Closing
   /// twice does no harm.
-  public func close() async { await way.close(id) }
+  public func close() async { await shardHandle.close(id) }
 }

@@ -71,7 +71,7 @@ extension Simulation {
     case .handled: trace.add(.deliver, peer: peer.index, bytes.count, at: now)
     case .dropped(let reason): trace.add(.drop, peer: peer.index, bytes.count, text: reason, at: now)
     }
-    if case .dropped = reception {} else { noteSource(of: parcel, at: peer) }
+    if case .dropped = reception {} else { recordSource(of: parcel, at: peer) }
     if case .dropped = reception { expectTimers(timers, of: peer, because: "it was dropped") }
     if parcel.isForged { expectTimers(timers, of: peer, because: "it is forged") }
     delivering = parcel

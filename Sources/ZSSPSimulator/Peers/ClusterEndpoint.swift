@@ -124,13 +124,13 @@ class ClusterEndpoint: SimulatedEndpoint {
         nodes[index].takeEvents().map { $0.renumbered { number($0, of: index) } }
       }
       if more.isEmpty { return events }
-      for event in more { noteSessions(event) }
+      for event in more { recordSessions(event) }
       events += more
     }
   }
 
   /// Records sessions by events, and informs subclasses.
-  private func noteSessions(_ event: SimulatedEvent) {
+  private func recordSessions(_ event: SimulatedEvent) {
     switch event {
     case .established(let session, let peer, _, _, _):
       peers[session] = peer

@@ -219,7 +219,7 @@ extension Simulation {
     case .moved:
       report.moves += 1
       // An authentic packet moves a session even if it is dropped for another reason.
-      if let delivering { noteSource(of: delivering, at: peer) }
+      if let delivering { recordSource(of: delivering, at: peer) }
     case .ended(let id, let reason):
       report.ends[reason, default: 0] += 1
       ended(id, reason: reason, at: peer)

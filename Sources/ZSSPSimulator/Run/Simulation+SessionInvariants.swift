@@ -56,7 +56,7 @@ extension Simulation {
   }
 
   /// Records an authentic packet that did not come from its sender's address.
-  func noteSource(of parcel: Parcel, at peer: SimulatedPeer) {
+  func recordSource(of parcel: Parcel, at peer: SimulatedPeer) {
     guard let origin = parcel.origin, let label = parcel.label, label.type != .hello, label.type != .challenge,
       parcel.from != peers[origin].address
     else { return }
