@@ -45,7 +45,7 @@ struct SessionDoorTests {
 
   // [CTR-8] [CTRL-3]
   @Test func aDamagedCopyThatComesFirstDoesNotShutOutAControlPacket() throws {
-    let scene = try Scene(.acknowledge, FastCrypto(seed: 1))
+    let scene = try Scene(.acknowledge, provider: FastCrypto(seed: 1))
     let pair = scene.pair
     let acknowledgement = try #require(scene.datagrams.first)
     let answered = try #require(pair.bob.establishedSession)
@@ -58,7 +58,7 @@ struct SessionDoorTests {
 
   // [TIME-10]
   @Test func nothingThatIsNotAuthenticMovesATimer() throws {
-    let scene = try Scene(.acknowledge, FastCrypto(seed: 1))
+    let scene = try Scene(.acknowledge, provider: FastCrypto(seed: 1))
     let pair = scene.pair
     let acknowledgement = try #require(scene.datagrams.first)
     let answered = try #require(pair.bob.establishedSession)
@@ -91,7 +91,7 @@ struct SessionDoorTests {
 
   // [CTR-3] [CTR-4]
   @Test func aControlPacketIsTakenOnce() throws {
-    let scene = try Scene(.keyConfirm, FastCrypto(seed: 1))
+    let scene = try Scene(.keyConfirm, provider: FastCrypto(seed: 1))
     let pair = scene.pair
     let confirmation = try #require(scene.datagrams.first)
     pair.deliver(confirmation)
@@ -173,7 +173,7 @@ struct SessionDoorTests {
   // [CTRL-7]
   @Test("data under the next key is read in A3 and R2", arguments: [Scene.Step.keyConfirm, .rekeyConfirm])
   func dataUnderTheNextKey(step: Scene.Step) throws {
-    let scene = try Scene(step, FastCrypto(seed: 1))
+    let scene = try Scene(step, provider: FastCrypto(seed: 1))
     let pair = scene.pair
     let session = try #require(scene.session)
     let answered = try #require(pair.bob.establishedSession)
