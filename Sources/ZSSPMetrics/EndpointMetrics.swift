@@ -31,6 +31,10 @@ public import ZSSPNIO
 /// | counter | `zssp_drops`, with the dimension `reason` | dropped datagrams and packets |
 /// | counter | `zssp_public_key_work`, `zssp_public_key_work_refused` | items of public-key work |
 /// | counter | `zssp_hello_work_microseconds` | processor time of Hellos' public-key work |
+/// | counter | `zssp_hellos_admitted`, `zssp_hellos_challenged`, `zssp_hellos_dropped` | complete Hellos |
+/// | counter | `zssp_rekeys` | re-keys that led to a new key |
+/// | counter | `zssp_moves` | peers that moved to another address during a session |
+/// | counter | `zssp_store_requests_failed` | requests that the ratchet store could not execute |
 /// | counter | `zssp_downgrades` | handshakes that continued without the ratchet |
 /// | counter | `zssp_incoming_refused` | handshakes of peers, refused because too many waited |
 /// | counter | `zssp_incoming_expired` | handshakes of peers that expired before a decision |
@@ -68,6 +72,12 @@ public final class EndpointMetrics: Sendable {
     ("public_key_work", { $0.endpoint.publicKeyWork }),
     ("public_key_work_refused", { $0.transport.publicKeyWorkRefused }),
     ("hello_work_microseconds", { UInt64(max(0, $0.transport.timeOnHellos / .microseconds(1))) }),
+    ("hellos_admitted", { $0.endpoint.hellosAdmitted }),
+    ("hellos_challenged", { $0.endpoint.hellosChallenged }),
+    ("hellos_dropped", { $0.endpoint.hellosDropped }),
+    ("rekeys", { $0.transport.rekeys }),
+    ("moves", { $0.transport.moves }),
+    ("store_requests_failed", { $0.transport.store.failed }),
     ("downgrades", { $0.transport.downgrades }),
     ("incoming_refused", { $0.transport.incomingRefused }),
     ("incoming_expired", { $0.transport.incomingExpired }),

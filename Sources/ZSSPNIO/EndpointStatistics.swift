@@ -16,6 +16,10 @@ public struct EndpointStatistics: Sendable, Hashable {
   public internal(set) var sessions = 0
   /// The number of half-open handshakes of peers.
   public internal(set) var halfOpenHandshakes = 0
+  /// The handshakes that the application waited for.
+  public internal(set) var handshakes = HandshakeStatistics()
+  /// The current lengths of the queues.
+  public internal(set) var queues = QueueLengths()
 
   /// Returns the sum of the counters of two shards.
   func adding(_ other: EndpointStatistics) -> EndpointStatistics {
@@ -24,6 +28,33 @@ public struct EndpointStatistics: Sendable, Hashable {
     sum.transport = transport.adding(other.transport)
     sum.sessions += other.sessions
     sum.halfOpenHandshakes += other.halfOpenHandshakes
+    // Shards share the handshakes, which are added last.
+    sum.queues = queues.adding(other.queues)
+    return sum
+  }
+}
+
+/// The lengths of an endpoint's queues at one moment.
+public struct QueueLengths: Sendable, Hashable {
+  /// Hellos that wait to be read.
+  public internal(set) var hellos = 0
+  /// Handshakes of peers that wait in ``UDPEndpoint/incoming``.
+  public internal(set) var incoming = 0
+  /// Items of public-key work that wait or run.
+  public internal(set) var publicKeyWork = 0
+  /// Requests to the ratchet store that wait or run.
+  public internal(set) var storeRequests = 0
+  /// Bytes of messages that wait to be sealed and sent.
+  public internal(set) var sendBytes = 0
+
+  /// Returns the sum of the lengths of two shards.
+  func adding(_ other: QueueLengths) -> QueueLengths {
+    var sum = self
+    sum.hellos += other.hellos
+    sum.incoming += other.incoming
+    sum.publicKeyWork += other.publicKeyWork
+    sum.storeRequests += other.storeRequests
+    sum.sendBytes += other.sendBytes
     return sum
   }
 }
@@ -65,6 +96,10 @@ public struct TransportStatistics: Sendable, Hashable {
   public internal(set) var incomingRefused: UInt64 = 0
   /// Handshakes that continued without the ratchet; see ``UDPEndpoint/downgrades``.
   public internal(set) var downgrades: UInt64 = 0
+  /// Re-keys of sessions that led to a new key.
+  public internal(set) var rekeys: UInt64 = 0
+  /// Peers that moved to another address during a session.
+  public internal(set) var moves: UInt64 = 0
   /// Handshakes of peers that expired before a decision.
   public internal(set) var incomingExpired: UInt64 = 0
   /// Handshakes in ``incomingExpired`` that ``UDPEndpoint/incoming`` had not delivered: nothing
@@ -80,6 +115,8 @@ public struct TransportStatistics: Sendable, Hashable {
   /// Requests to the ratchet store that failed because they were not answered within
   /// ``UDPOptions/storeTimeout``.
   public internal(set) var storeRequestsTimedOut: UInt64 = 0
+  /// The answered requests to the ratchet store.
+  public internal(set) var store = StoreStatistics()
   /// True if super-datagrams are sent (GSO).
   public internal(set) var isUsingSegmentationOffload = false
   /// True if super-datagrams are received (GRO).
@@ -119,6 +156,9 @@ public struct TransportStatistics: Sendable, Hashable {
     sum.messagesUnsent += other.messagesUnsent
     sum.incomingRefused += other.incomingRefused
     sum.downgrades += other.downgrades
+    sum.rekeys += other.rekeys
+    sum.moves += other.moves
+    sum.store = store.adding(other.store)
     sum.incomingExpired += other.incomingExpired
     sum.incomingUnread += other.incomingUnread
     sum.publicKeyWorkRefused += other.publicKeyWorkRefused

@@ -181,6 +181,15 @@ public final class UDPEndpoint: Sendable {
     }
   }
 
+  /// Returns descriptions of the sessions, without an order, and the time of each on its event loop.
+  package func sessionDescriptions() async -> [(session: SessionDescription, now: Instant)] {
+    var all: [(session: SessionDescription, now: Instant)] = []
+    for shard in handle.shards {
+      all += await shard.ask { driver in driver.sessionDescriptions } ?? []
+    }
+    return all
+  }
+
   /// Closes the endpoint. It waits at most two seconds for queued messages, and tells each peer
   /// once: its session ends with `EndReason.closedByPeer` if the datagram arrives. Then it closes
   /// the socket and finishes all sequences. ``incoming`` ends at once. Closing twice does no harm.

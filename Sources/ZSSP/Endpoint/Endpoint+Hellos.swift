@@ -12,19 +12,28 @@ extension Endpoint {
     // [DEC-19] [XK-10]
     guard KeyID(hello) != .none else { return .dropped(.malformed) }
     // [DEC-27]
-    guard hasRoomForHello else { return .dropped(.busy) }
+    guard hasRoomForHello else { return dropHello(.busy) }
     switch hellos.admit(packet, from: source, provider: provider, at: now) {
     case .read(let allowance): readHello(packet, from: source, allowance: allowance, at: now)
     case .wait(let evicting):
-      if evicting { journal.drop(.evicted) }
+      if evicting {
+        journal.drop(.evicted)
+        journal.countHellosDropped()
+      }
       readWaitingHellos(at: now)
     // [CHAL-8]
     case .challenge:
       sendChallenge(packet, to: source, at: now)
+      journal.countHelloChallenged()
       return .dropped(.challenged)
-    case .drop(let reason): return .dropped(reason)
+    case .drop(let reason): return dropHello(reason)
     }
     return .handled
+  }
+
+  private mutating func dropHello(_ reason: DropReason) -> ReceiveResult {
+    journal.countHellosDropped()
+    return .dropped(reason)
   }
 
   /// True if there is room for one more half-open handshake, or if an eviction can make room.
@@ -37,6 +46,7 @@ extension Endpoint {
   private mutating func readHello(
     _ packet: [UInt8], from source: Address, allowance: HelloGate.Allowance, at now: Instant
   ) {
+    journal.countHelloAdmitted()
     if let victim = hellos.victim { forget(victim, reason: .evicted) }
     let handshake = HalfOpenHandshake(address: source, allowance: allowance, settings: settings, at: now)
     hellos.add(handshake)

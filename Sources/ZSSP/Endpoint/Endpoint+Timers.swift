@@ -15,6 +15,7 @@ extension Endpoint {
     let expired = hellos.expire(at: now)
     for _ in 0..<expired.incomplete { journal.drop(.reassemblyTimeout) }
     for _ in 0..<expired.waiting { journal.drop(.queueTimeout) }
+    journal.countHellosDropped(expired.waiting)
     readWaitingHellos(at: now)
   }
 

@@ -69,6 +69,8 @@ public struct Endpoint: ~Copyable {
   public var sessionCount: Int { peers.count }
   /// The number of half-open handshakes that peers have begun.
   public var halfOpenCount: Int { hellos.count }
+  /// The number of Hellos that wait to be read.
+  public var waitingHelloCount: Int { hellos.gate.waiting }
 
   // Not inlined: if Swift 6.3 inlined these into a driver's loop with optimisation, the access to
   // the endpoint would not end before the next iteration.

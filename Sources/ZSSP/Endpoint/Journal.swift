@@ -16,6 +16,14 @@ struct Journal {
   /// Counts a dropped datagram or packet.
   mutating func drop(_ reason: DropReason) { statistics.count(reason) }
 
+  /// Counts a Hello that is read.
+  mutating func countHelloAdmitted() { statistics.hellosAdmitted += 1 }
+  /// Counts a Hello that is answered with a challenge.
+  mutating func countHelloChallenged() { statistics.hellosChallenged += 1 }
+
+  /// Counts Hellos that are dropped unread. The reason is counted by ``drop(_:)``.
+  mutating func countHellosDropped(_ count: Int = 1) { statistics.hellosDropped += UInt64(count) }
+
   /// Counts a request for public-key work.
   mutating func countWork() { statistics.publicKeyWork += 1 }
   /// Counts a handshake that led to a session.

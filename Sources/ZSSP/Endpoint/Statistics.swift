@@ -18,6 +18,13 @@ public struct Statistics: Sendable, Hashable {
   public internal(set) var sessionsEstablished: UInt64 = 0
   /// Requested items of public-key work.
   public internal(set) var publicKeyWork: UInt64 = 0
+  /// Complete Hellos that were read, at once or from the queue.
+  public internal(set) var hellosAdmitted: UInt64 = 0
+  /// Complete Hellos that were answered with a challenge.
+  public internal(set) var hellosChallenged: UInt64 = 0
+  /// Complete Hellos that were dropped unread, on arrival or from the queue: the policy does not
+  /// admit them, or there is no room. ``DropReason`` has the reasons, with those of other packets.
+  public internal(set) var hellosDropped: UInt64 = 0
 
   private var drops = InlineDrops()
 
@@ -40,6 +47,9 @@ public struct Statistics: Sendable, Hashable {
     sum.messagesSent += other.messagesSent
     sum.sessionsEstablished += other.sessionsEstablished
     sum.publicKeyWork += other.publicKeyWork
+    sum.hellosAdmitted += other.hellosAdmitted
+    sum.hellosChallenged += other.hellosChallenged
+    sum.hellosDropped += other.hellosDropped
     for (index, count) in other.drops.counts.enumerated() { sum.drops.counts[index] += count }
     return sum
   }

@@ -138,12 +138,14 @@ extension Driver {
     case .confirmed(let id):
       inboxes.inbox(of: id).events.append(event)
     case .rekeyed(let id, let chainLength):
+      counted.rekeys += 1
       environment.log?.rekeyed(id, chainLength: chainLength, at: now)
       inboxes.inbox(of: id).events.append(event)
     case .answered(let id, let roundTrip):
       if let roundTrip { environment.roundTrips.record(roundTrip) }
       inboxes.answered(id, roundTrip: roundTrip)
     case .moved(let id, _, let address):
+      counted.moves += 1
       environment.log?.moved(id, to: address, at: now)
       inboxes.inbox(of: id).move(to: address)
       inboxes.inbox(of: id).events.append(event)

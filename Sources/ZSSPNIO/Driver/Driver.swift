@@ -110,6 +110,7 @@ final class Driver {
     counters.timeOnHellos = publicKeyExecutor.timeOnHellos
     counters.storeRequestsRefused = storeExecutor.refused
     counters.storeRequestsTimedOut = storeExecutor.timedOut
+    counters.store = storeExecutor.statistics
     return counters
   }
 
@@ -119,7 +120,17 @@ final class Driver {
     statistics.transport = counters
     statistics.sessions = endpoint.sessionCount
     statistics.halfOpenHandshakes = endpoint.halfOpenCount
+    statistics.queues.hellos = endpoint.waitingHelloCount
+    statistics.queues.publicKeyWork = publicKeyExecutor.inFlight
+    statistics.queues.storeRequests = storeExecutor.inFlight
+    statistics.queues.sendBytes = sendQueue.byteCount
     return statistics
+  }
+
+  /// Descriptions of the sessions of this shard, and the present time.
+  var sessionDescriptions: [(session: SessionDescription, now: Instant)] {
+    let now = now
+    return inboxes.sessions.compactMap { id in endpoint.session(id).map { (session: $0, now: now) } }
   }
 
   /// Empties the endpoint's queues. Every input ends with this.

@@ -12,6 +12,8 @@ package struct EndpointEnvironment: Sendable {
   package var probes = true
   /// The receiver of a record of each handshake that the application waited for.
   package let handshakes = Observer<HandshakeRecord>()
+  /// The counts of the same handshakes.
+  let handshakeCounts = NIOLockedValueBox(HandshakeStatistics())
   /// The receiver of the round-trip times of probes.
   package let roundTrips = Observer<Duration>()
   /// The fact that the endpoint closes, and why.
@@ -27,8 +29,18 @@ package struct HandshakeRecord: Sendable {
   package let role: Role
   /// The time from the call that began or accepted the handshake to its end.
   package let duration: Duration
+  /// The end.
+  package let outcome: HandshakeStatistics.Outcome
   /// True if a session was established.
-  package let isEstablished: Bool
+  package var isEstablished: Bool { outcome == .established }
+}
+
+extension EndpointEnvironment {
+  /// Counts a handshake, and forwards its record.
+  func record(_ handshake: HandshakeRecord) {
+    handshakeCounts.withLockedValue { $0.record(handshake) }
+    handshakes.record(handshake)
+  }
 }
 
 /// Forwards measurements to at most one observer.

@@ -76,11 +76,10 @@ final class EndpointHandle: Sendable {
       if outcome.resolve(.failure(.cancelled)) { shard.tell { driver in driver.abandon(outcome) } }
     }
     span.end(result)
-    var isEstablished = false
-    if case .success = result { isEstablished = true }
-    environment.handshakes.record(
+    environment.record(
       HandshakeRecord(
-        role: role, duration: start.duration(to: shard.eventLoop.instant), isEstablished: isEstablished))
+        role: role, duration: start.duration(to: shard.eventLoop.instant),
+        outcome: HandshakeStatistics.Outcome(result)))
     return Session(try result.get(), handle: self)
   }
 
@@ -99,6 +98,8 @@ final class EndpointHandle: Sendable {
       guard let statistics = await shard.ask({ driver in driver.statistics }) else { return nil }
       sum = sum?.adding(statistics) ?? statistics
     }
+    sum?.handshakes = environment.handshakeCounts.withLockedValue { $0 }
+    sum?.queues.incoming = mailboxes.incoming.count
     return sum
   }
 }

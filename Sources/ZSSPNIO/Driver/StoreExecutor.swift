@@ -14,6 +14,8 @@ final class StoreExecutor {
   private(set) var refused: UInt64 = 0
   /// Requests that were not answered in time.
   private(set) var timedOut: UInt64 = 0
+  /// The answered requests.
+  private(set) var statistics = StoreStatistics()
 
   /// Requests without an answer yet.
   var inFlight: Int { isShutDown ? 0 : requests.count }
@@ -63,11 +65,22 @@ final class StoreExecutor {
     let eventLoop = eventLoop
     let store = store
     let bound = NIOLoopBound(self, eventLoop: eventLoop)
+    let start = eventLoop.instant
+    let operation = StoreStatistics.Operation(run.request)
     let task = Task {
       let answer = await store.answer(run.request)
-      eventLoop.execute { bound.value.finish(run.id, with: answer) }
+      eventLoop.execute {
+        bound.value.record(operation, since: start, answer)
+        bound.value.finish(run.id, with: answer)
+      }
     }
     requests.setTask(task, of: run.id)
+  }
+
+  private func record(_ operation: StoreStatistics.Operation, since start: Instant, _ answer: StoreAnswer) {
+    var hasFailed = false
+    if case .failed = answer { hasFailed = true }
+    statistics.record(operation, took: start.duration(to: eventLoop.instant), hasFailed: hasFailed)
   }
 
   private func finish(_ id: RequestID, with answer: StoreAnswer) {

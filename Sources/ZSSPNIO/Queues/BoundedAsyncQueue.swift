@@ -55,6 +55,9 @@ final class BoundedAsyncQueue<Element: Sendable>: Sendable {
   /// True after ``finish()``: no more elements are accepted.
   var isFinished: Bool { state.withLockedValue { $0.isFinished } }
 
+  /// The number of elements that wait.
+  var count: Int { state.withLockedValue { $0.elements.count } }
+
   /// The number of elements dropped since the start.
   var dropped: UInt64 { state.withLockedValue { $0.dropped } }
 

@@ -77,6 +77,9 @@ final class SendQueue: Sendable {
   /// True if nothing waits to be sealed.
   var isEmpty: Bool { state.withLockedValue { $0.items.isEmpty && $0.waiters.isEmpty } }
 
+  /// The size in bytes of what waits to be sealed, with an overhead for each message.
+  var byteCount: Int { state.withLockedValue { $0.weight } }
+
   /// The number of senders that wait for room.
   var waiterCount: Int { state.withLockedValue { $0.waiters.count } }
 
