@@ -25,6 +25,7 @@ let package = Package(
     .library(name: "ZSSPProviders", targets: ["ZSSPProviders"]),
     .library(name: "ZSSPNIO", targets: ["ZSSPNIO"]),
     .library(name: "ZSSPMetrics", targets: ["ZSSPMetrics"]),
+    .library(name: "ZSSPOpenMetrics", targets: ["ZSSPOpenMetrics"]),
     .library(name: "ZSSPSQLite", targets: ["ZSSPSQLite"]),
     .library(name: "ZSSPTesting", targets: ["ZSSPTesting"]),
     .library(name: "ZSSPTunnel", targets: ["ZSSPTunnel"]),
@@ -158,6 +159,17 @@ let package = Package(
       name: "ZSSPMetrics",
       dependencies: ["ZSSP", "ZSSPNIO", .product(name: "CoreMetrics", package: "swift-metrics")],
       swiftSettings: common),
+    // Metrics as text for Prometheus, and a small HTTP server for them.
+    .target(
+      name: "ZSSPOpenMetrics",
+      dependencies: [
+        "ZSSP", "ZSSPNIO",
+        .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ],
+      swiftSettings: common),
     // Endpoints on a network in memory, with a clock that tests advance.
     .target(
       name: "ZSSPTesting",
@@ -187,7 +199,7 @@ let package = Package(
     .target(
       name: "ZSSPTunnel",
       dependencies: [
-        "ZSSP", "ZSSPSwiftCrypto", "ZSSPNIO", "ZSSPFiles", "CZSSPTunnel",
+        "ZSSP", "ZSSPSwiftCrypto", "ZSSPNIO", "ZSSPOpenMetrics", "ZSSPFiles", "CZSSPTunnel",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
         .product(name: "NIOCore", package: "swift-nio"),
@@ -203,7 +215,7 @@ let package = Package(
       name: "ZSSPCommand",
       dependencies: [
         "ZSSP", "ZSSPSwiftCrypto", "ZSSPProviders", "ZSSPNIO", "ZSSPSQLite", "ZSSPSimulator", "ZSSPBenchmark",
-        "ZSSPTunnel", "ZSSPFiles", "ZSSPRandom", "ZSSPCapture",
+        "ZSSPTunnel", "ZSSPOpenMetrics", "ZSSPFiles", "ZSSPRandom", "ZSSPCapture",
         .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
@@ -268,9 +280,17 @@ let package = Package(
       ],
       swiftSettings: common),
     .testTarget(
+      name: "ZSSPOpenMetricsTests",
+      dependencies: [
+        "ZSSP", "ZSSPNIO", "ZSSPOpenMetrics", "ZSSPTestSupport",
+        .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+        .product(name: "NIOCore", package: "swift-nio"),
+      ],
+      swiftSettings: common),
+    .testTarget(
       name: "ZSSPTunnelTests",
       dependencies: [
-        "ZSSP", "ZSSPNIO", "ZSSPTunnel", "ZSSPSwiftCrypto", "ZSSPRandom", "ZSSPTestSupport",
+        "ZSSP", "ZSSPNIO", "ZSSPTunnel", "ZSSPOpenMetrics", "ZSSPSwiftCrypto", "ZSSPRandom", "ZSSPTestSupport",
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
       ],
