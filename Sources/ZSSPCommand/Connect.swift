@@ -42,6 +42,7 @@ struct Connect: AsyncParsableCommand {
 
   func run() async throws {
     _ = try AddressReader.isNumeric(to, option: "--to")
+    let metricsAddress = try options.metrics.address()
     let peerKey = try KeyReader.publicKey(peer, option: "--peer")
     let staticKey = try options.staticKey()
     let reporter = Reporter(json: options.json)
@@ -59,30 +60,32 @@ struct Connect: AsyncParsableCommand {
       let readsInput = options.sendsStandardInput
 
       let result: Void? = try await Interruption.cancelling(after: nil) {
-        let warning = Task { await DowngradeWarning.report(of: endpoint, to: reporter) }
-        defer { warning.cancel() }
-        let start = ContinuousClock().now
-        do throws(UDPError) {
-          if once {
-            let session = try await endpoint.connect(to: target, key: peerKey, identity: identity, timeout: limit)
-            let conversation = Conversation(
-              session: session, number: 1, options: conversationOptions, reporter: reporter)
-            conversation.reportUp(as: "up", after: ContinuousClock().now - start)
-            try await Self.converse(conversation, readsInput: readsInput, duration: duration)
-          } else {
-            var reconnecting = ReconnectOptions()
-            reconnecting.attemptTimeout = limit
-            let session = try endpoint.reconnectingSession(
-              to: target, key: peerKey, identity: identity, options: reconnecting)
-            let kept = KeptConversation(session, options: conversationOptions, reporter: reporter, since: start)
-            try await kept.run(readsInput: readsInput, duration: duration)
+        try await MetricsOption.serving(endpoint, on: metricsAddress, to: reporter) {
+          let warning = Task { await DowngradeWarning.report(of: endpoint, to: reporter) }
+          defer { warning.cancel() }
+          let start = ContinuousClock().now
+          do throws(UDPError) {
+            if once {
+              let session = try await endpoint.connect(to: target, key: peerKey, identity: identity, timeout: limit)
+              let conversation = Conversation(
+                session: session, number: 1, options: conversationOptions, reporter: reporter)
+              conversation.reportUp(as: "up", after: ContinuousClock().now - start)
+              try await Self.converse(conversation, readsInput: readsInput, duration: duration)
+            } else {
+              var reconnecting = ReconnectOptions()
+              reconnecting.attemptTimeout = limit
+              let session = try endpoint.reconnectingSession(
+                to: target, key: peerKey, identity: identity, options: reconnecting)
+              let kept = KeptConversation(session, options: conversationOptions, reporter: reporter, since: start)
+              try await kept.run(readsInput: readsInput, duration: duration)
+            }
+          } catch {
+            var report = Report(error.isRejection ? "rejected" : "error")
+            report.peer = peerKey.text
+            report.reason = "\(error)"
+            if !Task.isCancelled { reporter.report(report, text: "no session with \(peerKey.text)") }
+            throw error.commandFailure
           }
-        } catch {
-          var report = Report(error.isRejection ? "rejected" : "error")
-          report.peer = peerKey.text
-          report.reason = "\(error)"
-          if !Task.isCancelled { reporter.report(report, text: "no session with \(peerKey.text)") }
-          throw error.commandFailure
         }
       }
       await endpoint.close()

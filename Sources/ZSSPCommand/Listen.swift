@@ -50,6 +50,7 @@ struct Listen: AsyncParsableCommand {
     let local = try AddressReader.read(bind, option: "--bind")
     let peers = try peer.map { try KeyReader.publicKey($0, option: "--peer") }
     let allowed = Set(peers)
+    let metricsAddress = try options.metrics.address()
     let staticKey = try options.staticKey()
     let reporter = Reporter(json: options.json)
     let conversationOptions = try Conversation.Options(options)
@@ -62,13 +63,15 @@ struct Listen: AsyncParsableCommand {
       let duration = options.duration
 
       _ = try await Interruption.cancelling(after: duration) {
-        Self.report(endpoint, acceptsAnyone: allowed.isEmpty, to: reporter)
-        let warning = Task { await DowngradeWarning.report(of: endpoint, to: reporter) }
-        defer { warning.cancel() }
-        await Self.serve(
-          endpoint, allowed: allowed, options: conversationOptions, reporter: reporter, readsInput: readsInput)
-        // If the endpoint is closed, its socket failed, and this throws the reason.
-        do { try await endpoint.run() } catch { throw CommandFailure.failed("\(error)") }
+        try await MetricsOption.serving(endpoint, on: metricsAddress, to: reporter) {
+          Self.report(endpoint, acceptsAnyone: allowed.isEmpty, to: reporter)
+          let warning = Task { await DowngradeWarning.report(of: endpoint, to: reporter) }
+          defer { warning.cancel() }
+          await Self.serve(
+            endpoint, allowed: allowed, options: conversationOptions, reporter: reporter, readsInput: readsInput)
+          // If the endpoint is closed, its socket failed, and this throws the reason.
+          do { try await endpoint.run() } catch { throw CommandFailure.failed("\(error)") }
+        }
       }
       await endpoint.close()
     }

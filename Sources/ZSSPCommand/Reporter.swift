@@ -4,7 +4,7 @@ import ZSSP
 
 /// A line of `--json` output. Fields that do not apply are omitted.
 struct Report: Encodable, Sendable {
-  /// The kind of event: listening, session, data, downgrade, rejected, error.
+  /// The kind of event: listening, metrics (served), session, data, downgrade, rejected, error.
   var event: String
   /// The state for `session`: new (accepted here), up (opened here), confirmed, restarted, rekeyed,
   /// moved, closed, waiting (for another attempt).

@@ -21,6 +21,8 @@ struct SessionOptions: ParsableArguments {
 
   @OptionGroup var crypto: CryptoOption
 
+  @OptionGroup var metrics: MetricsOption
+
   @OptionGroup(title: "Security") var security: SecurityOptions
 
   @Flag(help: "Send every message back. Default: off.")

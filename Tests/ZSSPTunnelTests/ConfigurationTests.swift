@@ -4,6 +4,7 @@
   import Testing
   import ZSSPTestSupport
   import ZSSP
+  import ZSSPOpenMetrics
   import ZSSPSwiftCrypto
 
   @testable import ZSSPTunnel
@@ -44,6 +45,17 @@
       #expect(failure(text("[fe80::1%zt-none]:4500", extra: "mtu = 1"))?.isOfSystem == false)
       for wrong in ["[fe80::1%]:4500", "[fe80::x%zt-none]:4500"] { #expect(failure(text(wrong))?.isOfSystem == false) }
       #expect(failure(text("[fe80::1%lo]:4500")) == nil)
+    }
+
+    @Test func whereMetricsAreServed() throws {
+      func text(_ value: String) -> String { "private-key-file = \"k\"\n\nmetrics = \(value)\n" }
+      #expect(try read(text("\"127.0.0.1:9600\"")).metrics == MetricsAddress("127.0.0.1:9600"))
+      #expect(try read(text("\"/run/zssp/m\"")).metrics == .unix(path: "/run/zssp/m"))
+      #expect(try read("private-key-file = \"k\"\n").metrics == nil)
+      for value in ["\":9600\"", "\"m.sock\"", "9600", "\"\"", "[]", "\"localhost:9600\""] {
+        let found = problems(text(value))
+        #expect(found.count == 1 && found[0].hasPrefix("t.toml:3: metrics: "), "\(found)")
+      }
     }
 
     /// The lines of keys are known, for what can be said only when the private key is read.

@@ -52,6 +52,10 @@
       case .fixed(let value): lines.append("Its datagrams have the DSCP \(value).")
       }
       lines += routing(configuration)
+      if let metrics = configuration.metrics {
+        lines.append("Metrics are served on \(metrics).")
+        if let warning = metrics.warning { lines.append("  WARNING: \(warning).") }
+      }
       if let user = configuration.user { lines.append("When all is set up the process becomes \(user).") }
       return lines.joined(separator: "\n")
     }

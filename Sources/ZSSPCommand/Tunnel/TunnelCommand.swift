@@ -80,7 +80,7 @@
     switch response {
     case .refused(let reason): throw .usage("\(interface): \(reason)")
     case .failed(let reason): throw .failed("\(interface): \(reason)")
-    case .done, .report: return response
+    case .done, .report, .metrics: return response
     }
   }
 

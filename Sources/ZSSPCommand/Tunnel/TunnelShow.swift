@@ -16,8 +16,23 @@
     @Flag(help: "Print it again every second until interrupted. Default: off.")
     var watch = false
 
+    @Flag(
+      help: ArgumentHelp(
+        "Print metrics in the text format of Prometheus, for the textfile collector of node_exporter. Default: off."))
+    var openmetrics = false
+
+    func validate() throws {
+      guard !openmetrics || !json && !watch else {
+        throw ValidationError("--openmetrics: goes with neither --json nor --watch")
+      }
+    }
+
     func run() async throws {
       let name = try tunnel.name()
+      if openmetrics {
+        guard case .metrics(let text) = try ask(.metrics(.prometheus), of: name) else { return }
+        return Terminal.output(String(text.dropLast()))
+      }
       repeat {
         guard case .report(let report) = try ask(.show, of: name) else { return }
         if json { try Terminal.output(json: report) } else { Terminal.output(Self.text(report)) }

@@ -4,6 +4,7 @@
   import TOMLKit
   import ZSSP
   import ZSSPNIO
+  import ZSSPOpenMetrics
   import ZSSPSwiftCrypto
   import NIOCore
 
@@ -119,6 +120,11 @@
       busyPoll = reader.integer("busy-poll", in: 1...1000).map { .milliseconds($0) }
       user = reader.string("user")
       statusGroup = reader.string("status-group")
+      if let text = reader.string("metrics") {
+        do throws(MetricsAddressError) { metrics = try MetricsAddress(text) } catch {
+          reader.fail("metrics", "\(error)")
+        }
+      }
     }
 
     /// Returns true if the system accepts the name of a device, and the name can be neither a path

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import ZSSP
+public import ZSSPOpenMetrics
 
 /// The configuration of a tunnel: the content of a configuration file.
 public struct TunnelConfiguration: Sendable {
@@ -54,6 +55,8 @@ public struct TunnelConfiguration: Sendable {
   public var user: String?
   /// The group whose members may request the status; nil for the tunnel's user only.
   public var statusGroup: String?
+  /// The address where metrics are served over HTTP; nil for none.
+  public var metrics: MetricsAddress?
   /// Shell commands for the phases of the tunnel's life.
   public var hooks = Hooks()
   /// The peers.

@@ -78,7 +78,7 @@ public enum ControlClient {
   /// - Returns: The response, which may be a refusal.
   /// - Throws: ``TunnelError/notRunning(interface:reason:)`` or ``TunnelError/incomplete(_:)``.
   public static func ask(_ request: ControlRequest, of interface: String) throws(TunnelError) -> ControlResponse {
-    let descriptor = connect(to: interface, forStatus: request == .show)
+    let descriptor = connect(to: interface, forStatus: request.isForStatus)
     guard descriptor >= 0 else { throw .notRunning(interface: interface, reason: reason(-descriptor)) }
     defer { close(descriptor) }
     return try exchange(request, on: descriptor, with: interface)
@@ -94,10 +94,10 @@ public enum ControlClient {
       throw .incomplete("\(interface): \(error)")
     }
     // A change may take long, and goes on without its client. The socket is closed with the tunnel.
-    if request != .show { waitWithoutLimit(descriptor) }
+    if !request.isForStatus { waitWithoutLimit(descriptor) }
     do throws(TunnelError) { return try ControlSocket.read(ControlResponse.self, from: descriptor) } catch {
       let doubt =
-        request == .show ? "" : "; the request may have been executed: 'zssp tunnel show', and the log, say so"
+        request.isForStatus ? "" : "; the request may have been executed: 'zssp tunnel show', and the log, say so"
       throw .incomplete("\(interface): \(error)\(doubt)")
     }
   }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+public import ZSSPOpenMetrics
 
 /// The status of a tunnel, as printed by `zssp tunnel show --json`.
 public struct TunnelReport: Codable, Sendable, Equatable {
   /// The state of a peer, as far as this side knows.
-  public enum PeerState: String, Codable, Sendable {
+  public enum PeerState: String, Codable, Sendable, CaseIterable {
     /// A session exists, and the peer answers.
     case up
     /// A session is being opened.
@@ -83,6 +84,8 @@ public struct TunnelReport: Codable, Sendable, Equatable {
 public enum ControlRequest: Codable, Sendable, Equatable {
   /// Returns the status.
   case show
+  /// Returns the metrics as text.
+  case metrics(MetricsFormat)
   /// Adds a peer, or changes one.
   case setPeer(PeerChange)
   /// Removes a peer, identified by its public key or name.
@@ -98,6 +101,14 @@ public enum ControlRequest: Codable, Sendable, Equatable {
   case reload
   /// Ends the tunnel.
   case down
+
+  /// True if the request changes nothing, so that members of the status group may make it.
+  var isForStatus: Bool {
+    switch self {
+    case .show, .metrics: true
+    default: false
+    }
+  }
 
   /// The new settings of a peer. Nil leaves a setting unchanged.
   public struct PeerChange: Codable, Sendable, Equatable {
@@ -123,6 +134,8 @@ public enum ControlRequest: Codable, Sendable, Equatable {
 public enum ControlResponse: Codable, Sendable, Equatable {
   /// The status.
   case report(TunnelReport)
+  /// The metrics as text.
+  case metrics(String)
   /// The request was executed. The text says what was done.
   case done(String)
   /// The request was refused. The text says why.

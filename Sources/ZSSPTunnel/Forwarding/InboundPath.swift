@@ -32,22 +32,31 @@
     ///   - limit: The size in bytes of the largest packet that fits into one datagram to the peer;
     ///     0 while unknown.
     ///   - trafficClass: The traffic class of the packet's datagram.
-    func take(_ packet: RawSpan, from peer: Int, limit: Int = 0, trafficClass: UInt8 = 0) -> Bool {
-      guard let inner = InnerPacket(packet) else {
-        drops.count(.malformed)
+    ///   - peersDrops: The counters of the peer. None by default.
+    func take(
+      _ packet: RawSpan, from peer: Int, limit: Int = 0, trafficClass: UInt8 = 0, peersDrops: DropCounters? = nil
+    ) -> Bool {
+      if let reason = accept(packet, from: peer, limit: limit, trafficClass: trafficClass) {
+        drops.count(reason)
+        peersDrops?.count(reason)
         return false
       }
-      guard table.value(for: inner.source) == peer else {
-        drops.count(.foreignSource)
-        return false
-      }
+      return true
+    }
+
+    /// Takes a packet, or returns the reason to drop it.
+    private func accept(
+      _ packet: RawSpan, from peer: Int, limit: Int, trafficClass: UInt8
+    ) -> TunnelDropReason? {
+      guard let inner = InnerPacket(packet) else { return .malformed }
+      guard table.value(for: inner.source) == peer else { return .foreignSource }
       let packet = packet.extracting(0..<inner.length)
       // Traffic classes without the lowest bit carry no congestion mark.
       if trafficClass & 1 != 0 || limit > 0 && SegmentSizeClamp.opensConnection(packet) {
         return change(packet, limit: limit, trafficClass: trafficClass)
       }
       add(packet)
-      return true
+      return nil
     }
 
     private func add(_ packet: RawSpan) {
@@ -56,13 +65,10 @@
       coalescer.add(packet) { Self.write($0, to: device, drops: drops) }
     }
 
-    /// Takes a packet that must be changed first, which is rare.
-    private func change(_ packet: RawSpan, limit: Int, trafficClass: UInt8) -> Bool {
+    /// Takes a packet that must be changed first, which is rare, or returns the reason to drop it.
+    private func change(_ packet: RawSpan, limit: Int, trafficClass: UInt8) -> TunnelDropReason? {
       let outcome = TrafficClass.outcome(inner: TrafficClass.of(packet), outer: trafficClass)
-      guard outcome != .dropped else {
-        drops.count(.congested)
-        return false
-      }
+      guard outcome != .dropped else { return .congested }
       var changed = packet.array
       changed.withMutableBytes { bytes in
         if case .marked(let bits) = outcome { TrafficClass.mark(&bytes, with: bits) }
@@ -73,7 +79,7 @@
         }
       }
       add(changed.rawBytes)
-      return true
+      return nil
     }
 
     /// Writes what is gathered, because no packet follows for now.
@@ -119,7 +125,9 @@
       switch TunnelMessage(message) {
       case .packet:
         let limit = gauges.pathLimit.load(ordering: .relaxed)
-        guard path.take(message, from: peer, limit: limit, trafficClass: trafficClass) else { return }
+        let isTaken = path.take(
+          message, from: peer, limit: limit, trafficClass: trafficClass, peersDrops: gauges.drops)
+        guard isTaken else { return }
         burst.packets += 1
         burst.bytes += message.byteCount
       case .question(let number):

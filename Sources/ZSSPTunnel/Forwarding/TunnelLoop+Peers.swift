@@ -48,11 +48,10 @@
       guard let peer = peers[id], peer.session?.place == session else { return }
       switch event {
       case .moved(_, _, let address):
-        peer.address = address
+        peer.moved(to: address)
         if let session = peer.session { movePath(of: peer, session, at: clock()) }
       case .rekeyed(_, let chainLength):
-        peer.chainLength = chainLength
-        peer.lastHandshake = clock()
+        peer.rekeyed(chainLength: chainLength, at: clock())
       case .ended(_, let reason): peer.endSession(reason, at: clock())
       default: break
       }
@@ -97,9 +96,9 @@
         peer.liveness.restart()
         return false
       }
-      peer.backoff.failed(at: now)
+      peer.attemptFailed(at: now)
       if !peer.isInDemand(at: now), !peer.waiting.isEmpty {
-        drops.count(.queueFull, peer.waiting.packetCount)
+        drops.count(.queueFull, peer.waiting.packetCount, of: peer.gauges)
         _ = peer.waiting.takeAll()
       }
       // A missing answer says less than a reason that was found before.

@@ -12,10 +12,10 @@
     func hold(_ packet: [UInt8], for peer: TunnelPeer, at now: Instant) {
       peer.demanded(at: now)
       guard peer.canBeReached || peer.isDialing else {
-        return drops.count(.noEndpoint, SegmentSplitter.measure(packet.rawBytes).packets)
+        return drops.count(.noEndpoint, SegmentSplitter.measure(packet.rawBytes).packets, of: peer.gauges)
       }
       let dropped = peer.waiting.append(packet)
-      if dropped > 0 { drops.count(.queueFull, dropped) }
+      if dropped > 0 { drops.count(.queueFull, dropped, of: peer.gauges) }
       dial(peer, at: now)
     }
 
@@ -38,42 +38,43 @@
         largest = max(largest, size.bytes / max(1, size.packets))
       }
       let drops = drops
+      let gauges = peer.gauges
       let treatment = treatment(peer)
       let isQueued = Self.offer(to: session, bytes: bytes) { run throws(SendError) in
         var splitter = SegmentSplitter()
         var rest = packets[...]
         do throws(SendError) {
           while let packet = rest.first {
-            try Self.append(packet, to: &run, splitter: &splitter, treatment: treatment, drops: drops)
+            let isWhole = try Self.append(packet, to: &run, splitter: &splitter, treatment: treatment)
+            if !isWhole { drops.count(.malformed, of: gauges) }
             rest = rest.dropFirst()
           }
         } catch {
           // Some packets of a super-packet may have been sent.
-          drops.count(.unsent, rest.reduce(0) { $0 + SegmentSplitter.measure($1.rawBytes).packets })
+          drops.count(.unsent, rest.reduce(0) { $0 + SegmentSplitter.measure($1.rawBytes).packets }, of: gauges)
           throw error
         }
       }
       if isQueued {
         peer.recordSent(packets: count, bytes: bytes, largest: largest, at: now)
       } else {
-        drops.count(.unsent, count)
+        drops.count(.unsent, count, of: gauges)
       }
     }
 
+    /// Seals a packet. Returns false if it is malformed.
     private static func append(
-      _ packet: [UInt8], to run: inout SendRun, splitter: inout SegmentSplitter, treatment: PacketTreatment,
-      drops: DropCounters
-    ) throws(SendError) {
-      guard let header = VirtioHeader(packet.rawBytes) else { return drops.count(.malformed) }
+      _ packet: [UInt8], to run: inout SendRun, splitter: inout SegmentSplitter, treatment: PacketTreatment
+    ) throws(SendError) -> Bool {
+      guard let header = VirtioHeader(packet.rawBytes) else { return false }
       var packet = packet
       var elements = packet.mutableSpan
       var bytes = elements.mutableBytes
       var inner = bytes.slice(VirtioHeader.size..<bytes.byteCount)
       let limit = treatment.apply(to: &inner, header: header, run: &run)
-      let isWhole = try splitter.split(&inner, header: header, limit: limit) { segment throws(SendError) in
+      return try splitter.split(&inner, header: header, limit: limit) { segment throws(SendError) in
         try run.append(segment)
       }
-      if !isWhole { drops.count(.malformed) }
     }
 
     /// Lets a session's event loop write messages. Returns false if it has no room, or the session

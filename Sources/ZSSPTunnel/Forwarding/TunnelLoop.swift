@@ -173,11 +173,13 @@
       return false
     }
 
-    /// Drops the current packet, and counts the packets in it.
-    private func drop(_ reason: TunnelDropReason) {
+    /// Drops the current packet, and counts the packets in it, also for the peer that it was for.
+    private func drop(_ reason: TunnelDropReason, of peer: TunnelPeer? = nil) {
       let buffer = buffer
       let packet = buffer.rawBytes.extracting(VirtioHeader.size..<VirtioHeader.size + packetSize)
-      drops.count(reason, SegmentSplitter.measure(packet, header: header).packets)
+      let count = SegmentSplitter.measure(packet, header: header).packets
+      drops.count(reason, count)
+      peer?.gauges.drops.count(reason, count)
       packetSize = 0
     }
 
@@ -199,7 +201,7 @@
       let largest = SegmentSplitter.largestPacket(in: packet, header: header)
       largestPacket = largest ?? 0
       guard let size = largest, size > limit, !Fragmenter.mayCut(packet, limit: limit) else { return peer }
-      drop(.tooBig)
+      drop(.tooBig, of: peer)
       if let answer = TooBig.answer(to: packet, mtu: limit) { writeToDevice(answer) }
       return nil
     }
@@ -222,7 +224,7 @@
         let isSent = try session.sendMessagesNow { run throws(SendError) in
           repeat {
             largest = max(largest, largestPacket)
-            try append(to: &run, treatment: treatment, packets: &packets, sent: &sent)
+            try append(to: &run, of: peer.gauges, treatment: treatment, packets: &packets, sent: &sent)
           } while budget.spent - begin < Self.bytesPerRun && readPacket() && destination() === peer
         }
         if !isSent { waitForRoom(session) }
@@ -236,7 +238,7 @@
 
     /// Seals the packets of the current buffer, and counts them and their bytes.
     private func append(
-      to run: inout SendRun, treatment: PacketTreatment, packets: inout Int, sent: inout Int
+      to run: inout SendRun, of gauges: PeerGauges, treatment: PacketTreatment, packets: inout Int, sent: inout Int
     ) throws(SendError) {
       defer { packetSize = 0 }
       var elements = buffer.mutableSpan
@@ -251,10 +253,10 @@
           packets += 1
           sent += segment.byteCount
         }
-        if !isWhole { drops.count(.malformed) }
+        if !isWhole { drops.count(.malformed, of: gauges) }
       } catch {
         // The key is exhausted, and the session ends.
-        drops.count(.unsent, max(0, all - (packets - before)))
+        drops.count(.unsent, max(0, all - (packets - before)), of: gauges)
         throw error
       }
     }

@@ -24,6 +24,11 @@ public enum TunnelDropReason: String, Sendable, CaseIterable {
   case deviceFull
   /// The network is congested, and the packet's sender knows no other sign of that (RFC 6040).
   case congested
+
+  /// The reasons that concern one peer's packets.
+  static let ofPeers: [TunnelDropReason] = [
+    .malformed, .foreignSource, .noEndpoint, .queueFull, .tooBig, .unsent, .congested,
+  ]
 }
 
 /// Counters for several event loops. They imply no memory ordering.
@@ -49,6 +54,12 @@ final class DropCounters: Sendable {
     }
   }
 
+  /// Counts dropped packets, and counts them for their peer, too.
+  func count(_ reason: TunnelDropReason, _ number: Int = 1, of peer: PeerGauges) {
+    count(reason, number)
+    peer.drops.count(reason, number)
+  }
+
   func value(_ reason: TunnelDropReason) -> UInt64 {
     switch reason {
     case .malformed: malformed.load(ordering: .relaxed)
@@ -71,6 +82,8 @@ final class PeerGauges: Sendable {
   let bytesSent = Atomic<UInt64>(0)
   let packetsReceived = Atomic<UInt64>(0)
   let bytesReceived = Atomic<UInt64>(0)
+  /// Dropped packets of the peer. Only reasons in ``TunnelDropReason/ofPeers`` are counted.
+  let drops = DropCounters()
   /// The size in bytes of the largest packet that fits into one datagram on the path to the peer; 0
   /// while no such limit is known.
   let pathLimit = Atomic<Int>(0)

@@ -32,6 +32,8 @@
     /// The time of the last handshake or re-key.
     var lastHandshake: Instant?
     var chainLength: UInt64 = 0
+    /// The numbers of sessions, re-keys, moves to another address, and failed attempts so far.
+    private(set) var counts = (sessions: UInt64(0), rekeys: UInt64(0), moves: UInt64(0), failures: UInt64(0))
     /// The detection of a peer that does not answer.
     var liveness = Liveness()
     /// The search for the MTU of the path to the peer.
@@ -67,6 +69,26 @@
       address = session.establishment.address
       lastHandshake = now
       chainLength = session.establishment.chainLength
+      counts.sessions += 1
+    }
+
+    /// Records a re-key.
+    func rekeyed(chainLength: UInt64, at now: Instant) {
+      self.chainLength = chainLength
+      lastHandshake = now
+      counts.rekeys += 1
+    }
+
+    /// Records that the peer has moved.
+    func moved(to address: Address) {
+      self.address = address
+      counts.moves += 1
+    }
+
+    /// Records a failed attempt to open a session.
+    func attemptFailed(at now: Instant) {
+      backoff.failed(at: now)
+      counts.failures += 1
     }
 
     /// Removes and returns the session, and permits an attempt at once.

@@ -5,6 +5,7 @@
   import Synchronization
   import ZSSP
   import ZSSPNIO
+  import ZSSPOpenMetrics
   import ZSSPSwiftCrypto
 
   /// Responses to requests on the control socket.
@@ -14,6 +15,9 @@
       do throws(TunnelError) {
         switch request {
         case .show: return .report(await report())
+        case .metrics(let format):
+          guard let families = await metrics() else { throw .refused("the tunnel is ending") }
+          return .metrics(Exposition.text(of: families, as: format))
         case .setPeer, .removePeer, .forgetPeer, .enrollPeer:
           await turn.begin()
           defer { turn.end() }
@@ -42,7 +46,7 @@
       case .removePeer(let key): try await remove(key)
       case .forgetPeer(let peer): try await forget(peer)
       case .enrollPeer(let peer, let password): try await enroll(peer, password: password)
-      case .show, .rekey, .reload, .down: throw .refused("no peer is named")
+      case .show, .metrics, .rekey, .reload, .down: throw .refused("no peer is named")
       }
     }
 

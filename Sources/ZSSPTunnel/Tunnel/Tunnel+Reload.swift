@@ -40,6 +40,7 @@
         network.apply(addresses: next.addresses, routes: routes)
       }
       if former.addresses != next.addresses { result.changed.append("addresses") }
+      await changeMetrics(from: former.metrics, to: next.metrics, &result)
       result.changed += Self.differences(from: change.former, to: change.current)
       do throws(TunnelError) { try logFile?.reopen() } catch { result.failures.append("\(error)") }
       return result

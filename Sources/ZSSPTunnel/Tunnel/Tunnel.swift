@@ -9,6 +9,7 @@
   import Synchronization
   public import ZSSP
   import ZSSPNIO
+  import ZSSPOpenMetrics
 
   /// A private network between this machine and its peers. The IP packets of a network device
   /// travel in sessions.
@@ -48,6 +49,8 @@
     private let folder: RunFolder
     private let claim: FolderClaim
     private let wanted: AsyncStream<Int>
+    /// The server of metrics; nil for none.
+    let metricsServer: NIOLockedValueBox<MetricsServer?> = NIOLockedValueBox(nil)
     private let servers: NIOLockedValueBox<[ControlServer]> = NIOLockedValueBox([])
     /// Serialises changes of the running tunnel.
     let turn = Turn()
@@ -160,6 +163,7 @@
         throw .setUp(step: "cannot read the device \(device.name)", reason: "\(error)")
       }
       try listen(configuration)
+      if let address = configuration.metrics { try await startMetrics(on: address) }
       try NameServers(configuration)?.apply(to: device.name, ledger)
       for hook in configuration.hooks.postUp { try SystemCommand.hook(hook, interface: device.name) }
       if let user = configuration.user { try TunnelUser(user).become(folder) }
@@ -180,7 +184,7 @@
       let status = try ControlServer(
         path: folder.status, group: group.number, requestLimit: ControlSocket.statusRequestLimit
       ) { [weak self] request in
-        guard request == .show else { return .refused("only 'show' is answered for the group \"\(name)\"") }
+        guard request.isForStatus else { return .refused("only 'show' is answered for the group \"\(name)\"") }
         return await self?.answer(request) ?? .refused("the tunnel is ending")
       } answered: { _ in
       }
@@ -225,6 +229,7 @@
       // when this returns.
       do { try removeDevice() } catch { log("\(error)") }
       await endpointRoutes.end().forEach(log)
+      await metricsServer.withLockedValue { $0 }?.stop()
       for server in servers.withLockedValue({ $0 }) { server.stop() }
       folder.clear()
       Self.run(hooks.postDown, interface: device.name, log: log)
