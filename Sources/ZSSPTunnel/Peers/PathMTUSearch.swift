@@ -100,13 +100,15 @@ struct PathMTUSearch {
   }
 
   /// The largest datagram that may be sent; nil for no limit.
-  var limit: Int? {
-    guard isSearching else { return nil }
-    return phase == .unsupported ? nil : confirmed
-  }
+  var limit: Int? { isSearching ? confirmed : nil }
 
-  /// The largest datagram that passes, once it is known and less than `largest`; otherwise nil.
-  var narrowLimit: Int? { isSearching && phase == .settled && confirmed < largest ? confirmed : nil }
+  /// The largest datagram that may be relied on, once the search has ended below `largest`; otherwise
+  /// nil. For a peer that answers no probes this is the smallest size: nothing tells which larger
+  /// one its path would swallow.
+  var narrowLimit: Int? {
+    let hasEnded = phase == .settled || phase == .unsupported
+    return isSearching && hasEnded && confirmed < largest ? confirmed : nil
+  }
 
   /// The largest datagram that is known to pass; nil until one is.
   var known: Int? { isSearching && isAnswered ? confirmed : nil }
