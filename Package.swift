@@ -22,6 +22,7 @@ let package = Package(
     .library(name: "ZSSPSwiftCrypto", targets: ["ZSSPSwiftCrypto"]),
     .library(name: "ZSSPOpenSSL", targets: ["ZSSPOpenSSL"]),
     .library(name: "ZSSPIPsecMB", targets: ["ZSSPIPsecMB"]),
+    .library(name: "ZSSPCryptoMB", targets: ["ZSSPCryptoMB"]),
     .library(name: "ZSSPProviders", targets: ["ZSSPProviders"]),
     .library(name: "ZSSPNIO", targets: ["ZSSPNIO"]),
     .library(name: "ZSSPMetrics", targets: ["ZSSPMetrics"]),
@@ -50,6 +51,10 @@ let package = Package(
       enabledTraits: ["SwiftCrypto"]),
     .trait(
       name: "IPsecMB", description: "The crypto provider ZSSPIPsecMB. Needs Linux on x86-64 and libipsec-mb-dev."),
+    .trait(
+      name: "CryptoMB",
+      description:
+        "The crypto provider ZSSPCryptoMB, for machines that have AVX-512 IFMA and libcrypto_mb when it runs."),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
@@ -94,6 +99,14 @@ let package = Package(
         "ZSSP", .target(name: "CZSSPIPsecMB", condition: .when(platforms: [.linux], traits: ["IPsecMB"])),
       ],
       swiftSettings: common),
+    // P-384 of several handshakes at once. Intel's crypto_mb is loaded at run time: a build needs nothing of it.
+    .target(name: "CZSSPCryptoMB", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+    .target(
+      name: "ZSSPCryptoMB",
+      dependencies: [
+        "ZSSP", .target(name: "CZSSPCryptoMB", condition: .when(platforms: [.linux], traits: ["CryptoMB"])),
+      ],
+      swiftSettings: common),
     // Which of these there are, and which is the best.
     .target(
       name: "ZSSPProviders",
@@ -102,6 +115,7 @@ let package = Package(
         .target(name: "ZSSPSwiftCrypto", condition: .when(traits: ["SwiftCrypto"])),
         .target(name: "ZSSPOpenSSL", condition: .when(traits: ["OpenSSL"])),
         .target(name: "ZSSPIPsecMB", condition: .when(traits: ["IPsecMB"])),
+        .target(name: "ZSSPCryptoMB", condition: .when(traits: ["CryptoMB"])),
       ],
       swiftSettings: common),
     // The generator with a seed that simulations, test kits and tests share.
@@ -247,6 +261,7 @@ let package = Package(
         .target(name: "ZSSPOpenSSL", condition: .when(traits: ["OpenSSL"])),
         .target(name: "CZSSPOpenSSL", condition: .when(traits: ["OpenSSL"])),
         .target(name: "ZSSPIPsecMB", condition: .when(traits: ["IPsecMB"])),
+        .target(name: "ZSSPCryptoMB", condition: .when(traits: ["CryptoMB"])),
         .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
       ],
       resources: [.copy("Vectors")],

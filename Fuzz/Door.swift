@@ -177,7 +177,8 @@ private struct Attack {
     guard let key = try? scene.provider.agreementPublicKey(own),
       let hello = try? InitiatorHandshake.hello(
         keyID: keyID, to: key, ratchet: .empty, profile: victim.endpoint.configuration.profile,
-        provider: scene.provider)
+        provider: scene.provider
+      ).run(scene.provider)
     else { return expect(false, "a Hello can be written") }
     let packet = hello.packet + ChallengeResponse.unchallenged(proof: UInt64(input.byte())).bytes
     let plan = FragmentPlan(size: packet.count, count: 1 + input.below(FragmentHeader.largestCount))

@@ -5,7 +5,7 @@ public import ZSSPProviders
 
 /// The option that selects the crypto provider.
 struct CryptoOption: ParsableArguments {
-  @Option(help: "Use this crypto provider: swift-crypto, openssl, openssl-fips, ipsec-mb or fastest.")
+  @Option(help: "Use this crypto provider: swift-crypto, openssl, openssl-fips, ipsec-mb, crypto-mb or fastest.")
   var crypto = ProviderChoice.fastest
 
   /// Makes the provider.

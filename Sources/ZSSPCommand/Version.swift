@@ -138,6 +138,9 @@ struct VersionReport: Encodable {
     #if IPsecMB
       traits.append("IPsecMB")
     #endif
+    #if CryptoMB
+      traits.append("CryptoMB")
+    #endif
     #if SQLite
       traits.append("SQLite")
     #endif

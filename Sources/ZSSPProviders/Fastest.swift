@@ -8,12 +8,15 @@
   ///
   /// It uses the keys of the chosen provider directly, so packets cost the same as with that
   /// provider.
-  public struct FastestProvider: DerivedProvider {
+  public struct FastestProvider: DerivedProvider, BatchingProvider {
     /// The chosen provider.
     public let base: any CryptoProvider
 
     /// Chooses the provider. Falls back to swift-crypto.
     public init() { base = (try? ProviderChoice.fastest.makeProvider()) ?? SwiftCryptoProvider() }
+
+    /// The operations that the chosen provider can do at once.
+    package var agreementBatches: (any AgreementBatches)? { base.batches }
   }
 
   extension CryptoProvider where Self == FastestProvider {

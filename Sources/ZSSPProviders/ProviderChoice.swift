@@ -10,6 +10,9 @@ public import ZSSP
 #if IPsecMB
   import ZSSPIPsecMB
 #endif
+#if CryptoMB
+  import ZSSPCryptoMB
+#endif
 
 /// The providers of this package, by their names in commands and configuration files.
 public enum ProviderChoice: String, Sendable, CaseIterable {
@@ -21,14 +24,17 @@ public enum ProviderChoice: String, Sendable, CaseIterable {
   case openSSLFIPS = "openssl-fips"
   /// intel-ipsec-mb for packets. For handshakes OpenSSL 3.5 or later, otherwise swift-crypto.
   case ipsecMB = "ipsec-mb"
+  /// crypto_mb for the P-384 of several handshakes at once. Everything else comes from the fastest
+  /// of the other providers.
+  case cryptoMB = "crypto-mb"
   /// The provider with the most packets per second, of those that this build has and this machine
   /// can run: intel-ipsec-mb, then OpenSSL, then swift-crypto. Handshakes come from OpenSSL 3.5 or
-  /// later, otherwise from swift-crypto.
+  /// later, otherwise from swift-crypto; where crypto_mb is available, their P-384 comes from it.
   case fastest
 
   /// The providers that this build has, by its package traits. The machine may lack what one of
-  /// them needs: libcrypto, or the processor instructions of intel-ipsec-mb. FIPS is not among
-  /// them, because its module is not part of a build.
+  /// them needs: libcrypto, crypto_mb, or the processor's instructions. FIPS is not among them,
+  /// because its module is not part of a build.
   public static let built: [ProviderChoice] = {
     var built: [ProviderChoice] = []
     #if SwiftCrypto
@@ -39,6 +45,9 @@ public enum ProviderChoice: String, Sendable, CaseIterable {
     #endif
     #if IPsecMB && os(Linux) && arch(x86_64)
       built.append(.ipsecMB)
+    #endif
+    #if CryptoMB && os(Linux) && arch(x86_64)
+      built.append(.cryptoMB)
     #endif
     return built
   }()
@@ -56,7 +65,8 @@ public enum ProviderChoice: String, Sendable, CaseIterable {
     case .openSSL: try Self.openSSLProvider(fips: false)
     case .openSSLFIPS: try Self.tested(Self.openSSLProvider(fips: true), as: .openSSLFIPS)
     case .ipsecMB: try Self.ipsecMBProvider()
-    case .fastest: try Self.fastestProvider()
+    case .cryptoMB: try Self.cryptoMBProvider()
+    case .fastest: if let provider = try? Self.cryptoMBProvider() { provider } else { try Self.fastestPacketProvider() }
     }
   }
 
@@ -85,7 +95,7 @@ public enum ProviderChoice: String, Sendable, CaseIterable {
       } catch {
         let isMissing = if case .libraryMissing = error { true } else { false }
         throw ProviderUnavailable(
-          fips ? .openSSLFIPS : .openSSL, reason: error.description, isLibraryMissing: isMissing)
+          fips ? .openSSLFIPS : .openSSL, reason: error.description, isMissingHere: isMissing)
       }
     #else
       throw ProviderUnavailable(
@@ -119,7 +129,23 @@ public enum ProviderChoice: String, Sendable, CaseIterable {
     return try swiftCryptoProvider()
   }
 
-  private static func fastestProvider() throws(ProviderUnavailable) -> any CryptoProvider {
+  private static func cryptoMBProvider() throws(ProviderUnavailable) -> any CryptoProvider {
+    #if CryptoMB && os(Linux) && arch(x86_64)
+      let base = try fastestPacketProvider()
+      do {
+        return try CryptoMBProvider(base: base)
+      } catch {
+        throw ProviderUnavailable(.cryptoMB, reason: error.description, isMissingHere: true)
+      }
+    #elseif CryptoMB
+      throw ProviderUnavailable(.cryptoMB, reason: "it is available on Linux on x86-64 only")
+    #else
+      throw ProviderUnavailable(
+        .cryptoMB, reason: "this build is without the package trait CryptoMB (--traits default,CryptoMB)")
+    #endif
+  }
+
+  private static func fastestPacketProvider() throws(ProviderUnavailable) -> any CryptoProvider {
     // In the order of their packets per second.
     if let provider = try? ipsecMBProvider() { return provider }
     #if OpenSSL
@@ -141,14 +167,15 @@ public struct ProviderUnavailable: Error, Equatable, CustomStringConvertible {
 
   /// The failed self test, if the provider exists and did not pass it.
   public let failure: SelfTestFailure?
-  /// True if the build has the provider, and the machine lacks its library.
-  package let isLibraryMissing: Bool
+  /// True if the build has the provider, and the machine lacks its library, or instructions that
+  /// many processors do not have.
+  package let isMissingHere: Bool
 
-  init(_ choice: ProviderChoice, reason: String, failure: SelfTestFailure? = nil, isLibraryMissing: Bool = false) {
+  init(_ choice: ProviderChoice, reason: String, failure: SelfTestFailure? = nil, isMissingHere: Bool = false) {
     self.choice = choice
     self.reason = reason
     self.failure = failure
-    self.isLibraryMissing = isLibraryMissing
+    self.isMissingHere = isMissingHere
   }
 
   /// Both in one sentence, for people.

@@ -77,7 +77,7 @@ struct SessionCommandTests {
 
   /// A provider that was asked for by name is never replaced by another.
   @Test func aProviderThatIsNotThereIsNamed() throws {
-    for name in ["openssl", "openssl-fips", "ipsec-mb"] {
+    for name in ["openssl", "openssl-fips", "ipsec-mb", "crypto-mb"] {
       let result = try Tool().run(
         "connect", "--to", "127.0.0.1:1", "--peer", validKey, "--crypto", name, "--timeout", "0.1")
       // Where it is there, nobody answers.

@@ -186,9 +186,8 @@ extension Endpoint {
   ) {
     journal.countWork()
     if case .halfOpen(let handshake) = owner, kind.isCausedByStrangers { hellos.beginWork(on: handshake) }
-    pending.ask(owner) { id in
-      .work(PublicKeyWork(id: id, kind: kind) { do { return try job() } catch { return .failed } })
-    }
+    let provider = surroundings.provider
+    pending.ask(owner) { id in .work(PublicKeyWork(id: id, kind: kind, provider: provider, job: job)) }
   }
 
   // MARK: Datagrams

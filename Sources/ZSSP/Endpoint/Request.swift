@@ -57,7 +57,8 @@ public struct PublicKeyWork: Sendable {
   public let id: RequestID
   /// The step of the handshake.
   public let kind: Kind
-  let job: @Sendable () -> PublicKeyResult.Outcome
+  let provider: any CryptoProvider
+  let job: Action.Job
 
   /// The steps of the handshakes.
   public enum Kind: Sendable, Hashable, CaseIterable {
@@ -92,7 +93,13 @@ public struct PublicKeyWork: Sendable {
 
   /// Does the work. A second call computes an independent result, which the endpoint ignores. May
   /// be called on any thread.
-  public func run() -> PublicKeyResult { PublicKeyResult(id: id, outcome: job()) }
+  public func run() -> PublicKeyResult {
+    do {
+      return PublicKeyResult(id: id, outcome: try job().run(provider))
+    } catch {
+      return PublicKeyResult(id: id, outcome: .failed)
+    }
+  }
 }
 
 /// The result of an item of ``PublicKeyWork``.

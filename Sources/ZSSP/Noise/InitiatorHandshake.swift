@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The initiator's half of Noise XKhfs+psk2 (section 6). Each step takes its inputs and returns
-/// what the next step needs; none stores state.
+/// The initiator's half of Noise XKhfs+psk2 (section 6). Each step takes its inputs and
+/// computes what the next step needs; none stores state.
 package enum InitiatorHandshake {
   /// The values that the initiator keeps between X1 and X2.
   package struct Hello: Sendable {
@@ -36,7 +36,7 @@ package enum InitiatorHandshake {
   package static func hello(
     keyID: KeyID, to responder: any AgreementPublicKey, ratchet: RatchetPair, profile: Profile,
     provider: any CryptoProvider
-  ) throws(AuthenticationFailure) -> Hello {
+  ) -> Computation<Hello> {
     let keyIDBytes = keyID.bytes
     var state = SymmetricState(protocolName: profile.handshakeName, provider: provider)
     // [XK-3]
@@ -46,24 +46,28 @@ package enum InitiatorHandshake {
 
     // e
     // [XK-4]
-    let ephemeral = provider.generateAgreementKey()
-    state.mixEphemeral(ephemeral.publicKey)
-    // es
-    try state.mixKey(agreementOf: ephemeral, responder)
-    // e1
-    let decapsulationKey = provider.generateEncapsulationKey(for: profile.kem)
-    let encapsulationKey = decapsulationKey.encapsulationKey
-    let sealedKey = state.encryptAndHash(encapsulationKey.rawBytes, nonce: Nonce(.hello, counter: 0))
-    // payload: rf1 || (rf2 or zeros)
-    // [DEC-62] [XK-4]
-    let fingerprints = ratchet.state1.fingerprint.bytes + (ratchet.state2?.fingerprint ?? .empty).bytes
-    let sealedFingerprints = state.encryptAndHash(fingerprints.rawBytes, nonce: Nonce(.hello, counter: 1))
+    return .generate { ephemeral in
+      state.mixEphemeral(ephemeral.publicKey)
+      // es
+      return .agree(ephemeral, responder) { shared in
+        state.mixKey(agreed: shared)
+        // e1
+        let decapsulationKey = provider.generateEncapsulationKey(for: profile.kem)
+        let encapsulationKey = decapsulationKey.encapsulationKey
+        let sealedKey = state.encryptAndHash(encapsulationKey.rawBytes, nonce: Nonce(.hello, counter: 0))
+        // payload: rf1 || (rf2 or zeros)
+        // [DEC-62] [XK-4]
+        let fingerprints = ratchet.state1.fingerprint.bytes + (ratchet.state2?.fingerprint ?? .empty).bytes
+        let sealedFingerprints = state.encryptAndHash(fingerprints.rawBytes, nonce: Nonce(.hello, counter: 1))
 
-    // [NOISE-12] [NOISE-15] [XK-5] [XK-6]
-    return Hello(
-      packet: keyIDBytes + ephemeral.publicKey.array + sealedKey + sealedFingerprints,
-      headerKeys: state.additionalKeys("ASKH"), state: state, ephemeral: ephemeral,
-      decapsulationKey: decapsulationKey)
+        // [NOISE-12] [NOISE-15] [XK-5] [XK-6]
+        return .done(
+          Hello(
+            packet: keyIDBytes + ephemeral.publicKey.array + sealedKey + sealedFingerprints,
+            headerKeys: state.additionalKeys("ASKH"), state: state, ephemeral: ephemeral,
+            decapsulationKey: decapsulationKey))
+      }
+    }
   }
 
   /// Reads X2 (1653 bytes) and writes X3.
@@ -72,38 +76,44 @@ package enum InitiatorHandshake {
   ///   - ratchet: the states that X1 offered.
   ///   - allowsDowngrade: true if the empty state is tried after them (flag π2 clear).
   package static func completion(
-    of hello: Hello, response packet: RawSpan, ratchet: RatchetPair, allowsDowngrade: Bool,
+    of hello: Hello, response packet: [UInt8], ratchet: RatchetPair, allowsDowngrade: Bool,
     staticKey: any AgreementPrivateKey, identity: [UInt8], provider: any CryptoProvider
-  ) throws(AuthenticationFailure) -> Completion {
+  ) throws(AuthenticationFailure) -> Computation<Completion> {
     var state = hello.state
     // e
     // [XK-15]
-    let ephemeral = try provider.receivedKey(packet.extracting(0..<PublicKey.size))
-    state.mixEphemeral(ephemeral.encoded)
-    // ee
-    try state.mixKey(agreementOf: hello.ephemeral, ephemeral)
-    // ekem1
-    let sealedCiphertext = packet.extracting(PublicKey.size..<packet.byteCount - 20)
-    let ciphertext = try state.decryptAndHash(sealedCiphertext, nonce: Nonce(.response, counter: 0))
-    try state.mixKey(decapsulating: ciphertext, with: hello.decapsulationKey)
-    // psk, payload
-    let sealedKeyID = packet.extracting(packet.byteCount - 20..<packet.byteCount)
-    // [XK-16]
-    let (used, responderKeyID) = try state.readResponderKeyID(
-      sealedKeyID, trying: candidates(ratchet, allowsDowngrade: allowsDowngrade))
+    return try .decode(received: packet.rawBytes.extracting(0..<PublicKey.size)) { ephemeral in
+      state.mixEphemeral(ephemeral.encoded)
+      // ee
+      return .agree(hello.ephemeral, ephemeral) { shared throws(AuthenticationFailure) in
+        state.mixKey(agreed: shared)
+        // ekem1
+        let sealedCiphertext = packet.rawBytes.extracting(PublicKey.size..<packet.count - 20)
+        let ciphertext = try state.decryptAndHash(sealedCiphertext, nonce: Nonce(.response, counter: 0))
+        try state.mixKey(decapsulating: ciphertext, with: hello.decapsulationKey)
+        // psk, payload
+        let sealedKeyID = packet.rawBytes.extracting(packet.count - 20..<packet.count)
+        // [XK-16]
+        let (used, responderKeyID) = try state.readResponderKeyID(
+          sealedKeyID, trying: candidates(ratchet, allowsDowngrade: allowsDowngrade))
 
-    // s
-    let ownKey = staticKey.publicKey
-    // [XK-22]
-    let sealedStatic = state.encryptAndHash(ownKey.bytes, nonce: Nonce(.completion, counter: 1))
-    // se
-    try state.mixKey(agreementOf: staticKey, ephemeral)
-    // payload
-    let sealedIdentity = state.encryptAndHash(identity.rawBytes, nonce: Nonce(.completion, counter: 0))
-    // [XK-20]
-    return Completion(
-      packet: sealedStatic + sealedIdentity, responderKeyID: responderKeyID, used: used,
-      isDowngrade: used.isEmpty && !ratchet.contains(.empty), secrets: SessionSecrets(state, after: used))
+        // s
+        let ownKey = staticKey.publicKey
+        // [XK-22]
+        let sealedStatic = state.encryptAndHash(ownKey.bytes, nonce: Nonce(.completion, counter: 1))
+        // se
+        return .agree(staticKey, ephemeral) { shared in
+          state.mixKey(agreed: shared)
+          // payload
+          let sealedIdentity = state.encryptAndHash(identity.rawBytes, nonce: Nonce(.completion, counter: 0))
+          // [XK-20]
+          return .done(
+            Completion(
+              packet: sealedStatic + sealedIdentity, responderKeyID: responderKeyID, used: used,
+              isDowngrade: used.isEmpty && !ratchet.contains(.empty), secrets: SessionSecrets(state, after: used)))
+        }
+      }
+    }
   }
 
   // [XK-19]

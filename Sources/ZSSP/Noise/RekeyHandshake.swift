@@ -49,73 +49,104 @@ package enum RekeyHandshake {
   /// Writes the inner K1.
   package static func initiation(
     keyID: KeyID, keys: StaticKeys, ratchet: RatchetState, provider: any CryptoProvider
-  ) throws(AuthenticationFailure) -> Initiation {
+  ) -> Computation<Initiation> {
     var state = begin(initiator: keys.own.publicKey, responder: keys.peer.encoded, ratchet: ratchet, provider: provider)
     // e
     // [KK-6]
-    let ephemeral = provider.generateAgreementKey()
-    state.mixEphemeral(ephemeral.publicKey)
-    // es, ss
-    try state.mixKey(agreementOf: ephemeral, keys.peer)
-    try state.mixKey(agreementOf: keys.own, keys.peer)
-    // payload
-    let keyIDBytes = keyID.bytes
-    let sealed = state.encryptAndHash(keyIDBytes.rawBytes, nonce: Nonce(.rekeyInit, counter: 0))
-    return Initiation(packet: ephemeral.publicKey.array + sealed, state: state, ephemeral: ephemeral, used: ratchet)
+    return .generate { ephemeral in
+      state.mixEphemeral(ephemeral.publicKey)
+      // es
+      return .agree(ephemeral, keys.peer) { shared in
+        state.mixKey(agreed: shared)
+        // ss
+        return .agree(keys.own, keys.peer) { shared in
+          state.mixKey(agreed: shared)
+          // payload
+          let keyIDBytes = keyID.bytes
+          let sealed = state.encryptAndHash(keyIDBytes.rawBytes, nonce: Nonce(.rekeyInit, counter: 0))
+          return .done(
+            Initiation(
+              packet: ephemeral.publicKey.array + sealed, state: state, ephemeral: ephemeral, used: ratchet))
+        }
+      }
+    }
   }
 
   /// Reads the inner K1, and computes K2.
   package static func response(
-    to packet: RawSpan, keys: StaticKeys, ratchet: RatchetState, profile: Profile, provider: any CryptoProvider
-  ) throws(AuthenticationFailure) -> Response {
+    to packet: [UInt8], keys: StaticKeys, ratchet: RatchetState, profile: Profile, provider: any CryptoProvider
+  ) throws(AuthenticationFailure) -> Computation<Response> {
     var state = begin(initiator: keys.peer.encoded, responder: keys.own.publicKey, ratchet: ratchet, provider: provider)
     // e
     // [KK-6]
-    let received = try provider.receivedKey(packet.extracting(0..<PublicKey.size))
-    state.mixEphemeral(received.encoded)
-    // es, ss
-    try state.mixKey(agreementOf: keys.own, received)
-    try state.mixKey(agreementOf: keys.own, keys.peer)
-    // payload
-    let keyID = try readKeyID(packet, with: &state, nonce: Nonce(.rekeyInit, counter: 0))
+    return try .decode(received: packet.rawBytes.extracting(0..<PublicKey.size)) { received in
+      state.mixEphemeral(received.encoded)
+      // es
+      return .agree(keys.own, received) { shared in
+        state.mixKey(agreed: shared)
+        // ss
+        return .agree(keys.own, keys.peer) { shared throws(AuthenticationFailure) in
+          state.mixKey(agreed: shared)
+          // payload
+          let keyID = try readKeyID(packet, with: &state, nonce: Nonce(.rekeyInit, counter: 0))
+          return writeResponse(
+            Response(initiatorKeyID: keyID, state: state, ephemeral: received.encoded, used: ratchet),
+            to: received, keys: keys, profile: profile)
+        }
+      }
+    }
+  }
 
+  /// Completes a response that has everything but the responder's part.
+  private static func writeResponse(
+    _ read: Response, to received: any AgreementPublicKey, keys: StaticKeys, profile: Profile
+  ) -> Computation<Response> {
+    var state = read.state
     // e
     // [KK-7]
-    let ephemeral = provider.generateAgreementKey()
-    state.mixEphemeral(ephemeral.publicKey)
-    // ee
-    try state.mixKey(agreementOf: ephemeral, received)
-    // se
-    // [PROF-1] [PROF-5]
-    if profile.repeatsStaticToken {
-      try state.mixKey(agreementOf: keys.own, received)
-    } else {
-      try state.mixKey(agreementOf: ephemeral, keys.peer)
+    return .generate { ephemeral in
+      state.mixEphemeral(ephemeral.publicKey)
+      // ee
+      return .agree(ephemeral, received) { shared in
+        state.mixKey(agreed: shared)
+        // se
+        // [PROF-1] [PROF-5]
+        let repeats = profile.repeatsStaticToken
+        return .agree(repeats ? keys.own : ephemeral, repeats ? received : keys.peer) { shared in
+          state.mixKey(agreed: shared)
+          return .done(
+            Response(
+              initiatorKeyID: read.initiatorKeyID, state: state, ephemeral: ephemeral.publicKey, used: read.used))
+        }
+      }
     }
-    return Response(initiatorKeyID: keyID, state: state, ephemeral: ephemeral.publicKey, used: ratchet)
   }
 
   /// Reads the inner K2.
   package static func completion(
-    of initiation: Initiation, _ packet: RawSpan, keys: StaticKeys, profile: Profile, provider: any CryptoProvider
-  ) throws(AuthenticationFailure) -> (responderKeyID: KeyID, secrets: SessionSecrets) {
+    of initiation: Initiation, _ packet: [UInt8], keys: StaticKeys, profile: Profile
+  ) throws(AuthenticationFailure) -> Computation<(responderKeyID: KeyID, secrets: SessionSecrets)> {
     var state = initiation.state
     // e
     // [KK-7]
-    let received = try provider.receivedKey(packet.extracting(0..<PublicKey.size))
-    state.mixEphemeral(received.encoded)
-    // ee
-    try state.mixKey(agreementOf: initiation.ephemeral, received)
-    // se
-    // [PROF-1] [PROF-5]
-    if profile.repeatsStaticToken {
-      try state.mixKey(agreementOf: initiation.ephemeral, keys.peer)
-    } else {
-      try state.mixKey(agreementOf: keys.own, received)
+    return try .decode(received: packet.rawBytes.extracting(0..<PublicKey.size)) { received in
+      state.mixEphemeral(received.encoded)
+      // ee
+      return .agree(initiation.ephemeral, received) { shared in
+        state.mixKey(agreed: shared)
+        // se
+        // [PROF-1] [PROF-5]
+        let repeats = profile.repeatsStaticToken
+        let own = repeats ? initiation.ephemeral : keys.own
+        let peer = repeats ? keys.peer : received
+        return .agree(own, peer) { shared throws(AuthenticationFailure) in
+          state.mixKey(agreed: shared)
+          // payload
+          let keyID = try readKeyID(packet, with: &state, nonce: Nonce(.rekeyComplete, counter: 0))
+          return .done((keyID, SessionSecrets(state, after: initiation.used)))
+        }
+      }
     }
-    // payload
-    let keyID = try readKeyID(packet, with: &state, nonce: Nonce(.rekeyComplete, counter: 0))
-    return (keyID, SessionSecrets(state, after: initiation.used))
   }
 
   /// Mixes in the pre-messages and the psk.
@@ -134,9 +165,9 @@ package enum RekeyHandshake {
 
   /// Reads the key id at the end of an inner packet. Zero is refused, because it is not a key id.
   private static func readKeyID(
-    _ packet: RawSpan, with state: inout SymmetricState, nonce: Nonce
+    _ packet: [UInt8], with state: inout SymmetricState, nonce: Nonce
   ) throws(AuthenticationFailure) -> KeyID {
-    let bytes = try state.decryptAndHash(packet.extracting(PublicKey.size..<innerSize), nonce: nonce)
+    let bytes = try state.decryptAndHash(packet.rawBytes.extracting(PublicKey.size..<innerSize), nonce: nonce)
     let keyID = KeyID(bytes.rawBytes)
     // [DEC-20]
     guard keyID != .none else { throw AuthenticationFailure() }

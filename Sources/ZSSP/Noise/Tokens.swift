@@ -5,11 +5,7 @@
 
 extension SymmetricState {
   /// A DH token: MixKey of the shared secret.
-  mutating func mixKey(
-    agreementOf privateKey: any AgreementPrivateKey, _ publicKey: any AgreementPublicKey
-  ) throws(AuthenticationFailure) {
-    let shared: Secret
-    do { shared = try privateKey.sharedSecret(with: publicKey) } catch { throw AuthenticationFailure() }
+  mutating func mixKey(agreed shared: Secret) {
     // [NOISE-11]
     mixKey(shared.bytes)
   }
@@ -25,13 +21,6 @@ extension SymmetricState {
 }
 
 extension CryptoProvider {
-  // [PRIM-7]
-  /// Decodes a public key that was received in a handshake.
-  func receivedKey(_ bytes: RawSpan) throws(AuthenticationFailure) -> any AgreementPublicKey {
-    guard let key = PublicKey(bytes) else { throw AuthenticationFailure() }
-    do { return try agreementPublicKey(key) } catch { throw AuthenticationFailure() }
-  }
-
   // [PRIM-8]
   /// Encapsulates to a key that was received in a handshake.
   func encapsulating(to key: [UInt8], for kem: KEM) throws(AuthenticationFailure) -> Encapsulation {

@@ -31,7 +31,7 @@ enum Action {
   case end(EndReason)
 
   /// Public-key work, which can run on any thread.
-  typealias Job = @Sendable () throws(AuthenticationFailure) -> PublicKeyResult.Outcome
+  typealias Job = @Sendable () throws(AuthenticationFailure) -> Computation<PublicKeyResult.Outcome>
 }
 
 /// A sealed packet, before it is cut into datagrams.

@@ -143,9 +143,8 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
     let provider = configuration.provider
     return [
       .work(.helloReceived) { () throws(AuthenticationFailure) in
-        let hello = packet.rawBytes.extracting(0..<PacketSize.helloWithoutChallenge)
-        return .helloReceived(
-          try ResponderHandshake.hello(hello, staticKey: staticKey, profile: profile, provider: provider))
+        try ResponderHandshake.hello(packet, staticKey: staticKey, profile: profile, provider: provider)
+          .map { .helloReceived($0) }
       }
     ]
   }
@@ -242,8 +241,9 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
     let profile = configuration.profile
     let provider = configuration.provider
     return [
-      .work(.response) { () throws(AuthenticationFailure) in
-        .response(try ResponderHandshake.response(to: hello, using: ratchet, profile: profile, provider: provider))
+      .work(.response) {
+        ResponderHandshake.response(to: hello, using: ratchet, profile: profile, provider: provider)
+          .map { .response($0) }
       }
     ]
   }
@@ -303,8 +303,7 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
     return [
       .forgetIncomplete,
       .work(.completionReceived) { () throws(AuthenticationFailure) in
-        .completionReceived(
-          try ResponderHandshake.completion(of: response, packet.rawBytes, provider: provider))
+        try ResponderHandshake.completion(of: response, packet, provider: provider).map { .completionReceived($0) }
       },
     ]
   }

@@ -143,9 +143,9 @@ final class Opening {
     let profile = surroundings.configuration.profile
     let provider = surroundings.provider
     return [
-      .work(.hello) { () throws(AuthenticationFailure) in
-        .hello(
-          try InitiatorHandshake.hello(keyID: keyID, to: peer, ratchet: pair, profile: profile, provider: provider))
+      .work(.hello) {
+        InitiatorHandshake.hello(keyID: keyID, to: peer, ratchet: pair, profile: profile, provider: provider)
+          .map { .hello($0) }
       }
     ]
   }
@@ -188,7 +188,7 @@ final class Opening {
     let start = provider.randomInteger(UInt64.self)
     awaited = .proofOfWork
     // [CHAL-11]
-    return [.work(.proofOfWork) { .proofOfWork(ProofOfWork.solve(challenge, from: start, provider: provider)) }]
+    return [.work(.proofOfWork) { .done(.proofOfWork(ProofOfWork.solve(challenge, from: start, provider: provider))) }]
   }
 
   /// Processes a complete X2. Its header was protected with a key that only the responder can
@@ -213,10 +213,10 @@ final class Opening {
     let provider = surroundings.provider
     return [
       .work(.responseReceived) { () throws(AuthenticationFailure) in
-        .responseReceived(
-          try InitiatorHandshake.completion(
-            of: hello, response: packetBytes.rawBytes, ratchet: ratchet, allowsDowngrade: allowsDowngrade,
-            staticKey: staticKey, identity: identity, provider: provider))
+        try InitiatorHandshake.completion(
+          of: hello, response: packetBytes, ratchet: ratchet, allowsDowngrade: allowsDowngrade,
+          staticKey: staticKey, identity: identity, provider: provider
+        ).map { .responseReceived($0) }
       }
     ]
   }

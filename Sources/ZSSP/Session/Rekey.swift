@@ -102,15 +102,18 @@ struct Rekey {
     resendDeadline = now.advanced(by: settings.resendInterval)
   }
 
-  /// Returns a function that completes the static keys of both sides. It decodes the peer's key, so
-  /// call it in the work.
-  private static func staticKeys(
-    of peer: PublicKey, in surroundings: Surroundings
-  ) -> @Sendable () throws(AuthenticationFailure) -> RekeyHandshake.StaticKeys {
+  /// Returns the work that decodes the peer's static key, and continues with those of both sides.
+  private static func job(
+    withKeysOf peer: PublicKey, in surroundings: Surroundings,
+    _ next:
+      @escaping @Sendable (RekeyHandshake.StaticKeys) throws(AuthenticationFailure)
+      -> Computation<PublicKeyResult.Outcome>
+  ) -> Action.Job {
     let own = surroundings.configuration.staticKey
-    let provider = surroundings.provider
-    return { () throws(AuthenticationFailure) in
-      RekeyHandshake.StaticKeys(own: own, peer: try provider.receivedKey(peer.bytes))
+    return {
+      .decode(peer) { peer throws(AuthenticationFailure) in
+        try next(RekeyHandshake.StaticKeys(own: own, peer: peer))
+      }
     }
   }
 
@@ -137,11 +140,10 @@ struct Rekey {
     let keyID = offeredKeyID
     let ratchet = held.pair.state1
     let provider = surroundings.provider
-    let keys = Self.staticKeys(of: peer, in: surroundings)
-    actions.append(
-      .work(.rekey) { () throws(AuthenticationFailure) in
-        .rekey(try RekeyHandshake.initiation(keyID: keyID, keys: keys(), ratchet: ratchet, provider: provider))
-      })
+    let job = Self.job(withKeysOf: peer, in: surroundings) { keys in
+      RekeyHandshake.initiation(keyID: keyID, keys: keys, ratchet: ratchet, provider: provider).map { .rekey($0) }
+    }
+    actions.append(.work(.rekey, job))
     return actions
   }
 
@@ -190,15 +192,11 @@ struct Rekey {
     awaited = .completion
     let inner = packet.extracting(0..<RekeyHandshake.innerSize).array
     let profile = surroundings.configuration.profile
-    let provider = surroundings.provider
-    let keys = Self.staticKeys(of: core.peer, in: surroundings)
-    return [
-      .work(.rekeyCompleted) { () throws(AuthenticationFailure) in
-        let (keyID, secrets) = try RekeyHandshake.completion(
-          of: initiation, inner.rawBytes, keys: keys(), profile: profile, provider: provider)
-        return .rekeyCompleted(keyID, secrets)
-      }
-    ]
+    let job = Self.job(withKeysOf: core.peer, in: surroundings) { keys throws(AuthenticationFailure) in
+      try RekeyHandshake.completion(of: initiation, inner, keys: keys, profile: profile)
+        .map { .rekeyCompleted($0.responderKeyID, $0.secrets) }
+    }
+    return [.work(.rekeyCompleted, job)]
   }
 
   /// Processes an authentic K2. Before C1 is sent, the new ratchet state replaces all others in the
@@ -255,18 +253,15 @@ struct Rekey {
     let ratchet = held.pair.state1
     let profile = surroundings.configuration.profile
     let provider = surroundings.provider
-    let keys = Self.staticKeys(of: core.peer, in: surroundings)
+    let job = Self.job(withKeysOf: core.peer, in: surroundings) { keys throws(AuthenticationFailure) in
+      try RekeyHandshake.response(to: inner, keys: keys, ratchet: ratchet, profile: profile, provider: provider)
+        .map { .rekeyReceived($0) }
+    }
     awaited = .response
     // S2 lasts long. A request that is never answered must not block the next K1.
     // [DEC-13]
     abandonDeadline = now.advanced(by: surroundings.settings.handshakeTimeout)
-    return [
-      .work(.rekeyReceived) { () throws(AuthenticationFailure) in
-        .rekeyReceived(
-          try RekeyHandshake.response(
-            to: inner.rawBytes, keys: keys(), ratchet: ratchet, profile: profile, provider: provider))
-      }
-    ]
+    return [.work(.rekeyReceived, job)]
   }
 
   /// Processes an authentic K1 and the computed K2. Before K2 is sent, the new ratchet state is

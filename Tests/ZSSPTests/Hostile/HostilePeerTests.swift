@@ -98,7 +98,8 @@ struct HostilePeerTests {
     let pair = try Pair(provider: provider)
     let hello = try InitiatorHandshake.hello(
       keyID: .none, to: provider.agreementPublicKey(pair.bob.publicKey), ratchet: .empty, profile: .kyber1024,
-      provider: provider)
+      provider: provider
+    ).run(provider)
     let packet = hello.packet + ChallengeResponse.unchallenged(proof: 1).bytes
     let outcomes = Fragment.cut(packet, into: 2, .hello, counter: hello.counter, keyID: 0).map {
       pair.bob.receive($0.header.bytes + $0.payload, from: pair.alice.address, at: pair.now)
@@ -116,9 +117,11 @@ struct HostilePeerTests {
     let responder = RekeyHandshake.StaticKeys(own: other, peer: try provider.agreementPublicKey(one.publicKey))
     func answer(_ keyID: UInt32) throws -> (RekeyHandshake.Initiation, RekeyHandshake.Response) {
       let initiation = try RekeyHandshake.initiation(
-        keyID: KeyID(value: keyID), keys: initiator, ratchet: .empty, provider: provider)
+        keyID: KeyID(value: keyID), keys: initiator, ratchet: .empty, provider: provider
+      ).run(provider)
       let response = try RekeyHandshake.response(
-        to: initiation.packet.rawBytes, keys: responder, ratchet: .empty, profile: .kyber1024, provider: provider)
+        to: initiation.packet, keys: responder, ratchet: .empty, profile: .kyber1024, provider: provider
+      ).run(provider)
       return (initiation, response)
     }
     #expect(throws: AuthenticationFailure.self) { _ = try answer(0) }
@@ -126,7 +129,8 @@ struct HostilePeerTests {
       var (initiation, response) = try answer(1)
       let packet = response.finish(keyID: KeyID(value: keyID)).packet
       let completion = try? RekeyHandshake.completion(
-        of: initiation, packet.rawBytes, keys: initiator, profile: .kyber1024, provider: provider)
+        of: initiation, packet, keys: initiator, profile: .kyber1024
+      ).run(provider)
       #expect(completion?.responderKeyID == (keyID == 0 ? nil : KeyID(value: keyID)))
     }
   }

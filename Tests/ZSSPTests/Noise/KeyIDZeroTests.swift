@@ -15,15 +15,19 @@ struct KeyIDZeroTests {
     let bob = provider.generateAgreementKey()
     let hello = try InitiatorHandshake.hello(
       keyID: KeyID(value: 7), to: provider.agreementPublicKey(bob.publicKey), ratchet: .empty, profile: .kyber1024,
-      provider: provider)
+      provider: provider
+    ).run(provider)
     let received = try ResponderHandshake.hello(
-      hello.packet.rawBytes, staticKey: bob, profile: .kyber1024, provider: provider)
+      hello.packet, staticKey: bob, profile: .kyber1024, provider: provider
+    ).run(provider)
     var response = try ResponderHandshake.response(
-      to: received, using: .empty, profile: .kyber1024, provider: provider)
+      to: received, using: .empty, profile: .kyber1024, provider: provider
+    ).run(provider)
     let packet = response.finish(keyID: namesAKey ? KeyID(value: 9) : .none)
     let completion = try? InitiatorHandshake.completion(
-      of: hello, response: packet.rawBytes, ratchet: .empty, allowsDowngrade: true, staticKey: alice, identity: [],
-      provider: provider)
+      of: hello, response: packet, ratchet: .empty, allowsDowngrade: true, staticKey: alice, identity: [],
+      provider: provider
+    ).run(provider)
     #expect(completion?.responderKeyID == (namesAKey ? KeyID(value: 9) : nil))
   }
 }

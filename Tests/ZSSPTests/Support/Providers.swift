@@ -4,18 +4,27 @@ import Testing
 import ZSSP
 import ZSSPProviders
 
+#if CryptoMB
+  import ZSSPCryptoMB
+#endif
+
 /// Every provider that this build has, by its name.
 ///
 /// A provider that the build has and the machine cannot run ends the tests: it would be left out
-/// unnoticed otherwise. Only libcrypto may be missing, and that is printed. The FIPS module is not
-/// part of a build; where OpenSSL finds one, it is among them.
+/// unnoticed otherwise. Only libcrypto and crypto_mb may be missing, and that is printed. The FIPS
+/// module is not part of a build; where OpenSSL finds one, it is among them. crypto_mb is among them
+/// twice: as it is used, when single operations come from another provider, and with all operations
+/// in its lanes.
 private let usable: [(choice: ProviderChoice, provider: any CryptoProvider)] = {
   var all: [(ProviderChoice, any CryptoProvider)] = []
   for choice in ProviderChoice.built {
     do throws(ProviderUnavailable) { all.append((choice, try choice.makeProvider())) } catch {
-      guard choice == .openSSL, error.isLibraryMissing else { fatalError("\(error)") }
+      guard error.isMissingHere else { fatalError("\(error)") }
       print("NOT TESTED: \(error)")
     }
+    #if CryptoMB && os(Linux) && arch(x86_64)
+      if let provider = all.last?.1 as? CryptoMBProvider { all.append((choice, LaneByLane(provider))) }
+    #endif
   }
   if let fips = try? ProviderChoice.openSSLFIPS.makeProvider() { all.append((.openSSLFIPS, fips)) }
   return all
@@ -30,10 +39,11 @@ let allProviders: [any CryptoProvider] = usable.map(\.provider)
 /// in another run.
 let providers: [any CryptoProvider] = {
   guard let names = ProcessInfo.processInfo.environment["ZSSP_TEST_PROVIDERS"] else { return allProviders }
-  return names.split(separator: ",").map { name in
-    guard let found = usable.first(where: { $0.choice.rawValue == name }) else {
+  return names.split(separator: ",").flatMap { name in
+    let found = usable.filter { $0.choice.rawValue == name }
+    guard !found.isEmpty else {
       fatalError("ZSSP_TEST_PROVIDERS: this build or machine has no provider '\(name)'")
     }
-    return found.provider
+    return found.map(\.provider)
   }
 }()

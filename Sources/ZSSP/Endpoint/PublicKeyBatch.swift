@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Items of public-key work that advance in lock-step, so that their P-384 operations are done
+/// together.
+///
+/// Add items while there is ``room``, and call ``advance(measuring:)`` until ``isEmpty``. Nothing
+/// waits for items that might come: an item that is alone runs as ``PublicKeyWork/run()`` does. Use
+/// a batch on one thread at a time.
+package struct PublicKeyBatch {
+  /// A completed item.
+  package struct Completed: Sendable {
+    package let result: PublicKeyResult
+    package let kind: PublicKeyWork.Kind
+    /// The number that the item was added with.
+    package let owner: Int
+    /// The item's share of the time.
+    package let time: Duration
+  }
+
+  /// An item whose computation has stopped at an operation.
+  private struct Item {
+    let work: PublicKeyWork
+    let owner: Int
+    let computation: Computation<PublicKeyResult.Outcome>
+    let time: Duration
+  }
+
+  private let batches: (any AgreementBatches)?
+  private let capacity: Int
+  private var added: [(work: PublicKeyWork, owner: Int)] = []
+  /// The item that has waited longest for its operation comes first.
+  private var items: [Item] = []
+
+  /// Creates an empty batch for work of `provider`.
+  package init(_ provider: any CryptoProvider) {
+    batches = provider.batches
+    // The items of a batch wait for three kinds of operations. With four times as many items as an
+    // operation takes, nearly all operations are full.
+    capacity = batches.map { 4 * $0.size } ?? 1
+  }
+
+  /// The number of items that may be added.
+  package var room: Int { capacity - items.count - added.count }
+
+  /// True if no item is left.
+  package var isEmpty: Bool { items.isEmpty && added.isEmpty }
+
+  /// Adds an item. There must be room.
+  ///
+  /// - Parameter owner: A number that comes back with the result, for callers with several
+  ///   endpoints: their requests may have the same ids.
+  package mutating func add(_ work: PublicKeyWork, of owner: Int = 0) { added.append((work, owner)) }
+
+  /// Begins the added items, and does one operation for as many items as possible.
+  ///
+  /// - Parameter clock: Returns the time, for the items' shares of it.
+  /// - Returns: the items that are complete.
+  package mutating func advance(measuring clock: () -> Duration) -> [Completed] {
+    guard batches != nil else { return runOneByOne(clock) }
+    var completed: [Completed] = []
+    var start = clock()
+    for (work, owner) in added {
+      let computation = continued { () throws(AuthenticationFailure) in try work.job() }
+      let now = clock()
+      settle(Item(work: work, owner: owner, computation: computation, time: now - start), &completed)
+      start = now
+    }
+    added.removeAll()
+    let ready = nextItems()
+    guard !ready.isEmpty else { return completed }
+    let computations = operate(on: ready)
+    let share = (clock() - start) / ready.count
+    for (item, computation) in zip(ready, computations) {
+      settle(
+        Item(work: item.work, owner: item.owner, computation: computation, time: item.time + share), &completed)
+    }
+    return completed
+  }
+
+  private mutating func runOneByOne(_ clock: () -> Duration) -> [Completed] {
+    defer { added.removeAll() }
+    var start = clock()
+    return added.map { work, owner in
+      let result = work.run()
+      let now = clock()
+      defer { start = now }
+      return Completed(result: result, kind: work.kind, owner: owner, time: now - start)
+    }
+  }
+
+  /// Removes and returns the items whose operation is next: that of the item which has waited
+  /// longest, so none waits for ever.
+  private mutating func nextItems() -> [Item] {
+    guard let kind = items.first?.computation.operation, let batches else { return [] }
+    var ready: [Item] = []
+    var others: [Item] = []
+    for item in items {
+      if ready.count < batches.size, item.computation.operation == kind {
+        ready.append(item)
+      } else {
+        others.append(item)
+      }
+    }
+    items = others
+    return ready
+  }
+
+  private mutating func settle(_ item: Item, _ completed: inout [Completed]) {
+    if case .done(let outcome) = item.computation {
+      let result = PublicKeyResult(id: item.work.id, outcome: outcome)
+      completed.append(Completed(result: result, kind: item.work.kind, owner: item.owner, time: item.time))
+    } else {
+      items.append(item)
+    }
+  }
+
+  /// Does the operation of items that wait for the same kind, and continues their computations.
+  private func operate(on items: [Item]) -> [Computation<PublicKeyResult.Outcome>] {
+    // A single operation is faster without the others' lanes.
+    guard let batches, items.count > 1 else { return items.map { $0.computation.stepped($0.work.provider) } }
+    switch items[0].computation {
+    case .done: return items.map(\.computation)
+    case .generate:
+      return zip(items, batches.generate(items.count)).map { $0.computation.resumed(generated: $1) }
+    case .decode:
+      return zip(items, batches.decode(items.compactMap(\.computation.keyToDecode))).map {
+        $0.computation.resumed(decoded: $1)
+      }
+    case .agree:
+      return zip(items, batches.agree(items.compactMap(\.computation.pairToAgree))).map {
+        $0.computation.resumed(agreed: $1)
+      }
+    }
+  }
+}
+
+/// Returns what `next` computes; a failure is an outcome like others.
+private func continued(
+  _ next: () throws(AuthenticationFailure) -> Computation<PublicKeyResult.Outcome>
+) -> Computation<PublicKeyResult.Outcome> {
+  do { return try next() } catch { return .done(.failed) }
+}
+
+extension Computation<PublicKeyResult.Outcome> {
+  /// The kinds of operations at which a computation stops.
+  fileprivate enum Operation { case generate, decode, agree }
+
+  /// The operation that comes next; nil at the end.
+  fileprivate var operation: Operation? {
+    switch self {
+    case .done: nil
+    case .generate: .generate
+    case .decode: .decode
+    case .agree: .agree
+    }
+  }
+
+  fileprivate var keyToDecode: PublicKey? {
+    if case .decode(let key, _) = self { key } else { nil }
+  }
+
+  fileprivate var pairToAgree: (own: any AgreementPrivateKey, peer: any AgreementPublicKey)? {
+    if case .agree(let own, let peer, _) = self { (own, peer) } else { nil }
+  }
+
+  /// Does one operation with `provider`, and continues.
+  fileprivate func stepped(_ provider: any CryptoProvider) -> Self {
+    continued { () throws(AuthenticationFailure) in try step(provider) }
+  }
+
+  fileprivate func resumed(generated key: any AgreementPrivateKey) -> Self {
+    guard case .generate(let next) = self else { return self }
+    return continued { () throws(AuthenticationFailure) in try next(key) }
+  }
+
+  fileprivate func resumed(decoded key: (any AgreementPublicKey)?) -> Self {
+    guard case .decode(_, let next) = self else { return self }
+    guard let key else { return .done(.failed) }
+    return continued { () throws(AuthenticationFailure) in try next(key) }
+  }
+
+  fileprivate func resumed(agreed secret: Secret?) -> Self {
+    guard case .agree(_, _, let next) = self else { return self }
+    guard let secret else { return .done(.failed) }
+    return continued { () throws(AuthenticationFailure) in try next(secret) }
+  }
+}
