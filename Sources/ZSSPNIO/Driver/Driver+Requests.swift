@@ -27,10 +27,12 @@ extension Driver {
     endpoint.answer(id, accept: .reject(silently: true), at: now)
   }
 
-  /// Called by the executor with each result.
-  func workDone(_ result: PublicKeyResult, took time: Duration) {
+  /// Called by the executor with results.
+  func workDone(_ completed: [PublicKeyExecutor.Completed]) {
     guard !isClosed else { return }
-    loggingDrops(from: nil) { endpoint.complete(result, took: time, at: now) }
+    loggingDrops(from: nil) {
+      for (result, time) in completed { endpoint.complete(result, took: time, at: now) }
+    }
     pump()
   }
 

@@ -77,8 +77,8 @@ final class Driver {
       eventLoop.execute { wake.value?.drainSends() }
     }
     timer = DeadlineTimer(on: eventLoop) { wake.value?.timerFired() }
-    publicKeyExecutor = PublicKeyExecutor(options, on: eventLoop) { result, time in
-      wake.value?.workDone(result, took: time)
+    publicKeyExecutor = PublicKeyExecutor(options, provider: configuration.provider, on: eventLoop) { completed in
+      wake.value?.workDone(completed)
     }
     storeExecutor = StoreExecutor(store, options: options, on: eventLoop) { answers in
       wake.value?.storeAnswered(answers)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
 import ZSSP
@@ -10,9 +11,14 @@ import ZSSP
 /// Runs public-key work on its own threads, which start with the first item. Used on its event loop
 /// only.
 ///
-/// Strangers can cause work, so at most ``UDPOptions/publicKeyQueue`` such items wait or run. The
-/// protocol bounds other work: one item per session and handshake.
+/// ``WorkQueue`` decides which item is next. A thread takes several items at once if the provider
+/// does their P-384 operations together, and takes further ones between operations, so no item waits
+/// for others to come. Strangers can cause work, so at most ``UDPOptions/publicKeyQueue`` such items
+/// wait or run. The protocol bounds other work: one item per session and handshake.
 final class PublicKeyExecutor {
+  /// A result, and the processor time that it took.
+  typealias Completed = (result: PublicKeyResult, time: Duration)
+
   /// Items for strangers that wait or run.
   private(set) var strangersWork = 0
   /// All items that wait or run.
@@ -24,18 +30,28 @@ final class PublicKeyExecutor {
 
   private let threads: Int
   private let strangersLimit: Int
+  private let provider: any CryptoProvider
   private let eventLoop: any EventLoop
-  private let completed: @Sendable (PublicKeyResult, Duration) -> Void
+  private let completed: @Sendable ([Completed]) -> Void
+  private let waiting = NIOLockedValueBox(Waiting())
   private var pool: NIOThreadPool?
 
-  /// - Parameter completed: Called on `eventLoop` with each result and the processor time that it
-  ///   took.
+  /// The items that no thread has taken yet, and the number of threads that take them.
+  private struct Waiting {
+    var queue = WorkQueue()
+    var activeThreads = 0
+  }
+
+  /// - Parameters:
+  ///   - provider: The provider of the work.
+  ///   - completed: Called on `eventLoop` with results.
   init(
-    _ options: UDPOptions, on eventLoop: any EventLoop,
-    completed: @escaping @Sendable (PublicKeyResult, Duration) -> Void
+    _ options: UDPOptions, provider: any CryptoProvider, on eventLoop: any EventLoop,
+    completed: @escaping @Sendable ([Completed]) -> Void
   ) {
     threads = max(1, options.publicKeyThreads)
     strangersLimit = options.publicKeyQueue
+    self.provider = provider
     self.eventLoop = eventLoop
     self.completed = completed
   }
@@ -44,8 +60,7 @@ final class PublicKeyExecutor {
   ///
   /// - Returns: False, without running the item, if strangers have caused too much work already.
   func run(_ work: PublicKeyWork) -> Bool {
-    let kind = work.kind
-    if kind.isCausedByStrangers {
+    if work.kind.isCausedByStrangers {
       guard strangersWork < strangersLimit else {
         refused += 1
         return false
@@ -53,24 +68,52 @@ final class PublicKeyExecutor {
       strangersWork += 1
     }
     inFlight += 1
-    let bound = NIOLoopBound(self, eventLoop: eventLoop)
-    startedPool().submit { [eventLoop] state in
-      // A pool shuts down only after its endpoint is closed.
-      guard case .active = state else { return }
-      Self.lowerPriority()
-      let start = ThreadClock.now
-      let result = work.run()
-      let time = ThreadClock.now - start
-      eventLoop.execute { bound.value.finish(result, of: kind, took: time) }
+    let needsThread = waiting.withLockedValue { waiting in
+      waiting.queue.append(work)
+      guard waiting.activeThreads < threads else { return false }
+      waiting.activeThreads += 1
+      return true
     }
+    if needsThread { startThread() }
     return true
   }
 
-  private func finish(_ result: PublicKeyResult, of kind: PublicKeyWork.Kind, took time: Duration) {
-    inFlight -= 1
-    if kind.isCausedByStrangers { strangersWork -= 1 }
-    if kind.isCausedByStrangers || kind == .completionReceived { timeOnHellos += time }
-    completed(result, time)
+  /// Has a thread of the pool run items until none waits.
+  private func startThread() {
+    let bound = NIOLoopBound(self, eventLoop: eventLoop)
+    startedPool().submit { [eventLoop, waiting, provider] state in
+      // A pool shuts down only after its endpoint is closed.
+      guard case .active = state else { return }
+      Self.lowerPriority()
+      var batch = PublicKeyBatch(provider)
+      while Self.fill(&batch, from: waiting) {
+        let done = batch.advance { ThreadClock.now }
+        if !done.isEmpty { eventLoop.execute { bound.value.finish(done) } }
+      }
+    }
+  }
+
+  /// Moves waiting items to a batch.
+  ///
+  /// - Returns: False if there is nothing to do. Then the thread is not active any more.
+  private static func fill(_ batch: inout PublicKeyBatch, from waiting: NIOLockedValueBox<Waiting>) -> Bool {
+    waiting.withLockedValue { waiting in
+      while batch.room > 0, let work = waiting.queue.next(isAlone: batch.isEmpty) {
+        batch.add(work)
+        if work.kind == .proofOfWork { break }
+      }
+      if batch.isEmpty { waiting.activeThreads -= 1 }
+      return !batch.isEmpty
+    }
+  }
+
+  private func finish(_ done: [PublicKeyBatch.Completed]) {
+    for item in done {
+      inFlight -= 1
+      if item.kind.isCausedByStrangers { strangersWork -= 1 }
+      if item.kind.isCausedByStrangers || item.kind == .completionReceived { timeOnHellos += item.time }
+    }
+    completed(done.map { ($0.result, $0.time) })
   }
 
   /// Gives the calling thread a lower priority than event loops: where processors are few,
@@ -93,5 +136,8 @@ final class PublicKeyExecutor {
   func use(_ pool: NIOThreadPool) { self.pool = pool }
 
   /// Stops the threads. Items that have not begun are dropped.
-  func shutDown() { pool?.shutdownGracefully { _ in } }
+  func shutDown() {
+    waiting.withLockedValue { $0.queue.removeAll() }
+    pool?.shutdownGracefully { _ in }
+  }
 }
