@@ -15,11 +15,13 @@ struct Bench: AsyncParsableCommand {
 
   /// A benchmark.
   enum Subject: String, ExpressibleByArgument, CaseIterable {
-    case crypto, path, handshake, challenge, sessions, idle, shards, udp, flood, store, all
+    case crypto, path, handshake, challenge, sessions, idle, shards, udp, flood, store, storm, all
   }
 
   @Argument(
-    help: "Run this benchmark: crypto, path, handshake, challenge, sessions, idle, shards, udp, flood, store or all.")
+    help:
+      "Run this benchmark: crypto, path, handshake, challenge, sessions, idle, shards, udp, flood, store, storm or all."
+  )
   var subject = Subject.all
 
   @Option(help: "Measure each figure this many times, 1 to 1000.")
@@ -30,6 +32,9 @@ struct Bench: AsyncParsableCommand {
 
   @Option(help: "Make this many sessions in 'sessions' and 'idle', 128 to 10000000; each takes a handshake.")
   var sessions = 10_000
+
+  @Option(help: "Let this many peers come back at once in 'storm', 8 to 65536.")
+  var peers = 10_000
 
   @Option(parsing: .upToNextOption, help: "Send messages of these sizes in bytes in 'path'.")
   var sizes = BenchmarkEffort().sizes
@@ -48,7 +53,7 @@ struct Bench: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Put the databases of 'store' into this folder, on the disk to measure. Default: the folder for temporary files.",
+      "Put the databases of 'store' and 'storm' into this folder, on the disk to measure. Default: the folder for temporary files.",
       valueName: "folder"))
   var folder: String?
 
@@ -69,6 +74,7 @@ struct Bench: AsyncParsableCommand {
     guard (128...10_000_000).contains(sessions) else {
       throw ValidationError("--sessions \(sessions): must be 128 to 10000000")
     }
+    guard (8...65_536).contains(peers) else { throw ValidationError("--peers \(peers): must be 8 to 65536") }
     if folder == "" { throw ValidationError("--folder: is empty; . is where the command runs") }
     _ = try crowds()
   }
@@ -113,6 +119,12 @@ struct Bench: AsyncParsableCommand {
         let benchmark = StoreComparison(
           provider: provider, effort: effort, folder: folder ?? FileManager.default.temporaryDirectory.path)
         try await benchmark.run(crowds()) { try show($0) }
+      }
+      if includes(.storm) {
+        let benchmark = StormComparison(
+          provider: provider, effort: effort, peers: peers,
+          folder: folder ?? FileManager.default.temporaryDirectory.path)
+        try await benchmark.run { try show($0) }
       }
     } catch let error as EncodingError {
       throw error

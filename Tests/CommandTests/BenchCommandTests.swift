@@ -9,12 +9,12 @@ struct BenchCommandTests {
   @Test func everyFigureIsAnObjectOfJSON() throws {
     let result = try Tool().run(
       "bench", "--rounds", "1", "--milliseconds", "1", "--sessions", "128", "--initiators", "1,3",
-      "--quick-handshakes", "--json")
+      "--peers", "16", "--quick-handshakes", "--json")
     #expect(result.exitCode == 0, "\(result.errors)")
     let figures = try result.output.split(separator: "\n").map { line in
       try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
     }
-    var benchmarks = ["crypto", "path", "handshake", "sessions", "idle", "challenge", "shards", "store"]
+    var benchmarks = ["crypto", "path", "handshake", "sessions", "idle", "challenge", "shards", "store", "storm"]
     #if os(Linux)
       benchmarks += ["udp", "flood"]
     #endif
@@ -32,7 +32,8 @@ struct BenchCommandTests {
   @Test(arguments: [
     (["bench", "speed"], "speed"), (["bench", "--rounds", "0"], "--rounds 0"),
     (["bench", "--sessions", "1"], "--sessions 1"), (["bench", "--milliseconds", "0"], "--milliseconds 0"),
-    (["bench", "--initiators", "1,x"], "'x'"), (["bench", "store", "--folder", "/nonexistent"], "/nonexistent"),
+    (["bench", "--initiators", "1,x"], "'x'"), (["bench", "--peers", "1"], "--peers 1"),
+    (["bench", "store", "--folder", "/nonexistent"], "/nonexistent"),
   ])
   func usageErrorsNameTheThing(arguments: [String], mentions: String) throws {
     let result = try Tool().start(arguments).finish()

@@ -17,3 +17,13 @@ package enum ThreadClock {
     return .seconds(Int64(time.tv_sec)) + .nanoseconds(Int64(time.tv_nsec))
   }
 }
+
+/// The processor time of the process, of all its threads.
+package enum ProcessClock {
+  /// The processor time since the process started.
+  package static var now: Duration {
+    var time = timespec()
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+    return .seconds(Int64(time.tv_sec)) + .nanoseconds(Int64(time.tv_nsec))
+  }
+}
