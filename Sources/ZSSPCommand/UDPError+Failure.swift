@@ -8,7 +8,9 @@ extension UDPError {
     switch self {
     case .invalidAddress, .bindFailed, .configuration, .open, .unreachable, .messageTooLarge: .usage("\(self)")
     case .timeout(let cause):
-      .failed("\(self); most likely:" + cause.likelyCauses.map { "\n  * \($0)" }.joined())
+      .failed(
+        "\(self); most likely:" + Diagnosis(cause).text
+          + "\n'zssp ping HOST:PORT --peer KEY' finds out more")
     case .sessionEnded, .rejected, .expired, .handshakeFailed, .cancelled, .disconnected, .closed, .transport:
       .failed("\(self)")
     }

@@ -26,7 +26,7 @@ struct Zssp: AsyncParsableCommand {
       Exit codes: 0 done, 1 the protocol failed (no answer in time, rejected), 2 usage or configuration.
       """,
     subcommands: [Keygen.self, Pubkey.self, Otp.self, Listen.self, Connect.self, StoreCommand.self] + tunnel + [
-      Decode.self, Demo.self, Simulate.self, Bench.self, Version.self,
+      Ping.self, Decode.self, Demo.self, Simulate.self, Bench.self, Version.self,
     ])
 
   /// The tunnel commands, with their trait on Linux.

@@ -66,32 +66,5 @@ extension TimeoutCause: CustomStringConvertible {
   }
 
   /// The most probable causes as text, the most probable first.
-  public var likelyCauses: [String] {
-    switch self {
-    case .notResolved: ["the name server is slow or cannot be reached"]
-    case .noAnswer:
-      [
-        "a wrong address or port, or a firewall in between",
-        "the peer's public key or profile is another one, so that it cannot read the Hello",
-        "the peer is in persistent mode, and has another ratchet or none for this side's key",
-      ]
-    case .networkRefused:
-      ["nothing listens at this address and port, or there is no route to it", "a firewall rejects the datagrams"]
-    case .challenged:
-      [
-        "the peer's public key or profile is another one, so that it cannot read the Hello",
-        "the peer is flooded with Hellos, and this one waits for its turn: try for longer",
-        "nothing waits for handshakes at the peer",
-      ]
-    case .notAuthentic:
-      ["the peer has another profile", "the ratchets of both sides do not fit: one was lost or restored"]
-    case .notConfirmed:
-      [
-        "the peer's application has not accepted: nothing waits for handshakes there",
-        "the peer refuses this side's key in silence",
-        "the peer's ratchet store fails",
-      ]
-    case .ratchetConflict: ["two processes use the same key and store at once"]
-    }
-  }
+  public var likelyCauses: [String] { Diagnosis(self).causes.map(\.text) }
 }

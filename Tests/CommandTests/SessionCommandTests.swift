@@ -323,7 +323,7 @@ struct SessionCommandTests {
 }
 
 /// A key that is a point of P-384: the generator.
-private let validKey =
+let validKey =
   "03aa87ca22be8b05378eb1c71ef320ad746e1d3b628ba79b9859f741e082542a385502f25dbf55296c3a545e3872760ab7"
 /// An x-coordinate that no point has.
 private let offCurveKey =

@@ -94,6 +94,39 @@ int czssp_udp_report_traffic_class(int socket);
 /// without.
 int czssp_udp_forbid_fragments(int socket, bool forbidden);
 
+/// A report about a datagram that was sent: of ICMP, or of this host.
+typedef struct {
+  /// The router or host that sent the report; family 0 if unknown.
+  czssp_address offender;
+  /// An errno.
+  int error;
+  /// The size of packets that the path takes, for EMSGSIZE; otherwise 0.
+  uint32_t mtu;
+  /// 1 this host, 2 ICMP, 3 ICMPv6 (SO_EE_ORIGIN_…).
+  uint8_t origin;
+  /// Of ICMP.
+  uint8_t type;
+  uint8_t code;
+} czssp_report;
+
+/// Makes the kernel keep reports about the datagrams of a connected socket, and send them with
+/// "don't fragment".
+int czssp_probe_enable(int socket);
+
+/// Takes the next report. Does not wait.
+///
+/// @return 1 if there was one, 0 if there was none.
+int czssp_probe_report(int socket, czssp_report *report);
+
+/// Returns the size of the largest packet that the route of a connected socket takes, as far as
+/// the kernel knows.
+int czssp_probe_path_mtu(int socket);
+
+/// Writes the name of the network device that has a local address.
+///
+/// @return 1 if one has it, 0 if none.
+int czssp_interface_of(const czssp_address *address, char *name, int size);
+
 /// Returns true if the kernel can cut datagrams out of one piece (UDP GSO).
 bool czssp_udp_can_segment(int socket);
 

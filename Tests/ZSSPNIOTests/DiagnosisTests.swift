@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+import ZSSP
+import ZSSPTestSupport
+
+@testable import ZSSPNIO
+
+/// The causes follow from the observations, the most likely first.
+@Suite(.tags(.fast))
+struct DiagnosisTests {
+  typealias Kind = Diagnosis.Kind
+
+  struct Row: CustomTestStringConvertible, Sendable {
+    let testDescription: String
+    let seen: Diagnosis.Observations
+    let kinds: [Kind]
+    let first: Diagnosis.Certainty?
+
+    init(
+      _ name: String, _ kinds: [Kind], _ first: Diagnosis.Certainty? = nil,
+      _ change: (inout Diagnosis.Observations) -> Void
+    ) {
+      var seen = Diagnosis.Observations()
+      change(&seen)
+      testDescription = name
+      self.seen = seen
+      self.kinds = kinds
+      self.first = first
+    }
+  }
+
+  private static func attempt(
+    _ purpose: ProbePurpose = .asConfigured, profile: Profile = .kyber1024, ratchet: Bool = false,
+    _ change: (inout ProbeObservation) -> Void = { _ in }
+  ) -> ProbeObservation {
+    var observation = ProbeObservation(purpose, profile: profile, offersRatchet: ratchet)
+    observation.sent = [891, 890]
+    observation.hellos = 4
+    change(&observation)
+    return observation
+  }
+
+  private static func answered(
+    _ purpose: ProbePurpose = .asConfigured, profile: Profile = .kyber1024, ratchet: Bool = false, used: Bool = false
+  ) -> ProbeObservation {
+    attempt(purpose, profile: profile, ratchet: ratchet) {
+      $0.answer = ProbeObservation.Answer(roundTrip: .milliseconds(3), usedRatchet: used)
+    }
+  }
+
+  private static func reported(_ kind: NetworkReport.Kind) -> ProbeObservation {
+    attempt { $0.reports = [NetworkReport(kind, text: "x")] }
+  }
+
+  static let rows = [
+    Row("everything works", []) {
+      $0.attempts = [answered()]; $0.session = .accepted
+    },
+    Row("the Hello works, and no session was tried", []) { $0.attempts = [answered()] },
+    Row("the ratchet is used", []) {
+      $0.holdsRatchet = true; $0.attempts = [answered(ratchet: true, used: true)]
+    },
+    Row("an unknown name", [.nameUnknown], .certain) { $0.isResolved = false },
+    Row("no route", [.noRoute], .certain) { $0.localError = NetworkReport(.networkUnreachable) },
+    // The six troubles that an operator meets most.
+    Row("a wrong key, and the host is up", [.wrongKey, .ratchetNeeded, .firewall], .likely) {
+      $0.attempts = [attempt(), attempt(.otherProfile), attempt(.smallDatagrams)]
+      $0.hostAnswers = true
+    },
+    Row("a ratchet that the peer does not know, and the host is up", [.ratchetNeeded, .wrongKey, .firewall], .likely) {
+      $0.holdsRatchet = true
+      $0.attempts = [attempt(ratchet: true), attempt(.withoutRatchet)]
+      $0.hostAnswers = true
+    },
+    Row("a wrong profile", [.wrongProfile], .certain) {
+      $0.attempts = [attempt(), answered(.otherProfile, profile: .mlkem1024), attempt(.smallDatagrams)]
+    },
+    Row("a firewall in silence", [.firewall, .hostDown, .wrongKey, .ratchetNeeded], .likely) {
+      $0.attempts = [attempt(), attempt(.otherProfile), attempt(.smallDatagrams)]
+      $0.hostAnswers = false
+    },
+    Row("a firewall that reports", [.firewallRejects], .certain) { $0.attempts = [reported(.prohibited)] },
+    Row("a small MTU that is reported", [.smallMTU], .certain) {
+      $0.attempts = [attempt()]
+      $0.reportedMTU = 800
+    },
+    Row("a small MTU in silence", [.smallMTU], .certain) { $0.attempts = [attempt(), answered(.smallDatagrams)] },
+    Row("a small MTU that only data meets", [.smallMTU], .certain) {
+      $0.attempts = [answered()]
+      $0.reportedMTU = 1300
+      $0.packetSize = 1428
+    },
+    Row("a limit that no datagram meets", []) {
+      $0.attempts = [answered()]
+      $0.reportedMTU = 1428
+      $0.packetSize = 1428
+    },
+    Row("a part of the answer", [.smallMTU, .busy], .likely) { $0.attempts = [attempt { $0.fragments = [843] }] },
+    Row("a lost ratchet", [.lostRatchet], .certain) {
+      $0.holdsRatchet = true; $0.attempts = [answered(ratchet: true)]
+    },
+    Row("an answer only without the ratchet", [.lostRatchet], .certain) {
+      $0.holdsRatchet = true
+      $0.attempts = [attempt(ratchet: true), answered(.withoutRatchet)]
+    },
+    Row("a ratchet of another branch", [.lostRatchet, .wrongProfile], .likely) {
+      $0.holdsRatchet = true
+      $0.attempts = [attempt(ratchet: true) { $0.forged = 2 }]
+    },
+    Row("a challenge loop", [.busy, .changingAddress, .wrongKey], .likely) {
+      $0.attempts = [
+        attempt {
+          $0.challenges = 3
+          $0.solved = 3
+        }
+      ]
+    },
+    Row("a challenge, and silence", [.wrongKey, .ratchetNeeded, .busy], .likely) {
+      $0.attempts = [
+        attempt {
+          $0.challenges = 1
+          $0.solved = 1
+        }
+      ]
+    },
+    Row("nothing listens", [.portClosed, .firewallRejects], .likely) { $0.attempts = [reported(.portUnreachable)] },
+    Row("no such host", [.hostDown], .likely) { $0.attempts = [reported(.hostUnreachable)] },
+    Row("a router without a route", [.noRoute], .certain) { $0.attempts = [reported(.networkUnreachable)] },
+    Row("a loop of routers", [.noRoute], .certain) { $0.attempts = [reported(.timeExceeded)] },
+    Row("a refused key", [.refused], .certain) {
+      $0.attempts = [answered()]; $0.session = .refused
+    },
+    Row("nothing accepts", [.notAccepted, .refused], .likely) {
+      $0.attempts = [answered()]
+      $0.session = .notConfirmed
+    },
+    Row("two processes", [.ratchetConflict], .likely) {
+      $0.attempts = [answered()]; $0.session = .ratchetConflict
+    },
+    Row("a Hello is answered, and the session's is not", [.busy], .possible) {
+      $0.attempts = [answered()]
+      $0.session = .noAnswer
+    },
+  ]
+
+  @Test(arguments: rows) func causes(_ row: Row) {
+    let causes = Diagnosis(row.seen).causes
+    #expect(causes.map(\.kind) == row.kinds)
+    #expect(row.first == nil || causes.first?.certainty == row.first)
+    for cause in causes { #expect(!cause.text.isEmpty && !cause.remedy.isEmpty) }
+  }
+
+  /// The failures of `connect` have the same causes and remedies.
+  @Test(arguments: [
+    (TimeoutCause.notResolved, [Kind.nameUnknown]),
+    (.noAnswer, [.firewall, .wrongKey, .wrongProfile, .ratchetNeeded]),
+    (.networkRefused("x"), [.portClosed, .firewallRejects]),
+    (.challenged, [.wrongKey, .wrongProfile, .busy, .notAccepted]),
+    (.notAuthentic, [.wrongProfile, .lostRatchet]),
+    (.notConfirmed, [.notAccepted, .refused]),
+    (.ratchetConflict, [.ratchetConflict]),
+  ])
+  func causesOfTimeouts(cause: TimeoutCause, kinds: [Kind]) {
+    let diagnosis = Diagnosis(cause)
+    #expect(diagnosis.causes.map(\.kind) == kinds)
+    #expect(cause.likelyCauses == diagnosis.causes.map(\.text))
+    for cause in diagnosis.causes {
+      #expect(diagnosis.text.contains(cause.text) && diagnosis.text.contains(cause.remedy))
+    }
+  }
+
+  /// Every kind is the result of a rule.
+  @Test func everyKindHasARule() {
+    let known = Set(Self.rows.flatMap { Diagnosis($0.seen).causes.map(\.kind) })
+    #expect(known == Set(Kind.allCases))
+  }
+
+  /// The types and codes of ICMP (RFC 792, 1122, 1812, 4443), and the system's own errors.
+  @Test(arguments: [
+    (NetworkReport.Origin.icmp, UInt8(3), UInt8(3), NetworkReport.Kind.portUnreachable),
+    (.icmp, 3, 0, .networkUnreachable), (.icmp, 3, 1, .hostUnreachable), (.icmp, 3, 4, .tooBig),
+    (.icmp, 3, 9, .prohibited), (.icmp, 3, 10, .prohibited), (.icmp, 3, 13, .prohibited),
+    (.icmp, 11, 0, .timeExceeded), (.icmp6, 1, 0, .networkUnreachable), (.icmp6, 1, 1, .prohibited),
+    (.icmp6, 1, 3, .hostUnreachable), (.icmp6, 1, 4, .portUnreachable), (.icmp6, 2, 0, .tooBig),
+    (.icmp6, 3, 0, .timeExceeded), (.local, 0, 0, .hostUnreachable),
+  ])
+  func reports(origin: NetworkReport.Origin, type: UInt8, code: UInt8, kind: NetworkReport.Kind) {
+    let report = NetworkReport(error: 113, origin: origin, type: type, code: code, mtu: 0)
+    #if os(Linux)
+      #expect(report.kind == kind && report.mtu == nil)
+    #endif
+  }
+}

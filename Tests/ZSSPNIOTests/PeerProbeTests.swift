@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOConcurrencyHelpers
+import Testing
+import ZSSP
+import ZSSPSwiftCrypto
+import ZSSPTestSupport
+
+@testable import ZSSPNIO
+
+#if os(Linux)
+  /// A probe tells what keeps a session from being opened, and changes nothing at its peer.
+  @Suite(.tags(.slow), .timeLimit(.minutes(20)))
+  struct PeerProbeTests {
+    private static let password = OneTimePassword.generate().state(provider: .swiftCrypto)
+
+    private static func configuration(
+      _ key: StaticKey, profile: Profile = .kyber1024, flags: SecurityFlags = [], policy: HelloPolicy = .allow
+    ) throws -> EndpointConfiguration {
+      EndpointConfiguration(
+        staticKey: key.agreementKey, provider: .swiftCrypto, profile: profile, flags: flags, helloPolicy: policy)
+    }
+
+    /// A responder, and the peer that probes it.
+    private struct Scene {
+      var serverProfile = Profile.kyber1024
+      var flags: SecurityFlags = []
+      var policy = HelloPolicy.allow
+      /// The states that the two sides hold for each other.
+      var serverState: RatchetState?
+      var clientStates: [RatchetState] = []
+      /// True if the probe expects another key.
+      var expectsOtherKey = false
+      var patience = Duration.seconds(2)
+    }
+
+    /// Probes, and checks that the store of the responder stays the same.
+    private static func observe(_ scene: Scene) async throws -> Diagnosis.Observations {
+      let client = StaticKey()
+      let key = StaticKey()
+      let store = VolatileRatchetStore()
+      if let state = scene.serverState {
+        _ = await store.answer(
+          .compareAndSwap(peer: client.publicKey, expected: .empty, new: RatchetPair(state)))
+      }
+      let before = store.rows
+      let server = try await UDPEndpoint.bind(
+        host: "127.0.0.1", port: 0,
+        configuration: configuration(key, profile: scene.serverProfile, flags: scene.flags, policy: scene.policy),
+        store: store)
+      let remote = try #require(Address(server.localAddress))
+      let probe = PeerProbe(
+        key: scene.expectsOtherKey ? StaticKey().publicKey : key.publicKey, configuration: try configuration(client),
+        ratchets: scene.clientStates, patience: scene.patience)
+      let accepting = Task {
+        var offered = 0
+        for await incoming in server.incoming {
+          offered += 1
+          _ = try? await incoming.accept()
+        }
+        return offered
+      }
+      let seen = try await probe.run(to: remote)
+      // Whatever was sent before is processed when this is answered.
+      _ = try await probe.single(to: remote)
+      #expect(await server.statistics().endpoint.sessionsEstablished == 0)
+      await server.close()
+      #expect(await accepting.value == 0)
+      #expect(store.rows == before)
+      return seen
+    }
+
+    @Test func anAnswer() async throws {
+      let seen = try await Self.observe(Scene())
+      let first = try #require(seen.attempt(.asConfigured))
+      #expect(first.answer?.roundTrip != nil && first.answer?.usedRatchet == false)
+      #expect(first.sent.count == 2 && first.hellos == 1 && seen.attempts.count == 1)
+      #expect(Diagnosis(seen).causes.isEmpty)
+    }
+
+    @Test func aRatchetThatBothHave() async throws {
+      let state = Self.password
+      for flags in [SecurityFlags.opportunistic, .persistent] {
+        let seen = try await Self.observe(Scene(flags: flags, serverState: state, clientStates: [state]))
+        #expect(seen.attempt(.asConfigured)?.answer?.usedRatchet == true)
+        #expect(Diagnosis(seen).causes.isEmpty)
+      }
+    }
+
+    @Test func aRatchetThatThePeerHasLost() async throws {
+      let seen = try await Self.observe(Scene(clientStates: [Self.password]))
+      #expect(seen.attempt(.asConfigured)?.answer?.usedRatchet == false)
+      #expect(Diagnosis(seen).causes.first?.kind == .lostRatchet)
+    }
+
+    @Test func aChallenge() async throws {
+      let seen = try await Self.observe(Scene(policy: .challenge, patience: .seconds(20)))
+      let first = try #require(seen.attempt(.asConfigured))
+      #expect(first.challenges == 1 && first.solved == 1 && first.answer != nil)
+    }
+
+    @Test(arguments: [
+      (Diagnosis.Kind.wrongProfile, Profile.mlkem1024, false), (.wrongKey, .kyber1024, true),
+    ])
+    func silence(kind: Diagnosis.Kind, profile: Profile, expectsOtherKey: Bool) async throws {
+      let seen = try await Self.observe(Scene(serverProfile: profile, expectsOtherKey: expectsOtherKey))
+      #expect(seen.attempts.map(\.purpose) == [.asConfigured, .otherProfile, .smallDatagrams])
+      #expect(Diagnosis(seen).causes.first?.kind == kind)
+    }
+
+    @Test func nothingListens() async throws {
+      let free = try await makeEndpoint()
+      let remote = try #require(Address(free.localAddress))
+      await free.close()
+      let probe = PeerProbe(
+        key: StaticKey().publicKey, configuration: try Self.configuration(StaticKey()), patience: .seconds(1))
+      let steps = NIOLockedValueBox<[String]>([])
+      let seen = try await probe.run(to: remote) { step in
+        if case .route(let route) = step {
+          steps.withLockedValue { $0.append(route.interface ?? "?") }
+        }
+      }
+      #expect(steps.withLockedValue { $0 } == ["lo"])
+      #expect(Diagnosis(seen).causes.first?.kind == .portClosed)
+    }
+
+    /// The confirmation of the newer state was lost, so only one side has dropped the older one.
+    @Test func theNewerStateIsTriedNext() async throws {
+      let older = OneTimePassword.generate().state(provider: .swiftCrypto)
+      for flags in [SecurityFlags.opportunistic, .persistent] {
+        let seen = try await Self.observe(
+          Scene(flags: flags, serverState: Self.password, clientStates: [older, Self.password]))
+        #expect(seen.attempts.count == 2 && seen.attempt(.asConfigured)?.answer?.usedRatchet == true)
+        #expect(Diagnosis(seen).causes.isEmpty)
+      }
+    }
+
+    /// The older state comes first: no attempt under way leads to it.
+    @Test func theStateThatAHelloNames() {
+      let older = Self.password
+      let newer = OneTimePassword.generate().state(provider: .swiftCrypto)
+      #expect(PeerProbe.ratchets(of: RatchetPair(newer, older)) == [older, newer])
+      #expect(PeerProbe.ratchets(of: RatchetPair(newer)) == [newer])
+      #expect(PeerProbe.ratchets(of: .empty).isEmpty)
+    }
+  }
+#endif
