@@ -49,9 +49,9 @@ struct Connect: AsyncParsableCommand {
     let conversationOptions = try Conversation.Options(options)
     let ratchets = try await options.security.makeRatchets(peers: [peerKey])
     try await ratchets.store.whileOpen {
-      let endpoint = try await Tool.bind(
-        bind, reaching: to, configuration: try options.configuration(staticKey, flags: ratchets.flags),
-        store: ratchets.store)
+      var configuration = try options.configuration(staticKey, flags: ratchets.flags)
+      let trace = try options.trace.apply(to: &configuration, title: "zssp connect --to \(to)")
+      let endpoint = try await Tool.bind(bind, reaching: to, configuration: configuration, store: ratchets.store)
       let identity = Array(options.identity.utf8)
       let duration = options.duration
       let target = to
@@ -84,11 +84,13 @@ struct Connect: AsyncParsableCommand {
             report.peer = peerKey.text
             report.reason = "\(error)"
             if !Task.isCancelled { reporter.report(report, text: "no session with \(peerKey.text)") }
+            await trace?.flush()
             throw error.commandFailure
           }
         }
       }
       await endpoint.close()
+      await trace?.flush()
       if result == nil { Terminal.note("interrupted") }
     }
   }

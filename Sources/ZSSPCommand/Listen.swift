@@ -56,9 +56,9 @@ struct Listen: AsyncParsableCommand {
     let conversationOptions = try Conversation.Options(options)
     let ratchets = try await options.security.makeRatchets(peers: peers)
     try await ratchets.store.whileOpen {
-      let endpoint = try await Tool.bind(
-        local, configuration: try options.configuration(staticKey, flags: ratchets.flags, node: node),
-        store: ratchets.store, shards: shards)
+      var configuration = try options.configuration(staticKey, flags: ratchets.flags, node: node)
+      let trace = try options.trace.apply(to: &configuration, title: "zssp listen --bind \(bind)")
+      let endpoint = try await Tool.bind(local, configuration: configuration, store: ratchets.store, shards: shards)
       let readsInput = options.sendsStandardInput
       let duration = options.duration
 
@@ -74,6 +74,7 @@ struct Listen: AsyncParsableCommand {
         }
       }
       await endpoint.close()
+      await trace?.flush()
     }
   }
 

@@ -23,6 +23,8 @@ struct SessionOptions: ParsableArguments {
 
   @OptionGroup var metrics: MetricsOption
 
+  @OptionGroup var trace: TraceOption
+
   @OptionGroup(title: "Security") var security: SecurityOptions
 
   @Flag(help: "Send every message back. Default: off.")

@@ -92,7 +92,13 @@ struct Simulate: AsyncParsableCommand {
   var crypto = Crypto.standIn
 
   @Option(help: "Show this many of the last steps before a violation.")
-  var trace = 200
+  var steps = 200
+
+  @Option(
+    help: ArgumentHelp(
+      "Write a trace of one seed to this file, as JSON lines; Documentation/trace-viewer draws it. Default: none.",
+      valueName: "file"))
+  var trace: String?
 
   @Flag(help: "Print one JSON object per seed and line. Default: off.")
   var json = false
@@ -109,8 +115,9 @@ struct Simulate: AsyncParsableCommand {
       throw ValidationError("--turbulence \(turbulence): must be more than 0 and at most 1000000")
     }
     guard calm >= 5, calm <= 1e6 else { throw ValidationError("--calm \(calm): must be 5 to 1000000") }
-    guard (1...10_000_000).contains(trace) else { throw ValidationError("--trace \(trace): must be 1 to 10000000") }
+    guard (1...10_000_000).contains(steps) else { throw ValidationError("--steps \(steps): must be 1 to 10000000") }
     guard seeds > 0 else { throw ValidationError("--seeds must be at least 1") }
+    guard trace == nil || seeds == 1 else { throw ValidationError("--trace: needs --seeds 1, which is the default") }
     guard (Settings.smallestMTU...Settings.largestMTU).contains(mtu) else {
       throw ValidationError("--mtu \(mtu): must be \(Settings.smallestMTU) to \(Settings.largestMTU) bytes")
     }
@@ -157,7 +164,13 @@ struct Simulate: AsyncParsableCommand {
     let start = ContinuousClock.now
     let isReal = crypto == .real
     let makeProvider: @Sendable () -> any CryptoProvider = { isReal ? SwiftCryptoProvider() : StandInCrypto() }
-    let batch = SimulationBatch(plan, seeds: seed..<seed + seeds, trace: trace, makeProvider: makeProvider)
+    let file = try trace.map { path throws(CommandFailure) in
+      try TraceOption.file(
+        path, title: "zssp simulate --seed \(seed)", source: "simulation", lanes: (0..<peers).map { "\($0)" })
+    }
+    let onTrace: (@Sendable (String) -> Void)? = if let file { { line in file.write(line) } } else { nil }
+    let batch = SimulationBatch(
+      plan, seeds: seed..<seed + seeds, trace: steps, onTrace: onTrace, makeProvider: makeProvider)
     var total: SimulationReport?
     var failures: [UInt64] = []
     try await batch.run(jobs: jobs) { seed, outcome in
@@ -174,6 +187,7 @@ struct Simulate: AsyncParsableCommand {
         return keepGoing
       }
     }
+    await file?.flush()
     if let total, !json {
       summarize(total, failures: failures.count, seconds: (ContinuousClock.now - start) / .seconds(1))
     }

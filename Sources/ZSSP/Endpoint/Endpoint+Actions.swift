@@ -6,17 +6,20 @@ extension Endpoint {
 
   /// Executes the actions of a session's machine, and sets its timer.
   mutating func perform(_ actions: [Action], for session: Session, at now: Instant) {
+    if let trace, peers.contains(session) { trace.noteState(session, at: now) }
     for action in actions { perform(action, for: session, at: now) }
     schedule(session)
   }
 
   private mutating func perform(_ action: Action, for session: Session, at now: Instant) {
+    trace?.add(action, of: session)
     switch action {
     case .send(let packet):
       let headerKey = packet.isProtected ? session.core.keys.headerSendingKey(provider) : nil
-      send(packet, to: session.address, under: headerKey)
+      send(packet, to: session.address, under: headerKey, of: .session(session))
     case .ask(let request):
-      pending.ask(.session(session)) { .store($0, request) }
+      let id = pending.ask(.session(session)) { .store($0, request) }
+      trace?.add(request, id, of: .session(session))
       forgetUnverified(by: request)
     case .work(let kind, let job): requestWork(kind, for: .session(session), job: job)
     case .stopWaiting: pending.stopWaiting(session)
@@ -61,7 +64,10 @@ extension Endpoint {
   /// Sets the address that the session sends to. Emits ``Event/moved(_:from:to:)`` if the peer's
   /// address changed, but not if only this host's own address did.
   mutating func move(_ session: Session, to address: Address) {
-    if address != session.address { journal.emit(.moved(session.id, from: session.address, to: address)) }
+    if address != session.address {
+      journal.emit(.moved(session.id, from: session.address, to: address))
+      trace?.add(.event("moved", details: "\(address)"), of: .session(session.id))
+    }
     session.move(to: address)
   }
 
@@ -74,7 +80,8 @@ extension Endpoint {
   /// Sends the peer a goodbye, which says that the session is closed.
   mutating func sendGoodbye(_ session: Session) {
     for case .send(let packet) in session.goodbye(configuration) {
-      send(packet, to: session.address, under: session.core.keys.headerSendingKey(provider))
+      send(
+        packet, to: session.address, under: session.core.keys.headerSendingKey(provider), of: .session(session))
     }
   }
 
@@ -86,6 +93,8 @@ extension Endpoint {
     timers.cancel(session)
     surroundings.directory.finish(surroundings.place(session.id), with: session.peer)
     peers.remove(session)
+    trace?.add(.event("ended", details: reason.rawValue), of: .session(session.id))
+    trace?.ended(session)
     journal.emit(.ended(session.id, reason))
   }
 
@@ -93,18 +102,25 @@ extension Endpoint {
 
   /// Executes the steps of a half-open handshake.
   mutating func perform(_ steps: [HalfOpenHandshake.Step], for handshake: HalfOpenHandshake, at now: Instant) {
+    if let trace, hellos.contains(handshake) { trace.noteState(handshake, at: now) }
     for step in steps { perform(step, for: handshake, at: now) }
   }
 
   private mutating func perform(_ step: HalfOpenHandshake.Step, for handshake: HalfOpenHandshake, at now: Instant) {
+    trace?.add(step, of: handshake)
     switch step {
-    case .send(let packet): send(packet, to: handshake.address, under: handshake.headerSendingKey(provider))
+    case .send(let packet):
+      send(
+        packet, to: handshake.address, under: handshake.headerSendingKey(provider), of: .halfOpen(handshake))
     case .ask(let request):
-      pending.ask(.halfOpen(handshake)) { .store($0, request) }
+      let id = pending.ask(.halfOpen(handshake)) { .store($0, request) }
+      trace?.add(request, id, of: .halfOpen(handshake))
       forgetUnverified(by: request)
     case .work(let kind, let job): requestWork(kind, for: .halfOpen(handshake), job: job)
     case .askApplication(let request):
-      handshake.asked(pending.ask(.halfOpen(handshake)) { .accept($0, request) })
+      let id = pending.ask(.halfOpen(handshake)) { .accept($0, request) }
+      handshake.asked(id)
+      trace?.add(.acceptRequest(id), of: trace?.owner(handshake) ?? .endpoint)
     case .waitForRoom:
       guard hellos.mayWriteResponse(handshake) else { return }
       perform(handshake.writeResponse(configuration), for: handshake, at: now)
@@ -146,10 +162,14 @@ extension Endpoint {
   /// - Parameter reason: why no session results, which is counted. Nil if one does, or if it need
   ///   not be counted.
   mutating func forget(_ handshake: HalfOpenHandshake, reason: DropReason?) {
-    if let reason { journal.drop(reason) }
+    if let reason {
+      journal.drop(reason)
+      trace?.add(.dropped(nil, reason), of: trace?.owner(handshake) ?? .endpoint)
+    }
     if let request = handshake.end(&hellos.gate), let reason { journal.emit(.withdrawn(request, reason)) }
     pending.stopWaiting(handshake)
     guard hellos.remove(handshake) else { return }
+    trace?.ended(handshake, as: reason == nil ? "done" : "forgotten")
     if handshake.keyID != .none { keyIDs.remove(handshake.keyID) }
     timers.cancel(handshake)
     memory.packets.drop(of: handshake) { $0.removeAll() }
@@ -187,14 +207,17 @@ extension Endpoint {
     journal.countWork()
     if case .halfOpen(let handshake) = owner, kind.isCausedByStrangers { hellos.beginWork(on: handshake) }
     let provider = surroundings.provider
-    pending.ask(owner) { id in .work(PublicKeyWork(id: id, kind: kind, provider: provider, job: job)) }
+    let id = pending.ask(owner) { id in .work(PublicKeyWork(id: id, kind: kind, provider: provider, job: job)) }
+    if let trace { trace.add(.work(id, kind), of: trace.owner(owner)) }
   }
 
   // MARK: Datagrams
 
   /// Cuts a packet of a handshake, or a control packet, into datagrams (section 5). Without a
   /// header key the headers stay unprotected, as those of X1 and challenges are.
-  mutating func send(_ packet: OutgoingPacket, to address: Address, under headerKey: (any HeaderKey)?) {
+  mutating func send(
+    _ packet: OutgoingPacket, to address: Address, under headerKey: (any HeaderKey)?, of owner: Owner?
+  ) {
     let before = outbox.tally
     let settings = surroundings.configuration.settings
     // [FRAG-1] [HDR-7] [DEC-85]
@@ -202,5 +225,9 @@ extension Endpoint {
       fragmentsOf: packet.bytes.rawBytes, type: packet.type, counter: packet.counter, to: address, keyID: packet.keyID,
       under: headerKey, mtu: min(settings.mtu, settings.handshakeMTU))
     journal.countSent(from: before, to: outbox.tally)
+    guard let trace else { return }
+    let datagrams = outbox.tally.datagrams - before.datagrams
+    trace.add(
+      .sent(packet.type, size: packet.bytes.count, datagrams: datagrams, to: address), of: trace.owner(owner))
   }
 }

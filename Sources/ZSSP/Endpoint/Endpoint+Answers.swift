@@ -4,7 +4,11 @@ extension Endpoint {
   /// Processes the answer to a ``Request/store(_:_:)``. Late answers are ignored. An answer that
   /// does not fit the request counts as a failure.
   public mutating func answer(_ id: RequestID, store answer: StoreAnswer, at now: Instant) {
-    switch takeAnswered(id) {
+    let owner = takeAnswered(id)
+    if let trace {
+      trace.add(.storeAnswer(id, answer.traceName, isAwaited: owner != nil), of: trace.owner(owner), at: now)
+    }
+    switch owner {
     case .session(let session):
       let actions = session.answered(answer, in: surroundings, at: now) {
         keyIDs.draw(for: .session(session), provider)
@@ -19,7 +23,11 @@ extension Endpoint {
 
   /// Processes the answer to a ``Request/accept(_:_:)``. Late answers are ignored.
   public mutating func answer(_ id: RequestID, accept decision: AcceptDecision, at now: Instant) {
-    guard case .halfOpen(let handshake)? = takeAnswered(id) else { return }
+    let owner = takeAnswered(id)
+    if let trace {
+      trace.add(.acceptDecision(id, decision.traceName, isAwaited: owner != nil), of: trace.owner(owner), at: now)
+    }
+    guard case .halfOpen(let handshake)? = owner else { return }
     perform(handshake.decided(decision, provider: provider), for: handshake, at: now)
   }
 
@@ -31,7 +39,13 @@ extension Endpoint {
   ///     unknown.
   ///   - now: the present time.
   public mutating func complete(_ result: PublicKeyResult, took time: Duration? = nil, at now: Instant) {
-    switch takeAnswered(result.id) {
+    let owner = takeAnswered(result.id)
+    if let trace {
+      let hasFailed = if case .failed = result.outcome { true } else { false }
+      trace.add(
+        .workDone(result.id, hasFailed: hasFailed, isAwaited: owner != nil), of: trace.owner(owner), at: now)
+    }
+    switch owner {
     case .session(let session):
       let actions = session.completed(result.outcome, in: surroundings, at: now) {
         keyIDs.draw(for: .session(session), provider)

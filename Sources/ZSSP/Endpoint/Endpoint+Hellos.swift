@@ -23,10 +23,13 @@ extension Endpoint {
       readWaitingHellos(at: now)
     // [CHAL-8]
     case .challenge:
+      trace?.add(.received(.hello, size: packet.count, from: source), at: now)
       sendChallenge(packet, to: source, at: now)
       journal.countHelloChallenged()
       return .dropped(.challenged)
-    case .drop(let reason): return dropHello(reason)
+    case .drop(let reason):
+      trace?.add(.dropped(.hello, reason), at: now)
+      return dropHello(reason)
     }
     return .handled
   }
@@ -51,6 +54,7 @@ extension Endpoint {
     let handshake = HalfOpenHandshake(address: source, allowance: allowance, settings: settings, at: now)
     hellos.add(handshake)
     timers.set(handshake, to: handshake.nextDeadline)
+    trace?.add(.received(.hello, size: packet.count, from: source), of: trace?.owner(handshake) ?? .endpoint, at: now)
     perform(handshake.begin(packet, configuration: configuration), for: handshake, at: now)
   }
 
@@ -75,7 +79,9 @@ extension Endpoint {
     let packet = bytes.extracting(0..<KeyID.size).array + challenge.bytes
     // [PKT-7]
     let counter = provider.randomInteger(UInt64.self)
-    send(OutgoingPacket(type: .challenge, counter: counter, keyID: .none, bytes: packet), to: source, under: nil)
+    send(
+      OutgoingPacket(type: .challenge, counter: counter, keyID: .none, bytes: packet), to: source, under: nil,
+      of: nil)
   }
 
   /// Receives a challenge.
@@ -85,9 +91,13 @@ extension Endpoint {
     let keyID = KeyID(payload)
     // [CHAL-10]
     guard case .session(let session)? = keyIDs[keyID] else { return .dropped(.unexpectedChallenge) }
+    trace?.add(.received(.challenge, size: payload.byteCount, from: session.address), of: .session(session.id), at: now)
     do {
       perform(try session.challengeReceived(challenge, for: keyID, provider: provider), for: session, at: now)
       return .handled
-    } catch { return .dropped(error.reason) }
+    } catch {
+      trace?.add(.dropped(.challenge, error.reason), of: .session(session.id))
+      return .dropped(error.reason)
+    }
   }
 }

@@ -87,12 +87,18 @@ extension Endpoint {
   private mutating func completionReceived(
     _ packet: [UInt8], for handshake: HalfOpenHandshake, from source: Address, at now: Instant
   ) -> ReceiveResult {
+    if let trace {
+      trace.add(.received(.completion, size: packet.count, from: source), of: trace.owner(handshake), at: now)
+    }
     do {
       let steps = try handshake.completionReceived(
         packet, from: source, gate: &hellos.gate, provider: provider, at: now)
       perform(steps, for: handshake, at: now)
       return .handled
-    } catch { return .dropped(error.reason) }
+    } catch {
+      if let trace { trace.add(.dropped(.completion, error.reason), of: trace.owner(handshake)) }
+      return .dropped(error.reason)
+    }
   }
 
   private func removeHeaderProtection(_ datagram: inout MutableRawSpan, by headerKey: any HeaderKey) {
@@ -259,10 +265,15 @@ extension Endpoint {
   private mutating func responseReceived(
     _ packet: RawSpan, header: FragmentHeader, for session: Session, at now: Instant
   ) -> ReceiveResult {
+    trace?.add(
+      .received(.response, size: packet.byteCount, from: session.address), of: .session(session.id), at: now)
     do {
       perform(try session.responseReceived(packet, header: header, in: surroundings), for: session, at: now)
       return .handled
-    } catch { return .dropped(error.reason) }
+    } catch {
+      trace?.add(.dropped(.response, error.reason), of: .session(session.id))
+      return .dropped(error.reason)
+    }
   }
 
   /// Processes a complete control packet. Its tag is verified with the key encryption key before
@@ -279,11 +290,15 @@ extension Endpoint {
       return .dropped(.notAuthentic)
     }
     guard accept(header, for: session, from: source, at: now) else { return .dropped(.replayed) }
+    trace?.add(.received(type, size: size, from: source), of: .session(session.id), at: now)
     do {
       let actions = try session.controlReceived(
         type, body: packet.bytes, counter: header.counter, under: key, in: surroundings, at: now)
       perform(actions, for: session, at: now)
       return .handled
-    } catch { return .dropped(error.reason) }
+    } catch {
+      trace?.add(.dropped(type, error.reason), of: .session(session.id))
+      return .dropped(error.reason)
+    }
   }
 }

@@ -20,6 +20,7 @@ extension Endpoint {
   }
 
   private mutating func sessionDue(_ session: Session, at now: Instant) {
+    trace?.noteTimer(session, at: now)
     dropExpired(of: session, at: now)
     perform(session.erasePreviousKey(at: now) + session.abandonAnswer(at: now), for: session, at: now)
     perform(session.silenceDue(in: surroundings, at: now), for: session, at: now)
@@ -31,6 +32,7 @@ extension Endpoint {
   private mutating func handshakeDue(_ handshake: HalfOpenHandshake, at now: Instant) {
     // [TIME-3]
     if handshake.expiry <= now {
+      trace?.add(.timer("timeout"), of: trace?.owner(handshake) ?? .endpoint, at: now)
       perform(handshake.expired(settings, at: now), for: handshake, at: now)
     } else {
       dropExpired(of: handshake, at: now)

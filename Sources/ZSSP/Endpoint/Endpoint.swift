@@ -40,6 +40,8 @@ public struct Endpoint: ~Copyable {
   var timers = TimerQueue()
   var hellos: HelloAdmission
   var memory: SessionMemory
+  /// The records of what happens; nil, as usually, if nobody wants them.
+  let trace: TraceLog?
 
   /// Creates an endpoint without sessions. It draws 32 random bytes from the provider.
   ///
@@ -53,6 +55,7 @@ public struct Endpoint: ~Copyable {
     keyIDs = KeyIDTable(KeyIDPattern(settings))
     memory = SessionMemory(configuration)
     hellos = HelloAdmission(configuration, salt: configuration.provider.random(32))
+    trace = configuration.trace == nil ? nil : TraceLog()
   }
 
   /// The configuration of the endpoint.
@@ -82,6 +85,10 @@ public struct Endpoint: ~Copyable {
   /// Removes and returns the oldest event that was not returned yet; nil if there is none.
   @inline(never)
   public mutating func nextEvent() -> Event? { journal.nextEvent() }
+
+  /// Removes and returns the records of what happened since the last call; none unless
+  /// the configuration has a ``EndpointConfiguration/trace``.
+  package func takeTrace() -> [TraceRecord] { trace?.take(journal.statistics) ?? [] }
 
   /// The time at which ``advance(to:)`` must be called; nil if nothing is due.
   public var nextDeadline: Instant? {

@@ -175,6 +175,9 @@ public struct EndpointConfiguration: Sendable {
   /// The directory that endpoints share which have one static key, one store and one process, as
   /// shards do. Nil, the default, for a single endpoint.
   public var directory: PeerDirectory?
+  /// The receiver of records of handshakes and control packets; nil, the default, to keep none. The
+  /// driver must pass it those of ``Endpoint/takeTrace()`` after each input.
+  package var trace: (any TraceSink)?
 
   /// Creates a configuration of the given parts.
   public init(

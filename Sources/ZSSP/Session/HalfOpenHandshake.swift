@@ -56,6 +56,22 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
   var isWaitingForCompletion: Bool {
     if case .waiting = state { true } else { false }
   }
+  /// The state's name for traces: a step before B2, or B2.
+  var stateName: String {
+    switch state {
+    case .readingHello: "reading X1"
+    case .lookingUp: "looking up"
+    case .verifying: "verifying"
+    case .revoking: "revoking"
+    case .unwritten: "waiting to write X2"
+    case .responding: "writing X2"
+    case .waiting: "B2"
+    case .readingCompletion: "reading X3"
+    case .asking: "asking"
+    case .loading: "loading"
+    case .storing: "storing"
+    }
+  }
   /// kid_A, after X1 was read.
   private var initiatorKeyID = KeyID.none
   /// kid_B, from B2 on.

@@ -13,7 +13,11 @@
     /// The other process reports over a pipe, its descriptor ``Readiness/descriptor``. Its output
     /// goes to a file in memory, not to this command's output, which a hook's background process
     /// would otherwise keep open.
-    static func start(_ file: TunnelFile) throws(CommandFailure) {
+    ///
+    /// - Parameters:
+    ///   - file: The configuration file.
+    ///   - trace: The path of a trace; nil for none.
+    static func start(_ file: TunnelFile, trace: String?) throws(CommandFailure) {
       var ends: [CInt] = [-1, -1]
       guard pipe(&ends) == 0 else { throw .failed("no pipe: \(String(cString: strerror(errno)))") }
       defer { close(ends[0]) }
@@ -22,7 +26,9 @@
       do {
         words = try MemoryFile()
         process = try ChildProcess(
-          "/proc/self/exe", arguments: ["zssp", "tunnel", "up", "--foreground", "--background", "--", file.path],
+          "/proc/self/exe",
+          arguments: ["zssp", "tunnel", "up", "--foreground", "--background"]
+            + (trace.map { ["--trace=\($0)"] } ?? []) + ["--", file.path],
           descriptors: [-1, words.descriptor, words.descriptor, ends[1]])
       } catch {
         close(ends[1])

@@ -23,6 +23,8 @@
     @Flag(help: "Stay until interrupted, and log to standard error. Default: return when the tunnel is up.")
     var foreground = false
 
+    @OptionGroup var trace: TraceOption
+
     @Flag(help: .hidden)
     var background = false
 
@@ -32,7 +34,7 @@
       var file = try TunnelFile.read(file, warns: foreground)
       guard foreground else {
         try file.checkReadableTwice()
-        return try Background.start(file)
+        return try Background.start(file, trace: trace.trace)
       }
       if let busyPoll = file.tunnel.busyPoll {
         EpollEventLoopGroup.singleton.busyPolling = .nanoseconds(busyPoll.nanoseconds)
@@ -40,7 +42,9 @@
       // From here on, SIGHUP must not end the process. Before the tunnel is up it has nothing to
       // reload.
       let hangups = await Interruption.signals(SIGHUP)
-      let endpoint = try file.endpoint()
+      var configuration = try file.endpoint()
+      let traceFile = try trace.apply(to: &configuration, title: "zssp tunnel up \(file.path)")
+      let endpoint = configuration
       let store: any KeptRatchets
       do throws(CommandFailure) { store = try await Self.store(file) } catch { throw error.ofTunnel }
       try await store.whileOpen {
@@ -53,6 +57,7 @@
             throw error.commandFailure
           }
         }
+        await traceFile?.flush()
       }
     }
 

@@ -34,6 +34,8 @@ final class Driver {
   /// Refers to this driver until it is closed, for closures that may outlive it.
   private let wake: NIOLoopBoundBox<Driver?>
   private let timer: DeadlineTimer
+  /// Gets the records of the endpoint; nil, as usually, if it is not traced.
+  private let trace: (any TraceSink)?
 
   var endpoint: Endpoint
   var socket = SocketLife()
@@ -65,6 +67,7 @@ final class Driver {
       configuration.settings.keepAlive = options.keepAlive
       configuration.settings.idleTimeout = options.idleTimeout
     }
+    trace = configuration.trace
     endpoint = try Endpoint(configuration)
     self.mailboxes = mailboxes
     self.environment = environment
@@ -144,6 +147,7 @@ final class Driver {
         break
       }
     }
+    if let trace { trace.write(takeTrace(), of: shard) }
     writeOutbox()
     if !isClosed { timer.set(to: endpoint.nextDeadline) }
   }
@@ -152,6 +156,7 @@ final class Driver {
   // then the exclusive access to the endpoint does not end before the next turn, which traps.
   @inline(never) private func takeRequest() -> Request? { endpoint.nextRequest() }
   @inline(never) private func takeEvent() -> Event? { endpoint.nextEvent() }
+  @inline(never) private func takeTrace() -> [TraceRecord] { endpoint.takeTrace() }
 
   private func timerFired() {
     guard !isClosed else { return }

@@ -16,4 +16,6 @@ struct Parcel: Sendable {
   var origin: Int?
   /// Its header; nil if it is made up or changed.
   var label: PacketLabel?
+  /// The number in a trace; 0 if there is no trace, or if an attacker made it.
+  var number = 0
 }

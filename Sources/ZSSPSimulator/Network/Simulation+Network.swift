@@ -21,6 +21,8 @@ extension Simulation {
     }
     var parcel = Parcel(from: peer.address, to: address, bytes: bytes, sender: peer.index, origin: peer.index)
     parcel.label = ledger.label(bytes) ?? PacketLabel(unprotected: bytes)
+    parcel.number = tracer?.next() ?? 0
+    tracer?.write(parcel, fate: "sent", from: peer.index, to: self.peer(at: address), at: now)
     capture(parcel)
     let plan = isCalm ? .perfect : plan.network
     // All draws are made for every datagram, whatever happens to it.
@@ -32,10 +34,12 @@ extension Simulation {
     let second = networkRandom.duration(plan.lateness)
     let place = networkRandom.below(max(1, bytes.count))
     if self.plan.adversary.isActive, let label = parcel.label, adversaryTakes(&parcel, label: label, from: peer) {
+      tracer?.write(parcel, fate: "held", at: now)
       return
     }
     guard !isLost else {
       report.datagramsLost += 1
+      tracer?.write(parcel, fate: "lost", at: now)
       return trace.add(.lost, peer: peer.index, at: now)
     }
     if isTwice {
@@ -54,10 +58,12 @@ extension Simulation {
   func deliver(_ parcel: Parcel) {
     guard let peer = peers.first(where: { $0.address == parcel.to }), peer.isUp else {
       if passOn(parcel) { return }
+      tracer?.write(parcel, fate: "lost", at: now)
       report.datagramsLost += 1
       return
     }
     if let sender = parcel.sender, blockedUntil[flow(from: sender, to: peer.index)] > now {
+      tracer?.write(parcel, fate: "lost", at: now)
       report.datagramsLost += 1
       return
     }
@@ -65,6 +71,7 @@ extension Simulation {
     let time = localTime(peer)
     let timers = stateTimers(peer)
     let bytes = parcel.bytes
+    tracer?.write(parcel, fate: "delivered", to: peer.index, at: now)
     let reception = peer.endpoint.receive(bytes, from: parcel.from, at: time)
     switch reception {
     case .message(let session, let message): messageReceived(by: peer, session: session, message)
@@ -78,6 +85,9 @@ extension Simulation {
     settle(peer)
     delivering = nil
   }
+
+  /// Returns the peer that has an address now; nil if none.
+  private func peer(at address: Address) -> Int? { peers.first { $0.address == address }?.index }
 
   private func stateTimers(_ peer: SimulatedPeer) -> [SimulatedSession?] {
     peer.known.map { peer.endpoint.session($0.id) }

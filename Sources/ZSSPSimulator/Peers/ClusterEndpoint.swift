@@ -142,6 +142,10 @@ class ClusterEndpoint: SimulatedEndpoint {
 
   final func takeDatagrams() -> [(address: Address, bytes: [UInt8])] { nodes.flatMap { $0.takeDatagrams() } }
 
+  final func takeTrace() -> [(node: Int, record: TraceRecord)] {
+    nodes.enumerated().flatMap { index, node in node.takeTrace().map { (index, $0.record) } }
+  }
+
   final func nextRequest() -> Request? {
     for node in nodes { if let request = node.nextRequest() { return request } }
     return nil

@@ -27,6 +27,9 @@ package protocol SimulatedEndpoint: AnyObject {
   func localKeyID(_ session: Int) -> KeyID?
   func takeEvents() -> [SimulatedEvent]
   func takeDatagrams() -> [(address: Address, bytes: [UInt8])]
+  /// Returns the records of a trace since the last call, each with the number of the endpoint among
+  /// those that act as one.
+  func takeTrace() -> [(node: Int, record: TraceRecord)]
 
   func nextRequest() -> Request?
   func answer(_ id: RequestID, store answer: StoreAnswer, at now: Instant)
@@ -140,6 +143,7 @@ extension SimulatedEndpoint {
   package func keyMark(_ session: Int) -> KeyMark? { nil }
   package func handshakeMark(_ session: Int) -> HandshakeMark? { nil }
   package func localKeyID(_ session: Int) -> KeyID? { nil }
+  package func takeTrace() -> [(node: Int, record: TraceRecord)] { [] }
   package func nextRequest() -> Request? { nil }
   package func answer(_ id: RequestID, store answer: StoreAnswer, at now: Instant) {}
   package func answer(_ id: RequestID, accept decision: AcceptDecision, at now: Instant) {}

@@ -20,9 +20,11 @@ extension Simulation {
 
   /// Empties the endpoint's queues. Every input ends with this.
   func settle(_ peer: SimulatedPeer) {
+    writeTrace(of: peer)
     for event in peer.endpoint.takeEvents() { happened(event, at: peer) }
     checkDowngrade(of: peer)
     while let request = peer.endpoint.nextRequest() { take(request, of: peer) }
+    writeTrace(of: peer)
     for (address, bytes) in peer.endpoint.takeDatagrams() { send(bytes, from: peer, to: address) }
     ledger.forgetHeaders()
     checkInvariants(of: peer)

@@ -149,6 +149,8 @@ package final class ZSSPEndpoint: SimulatedEndpoint {
     return datagrams
   }
 
+  package func takeTrace() -> [(node: Int, record: TraceRecord)] { endpoint.takeTrace().map { (0, $0) } }
+
   package func nextRequest() -> Request? { endpoint.nextRequest() }
   package func answer(_ id: RequestID, store answer: StoreAnswer, at now: Instant) {
     endpoint.answer(id, store: answer, at: now)

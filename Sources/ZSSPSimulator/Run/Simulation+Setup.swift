@@ -14,10 +14,11 @@ extension Simulation {
     }
     let seeded = SeededProvider(provider, seed: seed, stream: 2000 + UInt64(index))
     let isStranger = index >= plan.peers
-    let configuration = EndpointConfiguration(
+    var configuration = EndpointConfiguration(
       staticKey: seeded.generateAgreementKey(), provider: NonceGuard(seeded, ledger: ledger),
       flags: isPersistent && !isStranger ? .persistent : .opportunistic, helloPolicy: plan.helloPolicy,
       settings: temper.settings(plan.settings))
+    configuration.trace = tracer
     let clock = SimulatedClock(
       at: now, showing: Instant(nanoseconds: Int64(random.below(1 << 50))),
       skew: random.below(2 * plan.faults.clockSkew + 1) - plan.faults.clockSkew)

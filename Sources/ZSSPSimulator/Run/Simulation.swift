@@ -66,6 +66,8 @@ public final class Simulation {
   let provider: any CryptoProvider
   let factory: Factory
   let ledger = NonceLedger()
+  /// Gets the lines of a trace; nil for none.
+  let tracer: SimulationTracer?
   /// The peers of the plan, followed by strangers.
   var peers: [SimulatedPeer] = []
   /// The pairs of peers that have sessions.
@@ -118,11 +120,13 @@ public final class Simulation {
   ///   - seed: The seed.
   ///   - provider: The source of cryptography. The seed replaces its randomness where possible.
   ///   - traceLimit: The number of steps that a violation shows. The default is 200.
+  ///   - onTrace: Called with each line of a trace; nil, the default, for none.
   /// - Throws: `ConfigurationError` if the plan is invalid.
   public convenience init(
-    _ plan: SimulationPlan, seed: UInt64, provider: any CryptoProvider = StandInCrypto(), traceLimit: Int = 200
+    _ plan: SimulationPlan, seed: UInt64, provider: any CryptoProvider = StandInCrypto(), traceLimit: Int = 200,
+    onTrace: (@Sendable (String) -> Void)? = nil
   ) throws(ConfigurationError) {
-    try self.init(plan, seed: seed, provider: provider, traceLimit: traceLimit) {
+    try self.init(plan, seed: seed, provider: provider, traceLimit: traceLimit, onTrace: onTrace) {
       (index, environment) throws(ConfigurationError) in
       if index == 0, plan.responders > 1 { return try FleetEndpoint(environment, count: plan.responders) }
       if index < plan.peers, plan.shards > 1 { return try ShardedEndpoint(environment, count: plan.shards) }
@@ -133,13 +137,15 @@ public final class Simulation {
   /// Makes a simulation with endpoints of other implementations.
   package init(
     _ plan: SimulationPlan, seed: UInt64, provider: any CryptoProvider = StandInCrypto(), traceLimit: Int = 200,
-    factory: @escaping Factory
+    onTrace: (@Sendable (String) -> Void)? = nil, factory: @escaping Factory
   ) throws(ConfigurationError) {
     self.factory = factory
     self.plan = plan
     self.seed = seed
     self.provider = provider
     trace = Trace(limit: max(1, traceLimit))
+    tracer = onTrace.map(SimulationTracer.init)
+    if let tracer { trace.observer = { tracer.write($0, peer: $1, text: $2, at: $3) } }
     networkRandom = SimulationRandom(seed: seed, stream: 1)
     faultRandom = SimulationRandom(seed: seed, stream: 2)
     applicationRandom = SimulationRandom(seed: seed, stream: 3)
@@ -238,6 +244,7 @@ public final class Simulation {
   /// Records a violation. The first counts.
   func fail(_ invariant: Violation.Invariant, details: String) {
     guard violation == nil, !plan.unchecked.contains(invariant) else { return }
+    tracer?.writeViolation(invariant, details: details, at: now)
     violation = Violation(
       invariant: invariant, details: details, seed: seed, time: Double(now.nanoseconds) / 1e9, step: report.steps,
       trace: trace.lines)

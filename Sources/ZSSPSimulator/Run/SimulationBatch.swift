@@ -11,6 +11,7 @@ public struct SimulationBatch: Sendable {
   private let seeds: Range<UInt64>
   private let trace: Int
   private let makeProvider: @Sendable () -> any CryptoProvider
+  private let onTrace: (@Sendable (String) -> Void)?
 
   /// Makes a batch that has not started.
   ///
@@ -18,11 +19,13 @@ public struct SimulationBatch: Sendable {
   ///   - plan: The plan of all runs.
   ///   - seeds: The seeds.
   ///   - trace: The number of last steps that a violation shows. The default is 200.
+  ///   - onTrace: Called with each line of a trace of all seeds together; nil, the default, for none.
   ///   - makeProvider: Makes the provider of a run.
   public init(
-    _ plan: SimulationPlan, seeds: Range<UInt64>, trace: Int = 200,
+    _ plan: SimulationPlan, seeds: Range<UInt64>, trace: Int = 200, onTrace: (@Sendable (String) -> Void)? = nil,
     makeProvider: @escaping @Sendable () -> any CryptoProvider = { StandInCrypto() }
   ) {
+    self.onTrace = onTrace
     self.plan = plan
     self.seeds = seeds
     self.trace = trace
@@ -63,7 +66,7 @@ public struct SimulationBatch: Sendable {
 
   private func start(_ seed: UInt64, in group: inout ThrowingTaskGroup<(UInt64, Outcome), any Error>) {
     group.addTask {
-      let simulation = try Simulation(plan, seed: seed, provider: makeProvider(), traceLimit: trace)
+      let simulation = try Simulation(plan, seed: seed, provider: makeProvider(), traceLimit: trace, onTrace: onTrace)
       return (seed, Result { () throws(Violation) in try simulation.run() })
     }
   }

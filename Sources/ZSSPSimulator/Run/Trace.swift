@@ -26,6 +26,8 @@ struct Trace {
   private var next = 0
   private let limit: Int
   private(set) var count: UInt64 = 0
+  /// Called with each event: its code, peer, text and time.
+  var observer: ((Code, Int, String, Instant) -> Void)?
 
   init(limit: Int) { self.limit = limit }
 
@@ -36,6 +38,7 @@ struct Trace {
     _ code: Code, peer: Int = -1, _ first: Int = 0, _ second: Int = 0, text: String = "", at now: Instant
   ) {
     count += 1
+    observer?(code, peer, text, now)
     mixer.absorb(UInt64(bitPattern: now.nanoseconds))
     mixer.absorb(UInt64(code.rawValue) << 32 | UInt64(UInt32(truncatingIfNeeded: peer)))
     mixer.absorb(UInt64(truncatingIfNeeded: first) &* 31 &+ UInt64(truncatingIfNeeded: second))

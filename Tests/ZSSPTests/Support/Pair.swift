@@ -13,12 +13,14 @@ final class Pair {
   init(
     provider: any CryptoProvider, profile: Profile = .kyber1024, bobProfile: Profile? = nil,
     flags: SecurityFlags = .opportunistic, helloPolicy: HelloPolicy = .allow, settings: Settings = Settings(),
-    providerOfBob: (any CryptoProvider)? = nil
+    providerOfBob: (any CryptoProvider)? = nil, trace: (any TraceSink)? = nil
   ) throws {
     func configuration(_ provider: any CryptoProvider, _ profile: Profile) -> EndpointConfiguration {
-      EndpointConfiguration(
+      var configuration = EndpointConfiguration(
         staticKey: provider.generateAgreementKey(), provider: provider, profile: profile, flags: flags,
         helloPolicy: helloPolicy, settings: settings)
+      configuration.trace = trace
+      return configuration
     }
     alice = try TestPeer(configuration(provider, profile), at: Address(ipv4: 0x0A00_0001, port: 1111))
     bob = try TestPeer(

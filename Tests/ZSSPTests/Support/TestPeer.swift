@@ -69,6 +69,7 @@ final class TestPeer {
   }
 
   func close(_ session: SessionID) { endpoint.close(session) }
+  func takeTrace() -> [TraceRecord] { endpoint.takeTrace() }
   func localIndexesInUse() -> [Bool] { endpoint.localIndexesInUse() }
   /// The datagram of a D under the previous key, as whoever has stolen that key makes it; nil where
   /// there is none.
