@@ -6,7 +6,7 @@ import ZSSPTestSupport
 @Suite("zssp bench", .tags(.slow), .ownThreads)
 struct BenchCommandTests {
   /// The figures themselves say nothing here; that they are there, with their bounds, does.
-  @Test func everyFigureIsAnObjectOfJSON() throws {
+  @Test(.long) func everyFigureIsAnObjectOfJSON() throws {
     let result = try Tool().run(
       "bench", "--rounds", "1", "--milliseconds", "1", "--sessions", "128", "--initiators", "1,3",
       "--peers", "16", "--quick-handshakes", "--json")

@@ -11,7 +11,8 @@
   /// by nobody else, but when the operators restore a backup.
   @Suite("Processes that are killed", .tags(.slow), .ownThreads, .timeLimit(.minutes(60)))
   struct CrashTests {
-    private static let crashes = Int(ProcessInfo.processInfo.environment["ZSSP_CRASHES"] ?? "") ?? 10
+    private static let crashes =
+      Int(ProcessInfo.processInfo.environment["ZSSP_CRASHES"] ?? "") ?? (TestSelection.isAll ? 10 : 2)
     private static let seed = UInt64(ProcessInfo.processInfo.environment["ZSSP_CRASH_SEED"] ?? "") ?? 1
 
     private let peers: Peers

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 
 extension NamespaceTests {
   /// Hosts that move, end, are killed and come back, and networks of several.
-  @Suite struct ChangeTests {
+  @Suite(.long) struct ChangeTests {
     /// Three hosts behind one reach each other through it.
     @Test func threeBehindOne() async throws {
       let lab = try Lab()

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 
 extension NamespaceTests {
   /// Hooks, what they leave behind, and what fails around them.
-  @Suite struct HookTests {
+  @Suite(.long) struct HookTests {
     private static func configure(_ lab: Lab, hooks: String, extra: String = "") throws {
       try lab.add("a")
       try lab.write("a", number: 1, extra: "\(extra)\n[hooks]\n\(hooks)", peers: [])
@@ -83,7 +84,7 @@ extension NamespaceTests {
 
   /// Each thing that the system lacks or refuses is named with the remedy. The exit code is that of
   /// causes that may pass.
-  @Suite struct ObstacleTests {
+  @Suite(.long) struct ObstacleTests {
     /// Runs `up` in a mount namespace of its own, after a script.
     private static func up(_ lab: Lab, after script: String, mode: String = "--foreground") throws -> Program.Result {
       let command = "\(script)\nexec \(try Lab.zssp()) tunnel up \(mode) \(lab.path("a.toml"))"

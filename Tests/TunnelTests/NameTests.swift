@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 
 extension NamespaceTests {
   /// Names and addresses of peers, and what is said of peers that are not there.
-  @Suite struct NameTests {
+  @Suite(.long) struct NameTests {
     private static func state(_ lab: Lab, of host: String) throws -> String? {
       (try lab.show(host)["peers"] as? [[String: Any]])?.first?["state"] as? String
     }

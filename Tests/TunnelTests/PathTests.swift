@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 
 extension NamespaceTests {
   /// The things between two hosts: firewalls, several addresses, narrow links, marks.
-  @Suite struct PathTests {
+  @Suite(.long) struct PathTests {
     // MARK: Addresses
 
     /// c, behind a firewall that lets only answers in, and s, which has two addresses and listens

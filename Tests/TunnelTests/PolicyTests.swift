@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 
 extension NamespaceTests {
   /// Default routes in a table of their own, which the tunnel's datagrams pass by because of their
   /// mark.
-  @Suite struct PolicyTests {
+  @Suite(.long) struct PolicyTests {
     /// A host behind a router, with everything in a tunnel to a host behind the same router.
     private static func full(_ lab: Lab, extra: String = "") async throws -> Program {
       try lab.add("a", "r", "b")

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 
 extension NamespaceTests {
   /// A tunnel of a user without any privileges, on a device that an administrator has prepared.
-  @Suite(.enabled(if: Lab.isInstalled("setpriv"), "setpriv is not installed"))
+  @Suite(.long, .enabled(if: Lab.isInstalled("setpriv"), "setpriv is not installed"))
   struct PreparedTests {
     private static let user = "nobody"
 
@@ -156,7 +157,7 @@ extension NamespaceTests {
   }
 
   /// The needs of a container: a process that has all of them, and processes that lack one each.
-  @Suite(.enabled(if: Lab.isInstalled("setpriv"), "setpriv is not installed"))
+  @Suite(.long, .enabled(if: Lab.isInstalled("setpriv"), "setpriv is not installed"))
   struct ContainerTests {
     /// A script that makes what a container has: devices and a folder for run-time files of its
     /// own, settings of the system that cannot be changed, and of root's privileges only those that

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 
 extension NamespaceTests {
   /// Changes of a running tunnel: by its file, by signals, and by commands about one peer.
-  @Suite struct ReloadTests {
+  @Suite(.long) struct ReloadTests {
     private static func pair(
       _ lab: Lab, extra: String = "", peerExtra: String = ""
     ) async throws -> (Program, Program) {

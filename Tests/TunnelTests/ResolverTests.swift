@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 
 /// The programs of systemd-resolved, installed or unpacked.
 private enum Resolved {
@@ -24,7 +25,7 @@ extension NamespaceTests {
   /// Name servers with the real systemd-resolved, which has a bus and a namespace of its own. Where
   /// that is not installed, which would change how this machine finds names, `ZSSP_RESOLVED` is a
   /// folder with its package unpacked.
-  @Suite(.enabled(if: Resolved.obstacle == nil, "\(Resolved.obstacle ?? "")"))
+  @Suite(.long, .enabled(if: Resolved.obstacle == nil, "\(Resolved.obstacle ?? "")"))
   struct ResolverTests {
     private static let bus = """
       <!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 
 extension NamespaceTests {
   /// The routes around the tunnel follow peers whose own addresses lie in what goes through it.
-  @Suite struct RouteTests {
+  @Suite(.long) struct RouteTests {
     /// Two hosts. All addresses of the link but a's own are behind b for a, so that a reaches b by
     /// a route around the tunnel only.
     private static func pair(_ lab: Lab, at endpoint: String, extra: String = "") async throws -> Program {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 
 extension NamespaceTests {
   /// The unit for systemd: what it says is understood, and the rights that it gives are enough.
-  @Suite struct ServiceTests {
+  @Suite(.long) struct ServiceTests {
     private static let unit = URL(filePath: #filePath).deletingLastPathComponent()
       .appending(path: "../../Documentation/systemd/zssp-tunnel@.service").standardized
 

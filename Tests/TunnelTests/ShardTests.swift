@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 
 extension NamespaceTests {
   /// Sessions on several event loops, of which one has the device.
-  @Suite struct ShardTests {
+  @Suite(.long) struct ShardTests {
     /// Two peers of one host, each with its own session, and flows between all of them at once.
     @Test func twoPeersAndManyFlows() async throws {
       let lab = try Lab()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 
 extension NamespaceTests {
   /// The effects of a tunnel on its system, and on the other tunnels there.
@@ -29,7 +30,7 @@ extension NamespaceTests {
 
     /// Two tunnels of one name in two network namespaces have one folder: the second is refused,
     /// and does the first no harm.
-    @Test func oneNameInTwoNamespaces() async throws {
+    @Test(.long) func oneNameInTwoNamespaces() async throws {
       let lab = try await Lab.pair()
       let text = try String(contentsOfFile: lab.path("b.toml"), encoding: .utf8)
         .replacing("\"\(lab.device("b"))\"", with: "\"\(lab.device("a"))\"")
@@ -42,7 +43,7 @@ extension NamespaceTests {
 
     /// The user that the process becomes can write nothing that the next start would obey, and the
     /// next start works.
-    @Test func theUserDoesNotBecomeRoot() async throws {
+    @Test(.long) func theUserDoesNotBecomeRoot() async throws {
       let lab = try Lab()
       try lab.add("a", "b")
       try lab.link("a", "b")
@@ -90,7 +91,7 @@ extension NamespaceTests {
 
     /// Both sides open a session at the same moment, and afterwards each notices what becomes of
     /// it.
-    @Test func bothOpenAtOnce() async throws {
+    @Test(.long) func bothOpenAtOnce() async throws {
       let lab = try Lab()
       try lab.add("a", "b")
       try lab.link("a", "b")
@@ -116,7 +117,7 @@ extension NamespaceTests {
 
     /// Ratchets are kept by whom the process becomes. Where that is not possible the tunnel is
     /// refused, before anything is done.
-    @Test(arguments: ["file", "sqlite"]) func theUserHasTheStore(kind: String) async throws {
+    @Test(.long, arguments: ["file", "sqlite"]) func theUserHasTheStore(kind: String) async throws {
       let lab = try Lab()
       try lab.add("a", "b")
       try lab.link("a", "b")
@@ -151,7 +152,7 @@ extension NamespaceTests {
     }
 
     /// A tunnel in the background writes its messages to a file in its folder.
-    @Test func inTheBackground() async throws {
+    @Test(.long) func inTheBackground() async throws {
       let lab = try Lab()
       try lab.add("a", "b")
       try lab.link("a", "b")
@@ -169,7 +170,7 @@ extension NamespaceTests {
 
     /// `show` names each dropped packet and its sender: a datagram that came twice, a forged one,
     /// and packets that were not read in time.
-    @Test func lossesAreShown() async throws {
+    @Test(.long) func lossesAreShown() async throws {
       let lab = try await Lab.pair()
       // Whatever comes from b comes to a twice.
       try lab.run("iptables -t mangle -A POSTROUTING -o v1 -p udp -j TEE --gateway 192.168.1.1", on: "b")
@@ -183,7 +184,7 @@ extension NamespaceTests {
     }
 
     /// `show` prints again until it is interrupted or the tunnel ends.
-    @Test func showIsRepeated() async throws {
+    @Test(.long) func showIsRepeated() async throws {
       let lab = try await Lab.pair()
       let watch = try lab.start("\(Lab.zssp()) tunnel show --watch --json \(lab.device("a"))", on: "a")
       func lines() -> [Substring] { watch.output.split(separator: "\n") }
@@ -204,7 +205,7 @@ extension NamespaceTests {
     }
 
     /// A device that somebody removes ends the tunnel, and does not keep a processor busy.
-    @Test func aRemovedDevice() async throws {
+    @Test(.long) func aRemovedDevice() async throws {
       let lab = try Lab()
       try lab.add("a")
       let tunnel = try await lab.tunnel("a", number: 1, peers: [])

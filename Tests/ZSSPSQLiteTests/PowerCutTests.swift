@@ -13,7 +13,8 @@
   @Suite("Loss of power", .tags(.slow), .timeLimit(.minutes(20)))
   struct PowerCutTests {
     private static let peers = UInt8(4)
-    private static let cuts = Int(ProcessInfo.processInfo.environment["ZSSP_CRASHES"] ?? "") ?? 40
+    private static let cuts =
+      Int(ProcessInfo.processInfo.environment["ZSSP_CRASHES"] ?? "") ?? (TestSelection.isAll ? 40 : 20)
 
     /// The pairs that a peer's row may hold: that of the last answered swap, or that of a swap
     /// without an answer.

@@ -7,7 +7,7 @@ import ZSSPSimulator
 /// Plans and seeds at which the simulator finds faults that there once were, when their fixes are
 /// taken back: see `Scripts/mutants.txt`, which names this suite. Without these faults all promises
 /// hold.
-@Suite("Campaigns of each kind keep the protocol's promises", .tags(.slow))
+@Suite("Campaigns of each kind keep the protocol's promises", .tags(.slow), .long)
 struct CampaignTests {
   struct Case: Sendable, CustomTestStringConvertible {
     let kind: CampaignKind

@@ -30,7 +30,7 @@ struct FloodTests {
   }
 
   // [DEC-52]
-  @Test("established sessions lose nothing, an honest newcomer gets in, and the cost is bounded")
+  @Test("established sessions lose nothing, an honest newcomer gets in, and the cost is bounded", .long)
   func flood() throws {
     let simulation = try simulation(.opportunistic)
     let target = simulation.peers[0]

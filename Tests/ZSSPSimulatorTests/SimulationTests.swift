@@ -17,7 +17,9 @@ struct SimulationTests {
     return plan
   }
 
-  @Test("a fixed set of seeds", arguments: SimulationPlan.Mode.allCases, [1, 2, 3, 5] as [UInt64])
+  @Test(
+    "a fixed set of seeds", arguments: SimulationPlan.Mode.allCases,
+    TestSelection.isAll ? [1, 2, 3, 5] : [1] as [UInt64])
   func fixedSeeds(mode: SimulationPlan.Mode, seed: UInt64) throws {
     let report = try Simulation(plan(mode), seed: seed).run()
     #expect(report.recoveries >= 1 && report.rekeys > 0 && report.messagesReceived > 0 && report.attacks > 0)
@@ -25,7 +27,7 @@ struct SimulationTests {
     #expect(mode != .persistent || report.downgrades == 0)
   }
 
-  @Test("a fleet behind one address, which share a store", arguments: SimulationPlan.Mode.allCases, [2, 3])
+  @Test("a fleet behind one address, which share a store", .long, arguments: SimulationPlan.Mode.allCases, [2, 3])
   func responders(mode: SimulationPlan.Mode, responders: Int) throws {
     var plan = plan(mode, peers: 2)
     plan.responders = responders
@@ -37,7 +39,8 @@ struct SimulationTests {
   }
 
   @Test(
-    "with real cryptography", arguments: ProviderChoice.built.filter { (try? $0.makeProvider()) != nil },
+    "with real cryptography", .long,
+    arguments: ProviderChoice.built.filter { (try? $0.makeProvider()) != nil },
     [SimulationPlan.Mode.persistent, .opportunistic])
   func realCryptography(choice: ProviderChoice, mode: SimulationPlan.Mode) throws {
     var plan = plan(mode, peers: 2)
@@ -47,7 +50,7 @@ struct SimulationTests {
   }
 
   // [TIME-14]
-  @Test func aSeedReplaysExactly() throws {
+  @Test(.long) func aSeedReplaysExactly() throws {
     let reports = try (0..<2).map { _ in try Simulation(plan(.mixed), seed: 7).run() }
     #expect(reports[0] == reports[1])
     let other = try Simulation(plan(.mixed), seed: 8).run()
@@ -75,7 +78,7 @@ struct SimulationTests {
 
   /// The policy breaks the silence that π1 promises: strangers are challenged, and so are those who
   /// forge Hellos.
-  @Test func aResponderThatIsNotSilentIsNoticed() throws {
+  @Test(.long) func aResponderThatIsNotSilentIsNoticed() throws {
     var plan = plan(.persistent)
     plan.helloPolicy = .challenge
     var details: [String] = []

@@ -10,8 +10,8 @@ import ZSSP
 struct DifferentialTests {
   /// The seeds to run: `ZSSP_DIFFERENTIAL_SEEDS` for long runs.
   static let seeds: ClosedRange<UInt64> = {
-    let count = ProcessInfo.processInfo.environment["ZSSP_DIFFERENTIAL_SEEDS"].flatMap { UInt64($0) } ?? 10
-    return 1...max(1, count)
+    let count = ProcessInfo.processInfo.environment["ZSSP_DIFFERENTIAL_SEEDS"].flatMap { UInt64($0) }
+    return 1...max(1, count ?? (TestSelection.isAll ? 10 : 2))
   }()
 
   @Test("datagrams, events, messages, stores and timers are the same", arguments: seeds)
@@ -42,7 +42,7 @@ struct DifferentialTests {
   }
 
   /// Schedules in which nothing happens could not tell the two apart.
-  @Test func schedulesReachEverything() throws {
+  @Test(.long) func schedulesReachEverything() throws {
     var lines: [String] = []
     for seed in Self.seeds.prefix(24) {
       let world = try World(seed: seed, .zssp, .reference)

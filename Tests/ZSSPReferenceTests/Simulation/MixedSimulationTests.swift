@@ -8,7 +8,7 @@ import ZSSPSimulator
 
 /// The scenarios of the simulator's own tests, with the reference in the place of some peers, or of
 /// all.
-@Suite("Simulated networks of both implementations keep the protocol's promises", .tags(.slow))
+@Suite("Simulated networks of both implementations keep the protocol's promises", .tags(.slow), .long)
 struct MixedSimulationTests {
   /// The implementation of each peer. Three peers talk to each other, so each of the two mixtures
   /// has pairs of every kind.

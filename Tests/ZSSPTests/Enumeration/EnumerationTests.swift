@@ -69,7 +69,7 @@ struct EnumerationTests {
   private static let productLimit = ProcessInfo.processInfo.environment["ZSSP_FULL_ENUMERATION"].flatMap(Int.init)
 
   // [CTRL-4] [TIME-1]
-  @Test("Every fault alone", arguments: [false, true])
+  @Test("Every fault alone", arguments: TestSelection.isAll ? [false, true] : [false])
   func singles(hasLongIdentity: Bool) async throws {
     let faults = Case.none + Case.singles(hasLongIdentity: hasLongIdentity)
     try await EnumerationReport.run(Case.all(faults, crashes: [nil], hasLongIdentity: hasLongIdentity)).expectGood(
@@ -91,7 +91,7 @@ struct EnumerationTests {
       "pairs")
   }
 
-  @Test("A sample of every pair of faults with every crash", arguments: [false, true])
+  @Test("A sample of every pair of faults with every crash", .long, arguments: [false, true])
   func sample(hasLongIdentity: Bool) async throws {
     var random = SplitMix64(seed: 0xE17)
     let pairs = Case.pairs(hasLongIdentity: hasLongIdentity)
