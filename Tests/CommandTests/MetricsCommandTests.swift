@@ -3,6 +3,10 @@ import Foundation
 import Testing
 import ZSSPTestSupport
 
+#if canImport(FoundationNetworking)
+  import FoundationNetworking
+#endif
+
 /// Metrics of `listen` and `connect`.
 @Suite(.tags(.slow), .serialized, .ownThreads, .timeLimit(.minutes(20)))
 struct MetricsCommandTests {

@@ -19,14 +19,16 @@ struct ServerTests {
   private let text = Exposition.text(of: families, as: .prometheus)
 
   private func serve(
-    _ address: String = "127.0.0.1:0", limits: MetricsServer.Limits = .init(),
+    _ address: String = "127.0.0.1:0", limits: MetricsServer.Limits? = nil,
     _ content: @escaping MetricsServer.Content = { families }
   ) async throws -> MetricsServer {
-    try await MetricsServer.start(on: MetricsAddress(address), limits: limits, content: content)
+    try await MetricsServer.start(on: MetricsAddress(address), limits: limits ?? self.limits { _ in }, content: content)
   }
 
   private func limits(_ change: (inout MetricsServer.Limits) -> Void) -> MetricsServer.Limits {
     var limits = MetricsServer.Limits()
+    // A starved machine may take long to answer.
+    limits.patience = .seconds(600)
     change(&limits)
     return limits
   }
