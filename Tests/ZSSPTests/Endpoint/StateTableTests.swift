@@ -152,7 +152,7 @@ struct StateTableTests {
     return ofAlice.edges.union(ofBob.edges)
   }
 
-  @Test func sessionsChangeTheirStatesAsTheTableSays() throws {
+  @Test(.long) func sessionsChangeTheirStatesAsTheTableSays() throws {
     var seen: Set<Edge> = []
     for seed in 1...200 { seen.formUnion(try walk(seed: UInt64(seed))) }
     let allowed = try Self.rows().reduce(into: Set<Edge>()) { $0.formUnion($1.edges) }
