@@ -44,6 +44,9 @@ let package = Package(
     .trait(
       name: "ServiceLifecycle", description: "UDPEndpoint is a Service, for which swift-service-lifecycle is built."),
     .trait(name: "Tracing", description: "Handshakes have spans, for which swift-distributed-tracing is built."),
+    .trait(
+      name: "KeyLog",
+      description: "Sessions can write their keys to a file, for tools that read captures. Not for programs in use."),
     .trait(name: "Tunnel", description: "zssp tunnel and its configuration files, for which TOMLKit is built."),
     .trait(
       name: "OpenSSL", description: "The crypto provider ZSSPOpenSSL, for machines that have libcrypto 3 when it runs.",

@@ -12,6 +12,7 @@ func fuzz(_ input: inout FuzzInput) {
   options.collectsFields = choice & 1 != 0
   options.flows = 4
   options.troubles = 4
+  options.repeats = 64
   let ring = choice & 2 != 0 ? KeyRing(provider: StandInCrypto()) : nil
   if let ring { addKeys(to: ring, &input) }
   let pieceSize = choice & 4 != 0 ? 1 + input.below(64) : .max

@@ -14,6 +14,8 @@ package struct DecoderOptions: Sendable {
   package var flows = 16_384
   /// The largest number of different troubles that are remembered.
   package var troubles = 1000
+  /// The number of datagrams that are remembered to recognise copies of them, a power of two.
+  package var repeats = 1 << 16
 
   /// The port in the examples of the documentation.
   package static let usualPort: UInt16 = 20763
@@ -61,7 +63,7 @@ package struct Decoder: ~Copyable {
   private let output: any DecoderOutput
   package private(set) var counts = DecoderCounts()
   private var ipFragments = IPReassembly()
-  private var repeats = RepeatFilter()
+  private var repeats: RepeatFilter
   var flows: FlowTable
   var troubleList: TroubleList
   var fragments = FragmentStore()
@@ -74,6 +76,7 @@ package struct Decoder: ~Copyable {
     self.options = options
     self.output = output
     self.keys = keys
+    repeats = RepeatFilter(count: options.repeats)
     flows = FlowTable(capacity: options.flows)
     troubleList = TroubleList(capacity: options.troubles)
   }
@@ -309,8 +312,14 @@ package struct Decoder: ~Copyable {
 
 /// Recognises datagrams that came before, among the latest ones. It may miss some.
 struct RepeatFilter {
-  private static let bits = 16
-  private var seen = [UInt64](repeating: 0, count: 1 << bits)
+  private var seen: [UInt64]
+  private let shift: UInt64
+
+  /// Creates a filter that remembers `count` datagrams, a power of two greater than 1.
+  init(count: Int) {
+    seen = [UInt64](repeating: 0, count: count)
+    shift = UInt64(64 - count.trailingZeroBitCount)
+  }
 
   /// Returns true if a datagram with the same header came before. A header that is protected changes
   /// with the first bytes behind it.
@@ -323,7 +332,7 @@ struct RepeatFilter {
       mixed ^= mixed >> 29
     }
     mixed |= 1
-    let place = Int(mixed >> UInt64(64 - Self.bits))
+    let place = Int(mixed >> shift)
     if seen[place] == mixed { return true }
     seen[place] = mixed
     return false

@@ -25,6 +25,8 @@ struct SessionOptions: ParsableArguments {
 
   @OptionGroup var trace: TraceOption
 
+  @OptionGroup var keyLog: KeyLogOption
+
   @OptionGroup(title: "Security") var security: SecurityOptions
 
   @Flag(help: "Send every message back. Default: off.")
@@ -111,9 +113,11 @@ struct SessionOptions: ParsableArguments {
       settings.nodeBits = node.bits
     }
     security.apply(to: &settings)
-    return try EndpointConfiguration(
+    var configuration = try EndpointConfiguration(
       staticKey: staticKey.agreementKey(for: provider), provider: provider, profile: profile, flags: flags,
       helloPolicy: security.challenge.policy, settings: settings)
+    try keyLog.apply(to: &configuration)
+    return configuration
   }
 }
 

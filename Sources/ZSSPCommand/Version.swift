@@ -153,6 +153,9 @@ struct VersionReport: Encodable {
     #if Tracing
       traits.append("Tracing")
     #endif
+    #if KeyLog
+      traits.append("KeyLog")
+    #endif
     return traits
   }
 

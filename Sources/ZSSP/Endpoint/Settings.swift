@@ -178,6 +178,10 @@ public struct EndpointConfiguration: Sendable {
   /// The receiver of records of handshakes and control packets; nil, the default, to keep none. The
   /// driver must pass it those of ``Endpoint/takeTrace()`` after each input.
   package var trace: (any TraceSink)?
+  #if KeyLog
+    /// The receiver of the keys of all sessions. Nil, the default, for none.
+    public var keyLog: KeyLog?
+  #endif
 
   /// Creates a configuration of the given parts.
   public init(

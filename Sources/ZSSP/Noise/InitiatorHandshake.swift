@@ -12,6 +12,10 @@ package enum InitiatorHandshake {
     fileprivate let state: SymmetricState
     fileprivate let ephemeral: any AgreementPrivateKey
     fileprivate let decapsulationKey: any DecapsulationKey
+    #if KeyLog
+      /// The keys and hashes of the messages so far.
+      var sealings: [KeyLog.Sealing] { state.sealings }
+    #endif
 
     // [PKT-7]
     /// The packet-nonce counter: the last 8 bytes of X1's final tag.

@@ -15,6 +15,10 @@ package enum ResponderHandshake {
     fileprivate let state: SymmetricState
     fileprivate let ephemeral: any AgreementPublicKey
     fileprivate let encapsulationKey: [UInt8]
+    #if KeyLog
+      /// The keys and hashes of the messages so far.
+      var sealings: [KeyLog.Sealing] { state.sealings }
+    #endif
   }
 
   /// The values that the responder keeps until X3.
@@ -25,6 +29,10 @@ package enum ResponderHandshake {
     fileprivate let packet: [UInt8]
     /// The ratchet state in use.
     package let used: RatchetState
+    #if KeyLog
+      /// The keys and hashes of the messages so far.
+      var sealings: [KeyLog.Sealing] { state.sealings }
+    #endif
 
     /// Writes the end of X2, which names the responder's key.
     package mutating func finish(keyID: KeyID) -> [UInt8] {

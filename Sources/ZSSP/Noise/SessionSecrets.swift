@@ -8,6 +8,10 @@ package struct SessionSecrets: Sendable {
   package let exchangeKeys: DirectionalKeys
   /// Transport keys (nk), for data.
   package let transportKeys: DirectionalKeys
+  #if KeyLog
+    /// The keys and hashes of the messages of the handshake.
+    let sealings: [KeyLog.Sealing]
+  #endif
 
   /// Derives all secrets from the final symmetric state. The chain is one longer than that of the
   /// state that was used.
@@ -18,5 +22,8 @@ package struct SessionSecrets: Sendable {
     ratchet = RatchetState(key: key, fingerprint: fingerprint, chainLength: used.chainLength &+ 1)
     exchangeKeys = state.additionalKeys("ASKK")
     transportKeys = state.split()
+    #if KeyLog
+      sealings = state.sealings
+    #endif
   }
 }

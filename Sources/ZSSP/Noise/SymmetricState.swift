@@ -15,6 +15,10 @@ package struct SymmetricState: Sendable {
   package private(set) var chainingKey: Secret
   /// `k`, the cipher key; zeros until the first MixKey.
   private var cipherKey: Secret
+  #if KeyLog
+    /// The keys and hashes of all messages so far.
+    package private(set) var sealings: [KeyLog.Sealing] = []
+  #endif
 
   /// Creates the state with `h` and `ck` set to the protocol's name, padded to 64 bytes.
   package init(protocolName: StaticString, provider: any CryptoProvider) {
@@ -62,6 +66,9 @@ package struct SymmetricState: Sendable {
   // [NOISE-5] [NOISE-9]
   /// `c = AEAD(k, nonce, aad: h, plaintext)`, MixHash(c); c is the ciphertext and then the tag.
   package mutating func encryptAndHash(_ plaintext: RawSpan, nonce: Nonce) -> [UInt8] {
+    #if KeyLog
+      sealings.append(KeyLog.Sealing(hash: hash, key: cipherKey))
+    #endif
     var message = [UInt8](repeating: 0, count: plaintext.byteCount + PacketSize.tag)
     let key = provider.packetKey(cipherKey)
     message.withMutableBytes { key.seal(plaintext, nonce: nonce, authenticating: hash.bytes, into: &$0) }
@@ -73,6 +80,9 @@ package struct SymmetricState: Sendable {
   /// The inverse. MixHash is over the message as received. `message` has at least the size of a
   /// tag.
   package mutating func decryptAndHash(_ message: RawSpan, nonce: Nonce) throws(AuthenticationFailure) -> [UInt8] {
+    #if KeyLog
+      sealings.append(KeyLog.Sealing(hash: hash, key: cipherKey))
+    #endif
     var plaintext = message.array
     let key = provider.packetKey(cipherKey)
     let authentic = plaintext.withMutableBytes { key.open(&$0, nonce: nonce, authenticating: hash.bytes) }

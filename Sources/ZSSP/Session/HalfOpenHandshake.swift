@@ -510,8 +510,20 @@ final class HalfOpenHandshake: TimerEntry, ReassemblyHolder, Waiting {
     switch (state, outcome) {
     case (.readingHello, .helloReceived(let hello)): return helloRead(hello, in: surroundings, at: now)
     case (.responding(let hello), .response(let response)):
-      return enterB2(hello, response: response, drawKeyID: drawKeyID)
+      let steps = enterB2(hello, response: response, drawKeyID: drawKeyID)
+      #if KeyLog
+        if case .waiting(let finished) = state {
+          surroundings.configuration.keyLog?.record(hello, finished, responderKeyID: keyID)
+        }
+      #endif
+      return steps
     case (.readingCompletion(let response), .completionReceived(let completion)):
+      #if KeyLog
+        if let headers = headerKeys?.directional(.responder) {
+          surroundings.configuration.keyLog?.record(
+            completion.secrets, initiatorKeyID, keyID, headers: headers, role: .responder)
+        }
+      #endif
       return completionRead(response, completion: completion, in: surroundings, at: now)
     case (.readingCompletion(let response), _): return completionFailed(response, settings: surroundings.settings)
     // [XK-9]

@@ -31,6 +31,17 @@ struct HeaderKeyPair {
     if receiving == nil { receiving = key }
   }
 
+  #if KeyLog
+    /// Returns the keys by their direction in a handshake in which this side is `role`.
+    func directional(_ role: Role) -> DirectionalKeys {
+      let sending = secrets.part(0, of: PacketSize.key)
+      let receiving = secrets.part(1, of: PacketSize.key)
+      return role == .initiator
+        ? DirectionalKeys(toInitiator: receiving, toResponder: sending)
+        : DirectionalKeys(toInitiator: sending, toResponder: receiving)
+    }
+  #endif
+
   /// Evicts the keyed object, which can be made again.
   mutating func evictExpanded() { receiving = nil }
 }

@@ -154,6 +154,10 @@ final class Opening {
     _ hello: InitiatorHandshake.Hello, core: inout SessionCore, in surroundings: Surroundings, at now: Instant
   ) -> [Action] {
     core.keys.setHeaders(HeaderKeyPair(hello.headerKeys, role: .initiator))
+    #if KeyLog
+      surroundings.configuration.keyLog?.hello(
+        offeredKeyID, sealings: hello.sealings, headers: hello.headerKeys, role: .initiator)
+    #endif
     // Section 8: the first Hello carries zeros and a random proof of work.
     // [CHAL-2]
     challengeResponse = .unchallenged(proof: surroundings.provider.randomInteger(UInt64.self))
@@ -269,6 +273,12 @@ final class Opening {
       SessionKey(
         completion.secrets, role: .initiator, localID: offeredKeyID, remoteID: completion.responderKeyID,
         firstCounter: core.keys.counter))
+    #if KeyLog
+      if let headers = core.keys.directionalHeaders(.initiator) {
+        surroundings.configuration.keyLog?.record(
+          completion.secrets, offeredKeyID, completion.responderKeyID, headers: headers, role: .initiator)
+      }
+    #endif
     offeredKeyID = .none
     state = .completed(packet: completion.packet)
     surroundings.directory.setCommitted(at: now, surroundings.place(core.id), with: core.peer)

@@ -297,6 +297,12 @@ struct Rekey {
       SessionKey(
         answer.secrets, role: .responder, localID: answer.localID, remoteID: answer.remoteID,
         firstCounter: core.keys.counter))
+    #if KeyLog
+      if let headers = core.keys.directionalHeaders(.responder) {
+        surroundings.configuration.keyLog?.record(
+          answer.secrets, answer.remoteID, answer.localID, headers: headers, role: .responder)
+      }
+    #endif
     if let erased { actions.append(.release(erased)) }
     answeredKeyID = .none
     // [TIME-8]
@@ -355,7 +361,14 @@ struct Rekey {
     }
     switch awaited {
     case .swapOfAnswer(let answer): return .stay(enterR2(answer, held: &held, core: &core, in: surroundings, at: now))
-    case .swapOfCompletion(let keyID, let secrets): return complete(keyID, secrets: secrets, held: &held, core: &core)
+    case .swapOfCompletion(let keyID, let secrets):
+      #if KeyLog
+        if let headers = core.keys.directionalHeaders(.initiator) {
+          surroundings.configuration.keyLog?.record(
+            secrets, offeredKeyID, keyID, headers: headers, role: .initiator)
+        }
+      #endif
+      return complete(keyID, secrets: secrets, held: &held, core: &core)
     case .swapOfConfirmation: return confirm(held: &held, core: &core)
     // Not a request to the store.
     case .initiation, .response, .completion, nil: return .stay([.drop(.storeFailed)])

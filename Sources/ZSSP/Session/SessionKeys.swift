@@ -64,6 +64,11 @@ struct SessionKeys: ~Copyable {
     }
   }
 
+  #if KeyLog
+    /// Returns the header keys by their direction in a handshake in which this side is `role`.
+    func directionalHeaders(_ role: Role) -> DirectionalKeys? { headers?.directional(role) }
+  #endif
+
   /// Caches the key that has removed the header protection of a genuine packet.
   mutating func keep(receiving key: any HeaderKey) { headers?.keep(receiving: key) }
 

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// A window on a capture that moves from front to back. It has a fixed size.
+/// A window on a capture that moves from front to back. It grows to a fixed size.
 struct CaptureBuffer: ~Copyable {
   /// The largest number of bytes that ``require(_:)`` accepts.
   static let size = 1 << 20
 
+  private static let initialSize = 1 << 17
+
   private let source: any CaptureSource
-  private let memory: UnsafeMutableRawBufferPointer
+  private var memory: UnsafeMutableRawBufferPointer
   private var start = 0
   private var end = 0
   private var isAtEnd = false
@@ -18,7 +20,7 @@ struct CaptureBuffer: ~Copyable {
 
   init(_ source: any CaptureSource) {
     self.source = source
-    memory = .allocate(byteCount: Self.size, alignment: 16)
+    memory = .allocate(byteCount: Self.initialSize, alignment: 16)
   }
 
   deinit { memory.deallocate() }
@@ -37,15 +39,20 @@ struct CaptureBuffer: ~Copyable {
 
   private mutating func fill(_ count: Int) throws(CaptureError) -> Bool {
     guard count <= Self.size else { return false }
-    if start > 0 {
-      let rest = UnsafeRawBufferPointer(rebasing: memory[start..<end])
+    let rest = UnsafeRawBufferPointer(rebasing: memory[start..<end])
+    if count > memory.count {
+      let larger = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.size, alignment: 16)
+      larger.copyMemory(from: rest)
+      memory.deallocate()
+      memory = larger
+    } else if start > 0 {
       memory.copyMemory(from: rest)
-      end -= start
-      start = 0
     }
+    end -= start
+    start = 0
     while available < count, !isAtEnd {
       let read = try source.read(into: UnsafeMutableRawBufferPointer(rebasing: memory[end...]))
-      if read <= 0 { isAtEnd = true } else { end += min(read, Self.size - end) }
+      if read <= 0 { isAtEnd = true } else { end += min(read, memory.count - end) }
     }
     return available >= count
   }

@@ -17,7 +17,8 @@
     /// - Parameters:
     ///   - file: The configuration file.
     ///   - trace: The path of a trace; nil for none.
-    static func start(_ file: TunnelFile, trace: String?) throws(CommandFailure) {
+    ///   - keyLog: The path of a key log; nil for none.
+    static func start(_ file: TunnelFile, trace: String?, keyLog: String?) throws(CommandFailure) {
       var ends: [CInt] = [-1, -1]
       guard pipe(&ends) == 0 else { throw .failed("no pipe: \(String(cString: strerror(errno)))") }
       defer { close(ends[0]) }
@@ -25,10 +26,10 @@
       let (words, process): (MemoryFile, ChildProcess)
       do {
         words = try MemoryFile()
+        let options = (trace.map { ["--trace=\($0)"] } ?? []) + (keyLog.map { ["--key-log=\($0)"] } ?? [])
         process = try ChildProcess(
           "/proc/self/exe",
-          arguments: ["zssp", "tunnel", "up", "--foreground", "--background"]
-            + (trace.map { ["--trace=\($0)"] } ?? []) + ["--", file.path],
+          arguments: ["zssp", "tunnel", "up", "--foreground", "--background"] + options + ["--", file.path],
           descriptors: [-1, words.descriptor, words.descriptor, ends[1]])
       } catch {
         close(ends[1])

@@ -25,6 +25,8 @@
 
     @OptionGroup var trace: TraceOption
 
+    @OptionGroup var keyLog: KeyLogOption
+
     @Flag(help: .hidden)
     var background = false
 
@@ -34,7 +36,7 @@
       var file = try TunnelFile.read(file, warns: foreground)
       guard foreground else {
         try file.checkReadableTwice()
-        return try Background.start(file, trace: trace.trace)
+        return try Background.start(file, trace: trace.trace, keyLog: keyLog.keyLog)
       }
       if let busyPoll = file.tunnel.busyPoll {
         EpollEventLoopGroup.singleton.busyPolling = .nanoseconds(busyPoll.nanoseconds)
@@ -44,6 +46,7 @@
       let hangups = await Interruption.signals(SIGHUP)
       var configuration = try file.endpoint()
       let traceFile = try trace.apply(to: &configuration, title: "zssp tunnel up \(file.path)")
+      try keyLog.apply(to: &configuration)
       let endpoint = configuration
       let store: any KeptRatchets
       do throws(CommandFailure) { store = try await Self.store(file) } catch { throw error.ofTunnel }
