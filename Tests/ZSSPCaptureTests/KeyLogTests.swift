@@ -18,7 +18,7 @@
     private var server: Endpoint
     private var clientStore = MemoryRatchetStore()
     private var serverStore = MemoryRatchetStore()
-    private let logged = (Lines(), Lines())
+    private let logged: (Lines, Lines)
     private var now = Instant.milliseconds(0)
     private(set) var clientSession: SessionID?
     private(set) var serverSession: SessionID?
@@ -28,14 +28,19 @@
 
     init(profile: Profile = .kyber1024) throws {
       let provider = SwiftCryptoProvider()
+      let logged = (Lines(), Lines())
+      self.logged = logged
       func configuration(_ lines: Lines) -> EndpointConfiguration {
         var configuration = EndpointConfiguration(
           staticKey: provider.generateAgreementKey(), provider: provider, profile: profile)
         configuration.keyLog = KeyLog { line in lines.lines.withLock { $0.append(line) } }
         return configuration
       }
-      client = try Endpoint(configuration(logged.0))
-      server = try Endpoint(configuration(logged.1))
+      // Both exist before any of them is stored: an error must not leave one half of the pair.
+      let client = try Endpoint(configuration(logged.0))
+      let server = try Endpoint(configuration(logged.1))
+      self.client = client
+      self.server = server
     }
 
     var clientLines: [String] { logged.0.lines.withLock { $0 } }
@@ -59,7 +64,8 @@
 
     mutating func rekey() throws {
       let session = try #require(clientSession)
-      #expect(client.rekey(session, at: now))
+      let begins = client.rekey(session, at: now)
+      #expect(begins)
       pump()
     }
 

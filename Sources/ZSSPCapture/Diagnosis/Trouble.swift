@@ -69,12 +69,13 @@ extension Trouble {
     case .challengeLoop:
       "the initiator's address or port changes between its Hellos (NAT), the responder is several hosts without "
         + "steering, or it is overloaded"
-    case .tooBig, .sentTooBig: "lower mtu at the sender to what the path takes, or let it search (mtu = \"auto\")"
+    case .tooBig, .sentTooBig:
+      "a tunnel finds the size of a path itself (path-mtu = \"discover\"); otherwise lower the size of datagrams (--mtu)"
     case .portUnreachable: "no process listens on that port: start it, or correct the port"
     case .prohibited: "allow UDP to that port in the firewall that answered"
     case .unreachable: "correct the address, or the route to it"
-    case .cutByIP: "lower mtu: many firewalls drop IP fragments"
-    case .missingIPFragment: "lower mtu: something on the path drops IP fragments"
+    case .cutByIP: "send smaller datagrams (datagram, --mtu): many firewalls drop IP fragments"
+    case .missingIPFragment: "send smaller datagrams (datagram, --mtu): something on the path drops IP fragments"
     case .missingFragment: "datagrams are lost, or a firewall drops those of one size"
     case .repeated: "a handshake that is sent again (X3), a replay, or a capture that sees each datagram twice"
     case .replay: "an attacker or a network that sends datagrams twice; receivers drop them"
