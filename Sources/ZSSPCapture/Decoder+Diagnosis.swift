@@ -92,23 +92,31 @@ extension Decoder {
 
   mutating func noteProtected(_ event: borrowing DatagramEvent, isRepeated: Bool) {
     noteAnswer(event, event.keyID)
-    // Data shows that the handshake came to its end; X3 may be of any size.
-    if event.size < 400 { withHellos(event, fromSender: true) { $0.attempts = 0 } }
+    // What the responder sends after X2 shows that the handshake came to its end.
+    let isResponse =
+      event.kind == .opened ? event.header?.type == PacketType.response.rawValue : mayBeResponse(event)
+    if !isResponse { withHellos(event, fromSender: false) { $0.attempts = 0 } }
     if isRepeated, event.content != .replay {
       report(.repeated, event, text: "datagrams came more than once")
     }
   }
 
+  /// Returns true if a datagram has the key id of its receiver's Hello, and the size of X2 or of one
+  /// of its fragments.
+  private func mayBeResponse(_ event: borrowing DatagramEvent) -> Bool {
+    let record = event.fromFirst ? flows[event.flow].hellos.1 : flows[event.flow].hellos.0
+    guard record.keyID != .none, record.keyID == event.keyID else { return false }
+    for count in 1...4 {
+      let plan = FragmentPlan(size: PacketSize.response, count: count)
+      let payload = event.size - FragmentHeader.size
+      if payload == plan.base || payload == plan.base + 1 { return true }
+    }
+    return false
+  }
+
   /// Returns what a protected datagram may be.
   func guess(_ event: borrowing DatagramEvent) -> StaticString? {
-    let record = event.fromFirst ? flows[event.flow].hellos.1 : flows[event.flow].hellos.0
-    if record.keyID != .none, record.keyID == event.keyID {
-      for count in 1...4 {
-        let plan = FragmentPlan(size: PacketSize.response, count: count)
-        let payload = event.size - FragmentHeader.size
-        if payload == plan.base || payload == plan.base + 1 { return "X2 Response?" }
-      }
-    }
+    if mayBeResponse(event) { return "X2 Response?" }
     switch event.size - FragmentHeader.size {
     case PacketSize.tag: return "C1, C2, D or empty data"
     case PacketSize.rekey: return "K1, K2 or data"

@@ -46,7 +46,7 @@ struct HelloRecord {
   var lastTime: Int64 = 0
   /// True if anything ever came back.
   var wasAnswered = false
-  /// Different Hellos since the last protected packet of this side.
+  /// Different Hellos since the other side sent anything but X2.
   var attempts = 0
   /// Challenges that came in answer to Hellos which answer a challenge, in a row.
   var challengesAgain = 0
