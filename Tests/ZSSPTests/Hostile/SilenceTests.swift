@@ -66,7 +66,7 @@ struct SilenceTests {
 
   private static let policies: [HelloPolicy] = [.allow, .automatic()]
 
-  @Test("zeros, ones and random bytes of every length from 0 to 2,000", arguments: policies)
+  @Test("zeros, ones and random bytes of every length from 0 to 2,000", .long, arguments: policies)
   func garbage(policy: HelloPolicy) throws {
     var stage = Stage(try pair(policy).bob)
     var random = SplitMix64(seed: 0x5A53_5350)

@@ -23,7 +23,7 @@ struct ScheduleTests {
   ]
 
   /// Seeds decide, among other things, which of two fingerprints is the smaller.
-  @Test("what is a fault of the model without a decision is none of the endpoint", arguments: schedules)
+  @Test("what is a fault of the model without a decision is none of the endpoint", .long, arguments: schedules)
   func endpointHasTheDecision(name: String, stoppedBy reason: DropReason?) throws {
     let schedule = try Schedule(name)
     var isStopped = false
