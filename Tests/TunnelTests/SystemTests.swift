@@ -193,7 +193,7 @@ extension NamespaceTests {
         let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
         #expect(object?["interface"] as? String == lab.device("a"))
       }
-      watch.send(SIGINT)
+      watch.send(SIGTERM)
       _ = watch.finish()
       let other = try lab.start("\(Lab.zssp()) tunnel show --watch \(lab.device("a"))", on: "a")
       try await other.waits(for: "allowed IPs")
