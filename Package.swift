@@ -234,6 +234,7 @@ let package = Package(
         "ZSSP", "ZSSPSwiftCrypto", "ZSSPProviders", "ZSSPNIO", "ZSSPSQLite", "ZSSPSimulator", "ZSSPBenchmark",
         "ZSSPTunnel", "ZSSPOpenMetrics", "ZSSPFiles", "ZSSPRandom", "ZSSPCapture",
         .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
+        .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -309,6 +310,7 @@ let package = Package(
       name: "ZSSPTunnelTests",
       dependencies: [
         "ZSSP", "ZSSPNIO", "ZSSPTunnel", "ZSSPOpenMetrics", "ZSSPSwiftCrypto", "ZSSPRandom", "ZSSPTestSupport",
+        .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
       ],
@@ -334,6 +336,7 @@ let package = Package(
       name: "CommandTests",
       dependencies: [
         "ZSSPTool", "ZSSPCommand", "ZSSP", "ZSSPFiles", "ZSSPRandom", "ZSSPStoreTesting", "ZSSPTestSupport",
+        .product(name: "Logging", package: "swift-log"),
         .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
       ],
       swiftSettings: common),

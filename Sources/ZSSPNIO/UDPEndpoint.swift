@@ -111,7 +111,7 @@ public final class UDPEndpoint: Sendable {
     eventLoopGroup: any EventLoopGroup = UDPEndpoint.defaultEventLoopGroup, logger: Logger? = nil
   ) async throws(UDPError) -> UDPEndpoint {
     var environment = EndpointEnvironment()
-    environment.log = logger.map { EndpointLog($0) }
+    environment.log = logger.map { EndpointLog($0, logsSessionsAsDetail: options.logsSessionsAsDetail) }
     let addresses = try await environment.resolver.addresses(host: host, port: port, "\(host) port \(port)")
     var failure = UDPError.invalidAddress(host, reason: "the name has no address")
     for address in addresses {
@@ -179,6 +179,11 @@ public final class UDPEndpoint: Sendable {
       if let current { last = current }
       return last
     }
+  }
+
+  /// Uses the current level of the logger for lines about dropped datagrams, too.
+  package func logLevelChanged() {
+    for shard in handle.shards { shard.tell { driver in driver.logLevelChanged() } }
   }
 
   /// Returns descriptions of the sessions, without an order, and the time of each on its event loop.

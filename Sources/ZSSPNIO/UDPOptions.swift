@@ -94,6 +94,9 @@ public struct UDPOptions: Sendable {
     case forbidden
   }
 
+  /// True to log sessions at debug, because the owner of the endpoint logs them itself.
+  package var logsSessionsAsDetail = false
+
   /// Called with each new channel before it is bound. Tests use it to put a handler between the
   /// endpoint and the socket.
   package var configureChannel: (@Sendable (any Channel) throws -> Void)?

@@ -26,7 +26,7 @@ final class Driver {
   let mailboxes: EndpointMailboxes
   let environment: EndpointEnvironment
   /// True if dropped datagrams are logged.
-  let logsDrops: Bool
+  private(set) var logsDrops: Bool
   let closedPromise: EventLoopPromise<Void>
   let inboxes: SessionInboxes
   let publicKeyExecutor: PublicKeyExecutor
@@ -129,6 +129,9 @@ final class Driver {
     statistics.queues.sendBytes = sendQueue.byteCount
     return statistics
   }
+
+  /// Reads the level of the logger again.
+  func logLevelChanged() { logsDrops = environment.log?.logsDrops ?? false }
 
   /// Descriptions of the sessions of this shard, and the present time.
   var sessionDescriptions: [(session: SessionDescription, now: Instant)] {

@@ -21,9 +21,13 @@ import ZSSP
 package struct EndpointLog: Sendable {
   private let logger: Logger
   private let limiter: NIOLockedValueBox<[Kind: LogLimiter]>
-  /// True if dropped datagrams are logged. Read once: the level of an endpoint's logger does not
-  /// change.
-  let logsDrops: Bool
+  /// The level of lines about sessions that are usual.
+  private let sessionLevel: Logger.Level
+  /// The level of lines about downgrades.
+  private let downgradeLevel: Logger.Level
+
+  /// True if dropped datagrams are logged at the logger's current level.
+  var logsDrops: Bool { logger.logLevel <= .debug }
 
   /// The kinds of lines that are limited separately.
   enum Kind: Hashable {
@@ -32,10 +36,15 @@ package struct EndpointLog: Sendable {
   }
 
   /// Makes a log that writes to `logger`.
-  package init(_ logger: Logger) {
+  ///
+  /// - Parameters:
+  ///   - logger: The logger.
+  ///   - logsSessionsAsDetail: True to log sessions and downgrades at debug. The default is false.
+  package init(_ logger: Logger, logsSessionsAsDetail: Bool = false) {
     self.logger = logger
     limiter = NIOLockedValueBox([:])
-    logsDrops = logger.logLevel <= .debug
+    sessionLevel = logsSessionsAsDetail ? .debug : .info
+    downgradeLevel = logsSessionsAsDetail ? .debug : .warning
   }
 
   /// Logs that the socket is bound.
@@ -56,7 +65,7 @@ package struct EndpointLog: Sendable {
 
   /// Logs an established session.
   func established(_ id: SessionID, establishment: Establishment, at now: Instant) {
-    limited(.establishment, level: .info, message: "session established", at: now) {
+    limited(.establishment, level: sessionLevel, message: "session established", at: now) {
       [
         "zssp.session": "\(id)", "zssp.peer": "\(establishment.peer)",
         "zssp.address": "\(establishment.address.unmapped)",
@@ -68,7 +77,7 @@ package struct EndpointLog: Sendable {
   /// Logs the end of a session, or of an attempt to establish one.
   func ended(_ id: SessionID, reason: EndReason, wasEstablished: Bool, at now: Instant) {
     limited(
-      wasEstablished ? .end : .attempt, level: wasEstablished ? .info : .debug,
+      wasEstablished ? .end : .attempt, level: wasEstablished ? sessionLevel : .debug,
       message: wasEstablished ? "session ended" : "attempt ended", at: now
     ) { ["zssp.session": "\(id)", "zssp.reason": "\(reason)"] }
   }
@@ -89,7 +98,7 @@ package struct EndpointLog: Sendable {
 
   /// Logs that a session's peer has moved.
   func moved(_ id: SessionID, to address: Address, at now: Instant) {
-    limited(.move, level: .info, message: "peer moved", at: now) {
+    limited(.move, level: sessionLevel, message: "peer moved", at: now) {
       ["zssp.session": "\(id)", "zssp.address": "\(address.unmapped)"]
     }
   }
@@ -97,7 +106,7 @@ package struct EndpointLog: Sendable {
   /// Logs a handshake that continued without the ratchet.
   func downgraded(_ id: SessionID, peer: PublicKey, heldChainLength: UInt64, at now: Instant) {
     limited(
-      .downgrade, level: .warning,
+      .downgrade, level: downgradeLevel,
       message: "the peer does not have the ratchet that is held for it: it lost its store, or someone has its key",
       at: now
     ) { ["zssp.session": "\(id)", "zssp.peer": "\(peer)", "zssp.chain_length": "\(heldChainLength)"] }

@@ -9,13 +9,15 @@
   import NIOCore
 
   extension TunnelConfiguration {
-    /// Keys for the program that runs the tunnel: its key, its store, its cryptography.
-    private static let programKeys = ["private-key-file", "store", "store-key-file", "crypto"]
+    /// Keys for the program that runs the tunnel: its key, its store, its cryptography, its log.
+    private static let programKeys = [
+      "private-key-file", "store", "store-key-file", "crypto", "log-level", "log-format",
+    ]
 
     /// Parses the text of a configuration file.
     ///
-    /// The program's keys `private-key-file`, `store`, `store-key-file` and `crypto` are accepted
-    /// and ignored.
+    /// The program's keys `private-key-file`, `store`, `store-key-file`, `crypto`, `log-level` and
+    /// `log-format` are accepted and ignored.
     ///
     /// - Parameters:
     ///   - toml: The text.

@@ -54,7 +54,7 @@ public final class TunnelLog: Sendable {
   }
 
   /// Drops the older half if the file is too large. Must be called after a line was written.
-  func bound() {
+  public func bound() {
     lock.withLock { _ in
       var status = stat()
       guard fstat(descriptor, &status) == 0, status.st_size > Self.limit else { return }

@@ -43,7 +43,7 @@ actor EndpointRoutes {
   private let ledger: UndoLedger
   private let device: String
   private let registry: PeerRegistry
-  private let log: @Sendable (String) -> Void
+  private let log: TunnelJournal
   private var peers: [Int: Whereabouts]
   private var routes: [EndpointRoute]
   /// The last reported reason for each address without a route, so that it is reported once.
@@ -55,7 +55,7 @@ actor EndpointRoutes {
   /// Continues with the routes that were made at the start.
   init(
     _ ledger: UndoLedger, device: String, named: [Int: IPAddress], routes: [EndpointRoute], registry: PeerRegistry,
-    log: @escaping @Sendable (String) -> Void
+    log: TunnelJournal
   ) {
     self.ledger = ledger
     self.device = device
@@ -172,7 +172,7 @@ actor EndpointRoutes {
 
   private func complain(about host: IPAddress, reason: String) {
     guard complaints.updateValue(reason, forKey: host) != reason else { return }
-    log("\(host) is not reached: there is no route to it around the tunnel: \(reason)")
+    log.warning("\(host) is not reached: there is no route to it around the tunnel: \(reason)")
   }
 
   private func make(_ host: IPAddress, verifies: Bool) throws(TunnelError) {
@@ -201,7 +201,7 @@ actor EndpointRoutes {
       throw .setUp(step: step, reason: result.reason)
     }
     routes = others + [route]
-    log("route around the tunnel to \(route)")
+    log.info("route around the tunnel to \(route)")
   }
 
   private func remove(_ route: EndpointRoute) {
@@ -214,7 +214,7 @@ actor EndpointRoutes {
       try ledger.remember(routes)
     } catch {
       // It stays recorded, and the removal is tried again.
-      if complaints.updateValue("\(error)", forKey: route.host) != "\(error)" { log("\(error)") }
+      if complaints.updateValue("\(error)", forKey: route.host) != "\(error)" { log.error("\(error)") }
     }
   }
 }

@@ -26,7 +26,7 @@
         case .reload:
           guard let reloader else { throw .refused("this tunnel was not started from a file") }
           let text = try await reloader(self)
-          log("reload: \(text)")
+          log.info("reload: \(text)")
           return .done(text)
         // The tunnel ends after this response was written.
         case .down: return .done("going down")
@@ -34,7 +34,7 @@
       } catch .refused(let reason) {
         return .refused(reason)
       } catch {
-        if request == .reload { log("reload: \(error)") }
+        if request == .reload { log.error("reload: \(error)") }
         return .failed("\(error)")
       }
     }
@@ -124,7 +124,7 @@
     private func changePeers(_ body: (inout PeerTable) -> Void) async -> [String] {
       registry.change(body)
       let failures = await settle { network, routes in network.apply(routes: routes) }
-      failures.forEach(log)
+      failures.forEach { log.error($0) }
       return failures
     }
 

@@ -62,8 +62,8 @@
           await self?.metrics()
         }
         metricsServer.withLockedValue { $0 = server }
-        if let warning = address.warning { log("WARNING: metrics: \(warning)") }
-        log("metrics are served on \(server.address)")
+        if let warning = address.warning { log.warning("metrics: \(warning)") }
+        log.info("metrics are served on \(server.address)", ["zssp.address": "\(server.address)"])
       } catch {
         throw .setUp(step: "metrics", reason: "\(error)")
       }

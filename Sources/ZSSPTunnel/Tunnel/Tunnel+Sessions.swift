@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #if os(Linux)
+  import Logging
   import NIOCore
   import ZSSP
   import ZSSPNIO
@@ -11,13 +12,12 @@
     /// Accepts the sessions of peers, and refuses strangers.
     func acceptSessions() async -> TunnelError? {
       await withDiscardingTaskGroup { group in
-        var lines = LineLimit()
         for await incoming in endpoint.incoming {
           let table = registry.table
           guard let id = table.id(of: incoming.peer) else {
-            let (isAllowed, omitted) = lines.allows(at: TunnelClock.now)
-            if omitted > 0 { log("refused \(omitted) more that are no peers") }
-            if isAllowed { log("refused \(incoming.peer.text) from \(incoming.remoteAddress.text): not a peer") }
+            log.limited(
+              .stranger, of: nil, level: .info, "refused: not a peer",
+              ["zssp.peer": "\(incoming.peer.text)", "zssp.address": "\(incoming.remoteAddress.text)"])
             incoming.reject()
             continue
           }
@@ -35,7 +35,9 @@
         let session = try await incoming.accept(flags: flags)
         if await keep(session, of: id) { await follow(session, of: id) }
       } catch {
-        log("no session with \(name(id)), who asked for one: \(error)")
+        log.limited(
+          .failedSession, of: id, level: .notice, "no session with \(name(id)), who asked for one: \(error)", fields(id)
+        )
       }
     }
 
@@ -45,10 +47,14 @@
       for await downgrade in endpoint.downgrades {
         let failure = DialFailure.lostRatchet(chainLength: downgrade.heldChainLength)
         guard let id = registry.table.id(of: downgrade.peer) else {
-          log("WARNING: \(downgrade.peer.text): \(failure.text)")
+          log.limited(
+            .lostRatchet, of: nil, level: .warning, "\(downgrade.peer.text): \(failure.text)",
+            ["zssp.peer": "\(downgrade.peer.text)", "zssp.chain_length": "\(downgrade.heldChainLength)"])
           continue
         }
-        log("WARNING: \(name(id)): \(failure.text)")
+        log.limited(
+          .lostRatchet, of: id, level: .warning, "\(name(id)): \(failure.text)",
+          fields(id, ["zssp.chain_length": "\(downgrade.heldChainLength)"]))
         _ = await onLoop { $0.recordLostRatchet(of: id, failure: failure) }
       }
       return Task.isCancelled ? nil : .endpoint(.closed)
@@ -91,7 +97,8 @@
 
     private func dialingFailed(to id: Int, failure: DialFailure) async {
       guard !Task.isCancelled, await onLoop({ $0.dialingFailed(to: id, failure: failure) }) == true else { return }
-      log("no session with \(name(id)) yet: \(failure.text)")
+      log.notice(
+        "no session with \(name(id)) yet: \(failure.text)", fields(id, ["zssp.reason": "\(failure.kind)"]))
     }
 
     /// Returns what this side knows about a peer.
@@ -155,13 +162,19 @@
         }.get()
         try await session.setMessageHandler(handler)
       } catch {
-        log("the session with \(name(id)) ended at once: \(error)")
+        log.limited(
+          .end, of: id, level: .notice, "the session with \(name(id)) ended at once: \(error)", fields(id))
         return false
       }
       await endpointRoutes.follow(id, to: session.establishment.address.ip)
-      log(
-        "session with \(name(id)) at \(session.remoteAddress.text), ratchet length \(session.establishment.chainLength)"
-      )
+      log.limited(
+        .session, of: id, level: .info, "session with \(name(id))",
+        fields(
+          id,
+          [
+            "zssp.address": "\(session.remoteAddress.text)",
+            "zssp.chain_length": "\(session.establishment.chainLength)",
+          ]))
       return true
     }
 
@@ -172,9 +185,14 @@
         _ = await onLoop { $0.record(event, of: place, peer: id) }
         switch event {
         case .moved(_, _, let address):
-          log("\(name(id)) is now at \(SocketAddress(address).text)")
+          let text = SocketAddress(address).text
+          log.limited(
+            .move, of: id, level: .info, "\(name(id)) is now at \(text)", fields(id, ["zssp.address": "\(text)"]))
           await endpointRoutes.follow(id, to: address.ip)
-        case .ended(_, let reason) where reason != .replaced: log("the session with \(name(id)) ended: \(reason)")
+        case .ended(_, let reason) where reason != .replaced:
+          log.limited(
+            .end, of: id, level: .info, "the session with \(name(id)) ended: \(reason)",
+            fields(id, ["zssp.reason": "\(reason)"]))
         default: break
         }
       }
@@ -186,6 +204,16 @@
       let loop = loop
       // This fails only if the event loop has shut down.
       return try? await loop.eventLoop.submit { body(loop.value) }.get()
+    }
+
+    /// Returns the metadata of a line about a peer.
+    func fields(_ id: Int, _ more: Logger.Metadata = [:]) -> Logger.Metadata {
+      var fields = more
+      if let peer = registry.table.configurations[id] {
+        fields["zssp.peer"] = "\(peer.publicKey.text)"
+        if let name = peer.name { fields["zssp.name"] = "\(name)" }
+      }
+      return fields
     }
 
     /// Returns the label of a peer for people.

@@ -36,7 +36,7 @@
     /// - Throws: ``TunnelError``.
     static func make(
       _ wanted: TunnelConfiguration, endpoint endpointConfiguration: EndpointConfiguration, store: any RatchetStore,
-      folder: RunFolder, claim: FolderClaim, device: TunDevice, logger: Logger?, log: @escaping Tunnel.Log
+      folder: RunFolder, claim: FolderClaim, device: TunDevice, logger: Logger?, log: TunnelJournal
     ) async throws(TunnelError) -> TunnelParts {
       let configuration = withoutIPv6(wanted, device: device, log: log)
       let registry = PeerRegistry(configuration)
@@ -54,7 +54,7 @@
         try NetworkPlan.check(
           prepared, configuration: configuration, addresses: Array(addresses.values), routing: routing, pathMTU: pathMTU
         )
-        .forEach { log("WARNING: \($0)") }
+        .forEach { log.warning($0) }
       }
       let endpoint = try await bind(
         configuration, endpoint: endpointConfiguration, store: store, routing: routing, logger: logger, log: log)
@@ -62,7 +62,7 @@
         let routes =
           try prepared == nil
           ? setUpNetwork(configuration, plan: plan, addresses: addresses, ledger: ledger, routing: routing) : []
-        routing.strictDevices(configuration).forEach { log("WARNING: \($0)") }
+        routing.strictDevices(configuration).forEach { log.warning($0) }
         let drops = DropCounters()
         let (stream, continuation) = AsyncStream<Int>.makeStream()
         let policy = PathPolicy(plan, configuration: configuration)
@@ -82,11 +82,11 @@
     /// Returns the configuration without IPv6 addresses and routes if the system has IPv6 disabled
     /// for the device.
     private static func withoutIPv6(
-      _ configuration: TunnelConfiguration, device: TunDevice, log: Tunnel.Log
+      _ configuration: TunnelConfiguration, device: TunDevice, log: TunnelJournal
     ) -> TunnelConfiguration {
       guard configuration.carriesV6, device.isIPv6Off else { return configuration }
-      log(
-        "WARNING: IPv6 is off on this system: its addresses and routes are left out; "
+      log.warning(
+        "IPv6 is off on this system: its addresses and routes are left out; "
           + "'sysctl net.ipv6.conf.default.disable_ipv6=0' before the start switches it on")
       return withoutIPv6(configuration)
     }
@@ -129,7 +129,7 @@
     /// If routes of the main table lead everything through the tunnel, all names must be resolved
     /// now, because later DNS queries would go through the tunnel, too.
     private static func findPeers(
-      of configuration: TunnelConfiguration, log: Tunnel.Log
+      of configuration: TunnelConfiguration, log: TunnelJournal
     ) async throws(TunnelError) -> [Int: Address] {
       let takesAll =
         configuration.table == .main && configuration.peers.flatMap(\.allowedIPs).contains { $0.length == 0 }
@@ -165,8 +165,11 @@
         case .success(let address): addresses[id] = Address(address)
         case .failure(let failure) where takesAll:
           throw .setUp(step: "cannot find an endpoint of \(peer.label)", reason: failure.text)
-        case .failure(let failure): log("\(peer.label): \(failure.text)")
-        case nil: log("\(peer.label): no answer yet about \(peer.endpoints.map(\.description).joined(separator: ", "))")
+        case .failure(let failure):
+          log.notice("\(peer.label): \(failure.text)", ["zssp.peer": "\(peer.publicKey.text)"])
+        case nil:
+          let names = peer.endpoints.map(\.description).joined(separator: ", ")
+          log.notice("\(peer.label): no answer yet about \(names)", ["zssp.peer": "\(peer.publicKey.text)"])
         }
       }
       return addresses
@@ -175,7 +178,7 @@
     /// Binds the socket to the first address that the system supports.
     private static func bind(
       _ configuration: TunnelConfiguration, endpoint: EndpointConfiguration, store: any RatchetStore,
-      routing: RoutingPlan, logger: Logger?, log: Tunnel.Log
+      routing: RoutingPlan, logger: Logger?, log: TunnelJournal
     ) async throws(TunnelError) -> UDPEndpoint {
       if let device = configuration.bindDevice, if_nametoindex(device) == 0 {
         throw .setUp(step: "bind-device \"\(device)\"", reason: "there is no network device of this name now")
@@ -186,7 +189,7 @@
           let bound = try await UDPEndpoint.bind(
             host: address.ipAddress ?? "", port: address.port ?? 0, configuration: endpoint, store: store,
             options: .tunnel(configuration, mark: routing.mark), logger: logger)
-          if failure != nil { log("WARNING: this system has no IPv6; listening on IPv4 only") }
+          if failure != nil { log.warning("this system has no IPv6; listening on IPv4 only") }
           return bound
         } catch .bindFailed(let host, let port, .unsupportedFamily) {
           failure = .bindFailed(host: host, port: port, reason: .unsupportedFamily)
@@ -241,6 +244,8 @@
       options.idleTimeout = nil
       options.fragmentation = configuration.discoversPathMTU ? .forbidden : .allowed
       options.reportsTrafficClass = true
+      // The tunnel logs its sessions itself, with the names of peers.
+      options.logsSessionsAsDetail = true
       let device = configuration.bindDevice
       options.configureSocket = { descriptor in
         if let mark, case let error = czssp_socket_mark(descriptor, mark), error != 0 { return -error }

@@ -23,8 +23,6 @@
   /// }
   /// ```
   public final class Tunnel: Sendable {
-    /// Receives log lines for people, without secrets. Called on any thread.
-    public typealias Log = @Sendable (String) -> Void
     /// Reads the configuration again, applies it with ``Tunnel/reload(_:)``, and returns a text for
     /// the user.
     public typealias Reloader = @Sendable (Tunnel) async throws(TunnelError) -> String
@@ -35,7 +33,7 @@
     let store: any RatchetStore
     let drops: DropCounters
     let plan: NetworkPlan
-    let log: Log
+    let log: TunnelJournal
     let device: TunDevice
     let endpointRoutes: EndpointRoutes
     let routing: RoutingPlan
@@ -63,7 +61,7 @@
     /// This side's public key.
     public var publicKey: PublicKey { endpoint.publicKey }
 
-    private init(_ parts: TunnelParts, logFile: TunnelLog?, reloader: Reloader?, log: @escaping Log) {
+    private init(_ parts: TunnelParts, logFile: TunnelLog?, reloader: Reloader?, log: TunnelJournal) {
       registry = parts.registry
       loop = parts.loop
       paths = parts.paths
@@ -105,20 +103,15 @@
     ///   - keepsLog: True to make ``logFile`` in the tunnel's folder. The default is false.
     ///   - reloader: Reads the configuration again when the control socket requests that; nil if
     ///     that is not possible.
-    ///   - logger: Receives the lines of `log` at info, and the endpoint's log; see
-    ///     `UDPEndpoint.bind`. Nil for none.
-    ///   - log: Receives log lines for people.
+    ///   - logger: The logger of the tunnel and its endpoint; nil for none. Sentences for people,
+    ///     with metadata. After a change of its level call ``logLevelChanged()``.
     /// - Returns: The tunnel, whose ``run()`` must be called.
     /// - Throws: ``TunnelError``, with the step that failed.
     public static func start(
       _ configuration: TunnelConfiguration, endpoint endpointConfiguration: EndpointConfiguration,
-      store: any RatchetStore, keepsLog: Bool = false, reloader: Reloader? = nil, logger: Logger? = nil,
-      log: @escaping Log = { _ in }
+      store: any RatchetStore, keepsLog: Bool = false, reloader: Reloader? = nil, logger: Logger? = nil
     ) async throws(TunnelError) -> Tunnel {
-      let tell: Log = { line in
-        log(line)
-        logger?.info("\(line)")
-      }
+      let log = TunnelJournal(logger, interface: configuration.interface)
       try configuration.checkPeers(besides: endpointConfiguration.staticKey.publicKey)
       let folder = RunFolder(interface: configuration.interface)
       let claim = try folder.claim()
@@ -129,19 +122,16 @@
         for hook in configuration.hooks.preUp { try SystemCommand.hook(hook, interface: configuration.interface) }
         let device = try TunDevice(name: configuration.interface, offload: configuration.offload)
         // The folder is locked, so its previous owner has ended.
-        folder.undoRemembered().forEach(tell)
+        folder.undoRemembered().forEach { log.warning($0) }
         let parts = try await TunnelParts.make(
           configuration, endpoint: endpointConfiguration, store: store, folder: folder, claim: claim, device: device,
-          logger: logger, log: tell)
+          logger: logger, log: log)
         let file: TunnelLog? = if keepsLog { try TunnelLog(path: folder.log) } else { nil }
-        tunnel = Tunnel(parts, logFile: file, reloader: reloader) { line in
-          tell(line)
-          file?.bound()
-        }
+        tunnel = Tunnel(parts, logFile: file, reloader: reloader, log: log)
       } catch {
-        folder.undoRemembered().forEach(tell)
+        folder.undoRemembered().forEach { log.warning($0) }
         folder.clear()
-        run(configuration.hooks.postDown, interface: configuration.interface, log: tell)
+        run(configuration.hooks.postDown, interface: configuration.interface, log: log)
         throw error
       }
       do { try await tunnel.finishStarting(configuration) } catch {
@@ -214,6 +204,9 @@
       if let failure { throw failure }
     }
 
+    /// Makes the endpoint use the logger's current level for what it logs about dropped datagrams.
+    public func logLevelChanged() { endpoint.logLevelChanged() }
+
     /// Makes ``run()`` return.
     func stop() { stopping.continuation.yield(nil) }
 
@@ -223,12 +216,12 @@
       // Requests are refused until everything is undone. Then the control socket disappears, which
       // shows the end to clients.
       isEnding.store(true, ordering: .relaxed)
-      do { try await loop.eventLoop.submit { [loop] in loop.value.stop() }.get() } catch { log("\(error)") }
+      do { try await loop.eventLoop.submit { [loop] in loop.value.stop() }.get() } catch { log.error("\(error)") }
       await endpoint.close()
       // The device disappears with its last reference, but its routes and addresses must be gone
       // when this returns.
-      do { try removeDevice() } catch { log("\(error)") }
-      await endpointRoutes.end().forEach(log)
+      do { try removeDevice() } catch { log.error("\(error)") }
+      await endpointRoutes.end().forEach { log.warning($0) }
       await metricsServer.withLockedValue { $0 }?.stop()
       for server in servers.withLockedValue({ $0 }) { server.stop() }
       folder.clear()
@@ -236,9 +229,9 @@
     }
 
     /// Runs the hooks of the end. A failure is logged, and does not stop the others.
-    private static func run(_ hooks: [String], interface: String, log: Log) {
+    private static func run(_ hooks: [String], interface: String, log: TunnelJournal) {
       for hook in hooks {
-        do { try SystemCommand.hook(hook, interface: interface) } catch { log("\(error)") }
+        do { try SystemCommand.hook(hook, interface: interface) } catch { log.error("\(error)") }
       }
     }
 
