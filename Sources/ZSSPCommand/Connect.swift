@@ -41,6 +41,8 @@ struct Connect: AsyncParsableCommand {
   }
 
   func run() async throws {
+    let log = options.logging.log
+    if let log { Terminal.use(log) }
     _ = try AddressReader.isNumeric(to, option: "--to")
     let metricsAddress = try options.metrics.address()
     let peerKey = try KeyReader.publicKey(peer, option: "--peer")
@@ -51,7 +53,8 @@ struct Connect: AsyncParsableCommand {
     try await ratchets.store.whileOpen {
       var configuration = try options.configuration(staticKey, flags: ratchets.flags)
       let trace = try options.trace.apply(to: &configuration, title: "zssp connect --to \(to)")
-      let endpoint = try await Tool.bind(bind, reaching: to, configuration: configuration, store: ratchets.store)
+      let endpoint = try await Tool.bind(
+        bind, reaching: to, configuration: configuration, store: ratchets.store, logger: log?.logger)
       let identity = Array(options.identity.utf8)
       let duration = options.duration
       let target = to

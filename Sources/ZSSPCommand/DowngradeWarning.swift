@@ -10,8 +10,8 @@ enum DowngradeWarning {
       report.peer = downgrade.peer.text
       report.chainLength = downgrade.heldChainLength
       reporter.report(
-        report,
-        text: "WARNING: \(downgrade.peer.text) does not have the ratchet that we hold for it (chain length "
+        report, isWarning: true,
+        text: "\(downgrade.peer.text) does not have the ratchet that we hold for it (chain length "
           + "\(downgrade.heldChainLength)). Either it lost its store, or someone has its key.")
     }
   }

@@ -47,6 +47,8 @@ struct Listen: AsyncParsableCommand {
   }
 
   func run() async throws {
+    let log = options.logging.log
+    if let log { Terminal.use(log) }
     let local = try AddressReader.read(bind, option: "--bind")
     let peers = try peer.map { try KeyReader.publicKey($0, option: "--peer") }
     let allowed = Set(peers)
@@ -58,7 +60,8 @@ struct Listen: AsyncParsableCommand {
     try await ratchets.store.whileOpen {
       var configuration = try options.configuration(staticKey, flags: ratchets.flags, node: node)
       let trace = try options.trace.apply(to: &configuration, title: "zssp listen --bind \(bind)")
-      let endpoint = try await Tool.bind(local, configuration: configuration, store: ratchets.store, shards: shards)
+      let endpoint = try await Tool.bind(
+        local, configuration: configuration, store: ratchets.store, shards: shards, logger: log?.logger)
       let readsInput = options.sendsStandardInput
       let duration = options.duration
 

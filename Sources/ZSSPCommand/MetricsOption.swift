@@ -32,7 +32,7 @@ struct MetricsOption: ParsableArguments {
     } catch {
       throw CommandFailure.failed("\(error)")
     }
-    if let warning = address.warning { Terminal.note("WARNING: --metrics: \(warning)") }
+    if let warning = address.warning { Terminal.warning("--metrics: \(warning)") }
     var report = Report("metrics")
     report.address = "\(server.address)"
     reporter.report(report, text: "metrics are served on \(server.address)")

@@ -31,9 +31,14 @@ struct Report: Encodable, Sendable {
 struct Reporter: Sendable {
   let json: Bool
 
-  /// Reports an event. `text` is for people.
-  func report(_ report: Report, text: String) {
-    Terminal.note(text)
+  /// Reports an event.
+  ///
+  /// - Parameters:
+  ///   - report: The event, for `--json`.
+  ///   - isWarning: True if people should look at it soon. The default is false.
+  ///   - text: The event for people.
+  func report(_ report: Report, isWarning: Bool = false, text: String) {
+    if isWarning { Terminal.warning(text) } else { Terminal.note(text) }
     guard json else { return }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

@@ -51,7 +51,7 @@ enum SecretFile {
     of contents: PrivateFile.Contents, path: String, warns: Bool = true
   ) throws(CommandFailure) -> String {
     if warns, let warning = contents.warning, warned.withLock({ $0.insert(warning).inserted }) {
-      Terminal.error("WARNING: \(warning)")
+      Terminal.warning(warning)
     }
     guard let text = String(validating: contents.bytes, as: UTF8.self) else {
       throw .usage("\(path): cannot be read as text")

@@ -27,6 +27,8 @@ struct SessionOptions: ParsableArguments {
 
   @OptionGroup var keyLog: KeyLogOption
 
+  @OptionGroup var logging: LogOptions
+
   @OptionGroup(title: "Security") var security: SecurityOptions
 
   @Flag(help: "Send every message back. Default: off.")

@@ -1,14 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Synchronization
 
 /// Standard output and standard error. Text for people goes to standard error, so that standard
 /// output has only the requested data.
 enum Terminal {
-  /// Writes a line for people.
-  static func note(_ line: String) { write(line, to: STDERR_FILENO) }
+  /// The log of the running command, which gets the lines for people; nil for none.
+  private static let log = Mutex<CommandLog?>(nil)
 
-  /// Writes an error message.
-  static func error(_ message: String, prefix: String = "zssp: ") { write(prefix + message, to: STDERR_FILENO) }
+  /// True if standard error is the journal of systemd (systemd.exec(5), JOURNAL_STREAM).
+  static let isJournal: Bool = {
+    guard let stream = ProcessInfo.processInfo.environment["JOURNAL_STREAM"] else { return false }
+    var status = stat()
+    return fstat(STDERR_FILENO, &status) == 0 && stream == "\(status.st_dev):\(status.st_ino)"
+  }()
+
+  /// Passes lines for people to a log from now on.
+  static func use(_ log: CommandLog) { self.log.withLock { $0 = log } }
+
+  /// Writes a line for people.
+  static func note(_ line: String) {
+    guard let log = log.withLock({ $0 }) else { return self.line(line) }
+    log.write(.info, line)
+  }
+
+  /// Writes a warning for people.
+  static func warning(_ message: String) {
+    guard let log = log.withLock({ $0 }) else { return line((isJournal ? "<4>" : "") + "WARNING: \(message)") }
+    log.write(.warning, message)
+  }
+
+  /// Writes an error message. Each of its lines is one of the log, if that is JSON or the journal.
+  static func error(_ message: String, prefix: String = "zssp: ") {
+    let lines = message.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+    if let log = log.withLock({ $0 }), log.isJournal || log.format == .json {
+      for line in lines { log.write(.error, line) }
+    } else if isJournal {
+      for line in lines { self.line("<3>\(line)") }
+    } else {
+      line(prefix + message)
+    }
+  }
+
+  /// Writes a line to standard error.
+  static func line(_ line: String) { write(line, to: STDERR_FILENO) }
 
   /// Writes a line of data. Ends the process with exit code 1 if the reader of standard output has
   /// closed it.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Logging
 import NIOCore
 import ZSSP
 import ZSSPNIO
@@ -10,14 +11,14 @@ enum Tool {
   /// - Throws: ``CommandFailure``.
   static func bind(
     _ address: SocketAddress, configuration: EndpointConfiguration, store: any RatchetStore = VolatileRatchetStore(),
-    shards: Int = 1
+    shards: Int = 1, logger: Logger? = nil
   ) async throws(CommandFailure) -> UDPEndpoint {
     var options = UDPOptions()
     options.shards = shards
     do {
       return try await UDPEndpoint.bind(
         host: address.ipAddress ?? "", port: address.port ?? 0, configuration: configuration, store: store,
-        options: options)
+        options: options, logger: logger)
     } catch {
       throw error.commandFailure
     }
@@ -30,20 +31,22 @@ extension Tool {
   ///
   /// - Throws: ``CommandFailure``.
   static func bind(
-    _ local: String?, reaching peer: String, configuration: EndpointConfiguration, store: any RatchetStore
+    _ local: String?, reaching peer: String, configuration: EndpointConfiguration, store: any RatchetStore,
+    logger: Logger? = nil
   ) async throws(CommandFailure) -> UDPEndpoint {
     if let local {
-      return try await bind(AddressReader.read(local, option: "--bind"), configuration: configuration, store: store)
+      return try await bind(
+        AddressReader.read(local, option: "--bind"), configuration: configuration, store: store, logger: logger)
     }
     if try AddressReader.isNumeric(peer, option: "--to") {
       let address = try AddressReader.any(like: AddressReader.read(peer, option: "--to"))
-      return try await bind(address, configuration: configuration, store: store)
+      return try await bind(address, configuration: configuration, store: store, logger: logger)
     }
     do {
-      return try await UDPEndpoint.bind(host: "::", port: 0, configuration: configuration, store: store)
+      return try await UDPEndpoint.bind(host: "::", port: 0, configuration: configuration, store: store, logger: logger)
     } catch .bindFailed {
       return try await bind(
-        AddressReader.read("0.0.0.0:0", option: "--bind"), configuration: configuration, store: store)
+        AddressReader.read("0.0.0.0:0", option: "--bind"), configuration: configuration, store: store, logger: logger)
     } catch {
       throw error.commandFailure
     }

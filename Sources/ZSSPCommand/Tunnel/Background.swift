@@ -18,7 +18,10 @@
     ///   - file: The configuration file.
     ///   - trace: The path of a trace; nil for none.
     ///   - keyLog: The path of a key log; nil for none.
-    static func start(_ file: TunnelFile, trace: String?, keyLog: String?) throws(CommandFailure) {
+    ///   - logging: The options of the log.
+    static func start(
+      _ file: TunnelFile, trace: String?, keyLog: String?, logging: LogOptions
+    ) throws(CommandFailure) {
       var ends: [CInt] = [-1, -1]
       guard pipe(&ends) == 0 else { throw .failed("no pipe: \(String(cString: strerror(errno)))") }
       defer { close(ends[0]) }
@@ -26,7 +29,8 @@
       let (words, process): (MemoryFile, ChildProcess)
       do {
         words = try MemoryFile()
-        let options = (trace.map { ["--trace=\($0)"] } ?? []) + (keyLog.map { ["--key-log=\($0)"] } ?? [])
+        let options =
+          (trace.map { ["--trace=\($0)"] } ?? []) + (keyLog.map { ["--key-log=\($0)"] } ?? []) + logging.arguments
         process = try ChildProcess(
           "/proc/self/exe",
           arguments: ["zssp", "tunnel", "up", "--foreground", "--background"] + options + ["--", file.path],

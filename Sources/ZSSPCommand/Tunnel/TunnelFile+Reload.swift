@@ -7,16 +7,24 @@
   extension TunnelFile {
     /// Reads the file again, and applies its changes to the tunnel that was started from it.
     ///
+    /// - Parameters:
+    ///   - tunnel: The tunnel.
+    ///   - store: The tunnel's store.
+    ///   - log: The log, whose level and format change at once.
     /// - Returns: What was changed, and what needs a restart, as text.
     /// - Throws: ``TunnelError/refused(_:)``, or ``TunnelError/incomplete(_:)`` if the system
     ///   refused changes.
-    func reload(_ tunnel: Tunnel, store: any KeptRatchets) async throws(TunnelError) -> String {
+    func reload(_ tunnel: Tunnel, store: any KeptRatchets, log: TunnelCommandLog) async throws(TunnelError) -> String {
       try checkReadableAgain()
       do throws(CommandFailure) {
         var next = try TunnelFile.read(path)
         try next.checkPeers(besides: tunnel.publicKey)
         try await next.enroll(in: store)
-        let result = try await Self.apply(next.tunnel, to: tunnel)
+        var result = try await Self.apply(next.tunnel, to: tunnel)
+        if log.apply(next.program) {
+          tunnel.logLevelChanged()
+          result.changed.append("log")
+        }
         let text = result.text(besides: program.changes(to: next.program))
         guard result.failures.isEmpty else { throw .failed(text) }
         return text

@@ -27,6 +27,9 @@
       var storeKeyFile: String?
       var crypto = ProviderChoice.fastest
       var provider: any CryptoProvider = SwiftCryptoProvider()
+      /// The least important level of log lines.
+      var logLevel = LogLevel.info
+      var logFormat = LogFormat.text
       /// The user that the tunnel becomes; nil for no change.
       var user: TunnelUser?
     }
@@ -88,6 +91,8 @@
       if privateKeyFile.isEmpty { reader.fail("private-key-file", "is missing; 'zssp keygen FILE' makes a key") }
       storeKeyFile = reader.path("store-key-file")
       readCrypto(&reader)
+      logLevel = reader.choice("log-level", of: LogLevel.allCases.map { ($0.rawValue, $0) }) ?? logLevel
+      logFormat = reader.choice("log-format", of: LogFormat.allCases.map { ($0.rawValue, $0) }) ?? logFormat
       if let text = reader.string("store") { readStore(text, with: reader) }
       if let name = reader.string("user") {
         do throws(TunnelError) { user = try TunnelUser(name) } catch { reader.fail("user", "\(error)") }

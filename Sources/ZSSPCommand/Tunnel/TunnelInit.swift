@@ -101,6 +101,11 @@
         # mtu = 1420
         # The table for routes to the peers' allowed-ips: auto, main, off, or a number.
         # table = "auto"
+        # Serve metrics for Prometheus to this host. Default: nowhere.
+        # metrics = "127.0.0.1:9600"
+        # The least important lines of the log: debug, info, notice, warning, error; and its format: text, json.
+        # log-level = "info"
+        # log-format = "text"
         # The user that the process becomes after setting everything up. Default: root.
         # user = "nobody"
 

@@ -27,6 +27,8 @@
 
     @OptionGroup var keyLog: KeyLogOption
 
+    @OptionGroup var logging: LogOptions
+
     @Flag(help: .hidden)
     var background = false
 
@@ -36,8 +38,10 @@
       var file = try TunnelFile.read(file, warns: foreground)
       guard foreground else {
         try file.checkReadableTwice()
-        return try Background.start(file, trace: trace.trace, keyLog: keyLog.keyLog)
+        return try Background.start(file, trace: trace.trace, keyLog: keyLog.keyLog, logging: logging)
       }
+      let log = TunnelCommandLog(file.program, logging, hasTime: !background)
+      Terminal.use(log.log)
       if let busyPoll = file.tunnel.busyPoll {
         EpollEventLoopGroup.singleton.busyPolling = .nanoseconds(busyPoll.nanoseconds)
       }
@@ -55,7 +59,8 @@
         let running = file
         _ = try await Interruption.cancelling(after: nil) {
           do throws(TunnelError) {
-            try await Self.run(running, endpoint: endpoint, store: store, hangups: hangups, readiness: readiness)
+            try await Self.run(
+              running, endpoint: endpoint, store: store, log: log, hangups: hangups, readiness: readiness)
           } catch {
             throw error.commandFailure
           }
@@ -68,21 +73,26 @@
     ///
     /// - Throws: ``TunnelError``.
     private static func run(
-      _ file: TunnelFile, endpoint: EndpointConfiguration, store: any KeptRatchets, hangups: AsyncStream<Void>,
-      readiness: Readiness?
+      _ file: TunnelFile, endpoint: EndpointConfiguration, store: any KeptRatchets, log: TunnelCommandLog,
+      hangups: AsyncStream<Void>, readiness: Readiness?
     ) async throws(TunnelError) {
-      let reloader: Tunnel.Reloader = { tunnel throws(TunnelError) in try await file.reload(tunnel, store: store) }
+      let reloader: Tunnel.Reloader = { tunnel throws(TunnelError) in
+        try await file.reload(tunnel, store: store, log: log)
+      }
       let tunnel = try await Tunnel.start(
         file.tunnel, endpoint: endpoint, store: store, keepsLog: readiness != nil, reloader: reloader,
-        log: Terminal.note)
+        logger: log.log.logger)
       Terminal.note("\(tunnel.interface) is up")
       // The parent process does not read further output.
-      tunnel.logFile?.takeOver()
+      if let file = tunnel.logFile {
+        file.takeOver()
+        log.log.becomesFile { file.bound() }
+      }
       readiness?.report()
       let reloading = Task {
         for await _ in hangups {
           do throws(TunnelError) { Terminal.note("reload: \(try await reloader(tunnel))") } catch {
-            Terminal.note("reload: \(error)")
+            log.log.write(.error, "reload: \(error)")
           }
         }
       }
@@ -94,12 +104,37 @@
     private static func store(_ file: TunnelFile) async throws(CommandFailure) -> any KeptRatchets {
       let location = file.program.store
       if location == .memory, file.tunnel.flags.contains(.responderDisallowsDowngrade) {
-        Terminal.note("no store to keep ratchets: when this ends, peers in persistent mode cannot come back")
+        Terminal.warning("no store to keep ratchets: when this ends, peers in persistent mode cannot come back")
       }
       let key: Secret? =
         if let file = file.program.storeKeyFile { try StoreKeyOption.read(file: file) } else { nil }
       // A store may belong to the user that the tunnel becomes.
       return try await location.open(key: key, owner: file.program.user?.user)
+    }
+  }
+
+  /// The log of a tunnel, as the options and the file want it. Options count more.
+  struct TunnelCommandLog: Sendable {
+    let log: CommandLog
+    private let level: LogLevel?
+    private let format: LogFormat?
+
+    /// Makes the log of a tunnel that starts.
+    init(_ program: TunnelFile.Program, _ options: LogOptions, hasTime: Bool) {
+      level = options.logLevel
+      format = options.logFormat
+      log = CommandLog(
+        level: level ?? program.logLevel, format: format ?? program.logFormat, hasTime: hasTime)
+    }
+
+    /// Applies a file that was read again.
+    ///
+    /// - Returns: True if that changed the level or the format.
+    func apply(_ program: TunnelFile.Program) -> Bool {
+      let wanted = (level: level ?? program.logLevel, format: format ?? program.logFormat)
+      guard wanted.level != log.level || wanted.format != log.format else { return false }
+      log.change(level: wanted.level, format: wanted.format)
+      return true
     }
   }
 
