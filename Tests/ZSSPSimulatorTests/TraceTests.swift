@@ -12,8 +12,9 @@ struct SimulationTraceTests {
     var plan = SimulationPlan()
     plan.peers = 3
     plan.shards = shards
-    plan.duration = .seconds(900)
-    plan.turbulence = .seconds(300)
+    plan.duration = .seconds(420)
+    plan.turbulence = .seconds(120)
+    plan.calm = .seconds(300)
     return plan
   }
 
