@@ -62,7 +62,7 @@
     }
   }
 
-  /// A thread that plays all peers, with one socket.
+  /// A thread that plays all peers, each at an address of its own, with one socket.
   private final class PeerFarm: @unchecked Sendable {
     // `peers` is used by the thread that makes the farm, then by the one that runs it.
     private let peers: StormPeers
@@ -74,24 +74,29 @@
       var target = czssp_address()
 
       init() throws {
-        var loopback = czssp_address(high: 0, low: 0x7F00_0001, scope: 0, port: 0, family: 4)
+        var any = czssp_address(high: 0, low: 0, scope: 0, port: 0, family: 4)
         var bound = czssp_address()
-        socket = czssp_udp_open(&loopback, false, &bound)
+        socket = czssp_udp_open(&any, false, &bound)
         guard socket >= 0 else { throw EndpointLink.Broken(description: "no socket on loopback") }
         czssp_udp_set_buffers(socket, 4 << 20, 4 << 20)
       }
 
       deinit { czssp_close(socket) }
 
-      func send(_ bytes: [UInt8], segmentSize: Int) {
+      /// Sends datagrams from a peer's address, which is one of 127.1.0.0/16: the responder gives
+      /// each host its turn.
+      func send(_ bytes: [UInt8], segmentSize: Int, from peer: Int) {
+        var local = czssp_local(high: 0, low: 0x7F01_0000 + UInt64(peer), interface: 0, family: 4)
         bytes.withUnsafeBytes { bytes in
           for start in stride(from: 0, to: bytes.count, by: max(1, segmentSize)) {
-            var piece = czssp_outgoing(
-              address: target, bytes: bytes.baseAddress.map { $0 + start }, local: nil,
-              length: UInt32(min(segmentSize, bytes.count - start)), segment_size: 0, traffic_class: 0)
-            var count: CInt = 0
-            // Datagrams that the system does not take are lost, as in a network.
-            _ = czssp_udp_send(socket, &piece, 1, &count)
+            withUnsafePointer(to: &local) { local in
+              var piece = czssp_outgoing(
+                address: target, bytes: bytes.baseAddress.map { $0 + start }, local: local,
+                length: UInt32(min(segmentSize, bytes.count - start)), segment_size: 0, traffic_class: 0)
+              var count: CInt = 0
+              // Datagrams that the system does not take are lost, as in a network.
+              _ = czssp_udp_send(socket, &piece, 1, &count)
+            }
           }
         }
       }
@@ -102,8 +107,8 @@
     init(_ count: Int, _ provider: any CryptoProvider, responder: PublicKey) throws {
       let outgoing = try Outgoing()
       self.outgoing = outgoing
-      peers = try StormPeers(count, provider, responder: responder) { _, bytes, segmentSize in
-        outgoing.send(bytes, segmentSize: segmentSize)
+      peers = try StormPeers(count, provider, responder: responder) { peer, bytes, segmentSize in
+        outgoing.send(bytes, segmentSize: segmentSize, from: peer)
       }
     }
 
