@@ -54,17 +54,21 @@ struct ProviderChoiceTests {
     #expect((.fastest as any CryptoProvider).name == fastest)
   }
 
+  /// The provider that single P-384 operations come from.
+  private func singleOperations(of provider: any CryptoProvider) -> any CryptoProvider {
+    #if CryptoMB && os(Linux) && arch(x86_64)
+      if let cryptoMB = provider as? CryptoMBProvider {
+        #expect(cryptoMB.batches != nil && FastestProvider().batches != nil)
+        return cryptoMB.base
+      }
+    #endif
+    return provider
+  }
+
   /// The P-384 of libcrypto before 3.5 takes twice as long as that of swift-crypto.
   @Test("the fastest takes handshakes from where they are fast")
   func handshakesOfTheFastest() throws {
-    var fastest = try ProviderChoice.fastest.makeProvider()
-    #if CryptoMB && os(Linux) && arch(x86_64)
-      // A single operation comes from its base.
-      if let cryptoMB = fastest as? CryptoMBProvider {
-        #expect(cryptoMB.batches != nil && FastestProvider().batches != nil)
-        fastest = cryptoMB.base
-      }
-    #endif
+    let fastest = try singleOperations(of: ProviderChoice.fastest.makeProvider())
     let key = fastest.generateAgreementKey()
     let ofSwiftCrypto = try ProviderChoice.swiftCrypto.makeProvider().generateAgreementKey()
     #if OpenSSL
