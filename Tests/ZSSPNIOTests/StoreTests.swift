@@ -18,7 +18,7 @@ struct StoreTests {
   func conformance(_ rule: StoreConformance) async throws { try await rule.run(on: Memory()) }
 
   /// The suite must notice stores that break the contract, each by a rule of its own.
-  @Test(arguments: BadStore.Fault.allCases)
+  @Test(.long, arguments: BadStore.Fault.allCases)
   func badStoresAreNoticed(fault: BadStore.Fault) async throws {
     struct Medium: StoreMedium {
       let store: BadStore
