@@ -3,7 +3,7 @@ import ZSSP
 
 extension Decoder {
   /// Adds a trouble with the addresses of a datagram.
-  mutating func report(_ kind: Trouble.Kind, _ event: borrowing DatagramEvent, text: @autoclosure () -> String) {
+  mutating func report(_ kind: Trouble.Kind, in event: borrowing DatagramEvent, text: @autoclosure () -> String) {
     troubleList.add(
       kind, from: event.source, to: event.destination, frame: event.frame, at: event.time, text: text())
   }
@@ -12,14 +12,14 @@ extension Decoder {
 
   /// Changes the record of the Hellos from one side of a datagram's flow.
   private mutating func withHellos<Result>(
-    _ event: borrowing DatagramEvent, fromSender: Bool, _ body: (inout HelloRecord) -> Result
+    _ event: borrowing DatagramEvent, fromSender: Bool, body: (inout HelloRecord) -> Result
   ) -> Result {
     event.fromFirst == fromSender ? body(&flows[event.flow].hellos.0) : body(&flows[event.flow].hellos.1)
   }
 
   /// Records a fragment of a Hello. `content` is there with the last one.
   mutating func noteHello(
-    _ event: borrowing DatagramEvent, _ header: FragmentHeader, content: (keyID: KeyID, isAnswer: Bool)?
+    _ event: borrowing DatagramEvent, header: FragmentHeader, content: (keyID: KeyID, isAnswer: Bool)?
   ) {
     let isFirst = header.number == 0
     let frame = event.frame
@@ -50,24 +50,24 @@ extension Decoder {
     if isFirst, attempts >= 3, wasAnswered {
       withHellos(event, fromSender: true) { $0.attempts = 0 }
       report(
-        .unfinishedHandshake, event, text: "handshakes are answered and begin anew: \(attempts) different Hellos")
+        .unfinishedHandshake, in: event, text: "handshakes are answered and begin anew: \(attempts) different Hellos")
     }
   }
 
   mutating func noteChallenge(_ event: borrowing DatagramEvent, for keyID: KeyID) {
-    noteAnswer(event, keyID)
+    noteAnswer(event, keyID: keyID)
     let again = withHellos(event, fromSender: false) { record -> Int in
       guard record.answersChallenge else { return 0 }
       record.challengesAgain += 1
       return record.challengesAgain
     }
     if again >= 2 {
-      report(.challengeLoop, event, text: "Hellos that answer a challenge are challenged again")
+      report(.challengeLoop, in: event, text: "Hellos that answer a challenge are challenged again")
     }
   }
 
   /// Records a datagram that may answer a Hello of its receiver.
-  private mutating func noteAnswer(_ event: borrowing DatagramEvent, _ keyID: KeyID) {
+  private mutating func noteAnswer(_ event: borrowing DatagramEvent, keyID: KeyID) {
     let expected = withHellos(event, fromSender: false) { record -> Bool in
       guard record.counter != nil else { return false }
       record.unanswered = 0
@@ -77,9 +77,9 @@ extension Decoder {
     guard !expected, let asked = pendingHellos.asked(keyID, by: event.destination), asked != event.source else {
       return
     }
-    report(.answerFromElsewhere, event, text: "\(event.source) answers a Hello that went to \(asked)")
+    report(.answerFromElsewhere, in: event, text: "\(event.source) answers a Hello that went to \(asked)")
     // The Hello was answered, if not from where it should be.
-    if let place = flows.find(event.destination, asked) {
+    if let place = flows.find(event.destination, to: asked) {
       if flows[place].first == event.destination {
         flows[place].hellos.0.unanswered = 0
       } else {
@@ -91,18 +91,18 @@ extension Decoder {
   // MARK: Other packets
 
   mutating func noteProtected(_ event: borrowing DatagramEvent, isRepeated: Bool) {
-    noteAnswer(event, event.keyID)
+    noteAnswer(event, keyID: event.keyID)
     // What the responder sends after X2 shows that the handshake came to its end.
     let isResponse =
       event.kind == .opened ? event.header?.type == PacketType.response.rawValue : mayBeResponse(event)
     if !isResponse { withHellos(event, fromSender: false) { $0.attempts = 0 } }
     if isRepeated, event.content != .replay {
-      report(.repeated, event, text: "datagrams came more than once")
+      report(.repeated, in: event, text: "datagrams came more than once")
     }
   }
 
-  /// Returns true if a datagram has the key id of its receiver's Hello, and the size of X2 or of one
-  /// of its fragments.
+  /// Returns true if a datagram has the key id of its receiver's Hello, and the size of X2 or of
+  /// one of its fragments.
   private func mayBeResponse(_ event: borrowing DatagramEvent) -> Bool {
     let record = event.fromFirst ? flows[event.flow].hellos.1 : flows[event.flow].hellos.0
     guard record.keyID != .none, record.keyID == event.keyID else { return false }
@@ -124,37 +124,37 @@ extension Decoder {
     }
   }
 
-  mutating func noteControl(_ event: borrowing DatagramEvent, _ header: FragmentHeader) {
-    func change(_ fromSender: Bool, _ body: (inout RekeyRecord) -> Void) {
+  mutating func noteControl(_ event: borrowing DatagramEvent, header: FragmentHeader) {
+    func change(fromSender: Bool, body: (inout RekeyRecord) -> Void) {
       if event.fromFirst == fromSender { body(&flows[event.flow].rekeys.0) } else { body(&flows[event.flow].rekeys.1) }
     }
     switch PacketType(rawValue: header.type) {
     case .rekeyInit:
-      change(true) { $0.initsInARow += 1 }
-      change(true) { $0.completesInARow = 0 }
+      change(fromSender: true) { $0.initsInARow += 1 }
+      change(fromSender: true) { $0.completesInARow = 0 }
     case .rekeyComplete:
-      change(false) { $0.initsInARow = 0 }
-      change(true) { $0.completesInARow += 1 }
-    case .keyConfirm: change(false) { $0.completesInARow = 0 }
+      change(fromSender: false) { $0.initsInARow = 0 }
+      change(fromSender: true) { $0.completesInARow += 1 }
+    case .keyConfirm: change(fromSender: false) { $0.completesInARow = 0 }
     case .rejected:
       report(
-        .rejected, event,
+        .rejected, in: event,
         text: header.counter == 0 ? "the responder refuses the initiator (D)" : "the peer closes the session (D)")
     default: break
     }
     let record = event.fromFirst ? flows[event.flow].rekeys.0 : flows[event.flow].rekeys.1
-    if record.initsInARow >= 3 { report(.rekeyFails, event, text: "K1 is repeated, and no K2 comes") }
-    if record.completesInARow >= 3 { report(.rekeyFails, event, text: "K2 is repeated, and no C1 comes") }
+    if record.initsInARow >= 3 { report(.rekeyFails, in: event, text: "K1 is repeated, and no K2 comes") }
+    if record.completesInARow >= 3 { report(.rekeyFails, in: event, text: "K2 is repeated, and no C1 comes") }
   }
 
   /// Compares the size of a datagram with what ICMP said of the path.
   mutating func noteSize(of event: borrowing DatagramEvent) {
     guard let mtu = flows[event.flow].pathMTU, event.packetSize > mtu else { return }
     let size = event.packetSize
-    report(.sentTooBig, event, text: "IP packets of \(size) bytes were sent after ICMP had asked for \(mtu)")
+    report(.sentTooBig, in: event, text: "IP packets of \(size) bytes were sent after ICMP had asked for \(mtu)")
   }
 
-  mutating func note(_ error: ICMPError, _ event: borrowing DatagramEvent) {
+  mutating func note(_ error: ICMPError, in event: borrowing DatagramEvent) {
     let kind: Trouble.Kind
     let text: String
     switch error.problem {

@@ -3,14 +3,14 @@ import ZSSP
 
 extension Decoder {
   /// Reads a datagram with key id 0.
-  mutating func readStranger(_ payload: RawSpan, _ event: inout DatagramEvent) {
+  mutating func readStranger(_ payload: RawSpan, into event: inout DatagramEvent) {
     guard let header = FragmentHeader(payload) else { return }
     event.header = header
     let body = payload.extracting(FragmentHeader.size..<payload.byteCount)
     switch PacketType(rawValue: header.type) {
     case .hello:
       event.kind = .hello
-      readHello(body, header, &event)
+      readHello(body, header: header, into: &event)
     case .challenge where header.count == 1 && body.byteCount == PacketSize.challengePacket:
       event.kind = .challenge
       let keyID = KeyID(body)
@@ -23,13 +23,13 @@ extension Decoder {
     }
   }
 
-  private mutating func readHello(_ body: RawSpan, _ header: FragmentHeader, _ event: inout DatagramEvent) {
+  private mutating func readHello(_ body: RawSpan, header: FragmentHeader, into event: inout DatagramEvent) {
     if options.collectsFields { event.fields = headerFields(header) }
-    guard let whole = join(body, header, event, keyID: .none) else {
-      return noteHello(event, header, content: nil)
+    guard let whole = join(body, header: header, of: event, keyID: .none) else {
+      return noteHello(event, header: header, content: nil)
     }
     let packet = whole.rawBytes
-    guard packet.byteCount == PacketSize.hello else { return noteHello(event, header, content: nil) }
+    guard packet.byteCount == PacketSize.hello else { return noteHello(event, header: header, content: nil) }
     let keyID = KeyID(packet)
     let response = ChallengeResponse(
       packet.extracting(packet.byteCount - PacketSize.challenge..<packet.byteCount))
@@ -43,12 +43,12 @@ extension Decoder {
         event.fields.append(Field("ratchet_fingerprint_2", .bytes(read.second), section: 6))
       }
     }
-    noteHello(event, header, content: (keyID, isAnswer))
+    noteHello(event, header: header, content: (keyID, isAnswer))
   }
 
   /// Returns the whole packet when its last fragment has come.
   mutating func join(
-    _ body: RawSpan, _ header: FragmentHeader, _ event: borrowing DatagramEvent, keyID: KeyID
+    _ body: RawSpan, header: FragmentHeader, of event: borrowing DatagramEvent, keyID: KeyID
   ) -> [UInt8]? {
     if header.count == 1 { return body.array }
     let key = FragmentStore.Key(
@@ -56,7 +56,7 @@ extension Decoder {
       reserved: header.reserved, counter: header.counter)
     if fragments.isFull, let abandoned = fragments.removeOldest() { note(abandoned) }
     let result = fragments.insert(
-      key, number: Int(header.number), count: Int(header.count), body, frame: event.frame, at: event.time)
+      key, number: Int(header.number), count: Int(header.count), payload: body, frame: event.frame, at: event.time)
     if case .complete(let bytes) = result { return bytes }
     return nil
   }

@@ -25,8 +25,8 @@ package struct DecoderOptions: Sendable {
 
 /// The receiver of what a decoder finds.
 package protocol DecoderOutput: AnyObject {
-  /// Receives a datagram. `flow` is that of the datagram, and `message` the content of a data packet
-  /// that was opened; otherwise it is empty.
+  /// Receives a datagram. `flow` is that of the datagram, and `message` the content of a data
+  /// packet that was opened; otherwise it is empty.
   ///
   /// - Throws: the error that ends decoding.
   func receive(_ event: borrowing DatagramEvent, isForward: Bool, flow: borrowing Flow, message: RawSpan)
@@ -88,11 +88,12 @@ package struct Decoder: ~Copyable {
 
   /// Decodes a capture.
   ///
-  /// - Throws: ``CaptureError``. All frames before were decoded, and the troubles are those of them.
+  /// - Throws: ``CaptureError``. All frames before were decoded, and the troubles are those of
+  ///   them.
   package mutating func run(_ source: any CaptureSource) throws(CaptureError) {
     var reader = CaptureReader(source)
     do {
-      while let frame = try reader.next() { try decode(frame, reader.bytes) }
+      while let frame = try reader.next() { try decode(frame, bytes: reader.bytes) }
     } catch {
       finish()
       throw error
@@ -101,7 +102,7 @@ package struct Decoder: ~Copyable {
   }
 
   /// Decodes a frame.
-  package mutating func decode(_ frame: Frame, _ bytes: RawSpan) throws(CaptureError) {
+  package mutating func decode(_ frame: Frame, bytes: RawSpan) throws(CaptureError) {
     counts.frames += 1
     counts.bytes &+= UInt64(bytes.byteCount)
     // Packets of several interfaces may not be in order. Time does not go backwards here.
@@ -113,21 +114,21 @@ package struct Decoder: ~Copyable {
     }
     let payload = bytes.extracting(packet.payload)
     guard let fragment = packet.fragment else {
-      return try decode(packet, payload, time: frame.time, wasCut: false)
+      return try decode(packet, payload: payload, time: frame.time, wasCut: false)
     }
     guard packet.transport == IPPacket.Transport.udp || packet.transport == IPPacket.Transport.icmpV6 else {
       counts.otherFrames += 1
       return
     }
-    guard let whole = ipFragments.insert(packet, fragment, payload, at: latest) else { return }
+    guard let whole = ipFragments.insert(packet, fragment: fragment, payload: payload, at: latest) else { return }
     var joined = packet
     joined.payloadSize = whole.count
     joined.size = whole.count + 20
-    try decode(joined, whole.rawBytes, time: frame.time, wasCut: true)
+    try decode(joined, payload: whole.rawBytes, time: frame.time, wasCut: true)
   }
 
   private mutating func decode(
-    _ packet: IPPacket, _ payload: RawSpan, time: Int64, wasCut: Bool
+    _ packet: IPPacket, payload: RawSpan, time: Int64, wasCut: Bool
   ) throws(CaptureError) {
     switch packet.transport {
     case IPPacket.Transport.udp where payload.byteCount >= 8:
@@ -170,16 +171,16 @@ package struct Decoder: ~Copyable {
     event.isDontFragment = packet.isDontFragment && !wasCut
     event.wasCutByIP = wasCut
     event.packetSize = packet.size
-    if wasCut { report(.cutByIP, event, text: "datagrams of ZSSP travel in IP fragments") }
+    if wasCut { report(.cutByIP, in: event, text: "datagrams of ZSSP travel in IP fragments") }
     guard payload.byteCount == size else {
       counts.datagrams += 1
       counts.cutDatagrams += 1
-      try readCut(payload, &event)
+      try readCut(payload, into: &event)
       return
     }
     noteSize(of: event)
     let step = DatagramSplit.segmentSize(payload)
-    guard step < size, step > 0 else { return try read(payload, &event) }
+    guard step < size, step > 0 else { return try read(payload, into: &event) }
     event.segmentCount = (size + step - 1) / step
     var start = 0
     while start < size {
@@ -187,7 +188,7 @@ package struct Decoder: ~Copyable {
       var part = event
       part.size = end - start
       part.segment = start / step
-      try read(payload.extracting(start..<end), &part)
+      try read(payload.extracting(start..<end), into: &part)
       start = end
     }
   }
@@ -197,19 +198,19 @@ package struct Decoder: ~Copyable {
   private mutating func flow(
     from source: Address, to destination: Address, _ payload: RawSpan, size: Int
   ) -> Int? {
-    if let known = flows.find(source, destination) { return known }
+    if let known = flows.find(source, to: destination) { return known }
     let isOurs =
       options.ports.contains(source.port) || options.ports.contains(destination.port)
       || options.guesses && guess(payload, from: source, to: destination)
     guard isOurs else { return nil }
-    let added = flows.add(source, destination)
+    let added = flows.add(source, to: destination)
     if let evicted = added.evicted { finish(evicted) }
     return added.place
   }
 
   /// Returns true if a datagram is one of ZSSP by its content: a fragment of a Hello, which has the
-  /// one size that fits its number, a challenge, a datagram for a key of the key log, or an answer to
-  /// a Hello.
+  /// one size that fits its number, a challenge, a datagram for a key of the key log, or an answer
+  /// to a Hello.
   private func guess(_ payload: RawSpan, from source: Address, to destination: Address) -> Bool {
     guard payload.byteCount >= FragmentHeader.smallestDatagram else { return false }
     let keyID = KeyID(payload)
@@ -227,7 +228,7 @@ package struct Decoder: ~Copyable {
     }
   }
 
-  private mutating func read(_ payload: RawSpan, _ event: inout DatagramEvent) throws(CaptureError) {
+  private mutating func read(_ payload: RawSpan, into event: inout DatagramEvent) throws(CaptureError) {
     counts.datagrams += 1
     flows[event.flow].datagrams += 1
     flows[event.flow].bytes &+= UInt64(event.size)
@@ -239,10 +240,10 @@ package struct Decoder: ~Copyable {
       event.kind = .tooShort
       if payload.byteCount >= KeyID.size { event.keyID = KeyID(payload) }
     } else if KeyID(payload) == .none {
-      readStranger(payload, &event)
+      readStranger(payload, into: &event)
     } else {
       event.keyID = KeyID(payload)
-      opened = readProtected(payload, &event)
+      opened = readProtected(payload, into: &event)
       if event.kind == .protected { event.guess = guess(event) }
       noteProtected(event, isRepeated: isRepeated)
     }
@@ -250,7 +251,7 @@ package struct Decoder: ~Copyable {
   }
 
   /// Reads a datagram that the capture has only in part: its header, if it has no protection.
-  private mutating func readCut(_ payload: RawSpan, _ event: inout DatagramEvent) throws(CaptureError) {
+  private mutating func readCut(_ payload: RawSpan, into event: inout DatagramEvent) throws(CaptureError) {
     event.kind = .malformed
     if payload.byteCount >= FragmentHeader.size {
       event.keyID = KeyID(payload)
@@ -261,14 +262,14 @@ package struct Decoder: ~Copyable {
       } else if let header = FragmentHeader(payload), header.type == PacketType.hello.rawValue {
         event.kind = .hello
         event.header = header
-        noteHello(event, header, content: nil)
+        noteHello(event, header: header, content: nil)
       }
     }
     try output.receive(event, isForward: event.fromFirst, flow: flows[event.flow], message: RawSpan())
   }
 
   private mutating func decode(_ error: ICMPError, from packet: IPPacket, time: Int64) throws(CaptureError) {
-    guard let place = flows.find(error.source, error.destination) else {
+    guard let place = flows.find(error.source, to: error.destination) else {
       counts.otherFrames += 1
       return
     }
@@ -277,7 +278,7 @@ package struct Decoder: ~Copyable {
     event.flow = place
     event.fromFirst = flows[place].first == error.source
     event.kind = .icmp(error)
-    note(error, event)
+    note(error, in: event)
     try output.receive(event, isForward: event.fromFirst, flow: flows[place], message: RawSpan())
   }
 
@@ -301,7 +302,7 @@ package struct Decoder: ~Copyable {
     let source = abandoned.source.withPort(head.load(UInt16.self, at: 0))
     let destination = abandoned.destination.withPort(head.load(UInt16.self, at: 2))
     guard
-      flows.find(source, destination) != nil || options.ports.contains(source.port)
+      flows.find(source, to: destination) != nil || options.ports.contains(source.port)
         || options.ports.contains(destination.port)
     else { return }
     troubleList.add(
@@ -321,8 +322,8 @@ struct RepeatFilter {
     shift = UInt64(64 - count.trailingZeroBitCount)
   }
 
-  /// Returns true if a datagram with the same header came before. A header that is protected changes
-  /// with the first bytes behind it.
+  /// Returns true if a datagram with the same header came before. A header that is protected
+  /// changes with the first bytes behind it.
   mutating func isRepeated(_ payload: RawSpan, salt: UInt16) -> Bool {
     guard payload.byteCount >= FragmentHeader.smallestDatagram else { return false }
     let end = payload.byteCount

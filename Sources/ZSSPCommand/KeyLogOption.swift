@@ -54,8 +54,8 @@ struct KeyLogOption: ParsableArguments {
 
     /// Opens or creates a file that only its owner can access.
     ///
-    /// - Throws: ``CommandFailure/usage(_:)``, also for a file of another user, or a folder in which
-    ///   other users can replace it.
+    /// - Throws: ``CommandFailure/usage(_:)``, also for a file of another user, or a folder in
+    ///   which other users can replace it.
     init(_ path: String) throws(CommandFailure) {
       do throws(FileFailure) { try PrivateFile.checkFolder(of: path) } catch { throw .usage("--key-log: \(error)") }
       self.path = path

@@ -23,7 +23,7 @@ struct MetricsOption: ParsableArguments {
   ///
   /// - Throws: ``CommandFailure/failed(_:)`` if the address cannot be used, or the error of `body`.
   static func serving(
-    _ endpoint: UDPEndpoint, on address: MetricsAddress?, to reporter: Reporter, _ body: () async throws -> Void
+    _ endpoint: UDPEndpoint, on address: MetricsAddress?, to reporter: Reporter, body: () async throws -> Void
   ) async throws {
     guard let address else { return try await body() }
     let server: MetricsServer

@@ -11,8 +11,8 @@ public struct LatencyHistogram: Sendable, Hashable {
     .seconds(1), .milliseconds(2500), .seconds(5), .seconds(10), .seconds(30),
   ]
 
-  /// The number of durations in each bucket: greater than the bound before, and at most the bucket's
-  /// own. One more element than ``bounds``: the last is for durations above all bounds.
+  /// The number of durations in each bucket: greater than the bound before, and at most the
+  /// bucket's own. One more element than ``bounds``: the last is for durations above all bounds.
   public private(set) var counts = [UInt64](repeating: 0, count: bounds.count + 1)
   /// The sum of all durations.
   public private(set) var sum = Duration.zero

@@ -186,7 +186,8 @@ public final class UDPEndpoint: Sendable {
     for shard in handle.shards { shard.tell { driver in driver.logLevelChanged() } }
   }
 
-  /// Returns descriptions of the sessions, without an order, and the time of each on its event loop.
+  /// Returns descriptions of the sessions, without an order, and the time of each on its event
+  /// loop.
   package func sessionDescriptions() async -> [(session: SessionDescription, now: Instant)] {
     var all: [(session: SessionDescription, now: Instant)] = []
     for shard in handle.shards {

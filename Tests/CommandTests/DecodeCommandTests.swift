@@ -22,7 +22,7 @@ struct DecodeCommandTests {
   private static let datagram: [UInt8] = [1, 2, 3, 4] + [UInt8](repeating: 9, count: 96)
   private static let line = "22:13:20.000000 192.0.2.1:4000 > 192.0.2.2:20763: key id 01020304, 100 bytes\n"
 
-  private func write(_ capture: Data, _ tool: Tool) throws -> String {
+  private func write(_ capture: Data, with tool: Tool) throws -> String {
     let path = tool.path("capture")
     try capture.write(to: URL(filePath: path))
     return path
@@ -30,7 +30,7 @@ struct DecodeCommandTests {
 
   @Test func aCaptureInAFileAndOnStandardInput() throws {
     let tool = try Tool()
-    let path = try write(Self.capture([Self.datagram]), tool)
+    let path = try write(Self.capture([Self.datagram]), with: tool)
     let file = try tool.run("decode", path)
     #expect(file.exitCode == 0 && file.output.hasPrefix(Self.line), "\(file)")
     #expect(file.output.contains("1 datagrams of ZSSP in 1 frames"))
@@ -43,7 +43,7 @@ struct DecodeCommandTests {
 
   @Test func portsAndFields() throws {
     let tool = try Tool()
-    let path = try write(Self.capture([Self.datagram], port: 9), tool)
+    let path = try write(Self.capture([Self.datagram], port: 9), with: tool)
     #expect(try tool.run("decode", path).output.hasPrefix("0 datagrams of ZSSP"))
     #expect(try tool.run("decode", path, "--port", "8", "--port", "9").output.contains("key id 01020304"))
     let verbose = try tool.run("decode", path, "--port", "9", "-v").output
@@ -54,11 +54,11 @@ struct DecodeCommandTests {
   @Test func damagedCaptures() throws {
     let tool = try Tool()
     let capture = Self.capture([Self.datagram, Self.datagram])
-    let path = try write(capture.dropLast(1), tool)
+    let path = try write(capture.dropLast(1), with: tool)
     let cut = try tool.run("decode", path)
     #expect(cut.exitCode == 1 && cut.output.hasPrefix(Self.line), "\(cut)")
     #expect(cut.errors.contains("\(path): the capture ends within the record at byte 168"), "\(cut)")
-    let text = try write(Data("no capture".utf8), tool)
+    let text = try write(Data("no capture".utf8), with: tool)
     let wrong = try tool.run("decode", text)
     #expect(wrong.exitCode == 2 && wrong.errors.contains("neither pcap nor pcapng"), "\(wrong)")
     for missing in ["missing", tool.folder.path] {
@@ -69,7 +69,7 @@ struct DecodeCommandTests {
 
   @Test func keyLogsThatCannotBeUsed() throws {
     let tool = try Tool()
-    let path = try write(Self.capture([Self.datagram]), tool)
+    let path = try write(Self.capture([Self.datagram]), with: tool)
     let keys = tool.path("keys")
     try Data("# a comment\nCLIENT_RANDOM 00 00\n".utf8).write(to: URL(filePath: keys))
     let result = try tool.run("decode", path, "--keys", keys)
@@ -83,7 +83,7 @@ struct DecodeCommandTests {
 
   @Test func innerPacketsAreWrittenForTheirOwnerOnly() throws {
     let tool = try Tool()
-    let path = try write(Self.capture([Self.datagram]), tool)
+    let path = try write(Self.capture([Self.datagram]), with: tool)
     let keys = tool.path("keys")
     let key = String(repeating: "01", count: 32)
     let line = "ZSSP1 SESSION initiator 01020304 05060708 " + Array(repeating: key, count: 6).joined(separator: " ")
@@ -99,7 +99,7 @@ struct DecodeCommandTests {
 
   @Test func aReaderThatLeaves() throws {
     let tool = try Tool()
-    _ = try write(Self.capture(Array(repeating: Self.datagram, count: 20_000)), tool)
+    _ = try write(Self.capture(Array(repeating: Self.datagram, count: 20_000)), with: tool)
     let result = try tool.shell(#""$0" decode capture | head -n 1"#, in: tool.folder.path)
     #expect(result.output == Self.line)
     #expect(result.errors.isEmpty, "\(result.errors)")

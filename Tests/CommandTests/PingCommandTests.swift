@@ -24,7 +24,8 @@ struct PingCommandTests {
     #expect(!result.output.contains("cause"))
   }
 
-  /// A listener that names its peers refuses a key that was made for the run, and knows the one that it names.
+  /// A listener that names its peers refuses a key that was made for the run, and knows the one
+  /// that it names.
   @Test func keys() throws {
     let peers = try Peers()
     let listener = try peers.listen()

@@ -148,7 +148,8 @@ extension NamespaceTests {
       #expect(try Data(contentsOf: URL(filePath: lab.path("a.store"))) == before)
     }
 
-    /// A responder that never accepts the answers to its challenges: here its secrets change too fast.
+    /// A responder that never accepts the answers to its challenges: here its secrets change too
+    /// fast.
     @Test func aBusyResponder() async throws {
       let lab = try Lab()
       try lab.add("a", "b")

@@ -143,7 +143,7 @@ import ZSSPTestSupport
   private func insert(_ bytes: [UInt8], into reassembly: inout IPReassembly, at time: Int64 = 0) throws -> [UInt8]? {
     let packet = try #require(ipPacket(bytes))
     let fragment = try #require(packet.fragment)
-    return reassembly.insert(packet, fragment, bytes.rawBytes.extracting(packet.payload), at: time)
+    return reassembly.insert(packet, fragment: fragment, payload: bytes.rawBytes.extracting(packet.payload), at: time)
   }
 
   @Test("fragments are joined in any order, and once")

@@ -64,19 +64,21 @@ import ZSSPTestSupport
       var store = FragmentStore()
       for (step, number) in order.enumerated() {
         let payload = [UInt8](repeating: UInt8(number), count: 4)
-        let result = store.insert(key(1), number: number, count: 3, payload.rawBytes, frame: 1, at: 0)
+        let result = store.insert(key(1), number: number, count: 3, payload: payload.rawBytes, frame: 1, at: 0)
         switch result {
         case .complete(let bytes): #expect(step == 2 && bytes == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2])
         case .waiting: #expect(step < 2)
         case .duplicate, .contradiction: Issue.record("\(result)")
         }
         guard step < 2 else { continue }
-        guard case .duplicate = store.insert(key(1), number: number, count: 3, payload.rawBytes, frame: 1, at: 0)
+        guard
+          case .duplicate = store.insert(key(1), number: number, count: 3, payload: payload.rawBytes, frame: 1, at: 0)
         else {
           Issue.record("a copy is not seen")
           continue
         }
-        guard case .contradiction = store.insert(key(1), number: 0, count: 4, payload.rawBytes, frame: 1, at: 0)
+        guard
+          case .contradiction = store.insert(key(1), number: 0, count: 4, payload: payload.rawBytes, frame: 1, at: 0)
         else {
           Issue.record("another count is not seen")
           continue
@@ -95,9 +97,9 @@ import ZSSPTestSupport
     for counter in 0..<1000 as Range<UInt64> {
       if store.isFull { #expect(store.removeOldest()?.key.counter == counter - UInt64(store.count) - 1) }
       // Completed ones in between do not stay in the order.
-      _ = store.insert(key(counter), number: 1, count: 3, payload.rawBytes, frame: counter, at: Int64(counter))
-      _ = store.insert(key(counter + 10_000), number: 0, count: 2, [1].rawBytes, frame: 0, at: 0)
-      _ = store.insert(key(counter + 10_000), number: 1, count: 2, [1].rawBytes, frame: 0, at: 0)
+      _ = store.insert(key(counter), number: 1, count: 3, payload: payload.rawBytes, frame: counter, at: Int64(counter))
+      _ = store.insert(key(counter + 10_000), number: 0, count: 2, payload: [1].rawBytes, frame: 0, at: 0)
+      _ = store.insert(key(counter + 10_000), number: 1, count: 2, payload: [1].rawBytes, frame: 0, at: 0)
       #expect(store.count <= 4)
       #expect(store.byteCount <= 130)
     }
@@ -133,13 +135,13 @@ import ZSSPTestSupport
     var table = FlowTable(capacity: 8)
     for port in 1...100 as ClosedRange<UInt16> {
       let source = Address(ipv4: 1, port: port)
-      #expect(table.find(source, Packets.server) == nil)
-      let place = table.add(source, Packets.server).place
-      #expect(table.find(source, Packets.server) == place)
-      #expect(table.find(Packets.server, source) == place)
+      #expect(table.find(source, to: Packets.server) == nil)
+      let place = table.add(source, to: Packets.server).place
+      #expect(table.find(source, to: Packets.server) == place)
+      #expect(table.find(Packets.server, to: source) == place)
       #expect(table.flows.count <= 8)
       // This one is used all the time. Only the first ones are all as new.
-      #expect(port < 5 || table.find(Address(ipv4: 1, port: 5), Packets.server) != nil)
+      #expect(port < 5 || table.find(Address(ipv4: 1, port: 5), to: Packets.server) != nil)
     }
     #expect(table.evicted == 92)
   }

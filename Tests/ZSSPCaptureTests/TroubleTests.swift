@@ -9,7 +9,7 @@ import ZSSPTestSupport
   private let client = Packets.client
   private let server = Packets.server
 
-  private func kinds(_ script: Script, _ options: DecoderOptions = DecoderOptions()) throws -> [Trouble.Kind] {
+  private func kinds(_ script: Script, options: DecoderOptions = DecoderOptions()) throws -> [Trouble.Kind] {
     try script.decode(options).troubles.map(\.kind)
   }
 

@@ -7,15 +7,15 @@ import ZSSPTestSupport
 /// The text formats.
 @Suite(.tags(.fast))
 struct ExpositionTests {
-  private func text(_ family: MetricFamily, _ format: MetricsFormat) -> String {
+  private func text(_ family: MetricFamily, as format: MetricsFormat) -> String {
     Exposition.text(of: [family], as: format)
   }
 
   @Test func aCounterHasItsUnitAndItsSuffix() {
-    var family = MetricFamily("zssp_sent", .counter, unit: .bytes, help: "Bytes.")
+    var family = MetricFamily("zssp_sent", kind: .counter, unit: .bytes, help: "Bytes.")
     family.add(7, labels: [MetricLabel("peer", "b")])
     #expect(
-      text(family, .openMetrics)
+      text(family, as: .openMetrics)
         == """
         # TYPE zssp_sent_bytes counter
         # UNIT zssp_sent_bytes bytes
@@ -25,7 +25,7 @@ struct ExpositionTests {
 
         """)
     #expect(
-      text(family, .prometheus)
+      text(family, as: .prometheus)
         == """
         # HELP zssp_sent_bytes_total Bytes.
         # TYPE zssp_sent_bytes_total counter
@@ -35,21 +35,21 @@ struct ExpositionTests {
   }
 
   @Test func anInfoIsAGaugeInPrometheus() {
-    var family = MetricFamily("zssp_tunnel", .info, help: "Texts.")
+    var family = MetricFamily("zssp_tunnel", kind: .info, help: "Texts.")
     family.add(.count(9), labels: [MetricLabel("listen", "[::]:1")])
-    #expect(text(family, .openMetrics).contains("# TYPE zssp_tunnel info\n"))
-    #expect(text(family, .prometheus).contains("# TYPE zssp_tunnel_info gauge\n"))
+    #expect(text(family, as: .openMetrics).contains("# TYPE zssp_tunnel info\n"))
+    #expect(text(family, as: .prometheus).contains("# TYPE zssp_tunnel_info gauge\n"))
     for format in MetricsFormat.allCases {
-      #expect(text(family, format).contains("\nzssp_tunnel_info{listen=\"[::]:1\"} 1\n"))
+      #expect(text(family, as: format).contains("\nzssp_tunnel_info{listen=\"[::]:1\"} 1\n"))
     }
   }
 
   @Test func bucketsAreCumulative() {
-    var family = MetricFamily("d", .histogram, unit: .seconds, help: "Times.")
+    var family = MetricFamily("d", kind: .histogram, unit: .seconds, help: "Times.")
     family.addHistogram(
       MetricHistogram(bounds: [0.5, 1], counts: [2, 0, 3], sum: 9.25), labels: [MetricLabel("a", "b")])
     #expect(
-      text(family, .prometheus)
+      text(family, as: .prometheus)
         == """
         # HELP d_seconds Times.
         # TYPE d_seconds histogram
@@ -60,15 +60,15 @@ struct ExpositionTests {
         d_seconds_sum{a="b"} 9.25
 
         """)
-    #expect(text(family, .openMetrics).contains("# UNIT d_seconds seconds\n"))
+    #expect(text(family, as: .openMetrics).contains("# UNIT d_seconds seconds\n"))
   }
 
   /// A histogram takes no single value, and nothing else takes a histogram.
   @Test func kindsAreNotMixed() {
-    var histogram = MetricFamily("h", .histogram, help: "H.")
+    var histogram = MetricFamily("h", kind: .histogram, help: "H.")
     histogram.add(1)
     #expect(histogram.samples.isEmpty)
-    var gauge = MetricFamily("g", .gauge, help: "G.")
+    var gauge = MetricFamily("g", kind: .gauge, help: "G.")
     gauge.addHistogram(MetricHistogram(bounds: [1], counts: [1], sum: 1))
     #expect(gauge.samples.isEmpty)
   }
@@ -94,9 +94,9 @@ struct ExpositionTests {
     ],
     MetricsFormat.allCases)
   func labelsAreEscaped(text: String, format: MetricsFormat) throws {
-    var family = MetricFamily("g", .gauge, help: "Help with \\ and\na \"line\".")
+    var family = MetricFamily("g", kind: .gauge, help: "Help with \\ and\na \"line\".")
     family.add(1, labels: [MetricLabel("a", text), MetricLabel("b", "c")])
-    let parsed = try ParsedExposition(self.text(family, format), format)
+    let parsed = try ParsedExposition(self.text(family, as: format), as: format)
     #expect(parsed.value("g", ["a": text, "b": "c"]) == "1")
     #expect(parsed.families["g"]?.help == "Help with \\ and\na \"line\".")
   }
@@ -111,11 +111,11 @@ struct ExpositionTests {
   }
 
   @Test func whatHasNoSampleOrIsThereAlreadyIsLeftOut() {
-    var first = MetricFamily("a", .gauge, help: "A.")
+    var first = MetricFamily("a", kind: .gauge, help: "A.")
     first.add(1)
-    var second = MetricFamily("a", .counter, help: "B.")
+    var second = MetricFamily("a", kind: .counter, help: "B.")
     second.add(2)
-    let text = Exposition.text(of: [first, MetricFamily("b", .gauge, help: "B."), second], as: .openMetrics)
+    let text = Exposition.text(of: [first, MetricFamily("b", kind: .gauge, help: "B."), second], as: .openMetrics)
     #expect(text == "# TYPE a gauge\n# HELP a A.\na 1\n# EOF\n")
     #expect(Exposition.text(of: [], as: .openMetrics) == "# EOF\n")
     #expect(Exposition.text(of: [], as: .prometheus).isEmpty)

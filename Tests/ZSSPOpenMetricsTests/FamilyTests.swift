@@ -12,8 +12,8 @@ struct FamilyTests {
   private let families = PeerFamilies(
     states: ["up", "idle"], dropReasons: ["tooBig", "unsent"], labels: [MetricLabel("interface", "t0")])
 
-  private func parsed(_ families: [MetricFamily], _ format: MetricsFormat = .openMetrics) throws -> ParsedExposition {
-    try ParsedExposition(Exposition.text(of: families, as: format), format)
+  private func parsed(_ families: [MetricFamily], as format: MetricsFormat = .openMetrics) throws -> ParsedExposition {
+    try ParsedExposition(Exposition.text(of: families, as: format), as: format)
   }
 
   private func peer(_ number: Int, label: String? = nil) -> PeerSample {
@@ -26,7 +26,7 @@ struct FamilyTests {
   }
 
   @Test(arguments: MetricsFormat.allCases) func onePeer(format: MetricsFormat) throws {
-    let parsed = try parsed(families.make([peer(4, label: "bob \"\\\n")]), format)
+    let parsed = try parsed(families.make([peer(4, label: "bob \"\\\n")]), as: format)
     let labels = ["interface": "t0", "peer": "bob \"\\\n"]
     #expect(parsed.value("zssp_peer_sent_bytes_total", labels) == "4")
     #expect(parsed.value("zssp_peer_round_trip_seconds", labels) == "0.5")
@@ -47,7 +47,8 @@ struct FamilyTests {
     #expect(parsed.families.keys.sorted() == ["zssp_peers", "zssp_peers_aggregated"])
   }
 
-  /// Names that are given twice, that look like a key, or like the row of others, still make rows of their own.
+  /// Names that are given twice, that look like a key, or like the row of others, still make rows
+  /// of their own.
   @Test func namesAreToldApart() throws {
     let names = ["a", "a", "b", PeerFamilies.othersLabel, "a key1", "c"]
     let peers = names.enumerated().map { peer($0.offset, label: $0.element) }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSPOpenMetrics
 
-/// A parser of both formats that accepts nothing but what their descriptions allow, and of that only what an exporter should write.
+/// A parser of both formats that accepts nothing but what their descriptions allow, and of that
+/// only what an exporter should write.
 struct ParsedExposition {
   struct Family {
     var type = ""
@@ -23,7 +24,7 @@ struct ParsedExposition {
   private(set) var families: [String: Family] = [:]
 
   /// Parses a text, or says what is wrong with it.
-  init(_ text: String, _ format: MetricsFormat) throws(Failure) {
+  init(_ text: String, as format: MetricsFormat) throws(Failure) {
     guard text.hasSuffix("\n") else { throw Failure(description: "no line feed at the end") }
     var lines = text.dropLast().split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
     if format == .openMetrics {
@@ -40,9 +41,9 @@ struct ParsedExposition {
           families[current] = Family()
         }
         guard families[current]?.samples.isEmpty == true else { throw Failure(description: "after samples: \(line)") }
-        try describe(current, word: words[1], text: words[3], format)
+        try describe(current, word: words[1], text: words[3], as: format)
       } else {
-        try append(line, to: current, format)
+        try append(line, to: current, as: format)
       }
     }
     for (name, family) in families {
@@ -50,11 +51,11 @@ struct ParsedExposition {
         throw Failure(description: "\(name): samples, type or help are missing")
       }
       if let unit = family.unit, !name.hasSuffix("_\(unit)") { throw Failure(description: "\(name): not in \(unit)") }
-      if family.type == "histogram" { try checkHistogram(family, name) }
+      if family.type == "histogram" { try checkHistogram(family, name: name) }
     }
   }
 
-  private mutating func describe(_ name: String, word: String, text: String, _ format: MetricsFormat) throws(Failure) {
+  private mutating func describe(_ name: String, word: String, text: String, as format: MetricsFormat) throws(Failure) {
     guard isName(name, colons: true) else { throw Failure(description: "no name: \(name)") }
     switch (word, format) {
     case ("TYPE", _):
@@ -69,7 +70,7 @@ struct ParsedExposition {
     }
   }
 
-  private mutating func append(_ line: String, to family: String, _ format: MetricsFormat) throws(Failure) {
+  private mutating func append(_ line: String, to family: String, as format: MetricsFormat) throws(Failure) {
     let characters = Array(line)
     var index = 0
     func take(while condition: (Character) -> Bool) -> String {
@@ -130,7 +131,7 @@ struct ParsedExposition {
     families[family]?.samples.append(sample)
   }
 
-  private func checkHistogram(_ family: Family, _ name: String) throws(Failure) {
+  private func checkHistogram(_ family: Family, name: String) throws(Failure) {
     var last: [[String: String]: (bound: Double, count: UInt64)] = [:]
     for sample in family.samples where sample.name == "\(name)_bucket" {
       var labels = sample.labels

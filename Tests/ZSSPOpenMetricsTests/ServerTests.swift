@@ -11,7 +11,7 @@ import ZSSPTestSupport
 @Suite(.tags(.slow), .serialized, .ownThreads, .timeLimit(.minutes(10)))
 struct ServerTests {
   private static var families: [MetricFamily] {
-    var family = MetricFamily("g", .gauge, help: "G.")
+    var family = MetricFamily("g", kind: .gauge, help: "G.")
     family.add(1)
     return [family]
   }
@@ -20,7 +20,7 @@ struct ServerTests {
 
   private func serve(
     _ address: String = "127.0.0.1:0", limits: MetricsServer.Limits? = nil,
-    _ content: @escaping MetricsServer.Content = { families }
+    content: @escaping MetricsServer.Content = { families }
   ) async throws -> MetricsServer {
     try await MetricsServer.start(on: MetricsAddress(address), limits: limits ?? self.limits { _ in }, content: content)
   }
@@ -92,7 +92,8 @@ struct ServerTests {
     await server.stop()
   }
 
-  /// A page in this host's browser, whose name leads to a loopback address, does not read the metrics.
+  /// A page in this host's browser, whose name leads to a loopback address, does not read the
+  /// metrics.
   @Test(arguments: [
     "evil.example", "evil.example:9600", "localhost.evil.example", "127.0.0.1.evil.example", "[2001:db8::1]:9600",
     "192.0.2.1", "localhost\r\nHost: evil.example", "",
@@ -173,7 +174,8 @@ struct ServerTests {
     await server.stop()
   }
 
-  /// Requests that are being answered keep their places; one more is turned away, and the metrics are gathered once.
+  /// Requests that are being answered keep their places; one more is turned away, and the metrics
+  /// are gathered once.
   @Test func requestsThatAreBeingAnsweredStay() async throws {
     let gate = Gate()
     let server = try await serve(limits: limits { $0.connections = 3 }) {

@@ -11,6 +11,7 @@ public enum TestSelection {
 extension Trait where Self == ConditionTrait {
   /// Skips the test, or each test of the suite, unless `ZSSP_ALL_TESTS=1` is set.
   ///
-  /// For tests that take more than a few seconds of processor time, or that repeat with more cases what a shorter test shows.
+  /// For tests that take more than a few seconds of processor time, or that repeat with more cases
+  /// what a shorter test shows.
   public static var long: Self { .enabled(if: TestSelection.isAll, "long: ZSSP_ALL_TESTS=1 runs it") }
 }

@@ -2,14 +2,14 @@
 #if KeyLog
   /// The receiver of the keys of sessions, for tools that read captures of the network.
   ///
-  /// Whoever has these lines can read all that the sessions sent and received. A key log exists only
-  /// in builds with the trait `KeyLog`, and only if the application asks for one:
+  /// Whoever has these lines can read all that the sessions sent and received. A key log exists
+  /// only in builds with the trait `KeyLog`, and only if the application asks for one:
   /// ``EndpointConfiguration/keyLog``. `Documentation/captures.md` describes the lines.
   public struct KeyLog: Sendable {
     private let write: @Sendable (String) -> Void
 
-    /// Creates a key log that gives each line, without its end, to `write`. `write` is called on the
-    /// threads that drive endpoints.
+    /// Creates a key log that gives each line, without its end, to `write`. `write` is called on
+    /// the threads that drive endpoints.
     public init(_ write: @escaping @Sendable (String) -> Void) { self.write = write }
 
     /// A key of Noise, and the hash that it authenticates.

@@ -92,7 +92,7 @@ struct FlowTable {
   init(capacity: Int) { self.capacity = max(1, capacity) }
 
   /// Returns the place of a flow; nil if there is none.
-  mutating func find(_ source: Address, _ destination: Address) -> Int? {
+  mutating func find(_ source: Address, to destination: Address) -> Int? {
     let key = Key(source, destination)
     if key == lastKey {
       flows[lastPlace].isOld = false
@@ -108,7 +108,7 @@ struct FlowTable {
   /// Adds a flow.
   ///
   /// - Returns: its place, and the flow that was evicted for it.
-  mutating func add(_ source: Address, _ destination: Address) -> (place: Int, evicted: Flow?) {
+  mutating func add(_ source: Address, to destination: Address) -> (place: Int, evicted: Flow?) {
     let flow = Flow(first: source, second: destination)
     let key = Key(source, destination)
     if flows.count < capacity {

@@ -44,7 +44,7 @@ struct PcapNG {
       if type == Self.sectionHeader { try beginSection(&buffer) }
       let size = UInt64(buffer.integer(UInt32.self, at: 4))
       guard size >= 12, size.isMultiple(of: 4) else { throw .badLength(size, offset: buffer.offset) }
-      if let placed = try read(Block(rawValue: type), size: size, &buffer) { return placed }
+      if let placed = try read(Block(rawValue: type), size: size, from: &buffer) { return placed }
       let start = buffer.offset
       guard try buffer.skip(size) else { throw .truncated(offset: start) }
     }
@@ -64,7 +64,7 @@ struct PcapNG {
   }
 
   private mutating func read(
-    _ block: Block?, size: UInt64, _ buffer: inout CaptureBuffer
+    _ block: Block?, size: UInt64, from buffer: inout CaptureBuffer
   ) throws(CaptureError) -> Placed? {
     switch block {
     case nil: return nil
@@ -76,7 +76,7 @@ struct PcapNG {
       guard try buffer.require(28) else { throw .truncated(offset: buffer.offset) }
       let index =
         block == .packet ? Int(buffer.integer(UInt16.self, at: 8)) : Int(buffer.integer(UInt32.self, at: 8))
-      let interface = try interface(index, buffer)
+      let interface = try interface(index, in: buffer)
       let ticks = UInt64(buffer.integer(UInt32.self, at: 12)) << 32 | UInt64(buffer.integer(UInt32.self, at: 16))
       return try place(
         captured: UInt64(buffer.integer(UInt32.self, at: 20)), original: Int(buffer.integer(UInt32.self, at: 24)),
@@ -84,7 +84,7 @@ struct PcapNG {
     case .simplePacket:
       guard size >= 16 else { throw .badLength(size, offset: buffer.offset) }
       guard try buffer.require(12) else { throw .truncated(offset: buffer.offset) }
-      let interface = try interface(0, buffer)
+      let interface = try interface(0, in: buffer)
       let original = Int(buffer.integer(UInt32.self, at: 8))
       let limit = interface.snapLength == 0 ? Int.max : interface.snapLength
       return try place(
@@ -93,7 +93,7 @@ struct PcapNG {
     }
   }
 
-  private func interface(_ index: Int, _ buffer: borrowing CaptureBuffer) throws(CaptureError) -> Interface {
+  private func interface(_ index: Int, in buffer: borrowing CaptureBuffer) throws(CaptureError) -> Interface {
     guard index < interfaces.count else {
       throw .badBlock("interface \(index) was not described", offset: buffer.offset)
     }

@@ -39,10 +39,10 @@ package final class KeyRing {
     guard let kind = KeyLogLine(rawValue: String(words[1])) else { return }
     guard let fields = KeyLogFields(words[3...], sizes: kind.sizes) else { throw .malformed }
     lineCount += 1
-    add(kind, fields)
+    add(kind, fields: fields)
   }
 
-  private func add(_ kind: KeyLogLine, _ fields: KeyLogFields) {
+  private func add(_ kind: KeyLogLine, fields: KeyLogFields) {
     switch kind {
     case .hello:
       add(hello: fields.sealed(at: 1), for: fields.keyID(0))
@@ -97,14 +97,16 @@ package final class KeyRing {
     let end = packet.byteCount - PacketSize.challenge
     for sealed in hellos[keyID.value] ?? [] {
       let body = packet.extracting(end - 64 - PacketSize.tag..<end)
-      guard let plain = open(body, Nonce(type: PacketType.hello.rawValue, counter: 1), sealed) else { continue }
+      guard let plain = open(body, nonce: Nonce(type: PacketType.hello.rawValue, counter: 1), key: sealed) else {
+        continue
+      }
       return (Array(plain[..<32]), Array(plain[32...]))
     }
     return nil
   }
 
   /// Opens a ciphertext of Noise; nil if it is not authentic.
-  func open(_ sealed: RawSpan, _ nonce: Nonce, _ key: Sealed) -> [UInt8]? {
+  func open(_ sealed: RawSpan, nonce: Nonce, key: Sealed) -> [UInt8]? {
     var bytes = sealed.array
     let isAuthentic = bytes.withMutableBytes {
       provider.packetKey(key.key).open(&$0, nonce: nonce, authenticating: key.hash.rawBytes)

@@ -48,7 +48,7 @@ struct IPReassembly: ~Copyable {
   ///
   /// - Returns: the packet's payload when it is complete.
   mutating func insert(
-    _ packet: IPPacket, _ fragment: IPPacket.Fragment, _ payload: RawSpan, at time: Int64
+    _ packet: IPPacket, fragment: IPPacket.Fragment, payload: RawSpan, at time: Int64
   ) -> [UInt8]? {
     let key = Key(
       source: packet.source, destination: packet.destination, id: fragment.id, transport: packet.transport)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// Writes the IP packets that messages of a tunnel are, as pcapng, and gives all on to another output.
+/// Writes the IP packets that messages of a tunnel are, as pcapng, and gives all on to another
+/// output.
 package final class InnerPackets: DecoderOutput {
   /// The number of a link type for packets that begin with their IP header.
   private static let rawIP: UInt16 = 101

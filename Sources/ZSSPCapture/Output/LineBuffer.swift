@@ -167,8 +167,8 @@ struct CivilTime {
   private var day: Int64 { (seconds - secondOfDay) / 86_400 }
   var secondOfDay: Int64 { (seconds % 86_400 + 86_400) % 86_400 }
 
-  /// The year, month and day of the Gregorian calendar. Months are counted from March here, so that a
-  /// leap day is the last one of its year.
+  /// The year, month and day of the Gregorian calendar. Months are counted from March here, so that
+  /// a leap day is the last one of its year.
   var date: (year: Int64, month: UInt64, day: UInt64) {
     let shifted = day + 719_468
     let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097

@@ -19,7 +19,7 @@ package final class TextOutput: DecoderOutput {
     if verbose { appendDate(time) }
     append(time)
     if case .icmp(let error) = event.kind {
-      appendICMP(error, event, flow, isForward: isForward)
+      appendICMP(error, in: event, of: flow, isForward: isForward)
       return try buffer.endLine()
     }
     buffer.append(UInt8(ascii: " "))
@@ -143,7 +143,7 @@ package final class TextOutput: DecoderOutput {
   }
 
   private func appendICMP(
-    _ error: ICMPError, _ event: borrowing DatagramEvent, _ flow: borrowing Flow, isForward: Bool
+    _ error: ICMPError, in event: borrowing DatagramEvent, of flow: borrowing Flow, isForward: Bool
   ) {
     buffer.append(UInt8(ascii: " "))
     buffer.append(event.source.host)

@@ -3,8 +3,9 @@ import ZSSP
 
 /// Cuts what a capture shows as one UDP payload into datagrams.
 ///
-/// A host that lets its kernel or network device cut (UDP GSO, or join: GRO) captures many datagrams
-/// of one size as one. The size is not in the capture. All of them begin with the same key id.
+/// A host that lets its kernel or network device cut (UDP GSO, or join: GRO) captures many
+/// datagrams of one size as one. The size is not in the capture. All of them begin with the same
+/// key id.
 enum DatagramSplit {
   /// The largest number of datagrams that a kernel joins.
   static let largestCount = 128
@@ -24,7 +25,9 @@ enum DatagramSplit {
     return payload.withUnsafeBytes { bytes in
       let raw = keyID.bigEndian
       while size <= end {
-        if bytes.loadUnaligned(fromByteOffset: size, as: UInt32.self) == raw, divides(bytes, size, raw) { return size }
+        if bytes.loadUnaligned(fromByteOffset: size, as: UInt32.self) == raw, divides(bytes, size: size, raw: raw) {
+          return size
+        }
         size += 1
       }
       return count
@@ -32,7 +35,7 @@ enum DatagramSplit {
   }
 
   /// Returns true if each datagram of this size begins with the key id.
-  private static func divides(_ bytes: UnsafeRawBufferPointer, _ size: Int, _ raw: UInt32) -> Bool {
+  private static func divides(_ bytes: UnsafeRawBufferPointer, size: Int, raw: UInt32) -> Bool {
     var start = size
     while start < bytes.count {
       guard bytes.count - start >= FragmentHeader.smallestDatagram,

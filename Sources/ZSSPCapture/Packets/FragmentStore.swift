@@ -67,7 +67,7 @@ struct FragmentStore: ~Copyable {
 
   /// Adds a fragment of a packet of several.
   mutating func insert(
-    _ key: Key, number: Int, count: Int, _ payload: RawSpan, frame: UInt64, at time: Int64
+    _ key: Key, number: Int, count: Int, payload: RawSpan, frame: UInt64, at time: Int64
   ) -> Result {
     guard number < count, count <= FragmentHeader.largestCount else { return .contradiction }
     var partial: Partial
@@ -100,13 +100,13 @@ struct FragmentStore: ~Copyable {
   /// Removes a packet that is older than the timeout.
   mutating func expire(at time: Int64) -> Abandoned? {
     guard let oldest, time &- oldest.partial.time > limits.timeout else { return nil }
-    return remove(oldest.key, oldest.partial)
+    return remove(oldest.key, partial: oldest.partial)
   }
 
   /// Removes the oldest packet.
   mutating func removeOldest() -> Abandoned? {
     guard let oldest else { return nil }
-    return remove(oldest.key, oldest.partial)
+    return remove(oldest.key, partial: oldest.partial)
   }
 
   private var oldest: (key: Key, partial: Partial)? {
@@ -128,7 +128,7 @@ struct FragmentStore: ~Copyable {
     orderStart = 0
   }
 
-  private mutating func remove(_ key: Key, _ partial: Partial) -> Abandoned {
+  private mutating func remove(_ key: Key, partial: Partial) -> Abandoned {
     partials[key] = nil
     bytes -= partial.bytes
     orderStart += 1

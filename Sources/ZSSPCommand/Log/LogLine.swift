@@ -22,7 +22,8 @@ struct LogLine {
     }.sorted { $0.name < $1.name }
   }
 
-  /// The line for people: the time, if given, the level unless it is usual, the message, the fields.
+  /// The line for people: the time, if given, the level unless it is usual, the message, the
+  /// fields.
   func text(at time: Date?) -> String {
     var text = time.map { "\(Self.text($0)) " } ?? ""
     switch level {

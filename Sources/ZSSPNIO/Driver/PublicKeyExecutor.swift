@@ -12,9 +12,9 @@ import ZSSP
 /// only.
 ///
 /// ``WorkQueue`` decides which item is next. A thread takes several items at once if the provider
-/// does their P-384 operations together, and takes further ones between operations, so no item waits
-/// for others to come. Strangers can cause work, so at most ``UDPOptions/publicKeyQueue`` such items
-/// wait or run. The protocol bounds other work: one item per session and handshake.
+/// does their P-384 operations together, and takes further ones between operations, so no item
+/// waits for others to come. Strangers can cause work, so at most ``UDPOptions/publicKeyQueue``
+/// such items wait or run. The protocol bounds other work: one item per session and handshake.
 final class PublicKeyExecutor {
   /// A result, and the processor time that it took.
   typealias Completed = (result: PublicKeyResult, time: Duration)

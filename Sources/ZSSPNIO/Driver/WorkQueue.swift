@@ -35,8 +35,8 @@ struct WorkQueue {
   ///
   /// - Parameter isAlone: True if the thread has no other items. Proof of work is taken only then,
   ///   because it takes as long as many other items.
-  /// - Returns: The item; nil if there is none, or if the next one must wait until the thread has no
-  ///   other items.
+  /// - Returns: The item; nil if there is none, or if the next one must wait until the thread has
+  ///   no other items.
   mutating func next(isAlone: Bool) -> PublicKeyWork? {
     let waiting = ranks.indices.filter { !ranks[$0].isEmpty }
     let isByAge = (taken + 1) % Self.turn == 0

@@ -69,9 +69,9 @@ package struct PeerProbe: Sendable {
     case hostAnswers(Bool)
   }
 
-  /// Returns the states that Hellos of a probe name, one after another: first the older one, because
-  /// no attempt that is under way leads to it. The peer may have dropped it if the confirmation of
-  /// the newer one was lost.
+  /// Returns the states that Hellos of a probe name, one after another: first the older one,
+  /// because no attempt that is under way leads to it. The peer may have dropped it if the
+  /// confirmation of the newer one was lost.
   package static func ratchets(of pair: RatchetPair) -> [RatchetState] {
     [pair.state2, pair.state1].compactMap(\.self).filter { !$0.isEmpty }
   }

@@ -68,7 +68,7 @@ public struct MetricFamily: Sendable {
   ///   - kind: The type.
   ///   - unit: The unit, which is appended to the name. None by default.
   ///   - help: A sentence about the metric.
-  public init(_ name: String, _ kind: Kind, unit: MetricUnit? = nil, help: String) {
+  public init(_ name: String, kind: Kind, unit: MetricUnit? = nil, help: String) {
     self.name = MetricName.family(name) + (unit.map { "_\($0.rawValue)" } ?? "")
     self.kind = kind
     self.unit = unit
@@ -108,8 +108,8 @@ public struct MetricHistogram: Sendable, Hashable {
   /// The sum of the observations.
   public let sum: Double
 
-  /// Makes a histogram. Bounds without a count count as empty, and counts beyond those of the bounds
-  /// are added to the last bucket.
+  /// Makes a histogram. Bounds without a count count as empty, and counts beyond those of the
+  /// bounds are added to the last bucket.
   public init(bounds: [Double], counts: [UInt64], sum: Double) {
     var fitting = [UInt64](repeating: 0, count: bounds.count + 1)
     for (index, count) in counts.enumerated() { fitting[min(index, bounds.count)] += count }

@@ -77,7 +77,7 @@ public struct PeerFamilies: Sendable {
   }
 
   private func counts(of peers: [PeerSample], aggregated: Int) -> [MetricFamily] {
-    var family = MetricFamily("zssp_peers", .gauge, help: "Peers by state.")
+    var family = MetricFamily("zssp_peers", kind: .gauge, help: "Peers by state.")
     for state in states {
       family.add(
         .count(UInt64(peers.count { $0.state == state })), labels: labels + [MetricLabel("state", state)])
@@ -85,7 +85,8 @@ public struct PeerFamilies: Sendable {
     return [
       family,
       .gauge(
-        "zssp_peers_aggregated", "Peers without a row of their own, in the row of other peers.", aggregated, labels),
+        "zssp_peers_aggregated", help: "Peers without a row of their own, in the row of other peers.",
+        value: aggregated, labels: labels),
     ]
   }
 
@@ -93,10 +94,10 @@ public struct PeerFamilies: Sendable {
 
   /// Returns a metric with a sample for each row that has a value.
   private func family(
-    _ name: String, _ kind: MetricFamily.Kind, unit: MetricUnit? = nil, help: String, _ rows: [Row],
+    _ name: String, kind: MetricFamily.Kind, unit: MetricUnit? = nil, help: String, rows: [Row],
     value: (Row) -> MetricValue?
   ) -> MetricFamily {
-    var family = MetricFamily(name, kind, unit: unit, help: help)
+    var family = MetricFamily(name, kind: kind, unit: unit, help: help)
     for row in rows {
       if let value = value(row) { family.add(value, labels: labels(of: row)) }
     }
@@ -104,24 +105,26 @@ public struct PeerFamilies: Sendable {
   }
 
   private func traffic(_ rows: [Row]) -> [MetricFamily] {
-    var drops = MetricFamily("zssp_peer_drops", .counter, help: "Dropped packets to or from a peer, by reason.")
+    var drops = MetricFamily("zssp_peer_drops", kind: .counter, help: "Dropped packets to or from a peer, by reason.")
     for row in rows {
       for reason in reasons {
         drops.add(.count(row.peer.drops[reason] ?? 0), labels: labels(of: row) + [MetricLabel("reason", reason)])
       }
     }
     return [
-      family("zssp_peer_sent", .counter, unit: .bytes, help: "Bytes of packets to the peer.", rows) {
+      family("zssp_peer_sent", kind: .counter, unit: .bytes, help: "Bytes of packets to the peer.", rows: rows) {
         .count($0.peer.bytesSent)
       },
-      family("zssp_peer_received", .counter, unit: .bytes, help: "Bytes of packets from the peer.", rows) {
+      family("zssp_peer_received", kind: .counter, unit: .bytes, help: "Bytes of packets from the peer.", rows: rows) {
         .count($0.peer.bytesReceived)
       },
-      family("zssp_peer_sent_packets", .counter, help: "Packets to the peer.", rows) { .count($0.peer.packetsSent) },
-      family("zssp_peer_received_packets", .counter, help: "Packets from the peer.", rows) {
+      family("zssp_peer_sent_packets", kind: .counter, help: "Packets to the peer.", rows: rows) {
+        .count($0.peer.packetsSent)
+      },
+      family("zssp_peer_received_packets", kind: .counter, help: "Packets from the peer.", rows: rows) {
         .count($0.peer.packetsReceived)
       },
-      family("zssp_peer_waiting_packets", .gauge, help: "Packets that wait for a session.", rows) {
+      family("zssp_peer_waiting_packets", kind: .gauge, help: "Packets that wait for a session.", rows: rows) {
         .count(UInt64(clamping: $0.peer.waiting))
       },
       drops,
@@ -131,27 +134,29 @@ public struct PeerFamilies: Sendable {
   private func path(_ rows: [Row]) -> [MetricFamily] {
     [
       family(
-        "zssp_peer_round_trip", .gauge, unit: .seconds, help: "The last measured round trip of a probe to the peer.",
-        rows
+        "zssp_peer_round_trip", kind: .gauge, unit: .seconds,
+        help: "The last measured round trip of a probe to the peer.",
+        rows: rows
       ) { $0.isSum ? nil : $0.peer.roundTrip.map { .number($0) } },
       family(
-        "zssp_peer_path_mtu", .gauge, unit: .bytes,
-        help: "The largest IP packet that is known to pass the path to the peer.", rows
+        "zssp_peer_path_mtu", kind: .gauge, unit: .bytes,
+        help: "The largest IP packet that is known to pass the path to the peer.", rows: rows
       ) { $0.isSum ? nil : $0.peer.pathMTU.map { .count(UInt64(clamping: $0)) } },
       family(
-        "zssp_peer_last_received_age", .gauge, unit: .seconds,
+        "zssp_peer_last_received_age", kind: .gauge, unit: .seconds,
         help: "Time since the last authentic packet of the peer.",
-        rows
+        rows: rows
       ) { $0.isSum ? nil : $0.peer.receivedAge.map { .number($0) } },
-      family("zssp_peer_moves", .counter, help: "Moves of the peer to another address.", rows) {
+      family("zssp_peer_moves", kind: .counter, help: "Moves of the peer to another address.", rows: rows) {
         .count($0.peer.moves)
       },
     ]
   }
 
   private func sessions(_ rows: [Row]) -> [MetricFamily] {
-    var state = MetricFamily("zssp_peer_state", .gauge, help: "1 for the current state of the peer, 0 for the others.")
-    var info = MetricFamily("zssp_peer", .info, help: "The public key of the peer.")
+    var state = MetricFamily(
+      "zssp_peer_state", kind: .gauge, help: "1 for the current state of the peer, 0 for the others.")
+    var info = MetricFamily("zssp_peer", kind: .info, help: "The public key of the peer.")
     for row in rows where !row.isSum {
       info.add(.count(1), labels: labels(of: row) + [MetricLabel("public_key", row.peer.publicKey)])
       for name in states {
@@ -162,14 +167,19 @@ public struct PeerFamilies: Sendable {
     return [
       info, state,
       family(
-        "zssp_peer_last_handshake_age", .gauge, unit: .seconds, help: "Time since the last handshake or re-key.", rows
+        "zssp_peer_last_handshake_age", kind: .gauge, unit: .seconds, help: "Time since the last handshake or re-key.",
+        rows: rows
       ) { $0.isSum ? nil : $0.peer.handshakeAge.map { .number($0) } },
-      family("zssp_peer_ratchet_length", .gauge, help: "Handshakes in the peer's ratchet chain.", rows) {
+      family("zssp_peer_ratchet_length", kind: .gauge, help: "Handshakes in the peer's ratchet chain.", rows: rows) {
         $0.isSum ? nil : .count($0.peer.ratchetLength)
       },
-      family("zssp_peer_sessions", .counter, help: "Sessions with the peer.", rows) { .count($0.peer.sessions) },
-      family("zssp_peer_rekeys", .counter, help: "Re-keys of sessions with the peer.", rows) { .count($0.peer.rekeys) },
-      family("zssp_peer_failed_attempts", .counter, help: "Attempts to open a session that failed.", rows) {
+      family("zssp_peer_sessions", kind: .counter, help: "Sessions with the peer.", rows: rows) {
+        .count($0.peer.sessions)
+      },
+      family("zssp_peer_rekeys", kind: .counter, help: "Re-keys of sessions with the peer.", rows: rows) {
+        .count($0.peer.rekeys)
+      },
+      family("zssp_peer_failed_attempts", kind: .counter, help: "Attempts to open a session that failed.", rows: rows) {
         .count($0.peer.failedAttempts)
       },
     ]

@@ -7,8 +7,8 @@ public enum SessionFamilies {
   /// The number of characters of a peer's key in its label.
   private static let labelLength = 12
 
-  /// Returns the metrics of an endpoint, of the system's queues, and of the peers of its sessions. A
-  /// peer is `up` if its session is established, otherwise `opening`. Messages count as packets.
+  /// Returns the metrics of an endpoint, of the system's queues, and of the peers of its sessions.
+  /// A peer is `up` if its session is established, otherwise `opening`. Messages count as packets.
   ///
   /// - Parameter endpoint: The endpoint.
   public static func make(_ endpoint: UDPEndpoint) async -> [MetricFamily] {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 
-/// The connections of a server, in the order of their arrival. Used on the server's event loop only.
+/// The connections of a server, in the order of their arrival. Used on the server's event loop
+/// only.
 final class ConnectionTable {
   private let limit: Int
   private var connections: [(channel: any Channel, connection: MetricsConnection)] = []

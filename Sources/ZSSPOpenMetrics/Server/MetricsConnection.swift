@@ -27,7 +27,7 @@ final class MetricsConnection: ChannelInboundHandler {
   private var state = State.waiting(nil)
   private var deadline: Scheduled<Void>?
 
-  private init(_ limits: MetricsServer.Limits, _ connections: ConnectionTable, _ content: SharedContent) {
+  private init(_ limits: MetricsServer.Limits, connections: ConnectionTable, content: SharedContent) {
     self.connections = connections
     self.content = content
     patience = .nanoseconds(limits.patience.nanoseconds)
@@ -37,7 +37,7 @@ final class MetricsConnection: ChannelInboundHandler {
   static func configure(
     _ channel: any Channel, limits: MetricsServer.Limits, connections: ConnectionTable, content: SharedContent
   ) throws {
-    let connection = MetricsConnection(limits, connections, content)
+    let connection = MetricsConnection(limits, connections: connections, content: content)
     let pipeline = channel.pipeline.syncOperations
     try pipeline.addHandlers([
       HTTPResponseEncoder(), RequestBound(limits.requestBytes),
@@ -65,8 +65,8 @@ final class MetricsConnection: ChannelInboundHandler {
     guard case .waiting(let head) = state else { return }
     switch unwrapInboundIn(data) {
     case .head(let head): state = .waiting(head)
-    case .body: respond(.payloadTooLarge, "a request has no body", to: head, context)
-    case .end: if let head { answer(head, context) }
+    case .body: respond(.payloadTooLarge, text: "a request has no body", to: head, in: context)
+    case .end: if let head { answer(head, in: context) }
     }
   }
 
@@ -79,10 +79,10 @@ final class MetricsConnection: ChannelInboundHandler {
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     switch error {
     case is RequestTooLarge:
-      if isWaiting { respond(.requestHeaderFieldsTooLarge, "\(error)", to: nil, context) }
+      if isWaiting { respond(.requestHeaderFieldsTooLarge, text: "\(error)", to: nil, in: context) }
     case is HTTPParserError, is ByteToMessageDecoderError:
       // What follows a request is not answered.
-      if isWaiting { respond(.badRequest, "this is no HTTP request", to: nil, context) }
+      if isWaiting { respond(.badRequest, text: "this is no HTTP request", to: nil, in: context) }
     default: context.close(promise: nil)
     }
   }
@@ -97,17 +97,18 @@ final class MetricsConnection: ChannelInboundHandler {
 
   // MARK: Responses
 
-  private func answer(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
-    guard isForThisHost(head, context) else {
-      return respond(.misdirectedRequest, "the header Host must name this host", to: head, context)
+  private func answer(_ head: HTTPRequestHead, in context: ChannelHandlerContext) {
+    guard isForThisHost(head, in: context) else {
+      return respond(.misdirectedRequest, text: "the header Host must name this host", to: head, in: context)
     }
     let path = head.uri.prefix { $0 != "?" }
     guard path == "/metrics" || path == "/healthz" else {
-      return respond(.notFound, "there are /metrics and /healthz", to: head, context)
+      return respond(.notFound, text: "there are /metrics and /healthz", to: head, in: context)
     }
     guard head.method == .GET || head.method == .HEAD else {
       return respond(
-        .methodNotAllowed, "only GET and HEAD are allowed", to: head, headers: [("Allow", "GET, HEAD")], context)
+        .methodNotAllowed, text: "only GET and HEAD are allowed", to: head, headers: [("Allow", "GET, HEAD")],
+        in: context)
     }
     state = .answering
     setDeadline(context)
@@ -123,10 +124,10 @@ final class MetricsConnection: ChannelInboundHandler {
         let (connection, context) = bound.value
         guard connection.isAnswering, context.channel.isActive else { return }
         if families == nil {
-          connection.respond(.serviceUnavailable, "there are no metrics now", to: head, context)
+          connection.respond(.serviceUnavailable, text: "there are no metrics now", to: head, in: context)
         } else {
           connection.respond(
-            .ok, text ?? "ok\n", to: head, type: text == nil ? nil : format.contentType, context)
+            .ok, text: text ?? "ok\n", to: head, type: text == nil ? nil : format.contentType, in: context)
         }
       }
     }
@@ -134,7 +135,7 @@ final class MetricsConnection: ChannelInboundHandler {
 
   /// Returns false for a request to a loopback address under another name: a web page whose name
   /// leads there must not read the metrics with the browser of this host.
-  private func isForThisHost(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) -> Bool {
+  private func isForThisHost(_ head: HTTPRequestHead, in context: ChannelHandlerContext) -> Bool {
     guard let local = context.localAddress?.ipAddress, MetricsAddress.isLoopback(local) else { return true }
     let hosts = head.headers["Host"]
     guard let text = hosts.first else { return head.version == .http1_0 }
@@ -146,8 +147,8 @@ final class MetricsConnection: ChannelInboundHandler {
   }
 
   private func respond(
-    _ status: HTTPResponseStatus, _ text: String, to head: HTTPRequestHead?, headers more: [(String, String)] = [],
-    type: String? = nil, _ context: ChannelHandlerContext
+    _ status: HTTPResponseStatus, text: String, to head: HTTPRequestHead?, headers more: [(String, String)] = [],
+    type: String? = nil, in context: ChannelHandlerContext
   ) {
     state = .answered
     setDeadline(context)

@@ -15,9 +15,10 @@ import NIOPosix
 /// }
 /// ```
 ///
-/// All servers of a process share a thread, which does nothing else. A connection is for one request, whose size and time are limited.
-/// When all places are taken, a new connection replaces the oldest one whose request is not
-/// complete. One task at a time gathers the metrics, for all requests that wait.
+/// All servers of a process share a thread, which does nothing else. A connection is for one
+/// request, whose size and time are limited. When all places are taken, a new connection replaces
+/// the oldest one whose request is not complete. One task at a time gathers the metrics, for all
+/// requests that wait.
 public final class MetricsServer: Sendable {
   /// Returns the metrics; nil if there are none now, which is answered with the status 503.
   public typealias Content = @Sendable () async -> [MetricFamily]?
@@ -69,14 +70,14 @@ public final class MetricsServer: Sendable {
     on address: MetricsAddress, socketGroup: UInt32? = nil, limits: Limits = Limits(), content: @escaping Content
   ) async throws(MetricsServerError) -> MetricsServer {
     do {
-      return try await start(on: address, socketGroup: socketGroup, limits, SharedContent(content))
+      return try await start(on: address, socketGroup: socketGroup, limits: limits, content: SharedContent(content))
     } catch {
       throw error as? MetricsServerError ?? MetricsServerError("\(address)", reason: "\(error)")
     }
   }
 
   private static func start(
-    on address: MetricsAddress, socketGroup: UInt32?, _ limits: Limits, _ content: SharedContent
+    on address: MetricsAddress, socketGroup: UInt32?, limits: Limits, content: SharedContent
   ) async throws -> MetricsServer {
     let eventLoop = group.next()
     let connections = try await eventLoop.submit {

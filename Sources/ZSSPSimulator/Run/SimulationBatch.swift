@@ -19,7 +19,8 @@ public struct SimulationBatch: Sendable {
   ///   - plan: The plan of all runs.
   ///   - seeds: The seeds.
   ///   - trace: The number of last steps that a violation shows. The default is 200.
-  ///   - onTrace: Called with each line of a trace of all seeds together; nil, the default, for none.
+  ///   - onTrace: Called with each line of a trace of all seeds together; nil, the default, for
+  ///     none.
   ///   - makeProvider: Makes the provider of a run.
   public init(
     _ plan: SimulationPlan, seeds: Range<UInt64>, trace: Int = 200, onTrace: (@Sendable (String) -> Void)? = nil,

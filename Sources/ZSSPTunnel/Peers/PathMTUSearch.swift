@@ -102,9 +102,9 @@ struct PathMTUSearch {
   /// The largest datagram that may be sent; nil for no limit.
   var limit: Int? { isSearching ? confirmed : nil }
 
-  /// The largest datagram that may be relied on, once the search has ended below `largest`; otherwise
-  /// nil. For a peer that answers no probes this is the smallest size: nothing tells which larger
-  /// one its path would swallow.
+  /// The largest datagram that may be relied on, once the search has ended below `largest`;
+  /// otherwise nil. For a peer that answers no probes this is the smallest size: nothing tells
+  /// which larger one its path would swallow.
   var narrowLimit: Int? {
     let hasEnded = phase == .settled || phase == .unsupported
     return isSearching && hasEnded && confirmed < largest ? confirmed : nil

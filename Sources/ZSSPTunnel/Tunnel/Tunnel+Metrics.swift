@@ -9,7 +9,8 @@
 
   /// The metrics of a tunnel.
   extension Tunnel {
-    /// Returns the metrics of the tunnel, its peers and its endpoint; nil when the tunnel is ending.
+    /// Returns the metrics of the tunnel, its peers and its endpoint; nil when the tunnel is
+    /// ending.
     ///
     /// Nothing is sent for this. So the state of a peer from which nothing has come for a while may
     /// be out of date, unlike in the report for the control socket.
@@ -33,19 +34,22 @@
     }
 
     private func own(_ labels: [MetricLabel]) -> [MetricFamily] {
-      var info = MetricFamily("zssp_tunnel", .info, help: "The address and the public key of the tunnel.")
+      var info = MetricFamily("zssp_tunnel", kind: .info, help: "The address and the public key of the tunnel.")
       info.add(
         .count(1),
         labels: labels + [
           MetricLabel("listen", endpoint.localAddress.text), MetricLabel("public_key", publicKey.text),
         ])
       var dropped = MetricFamily(
-        "zssp_tunnel_drops", .counter, help: "IP packets that the tunnel dropped, by reason.")
+        "zssp_tunnel_drops", kind: .counter, help: "IP packets that the tunnel dropped, by reason.")
       for reason in TunnelDropReason.allCases {
         dropped.add(.count(drops.value(reason)), labels: labels + [MetricLabel("reason", reason.rawValue)])
       }
       return [
-        info, .gauge("zssp_tunnel_mtu", unit: .bytes, "The MTU of the tunnel's device.", plan.mtu, labels), dropped,
+        info,
+        .gauge(
+          "zssp_tunnel_mtu", unit: .bytes, help: "The MTU of the tunnel's device.", value: plan.mtu, labels: labels),
+        dropped,
       ]
     }
 

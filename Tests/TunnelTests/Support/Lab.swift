@@ -195,7 +195,8 @@ final class Lab: @unchecked Sendable {
     return (peer?["ratchetLength"] as? NSNumber)?.intValue ?? 0
   }
 
-  /// Waits until a condition holds. The limit, five minutes of pauses, is for what never comes: it is no measure of speed.
+  /// Waits until a condition holds. The limit, five minutes of pauses, is for what never comes: it
+  /// is no measure of speed.
   func waits(_ condition: () throws -> Bool) async throws {
     for _ in 0..<6000 {
       if try condition() { return }

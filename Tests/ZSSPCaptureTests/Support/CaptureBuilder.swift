@@ -140,7 +140,7 @@ enum CaptureLayout: CaseIterable, CustomStringConvertible {
     block.add(UInt32(0))
   }
 
-  private func addBlock(_ type: UInt32, to writer: inout ByteWriter, _ body: (inout ByteWriter) -> Void) {
+  private func addBlock(_ type: UInt32, to writer: inout ByteWriter, body: (inout ByteWriter) -> Void) {
     var block = ByteWriter(isBigEndian: isBigEndian)
     body(&block)
     writer.add(type)

@@ -8,7 +8,8 @@
 
   @testable import ZSSPCryptoMB
 
-  /// False where the library or the processor's instructions are missing. `Providers.swift` prints it.
+  /// False where the library or the processor's instructions are missing. `Providers.swift` prints
+  /// it.
   private let isAvailable = (try? CryptoMBProvider(base: .swiftCrypto)) != nil
 
   @Suite("crypto_mb", .tags(.fast), .enabled(if: isAvailable))

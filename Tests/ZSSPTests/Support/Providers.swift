@@ -12,9 +12,9 @@ import ZSSPProviders
 ///
 /// A provider that the build has and the machine cannot run ends the tests: it would be left out
 /// unnoticed otherwise. Only libcrypto and crypto_mb may be missing, and that is printed. The FIPS
-/// module is not part of a build; where OpenSSL finds one, it is among them. crypto_mb is among them
-/// twice: as it is used, when single operations come from another provider, and with all operations
-/// in its lanes.
+/// module is not part of a build; where OpenSSL finds one, it is among them. crypto_mb is among
+/// them twice: as it is used, when single operations come from another provider, and with all
+/// operations in its lanes.
 private let usable: [(choice: ProviderChoice, provider: any CryptoProvider)] = {
   var all: [(ProviderChoice, any CryptoProvider)] = []
   for choice in ProviderChoice.built {
