@@ -33,15 +33,13 @@ public struct Endpoint: ~Copyable {
   public var inbox: [Delivery] = []
 
   let surroundings: Surroundings
-  var journal = Journal()
+  var journal: Journal
   var peers = PeerIndex()
   var keyIDs: KeyIDTable
   var pending: PendingOperations
   var timers = TimerQueue()
   var hellos: HelloAdmission
   var memory: SessionMemory
-  /// The records of what happens; nil, as usually, if nobody wants them.
-  let trace: TraceLog?
 
   /// Creates an endpoint without sessions. It draws 32 random bytes from the provider.
   ///
@@ -55,7 +53,7 @@ public struct Endpoint: ~Copyable {
     keyIDs = KeyIDTable(KeyIDPattern(settings))
     memory = SessionMemory(configuration)
     hellos = HelloAdmission(configuration, salt: configuration.provider.random(32))
-    trace = configuration.trace == nil ? nil : TraceLog()
+    journal = Journal(trace: configuration.trace == nil ? nil : TraceLog())
   }
 
   /// The configuration of the endpoint.
@@ -65,6 +63,7 @@ public struct Endpoint: ~Copyable {
 
   var provider: any CryptoProvider { surroundings.configuration.provider }
   var settings: Settings { surroundings.configuration.settings }
+  var trace: TraceLog? { journal.trace }
 
   /// The public part of the static key, by which peers know this endpoint.
   public var publicKey: PublicKey { configuration.staticKey.publicKey }

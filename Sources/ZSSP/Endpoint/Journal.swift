@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The counters, and the events that the application has not received yet.
+/// The counters, the events that the application has not received yet, and the trace.
 struct Journal {
+  /// The records of each step; nil, as usually, if the endpoint is not traced.
+  let trace: TraceLog?
   /// Counters of received, sent and dropped datagrams and messages.
   private(set) var statistics = Statistics()
   private var events = Queue<Event>()
+
+  /// Creates a journal without counts and events.
+  init(trace: TraceLog?) { self.trace = trace }
 
   /// Adds an event.
   mutating func emit(_ event: Event) { events.push(event) }
