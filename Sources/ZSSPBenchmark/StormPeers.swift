@@ -71,7 +71,7 @@ final class StormPeers {
   private let responder: PublicKey
   /// The ratchet states that the responder's store must hold.
   let pairs: [PublicKey: RatchetPair]
-  /// When each session was established again, in order.
+  /// The times at which sessions were established again, in order.
   private(set) var returns: [Instant] = []
   /// The number of handshakes that were begun anew.
   private(set) var restarts = 0

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ZSSP
 
-/// What a decoder reads, and how much it remembers.
+/// The frames that a decoder reads, and the limits of its memory.
 package struct DecoderOptions: Sendable {
   /// UDP ports of which each datagram is taken for one of ZSSP.
   package var ports: Set<UInt16> = [DecoderOptions.usualPort]

@@ -8,7 +8,7 @@
     let publicKey: PublicKey
     /// 48 bytes, big-endian, in range.
     let scalar: Secret
-    /// The same key for the other provider; nil if it was generated together with others.
+    /// The key in the other provider's form; nil if it was generated together with others.
     private let baseKey: (any AgreementPrivateKey)?
     private let base: any CryptoProvider
 

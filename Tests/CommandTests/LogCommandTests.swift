@@ -57,7 +57,7 @@ struct LogCommandTests {
     #expect(result.exitCode == 2 && result.errors.contains(arguments[0]), "\(result.errors)")
   }
 
-  /// Where standard error is the journal, each line has its priority.
+  /// Each line has its priority if standard error is the journal.
   @Test(arguments: [true, false]) func prioritiesForTheJournal(isJournal: Bool) throws {
     let tool = try Tool()
     let script = """

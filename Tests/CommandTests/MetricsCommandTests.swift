@@ -64,8 +64,7 @@ struct MetricsCommandTests {
     }
   }
 
-  /// What the system does not allow has exit code 1. A socket that a killed process left is no
-  /// obstacle.
+  /// A refusal of the system has exit code 1. A socket that a killed process left is no obstacle.
   @Test func placesThatAreTaken() throws {
     let tool = try Tool()
     let path = tool.path("m")

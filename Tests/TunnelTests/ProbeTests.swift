@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 extension NamespaceTests {
-  /// What `zssp ping` and `zssp tunnel check --probe` say about the six troubles that are met most.
+  /// The answers of `zssp ping` and `zssp tunnel check --probe` to the six most frequent troubles.
   @Suite struct ProbeTests {
     /// A listener at b, in whatever way it was started.
     private struct Scene {

@@ -5,7 +5,7 @@ import ZSSP
 
 @testable import ZSSPNIO
 
-/// Which public-key work comes first.
+/// The order of public-key work.
 @Suite(.tags(.fast))
 struct WorkQueueTests {
   private let items: [PublicKeyWork.Kind: PublicKeyWork]

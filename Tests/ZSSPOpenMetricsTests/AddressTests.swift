@@ -3,7 +3,7 @@ import Testing
 import ZSSPOpenMetrics
 import ZSSPTestSupport
 
-/// Where metrics are served.
+/// The addresses at which metrics are served.
 @Suite(.tags(.fast))
 struct AddressTests {
   @Test(arguments: [

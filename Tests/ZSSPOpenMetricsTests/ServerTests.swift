@@ -140,7 +140,7 @@ struct ServerTests {
 
   // MARK: Limits
 
-  /// Whoever sends a request slowly, or none, is disconnected.
+  /// A client that sends a request slowly, or none, is disconnected.
   @Test(arguments: ["", "G", "GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: a"])
   func aSlowRequestIsNotWaitedFor(start: String) async throws {
     let server = try await serve(limits: limits { $0.patience = .milliseconds(200) })
@@ -286,7 +286,7 @@ struct ServerTests {
     }
   }
 
-  /// At the end only the server's own socket is removed.
+  /// The server removes only its own socket at the end.
   @Test func theSocketOfAnotherServerStays() async throws {
     try await inFolder { folder in
       let path = "\(folder)/m"

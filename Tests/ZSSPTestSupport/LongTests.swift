@@ -2,9 +2,9 @@
 import Foundation
 public import Testing
 
-/// Which tests run.
+/// The selection of tests that run.
 public enum TestSelection {
-  /// Whether long tests run as well. The variable `ZSSP_ALL_TESTS=1` says so.
+  /// True if long tests run as well: the variable `ZSSP_ALL_TESTS=1` is set.
   public static let isAll = ProcessInfo.processInfo.environment["ZSSP_ALL_TESTS"] == "1"
 }
 

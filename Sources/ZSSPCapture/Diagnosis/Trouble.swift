@@ -44,13 +44,13 @@ package struct Trouble: Equatable {
   /// The sender and the receiver of the datagrams.
   package let source: Address
   package let destination: Address
-  /// How often it was seen.
+  /// The number of times that it was seen.
   package internal(set) var count: UInt64
   /// The frame and the time of the first.
   package let firstFrame: UInt64
   package let firstTime: Int64
   package internal(set) var lastTime: Int64
-  /// What was seen, in words.
+  /// The observation in words.
   package internal(set) var text: String
 }
 

@@ -73,7 +73,7 @@ package struct DatagramEvent {
   /// True if the sender is the flow's first.
   var fromFirst = true
 
-  /// What a protected packet may be by its size and place; nil for most.
+  /// The possible kinds of a protected packet by its size and place; nil for most.
   package var guess: StaticString?
   /// The key id of the header.
   package var keyID = KeyID.none

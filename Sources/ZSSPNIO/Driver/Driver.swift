@@ -34,7 +34,7 @@ final class Driver {
   /// Refers to this driver until it is closed, for closures that may outlive it.
   private let wake: NIOLoopBoundBox<Driver?>
   private let timer: DeadlineTimer
-  /// Gets the records of the endpoint; nil, as usually, if it is not traced.
+  /// The receiver of the endpoint's records; nil, as usually, if it is not traced.
   private let trace: (any TraceSink)?
 
   var endpoint: Endpoint

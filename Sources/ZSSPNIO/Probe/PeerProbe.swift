@@ -17,7 +17,8 @@ package import ZSSP
 /// First it sends the Hello that a session would begin with. If that gets no authentic answer, it
 /// sends it once more and variants of it side by side, each from a socket of its own: another
 /// profile, no ratchet, small datagrams. An answer to a variant alone tells the cause; where the
-/// peer or the path is slow, the same Hello is answered as well. An empty datagram to another port of the host tells whether the host answers at all.
+/// peer or the path is slow, the same Hello is answered as well. An empty datagram to another port
+/// of the host tells whether the host answers at all.
 package struct PeerProbe: Sendable {
   /// The peer's static key.
   package var key: PublicKey
@@ -76,8 +77,8 @@ package struct PeerProbe: Sendable {
     [pair.state2, pair.state1].compactMap(\.self).filter { !$0.isEmpty }
   }
 
-  /// The attempts that follow a first one without an authentic answer. The first of them is the same
-  /// Hello, with which the others are compared.
+  /// The attempts that follow a first one without an authentic answer. The first of them is the
+  /// same Hello, with which the others are compared.
   package var variants: [ProbeAttempt] {
     let profile = configuration.profile
     let other = profile.kem == .mlkem1024 ? Profile.kyber1024 : .mlkem1024

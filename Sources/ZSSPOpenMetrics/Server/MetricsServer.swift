@@ -134,7 +134,7 @@ public final class MetricsServer: Sendable {
 
 /// The error of a server that cannot listen.
 public struct MetricsServerError: Error, Equatable, CustomStringConvertible {
-  /// What happened, and what to do.
+  /// The failure, and what to do.
   public let description: String
 
   init(_ address: String, reason: String) { description = "cannot serve metrics on \(address): \(reason)" }

@@ -73,7 +73,8 @@ struct EnumerationTests {
   func singles(hasLongIdentity: Bool) async throws {
     let faults = Case.none + Case.singles(hasLongIdentity: hasLongIdentity)
     let tests = Case.all(faults, crashes: [nil], hasLongIdentity: hasLongIdentity)
-    // All take long: by default every seventh case is run, in which each slot and both modes have their turn.
+    // All take long: by default every seventh case is run, in which each slot and both modes have
+    // their turn.
     let chosen = TestSelection.isAll ? tests : tests.enumerated().filter { $0.offset % 7 == 0 }.map(\.element)
     try await EnumerationReport.run(chosen).expectGood("singles")
   }
