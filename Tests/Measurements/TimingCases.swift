@@ -35,21 +35,21 @@ private func comparisons() -> [TimingCase] {
       "control: early-exit comparison, 16 bytes", classes: "first byte differs / last byte differs", expectation: .leak,
       samples: 100_000,
       calls: 16, make: differing(16)
-    ) { earlyExitEqual($0.left.rawBytes, $0.right.rawBytes) ? 1 : 0 },
+    ) { number(earlyExitEqual($0.left.rawBytes, $0.right.rawBytes)) },
     TimingCase(
       "control: early-exit comparison, 4 bytes", classes: "first byte differs / last byte differs", expectation: .leak,
       samples: 100_000,
       calls: 16, make: differing(4)
-    ) { earlyExitEqual($0.left.rawBytes, $0.right.rawBytes) ? 1 : 0 },
+    ) { number(earlyExitEqual($0.left.rawBytes, $0.right.rawBytes)) },
     TimingCase(
       "control: one class twice", classes: "random / random", expectation: .same, samples: 100_000, calls: 16,
       make: { _, random in (left: random.bytes(16), right: random.bytes(16)) }
-    ) { earlyExitEqual($0.left.rawBytes, $0.right.rawBytes) ? 1 : 0 },
+    ) { number(earlyExitEqual($0.left.rawBytes, $0.right.rawBytes)) },
     TimingCase(
       "constantTimeEqual, 16 bytes (tags)", classes: "first byte differs / last byte differs", expectation: .same,
       samples: 200_000,
       calls: 16, make: differing(16)
-    ) { constantTimeEqual($0.left.rawBytes, $0.right.rawBytes) ? 1 : 0 },
+    ) { number(constantTimeEqual($0.left.rawBytes, $0.right.rawBytes)) },
     TimingCase(
       "constantTimeEqual, 16 bytes (tags)", classes: "equal / random", expectation: .same, samples: 200_000, calls: 16,
       make: { isFirst, random in
@@ -57,7 +57,7 @@ private func comparisons() -> [TimingCase] {
         let other = random.bytes(16)
         return (left: left, right: isFirst ? left.map { $0 } : other.map { $0 })
       }
-    ) { constantTimeEqual($0.left.rawBytes, $0.right.rawBytes) ? 1 : 0 },
+    ) { number(constantTimeEqual($0.left.rawBytes, $0.right.rawBytes)) },
     TimingCase(
       "Secret ==, 32 bytes", classes: "equal / random", expectation: .same, samples: 200_000, calls: 16,
       make: { isFirst, random in
@@ -67,7 +67,7 @@ private func comparisons() -> [TimingCase] {
           left: Secret(copying: left.rawBytes), right: Secret(copying: (isFirst ? left : other).rawBytes)
         )
       }
-    ) { $0.left == $0.right ? 1 : 0 },
+    ) { number($0.left == $0.right) },
   ]
 }
 
@@ -97,7 +97,7 @@ private func primitives() -> [TimingCase] {
     ) { sealed in
       var message = sealed
       return message.withMutableBytes {
-        packetKey.open(&$0, nonce: nonce, authenticating: [UInt8]().rawBytes) ? 1 : 0
+        number(packetKey.open(&$0, nonce: nonce, authenticating: [UInt8]().rawBytes))
       }
     },
     TimingCase(
@@ -274,8 +274,19 @@ private func headers() throws -> [TimingCase] {
       samples: 100_000, make: { isFirst, random in datagram(8, counter: isFirst ? 1 << 63 : 0, random: &random) }
     ) { link.receive($0) },
     TimingCase(
-      "header plausibility, 64 bytes", classes: "one forged header / random headers, none plausible",
+      "header plausibility, 64 bytes", classes: "one header / random headers, all of a type that is never plausible",
       expectation: .same, samples: 100_000,
+      make: { isFirst, random in
+        let counter = random.next()
+        let start = random.bytes(4)
+        return LinkBox.datagram(
+          keyID, type: 9, counter: isFirst ? 1 : counter,
+          payload: (isFirst ? [1, 2, 3, 4] : start) + random.bytes(44), header: header)
+      }
+    ) { link.receive($0) },
+    TimingCase(
+      "header plausibility, 64 bytes", classes: "one forged header / random headers, none plausible",
+      expectation: .explained, samples: 100_000,
       make: { isFirst, random in
         // What a stranger can send: blocks that decrypt to anything. The type of nearly all of them
         // is none at all.
