@@ -101,9 +101,11 @@ import ZSSPTestSupport
       #expect(first.challenges > 0 && first.solved > 0 && first.answer != nil)
     }
 
-    @Test(arguments: [
-      (Diagnosis.Kind.wrongProfile, Profile.mlkem1024, false), (.wrongKey, .kyber1024, true),
-    ])
+    @Test(
+      .long,
+      arguments: [
+        (Diagnosis.Kind.wrongProfile, Profile.mlkem1024, false), (.wrongKey, .kyber1024, true),
+      ])
     func silence(kind: Diagnosis.Kind, profile: Profile, expectsOtherKey: Bool) async throws {
       let seen = try await Self.observe(
         Scene(serverProfile: profile, expectsOtherKey: expectsOtherKey, patience: .seconds(20)))
@@ -128,11 +130,12 @@ import ZSSPTestSupport
     }
 
     /// The confirmation of the newer state was lost, so only one side has dropped the older one.
-    @Test func theNewerStateIsTriedNext() async throws {
+    @Test(.long) func theNewerStateIsTriedNext() async throws {
       let older = OneTimePassword.generate().state(provider: .swiftCrypto)
       for flags in [SecurityFlags.opportunistic, .persistent] {
         let seen = try await Self.observe(
-          Scene(flags: flags, serverState: Self.password, clientStates: [older, Self.password]))
+          Scene(
+            flags: flags, serverState: Self.password, clientStates: [older, Self.password], patience: .seconds(20)))
         #expect(seen.attempts.count == 2 && seen.attempt(.asConfigured)?.answer?.usedRatchet == true)
         #expect(Diagnosis(seen).causes.isEmpty)
       }
