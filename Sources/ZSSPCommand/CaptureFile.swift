@@ -28,9 +28,10 @@ final class CaptureFile: CaptureSource, OutputSink {
 
   /// Creates or replaces a file that only its owner can read: what it will hold was encrypted.
   ///
+  /// - Parameter inputs: The files that are read, which are not replaced.
   /// - Throws: ``CommandFailure/usage(_:)``.
-  init(writing path: String) throws(CommandFailure) {
-    descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0o600)
+  init(writing path: String, inputs: [String]) throws(CommandFailure) {
+    descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0o600)
     name = path
     isOwned = true
     guard descriptor >= 0 else { throw .usage("\(path): cannot be written: \(String(cString: strerror(errno)))") }
@@ -39,6 +40,14 @@ final class CaptureFile: CaptureSource, OutputSink {
     guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT != S_IFREG || fchmod(descriptor, 0o600) == 0 else {
       let reason = String(cString: strerror(errno))
       throw .usage("\(path): cannot be made private: \(reason)")
+    }
+    for input in inputs {
+      var other = stat()
+      guard stat(input, &other) == 0, other.st_dev == status.st_dev, other.st_ino == status.st_ino else { continue }
+      throw .usage("\(path): is read as \(input), so nothing was written to it; name another file")
+    }
+    guard status.st_mode & S_IFMT != S_IFREG || ftruncate(descriptor, 0) == 0 else {
+      throw .usage("\(path): cannot be emptied: \(String(cString: strerror(errno)))")
     }
   }
 

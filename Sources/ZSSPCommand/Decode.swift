@@ -54,7 +54,7 @@ struct Decode: ParsableCommand {
   func run() throws {
     let source = try CaptureFile(reading: file)
     let ring = try keyRing()
-    let inside = try write.map { try CaptureFile(writing: $0) }
+    let inside = try write.map { try CaptureFile(writing: $0, inputs: [file] + keys) }
     var options = DecoderOptions()
     options.collectsFields = verbose || json
     if !port.isEmpty { options.ports = Set(port) }

@@ -97,6 +97,21 @@ struct DecodeCommandTests {
     #expect(attributes[.size] as? Int == 60)
   }
 
+  @Test func whatIsReadIsNotReplaced() throws {
+    let tool = try Tool()
+    let path = try write(Self.capture([Self.datagram]), with: tool)
+    let keys = tool.path("keys")
+    try Data("# a comment\n".utf8).write(to: URL(filePath: keys))
+    let link = tool.path("link")
+    try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: path)
+    for input in [path, keys, link] {
+      let before = try Data(contentsOf: URL(filePath: input))
+      let result = try tool.run("decode", path, "--keys", keys, "-w", input)
+      #expect(result.exitCode == 2 && result.errors.contains("name another file"), "\(result)")
+      #expect(try Data(contentsOf: URL(filePath: input)) == before)
+    }
+  }
+
   @Test func aReaderThatLeaves() throws {
     let tool = try Tool()
     _ = try write(Self.capture(Array(repeating: Self.datagram, count: 20_000)), with: tool)

@@ -96,7 +96,8 @@ struct ServerTests {
   /// metrics.
   @Test(arguments: [
     "evil.example", "evil.example:9600", "localhost.evil.example", "127.0.0.1.evil.example", "[2001:db8::1]:9600",
-    "192.0.2.1", "localhost\r\nHost: evil.example", "",
+    "192.0.2.1", "localhost\r\nHost: evil.example", "", "[127.evil.example]", "[::1]evil.example", "127.0.0.1:evil",
+    "[::1",
   ])
   func namesThatAreNotThisHosts(host: String) async throws {
     let server = try await serve()

@@ -140,10 +140,15 @@ final class MetricsConnection: ChannelInboundHandler {
     let hosts = head.headers["Host"]
     guard let text = hosts.first else { return head.version == .http1_0 }
     guard hosts.count == 1 else { return false }
-    if text.hasPrefix("[") { return MetricsAddress.isLoopback(String(text.dropFirst().prefix { $0 != "]" })) }
-    let host = text.prefix { $0 != ":" }.lowercased()
-    let isAddress = host.allSatisfy { $0.isNumber || $0 == "." }
-    return host == "localhost" || isAddress && MetricsAddress.isLoopback(host)
+    let isBracketed = text.hasPrefix("[")
+    let host = (isBracketed ? text.dropFirst() : text[...]).prefix { $0 != (isBracketed ? "]" : ":") }
+    let rest = text[host.endIndex...].dropFirst(isBracketed ? 1 : 0)
+    guard !isBracketed || text[host.endIndex...].first == "]" else { return false }
+    guard rest.isEmpty || rest.first == ":" && rest.dropFirst().allSatisfy(\.isNumber) else { return false }
+    if host.lowercased() == "localhost" { return true }
+    // A name may look like an address of this host: 127.example.com.
+    guard (try? SocketAddress(ipAddress: String(host), port: 0)) != nil else { return false }
+    return MetricsAddress.isLoopback(String(host))
   }
 
   private func respond(
