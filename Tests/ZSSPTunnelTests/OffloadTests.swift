@@ -55,6 +55,39 @@ struct OffloadTests {
     }
   }
 
+  /// The FIN of a super-packet that lost its end would end the stream too early.
+  @Test(arguments: [false, true], [false, true])
+  func theLastSegmentIsTakenOffWithItsFlags(isV6: Bool, isTCP: Bool) throws {
+    var maker = PacketMaker()
+    maker.isV6 = isV6
+    maker.isTCP = isTCP
+    maker.flags = 0x19  // ACK, PSH, FIN
+    var (header, bytes) = maker.superPacket(payload(2001), segmentSize: 1000)
+    maker.flags = 0x10
+    var expected: [[UInt8]] = []
+    for number in 0..<2 {
+      maker.sequence = 7000 + UInt32(number * 1000)
+      maker.identification = 42 + UInt16(number)
+      expected.append(maker.packet(Array(payload(2001)[number * 1000..<number * 1000 + 1000])))
+    }
+    for count in [2, 1, 0] {
+      var elements = bytes.mutableSpan
+      var packet = elements.mutableBytes
+      let size = SegmentSplitter.removeLast(from: &packet, header: header)
+      bytes.removeLast(bytes.count - size)
+      #expect(size == (count == 0 ? 0 : maker.headerSize + count * 1000))
+      if count > 0 { #expect(SegmentSplitter.packets(bytes, header: header) == Array(expected.prefix(count))) }
+    }
+    var single = maker.superPacket(payload(100), segmentSize: 0)
+    single.header.segmentation = .none
+    header.segmentSize = 0
+    for header in [single.header, header] {
+      var elements = single.bytes.mutableSpan
+      var packet = elements.mutableBytes
+      #expect(SegmentSplitter.removeLast(from: &packet, header: header) == 0)
+    }
+  }
+
   @Test(arguments: [false, true], [false, true]) func aSinglePacketGetsItsChecksum(isV6: Bool, isTCP: Bool) throws {
     var maker = PacketMaker()
     maker.isV6 = isV6

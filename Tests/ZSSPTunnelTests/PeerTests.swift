@@ -209,6 +209,15 @@ struct PeerTests {
       ])
   }
 
+  /// `replace` takes an address that a network manager put onto the new device first.
+  @Test func addressesMayBeThereAlready() throws {
+    var configuration = TunnelConfiguration()
+    configuration.addresses = [try #require(IPPrefix("10.0.0.1/24")), try #require(IPPrefix("fd00::1/64"))]
+    let routing = RoutingPlan(device: "d", ownTable: 20_770, mark: 20_770)
+    let lines = NetworkPlan(configuration, pathMTU: 1500).deviceLines(configuration, routing: routing)
+    #expect(lines.prefix(2) == ["address replace 10.0.0.1/24 dev d", "address replace fd00::1/64 dev d"])
+  }
+
   /// Routes of the main table alone take the tunnel's own datagrams into it if there is a mark.
   @Test func endpointsThatNeedAWayAround() throws {
     let address = try #require(IPAddress("192.0.2.1"))

@@ -73,7 +73,8 @@ struct NetworkPlan {
   /// Returns the input for `ip` that sets up a device.
   func deviceLines(_ configuration: TunnelConfiguration, routing: RoutingPlan) -> [String] {
     let device = routing.device
-    var lines = configuration.addresses.map { "address add \($0) dev \(device)" }
+    // A network manager that knows the device by its name may have been quicker.
+    var lines = configuration.addresses.map { "address replace \($0) dev \(device)" }
     lines.append("link set dev \(device) mtu \(mtu) txqueuelen \(configuration.queueLength)")
     lines.append("link set dev \(device) up")
     // A route that exists already is not ours and stays, because `ip` refuses to add it.

@@ -71,6 +71,20 @@ struct SegmentSplitter {
     return true
   }
 
+  /// Takes the last segment off a super-packet, and a FIN or PSH with it: they stand behind its payload.
+  ///
+  /// - Returns: The size of what remains; 0 for a single packet, or if the header is invalid.
+  static func removeLast(from packet: inout MutableRawSpan, header: VirtioHeader) -> Int {
+    guard header.segmentation != .none, let headerSize = headerSize(of: packet.bytes, header: header) else { return 0 }
+    let rest = (packet.byteCount - headerSize - 1) / header.segmentSize * header.segmentSize
+    guard rest > 0 else { return 0 }
+    if header.segmentation.isTCP {
+      let place = header.checksumStart + 13
+      packet.storeBytes(of: packet[byte: place] & ~lastFlags, toByteOffset: place, as: UInt8.self)
+    }
+    return headerSize + rest
+  }
+
   /// Returns the offset of a super-packet's payload; nil if the header is invalid.
   private static func headerSize(of packet: RawSpan, header: VirtioHeader) -> Int? {
     let start = header.checksumStart
