@@ -4,8 +4,8 @@ import ZSSPSimulator
 
 @testable import ZSSPCapture
 
-/// Captures: as they are, or built of frames with right headers, so that the deeper parts are reached; with and without
-/// keys. One byte chooses.
+/// Captures: as they are, or built of frames with right headers, so that the deeper parts are
+/// reached; with and without keys. One byte chooses.
 func fuzz(_ input: inout FuzzInput) {
   let choice = input.byte()
   var options = DecoderOptions()
@@ -58,7 +58,7 @@ private final class Witness: DecoderOutput {
   func summarize(_ decoder: borrowing Decoder) throws(CaptureError) { try next.summarize(decoder) }
 }
 
-/// What is written as a capture can be read as one.
+/// Checks that the capture of inner packets can be read.
 private func checkInner(_ bytes: [UInt8]) {
   var reader = CaptureReader(MemorySource(bytes))
   do {

@@ -204,7 +204,7 @@ private struct Attack {
     victim.receive(bytes, from: scene.bob.address, at: scene.now)
   }
 
-  /// What the victim's own application may do meanwhile.
+  /// Does something that the victim's own application may do meanwhile.
   private func application(_ input: inout FuzzInput) {
     let sessions = victim.allSessions.sorted { $0.id.index < $1.id.index }
     let session = sessions.isEmpty ? nil : sessions[input.below(sessions.count)].id

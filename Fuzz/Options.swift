@@ -6,7 +6,7 @@ import NIOCore
 
 @testable import ZSSPCommand
 
-/// What people type: addresses, durations, command lines. One byte chooses, the rest is text.
+/// Text that people type: addresses, durations, command lines. One byte chooses, the rest is text.
 func fuzz(_ input: inout FuzzInput) {
   switch input.byte() % 4 {
   case 0: readAddress(input.restAsText())

@@ -48,7 +48,7 @@ func fuzz(_ input: inout FuzzInput) {
   }
 }
 
-/// The same rules, written for reading: fragments in a dictionary, joined at the end.
+/// A model of the same rules, written for reading: fragments in a dictionary, joined at the end.
 private struct Model {
   struct Packet {
     let header: FragmentHeader
@@ -110,8 +110,8 @@ private struct Model {
 }
 
 extension Int {
-  /// What a packet may seem to have too much while not all fragments are there: a byte each, and a
-  /// byte of their places.
+  /// Adds the bytes by which a packet may seem too large while not all fragments are there: one for
+  /// each, and one for each of their places.
   fileprivate func addingSlack(_ header: FragmentHeader) -> Int {
     let slack = 2 * FragmentHeader.largestCount - Int(header.count)
     return self > .max - slack ? .max : self + slack

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the fuzzer gives, read from the front. Past its end there are zeros, so that every input
-/// means something.
+/// The fuzzer's input, read from the front. Past its end there are zeros, so that every input means
+/// something.
 struct FuzzInput {
   private let content: [UInt8]
   private var offset = 0
@@ -10,7 +10,7 @@ struct FuzzInput {
     content = Array(UnsafeBufferPointer(start: start, count: count))
   }
 
-  /// Whether all of it has been read.
+  /// True if all of it has been read.
   var isEmpty: Bool { offset >= content.count }
 
   mutating func byte() -> UInt8 {
@@ -29,7 +29,7 @@ struct FuzzInput {
     (0..<Value.bitWidth / 8).reduce(0 as Value) { value, _ in value << 8 | Value(byte()) }
   }
 
-  /// As many bytes as are left, up to `count`.
+  /// Returns up to `count` bytes, fewer if the input ends.
   mutating func bytes(_ count: Int) -> [UInt8] {
     let end = min(content.count, offset + count)
     defer { offset = end }
@@ -43,7 +43,7 @@ struct FuzzInput {
   mutating func restAsText() -> String { String(decoding: rest(), as: UTF8.self) }
 }
 
-/// What libFuzzer calls. Each target's file defines `fuzz(_:)`.
+/// Entry point for libFuzzer. Each target's file defines `fuzz(_:)`.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   var input = FuzzInput(start, count)

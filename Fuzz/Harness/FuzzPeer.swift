@@ -14,8 +14,8 @@ final class FuzzPeer {
   let address: Address
   var endpoint: Endpoint
   var store = MemoryRatchetStore()
-  /// What the endpoint has asked and nobody has answered, oldest first; the oldest are lost when
-  /// there are many.
+  /// The requests of the endpoint without an answer, oldest first; the oldest are lost when there
+  /// are many.
   private var open: [Request] = []
   private var counted: UInt64 = 0
 
@@ -25,7 +25,7 @@ final class FuzzPeer {
     self.endpoint = endpoint
   }
 
-  /// How an answer is to be wrong, if it is.
+  /// The fault that an answer is to have, if any.
   enum Answer: Int, CaseIterable {
     case right, failed, notSwapped, unknown, refused, twice, rejected, lost
   }

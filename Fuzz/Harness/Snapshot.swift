@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 @testable import ZSSP
 
-/// What only an authenticated packet may change: states and their timers, counters, keys, the
-/// owners of requests.
+/// The values that only an authenticated packet may change: states and their timers, counters,
+/// keys, the owners of requests.
 struct Snapshot {
   private struct SessionView: Equatable {
     let state: String

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // P-384 for up to eight pairs of keys at once, from Intel's crypto_mb, which is loaded when the
-// program runs: a build needs nothing of it. Decoding of public keys, which crypto_mb does not have,
-// is here.
+// program runs: a build needs nothing of it. Public keys are decoded here, because crypto_mb cannot
+// do it.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -11,20 +11,21 @@
 /// The size of a scalar, a coordinate and a shared secret, in bytes, big-endian.
 #define ZSSP_P384_SIZE 48
 
-/// Loads crypto_mb and checks the processor, once per process. Can be called on any thread. No other
-/// function may be called before this one has returned NULL.
+/// Loads crypto_mb and checks the processor, once per process. Can be called on any thread. No
+/// other function may be called before this one has returned NULL.
 ///
 /// Returns NULL, or the reason why crypto_mb cannot be used: a text that stays valid.
 const char *zssp_load_crypto_mb(void);
 
-/// Returns true if the reason of the failure is that the library is missing or has another interface.
+/// Returns true if the reason of the failure is that the library is missing or has another
+/// interface.
 int zssp_crypto_mb_is_missing(void);
 
 /// Returns the version of crypto_mb, "2.3.0".
 const char *zssp_crypto_mb_version(void);
 
-/// Returns true if 48 bytes are a number from 1 to the order of the group less one. The time does not
-/// depend on them.
+/// Returns true if 48 bytes are a number from 1 to the order of the group less one. The time does
+/// not depend on them.
 int zssp_p384_is_scalar(const uint8_t *bytes);
 
 /// Computes public keys, each as x and then y, 96 bytes.

@@ -4,7 +4,7 @@
 ///
 /// | state | what it waits for | what ends it |
 /// |---|---|---|
-/// | S1 | C2; C1 is resent | C2, and no older ratchet state is left: S2. Timeout: the session ends |
+/// | S1 | C2; C1 is resent | C2, and no older ratchet state is left: S2. Timeout: the end |
 /// | S2 | the time for a re-key | ``Rekey`` |
 struct Confirmation {
   private enum State {

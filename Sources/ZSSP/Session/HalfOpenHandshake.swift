@@ -5,8 +5,8 @@
 ///
 /// | state | what it waits for | what ends it |
 /// |---|---|---|
-/// | reading X1 | the public-key work | X1 is authentic: looking up; unwritten if it names no state |
-/// | looking up | the store: the owner of the fingerprints | verifying; unwritten with the empty state |
+/// | reading X1 | the public-key work | authentic: looking up; unwritten if it names no state |
+/// | looking up | the store: the fingerprints' owner | verifying; unwritten with the empty state |
 /// | verifying | the store: that peer's row | revoking, or unwritten |
 /// | revoking | the store: the state that X2 will not be based on is revoked | unwritten |
 /// | unwritten | room for the work on X2 | responding |

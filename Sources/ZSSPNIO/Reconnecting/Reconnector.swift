@@ -9,7 +9,7 @@ import ZSSP
 /// |---|---|---|
 /// | connecting | the start, and a pause that is over | a session, a failure, the end |
 /// | connected | a session | its end |
-/// | waiting | a failure, or the end of a session | the end of the pause, if no other session replaces this one; the end |
+/// | waiting | a failure, or the end of a session | the end of the pause, unless replaced; the end |
 /// | ended | the task's cancellation, a closed endpoint or session, a permanent error | never |
 final class Reconnector: Sendable {
   /// The peer, and how to connect to it.

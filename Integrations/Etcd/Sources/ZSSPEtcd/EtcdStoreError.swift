@@ -39,7 +39,7 @@ public enum EtcdStoreError: Error, Sendable, Equatable {
 }
 
 extension EtcdStoreError: CustomStringConvertible {
-  /// What is wrong, and what to do.
+  /// The problem, and what to do.
   public var description: String {
     switch self {
     case .badLocation(let location, let reason): "\(location): \(reason)"

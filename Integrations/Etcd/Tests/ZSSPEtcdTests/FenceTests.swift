@@ -72,7 +72,7 @@ extension OverEtcd {
       await cluster.close()
     }
 
-    /// Which of the keys there are.
+    /// Returns the keys that exist.
     private func have(_ keys: [UInt8]...) async throws -> [Bool] {
       var request = Etcdserverpb_TxnRequest()
       request.success = keys.map { .get($0) }

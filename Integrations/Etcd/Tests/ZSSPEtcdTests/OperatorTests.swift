@@ -49,7 +49,7 @@ extension OverEtcd {
       await close(fleet)
     }
 
-    /// What got no answer was done, and the fleet has gone on from it.
+    /// The swap without an answer was done, and the fleet has gone on from it.
     @Test func whatWasStoredIsNotStoredTwice() async throws {
       let lost = Once()
       let gone = Once()

@@ -11,9 +11,9 @@
 
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the store asks of etcd: the messages and fields of version 3 of its API that it uses, and
-/// no others. Field numbers are those of etcd; fields that are not named here are left at their
-/// defaults when sent, and passed over when received.
+/// The messages and fields of etcd's API, version 3, that the store uses, and no others. Field
+/// numbers are those of etcd; fields that are not named here are left at their defaults when sent,
+/// and passed over when received.
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials

@@ -11,7 +11,7 @@
 
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the store keeps in etcd.
+/// The content of the store in etcd.
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials

@@ -6,7 +6,7 @@ import Synchronization
 /// Stands between a store and etcd, and loses calls and answers, or lets a call that was given up
 /// be done later.
 final class Chaos: KeyValues {
-  /// What may happen to a call, each so many times in a hundred.
+  /// The faults of calls, in percent.
   struct Plan: Sendable {
     var lostCalls = 0
     var lostAnswers = 0

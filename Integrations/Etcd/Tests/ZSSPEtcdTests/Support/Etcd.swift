@@ -7,7 +7,7 @@ import ZSSPStoreTesting
 
 @testable import ZSSPEtcd
 
-/// Whether and where etcd is installed.
+/// The place of etcd, if it is installed.
 enum Etcd {
   /// Set in CI: then tests that need etcd fail where it is missing.
   static let isRequired = ProcessInfo.processInfo.environment["ZSSP_ETCD_REQUIRED"] != nil
@@ -57,7 +57,7 @@ func run(_ program: String, _ arguments: String...) throws -> String {
   return text
 }
 
-/// So many ports that nobody has at this moment.
+/// Returns ports that are free at this moment.
 func freePorts(_ count: Int) throws -> [Int] {
   var descriptors: [Int32] = []
   defer { for descriptor in descriptors { close(descriptor) } }

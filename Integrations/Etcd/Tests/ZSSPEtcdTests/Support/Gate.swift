@@ -25,7 +25,7 @@ final class Gate: KeyValues {
 
   init(_ base: any KeyValues, _ hook: @escaping Hook) { (self.base, self.hook) = (base, hook) }
 
-  /// How many calls there were.
+  /// The number of calls.
   var count: Int { state.withLock { $0.count } }
 
   func range(_ request: Etcdserverpb_RangeRequest) async throws(CallFailure) -> Etcdserverpb_RangeResponse {
@@ -61,13 +61,13 @@ final class Gate: KeyValues {
   }
 }
 
-/// What happens once in a test.
+/// An event that happens once in a test.
 final class Once: Sendable {
   private let isDone = Mutex(false)
 
   var hasHappened: Bool { isDone.withLock(\.self) }
 
-  /// Whether this is the first time.
+  /// Returns true the first time.
   func first() -> Bool {
     isDone.withLock { isDone in
       defer { isDone = true }
@@ -77,7 +77,7 @@ final class Once: Sendable {
 }
 
 extension Etcdserverpb_TxnRequest {
-  /// Whether it writes a row, or removes one.
+  /// True if it writes a row, or removes one.
   var changesRow: Bool {
     // It compares the head, the fence and rows.
     compare.count > 2

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What was asked of the row of one peer and answered, with the moments: a register that holds a
-/// number.
+/// The requests for the row of one peer and their answers, with the moments: a register that holds
+/// a number.
 struct History: Sendable {
   struct Operation: Sendable {
     enum Kind: Sendable {
@@ -18,15 +18,15 @@ struct History: Sendable {
     let began: Int
     let ended: Int
 
-    /// Whether it may never have been done.
+    /// True if it may never have been done.
     var isUnknown: Bool {
       if case .swap(_, _, nil) = kind { true } else { false }
     }
 
-    /// Whether it can be done when the register holds `value`, and leaves it.
+    /// Returns true if it can be done when the register holds `value`, and leaves it.
     func changesNothing(_ value: Int) -> Bool { !isUnknown && result(value) == value }
 
-    /// What the register holds after the operation, if it can be done when it holds `value`.
+    /// Returns the number after the operation; nil if that cannot be done when it is `value`.
     func result(_ value: Int) -> Int? {
       switch kind {
       case .load(value): value
@@ -44,9 +44,9 @@ struct History: Sendable {
     operations.append(Operation(kind: kind, began: began, ended: ended))
   }
 
-  /// Whether there is an order of all operations that were answered, and some of the others, in
-  /// which each one has the answer that it got, and none comes before one that had ended when it
-  /// began.
+  /// Returns true if there is an order of all operations that were answered, and some of the
+  /// others, in which each one has the answer that it got, and none comes before one that had ended
+  /// when it began.
   ///
   /// The search goes through all such orders, but never twice through what has the same operations
   /// done and the same number held.
@@ -75,9 +75,9 @@ struct History: Sendable {
     return false
   }
 
-  /// How far an order has come.
+  /// A position in an order of operations.
   private struct Position: Hashable {
-    /// What is done, beside all that come before `first`.
+    /// The operations that are done, beside all that come before `first`.
     var done: Set<Int>
     var first: Int
     var value: Int

@@ -8,7 +8,7 @@ import ZSSP
 /// Tasks that swap and load the rows of a few peers through several stores at once, and write down
 /// what was answered.
 final class Load: Sendable {
-  /// What came of it.
+  /// The result of a load.
   struct Outcome: Sendable {
     var histories: [History]
     var done = 0

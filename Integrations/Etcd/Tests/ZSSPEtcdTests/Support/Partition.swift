@@ -12,7 +12,7 @@ final class Partition: Sendable {
   private let users: [Int]
   private let isolated = Mutex<Int?>(nil)
 
-  /// Whether this machine can do it, found out by doing it with a port that nobody has.
+  /// True if this machine can do it, found out by doing it with a free port.
   static let isPossible: Bool = {
     guard geteuid() == 0, FileManager.default.isExecutableFile(atPath: table) else { return false }
     do {
@@ -24,8 +24,8 @@ final class Partition: Sendable {
       return false
     }
   }()
-  /// Whether what needs it is run: in CI, where it must be possible, it fails rather than to be
-  /// left out.
+  /// True if tests that need it run. In CI they fail if it is not possible; elsewhere they are left
+  /// out.
   static let isTested = isPossible || ProcessInfo.processInfo.environment["ZSSP_PARTITION_REQUIRED"] != nil
   static let impossible: Comment = "needs the rights of root, and iptables with owner and connmark"
 
