@@ -92,7 +92,7 @@ extension Decoder {
 
   mutating func noteProtected(_ event: borrowing DatagramEvent, isRepeated: Bool) {
     noteAnswer(event, keyID: event.keyID)
-    // What the responder sends after X2 shows that the handshake came to its end.
+    // A packet of the responder after X2 shows that the handshake was completed.
     let isResponse =
       event.kind == .opened ? event.header?.type == PacketType.response.rawValue : mayBeResponse(event)
     if !isResponse { withHellos(event, fromSender: false) { $0.attempts = 0 } }

@@ -3,7 +3,7 @@
   import CZSSPCryptoMB
   import ZSSP
 
-  /// P-384 on up to eight keys at once. `crypto_mb` is loaded before there is a value.
+  /// P-384 on up to eight keys at once. A value exists only if `crypto_mb` was loaded.
   struct Lanes: AgreementBatches {
     /// The provider of randomness, and of keys that did not come from here.
     let base: any CryptoProvider

@@ -38,7 +38,7 @@ public import ZSSPNIO
 /// | counter | `zssp_downgrades` | handshakes that continued without the ratchet |
 /// | counter | `zssp_incoming_refused` | handshakes of peers, refused because too many waited |
 /// | counter | `zssp_incoming_expired` | handshakes of peers that expired before a decision |
-/// | counter | `zssp_incoming_unread` | those of them that were never delivered |
+/// | counter | `zssp_incoming_unread` | expired handshakes that were never delivered |
 /// | counter | `zssp_messages_dropped` | messages whose reader was slow |
 /// | counter | `zssp_messages_unsent` | messages whose session had ended |
 /// | counter | `zssp_store_requests_refused` | refused requests to the ratchet store |

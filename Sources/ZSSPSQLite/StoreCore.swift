@@ -194,8 +194,8 @@
       }
     }
 
-    /// Erases replaced keys when it is due, with a new connection if a commit failed on the one
-    /// before. Tries again until it works. Call it on `queue`.
+    /// Erases replaced keys if erasure is due, on a new connection if a commit failed on the
+    /// previous one. Retries until it succeeds. Must be called on `queue`.
     func eraseIfDue() {
       let isOpen = state.withLock { state in
         // This is first, so that no failure prevents scheduling the next attempt.

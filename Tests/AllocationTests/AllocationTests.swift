@@ -35,7 +35,7 @@ struct AllocationTests {
       }
       return link.aliceToBob()
     }
-    // Buffers grow to their size, and stay.
+    // The first rounds grow the buffers, which are used again.
     for _ in 0..<3 { #expect(try exchange(&link) == 64) }
     var received = 0
     let count = try allocations { for _ in 0..<100 { received += try exchange(&link) } }
@@ -106,8 +106,8 @@ struct AllocationTests {
     for _ in 0..<3 { try link.handshake() }
     let count = try allocations { try link.handshake() }
     #expect(count > 0)
-    // 3,202, of which marks in the order of events, the queue of Hellos, and what a Hello pays for
-    // take 500, what machines return 120, and the steps of computations 22.
+    // There are 3,202. Of them 500 are for the order of events, the queue of Hellos and their
+    // budget, 120 for the actions that machines return, and 22 for the steps of computations.
     #expect(count <= 3220)
   }
 }

@@ -12,7 +12,7 @@
 
 #if defined(__GLIBC__) && !defined(SANITIZED)
 
-// The program's own definitions take the place of those of the C library, for all libraries, and hand on to them.
+// These definitions replace those of the C library in the whole process, and forward to them.
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *block, size_t size);

@@ -18,7 +18,7 @@ static void *need(size_t size) {
   return memory;
 }
 
-// An operation that may be lost: it was done, and not synced.
+// An operation that was not synced, so a power cut may lose it.
 typedef struct Operation {
   enum { WRITE, TRUNCATE, DELETE } kind;
   int64_t offset;
@@ -27,7 +27,7 @@ typedef struct Operation {
   struct Operation *next;
 } Operation;
 
-// What is sure to be in a file, and what came after.
+// The synced content of a file, and the operations since.
 typedef struct Image {
   char path[1024];
   int exists;
@@ -37,7 +37,7 @@ typedef struct Image {
   struct Image *next;
 } Image;
 
-// What happens in a folder.
+// The state of a folder.
 typedef struct Folder {
   char path[1024];
   int kind;
@@ -246,7 +246,7 @@ static const sqlite3_io_methods methods = {
     shm_lock,    shm_barrier, shm_unmap,    NULL,        NULL,
 };
 
-// The methods of the file system.
+// Methods of the file system
 
 static int open_file(sqlite3_vfs *vfs, const char *path, sqlite3_file *base, int flags, int *out) {
   (void)vfs;
@@ -364,7 +364,7 @@ static uint64_t next_random(uint64_t *state) {
   return mixed ^ (mixed >> 31);
 }
 
-// The file as it is after the cut: what was synced, and some of the rest.
+// Writes the file as it is after the cut: the synced content, and some of the later operations.
 static int settle(Image *image, uint64_t *random) {
   for (Operation *operation = image->first; operation; operation = operation->next) {
     uint64_t fate = next_random(random) % 4;

@@ -72,7 +72,7 @@
       var random = SplitMix64(seed: Self.seed)
       var crashes = 0
       while crashes < Self.crashes {
-        // They come back, whatever was interrupted before.
+        // Both reconnect, whatever the kill interrupted.
         let (listener, connect) = try bringUp()
         for _ in 0..<Int.random(in: 0...3, using: &random) {
           _ = try #require(try connect.nextEvent { $0["state"] as? String == "rekeyed" }, "after \(crashes) crashes")
@@ -84,7 +84,7 @@
         if crashes % 8 == 1 { try backUp() }
         if crashes % 8 == 5 { try restore() }
         guard crashes < Self.crashes else { break }
-        // Killed on the way to a session, from the first packet to the first re-keys.
+        // Killed while the session opens: from the first packet to the first re-keys.
         let second = try listen()
         let attempt = try self.connect(second)
         wait(upTo: 300_000, &random)

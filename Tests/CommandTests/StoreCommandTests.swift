@@ -151,7 +151,8 @@ struct StoreCommandTests {
         mentions: "cannot be encrypted")
     }
 
-    /// A path alone is what lies there; a new store is a database.
+    /// A path without a scheme means the kind of store that the file has; a new store is a
+    /// database.
     @Test func aPathAloneIsWhatLiesThere() throws {
       let peers = try Peers()
       for (store, expected) in [("file:\(peers.tool.path("a"))", "file:"), (peers.tool.path("b"), "sqlite:")] {

@@ -13,7 +13,7 @@ final class Peer {
     endpoint = try Endpoint(EndpointConfiguration(staticKey: staticKey, provider: provider))
   }
 
-  /// Answers all requests, and takes what is to be sent.
+  /// Answers all requests, and returns the datagrams to send.
   func pump(at now: Instant) -> [[UInt8]] {
     while let request = endpoint.nextRequest() {
       switch request {
@@ -64,7 +64,7 @@ final class Link {
       provider, staticKey: keys.generateAgreementKey(), at: Address(ipv4: 0x0A00_0002, port: 2222))
   }
 
-  /// Delivers everything, until nobody has anything to send.
+  /// Delivers datagrams until neither side has one to send.
   func settle() {
     while true {
       let fromAlice = alice.pump(at: now)
@@ -75,7 +75,7 @@ final class Link {
     }
   }
 
-  /// A session that is established and has carried a message each way.
+  /// Returns a session that is established and has carried a message each way.
   func establish() throws -> (SessionID, SessionID) {
     _ = try alice.endpoint.open(to: bob.endpoint.publicKey, at: bob.address, identity: [1], flags: nil, now: now)
     settle()
@@ -91,7 +91,7 @@ final class Link {
     settle()
   }
 
-  /// A new key for the session, asked for by Alice.
+  /// Gives the session a new key, on Alice's request.
   func rekey(_ one: SessionID) throws {
     now = now.advanced(by: .seconds(61))
     alice.endpoint.advance(to: now)

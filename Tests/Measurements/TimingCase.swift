@@ -23,7 +23,7 @@ struct TimingCase {
   /// Takes times of `count` inputs of random classes.
   let run: (_ count: Int, _ calls: Int, inout SplitMix64) async -> [(isFirst: Bool, time: Double)]
 
-  /// A function whose inputs are made by `make` before any of them is used.
+  /// Makes a case of a function. `make` makes all inputs before the first is used.
   init<Input>(
     _ name: String, classes: String, expectation: Expectation, samples: Int, calls: Int = 1,
     make: @escaping (_ isFirst: Bool, inout SplitMix64) -> Input, call: @escaping (Input) -> Int

@@ -182,7 +182,7 @@ private func keyParsing() throws -> [TimingCase] {
 
 // MARK: Look-ups
 
-/// A store of 4096 peers, and the fingerprint of one of them.
+/// Returns the pairs of 4,096 peers, and their fingerprints.
 func filledStore() -> (pairs: [PublicKey: RatchetPair], known: [Fingerprint]) {
   var random = SplitMix64(seed: 0xF1)
   var pairs: [PublicKey: RatchetPair] = [:]

@@ -36,7 +36,7 @@ struct Comparison {
 
   var count: Int { Int(classes.0.count + classes.1.count) }
 
-  /// The time by which the first class takes longer.
+  /// The mean time of the first class less that of the second, in nanoseconds.
   var difference: Double { classes.0.mean - classes.1.mean }
 
   /// The standard error of ``difference``.

@@ -159,7 +159,8 @@ extension NamespaceTests {
       #expect(try String(contentsOfFile: marks, encoding: .utf8) == expected)
     }
 
-    /// Two tunnels of one name are an error that says so, and the first goes on.
+    /// A second tunnel with the same name is refused with an error that says why; the first
+    /// continues.
     @Test func aNameIsUsedOnce() async throws {
       let lab = try await Lab.pair()
       let second = try lab.attempt("\(Lab.zssp()) tunnel up --foreground \(lab.path("a.toml"))", on: "a")

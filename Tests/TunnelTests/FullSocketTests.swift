@@ -4,7 +4,7 @@ import Testing
 import ZSSPTestSupport
 
 extension NamespaceTests {
-  /// A host whose line is slower than what it sends, so that its socket is full most of the time.
+  /// A host that sends faster than its link, so that its socket is full most of the time.
   @Suite(.long) struct FullSocketTests {
     /// The number of new sessions of the peer behind the slow line. `ZSSP_RECONNECTS=100` takes
     /// some minutes, and needs a machine that is idle enough for traffic to continue within a

@@ -4,7 +4,7 @@ import Testing
 import ZSSPTestSupport
 
 extension NamespaceTests {
-  /// Hooks, what they leave behind, and what fails around them.
+  /// Hooks, what remains of them after the end, and failures around them.
   @Suite(.long) struct HookTests {
     private static func configure(_ lab: Lab, hooks: String, extra: String = "") throws {
       try lab.add("a")

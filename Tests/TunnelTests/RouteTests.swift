@@ -11,8 +11,8 @@ extension NamespaceTests {
     private static func pair(_ lab: Lab, at endpoint: String, extra: String = "") async throws -> Program {
       try lab.add("a", "b")
       try lab.link("a", "b")
-      // The way back to the new address is the tunnel at first; what came from there would be
-      // dropped where this is 1.
+      // At first the route to the new address leads into the tunnel, so a strict reverse-path
+      // filter (1) would drop datagrams from there.
       for device in ["all", "v1"] { try lab.run("sysctl -qw net.ipv4.conf.\(device).rp_filter=0", on: "a") }
       if endpoint.contains("b.test") { try lab.name("b.test", "192.168.1.2", on: "a") }
       let prefixes = "[\"10.99.0.2/32\", \"192.168.1.0/25\", \"192.168.1.128/25\"]"
@@ -42,9 +42,9 @@ extension NamespaceTests {
         on: "a")
     }
 
-    /// A peer that moves within its own allowed-ips gets no route by itself: with it, who is on the
-    /// way could take what is for any address out of the tunnel. It gets one when it is said where
-    /// the peer is, and the old one goes.
+    /// A peer that moves to an address within its own allowed-ips gets no route automatically: an
+    /// attacker on the path could use it to divert packets for any address out of the tunnel. It
+    /// gets one when an operator sets its endpoint, and the old route is removed.
     @Test func aPeerThatMoves() async throws {
       let lab = try Lab()
       let tunnel = try await Self.pair(lab, at: "192.168.1.2")

@@ -113,7 +113,7 @@ import ZSSPTestSupport
     var forged = packets[13]
     forged[forged.count - 1] ^= 1
     script.send(forged)
-    // One of four fragments, again, under a counter that is gone: it waits for the others.
+    // A repeated fragment of a packet that was complete: it waits for the three others.
     script.send(packets[15], from: Packets.server, to: Packets.client)
     let found = try script.decode(keys: ring)
     #expect(found.troubles.map(\.kind) == [.replay, .notAuthentic, .repeated, .missingFragment])

@@ -100,7 +100,7 @@
           }
           #expect(sent == bytes.count)
         }
-        // What came earlier is read by the time of the answer.
+        // The answer shows that all earlier datagrams were read.
         if number.isMultiple(of: 50) { try await exchange(pair, count: 1, largest: 100, seed: UInt64(number)) }
       }
       let client = try await makeEndpoint(host: "127.0.0.1", on: .system)

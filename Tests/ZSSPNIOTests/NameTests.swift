@@ -62,7 +62,7 @@ struct NameTests {
     let connecting = Task { result.value = try await client.connect(to: "gw:4500", key: server.publicKey) }
     #expect(await network.advance { result.value != nil })
     #expect(result.value?.remoteAddress.text == "10.0.0.9:4500")
-    // Two that do not answer, and not the ten seconds of a handshake each.
+    // Two addresses did not answer. Neither took the ten seconds of a whole handshake.
     #expect(network.now < .seconds(6))
     try await connecting.value
     _ = try await accepting.value

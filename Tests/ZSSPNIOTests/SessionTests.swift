@@ -234,7 +234,7 @@ struct SessionTests {
     await server.close()
   }
 
-  /// A store hears about one peer one request at a time, in the order of their making.
+  /// A store gets the requests about one peer one at a time, in the order in which they were made.
   @Test func theStoreIsAskedInOrder() async throws {
     final class WatchfulStore: RatchetStore {
       let store = VolatileRatchetStore()

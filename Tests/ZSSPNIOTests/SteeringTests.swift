@@ -8,12 +8,12 @@
 
   @testable import ZSSPNIO
 
-  /// The kernel gives datagrams to the sockets that they are for.
+  /// The kernel delivers each datagram to the socket of its shard.
   @Suite(.tags(.fast)) struct SteeringTests {
     private static let loopback = [Address(ipv4: 0x7F00_0001, port: 0), Address(ipv6: 0, 1, port: 0)]
 
-    /// Sends a datagram from a new socket, and says which of the sockets it came to, and where it
-    /// came from.
+    /// Sends a datagram from a new socket, and returns the index of the socket that received it,
+    /// and its source.
     private func receiver(
       of datagram: [UInt8], to bound: SystemSockets.Bound, _ all: [SystemSocket]
     ) throws -> (index: Int, source: Address) {

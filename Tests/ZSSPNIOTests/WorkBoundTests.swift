@@ -76,7 +76,7 @@ struct WorkBoundTests {
     try await bench.close()
   }
 
-  /// Requests that a store does not answer do not pile up. Those beyond the limit fail at once.
+  /// The number of requests that a store has not answered is limited. Further ones fail at once.
   @Test func requestsOfASlowStoreAreBounded() async throws {
     var options = UDPOptions()
     options.storeQueue = 1

@@ -87,7 +87,7 @@ struct ServerTests {
     #expect(response.status == status, "\(request.prefix(60)): \(response)")
     if status == 405 { #expect(response.headers["allow"] == "GET, HEAD") }
     if status == 200 { #expect(response.body == text) } else { #expect(!response.body.contains("# HELP")) }
-    // It goes on.
+    // The server still works.
     #expect(try Client.get("/healthz", from: server.address).status == 200)
     await server.stop()
   }
@@ -114,7 +114,7 @@ struct ServerTests {
     await server.stop()
   }
 
-  /// A connection is for one request: what follows is not answered.
+  /// A connection serves one request. Bytes after it are ignored.
   @Test func whatFollowsARequestIsIgnored() async throws {
     let server = try await serve()
     let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -209,7 +209,7 @@ struct ServerTests {
     await server.stop()
   }
 
-  /// Metrics that do not come do not keep the connection.
+  /// The connection is closed if the metrics do not arrive in time.
   @Test func metricsThatNeverCome() async throws {
     let gate = Gate()
     let server = try await serve(limits: limits { $0.patience = .milliseconds(100) }) {

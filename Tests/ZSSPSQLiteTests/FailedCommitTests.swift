@@ -47,7 +47,7 @@
       let core = try open(database, isBroken: isBroken) { $0.eraseAfter = .zero }
       #expect(await swap(core, peer: peer, from: .empty, to: RatchetPair(Sample.state(1))).isSwapped)
       core.queue.sync {
-        // Erasure is due and the connection gone, when nothing of the queue has run in between.
+        // In one step on the queue: erasure becomes due, and the connection is discarded.
         core.scheduleErasure()
         core.discardForTest()
       }

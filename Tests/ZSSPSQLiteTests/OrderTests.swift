@@ -91,7 +91,7 @@
       isBroken.change { $0 = false }
       gate.open()
       #expect(await loaded.value == nil)
-      // The next read is of another connection, which has seen what is on the disk.
+      // The next read uses another connection, which reads what is on the disk.
       #expect(await store.load(peer) == held)
       try await store.close()
     }

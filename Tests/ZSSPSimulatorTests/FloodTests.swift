@@ -70,7 +70,7 @@ struct FloodTests {
     try simulation.proceed(until: simulation.now.advanced(by: .seconds(11)))
     let after = (watched.diagnostics, watched.statistics)
 
-    // All came, and were dealt with: the sessions are the same ones, and every message has arrived.
+    // All datagrams were received, the sessions are the same, and every message has arrived.
     #expect(after.1.datagramsReceived - before.1.datagramsReceived >= UInt64(strangers))
     #expect(Array(target.known.prefix(2)).map(\.id) == sessions)
     for (from, to) in [(0, 1), (1, 0), (0, 2), (2, 0)] {
@@ -78,17 +78,17 @@ struct FloodTests {
       #expect(flow.sent >= 100 && flow.received == flow.sent, "from \(from) to \(to)")
     }
     let cameAt = try #require(newcomerCameAt)
-    // Challenged at once, in with the next resend.
+    // It was challenged at once, and admitted with the next resend.
     #expect(openedAt.duration(to: cameAt) < .seconds(2))
 
-    // Work: what the budget allows for 100 seconds and its burst; the rest was challenged. The
-    // newcomer had three items.
+    // Work: at most the budget for 100 seconds and its burst, and three items for the newcomer. All
+    // other Hellos were challenged.
     let work = Int(after.1.publicKeyWork - before.1.publicKeyWork)
     let limit = Int(budget.unchallenged / HelloBudget.assumedTime) * (strangers / perSecond + 1)
     #expect(work > limit / 2 && work <= limit + 3)
     #expect(after.1[.challenged] - before.1[.challenged] >= UInt64(strangers - limit))
 
-    // Memory: never more than the bounds, and afterwards as before, but for the newcomer's session.
+    // Memory: never above the bounds, and afterwards as before, except for the newcomer's session.
     #expect(most.sessions == 3 && most.halfOpen <= Settings().halfOpenLimit && most.incompleteHellos <= 2)
     #expect(most.requests <= most.sessions + most.halfOpen && most.redeemedChallenges <= 1)
     #expect(most.waitingHellos == 0, "there is time for the newcomer at once")

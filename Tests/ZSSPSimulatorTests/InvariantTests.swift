@@ -51,7 +51,7 @@ struct InvariantTests {
   func noCommonState(mode: SimulationPlan.Mode) throws {
     let simulation = try Simulation(plan(mode), seed: 1)
     var swaps = 0
-    // Every fifth swap is confirmed, and not done.
+    // Every fifth swap is confirmed, but not executed.
     simulation.hooks.forgets = {
       swaps += 1
       return swaps.isMultiple(of: 5)

@@ -3,7 +3,7 @@ import ZSSP
 
 @testable import ZSSPSimulator
 
-/// An endpoint with a fault: what it is told and what it tells can be changed.
+/// An endpoint with a fault. Subclasses change its inputs and outputs.
 class LyingEndpoint: SimulatedEndpoint {
   let base: any SimulatedEndpoint
 

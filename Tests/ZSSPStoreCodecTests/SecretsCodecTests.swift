@@ -113,18 +113,18 @@ struct SecretsCodecTests {
     #expect(codec.encode(RevokedStates(), peer: peer) == nil)
   }
 
-  /// Those of another peer would let a revoked state of this one come back.
+  /// Otherwise a record of another peer would make a revoked state valid again.
   @Test func revokedNamesAreReadForTheirPeerOnly() throws {
     let codec = codec(key)
     let record = try #require(codec.encode(revoked(3), peer: peer))
     #expect(codec.decode(revoked: record, peer: otherPeer) == nil)
-    // Nor is a state's record one of names, or the other way round.
+    // A record of a state is not one of names, and the reverse.
     #expect(codec.decode(revoked: codec.encode(state, peer: peer, place: 1), peer: peer) == nil)
     let two = try #require(codec.encode(RevokedStates(revoked(2).names, revision: 2), peer: peer))
     #expect(decode(two, with: codec) == nil)
   }
 
-  /// A row that somebody has filled with names is refused, and not read for hours.
+  /// A record with more names than allowed is refused before they are read.
   @Test func moreNamesThanThereCanBeAreRefused() {
     let codec = codec(nil)
     let size = (RevokedStates.limit + 1) * 32
@@ -140,7 +140,7 @@ struct SecretsCodecTests {
     #expect(tag.count == 32)
     #expect(second.tag(state.fingerprint) != tag)
     #expect(first.tag(Self.state(2, chainLength: 1).fingerprint) != tag)
-    // They stay those of their store.
+    // The tags of a store do not change when it is opened again.
     #expect(SecretsCodec(provider, key: key, kept: kept)?.tag(state.fingerprint) == tag)
   }
 

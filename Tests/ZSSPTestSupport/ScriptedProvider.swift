@@ -5,8 +5,8 @@ package import ZSSP
 /// Another provider, with randomness and the KEM from a ``Tape``.
 ///
 /// A key pair of round-3 Kyber cannot be made again from a FIPS 203 seed (section 1), so the KEM is
-/// played back too. The bytes of an address in a challenge are each side's own business (section
-/// 8), so those of the record are hashed in the place of ours.
+/// played back too. Each implementation has its own bytes for an address in a challenge (section
+/// 8), so the recorded ones are hashed instead of ours.
 package struct ScriptedProvider: DerivedProvider {
   package let base: any CryptoProvider
   package let tape: Tape

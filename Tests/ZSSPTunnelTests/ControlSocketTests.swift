@@ -93,8 +93,8 @@ struct ControlSocketTests {
     }
   }
 
-  /// A change that takes longer than the socket's patience is waited for. A tunnel that ends, or is
-  /// silent about its status, is an error of the system.
+  /// The client waits for a change that takes longer than the socket's time limit. A tunnel that
+  /// ends, or does not answer a request for its status, is an error of the system.
   @Test func aChangeIsWaitedFor() throws {
     var ends: [CInt] = [-1, -1]
     try #require(socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &ends) == 0)

@@ -106,7 +106,7 @@ struct FragmenterTests {
     for fragment in fragments.dropFirst() { #expect(fragment.options == security + alert + [0]) }
   }
 
-  /// Options that cannot be end the list, and nothing is read behind them.
+  /// An invalid option ends the list: what follows is not read.
   @Test(
     arguments: [[0x82, 0, 0, 0], [0x82, 1, 0, 0], [0x82, 5, 0, 0], [1, 1, 1, 0x82], [0, 0x82, 2, 0]] as [[UInt8]])
   func brokenOptions(options: [UInt8]) {

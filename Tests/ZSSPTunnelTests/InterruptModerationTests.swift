@@ -30,7 +30,7 @@ struct InterruptModerationTests {
     #expect(firstPause(&moderation, reads: 1000, apart: Self.close) == nil)
   }
 
-  /// A stream gathers, and the first packets of it do not.
+  /// Packets of a stream are gathered, except for the first ones.
   @Test func aStreamGathers() throws {
     var moderation = InterruptModeration()
     let first = try #require(firstPause(&moderation, reads: 1000, apart: Self.close / 4))

@@ -49,7 +49,7 @@ struct Campaign: Sendable {
 
   /// The number of different X3s of the victim that were held back.
   private(set) var starved = 0
-  /// The held-back packets, by their numbers in the memory, in order of arrival.
+  /// The numbers in the memory of the packets that are held back, in order of arrival.
   private(set) var held: [Int] = []
   /// The decisions about packets: true if a packet is held back each time that it is sent.
   private var decisions: [Int: Bool] = [:]

@@ -3,8 +3,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/// Whether allocations can be counted in this build: with glibc, and without a sanitizer that has an allocator of its own.
+/// Returns true if this build can count allocations: it uses glibc, and no sanitizer that replaces
+/// the allocator.
 bool allocation_counter_works(void);
 
-/// How many blocks of memory this thread has asked for since it began.
+/// Returns the number of allocations of this thread since its start.
 uint64_t allocation_counter_value(void);

@@ -171,7 +171,7 @@ final class World {
     }
   }
 
-  // MARK: What is noted
+  // MARK: Notes
 
   private func act(_ index: Int, what: String, body: (any Party) -> Void) {
     let party = parties[index]

@@ -90,7 +90,7 @@ final class SimulatedReference: SimulatedEndpoint {
   }
 }
 
-/// The simulator's store, as the reference asks one.
+/// The simulator's store with the interface that the reference needs, which answers at once.
 private final class SimulatedStoreAtOnce: ReferenceStore {
   private let ask: (StoreRequest) -> StoreAnswer
 

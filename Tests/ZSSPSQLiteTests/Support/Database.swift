@@ -36,7 +36,7 @@
       return try SQLiteRatchetStore(path: path, provider: SwiftCryptoProvider(), options: options)
     }
 
-    /// The error that opening it gives.
+    /// Returns the error with which opening fails.
     func refusal(_ change: (inout SQLiteStoreOptions) -> Void = { _ in }) throws -> SQLiteStoreError {
       try #require(throws: SQLiteStoreError.self) { _ = try self.open(change) }
     }

@@ -45,8 +45,8 @@ struct DowngradeTests {
   }
 
   // [DEC-73]
-  /// The store holds the outcome, so from now on the peer is known by it. Without the report nobody
-  /// would ever hear that its ratchet began anew.
+  /// The store holds the new ratchet, and later handshakes use it. Without this report no later one
+  /// would tell the application that the ratchet was restarted.
   @Test("a downgrade that took effect is reported once, whatever becomes of the answer", arguments: Fate.allCases)
   func downgradeWithoutAnAnswer(_ fate: Fate) throws {
     let pair = try strangers(aliceLost: true, flags: .opportunistic)

@@ -124,7 +124,7 @@ struct LivenessTests {
     }
     pair.run(for: .seconds(1000))
     #expect(pair.alice.state(one) == "S2" && pair.bob.state(other) == "S2")
-    // Both probe at the same moments, for both have heard the other last in the same moment.
+    // Both probe at the same times, because each last heard the other at the same time.
     #expect((42...50).contains(answers(pair.alice).count + answers(pair.bob).count))
     try hearEachOther(pair, session: one, other: other)
     #expect(silence(pair, for: .milliseconds(44_999)) == [.seconds(42), .seconds(43), .seconds(44)])

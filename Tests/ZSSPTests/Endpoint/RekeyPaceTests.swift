@@ -3,8 +3,8 @@ import Testing
 import ZSSPTestSupport
 import ZSSP
 
-/// Each re-key costs the other side public-key work and two durable swaps, so it allows a few at
-/// once, and then one from time to time (section 14).
+/// Each re-key costs the other side public-key work and two durable swaps, so it accepts a burst,
+/// and then one per refill time (section 14).
 @Suite("The pace of re-keys", .tags(.fast))
 struct RekeyPaceTests {
   private let provider = FastCrypto(seed: 0x7)
