@@ -78,11 +78,15 @@ struct SegmentSplitter {
     guard header.segmentation != .none, let headerSize = headerSize(of: packet.bytes, header: header) else { return 0 }
     let rest = (packet.byteCount - headerSize - 1) / header.segmentSize * header.segmentSize
     guard rest > 0 else { return 0 }
+    let size = headerSize + rest
+    let isV6 = packet[byte: 0] >> 4 == 6
+    // The checksum of the header is written with those of the segments.
+    packet.store(UInt16(truncatingIfNeeded: isV6 ? size - InnerPacket.v6HeaderSize : size), at: isV6 ? 4 : 2)
     if header.segmentation.isTCP {
       let place = header.checksumStart + 13
       packet.storeBytes(of: packet[byte: place] & ~lastFlags, toByteOffset: place, as: UInt8.self)
     }
-    return headerSize + rest
+    return size
   }
 
   /// Returns the offset of a super-packet's payload; nil if the header is invalid.
