@@ -54,7 +54,7 @@ extension Decoder {
     let key = FragmentStore.Key(
       source: event.source, destination: event.destination, keyID: keyID.value, type: header.type,
       reserved: header.reserved, counter: header.counter)
-    if fragments.isFull, let abandoned = fragments.removeOldest() { note(abandoned) }
+    while fragments.isFull, let abandoned = fragments.removeOldest() { note(abandoned) }
     let result = fragments.insert(
       key, number: Int(header.number), count: Int(header.count), payload: body, frame: event.frame, at: event.time)
     if case .complete(let bytes) = result { return bytes }

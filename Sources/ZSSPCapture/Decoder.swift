@@ -37,6 +37,15 @@ package protocol DecoderOutput: AnyObject {
   func summarize(_ decoder: borrowing Decoder) throws(CaptureError)
 }
 
+/// An output that writes nothing.
+package final class NoOutput: DecoderOutput {
+  package init() {}
+
+  package func receive(_ event: borrowing DatagramEvent, isForward: Bool, flow: borrowing Flow, message: RawSpan) {}
+
+  package func summarize(_ decoder: borrowing Decoder) {}
+}
+
 /// The counts of a decoder.
 package struct DecoderCounts: Equatable, Sendable {
   package var frames: UInt64 = 0
@@ -50,6 +59,10 @@ package struct DecoderCounts: Equatable, Sendable {
   package var datagrams: UInt64 = 0
   /// Datagrams that the capture has only in part.
   package var cutDatagrams: UInt64 = 0
+  /// The other frames of a link whose headers are not known, and the number of that link in the
+  /// registry of link types; of several links, that of the first.
+  package var unknownLinkFrames: UInt64 = 0
+  package var unknownLink: Int?
 
   package init() {}
 }
@@ -110,6 +123,10 @@ package struct Decoder: ~Copyable {
     expire()
     guard let offset = LinkLayer.ipOffset(bytes, link: frame.link), let packet = IPPacket(bytes, at: offset) else {
       counts.otherFrames += 1
+      if !LinkLayer.isKnown(frame.link) {
+        counts.unknownLinkFrames += 1
+        counts.unknownLink = counts.unknownLink ?? frame.link
+      }
       return
     }
     let payload = bytes.extracting(packet.payload)
@@ -120,7 +137,9 @@ package struct Decoder: ~Copyable {
       counts.otherFrames += 1
       return
     }
-    guard let whole = ipFragments.insert(packet, fragment: fragment, payload: payload, at: latest) else { return }
+    let outcome = ipFragments.insert(packet, fragment: fragment, payload: payload, at: latest)
+    if let abandoned = outcome.abandoned { note(abandoned) }
+    guard let whole = outcome.payload else { return }
     var joined = packet
     joined.payloadSize = whole.count
     joined.size = whole.count + 20
@@ -305,9 +324,20 @@ package struct Decoder: ~Copyable {
       flows.find(source, to: destination) != nil || options.ports.contains(source.port)
         || options.ports.contains(destination.port)
     else { return }
-    troubleList.add(
-      .missingIPFragment, from: source, to: destination, frame: counts.frames, at: latest,
-      text: "IP fragments of a datagram never came")
+    let kind: Trouble.Kind
+    let text: String
+    switch abandoned.reason {
+    case .missing:
+      kind = .missingIPFragment
+      text = "IP fragments of a datagram never came"
+    case .evicted:
+      kind = .missingIPFragment
+      text = "IP fragments of a datagram did not come before those of \(IPReassembly.largestCount) others"
+    case .contradiction:
+      kind = .badIPFragments
+      text = "IP fragments of a datagram overlap, or do not fit together"
+    }
+    troubleList.add(kind, from: source, to: destination, frame: counts.frames, at: latest, text: text)
   }
 }
 

@@ -52,6 +52,7 @@ import ZSSPTestSupport
   private func link(_ link: Link) {
     let frame = link.header + (link.isIPv6 ? Self.packetV6 : Self.packet)
     #expect(LinkLayer.ipOffset(frame.rawBytes, link: link.link) == link.offset)
+    #expect(LinkLayer.isKnown(link.link) == (link.link != 147))
     for end in 0..<link.header.count {
       let cut = Array(frame[..<end])
       #expect(LinkLayer.ipOffset(cut.rawBytes, link: link.link) == nil)
@@ -129,6 +130,23 @@ import ZSSPTestSupport
     #expect(read.transport == 17)
   }
 
+  @Test("frames of a link that is not known are counted")
+  func unknownLinks() throws {
+    let frame = Packets.frame([UInt8](repeating: 1, count: 40), from: Packets.client, to: Packets.server)
+    var decoder = Decoder(DecoderOptions(), output: Recorder())
+    try decoder.decode(Frame(time: 0, captured: frame.count, original: frame.count, link: 1), bytes: frame.rawBytes)
+    #expect(decoder.counts.unknownLink == nil)
+    for link in [105, 127] {
+      try decoder.decode(
+        Frame(time: 0, captured: frame.count, original: frame.count, link: link), bytes: frame.rawBytes)
+    }
+    // Known, and no IP in it
+    try decoder.decode(Frame(time: 0, captured: 4, original: 4, link: 1), bytes: [0, 0, 0, 0].rawBytes)
+    #expect(decoder.counts.unknownLink == 105)
+    #expect(decoder.counts.unknownLinkFrames == 2)
+    #expect(decoder.counts.otherFrames == 3)
+  }
+
   // MARK: Fragments
 
   private func fragments(of payload: [UInt8], size: Int, id: UInt16 = 7) -> [[UInt8]] {
@@ -141,6 +159,12 @@ import ZSSPTestSupport
   }
 
   private func insert(_ bytes: [UInt8], into reassembly: inout IPReassembly, at time: Int64 = 0) throws -> [UInt8]? {
+    try outcome(of: bytes, in: &reassembly, at: time).payload
+  }
+
+  private func outcome(
+    of bytes: [UInt8], in reassembly: inout IPReassembly, at time: Int64 = 0
+  ) throws -> IPReassembly.Outcome {
     let packet = try #require(ipPacket(bytes))
     let fragment = try #require(packet.fragment)
     return reassembly.insert(packet, fragment: fragment, payload: bytes.rawBytes.extracting(packet.payload), at: time)
@@ -173,7 +197,10 @@ import ZSSPTestSupport
     let second = Packets.ip(
       payload, from: Packets.client, to: Packets.server, isDontFragment: false, offset: 32, hasMore: false)
     #expect(try insert(first, into: &reassembly) == nil)
-    #expect(try insert(second, into: &reassembly) == nil)
+    let outcome = try outcome(of: second, in: &reassembly)
+    #expect(outcome.payload == nil)
+    #expect(outcome.abandoned?.reason == .contradiction)
+    #expect(outcome.abandoned?.head == payload)
     #expect(reassembly.count == 0)
     #expect(reassembly.abandonedCount == 1)
   }
@@ -185,7 +212,9 @@ import ZSSPTestSupport
       let part = Packets.ip(
         [UInt8](repeating: 1, count: 8), from: Packets.client, to: Packets.server, id: UInt16(id),
         isDontFragment: false, offset: 0, hasMore: true)
-      #expect(try insert(part, into: &reassembly) == nil)
+      let outcome = try outcome(of: part, in: &reassembly)
+      #expect(outcome.payload == nil)
+      #expect((outcome.abandoned?.reason == .evicted) == (id >= IPReassembly.largestCount))
       #expect(reassembly.count <= IPReassembly.largestCount)
     }
     #expect(reassembly.expire(at: IPReassembly.timeout) == nil)

@@ -142,6 +142,45 @@ import ZSSPTestSupport
     #expect(try kinds(script) == [.cutByIP, .missingIPFragment])
   }
 
+  /// The head of a datagram of ZSSP in an IP fragment.
+  private func head(id: UInt16, size: Int = 800) -> [UInt8] {
+    let datagram = Packets.udp(protected(9, size: 1400), from: client, to: server)
+    return Packets.ethernet(
+      Packets.ip(
+        Array(datagram[..<size]), from: client, to: server, id: id, isDontFragment: false, hasMore: true))
+  }
+
+  @Test("an IP fragment that never comes is reported, however many others make it give way")
+  func evictedIPFragments() throws {
+    var script = Script()
+    script.add(head(id: 1))
+    // Of another protocol, and without heads
+    for id in 0..<(3 * IPReassembly.largestCount) {
+      script.add(
+        Packets.ethernet(
+          Packets.ip(
+            [UInt8](repeating: 1, count: 8), from: server.withPort(0), to: client.withPort(0), id: UInt16(id),
+            isDontFragment: false, offset: 800, hasMore: true)))
+    }
+    let troubles = try script.decode().troubles
+    #expect(troubles.map(\.kind) == [.missingIPFragment])
+    #expect(troubles.first?.source == client)
+    #expect(troubles.first?.text == "IP fragments of a datagram did not come before those of 64 others")
+  }
+
+  @Test("IP fragments that overlap are reported")
+  func overlappingIPFragments() throws {
+    var script = Script()
+    script.add(head(id: 1))
+    script.add(
+      Packets.ethernet(
+        Packets.ip(
+          [UInt8](repeating: 1, count: 800), from: client, to: server, id: 1, isDontFragment: false, offset: 400)))
+    let troubles = try script.decode().troubles
+    #expect(troubles.map(\.kind) == [.badIPFragments])
+    #expect(troubles.first?.destination == server)
+  }
+
   @Test("a fragment of a Hello that never comes")
   func missingFragment() throws {
     var script = Script()
@@ -181,6 +220,26 @@ import ZSSPTestSupport
     let sink = MemorySink()
     try TextOutput(sink).summarize(decoder)
     #expect(sink.text.contains("! more troubles, which are not shown: 95"))
+  }
+
+  /// Many small fragments before large ones: each large one needs the room of several.
+  @Test("the bytes of incomplete packets are bounded")
+  func fragmentBytes() throws {
+    var script = Script()
+    for seed in 0..<200 as Range<UInt8> {
+      let header: [UInt8] = [0, 0, 0, 0, 0, 2, 0, 0] + [UInt8](repeating: seed, count: 8)
+      script.send(header + [UInt8](repeating: 1, count: seed < 100 ? 16 : 1000))
+    }
+    var decoder = Decoder(DecoderOptions(), output: Recorder())
+    decoder.fragments = FragmentStore(FragmentStore.Limits(bytes: 10_000))
+    var reader = CaptureReader(MemorySource(script.capture))
+    var highest = 0
+    while let frame = try reader.next() {
+      try decoder.decode(frame, bytes: reader.bytes)
+      highest = max(highest, decoder.fragments.byteCount)
+    }
+    #expect(highest > 10_000 && highest <= 11_000)
+    #expect(decoder.troubles.map(\.kind) == [.missingFragment])
   }
 
   @Test("every trouble says what to do")

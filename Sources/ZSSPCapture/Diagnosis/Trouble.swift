@@ -26,6 +26,8 @@ package struct Trouble: Equatable {
     case cutByIP
     /// An IP fragment never came.
     case missingIPFragment
+    /// IP fragments overlap, or do not fit together.
+    case badIPFragments
     /// A fragment of a packet never came.
     case missingFragment
     /// A datagram came more than once.
@@ -76,6 +78,8 @@ extension Trouble {
     case .unreachable: "correct the address, or the route to it"
     case .cutByIP: "send smaller datagrams (datagram, --mtu): many firewalls drop IP fragments"
     case .missingIPFragment: "send smaller datagrams (datagram, --mtu): something on the path drops IP fragments"
+    case .badIPFragments:
+      "receivers drop such datagrams (RFC 5722): a forgery, or a sender that uses the number of a packet again too soon"
     case .missingFragment: "datagrams are lost, or a firewall drops those of one size"
     case .repeated: "a handshake that is sent again (X3), a replay, or a capture that sees each datagram twice"
     case .replay: "an attacker or a network that sends datagrams twice; receivers drop them"

@@ -29,12 +29,31 @@ struct IPReassembly: ~Copyable {
     var total: Int?
   }
 
+  /// The reason why a packet is not completed.
+  enum Reason {
+    /// Its other fragments did not come in time.
+    case missing
+    /// Too many other packets began before its other fragments came.
+    case evicted
+    /// Its fragments overlap, or do not fit together.
+    case contradiction
+  }
+
   /// An incomplete packet that is abandoned.
   struct Abandoned {
+    let reason: Reason
     let source: Address
     let destination: Address
     /// The first bytes of the packet, if its first fragment came.
     let head: [UInt8]
+  }
+
+  /// The result of a fragment.
+  struct Outcome {
+    /// The payload of the packet, if the fragment completes it.
+    var payload: [UInt8]?
+    /// The packet that the fragment ends: its own, or one that has to make room.
+    var abandoned: Abandoned?
   }
 
   private var partials: [Partial] = []
@@ -45,50 +64,54 @@ struct IPReassembly: ~Copyable {
   var count: Int { partials.count }
 
   /// Adds a fragment.
-  ///
-  /// - Returns: the packet's payload when it is complete.
   mutating func insert(
     _ packet: IPPacket, fragment: IPPacket.Fragment, payload: RawSpan, at time: Int64
-  ) -> [UInt8]? {
+  ) -> Outcome {
     let key = Key(
       source: packet.source, destination: packet.destination, id: fragment.id, transport: packet.transport)
     let end = fragment.offset + payload.byteCount
     // A capture that cut the frame cannot complete the packet.
-    guard payload.byteCount == packet.payloadSize, end <= Self.largestPacket, !payload.isEmpty else { return nil }
+    guard payload.byteCount == packet.payloadSize, end <= Self.largestPacket, !payload.isEmpty else {
+      return Outcome()
+    }
     let index: Int
+    var evicted: Abandoned?
     if let known = partials.firstIndex(where: { $0.key == key }) {
       index = known
     } else {
-      if partials.count >= Self.largestCount { abandon(at: 0) }
+      if partials.count >= Self.largestCount { evicted = abandon(at: 0, because: .evicted) }
       partials.append(Partial(key: key, time: time))
       index = partials.count - 1
     }
     guard partials[index].add(payload, at: fragment.offset, isLast: !fragment.hasMore) else {
-      abandon(at: index)
-      return nil
+      // The first fragment of a packet contradicts nothing, so there was no eviction.
+      return Outcome(abandoned: abandon(at: index, because: .contradiction))
     }
-    guard let total = partials[index].total, partials[index].ranges == [0..<total] else { return nil }
+    guard let total = partials[index].total, partials[index].ranges == [0..<total] else {
+      return Outcome(abandoned: evicted)
+    }
     var bytes = partials.remove(at: index).bytes
     bytes.removeLast(bytes.count - total)
-    return bytes
+    return Outcome(payload: bytes, abandoned: evicted)
   }
 
   /// Removes the oldest packet that is older than the timeout.
   mutating func expire(at time: Int64) -> Abandoned? {
     guard let first = partials.first, time &- first.time > Self.timeout else { return nil }
-    return abandon(at: 0)
+    return abandon(at: 0, because: .missing)
   }
 
   /// Removes the oldest packet.
-  mutating func removeOldest() -> Abandoned? { partials.isEmpty ? nil : abandon(at: 0) }
+  mutating func removeOldest() -> Abandoned? {
+    partials.isEmpty ? nil : abandon(at: 0, because: .missing)
+  }
 
-  @discardableResult
-  private mutating func abandon(at index: Int) -> Abandoned {
+  private mutating func abandon(at index: Int, because reason: Reason) -> Abandoned {
     abandonedCount += 1
     let partial = partials.remove(at: index)
     let hasHead = partial.ranges.first?.lowerBound == 0
     return Abandoned(
-      source: partial.key.source, destination: partial.key.destination,
+      reason: reason, source: partial.key.source, destination: partial.key.destination,
       head: hasHead ? Array(partial.bytes.prefix(64)) : [])
   }
 }

@@ -6,6 +6,9 @@ enum LinkLayer {
   /// The largest number of VLAN tags that are skipped.
   static let largestTagCount = 4
 
+  /// Returns true if the headers of a link are known: Ethernet, Linux "cooked", IP, loopback.
+  static func isKnown(_ link: Int) -> Bool { [1, 113, 276, 12, 14, 101, 228, 229, 0, 108].contains(link) }
+
   /// Returns where the IP packet of a frame begins; nil if the frame has none, or is cut before.
   static func ipOffset(_ frame: RawSpan, link: Int) -> Int? {
     switch link {

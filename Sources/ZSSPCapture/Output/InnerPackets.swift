@@ -36,6 +36,7 @@ package final class InnerPackets: DecoderOutput {
     buffer.append(message)
     for _ in 0..<padding { buffer.append(UInt8(0)) }
     append([size])
+    try buffer.check()
     count += 1
   }
 

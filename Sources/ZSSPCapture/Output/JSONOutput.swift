@@ -165,6 +165,12 @@ package final class JSONOutput: DecoderOutput {
     buffer.append(counts.otherDatagrams)
     buffer.append(",\"other_frames\":")
     buffer.append(counts.otherFrames)
+    if let link = counts.unknownLink {
+      buffer.append(",\"unknown_link_frames\":")
+      buffer.append(counts.unknownLinkFrames)
+      buffer.append(",\"unknown_link\":")
+      buffer.append(link)
+    }
     buffer.append(",\"omitted_troubles\":")
     buffer.append(decoder.omittedTroubles)
     buffer.append("}")

@@ -52,6 +52,11 @@ struct LineBuffer: ~Copyable {
     if let failure { throw failure }
   }
 
+  /// Throws the error of an earlier write.
+  func check() throws(CaptureError) {
+    if let failure { throw failure }
+  }
+
   private mutating func write() {
     guard count > 0, failure == nil else { return }
     do {
@@ -143,7 +148,7 @@ struct LineBuffer: ~Copyable {
       switch scalar {
       case "\"": append("\\\"")
       case "\\": append("\\\\")
-      case "\u{0}"..<" ":
+      case "\u{0}"..<" ", "\u{7f}"..."\u{9f}":
         append("\\u00")
         append(hexadecimal: [UInt8(truncatingIfNeeded: scalar.value)])
       default: append(String(scalar))

@@ -223,6 +223,13 @@ package final class TextOutput: DecoderOutput {
       buffer.append("; cut by the capture (see its snap length): ")
       buffer.append(counts.cutDatagrams)
     }
+    if let link = counts.unknownLink {
+      buffer.append("; of links that are not known: ")
+      buffer.append(counts.unknownLinkFrames)
+      buffer.append(" (link type ")
+      buffer.append(link)
+      buffer.append(")")
+    }
     try buffer.endLine()
     try buffer.flush()
   }
