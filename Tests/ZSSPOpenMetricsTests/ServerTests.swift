@@ -65,7 +65,8 @@ struct ServerTests {
     ("GET //metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
     ("GET /Metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
     ("GET /..%2fmetrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
-    ("GET http://localhost/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
+    ("GET http://localhost/other HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
+    ("OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
     ("GET /\(String(repeating: "a", count: 4000)) HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
     ("POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", 405),
     ("DELETE /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 405),
@@ -78,7 +79,24 @@ struct ServerTests {
     ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400), ("GET /metrics HTTP/1.1\r\nHost : localhost\r\n\r\n", 400),
     ("GET /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
     ("GET /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
-    ("GET /metrics HTTP/1.0\r\n\r\n", 200), ("GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:9600\r\n\r\n", 200),
+    ("GET /metrics HTTP/1.0\r\n\r\n", 200), ("GET /metrics HTTP/1.0\r\nHost:\r\nHost:\r\n\r\n", 400),
+    ("GET /metrics HTTP/1.1\r\n\r\n", 400), ("GET /metrics HTTP/1.1\r\nHost:\r\n\r\n", 421),
+    ("GET /metrics HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421),
+    ("GET /metrics HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", 400),
+    ("GET /metrics HTTP/1.1\r\nHost: me@localhost\r\n\r\n", 400),
+    ("GET /metrics HTTP/1.1\r\nHost: localhost:80a\r\n\r\n", 400),
+    ("GET /metrics HTTP/1.1\r\nHost: [127.0.0.1]\r\n\r\n", 400),
+    ("GET /metrics HTTP/1.1\r\nHost: \t localhost \t\r\n\r\n", 200),
+    ("GET http://localhost:9600/metrics?x HTTP/1.1\r\nHost: evil.example\r\n\r\n", 200),
+    ("GET http://evil.example/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 421),
+    ("GET https://localhost/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    ("GET http:///metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    ("GET /metrics?x=http://a/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 200),
+    ("GET /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", 200),
+    ("GET /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n", 413),
+    ("HEAD /metrics HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n", 413),
+    ("GET /metrics HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n", 413),
+    ("GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:9600\r\n\r\n", 200),
     ("GET /metrics HTTP/1.1\r\nHost: [::1]:1\r\n\r\n", 200), ("GET /metrics HTTP/1.1\r\nHost: LOCALHOST\r\n\r\n", 200),
   ])
   func requests(request: String, status: Int) async throws {
@@ -252,6 +270,8 @@ struct ServerTests {
       // Any name will do: a browser cannot come here.
       let request = "GET /metrics HTTP/1.1\r\nHost: anything\r\n\r\n"
       #expect(try Client.exchange(request, with: server.address).body == text)
+      // HTTP/1.1 asks for one everywhere.
+      #expect(try Client.exchange("GET /metrics HTTP/1.1\r\n\r\n", with: server.address).status == 400)
       let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? NSNumber
       #expect(mode?.intValue == 0o660)
       // A live one is not replaced.

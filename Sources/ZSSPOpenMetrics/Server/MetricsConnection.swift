@@ -64,7 +64,10 @@ final class MetricsConnection: ChannelInboundHandler {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     guard case .waiting(let head) = state else { return }
     switch unwrapInboundIn(data) {
-    case .head(let head): state = .waiting(head)
+    case .head(let head):
+      state = .waiting(head)
+      // A body that is announced is not waited for.
+      if Self.hasBody(head) { respond(.payloadTooLarge, text: "a request has no body", to: head, in: context) }
     case .body: respond(.payloadTooLarge, text: "a request has no body", to: head, in: context)
     case .end: if let head { answer(head, in: context) }
     }
@@ -98,11 +101,13 @@ final class MetricsConnection: ChannelInboundHandler {
   // MARK: Responses
 
   private func answer(_ head: HTTPRequestHead, in context: ChannelHandlerContext) {
-    guard isForThisHost(head, in: context) else {
+    guard let target = RequestTarget(head) else {
+      return respond(.badRequest, text: "the header Host must name one host", to: head, in: context)
+    }
+    guard target.isLoopback || !isOnLoopback(context) else {
       return respond(.misdirectedRequest, text: "the header Host must name this host", to: head, in: context)
     }
-    let path = head.uri.prefix { $0 != "?" }
-    guard path == "/metrics" || path == "/healthz" else {
+    guard target.path == "/metrics" || target.path == "/healthz" else {
       return respond(.notFound, text: "there are /metrics and /healthz", to: head, in: context)
     }
     guard head.method == .GET || head.method == .HEAD else {
@@ -112,7 +117,7 @@ final class MetricsConnection: ChannelInboundHandler {
     }
     state = .answering
     setDeadline(context)
-    let isHealth = path == "/healthz"
+    let isHealth = target.path == "/healthz"
     let format = MetricsFormat(accept: head.headers["Accept"])
     let content = content
     let bound = NIOLoopBound((connection: self, context: context), eventLoop: context.eventLoop)
@@ -133,22 +138,16 @@ final class MetricsConnection: ChannelInboundHandler {
     }
   }
 
-  /// Returns false for a request to a loopback address under another name: a web page whose name
-  /// leads there must not read the metrics with the browser of this host.
-  private func isForThisHost(_ head: HTTPRequestHead, in context: ChannelHandlerContext) -> Bool {
-    guard let local = context.localAddress?.ipAddress, MetricsAddress.isLoopback(local) else { return true }
-    let hosts = head.headers["Host"]
-    guard let text = hosts.first else { return head.version == .http1_0 }
-    guard hosts.count == 1 else { return false }
-    let isBracketed = text.hasPrefix("[")
-    let host = (isBracketed ? text.dropFirst() : text[...]).prefix { $0 != (isBracketed ? "]" : ":") }
-    let rest = text[host.endIndex...].dropFirst(isBracketed ? 1 : 0)
-    guard !isBracketed || text[host.endIndex...].first == "]" else { return false }
-    guard rest.isEmpty || rest.first == ":" && rest.dropFirst().allSatisfy(\.isNumber) else { return false }
-    if host.lowercased() == "localhost" { return true }
-    // A name may look like an address of this host: 127.example.com.
-    guard (try? SocketAddress(ipAddress: String(host), port: 0)) != nil else { return false }
-    return MetricsAddress.isLoopback(String(host))
+  /// Returns true if a request announces a body, of which 0 bytes are none (RFC 9112, section 6).
+  private static func hasBody(_ head: HTTPRequestHead) -> Bool {
+    head.headers.contains(name: "Transfer-Encoding")
+      || head.headers["Content-Length"].contains { $0.contains { $0 != "0" } }
+  }
+
+  /// Returns true for a request to a loopback address. There the name must be one of this host: a
+  /// web page whose name leads there must not read the metrics with the browser of this host.
+  private func isOnLoopback(_ context: ChannelHandlerContext) -> Bool {
+    context.localAddress?.ipAddress.map(MetricsAddress.isLoopback) ?? false
   }
 
   private func respond(
