@@ -89,12 +89,16 @@ extension BindFailure: CustomStringConvertible {
       self = .other("\(error)")
       return
     }
-    switch error.errnoCode {
+    self.init(error: error.errnoCode, text: error.description)
+  }
+
+  init(error: CInt, text: String) {
+    switch error {
     case Errno.addressInUse: self = .portInUse
     case Errno.addressNotAvailable: self = .addressNotAvailable
     case Errno.permissionDenied, Errno.notPermitted: self = .permissionDenied
     case Errno.addressFamilyNotSupported: self = .unsupportedFamily
-    default: self = .other(error.description)
+    default: self = .other(text)
     }
   }
 }
@@ -107,7 +111,8 @@ extension UDPError: CustomStringConvertible {
     case .bindFailed(let host, let port, let reason): "cannot bind UDP \(host) port \(port): \(reason)"
     case .configuration(let error): "\(error)"
     case .open(let error): "\(error)"
-    case .unreachable(let remote, let local): "\(remote) cannot be reached from a socket that is bound to \(local)"
+    case .unreachable(let remote, let local):
+      "\(remote.text) cannot be reached from a socket that is bound to \(local.text)"
     case .messageTooLarge(let size, let limit): "\(SendError.messageTooLarge(size: size, limit: limit))"
     case .sessionEnded(let reason): "the session has ended: \(reason)"
     case .rejected: "the peer refused this side's key or identity"

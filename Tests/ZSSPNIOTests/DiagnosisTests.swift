@@ -30,10 +30,10 @@ struct DiagnosisTests {
   }
 
   private static func attempt(
-    _ purpose: ProbePurpose = .asConfigured, profile: Profile = .kyber1024, ratchet: Bool = false,
+    _ purpose: ProbePurpose = .asConfigured, profile: Profile = .kyber1024, state: Int? = nil,
     _ change: (inout ProbeObservation) -> Void = { _ in }
   ) -> ProbeObservation {
-    var observation = ProbeObservation(purpose, profile: profile, offersRatchet: ratchet)
+    var observation = ProbeObservation(purpose, profile: profile, naming: state)
     observation.sent = [891, 890]
     observation.hellos = 4
     change(&observation)
@@ -41,9 +41,9 @@ struct DiagnosisTests {
   }
 
   private static func answered(
-    _ purpose: ProbePurpose = .asConfigured, profile: Profile = .kyber1024, ratchet: Bool = false, used: Bool = false
+    _ purpose: ProbePurpose = .asConfigured, profile: Profile = .kyber1024, state: Int? = nil, used: Bool = false
   ) -> ProbeObservation {
-    attempt(purpose, profile: profile, ratchet: ratchet) {
+    attempt(purpose, profile: profile, state: state) {
       $0.answer = ProbeObservation.Answer(roundTrip: .milliseconds(3), usedRatchet: used)
     }
   }
@@ -58,7 +58,7 @@ struct DiagnosisTests {
     },
     Row("the Hello works, and no session was tried", []) { $0.attempts = [answered()] },
     Row("the ratchet is used", []) {
-      $0.holdsRatchet = true; $0.attempts = [answered(ratchet: true, used: true)]
+      $0.heldStates = 1; $0.attempts = [answered(state: 0, used: true)]
     },
     Row("an unknown name", [.nameUnknown], .certain) { $0.isResolved = false },
     Row("no route", [.noRoute], .certain) { $0.localError = NetworkReport(.networkUnreachable) },
@@ -68,8 +68,8 @@ struct DiagnosisTests {
       $0.hostAnswers = true
     },
     Row("a ratchet that the peer does not know, and the host is up", [.ratchetNeeded, .wrongKey, .firewall], .likely) {
-      $0.holdsRatchet = true
-      $0.attempts = [attempt(ratchet: true), attempt(.withoutRatchet)]
+      $0.heldStates = 1
+      $0.attempts = [attempt(state: 0), attempt(.withoutRatchet)]
       $0.hostAnswers = true
     },
     Row("a wrong profile", [.wrongProfile], .certain) {
@@ -84,7 +84,16 @@ struct DiagnosisTests {
       $0.attempts = [attempt()]
       $0.reportedMTU = 800
     },
-    Row("a small MTU in silence", [.smallMTU], .certain) { $0.attempts = [attempt(), answered(.smallDatagrams)] },
+    Row("a small MTU in silence, or loss", [.smallMTU, .packetLoss], .likely) {
+      $0.attempts = [attempt(), attempt(), answered(.smallDatagrams)]
+    },
+    Row("a small MTU that is reported, and small datagrams pass", [.smallMTU], .certain) {
+      $0.attempts = [attempt(), attempt(), answered(.smallDatagrams)]
+      $0.reportedMTU = 800
+    },
+    Row("small datagrams pass, and the same Hello again does", []) {
+      $0.attempts = [attempt(), answered(), answered(.smallDatagrams)]
+    },
     Row("a small MTU that only data meets", [.smallMTU], .certain) {
       $0.attempts = [answered()]
       $0.reportedMTU = 1300
@@ -97,15 +106,40 @@ struct DiagnosisTests {
     },
     Row("a part of the answer", [.smallMTU, .busy], .likely) { $0.attempts = [attempt { $0.fragments = [843] }] },
     Row("a lost ratchet", [.lostRatchet], .certain) {
-      $0.holdsRatchet = true; $0.attempts = [answered(ratchet: true)]
+      $0.heldStates = 1; $0.attempts = [answered(state: 0)]
     },
-    Row("an answer only without the ratchet", [.lostRatchet], .certain) {
-      $0.holdsRatchet = true
-      $0.attempts = [attempt(ratchet: true), answered(.withoutRatchet)]
+    // A peer that lacks the ratchet answers the Hello that names it, so this is loss, or delay.
+    Row("an answer only without the ratchet", [.packetLoss, .lostRatchet], .likely) {
+      $0.heldStates = 1
+      $0.attempts = [attempt(state: 0), attempt(state: 0), answered(.withoutRatchet)]
+    },
+    Row("an answer only without the ratchet, and another that is not authentic", [.lostRatchet, .packetLoss], .likely) {
+      $0.heldStates = 1
+      $0.attempts = [attempt(state: 0), attempt(state: 0) { $0.forged = 1 }, answered(.withoutRatchet)]
+    },
+    Row("a late answer to the first Hello", []) {
+      $0.heldStates = 1
+      $0.attempts = [answered(state: 0, used: true), attempt(state: 0), answered(.withoutRatchet)]
+    },
+    Row("both states are unknown", [.lostRatchet], .certain) {
+      $0.heldStates = 2
+      $0.attempts = [answered(state: 0), answered(state: 1)]
+    },
+    Row("one of two states is unknown, and the other not answered", [.lostRatchet], .possible) {
+      $0.heldStates = 2
+      $0.attempts = [answered(state: 0), attempt(state: 1)]
+    },
+    Row("the first of two states is answered at the second time", [.lostRatchet], .certain) {
+      $0.heldStates = 2
+      $0.attempts = [attempt(state: 0), answered(state: 1), answered(state: 0)]
+    },
+    Row("the newer of two states is used", []) {
+      $0.heldStates = 2
+      $0.attempts = [answered(state: 0), answered(state: 1, used: true)]
     },
     Row("a ratchet of another branch", [.lostRatchet, .wrongProfile], .likely) {
-      $0.holdsRatchet = true
-      $0.attempts = [attempt(ratchet: true) { $0.forged = 2 }]
+      $0.heldStates = 1
+      $0.attempts = [attempt(state: 0) { $0.forged = 2 }]
     },
     Row("a challenge loop", [.busy, .changingAddress, .wrongKey], .likely) {
       $0.attempts = [

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOConcurrencyHelpers
+import NIOCore
 import Testing
 import ZSSP
 import ZSSPSwiftCrypto
@@ -8,6 +9,47 @@ import ZSSPTestSupport
 @testable import ZSSPNIO
 
 #if os(Linux)
+  /// A store that looks up nothing until it is released.
+  private final class SlowStore: RatchetStore {
+    private let store: VolatileRatchetStore
+    private let waiting = NIOLockedValueBox((isFirst: true, isOpen: false, all: [CheckedContinuation<Void, Never>]()))
+
+    init(_ store: VolatileRatchetStore) { self.store = store }
+
+    func answer(_ request: StoreRequest) async -> StoreAnswer {
+      if case .lookUp = request {
+        await withCheckedContinuation { continuation in
+          let isOpen = waiting.withLockedValue { waiting in
+            if !waiting.isOpen { waiting.all.append(continuation) }
+            return waiting.isOpen
+          }
+          if isOpen { continuation.resume() }
+        }
+      }
+      return await store.answer(request)
+    }
+
+    /// Lets the first look-up go on; later calls change nothing.
+    func release() {
+      let first = waiting.withLockedValue { waiting -> CheckedContinuation<Void, Never>? in
+        guard waiting.isFirst, !waiting.all.isEmpty else { return nil }
+        waiting.isFirst = false
+        return waiting.all.removeFirst()
+      }
+      first?.resume()
+    }
+
+    /// Lets all look-ups go on.
+    func releaseAll() {
+      let all = waiting.withLockedValue { waiting in
+        defer { waiting.all = [] }
+        waiting.isOpen = true
+        return waiting.all
+      }
+      for continuation in all { continuation.resume() }
+    }
+  }
+
   /// A probe tells what keeps a session from being opened, and changes nothing at its peer.
   @Suite(.tags(.slow), .timeLimit(.minutes(20)))
   struct PeerProbeTests {
@@ -139,6 +181,83 @@ import ZSSPTestSupport
         #expect(seen.attempts.count == 2 && seen.attempt(.asConfigured)?.answer?.usedRatchet == true)
         #expect(Diagnosis(seen).causes.isEmpty)
       }
+    }
+
+    /// The source of a probe, which has a port for the first Hello alone.
+    @Test func addressesToSendFrom() async throws {
+      let key = StaticKey()
+      let server = try await UDPEndpoint.bind(
+        host: "127.0.0.1", port: 0, configuration: Self.configuration(key), store: VolatileRatchetStore())
+      let remote = try #require(Address(server.localAddress))
+      var probe = PeerProbe(
+        key: key.publicKey, configuration: try Self.configuration(StaticKey()), patience: .seconds(120))
+      // An address that no host has (RFC 5737), and one of the other family.
+      for (host, reason) in [("192.0.2.1", BindFailure.addressNotAvailable), ("::1", .unsupportedFamily)] {
+        probe.source = try SocketAddress(ipAddress: host, port: 0)
+        await #expect(throws: UDPError.bindFailed(host: host, port: 0, reason: reason)) {
+          try await probe.run(to: remote)
+        }
+      }
+      for host in ["127.0.0.1", "0.0.0.0", "::", "::ffff:127.0.0.1"] {
+        probe.source = try SocketAddress(ipAddress: host, port: 0)
+        #expect(try await probe.run(to: remote).isAnswered(.asConfigured), "\(host)")
+      }
+      await server.close()
+    }
+
+    /// A port that was asked for does not keep variants from being sent.
+    @Test(.long) func aPortToSendFrom() async throws {
+      let free = try await makeEndpoint()
+      let source = free.localAddress
+      await free.close()
+      let key = StaticKey()
+      let server = try await UDPEndpoint.bind(
+        host: "127.0.0.1", port: 0, configuration: Self.configuration(key, profile: .mlkem1024),
+        store: VolatileRatchetStore())
+      var probe = PeerProbe(
+        key: key.publicKey, configuration: try Self.configuration(StaticKey()), patience: .seconds(20))
+      probe.source = source
+      let seen = try await probe.run(to: try #require(Address(server.localAddress)))
+      #expect(seen.attempts.count == 4 && Diagnosis(seen).causes.first?.kind == .wrongProfile)
+      await server.close()
+    }
+
+    /// The answer to the first Hello comes when its variants are under way; the same Hello again
+    /// is not answered. That is no lost ratchet.
+    @Test(.long) func aLateAnswer() async throws {
+      let client = StaticKey()
+      let key = StaticKey()
+      let rows = VolatileRatchetStore()
+      _ = await rows.answer(.compareAndSwap(peer: client.publicKey, expected: .empty, new: RatchetPair(Self.password)))
+      let store = SlowStore(rows)
+      let server = try await UDPEndpoint.bind(
+        host: "127.0.0.1", port: 0, configuration: Self.configuration(key), store: store)
+      let probe = PeerProbe(
+        key: key.publicKey, configuration: try Self.configuration(client), ratchets: [Self.password],
+        patience: .seconds(10))
+      let seen = try await probe.run(to: try #require(Address(server.localAddress))) { step in
+        if case .observed = step { store.release() }
+      }
+      #expect(seen.attempts.first?.answer?.usedRatchet == true)
+      #expect(Diagnosis(seen).causes.isEmpty, "\(Diagnosis(seen).causes)")
+      store.releaseAll()
+      await server.close()
+    }
+
+    /// What was seen until a cancellation says nothing.
+    @Test func aCancelledProbe() async throws {
+      let silent = try ProbeSocket(to: Address(ipv4: 0x7F00_0001, port: 9), from: nil)
+      let remote = try #require(silent.local)
+      let probe = PeerProbe(
+        key: StaticKey().publicKey, configuration: try Self.configuration(StaticKey()), patience: .seconds(600))
+      let (started, start) = AsyncStream<Void>.makeStream()
+      let task = Task {
+        try await probe.run(to: remote) { _ in start.yield() }
+      }
+      for await _ in started { break }
+      task.cancel()
+      await #expect(throws: UDPError.cancelled) { try await task.value }
+      withExtendedLifetime(silent) {}
     }
 
     /// The older state comes first: no attempt under way leads to it.

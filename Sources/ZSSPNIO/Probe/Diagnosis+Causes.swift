@@ -74,6 +74,18 @@ extension Diagnosis {
     do: "ask its operator; then begin anew on both sides with a new one-time password: 'zssp tunnel peer enroll', or "
       + "'zssp store forget' and --otp-file")
 
+  static let oneStateUnknown = Cause(
+    .lostRatchet, .possible,
+    "the peer does not have one of the two ratchet states that this side holds for it, and did not answer a Hello with "
+      + "the other one",
+    do: "try again, because a lost datagram looks the same; if it stays so, compare 'zssp store show' on both sides")
+
+  static func packetLoss(_ certainty: Certainty) -> Cause {
+    Cause(
+      .packetLoss, certainty, "datagrams are lost, or the peer answers late: a variant of the Hello was answered alone",
+      do: "try again with a longer --timeout; look for failures of the ratchet store in the peer's log")
+  }
+
   static func ratchetsDiffer(_ certainty: Certainty) -> Cause {
     Cause(
       .lostRatchet, certainty, "the ratchets of both sides do not fit: one was lost or restored",

@@ -18,6 +18,8 @@ package struct Diagnosis: Sendable, Hashable {
     case wrongKey
     case wrongProfile
     case lostRatchet
+    /// Datagrams are lost, or the peer answers late.
+    case packetLoss
     /// The peer answers only those whose ratchet, or one-time password, it knows.
     case ratchetNeeded
     case busy
@@ -69,8 +71,8 @@ package struct Diagnosis: Sendable, Hashable {
   /// The observations of this side.
   package struct Observations: Sendable, Hashable {
     package var profile = Profile.kyber1024
-    /// True if this side holds a ratchet state, or a one-time password, for the peer.
-    package var holdsRatchet = false
+    /// The number of ratchet states that this side holds for the peer; 1 for a one-time password.
+    package var heldStates = 0
     /// True if this side's static key was made for this run, so that no peer can know it.
     package var hasNewKey = false
     /// False if the name was not resolved.
@@ -95,6 +97,15 @@ package struct Diagnosis: Sendable, Hashable {
       let attempts = attempts.filter { $0.purpose == purpose }
       return attempts.first { $0.answer?.usedRatchet == true } ?? attempts.first { $0.answer != nil }
         ?? attempts.first
+    }
+
+    /// True if this side holds a ratchet state, or a one-time password, for the peer.
+    var holdsRatchet: Bool { heldStates > 0 }
+
+    /// True if the peer has answered a Hello with each state that this side holds.
+    fileprivate var isEachStateAnswered: Bool {
+      let answered = attempts.filter { $0.purpose == .asConfigured && $0.answer != nil }
+      return Set(answered.compactMap(\.state)).count >= heldStates
     }
 
     /// True if the peer has used a ratchet that this side holds.
@@ -158,7 +169,9 @@ package struct Diagnosis: Sendable, Hashable {
   /// The peer has proved its key to the Hello that a session would send.
   private static func afterAnswer(_ answer: ProbeObservation.Answer, _ seen: Observations) -> [Cause] {
     var causes: [Cause] = []
-    if seen.holdsRatchet, !answer.usedRatchet { causes.append(lostRatchet) }
+    if seen.holdsRatchet, !answer.usedRatchet {
+      causes.append(seen.isEachStateAnswered ? lostRatchet : oneStateUnknown)
+    }
     switch seen.session {
     case .refused: causes.append(refused(isNewKey: seen.hasNewKey))
     case .notConfirmed: causes += [notAccepted(.likely), refusedSilently(.possible)]
@@ -172,14 +185,21 @@ package struct Diagnosis: Sendable, Hashable {
 
   private static func withoutAnswer(_ seen: Observations) -> [Cause] {
     if let other = seen.attempt(.otherProfile), other.answer != nil { return [wrongProfile(other.profile)] }
-    if seen.isAnswered(.withoutRatchet) { return [lostRatchet] }
-    if let small = seen.attempt(.smallDatagrams), small.answer != nil {
-      return [smallMTU(.certain, seen.reportedMTU)]
-    }
     let first = seen.attempt(.asConfigured) ?? ProbeObservation()
+    let isForged = seen.attempts.contains { $0.purpose == .asConfigured && $0.forged > 0 }
+    // A peer that does not know a ratchet, and may go on without it, says so when it is named. So
+    // an answer to this variant alone shows that others were lost.
+    if seen.isAnswered(.withoutRatchet) {
+      return isForged
+        ? [ratchetsDiffer(.likely), packetLoss(.possible)] : [packetLoss(.likely), ratchetsDiffer(.possible)]
+    }
+    if seen.isAnswered(.smallDatagrams) {
+      return seen.reportedMTU == nil
+        ? [smallMTU(.likely, nil), packetLoss(.possible)] : [smallMTU(.certain, seen.reportedMTU)]
+    }
     let largest = (first.sent.max() ?? 0) + 28
     if let mtu = seen.reportedMTU, mtu < largest { return [smallMTU(.certain, mtu)] }
-    if first.forged > 0 { return [ratchetsDiffer(.likely), wrongProfile(nil)] }
+    if isForged { return [ratchetsDiffer(.likely), wrongProfile(nil)] }
     if !first.fragments.isEmpty { return [incompleteAnswer, busy(.possible)] }
     if first.challenges > 1, first.solved > 0 { return [busy(.likely), changingAddress, wrongKey(.possible)] }
     if first.challenges > 0 {

@@ -40,8 +40,7 @@ final class HelloProbe {
     self.peer = peer
     self.socket = socket
     sizeProbesLeft = measuresPath ? 4 : 0
-    observation = ProbeObservation(
-      attempt.purpose, profile: attempt.profile, offersRatchet: attempt.ratchet.map { !$0.isEmpty } ?? false)
+    observation = ProbeObservation(attempt.purpose, profile: attempt.profile, naming: attempt.state)
     var configuration = configuration
     configuration.profile = attempt.profile
     // The observation says whether the responder has the state, so its absence is no failure here.

@@ -17,8 +17,8 @@ package import ZSSP
 /// First it sends the Hello that a session would begin with. If that gets no authentic answer, it
 /// sends it once more and variants of it side by side, each from a socket of its own: another
 /// profile, no ratchet, small datagrams. An answer to a variant alone tells the cause; where the
-/// peer or the path is slow, the same Hello is answered as well. An empty datagram to another port
-/// of the host tells whether the host answers at all.
+/// peer or the path is slow, the same Hello is answered as well, or the first one late. An empty
+/// datagram to another port of the host tells whether the host answers at all.
 package struct PeerProbe: Sendable {
   /// The peer's static key.
   package var key: PublicKey
@@ -27,7 +27,8 @@ package struct PeerProbe: Sendable {
   /// The ratchet states that this side holds for the peer. A Hello names one; the next is tried if
   /// the peer does not know the one before.
   package var ratchets: [RatchetState]
-  /// The address to send from; nil for the system's choice.
+  /// The address to send from; nil for the system's choice. Its port is that of the first Hello;
+  /// other sockets have ports of their own.
   package var source: SocketAddress?
   /// The time to wait for the answer to the first Hello, and to all variants together. Within it
   /// Hellos are sent again.
@@ -82,14 +83,12 @@ package struct PeerProbe: Sendable {
   package var variants: [ProbeAttempt] {
     let profile = configuration.profile
     let other = profile.kem == .mlkem1024 ? Profile.kyber1024 : .mlkem1024
-    let ratchet = ratchets.first
     var variants = [
-      ProbeAttempt(profile: profile, ratchet: ratchet), ProbeAttempt(.otherProfile, profile: other, ratchet: ratchet),
+      ProbeAttempt(profile: profile, naming: 0, of: ratchets),
+      ProbeAttempt(.otherProfile, profile: other, naming: 0, of: ratchets),
     ]
-    if ratchet != nil {
-      variants.append(ProbeAttempt(.withoutRatchet, profile: profile, ratchet: nil))
-    }
-    variants.append(ProbeAttempt(.smallDatagrams, profile: profile, ratchet: ratchet, datagramLimit: 508))
+    if !ratchets.isEmpty { variants.append(ProbeAttempt(.withoutRatchet, profile: profile, naming: 0, of: [])) }
+    variants.append(ProbeAttempt(.smallDatagrams, profile: profile, naming: 0, of: ratchets, datagramLimit: 508))
     return variants
   }
 
@@ -99,7 +98,9 @@ package struct PeerProbe: Sendable {
   ///   - remote: The address.
   ///   - report: Called with each step.
   /// - Returns: the observations.
-  /// - Throws: ``UDPError/configuration(_:)`` or ``UDPError/open(_:)``.
+  /// - Throws: ``UDPError/configuration(_:)``, ``UDPError/open(_:)``,
+  ///   ``UDPError/bindFailed(host:port:reason:)`` for the address to send from, or
+  ///   ``UDPError/cancelled``.
   package func run(
     to remote: Address, report: @escaping @Sendable (Step) -> Void = { _ in }
   ) async throws(UDPError) -> Diagnosis.Observations {
@@ -119,21 +120,23 @@ package struct PeerProbe: Sendable {
     } catch {
       throw .cancelled
     }
+    // What was seen until then says nothing.
+    guard !isCancelled.withLockedValue({ $0 }) else { throw .cancelled }
     return try result.get()
   }
 
   /// Sends one Hello, and returns what was observed of it.
   ///
+  /// - Parameters:
+  ///   - state: The number of the ratchet state that it names.
+  ///   - remote: The address.
   /// - Throws: ``UDPError``.
-  package func single(to remote: Address) async throws(UDPError) -> ProbeObservation {
+  package func single(naming state: Int = 0, to remote: Address) async throws(UDPError) -> ProbeObservation {
     var probe = self
+    probe.ratchets = Array(ratchets.dropFirst(state).prefix(1))
     probe.sendsVariants = false
     probe.measuresPath = false
-    let observed = NIOLockedValueBox<ProbeObservation?>(nil)
-    _ = try await probe.run(to: remote) { step in
-      if case .observed(let observation) = step { observed.withLockedValue { $0 = observation } }
-    }
-    return observed.withLockedValue { $0 } ?? ProbeObservation(profile: configuration.profile)
+    return try await probe.run(to: remote).attempts.first ?? ProbeObservation(profile: configuration.profile)
   }
 
   private func probe(
@@ -141,13 +144,16 @@ package struct PeerProbe: Sendable {
   ) throws(UDPError) -> Diagnosis.Observations {
     var seen = Diagnosis.Observations()
     seen.profile = configuration.profile
-    seen.holdsRatchet = !ratchets.isEmpty
+    seen.heldStates = ratchets.count
     let first: HelloProbe
     do {
-      let attempt = ProbeAttempt(profile: configuration.profile, ratchet: ratchets.first)
-      first = try hello(attempt, to: remote, measuresPath: measuresPath)
+      let attempt = ProbeAttempt(profile: configuration.profile, naming: 0, of: ratchets)
+      first = try hello(attempt, to: remote, from: source, measuresPath: measuresPath)
     } catch {
       let failure = try error.failure()
+      if let source, let reason = failure.sourceFailure {
+        throw .bindFailed(host: source.ipAddress ?? "", port: source.port ?? 0, reason: reason)
+      }
       report(.noRoute(remote, failure))
       seen.localError = failure.report
       return seen
@@ -164,9 +170,11 @@ package struct PeerProbe: Sendable {
       seen.reportedMTU = mtu
       report(.pathMTU(mtu))
     }
-    for ratchet in ratchets.dropFirst() where !seen.usedRatchet && !isCancelled() {
-      let attempt = ProbeAttempt(profile: configuration.profile, ratchet: ratchet)
-      guard let next = try? hello(attempt, to: remote, measuresPath: false) else { break }
+    for state in ratchets.indices.dropFirst()
+    where !seen.usedRatchet && !first.observation.isRefused && !isCancelled() {
+      let attempt = ProbeAttempt(profile: configuration.profile, naming: state, of: ratchets)
+      // Without a socket it is not known whether the peer has this state.
+      guard let next = try? hello(attempt, to: remote, from: nextSource, measuresPath: false) else { break }
       try run([next], isCancelled: isCancelled)
       seen.attempts.append(next.observation)
       report(.observed(next.observation))
@@ -174,26 +182,42 @@ package struct PeerProbe: Sendable {
     guard !seen.isAnswered(.asConfigured), sendsVariants, !first.observation.isRefused, !isCancelled() else {
       return seen
     }
-    try sendVariants(remote, isCancelled: isCancelled, seen: &seen, report: report)
+    try sendVariants(of: first, to: remote, isCancelled: isCancelled, seen: &seen, report: report)
     return seen
   }
 
+  /// The address to send all but the first Hello from. A port that was asked for is taken.
+  private var nextSource: SocketAddress? {
+    source.map { source in
+      var next = source
+      next.port = 0
+      return next
+    }
+  }
+
   private func sendVariants(
-    _ remote: Address, isCancelled: () -> Bool, seen: inout Diagnosis.Observations, report: (Step) -> Void
+    of first: HelloProbe, to remote: Address, isCancelled: () -> Bool, seen: inout Diagnosis.Observations,
+    report: (Step) -> Void
   ) throws(UDPError) {
     var probes: [HelloProbe] = []
     for attempt in variants {
       do {
-        probes.append(try hello(attempt, to: remote, measuresPath: false))
+        probes.append(try hello(attempt, to: remote, from: nextSource, measuresPath: false))
       } catch {
-        // The first Hello had a socket, so this is a lack of descriptors; the others tell enough.
+        // The first Hello had a socket, so this is a lack of descriptors. Without the same Hello,
+        // which comes first, the others say nothing.
         _ = try error.failure()
+        if probes.isEmpty { return }
       }
     }
     // A port that is normally closed, as traceroute's.
-    let neighbor = try? ProbeSocket(to: remote.withPort(33_434), from: nil, configure: configureSocket)
+    let neighbor = try? ProbeSocket(to: remote.withPort(33_434), from: nextSource, configure: configureSocket)
     _ = neighbor?.send([])
-    try run(probes, isCancelled: isCancelled)
+    try run(probes, late: first, isCancelled: isCancelled)
+    if first.isAnswered {
+      seen.attempts[0] = first.observation
+      report(.observed(first.observation))
+    }
     for probe in probes {
       seen.attempts.append(probe.observation)
       report(.observed(probe.observation))
@@ -221,7 +245,7 @@ package struct PeerProbe: Sendable {
   }
 
   private func hello(
-    _ attempt: ProbeAttempt, to remote: Address, measuresPath: Bool
+    _ attempt: ProbeAttempt, to remote: Address, from source: SocketAddress?, measuresPath: Bool
   ) throws(Obstacle) -> HelloProbe {
     let socket: ProbeSocket
     do { socket = try ProbeSocket(to: remote, from: source, configure: configureSocket) } catch {
@@ -235,8 +259,11 @@ package struct PeerProbe: Sendable {
     }
   }
 
-  /// Runs probes until all are answered, or the time is over.
-  private func run(_ probes: [HelloProbe], isCancelled: () -> Bool) throws(UDPError) {
+  /// Runs probes until all are answered, or the time is over. The answer to an earlier probe may
+  /// come late; nothing more is sent for it.
+  private func run(
+    _ probes: [HelloProbe], late: HelloProbe? = nil, isCancelled: () -> Bool
+  ) throws(UDPError) {
     var end = Instant.loopTime.advanced(by: patience)
     for probe in probes {
       do { try probe.start(at: .loopTime) } catch { throw .open(error) }
@@ -253,7 +280,10 @@ package struct PeerProbe: Sendable {
         end = min(end, now.advanced(by: .milliseconds(200)))
       }
       let next = probes.compactMap(\.nextDeadline).min() ?? end
-      wait(for: probes, until: min(min(next, end), now.advanced(by: .milliseconds(100))), from: now)
+      wait(
+        for: probes + (late.map { [$0] } ?? []), until: min(min(next, end), now.advanced(by: .milliseconds(100))),
+        from: now)
+      late?.receive(at: .loopTime)
       for probe in probes {
         probe.receive(at: .loopTime)
         if let deadline = probe.nextDeadline, deadline <= .loopTime { probe.advance(at: .loopTime) }

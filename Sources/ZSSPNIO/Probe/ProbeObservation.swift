@@ -17,17 +17,21 @@ package enum ProbePurpose: String, Sendable, Hashable, CaseIterable {
 package struct ProbeAttempt: Sendable {
   package var purpose: ProbePurpose
   package var profile: Profile
-  /// The state that the Hello names; nil for none.
-  package var ratchet: RatchetState?
+  /// The state that the Hello names, and its number among those that this side holds; nil for none.
+  package let ratchet: RatchetState?
+  package let state: Int?
   /// The largest size of the Hello's datagrams, in bytes of UDP payload.
   package var datagramLimit: Int
 
+  /// Makes an attempt that names a state of several; none if there is no such state.
   package init(
-    _ purpose: ProbePurpose = .asConfigured, profile: Profile, ratchet: RatchetState?, datagramLimit: Int = 1200
+    _ purpose: ProbePurpose = .asConfigured, profile: Profile, naming state: Int, of ratchets: [RatchetState],
+    datagramLimit: Int = 1200
   ) {
     self.purpose = purpose
     self.profile = profile
-    self.ratchet = ratchet
+    self.state = ratchets.indices.contains(state) ? state : nil
+    ratchet = self.state.map { ratchets[$0] }
     self.datagramLimit = datagramLimit
   }
 }
@@ -50,7 +54,9 @@ package struct ProbeObservation: Sendable, Hashable {
 
   package let purpose: ProbePurpose
   package let profile: Profile
-  package let offersRatchet: Bool
+  /// The number of the ratchet state that the Hello names, among those that this side holds; nil
+  /// for none.
+  package let state: Int?
   /// The sizes of the first Hello's datagrams, in bytes of UDP payload.
   package var sent: [Int] = []
   /// The number of times that the Hello was sent.
@@ -70,12 +76,15 @@ package struct ProbeObservation: Sendable, Hashable {
   package var reports: [NetworkReport] = []
 
   package init(
-    _ purpose: ProbePurpose = .asConfigured, profile: Profile = .kyber1024, offersRatchet: Bool = false
+    _ purpose: ProbePurpose = .asConfigured, profile: Profile = .kyber1024, naming state: Int? = nil
   ) {
     self.purpose = purpose
     self.profile = profile
-    self.offersRatchet = offersRatchet
+    self.state = state
   }
+
+  /// True if the Hello names a ratchet state.
+  package var offersRatchet: Bool { state != nil }
 
   /// True if the network refuses datagrams to this address, so that another Hello is of no use.
   var isRefused: Bool {

@@ -29,7 +29,8 @@ final class ProbeSocket {
   ///
   /// - Parameters:
   ///   - remote: The destination.
-  ///   - source: The address to send from; nil for the system's choice.
+  ///   - source: The address to send from; nil for the system's choice. `::` is any address of the
+  ///     destination's family.
   ///   - configure: Sets options, and returns an error number; 0 for success.
   /// - Throws: ``ProbeFailure``.
   init(
@@ -56,7 +57,7 @@ final class ProbeSocket {
       }
     #endif
     var failure: ProbeFailure?
-    if let source {
+    if let source = source.map({ Self.source($0, for: remote) }) {
       failure = source.withSockAddr { name, size in
         bind(descriptor, name, socklen_t(size)) == 0 ? nil : ProbeFailure(errno, in: "bind")
       }
@@ -74,6 +75,16 @@ final class ProbeSocket {
   }
 
   deinit { close(descriptor) }
+
+  /// Returns the address that a socket of the destination's family binds to.
+  private static func source(_ source: SocketAddress, for remote: Address) -> SocketAddress {
+    guard let address = Address(source)?.unmapped else { return source }
+    guard address.isWildcard, address.family != remote.family else { return address.socketAddress }
+    return switch remote.family {
+    case .ipv4: Address(ipv4: 0, port: address.port).socketAddress
+    case .ipv6: Address(ipv6: 0, 0, port: address.port).socketAddress
+    }
+  }
 
   private static func name(of descriptor: CInt, family: Address.Family) -> Address? {
     switch family {
@@ -191,10 +202,22 @@ package struct ProbeFailure: Error, Sendable, Hashable, CustomStringConvertible 
   /// The error as the network's report.
   package let report: NetworkReport
   private let call: String
+  private let error: CInt
 
   init(_ error: CInt, in call: String) {
     report = NetworkReport(error: error, origin: .local)
     self.call = call
+    self.error = error
+  }
+
+  /// The reason why the address to send from cannot be used; nil if that is not the failure.
+  var sourceFailure: BindFailure? {
+    switch call {
+    case "bind": return BindFailure(error: error, text: report.text)
+    // Linux refuses a source on the loopback network for another host.
+    case "connect" where error == EINVAL: return .other("the address to probe cannot be reached from there")
+    default: return nil
+    }
   }
 
   /// The system call, and the system's words.
