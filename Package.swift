@@ -337,6 +337,7 @@ let package = Package(
       dependencies: [
         "ZSSPTool", "ZSSPCommand", "ZSSP", "ZSSPFiles", "ZSSPRandom", "ZSSPStoreTesting", "ZSSPTestSupport",
         .product(name: "Logging", package: "swift-log"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
       ],
       swiftSettings: common),

@@ -24,22 +24,25 @@ struct Bench: AsyncParsableCommand {
   )
   var subject = Subject.all
 
-  @Option(help: "Measure each figure this many times, 1 to 1000.")
+  @Option(parsing: .unconditional, help: "Measure each figure this many times, 1 to 1000.")
   var rounds = BenchmarkEffort().rounds
 
-  @Option(help: "Measure for at least this many milliseconds, 1 to 600000.")
+  @Option(parsing: .unconditional, help: "Measure for at least this many milliseconds, 1 to 600000.")
   var milliseconds = 200
 
-  @Option(help: "Make this many sessions in 'sessions' and 'idle', 128 to 10000000; each takes a handshake.")
+  @Option(
+    parsing: .unconditional,
+    help: "Make this many sessions in 'sessions' and 'idle', 128 to 10000000; each takes a handshake.")
   var sessions = 10_000
 
-  @Option(help: "Let this many peers come back at once in 'storm', 8 to 65536.")
+  @Option(parsing: .unconditional, help: "Let this many peers come back at once in 'storm', 8 to 65536.")
   var peers = 10_000
 
   @Option(parsing: .upToNextOption, help: "Send messages of these sizes in bytes in 'path'.")
   var sizes = BenchmarkEffort().sizes
 
   @Option(
+    parsing: .unconditional,
     help:
       "Keep expanded keys for this many sessions in 'sessions'. Default: depends on the provider."
   )
@@ -63,18 +66,14 @@ struct Bench: AsyncParsableCommand {
   var json = false
 
   func validate() throws {
-    guard (1...1000).contains(rounds) else { throw ValidationError("--rounds \(rounds): must be 1 to 1000") }
-    guard (1...600_000).contains(milliseconds) else {
-      throw ValidationError("--milliseconds \(milliseconds): must be 1 to 600000")
-    }
+    try OptionRange.check(rounds, of: "--rounds", in: 1...1000)
+    try OptionRange.check(milliseconds, of: "--milliseconds", in: 1...600_000)
     guard sizes.allSatisfy(BenchmarkEffort.allowedSizes.contains) else {
       throw ValidationError("--sizes: each must be 0 to \(BenchmarkEffort.allowedSizes.upperBound)")
     }
     if let keptKeys, keptKeys <= 0 { throw ValidationError("--kept-keys \(keptKeys): must be greater than 0") }
-    guard (128...10_000_000).contains(sessions) else {
-      throw ValidationError("--sessions \(sessions): must be 128 to 10000000")
-    }
-    guard (8...65_536).contains(peers) else { throw ValidationError("--peers \(peers): must be 8 to 65536") }
+    try OptionRange.check(sessions, of: "--sessions", in: 128...10_000_000)
+    try OptionRange.check(peers, of: "--peers", in: 8...65_536)
     if folder == "" { throw ValidationError("--folder: is empty; . is where the command runs") }
     _ = try crowds()
   }
@@ -136,14 +135,8 @@ struct Bench: AsyncParsableCommand {
   }
 
   private func show(_ figures: [Figure]) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = .sortedKeys
     for figure in figures {
-      if json {
-        Terminal.output(String(decoding: try encoder.encode(figure), as: UTF8.self))
-      } else {
-        Terminal.output(line(figure))
-      }
+      if json { try Terminal.output(json: figure) } else { Terminal.output(line(figure)) }
     }
   }
 

@@ -74,7 +74,7 @@ final class CaptureFile: CaptureSource, OutputSink {
     var rest = bytes
     while !rest.isEmpty {
       let count = Foundation.write(descriptor, rest.baseAddress, rest.count)
-      if count < 0, errno == EINTR { continue }
+      if count < 0, Terminal.waitAfterFailure(of: descriptor) { continue }
       guard count >= 0 else {
         isClosed = errno == EPIPE
         throw .unwritable("\(name): cannot be written: \(String(cString: strerror(errno)))")

@@ -25,6 +25,7 @@ struct Connect: AsyncParsableCommand {
   var bind: String?
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Fail if there is no session after this many seconds. Later attempts have the same limit.", valueName: "seconds"))
   var timeout = 30.0
@@ -35,9 +36,7 @@ struct Connect: AsyncParsableCommand {
   @OptionGroup var options: SessionOptions
 
   func validate() throws {
-    guard timeout > 0, timeout <= 1e9 else {
-      throw ValidationError("--timeout \(timeout): must be a positive number of seconds")
-    }
+    try OptionRange.check(timeout, of: "--timeout", upTo: 1e9, unit: "seconds")
   }
 
   func run() async throws {

@@ -14,7 +14,7 @@ struct Demo: AsyncParsableCommand {
   @Option(help: "Use this profile: kyber1024, upstream or mlkem1024.")
   var profile = Profile.kyber1024
 
-  @Option(help: "Limit datagrams to this size in bytes, 128 to 65507.")
+  @Option(parsing: .unconditional, help: "Limit datagrams to this size in bytes, 128 to 65507.")
   var mtu = 1500
 
   @OptionGroup var crypto: CryptoOption
@@ -26,9 +26,7 @@ struct Demo: AsyncParsableCommand {
   }
 
   func validate() throws {
-    guard (Settings.smallestMTU...Settings.largestMTU).contains(mtu) else {
-      throw ValidationError("--mtu \(mtu): must be \(Settings.smallestMTU) to \(Settings.largestMTU) bytes")
-    }
+    try OptionRange.check(mtu, of: "--mtu", in: Settings.smallestMTU...Settings.largestMTU, unit: "bytes")
   }
 
   func run() async throws {

@@ -25,10 +25,12 @@ struct Listen: AsyncParsableCommand {
   var peer: [String] = []
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp("Spread sessions over this many event loops: 1, 2, 4, … 256.", valueName: "n"))
   var shards = 1
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Put this responder's number into this many bits of key ids: 3/8. A load balancer reads it in the first bits of datagrams. Default: none.",
       valueName: "n/bits"))

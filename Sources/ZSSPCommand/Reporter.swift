@@ -40,11 +40,6 @@ struct Reporter: Sendable {
   func report(_ report: Report, isWarning: Bool = false, text: String) {
     if isWarning { Terminal.warning(text) } else { Terminal.note(text) }
     guard json else { return }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    guard let line = try? encoder.encode(report) else {
-      return Terminal.error("cannot encode an event: \(report.event)")
-    }
-    Terminal.output(String(decoding: line, as: UTF8.self))
+    do { try Terminal.output(json: report) } catch { Terminal.error("cannot encode an event: \(error)") }
   }
 }

@@ -67,11 +67,12 @@ struct SecurityOptions: ParsableArguments {
   var challenge = Challenge.auto
 
   @Option(
-    help: ArgumentHelp("Replace keys at this age: 90s, 30m, 1h.", valueName: "duration"),
+    parsing: .unconditional, help: ArgumentHelp("Replace keys at this age: 90s, 30m, 1h.", valueName: "duration"),
     transform: SecurityOptions.duration)
   var rekeyAfter: Duration?
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "End a session whose peer does not answer a re-key for this long: 90s, 30m, 1h.", valueName: "duration"),
     transform: SecurityOptions.duration)
@@ -181,9 +182,13 @@ struct SecurityOptions: ParsableArguments {
     let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600]
     let unit = text.last.flatMap { units[$0] }
     let number = unit == nil ? Substring(text) : text.dropLast()
-    guard let value = Double(number), value > 0, value <= 1e9 else {
+    guard let value = Double(number) else {
       throw ValidationError("'\(text)' is not a duration like 90s, 30m or 1h")
     }
-    return .seconds(value * (unit ?? 1))
+    let seconds = value * (unit ?? 1)
+    guard seconds >= 0.001, seconds <= 1e9 else {
+      throw ValidationError("'\(text)' is not a duration of 0.001 to 1000000000 seconds")
+    }
+    return .seconds(seconds)
   }
 }

@@ -16,7 +16,7 @@ struct SessionOptions: ParsableArguments {
   @Option(help: "Use this profile: kyber1024, upstream or mlkem1024. Both ends need the same.")
   var profile = Profile.kyber1024
 
-  @Option(help: "Limit datagrams to this size in bytes, 128 to 65507.")
+  @Option(parsing: .unconditional, help: "Limit datagrams to this size in bytes, 128 to 65507.")
   var mtu = Settings().mtu
 
   @OptionGroup var crypto: CryptoOption
@@ -35,19 +35,25 @@ struct SessionOptions: ParsableArguments {
   var echo = false
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Send this many generated messages, which the other end can check. Default: standard input.", valueName: "n"))
   var send: Int?
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp("Give generated messages these sizes in bytes, in turn: 64,1400,60000.", valueName: "a,b,c"))
   var size = "64"
 
-  @Option(help: ArgumentHelp("Pause between generated messages for this many milliseconds.", valueName: "ms"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Pause between generated messages for this many milliseconds, 0 to 1000000000.", valueName: "ms"))
   var interval = 0
 
   @Option(
-    name: .customLong("for"), help: ArgumentHelp("Stop after this many seconds. Default: never.", valueName: "seconds"))
+    name: .customLong("for"), parsing: .unconditional,
+    help: ArgumentHelp("Stop after this many seconds. Default: never.", valueName: "seconds"))
   var duration: Double?
 
   @Flag(help: "Print one JSON object per event and line on standard output. Default: off.")
@@ -57,18 +63,13 @@ struct SessionOptions: ParsableArguments {
   var sendsStandardInput: Bool { !echo && send == nil }
 
   func validate() throws {
-    if let send, send < 0 { throw ValidationError("--send \(send): must not be negative") }
-    guard interval >= 0 else { throw ValidationError("--interval \(interval): must not be negative") }
-    if let duration, !(duration > 0 && duration <= 1e9) {
-      throw ValidationError("--for \(duration): must be a positive number of seconds")
-    }
+    if let send { try OptionRange.check(send, of: "--send", in: 0...Int.max) }
+    try OptionRange.check(interval, of: "--interval", in: 0...1_000_000_000, unit: "milliseconds")
+    if let duration { try OptionRange.check(duration, of: "--for", upTo: 1e9, unit: "seconds") }
     guard identity.utf8.count <= 4096 else {
       throw ValidationError("--identity: \(identity.utf8.count) bytes; must be at most 4096")
     }
-    guard (Settings.smallestMTU...Settings.largestMTU).contains(mtu) else {
-      throw ValidationError(
-        "--mtu \(mtu): must be \(Settings.smallestMTU) to \(Settings.largestMTU) bytes")
-    }
+    try OptionRange.check(mtu, of: "--mtu", in: Settings.smallestMTU...Settings.largestMTU, unit: "bytes")
     var settings = Settings()
     settings.mtu = mtu
     for size in try sizes() where size > settings.largestMessage {

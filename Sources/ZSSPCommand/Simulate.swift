@@ -22,76 +22,82 @@ struct Simulate: AsyncParsableCommand {
     case standIn = "stand-in"
   }
 
-  @Option(help: "Begin with this seed.")
+  @Option(parsing: .unconditional, help: "Begin with this seed.")
   var seed: UInt64 = 1
 
-  @Option(help: "Run this many consecutive seeds.")
+  @Option(parsing: .unconditional, help: "Run this many consecutive seeds.")
   var seeds: UInt64 = 1
 
-  @Option(help: "Simulate this many peers, 2 to 64.")
+  @Option(parsing: .unconditional, help: "Simulate this many peers, 2 to 64.")
   var peers = 4
 
-  @Option(help: "Make the first peer this many endpoints, 1 to 16, with one key and one store behind a load balancer.")
+  @Option(
+    parsing: .unconditional,
+    help: "Make the first peer this many endpoints, 1 to 16, with one key and one store behind a load balancer.")
   var responders = 1
 
-  @Option(help: "Give each endpoint this many shards: 1, 2, 4, 8 or 16. A first peer of several endpoints has none.")
+  @Option(
+    parsing: .unconditional,
+    help: "Give each endpoint this many shards: 1, 2, 4, 8 or 16. A first peer of several endpoints has none.")
   var shards = 1
 
-  @Option(help: "Run each seed for this many virtual hours.")
+  @Option(parsing: .unconditional, help: "Run each seed for this many virtual hours.")
   var hours = 3.0
 
-  @Option(help: "Let turbulence last this many minutes before each calm.")
+  @Option(parsing: .unconditional, help: "Let turbulence last this many minutes before each calm.")
   var turbulence = SimulationPlan().turbulence / .seconds(60)
 
-  @Option(help: "Let each calm last this many minutes, at least 5. Re-keys need more than 60.")
+  @Option(parsing: .unconditional, help: "Let each calm last this many minutes, at least 5. Re-keys need more than 60.")
   var calm = SimulationPlan().calm / .seconds(60)
 
   @Option(help: "Use this mode: persistent, opportunistic or mixed.")
   var mode = SimulationPlan.Mode.mixed
 
-  @Option(help: "Lose a datagram with this probability.")
+  @Option(parsing: .unconditional, help: "Lose a datagram with this probability.")
   var loss = NetworkPlan().loss
 
-  @Option(help: "Deliver a datagram twice with this probability.")
+  @Option(parsing: .unconditional, help: "Deliver a datagram twice with this probability.")
   var duplicate = NetworkPlan().duplication
 
-  @Option(help: "Delay a datagram by seconds with this probability.")
+  @Option(parsing: .unconditional, help: "Delay a datagram by seconds with this probability.")
   var reorder = NetworkPlan().reordering
 
-  @Option(help: "Change a datagram with this probability.")
+  @Option(parsing: .unconditional, help: "Change a datagram with this probability.")
   var corrupt = NetworkPlan().corruption
 
-  @Option(help: "Partition the network this many times an hour.")
+  @Option(parsing: .unconditional, help: "Partition the network this many times an hour.")
   var partition = FaultPlan().partitionsPerHour
 
-  @Option(help: "Crash each peer this many times an hour.")
+  @Option(parsing: .unconditional, help: "Crash each peer this many times an hour.")
   var crash = FaultPlan().crashesPerHour
 
-  @Option(help: "Change the address of each peer this many times an hour.")
+  @Option(parsing: .unconditional, help: "Change the address of each peer this many times an hour.")
   var rebind = FaultPlan().rebindingsPerHour
 
-  @Option(help: "Let a store request fail with this probability.")
+  @Option(parsing: .unconditional, help: "Let a store request fail with this probability.")
   var storeFailure = FaultPlan().storeFailure
 
-  @Option(help: "Attack this many times a second.")
+  @Option(parsing: .unconditional, help: "Attack this many times a second.")
   var attack = SimulationPlan().attacksPerSecond
 
-  @Option(help: "Run this many campaigns an hour, which hold back, release, repeat and relay packets.")
+  @Option(
+    parsing: .unconditional,
+    help: "Run this many campaigns an hour, which hold back, release, repeat and relay packets.")
   var campaigns = AdversaryPlan().campaignsPerHour
 
-  @Option(help: "Run this many seeds at once, 1 to 256.")
+  @Option(parsing: .unconditional, help: "Run this many seeds at once, 1 to 256.")
   var jobs = 1
 
   @Flag(help: "Continue after a violation, and print one line for each. Default: off.")
   var keepGoing = false
 
-  @Option(help: "Limit datagrams to this size in bytes, 128 to 65507.")
+  @Option(parsing: .unconditional, help: "Limit datagrams to this size in bytes, 128 to 65507.")
   var mtu = 1400
 
   @Option(help: "Use this cryptography: real, or stand-in (fast and not secure).")
   var crypto = Crypto.standIn
 
-  @Option(help: "Show this many of the last steps before a violation.")
+  @Option(parsing: .unconditional, help: "Show this many of the last steps before a violation.")
   var steps = 200
 
   @Option(
@@ -104,36 +110,32 @@ struct Simulate: AsyncParsableCommand {
   var json = false
 
   func validate() throws {
-    guard (2...64).contains(peers) else { throw ValidationError("--peers \(peers): must be 2 to 64") }
-    guard (1...16).contains(responders) else { throw ValidationError("--responders \(responders): must be 1 to 16") }
+    try OptionRange.check(peers, of: "--peers", in: 2...64)
+    try OptionRange.check(responders, of: "--responders", in: 1...16)
     guard shards >= 1, shards <= 16, shards.nonzeroBitCount == 1 else {
       throw ValidationError("--shards \(shards): must be 1, 2, 4, 8 or 16")
     }
-    guard (1...256).contains(jobs) else { throw ValidationError("--jobs \(jobs): must be 1 to 256") }
-    guard hours > 0, hours <= 100_000 else { throw ValidationError("--hours \(hours): must be more than 0") }
-    guard turbulence > 0, turbulence <= 1e6 else {
-      throw ValidationError("--turbulence \(turbulence): must be more than 0 and at most 1000000")
+    try OptionRange.check(jobs, of: "--jobs", in: 1...256)
+    try OptionRange.check(hours, of: "--hours", upTo: 100_000, unit: "hours")
+    try OptionRange.check(turbulence, of: "--turbulence", upTo: 1e6, unit: "minutes")
+    try OptionRange.check(calm, of: "--calm", in: 5...1e6, unit: "minutes")
+    try OptionRange.check(steps, of: "--steps", in: 1...10_000_000)
+    // Seeds end before the largest number.
+    guard seeds > 0, !seed.addingReportingOverflow(seeds).overflow else {
+      throw ValidationError("--seeds \(seeds): must be at least 1, and at most \(UInt64.max) with --seed together")
     }
-    guard calm >= 5, calm <= 1e6 else { throw ValidationError("--calm \(calm): must be 5 to 1000000") }
-    guard (1...10_000_000).contains(steps) else { throw ValidationError("--steps \(steps): must be 1 to 10000000") }
-    guard seeds > 0 else { throw ValidationError("--seeds must be at least 1") }
     guard trace == nil || seeds == 1 else { throw ValidationError("--trace: needs --seeds 1, which is the default") }
-    guard (Settings.smallestMTU...Settings.largestMTU).contains(mtu) else {
-      throw ValidationError("--mtu \(mtu): must be \(Settings.smallestMTU) to \(Settings.largestMTU) bytes")
-    }
+    try OptionRange.check(mtu, of: "--mtu", in: Settings.smallestMTU...Settings.largestMTU, unit: "bytes")
     let probabilities = [
       ("--loss", loss), ("--duplicate", duplicate), ("--reorder", reorder), ("--corrupt", corrupt),
       ("--store-failure", storeFailure),
     ]
-    for (name, value) in probabilities where !(0...1).contains(value) {
-      throw ValidationError("\(name) \(value): must be 0 to 1")
-    }
+    for (name, value) in probabilities { try OptionRange.check(value, of: name, in: 0...1) }
     for (name, value) in [
       ("--partition", partition), ("--crash", crash), ("--rebind", rebind), ("--attack", attack),
       ("--campaigns", campaigns),
-    ]
-    where !(0...100_000).contains(value) {
-      throw ValidationError("\(name) \(value): must be 0 to 100000")
+    ] {
+      try OptionRange.check(value, of: name, in: 0...100_000)
     }
   }
 
@@ -176,13 +178,15 @@ struct Simulate: AsyncParsableCommand {
     try await batch.run(jobs: jobs) { seed, outcome in
       switch outcome {
       case .success(let report):
-        if json { Terminal.output(try encode(report)) }
+        if json { try Terminal.output(json: report) }
         total = total.map { $0 + report } ?? report
         return true
       case .failure(let violation):
-        let isBrief = keepGoing && !json
-        Terminal.output(
-          json ? try encode(ViolationReport(violation)) : isBrief ? violation.summary : violation.description)
+        if json {
+          try Terminal.output(json: ViolationReport(violation))
+        } else {
+          Terminal.output(keepGoing ? violation.summary : violation.description)
+        }
         failures.append(seed)
         return keepGoing
       }
@@ -213,12 +217,6 @@ struct Simulate: AsyncParsableCommand {
       step = violation.step
       trace = violation.trace
     }
-  }
-
-  private func encode(_ report: some Encodable) throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = .sortedKeys
-    return String(decoding: try encoder.encode(report), as: UTF8.self)
   }
 
   /// Returns the command line for one seed, with all options that differ from the defaults.

@@ -6,7 +6,7 @@ import ZSSPNIO
 
 /// Functions that several commands share.
 enum Tool {
-  /// Binds an endpoint, with errors that name the address.
+  /// Binds an endpoint, with errors that name the option and the address.
   ///
   /// - Throws: ``CommandFailure``.
   static func bind(
@@ -20,7 +20,7 @@ enum Tool {
         host: address.ipAddress ?? "", port: address.port ?? 0, configuration: configuration, store: store,
         options: options, logger: logger)
     } catch {
-      throw error.commandFailure
+      throw error.commandFailure(binding: address.text)
     }
   }
 }
@@ -35,8 +35,14 @@ extension Tool {
     logger: Logger? = nil
   ) async throws(CommandFailure) -> UDPEndpoint {
     if let local {
+      let address = try AddressReader.read(local, option: "--bind")
+      if try AddressReader.isNumeric(peer, option: "--to"),
+        case let remote = try AddressReader.read(peer, option: "--to"), !address.reaches(remote)
+      {
+        throw .usage("--bind \(local): \(peer) is of the other address family; bind to an address of it")
+      }
       return try await bind(
-        AddressReader.read(local, option: "--bind"), configuration: configuration, store: store, logger: logger)
+        address, configuration: configuration, store: store, logger: logger)
     }
     if try AddressReader.isNumeric(peer, option: "--to") {
       let address = try AddressReader.any(like: AddressReader.read(peer, option: "--to"))

@@ -10,10 +10,19 @@ extension UDPError {
     case .timeout(let cause):
       .failed(
         "\(self); most likely:" + Diagnosis(cause).text
-          + "\n'zssp ping HOST:PORT --peer KEY' finds out more")
+          + "\n  'zssp ping HOST:PORT --peer KEY' finds out more")
     case .sessionEnded, .rejected, .expired, .handshakeFailed, .cancelled, .disconnected, .closed, .transport:
       .failed("\(self)")
     }
+  }
+
+  /// Returns the command's failure for this error, which names the option `--bind` if its address
+  /// cannot be used.
+  ///
+  /// - Parameter address: The address of the option; nil without it.
+  func commandFailure(binding address: String?) -> CommandFailure {
+    if let address, case .bindFailed(_, _, let reason) = self { return .usage("--bind \(address): \(reason)") }
+    return commandFailure
   }
 
   /// True if the peer refused.

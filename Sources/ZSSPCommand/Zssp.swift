@@ -5,8 +5,24 @@ import Foundation
 /// The command-line tool `zssp`, for executables that run it as it is, or with more kinds of
 /// stores.
 public enum CommandLineTool {
+  /// Runs the command that the process's arguments name, and ends the process. This must be the
+  /// first that the program does.
+  ///
+  /// - Parameter stores: As of ``main(stores:)``.
+  public static func run(stores: [StoreKind] = []) -> Never {
+    StandardStreams.fill()
+    Task {
+      await main(stores: stores)
+      Terminal.exit(0)
+    }
+    dispatchMain()
+  }
+
   /// Runs the command that the process's arguments name. If it fails, ends the process with exit
   /// code 1 or 2.
+  ///
+  /// Programs use ``run(stores:)``: before an asynchronous `main` begins, the system may have given
+  /// the number of a closed standard output to something else.
   ///
   /// - Parameter stores: The kinds of stores that `--store` and the store commands support in
   ///   addition to `sqlite:`, `file:` and `memory`.
@@ -58,8 +74,13 @@ struct Zssp: AsyncParsableCommand {
       Terminal.exit(failure.exitCode)
     } catch {
       let code = exitCode(for: error)
-      guard code != .success else { exit(withError: error) }
-      Terminal.error(fullMessage(for: error), prefix: "")
+      let message = fullMessage(for: error)
+      guard code != .success else {
+        // Help, or a script for the completion of a shell.
+        if !message.isEmpty { Terminal.data(message) }
+        Terminal.exit(0)
+      }
+      Terminal.error(message, prefix: "")
       Terminal.exit(2)
     }
   }

@@ -3,5 +3,5 @@ import ZSSPCommand
 
 @main
 enum Main {
-  static func main() async { await CommandLineTool.main() }
+  static func main() { CommandLineTool.run() }
 }

@@ -6,10 +6,10 @@ import ZSSPTestSupport
 @Suite("zssp decode", .tags(.slow), .ownThreads, .timeLimit(.minutes(20)))
 struct DecodeCommandTests {
   /// A capture of raw IP packets with datagrams from 192.0.2.1 to 192.0.2.2, one a second.
-  static func capture(_ datagrams: [[UInt8]], port: UInt16 = 20763) -> Data {
+  static func capture(_ datagrams: [[UInt8]], port: UInt16 = 20763, link: Int = 101) -> Data {
     func little(_ value: Int) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) } }
     func big(_ value: Int) -> [UInt8] { [UInt8(value >> 8), UInt8(value & 255)] }
-    var bytes: [UInt8] = [0xD4, 0xC3, 0xB2, 0xA1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0] + little(262_144) + little(101)
+    var bytes: [UInt8] = [0xD4, 0xC3, 0xB2, 0xA1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0] + little(262_144) + little(link)
     for (index, datagram) in datagrams.enumerated() {
       let size = datagram.count
       let ip: [UInt8] = [0x45, 0] + big(28 + size) + [0, 0, 0, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2]
@@ -110,6 +110,59 @@ struct DecodeCommandTests {
       #expect(result.exitCode == 2 && result.errors.contains("name another file"), "\(result)")
       #expect(try Data(contentsOf: URL(filePath: input)) == before)
     }
+  }
+
+  /// A hyphen is standard output: of a tunnel's packets, in place of the lines.
+  @Test func innerPacketsOnStandardOutput() throws {
+    let tool = try Tool()
+    _ = try write(Self.capture([Self.datagram]), with: tool)
+    let key = String(repeating: "01", count: 32)
+    let line = "ZSSP1 SESSION initiator 01020304 05060708 " + Array(repeating: key, count: 6).joined(separator: " ")
+    try Data(line.utf8).write(to: URL(filePath: tool.path("keys")))
+    let result = try tool.shell(#""$0" decode capture --keys keys -w - > inner"#, in: tool.folder.path)
+    #expect(result.exitCode == 0 && result.errors == "standard output: 0 inner packets\n", "\(result)")
+    #expect(try Data(contentsOf: URL(filePath: tool.path("inner"))).count == 60)
+    #expect(!FileManager.default.fileExists(atPath: tool.path("-")))
+    for more in ["--json", "-v"] {
+      let refused = try tool.run(in: tool.folder.path, ["decode", "capture", "--keys", "keys", "-w", "-", more])
+      #expect(refused.exitCode == 2 && refused.errors.contains("--write -"), "\(refused)")
+    }
+    let empty = try tool.run(in: tool.folder.path, ["decode", "capture", "--keys", "keys", "-w", ""])
+    #expect(empty.exitCode == 2 && empty.errors.contains("--write: is empty"), "\(empty)")
+  }
+
+  /// Frames whose headers are not known are no success.
+  @Test func aLinkThatIsNotKnown() throws {
+    let tool = try Tool()
+    let path = try write(Self.capture([Self.datagram], link: 105), with: tool)
+    let result = try tool.run("decode", path)
+    #expect(
+      result.exitCode == 2 && result.errors.contains("1 of 1 frames are of a link that is not known"), "\(result)")
+    #expect(result.output.contains("of links that are not known: 1 (link type 105)"), "\(result)")
+    #expect(try tool.run("decode", path, "--json").output.contains("\"unknown_link\":105"))
+    // No frame, nothing that is not known.
+    #expect(try tool.run("decode", write(Self.capture([], link: 105), with: tool)).exitCode == 0)
+  }
+
+  /// What is printed is not written into another file that gets the number of standard output.
+  @Test(arguments: ["decode capture", "keygen --force key", "version", "--help", "ping 127.0.0.1:1 --peer \(validKey)"])
+  func standardOutputThatIsClosed(arguments: String) throws {
+    let tool = try Tool()
+    _ = try write(Self.capture([Self.datagram]), with: tool)
+    let closed = try tool.shell("exec \"$0\" \(arguments) >&-", in: tool.folder.path)
+    #expect(closed.exitCode == 1, "\(closed)")
+    #expect(closed.errors.contains("standard output: cannot be written: Bad file descriptor"), "\(closed)")
+    #expect(try Data(contentsOf: URL(filePath: tool.path("capture"))) == Self.capture([Self.datagram]))
+    #if os(Linux)
+      let full = try tool.shell("exec \"$0\" \(arguments) >/dev/full", in: tool.folder.path)
+      #expect(full.exitCode == 1 && full.errors.contains("No space left"), "\(full)")
+    #endif
+  }
+
+  @Test func standardInputThatIsClosed() throws {
+    let tool = try Tool()
+    let result = try tool.shell(#"exec "$0" decode - <&-"#, in: tool.folder.path)
+    #expect(result.exitCode == 1 && result.errors.contains("standard input: cannot be read"), "\(result)")
   }
 
   @Test func aReaderThatLeaves() throws {

@@ -46,6 +46,14 @@ struct PingCommandTests {
     #expect(refused.exitCode == 1 && refused.output.contains("refuses this side's key"), "\(refused.output)")
   }
 
+  /// A wildcard of IPv6 reaches IPv4, as for sessions.
+  @Test func aWildcardReachesBothFamilies() throws {
+    let tool = try Tool()
+    let listener = try Listener(tool, host: "127.0.0.1")
+    let result = try tool.run("ping", listener.address, "--peer", listener.key, "--bind", "[::]:0")
+    #expect(result.exitCode == 0 && result.output.contains("accepted in"), "\(result)")
+  }
+
   @Test func nothingListens() throws {
     let tool = try Tool()
     let key = try tool.run("keygen", tool.path("key.pem")).output.trimmingCharacters(in: .newlines)
@@ -62,6 +70,17 @@ struct PingCommandTests {
     (["ping", "127.0.0.1:1", "--peer", validKey, "--timeout", "0"], "--timeout"),
     (["ping", "127.0.0.1:1", "--peer", validKey, "--mtu", "1"], "--mtu"),
     (["ping", "no-such-name.invalid:1", "--peer", validKey], "no-such-name.invalid"),
+    // Addresses that this host has not, and one of the other family.
+    (["ping", "127.0.0.1:1", "--peer", validKey, "--bind", "192.0.2.1:0"], "--bind 192.0.2.1:0: no interface"),
+    (["ping", "127.0.0.1:1", "--peer", validKey, "--bind", "[::1]:0"], "--bind [::1]:0: 127.0.0.1:1 is of the other"),
+    (["ping", "[::1]:1", "--peer", validKey, "--bind", "127.0.0.1:0"], "--bind 127.0.0.1:0: [::1]:1 is of the other"),
+    (["ping", "192.0.2.1:1", "--peer", validKey, "--bind", "127.0.0.1:0"], "--bind 127.0.0.1:0: "),
+    (
+      ["connect", "--to", "127.0.0.1:1", "--peer", validKey, "--bind", "192.0.2.1:0"],
+      "--bind 192.0.2.1:0: no interface"
+    ),
+    (["connect", "--to", "127.0.0.1:1", "--peer", validKey, "--bind", "[::1]:0"], "--bind [::1]:0: 127.0.0.1:1"),
+    (["listen", "--bind", "192.0.2.1:0"], "--bind 192.0.2.1:0: no interface"),
   ])
   func usageErrors(arguments: [String], mentions: String) throws {
     let result = try Tool().start(arguments).finish()

@@ -23,7 +23,9 @@ struct Ping: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Expect this public key, in base64 or 98 hexadecimal digits.", valueName: "key"))
   var peer: String
 
-  @Option(help: ArgumentHelp("Send from this local address. Default: any.", valueName: "addr:port"))
+  @Option(
+    help: ArgumentHelp(
+      "Send from this local address. A port is that of the first Hello. Default: any.", valueName: "addr:port"))
   var bind: String?
 
   @Option(
@@ -36,18 +38,23 @@ struct Ping: AsyncParsableCommand {
   @Option(help: "Use this profile: kyber1024, upstream or mlkem1024.")
   var profile = Profile.kyber1024
 
-  @Option(help: "Limit the session's datagrams to this size in bytes, 128 to 65507.")
+  @Option(parsing: .unconditional, help: "Limit the session's datagrams to this size in bytes, 128 to 65507.")
   var mtu = Settings().mtu
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Then probe the peer this many times. Default: none. Without a session each probe is a Hello.", valueName: "n"))
   var count = 0
 
-  @Option(help: ArgumentHelp("Pause between probes for this many seconds, at least 0.1.", valueName: "seconds"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Pause between probes for this many seconds, 0.1 to 1000000.", valueName: "seconds"))
   var interval = 1.0
 
-  @Option(help: ArgumentHelp("Wait for each step for this many seconds.", valueName: "seconds"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Wait for each step for this many seconds, 0.1 to 1000000.", valueName: "seconds"))
   var timeout = 4.0
 
   @Flag(inversion: .prefixedNo, help: "Open a session. Default: if no ratchet is used up that is not kept.")
@@ -61,17 +68,13 @@ struct Ping: AsyncParsableCommand {
   @OptionGroup(title: "Security") var security: SecurityOptions
 
   func validate() throws {
-    guard (0...1_000_000_000).contains(count) else { throw ValidationError("--count \(count): must not be negative") }
-    guard interval >= 0.1, interval <= 1e6 else {
-      throw ValidationError("--interval \(interval): must be at least 0.1")
-    }
-    guard timeout >= 0.1, timeout <= 1e6 else { throw ValidationError("--timeout \(timeout): must be at least 0.1") }
+    try OptionRange.check(count, of: "--count", in: 0...1_000_000_000)
+    try OptionRange.check(interval, of: "--interval", in: 0.1...1e6, unit: "seconds")
+    try OptionRange.check(timeout, of: "--timeout", in: 0.1...1e6, unit: "seconds")
     guard identity.utf8.count <= 4096 else {
       throw ValidationError("--identity: \(identity.utf8.count) bytes; must be at most 4096")
     }
-    guard (Settings.smallestMTU...Settings.largestMTU).contains(mtu) else {
-      throw ValidationError("--mtu \(mtu): must be \(Settings.smallestMTU) to \(Settings.largestMTU) bytes")
-    }
+    try OptionRange.check(mtu, of: "--mtu", in: Settings.smallestMTU...Settings.largestMTU, unit: "bytes")
   }
 
   /// True if a session is opened after a successful Hello. With a key of the user and a volatile
@@ -108,7 +111,8 @@ struct Ping: AsyncParsableCommand {
         try await walk.run(store: store, identity: identity, count: count, interval: .seconds(interval))
       }
       await ratchets.finish()
-      try finished?.check(target)
+      guard let finished else { throw CommandFailure.failed("interrupted") }
+      try finished.check(target)
     } catch {
       await ratchets.finish()
       throw error

@@ -52,8 +52,12 @@ struct PingWalk: Sendable {
       throw error.commandFailure
     }
     reporter.resolved(target, addresses)
+    let reachable = addresses.filter { probe.source?.reaches($0) ?? true }
+    if let source = probe.source, reachable.isEmpty, let first = addresses.first {
+      throw .usage("--bind \(source.text): \(first.text) is of the other address family; bind to an address of it")
+    }
     var answering: Address?
-    for address in addresses {
+    for address in reachable {
       guard let address = Address(address), address.port != 0 else {
         throw .usage("\(target): an IP address and a port other than 0 are needed")
       }
@@ -63,7 +67,7 @@ struct PingWalk: Sendable {
         break
       }
       // Of several addresses each has its own causes.
-      if addresses.count > 1, address != addresses.last.flatMap({ Address($0) }) { reporter.diagnosis(Diagnosis(seen)) }
+      if reachable.count > 1, address != reachable.last.flatMap({ Address($0) }) { reporter.diagnosis(Diagnosis(seen)) }
     }
     guard let answering, seen.isAnswered(.asConfigured) else {
       reporter.diagnosis(Diagnosis(seen))
@@ -79,18 +83,26 @@ struct PingWalk: Sendable {
       isSession = try await openSession(
         to: answering, store: store, identity: identity, count: count, interval: interval, seen: &seen)
     } else {
-      let reason = store == nil ? reasonForNoSession : "the peer has lost its ratchet; --session opens one without it"
+      let reason =
+        store == nil ? reasonForNoSession : "the peer has not used the ratchet; --session opens one without it"
       if let reason { reporter.sessionSkipped(reason) }
     }
     reporter.diagnosis(Diagnosis(seen))
-    if count > 0, !isSession { await sendHellos(count, every: interval, to: answering) }
+    if count > 0, !isSession {
+      await sendHellos(
+        count, naming: seen.attempt(.asConfigured)?.state ?? 0, every: interval, to: answering)
+    }
     let isRefused = seen.session.map { $0 != .accepted && !hasNewKey } ?? hasLostRatchet
     return Outcome(isAnswered: true, isRefused: isRefused)
   }
 
   private func observe(_ address: Address) async throws(CommandFailure) -> Diagnosis.Observations {
     let reporter = reporter
-    do { return try await probe.run(to: address) { reporter.step($0) } } catch { throw error.commandFailure }
+    do {
+      return try await probe.run(to: address) { reporter.step($0) }
+    } catch {
+      throw error.commandFailure(binding: probe.source?.text)
+    }
   }
 
   // MARK: A session
@@ -126,7 +138,7 @@ struct PingWalk: Sendable {
 
   // MARK: Hellos
 
-  private func sendHellos(_ count: Int, every interval: Duration, to address: Address) async {
+  private func sendHellos(_ count: Int, naming state: Int, every interval: Duration, to address: Address) async {
     var summary = PingSummary()
     var single = probe
     single.patience = min(probe.patience, max(interval, .seconds(1)))
@@ -134,7 +146,7 @@ struct PingWalk: Sendable {
       if number > 1 { try? await Task.sleep(for: interval) }
       summary.sent += 1
       var answer: ProbeObservation.Answer?
-      do { answer = try await single.single(to: address).answer } catch { Terminal.error("\(error)") }
+      do { answer = try await single.single(naming: state, to: address).answer } catch { Terminal.error("\(error)") }
       if let answer {
         summary.answered += 1
         if let time = answer.roundTrip { summary.roundTrips.append(time) }

@@ -81,7 +81,7 @@ struct StoreExport: AsyncParsableCommand {
   func run() async throws {
     let text = try await arguments.use(creates: false) { store in try RatchetFile.text(try await store.everything()) }
     if file == "-" {
-      Terminal.output(String(text.dropLast()))
+      Terminal.data(String(text.dropLast()))
     } else {
       try SecretFile.write(text, to: file, replaces: force)
     }

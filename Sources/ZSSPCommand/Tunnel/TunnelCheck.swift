@@ -22,14 +22,16 @@
     @Flag(help: "Probe the peers that have an endpoint. Default: only read the file.")
     var probe = false
 
-    @Option(help: ArgumentHelp("Wait for each step of a probe for this many seconds.", valueName: "seconds"))
+    @Option(
+      parsing: .unconditional,
+      help: ArgumentHelp("Wait for each step of a probe for this many seconds, 0.1 to 1000000.", valueName: "seconds"))
     var timeout = 4.0
 
     @Flag(help: "Print the steps of probes as JSON, one object per line. Default: off.")
     var json = false
 
     func validate() throws {
-      guard timeout >= 0.1, timeout <= 1e6 else { throw ValidationError("--timeout \(timeout): must be at least 0.1") }
+      try OptionRange.check(timeout, of: "--timeout", in: 0.1...1e6, unit: "seconds")
       guard probe || !json else { throw ValidationError("--json needs --probe") }
     }
 
@@ -42,7 +44,8 @@
       if !json { Terminal.output(TunnelExplanation.text(of: file, key: endpoint.staticKey.publicKey)) }
       guard probe else { return }
       let probes = TunnelProbes(file: file, endpoint: endpoint, patience: .seconds(timeout), json: json)
-      _ = try await Interruption.cancelling(after: nil) { try await probes.run() }
+      let finished: Void? = try await Interruption.cancelling(after: nil) { try await probes.run() }
+      guard finished != nil else { throw CommandFailure.failed("interrupted") }
     }
   }
 

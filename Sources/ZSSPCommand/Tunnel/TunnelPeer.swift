@@ -110,6 +110,7 @@
     var allowedIps: String?
 
     @Option(
+      parsing: .unconditional,
       help: ArgumentHelp(
         "Send a keepalive after this many seconds of silence, 0 to 65535; 0 is never. Default: never.",
         valueName: "seconds"))

@@ -31,7 +31,7 @@
       let name = try tunnel.name()
       if openmetrics {
         guard case .metrics(let text) = try ask(.metrics(.prometheus), of: name) else { return }
-        return Terminal.output(String(text.dropLast()))
+        return Terminal.data(String(text.dropLast()))
       }
       repeat {
         guard case .report(let report) = try ask(.show, of: name) else { return }

@@ -7,7 +7,7 @@ import ZSSPProviders
 /// `zssp-etcd`: the tool `zssp` with stores in etcd, `etcd://…`.
 @main
 enum Main {
-  static func main() async {
+  static func main() {
     let etcd = StoreKind(scheme: "etcd") { location, key, creates throws(CommandFailure) in
       do throws(EtcdStoreError) {
         var options = try EtcdStoreOptions(location: location)
@@ -17,7 +17,7 @@ enum Main {
         return KeptEtcd(store: store)
       } catch { throw CommandFailure(error, "--store ") }
     }
-    await CommandLineTool.main(stores: [etcd])
+    CommandLineTool.run(stores: [etcd])
   }
 }
 
