@@ -31,6 +31,8 @@ final class Lab: @unchecked Sendable {
   }
 
   let folder: URL
+  /// The port of the tunnels whose files are written from now on.
+  var port = 4500
   private let prefix: String
   private var hosts: [String] = []
   private var links = 0
@@ -157,7 +159,7 @@ final class Lab: @unchecked Sendable {
     var text = """
       interface = "\(device(host))"
       addresses = ["10.99.0.\(number)/24", "fd99::\(number)/64"]
-      listen = "0.0.0.0:4500"
+      listen = "0.0.0.0:\(port)"
       private-key-file = "\(path("\(host).pem"))"
       \(extra)
 
@@ -168,7 +170,7 @@ final class Lab: @unchecked Sendable {
         name = "\(peer.host)"
         public-key = "\(try key(peer.host))"
         allowed-ips = \(peer.allowed)
-        \(peer.endpoint.map { "endpoint = \"\($0):4500\"" } ?? "")
+        \(peer.endpoint.map { "endpoint = \"\($0):\(port)\"" } ?? "")
         \(peer.extra)
 
         """
@@ -176,9 +178,10 @@ final class Lab: @unchecked Sendable {
     try text.write(toFile: path("\(host).toml"), atomically: true, encoding: .utf8)
   }
 
-  /// Starts a host's tunnel again, from the file that is there.
-  func again(_ host: String) async throws -> Program {
-    let program = try start("\(Self.zssp()) tunnel up --foreground \(path("\(host).toml"))", on: host)
+  /// Starts a host's tunnel again, from the file that is there, with additional variables.
+  func again(_ host: String, environment: String = "") async throws -> Program {
+    let program = try start(
+      "env \(environment) \(Self.zssp()) tunnel up --foreground \(path("\(host).toml"))", on: host)
     try await program.waits(for: "is up")
     return program
   }
