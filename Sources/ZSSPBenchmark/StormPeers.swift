@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import NIOCore
 import ZSSP
 import ZSSPNIO
 
@@ -6,36 +7,24 @@ import ZSSPNIO
 struct WorkPool {
   private var batch: PublicKeyBatch
   /// Steps after X1, which come first: they end handshakes that are in progress.
-  private var later = OwnedWork()
-  private var hellos = OwnedWork()
+  private var later = CircularBuffer<OwnedWork>()
+  private var hellos = CircularBuffer<OwnedWork>()
 
-  /// A first-in, first-out queue of items with their owners.
-  private struct OwnedWork {
-    private var items: [(work: PublicKeyWork, owner: Int)] = []
-    private var next = 0
-
-    mutating func append(_ work: PublicKeyWork, _ owner: Int) { items.append((work, owner)) }
-
-    mutating func popFirst() -> (work: PublicKeyWork, owner: Int)? {
-      guard next < items.count else {
-        items.removeAll(keepingCapacity: true)
-        next = 0
-        return nil
-      }
-      next += 1
-      return items[next - 1]
-    }
-  }
+  private typealias OwnedWork = (work: PublicKeyWork, owner: Int)
 
   init(_ provider: any CryptoProvider) { batch = PublicKeyBatch(provider) }
 
   mutating func add(_ work: PublicKeyWork, of owner: Int) {
-    if work.kind == .hello { hellos.append(work, owner) } else { later.append(work, owner) }
+    if work.kind == .hello { hellos.append((work, owner)) } else { later.append((work, owner)) }
   }
 
   /// Takes items into the batch, and does the next operation of as many of them as possible.
   mutating func advance() -> [PublicKeyBatch.Completed] {
-    while batch.room > 0, let (work, owner) = later.popFirst() ?? hellos.popFirst() { batch.add(work, of: owner) }
+    while let kind = (later.first ?? hellos.first)?.work.kind, batch.admits(kind),
+      let (work, owner) = later.popFirst() ?? hellos.popFirst()
+    {
+      batch.add(work, of: owner)
+    }
     return batch.isEmpty ? [] : batch.advance { ThreadClock.now }
   }
 

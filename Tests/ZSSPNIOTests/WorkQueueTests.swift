@@ -23,7 +23,7 @@ struct WorkQueueTests {
 
   private func drain(_ queue: inout WorkQueue) -> [PublicKeyWork.Kind] {
     var kinds: [PublicKeyWork.Kind] = []
-    while let work = queue.next(isAlone: true) { kinds.append(work.kind) }
+    while let work = queue.next(where: { _ in true }) { kinds.append(work.kind) }
     return kinds
   }
 
@@ -45,19 +45,45 @@ struct WorkQueueTests {
       ])
   }
 
-  @Test("proof of work waits until the thread has nothing else")
-  func proofOfWork() throws {
-    var queue = try queue([.proofOfWork, .hello])
-    #expect(queue.next(isAlone: false) == nil)
-    #expect(queue.next(isAlone: true)?.kind == .proofOfWork)
-    #expect(queue.next(isAlone: false)?.kind == .hello)
-    #expect(queue.next(isAlone: true) == nil)
+  @Test("an item that a thread cannot take keeps no other from it")
+  func refused() throws {
+    var queue = try queue([.proofOfWork, .proofOfWork, .hello, .rekey, .response])
+    var taken: [PublicKeyWork.Kind] = []
+    // At most one proof of work, and nothing that strangers cause.
+    while let work = queue.next(where: { kind in
+      kind.rank < .strangers && (kind != .proofOfWork || !taken.contains(.proofOfWork))
+    }) {
+      taken.append(work.kind)
+    }
+    #expect(taken == [.proofOfWork, .hello, .rekey])
+    #expect(drain(&queue) == [.proofOfWork, .response])
+  }
+
+  @Test("the turn of the oldest item goes to the oldest one that a thread can take")
+  func refusedTurn() throws {
+    var queue = try queue([.helloReceived, .rekey] + Array(repeating: .hello, count: 8))
+    var taken: [PublicKeyWork.Kind] = []
+    while let work = queue.next(where: { $0.rank < .strangers }) { taken.append(work.kind) }
+    #expect(taken == Array(repeating: .hello, count: 7) + [.rekey, .hello])
+  }
+
+  @Test("a batch takes proof of work together with other items")
+  func batch() throws {
+    let provider = PairingProvider()
+    var queue = try queue([.proofOfWork, .hello, .proofOfWork, .rekey])
+    var batch = PublicKeyBatch(provider)
+    var taken: [PublicKeyWork.Kind] = []
+    while let work = queue.next(where: { batch.admits($0) }) {
+      batch.add(work)
+      taken.append(work.kind)
+    }
+    #expect(taken == [.proofOfWork, .hello, .rekey] && queue.count == 1)
   }
 
   @Test("an emptied queue gives nothing")
   func removal() throws {
     var queue = try queue([.hello, .rekey, .response])
     queue.removeAll()
-    #expect(queue.next(isAlone: true) == nil)
+    #expect(queue.next(where: { _ in true }) == nil)
   }
 }

@@ -8,6 +8,10 @@ package protocol AgreementBatches: Sendable {
   /// The largest number of operations for one call, at least 2.
   var size: Int { get }
 
+  /// The number of operations that failed at valid keys since the process began, and that were
+  /// done in another way. It is not zero only if a library or the hardware is broken.
+  var failures: UInt64 { get }
+
   /// Returns new ephemeral keys, as ``CryptoProvider/generateAgreementKey()`` does.
   func generate(_ count: Int) -> [any AgreementPrivateKey]
 
@@ -18,6 +22,11 @@ package protocol AgreementBatches: Sendable {
   /// Returns shared secrets, as ``AgreementPrivateKey/sharedSecret(with:)`` does; nil for each
   /// agreement that fails.
   func agree(_ pairs: [(own: any AgreementPrivateKey, peer: any AgreementPublicKey)]) -> [Secret?]
+}
+
+extension AgreementBatches {
+  /// Zero, for operations that cannot fail at valid keys.
+  package var failures: UInt64 { 0 }
 }
 
 /// A provider that may do several P-384 operations at once. Alone, each takes as long as with

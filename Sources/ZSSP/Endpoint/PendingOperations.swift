@@ -30,7 +30,14 @@ struct PendingOperations {
     var isOpen: Bool { id != nil }
   }
 
-  private var owners: [RequestID: Owner] = [:]
+  /// An owner that waits for an answer.
+  private struct Awaited {
+    let owner: Owner
+    /// The interest in the result, if the request is public-key work.
+    let interest: WorkInterest?
+  }
+
+  private var awaited: [RequestID: Awaited] = [:]
   private var requests = Queue<Request>()
   private var last: RequestID
 
@@ -38,10 +45,10 @@ struct PendingOperations {
   init(node: Int) { last = .first(ofNode: node) }
 
   /// The number of requests without an answer.
-  var count: Int { owners.count }
+  var count: Int { awaited.count }
 
   /// Those who wait for an answer.
-  var waiting: some Sequence<Owner> { owners.values }
+  var waiting: some Sequence<Owner> { awaited.values.lazy.map(\.owner) }
 
   /// The next request that was not passed on yet, the oldest first.
   mutating func next() -> Request? { requests.pop() }
@@ -55,21 +62,30 @@ struct PendingOperations {
     last = id
     stopWaiting(owner.waiting)
     owner.waiting.ticket.id = id
-    owners[id] = owner
-    requests.push(make(id))
+    let request = make(id)
+    awaited[id] = Awaited(owner: owner, interest: request.interest)
+    requests.push(request)
     return id
   }
 
   /// Removes and returns the owner that waits for an answer; nil if none does.
   mutating func answered(_ id: RequestID) -> Owner? {
-    guard let owner = owners.removeValue(forKey: id) else { return nil }
+    guard let owner = awaited.removeValue(forKey: id)?.owner else { return nil }
     owner.waiting.ticket.id = nil
     return owner
   }
 
-  /// Makes the owner stop waiting, so that the answer to its request will be ignored.
+  /// Makes the owner stop waiting, so that the answer to its request will be ignored. Public-key
+  /// work that has not ended is not continued.
   mutating func stopWaiting(_ owner: any Waiting) {
-    if let id = owner.ticket.id { owners[id] = nil }
+    if let id = owner.ticket.id { awaited.removeValue(forKey: id)?.interest?.end() }
     owner.ticket.id = nil
+  }
+}
+
+extension Request {
+  /// The interest in the result, if the request is public-key work.
+  fileprivate var interest: WorkInterest? {
+    if case .work(let work) = self { work.interest } else { nil }
   }
 }

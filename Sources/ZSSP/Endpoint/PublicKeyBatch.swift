@@ -3,11 +3,11 @@
 /// Items of public-key work that advance in lock-step, so that their P-384 operations are done
 /// together.
 ///
-/// Add items while there is ``room``, and call ``advance(measuring:)`` until ``isEmpty``. Nothing
+/// Add items while it admits them, and call ``advance(measuring:)`` until ``isEmpty``. Nothing
 /// waits for items that might come: an item that is alone runs as ``PublicKeyWork/run()`` does. Use
 /// a batch on one thread at a time.
 package struct PublicKeyBatch {
-  /// A completed item.
+  /// An item that has ended.
   package struct Completed: Sendable {
     package let result: PublicKeyResult
     package let kind: PublicKeyWork.Kind
@@ -23,6 +23,8 @@ package struct PublicKeyBatch {
     let owner: Int
     let computation: Computation<PublicKeyResult.Outcome>
     let time: Duration
+
+    var rank: PublicKeyWork.Rank { work.kind.rank }
   }
 
   private let batches: (any AgreementBatches)?
@@ -30,37 +32,57 @@ package struct PublicKeyBatch {
   private var added: [(work: PublicKeyWork, owner: Int)] = []
   /// The item that has waited longest for its operation comes first.
   private var items: [Item] = []
+  private var operations = 0
+
+  /// One operation of this number is chosen by age.
+  private static let turn = 8
 
   /// Creates an empty batch for work of `provider`.
   package init(_ provider: any CryptoProvider) {
     batches = provider.batches
     // The items of a batch wait for three kinds of operations. With four times as many items as an
-    // operation takes, nearly all operations are full.
+    // operation takes, one kind always has enough of them.
     capacity = batches.map { 4 * $0.size } ?? 1
   }
 
-  /// The number of items that may be added.
-  package var room: Int { capacity - items.count - added.count }
+  /// The number of items that an operation takes.
+  package var lanes: Int { batches?.size ?? 1 }
 
   /// True if no item is left.
   package var isEmpty: Bool { items.isEmpty && added.isEmpty }
 
-  /// Adds an item. There must be room.
+  /// Returns true if an item of this kind can be added.
+  ///
+  /// Work of each rank leaves half of an operation's places to better work, so that this begins at
+  /// once. Proof of work has no operation that can be shared, and takes as long as many of them:
+  /// only one is done between two operations, and the others continue.
+  package func admits(_ kind: PublicKeyWork.Kind) -> Bool {
+    guard batches != nil else { return isEmpty }
+    if kind == .proofOfWork, added.contains(where: { $0.work.kind == .proofOfWork }) { return false }
+    let notBetter = items.count { $0.rank >= kind.rank } + added.count { $0.work.kind.rank >= kind.rank }
+    return items.count + added.count < capacity && notBetter < capacity - kind.rank.rawValue * lanes / 2
+  }
+
+  /// Adds an item that the batch admits.
   ///
   /// - Parameter owner: A number that comes back with the result, for callers with several
   ///   endpoints: their requests may have the same ids.
   package mutating func add(_ work: PublicKeyWork, of owner: Int = 0) { added.append((work, owner)) }
 
-  /// Begins the added items, and does one operation for as many items as possible.
+  /// Begins the added items, and does one operation for as many items as possible. Items whose
+  /// results are not awaited any more end as failed, without another operation.
   ///
   /// - Parameter clock: Returns the time, for the items' shares of it.
-  /// - Returns: the items that are complete.
+  /// - Returns: the items that have ended.
   package mutating func advance(measuring clock: () -> Duration) -> [Completed] {
     guard batches != nil else { return runOneByOne(clock) }
-    var completed: [Completed] = []
+    var completed = takeAbandoned()
     var start = clock()
     for (work, owner) in added {
-      let computation = continued { () throws(AuthenticationFailure) in try work.job() }
+      let computation = continued { () throws(AuthenticationFailure) in
+        guard work.isAwaited else { throw AuthenticationFailure() }
+        return try work.job()
+      }
       let now = clock()
       settle(Item(work: work, owner: owner, computation: computation, time: now - start), &completed)
       start = now
@@ -88,21 +110,46 @@ package struct PublicKeyBatch {
     }
   }
 
-  /// Removes and returns the items whose operation is next: that of the item which has waited
-  /// longest, so none waits for ever.
-  private mutating func nextItems() -> [Item] {
-    guard let kind = items.first?.computation.operation, let batches else { return [] }
-    var ready: [Item] = []
-    var others: [Item] = []
-    for item in items {
-      if ready.count < batches.size, item.computation.operation == kind {
-        ready.append(item)
-      } else {
-        others.append(item)
-      }
+  /// Removes and returns the items whose results are not awaited any more.
+  private mutating func takeAbandoned() -> [Completed] {
+    var abandoned: [Completed] = []
+    items.removeAll { item in
+      guard !item.work.isAwaited else { return false }
+      let result = PublicKeyResult(id: item.work.id, outcome: .failed)
+      abandoned.append(Completed(result: result, kind: item.work.kind, owner: item.owner, time: item.time))
+      return true
     }
-    items = others
-    return ready
+    return abandoned
+  }
+
+  /// Removes and returns the items whose operation is next, the best rank first.
+  private mutating func nextItems() -> [Item] {
+    guard !items.isEmpty else { return [] }
+    operations += 1
+    let isByAge = operations % Self.turn == 0
+    let kind = isByAge ? items[0].computation.operation : bestOperation
+    let waiting = items.indices.filter { items[$0].computation.operation == kind }
+    let ranked =
+      isByAge
+      ? waiting : PublicKeyWork.Rank.allCases.flatMap { rank in waiting.filter { items[$0].rank == rank } }
+    let chosen = ranked.prefix(lanes)
+    defer {
+      for index in chosen.sorted(by: >) { items.remove(at: index) }
+    }
+    return chosen.map { items[$0] }
+  }
+
+  /// The operation for which items of the best rank wait: of several, the one with the most lanes
+  /// in use, and of equal ones the one that was waited for longest.
+  private var bestOperation: Computation<PublicKeyResult.Outcome>.Operation? {
+    guard let rank = items.map(\.rank).min() else { return nil }
+    var best: (operation: Computation<PublicKeyResult.Outcome>.Operation?, lanes: Int) = (nil, 0)
+    for item in items where item.rank == rank {
+      let operation = item.computation.operation
+      let waiting = min(lanes, items.count { $0.computation.operation == operation })
+      if waiting > best.lanes { best = (operation, waiting) }
+    }
+    return best.operation
   }
 
   private mutating func settle(_ item: Item, _ completed: inout [Completed]) {

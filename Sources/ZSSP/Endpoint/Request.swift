@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Synchronization
 
 /// The name of a request until it is answered. No endpoint uses one twice, and endpoints with
 /// different ``Settings/node``s never use the same.
@@ -59,6 +60,19 @@ public struct PublicKeyWork: Sendable {
   public let kind: Kind
   let provider: any CryptoProvider
   let job: Action.Job
+  /// The endpoint's interest in the result.
+  let interest = WorkInterest()
+
+  init(id: RequestID, kind: Kind, provider: any CryptoProvider, job: @escaping Action.Job) {
+    self.id = id
+    self.kind = kind
+    self.provider = provider
+    self.job = job
+  }
+
+  /// False once the handshake that the work is for has ended or begun anew. Then the result is of
+  /// no use, and ``run()`` does nothing. May be read on any thread.
+  public var isAwaited: Bool { !interest.hasEnded }
 
   /// The steps of the handshakes.
   public enum Kind: Sendable, Hashable, CaseIterable {
@@ -89,17 +103,56 @@ public struct PublicKeyWork: Sendable {
         false
       }
     }
+
+    /// The importance of the work.
+    package var rank: Rank {
+      switch self {
+      case .hello, .proofOfWork, .responseReceived, .completionReceived: .handshakes
+      case .rekey, .rekeyReceived, .rekeyCompleted: .rekeys
+      case .helloReceived, .response: .strangers
+      }
+    }
+  }
+
+  /// The importance of work, the most important first.
+  package enum Rank: Int, Sendable, Comparable, CaseIterable {
+    /// Steps of handshakes in which this side or the peer has proved something.
+    case handshakes
+    case rekeys
+    /// Steps that strangers can cause.
+    case strangers
+
+    package static func < (left: Rank, right: Rank) -> Bool { left.rawValue < right.rawValue }
   }
 
   /// Does the work. A second call computes an independent result, which the endpoint ignores. May
   /// be called on any thread.
+  ///
+  /// If the endpoint stops waiting for the result, the work ends before its next operation, and
+  /// the result is a failure.
   public func run() -> PublicKeyResult {
     do {
-      return PublicKeyResult(id: id, outcome: try job().run(provider))
+      guard isAwaited else { throw AuthenticationFailure() }
+      var computation = try job()
+      while true {
+        if case .done(let outcome) = computation { return PublicKeyResult(id: id, outcome: outcome) }
+        guard isAwaited else { throw AuthenticationFailure() }
+        computation = try computation.step(provider)
+      }
     } catch {
       return PublicKeyResult(id: id, outcome: .failed)
     }
   }
+}
+
+/// The interest of an endpoint in the result of public-key work, which runs on other threads.
+final class WorkInterest: Sendable {
+  private let ended = Atomic(false)
+
+  var hasEnded: Bool { ended.load(ordering: .relaxed) }
+
+  /// Records that the result is of no use any more.
+  func end() { ended.store(true, ordering: .relaxed) }
 }
 
 /// The result of an item of ``PublicKeyWork``.

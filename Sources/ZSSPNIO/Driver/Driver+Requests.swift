@@ -33,6 +33,7 @@ extension Driver {
     loggingDrops(from: nil) {
       for (result, time) in completed { endpoint.complete(result, took: time, at: now) }
     }
+    if let provider = publicKeyExecutor.takeProviderFailure() { environment.log?.operationsFailed(of: provider) }
     pump()
   }
 

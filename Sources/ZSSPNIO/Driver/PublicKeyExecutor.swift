@@ -13,8 +13,9 @@ import ZSSP
 ///
 /// ``WorkQueue`` decides which item is next. A thread takes several items at once if the provider
 /// does their P-384 operations together, and takes further ones between operations, so no item
-/// waits for others to come. Strangers can cause work, so at most ``UDPOptions/publicKeyQueue``
-/// such items wait or run. The protocol bounds other work: one item per session and handshake.
+/// waits for others to come. Several threads share what waits, but each takes enough for one
+/// operation. Strangers can cause work, so at most ``UDPOptions/publicKeyQueue`` such items wait or
+/// run. The protocol bounds other work: one item per session and handshake.
 final class PublicKeyExecutor {
   /// A result, and the processor time that it took.
   typealias Completed = (result: PublicKeyResult, time: Duration)
@@ -31,15 +32,18 @@ final class PublicKeyExecutor {
   private let threads: Int
   private let strangersLimit: Int
   private let provider: any CryptoProvider
+  private let batches: (any AgreementBatches)?
   private let eventLoop: any EventLoop
   private let completed: @Sendable ([Completed]) -> Void
   private let waiting = NIOLockedValueBox(Waiting())
   private var pool: NIOThreadPool?
+  private var hasReportedFailure = false
 
   /// The items that no thread has taken yet, and the number of threads that take them.
   private struct Waiting {
     var queue = WorkQueue()
     var activeThreads = 0
+    var isShutDown = false
   }
 
   /// - Parameters:
@@ -52,6 +56,7 @@ final class PublicKeyExecutor {
     threads = max(1, options.publicKeyThreads)
     strangersLimit = options.publicKeyQueue
     self.provider = provider
+    batches = provider.batches
     self.eventLoop = eventLoop
     self.completed = completed
   }
@@ -98,13 +103,28 @@ final class PublicKeyExecutor {
   /// - Returns: False if there is nothing to do. Then the thread is not active any more.
   private static func fill(_ batch: inout PublicKeyBatch, from waiting: NIOLockedValueBox<Waiting>) -> Bool {
     waiting.withLockedValue { waiting in
-      while batch.room > 0, let work = waiting.queue.next(isAlone: batch.isEmpty) {
-        batch.add(work)
-        if work.kind == .proofOfWork { break }
+      let isOver: Bool
+      if waiting.isShutDown {
+        isOver = true
+      } else {
+        let equalShare = (waiting.queue.count + waiting.activeThreads - 1) / waiting.activeThreads
+        for _ in 0..<max(batch.lanes, equalShare) {
+          guard let work = waiting.queue.next(where: { batch.admits($0) }) else { break }
+          batch.add(work)
+        }
+        isOver = batch.isEmpty
       }
-      if batch.isEmpty { waiting.activeThreads -= 1 }
-      return !batch.isEmpty
+      if isOver { waiting.activeThreads -= 1 }
+      return !isOver
     }
+  }
+
+  /// Returns the provider's name when its operations for several items have failed at valid keys for
+  /// the first time; nil otherwise.
+  func takeProviderFailure() -> String? {
+    guard !hasReportedFailure, let batches, batches.failures > 0 else { return nil }
+    hasReportedFailure = true
+    return provider.name
   }
 
   private func finish(_ done: [PublicKeyBatch.Completed]) {
@@ -135,9 +155,12 @@ final class PublicKeyExecutor {
   /// Makes later work run on a pool that is started already. ``shutDown()`` shuts it down.
   func use(_ pool: NIOThreadPool) { self.pool = pool }
 
-  /// Stops the threads. Items that have not begun are dropped.
+  /// Stops the threads. Items that have not ended are dropped, at their next operation.
   func shutDown() {
-    waiting.withLockedValue { $0.queue.removeAll() }
+    waiting.withLockedValue { waiting in
+      waiting.isShutDown = true
+      waiting.queue.removeAll()
+    }
     pool?.shutdownGracefully { _ in }
   }
 }

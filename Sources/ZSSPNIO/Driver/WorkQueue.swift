@@ -4,18 +4,26 @@ import ZSSP
 
 /// Public-key work that waits for a thread.
 ///
-/// Steps of handshakes in which this side or the peer has proved something come first, then
-/// re-keys, then what strangers can cause. Every eighth item is the one that has waited longest,
-/// whatever it is, so no class waits for ever.
+/// The next item is the oldest one of the best rank: steps of handshakes in which this side or the
+/// peer has proved something, then re-keys, then what strangers can cause. Every eighth item is the
+/// one that has waited longest, whatever it is, so no rank waits for ever.
 struct WorkQueue {
-  private enum Rank: Int, CaseIterable { case handshakes, rekeys, strangers }
-
   private struct Entry {
     let work: PublicKeyWork
     let number: UInt64
   }
 
-  private var ranks = Rank.allCases.map { _ in CircularBuffer<Entry>() }
+  /// Items that a thread takes in their order.
+  private struct Line {
+    let rank: PublicKeyWork.Rank
+    var entries = CircularBuffer<Entry>()
+
+    init(_ rank: PublicKeyWork.Rank) { self.rank = rank }
+  }
+
+  /// A line for each rank, and one for proof of work: a thread takes one of these items at a time,
+  /// and it must not keep it from the handshakes behind.
+  private var lines = PublicKeyWork.Rank.allCases.map(Line.init) + [Line(PublicKeyWork.Kind.proofOfWork.rank)]
   private var added: UInt64 = 0
   private var taken = 0
 
@@ -23,41 +31,37 @@ struct WorkQueue {
   private static let turn = 8
 
   /// The number of items.
-  var count: Int { ranks.reduce(0) { $0 + $1.count } }
+  var count: Int { lines.reduce(0) { $0 + $1.entries.count } }
 
   /// Adds an item.
   mutating func append(_ work: PublicKeyWork) {
     added += 1
-    ranks[Self.rank(of: work.kind).rawValue].append(Entry(work: work, number: added))
+    let line = work.kind == .proofOfWork ? lines.count - 1 : work.kind.rank.rawValue
+    lines[line].entries.append(Entry(work: work, number: added))
   }
 
   /// Removes and returns the next item.
   ///
-  /// - Parameter isAlone: True if the thread has no other items. Proof of work is taken only then,
-  ///   because it takes as long as many other items.
-  /// - Returns: The item; nil if there is none, or if the next one must wait until the thread has
-  ///   no other items.
-  mutating func next(isAlone: Bool) -> PublicKeyWork? {
-    let waiting = ranks.indices.filter { !ranks[$0].isEmpty }
+  /// - Parameter admits: Returns true if the thread can take an item of a kind now.
+  /// - Returns: The item; nil if the thread can take none.
+  mutating func next(where admits: (PublicKeyWork.Kind) -> Bool) -> PublicKeyWork? {
     let isByAge = (taken + 1) % Self.turn == 0
-    let oldest = waiting.min { (ranks[$0].first?.number ?? 0) < (ranks[$1].first?.number ?? 0) }
-    guard let rank = isByAge ? oldest : waiting.first, let entry = ranks[rank].first else { return nil }
-    guard isAlone || entry.work.kind != .proofOfWork else { return nil }
-    ranks[rank].removeFirst()
+    var best: (line: Int, rank: PublicKeyWork.Rank, number: UInt64)?
+    for (index, line) in lines.enumerated() {
+      guard let entry = line.entries.first, admits(entry.work.kind) else { continue }
+      let isBetter =
+        best.map { best in
+          isByAge || line.rank == best.rank ? entry.number < best.number : line.rank < best.rank
+        } ?? true
+      if isBetter { best = (index, line.rank, entry.number) }
+    }
+    guard let best else { return nil }
     taken += 1
-    return entry.work
+    return lines[best.line].entries.removeFirst().work
   }
 
   /// Removes all items.
   mutating func removeAll() {
-    for rank in ranks.indices { ranks[rank].removeAll() }
-  }
-
-  private static func rank(of kind: PublicKeyWork.Kind) -> Rank {
-    switch kind {
-    case .hello, .proofOfWork, .responseReceived, .completionReceived: .handshakes
-    case .rekey, .rekeyReceived, .rekeyCompleted: .rekeys
-    case .helloReceived, .response: .strangers
-    }
+    for line in lines.indices { lines[line].entries.removeAll() }
   }
 }

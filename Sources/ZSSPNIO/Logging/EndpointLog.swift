@@ -151,6 +151,13 @@ package struct EndpointLog: Sendable {
       metadata: ["zssp.peer": "\(peer)", "zssp.pause": "\(pause)", "zssp.reason": "\(error)"])
   }
 
+  /// Logs that a library fails at valid keys, where another one takes its place.
+  func operationsFailed(of provider: String) {
+    logger.error(
+      "a crypto library failed at valid P-384 keys; another one does such operations again, which takes longer",
+      metadata: ["zssp.reason": "\(provider)"])
+  }
+
   /// Logs that the socket failed and is replaced.
   func socketFailed() { logger.warning("the socket failed and is bound again") }
 

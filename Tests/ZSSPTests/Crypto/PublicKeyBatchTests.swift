@@ -50,11 +50,10 @@ struct PublicKeyBatchTests {
   func withoutOperations() throws {
     let provider = GatheringProvider(base: FastCrypto(seed: 5))
     var batch = PublicKeyBatch(provider)
-    #expect(batch.isEmpty && batch.room == 32)
-    let solved = ChallengeResponse.unchallenged(proof: 1)
+    #expect(batch.isEmpty && batch.admits(.proofOfWork))
     let id = RequestID(value: 9)
-    batch.add(PublicKeyWork(id: id, kind: .proofOfWork, provider: provider) { .done(.proofOfWork(solved)) }, of: 5)
-    #expect(!batch.isEmpty && batch.room == 31)
+    batch.add(PublicKeyWork(id: id, kind: .proofOfWork, provider: provider) { .solved }, of: 5)
+    #expect(!batch.isEmpty && !batch.admits(.proofOfWork) && batch.admits(.hello))
     var time = Duration.zero
     let completed = batch.advance {
       time += .milliseconds(1)
@@ -64,6 +63,175 @@ struct PublicKeyBatchTests {
     #expect(completed.first?.time == .milliseconds(1) && completed.first?.result.id == id)
     #expect(batch.advance { .zero }.isEmpty)
   }
+}
+
+@Suite("The order of public-key work in a batch", .tags(.fast))
+struct PublicKeyBatchOrderTests {
+  private let provider = GatheringProvider(base: FastCrypto(seed: 6))
+
+  /// Returns an item that makes `keys` keys, one after the other.
+  private func work(
+    _ kind: PublicKeyWork.Kind, keys: Int, begun: Counter? = nil
+  ) -> PublicKeyWork {
+    PublicKeyWork(id: RequestID(value: 1), kind: kind, provider: provider) {
+      begun?.add()
+      return .generating(keys)
+    }
+  }
+
+  /// Returns an item that decodes a key.
+  private func decoding(_ kind: PublicKeyWork.Kind) -> PublicKeyWork {
+    let key = provider.generateAgreementKey().publicKey
+    return PublicKeyWork(id: RequestID(value: 2), kind: kind, provider: provider) {
+      .decode(key) { _ in .solved }
+    }
+  }
+
+  private func advance(_ batch: inout PublicKeyBatch) -> [Int] {
+    batch.advance { .zero }.map(\.owner)
+  }
+
+  @Test("proof of work stops no other item")
+  func proofOfWork() {
+    var batch = PublicKeyBatch(provider)
+    for owner in 0..<8 { batch.add(work(.hello, keys: 2), of: owner) }
+    #expect(advance(&batch).isEmpty)
+    batch.add(PublicKeyWork(id: RequestID(value: 3), kind: .proofOfWork, provider: provider) { .solved }, of: 8)
+    #expect(advance(&batch).sorted() == Array(0...8))
+    #expect(provider.engine.sizes == [8, 8])
+  }
+
+  @Test("own handshakes and known peers overtake strangers")
+  func ranks() {
+    var batch = PublicKeyBatch(provider)
+    for owner in 0..<16 { batch.add(work(.helloReceived, keys: 3), of: owner) }
+    #expect(advance(&batch).isEmpty)
+    // Eight strangers' items have waited longer for the same operation.
+    batch.add(work(.completionReceived, keys: 1), of: 90)
+    #expect(advance(&batch) == [90])
+    // Sixteen wait for another operation.
+    batch.add(decoding(.responseReceived), of: 91)
+    batch.add(decoding(.rekeyReceived), of: 92)
+    #expect(advance(&batch) == [91, 92])
+    #expect(provider.engine.sizes == [8, 8, 2])
+  }
+
+  @Test("of one rank, the operation with the most lanes in use is next")
+  func lanes() {
+    var batch = PublicKeyBatch(provider)
+    batch.add(decoding(.hello), of: 0)
+    for owner in 1...3 { batch.add(work(.hello, keys: 1), of: owner) }
+    #expect(advance(&batch) == [1, 2, 3])
+    #expect(advance(&batch) == [0])
+  }
+
+  @Test("every eighth operation is the one that was waited for longest")
+  func age() {
+    var batch = PublicKeyBatch(provider)
+    batch.add(decoding(.helloReceived), of: 99)
+    var rounds: [[Int]] = []
+    for round in 0..<8 {
+      for owner in 0..<2 { batch.add(work(.hello, keys: 1), of: 2 * round + owner) }
+      rounds.append(advance(&batch))
+    }
+    #expect(rounds.prefix(7).allSatisfy { $0.count == 2 && !$0.contains(99) })
+    #expect(rounds[7] == [99])
+  }
+
+  @Test("strangers leave room for better work")
+  func room() {
+    var batch = PublicKeyBatch(provider)
+    var strangers = 0
+    while batch.admits(.helloReceived) {
+      batch.add(work(.helloReceived, keys: 1))
+      strangers += 1
+    }
+    #expect(strangers == 24 && !batch.admits(.response) && batch.admits(.rekey) && batch.admits(.hello))
+    var others = 0
+    while batch.admits(.rekeyReceived) {
+      batch.add(work(.rekeyReceived, keys: 1))
+      others += 1
+    }
+    #expect(others == 4 && batch.admits(.hello))
+    while batch.admits(.hello) {
+      batch.add(work(.hello, keys: 1))
+      others += 1
+    }
+    #expect(others == 8)
+  }
+
+  @Test("work that nobody waits for any more is neither begun nor continued", arguments: [true, false])
+  func abandoned(isTogether: Bool) throws {
+    let begun = Counter()
+    let items = (0..<3).map { _ in work(.hello, keys: 2, begun: begun) }
+    var batch = PublicKeyBatch(isTogether ? provider : provider.base)
+    guard isTogether else {
+      items[0].interest.end()
+      batch.add(items[0], of: 0)
+      let ended = batch.advance { .zero }
+      #expect(ended.count == 1 && begun.value == 0)
+      return
+    }
+    for (owner, item) in items.enumerated() { batch.add(item, of: owner) }
+    items[0].interest.end()
+    #expect(advance(&batch) == [0] && begun.value == 2)
+    items[1].interest.end()
+    let ended = batch.advance { .zero }
+    #expect(ended.map(\.owner) == [1, 2] && batch.isEmpty)
+    let hasFailed = ended.map { if case .failed = $0.result.outcome { true } else { false } }
+    #expect(hasFailed == [true, false])
+    #expect(provider.engine.sizes == [2])
+  }
+
+  @Test("the work of a closed session, or of an attempt that has begun anew, is not awaited")
+  func interest() throws {
+    var endpoint = try Endpoint(
+      EndpointConfiguration(staticKey: provider.generateAgreementKey(), provider: provider, helloPolicy: .allow))
+    let start = Instant.milliseconds(1_000)
+    var store = MemoryRatchetStore()
+    func nextWork() -> PublicKeyWork? {
+      while let request = endpoint.nextRequest() {
+        switch request {
+        case .store(let id, let request): endpoint.answer(id, store: store.answer(request), at: start)
+        case .work(let work): return work
+        case .accept: break
+        }
+      }
+      return nil
+    }
+    let peer = provider.generateAgreementKey().publicKey
+    let session = try endpoint.open(to: peer, at: Address(ipv4: 1, port: 1), now: start)
+    let work = try #require(nextWork())
+    #expect(work.isAwaited)
+    endpoint.close(session)
+    #expect(!work.isAwaited)
+    guard case .failed = work.run().outcome else {
+      Issue.record("work that is not awaited was done")
+      return
+    }
+    let before = try endpoint.open(to: peer, at: Address(ipv4: 1, port: 1), now: start)
+    let answered = try #require(nextWork())
+    endpoint.complete(answered.run(), at: start)
+    #expect(answered.isAwaited && endpoint.session(before) != nil)
+  }
+}
+
+extension Computation<PublicKeyResult.Outcome> {
+  fileprivate static var solved: Self { .done(.proofOfWork(.unchallenged(proof: 1))) }
+
+  /// Makes keys, one after the other.
+  fileprivate static func generating(_ keys: Int) -> Self {
+    keys == 0 ? .solved : .generate { _ in .generating(keys - 1) }
+  }
+}
+
+/// A count that work on any thread adds to.
+private final class Counter: Sendable {
+  private let count = Mutex(0)
+
+  var value: Int { count.withLock { $0 } }
+
+  func add() { count.withLock { $0 += 1 } }
 }
 
 /// A provider whose batches are done one by one, and counted.
@@ -180,7 +348,7 @@ private final class Crowd {
     while isMoving {
       isMoving = false
       for index in members.indices { isMoving = answer(index) || isMoving }
-      while batch.room > 0, !waiting.isEmpty {
+      while let first = waiting.first, batch.admits(first.work.kind) {
         let (work, owner) = waiting.removeFirst()
         batch.add(work, of: owner)
       }
