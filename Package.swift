@@ -266,6 +266,7 @@ let package = Package(
         .target(name: "CZSSPOpenSSL", condition: .when(traits: ["OpenSSL"])),
         .target(name: "ZSSPIPsecMB", condition: .when(traits: ["IPsecMB"])),
         .target(name: "ZSSPCryptoMB", condition: .when(traits: ["CryptoMB"])),
+        .target(name: "CZSSPCryptoMB", condition: .when(traits: ["CryptoMB"])),
         .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),
       ],
       resources: [.copy("Vectors")],

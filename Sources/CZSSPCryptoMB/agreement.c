@@ -1,45 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "CZSSPCryptoMB.h"
 
+#include <stdio.h>
+
 #if defined(__linux__) && defined(__x86_64__)
 #include <cpuid.h>
 #include <dlfcn.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <string.h>
 
-// The part of crypto_mb's interface 13 that is used here. A status has four bits for each lane,
-// which are zero if the lane succeeded.
+// The part of crypto_mb's interface that is used only here.
 struct version {
   int major, minor, patch;
   // More follows, which is not used.
-};
-struct library {
-  const struct version *(*mbx_getversion)(void);
-  uint64_t (*mbx_get_algo_info)(int algorithm);
-  uint32_t (*mbx_nistp384_ecpublic_key_mb8)(
-      uint64_t *x[8], uint64_t *y[8], uint64_t *z[8], const uint64_t *const scalar[8], uint8_t *buffer);
-  uint32_t (*mbx_nistp384_ecdh_mb8)(
-      uint8_t *secret[8], const uint64_t *const scalar[8], const uint64_t *const x[8], const uint64_t *const y[8],
-      const uint64_t *const z[8], uint8_t *buffer);
 };
 #define ALGORITHM_P384 6 // MBX_ALGO_EC_NIST_P384
 #define WIDTH 8          // MBX_WIDTH_MB8
 
 // The name contains the major version of the interface.
 static const char name[] = "libcrypto_mb.so.13";
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static struct library library;
-static const char *failure;
-static char text[512];
-static char version[48];
-static int is_missing;
-
-static void fail(int missing, const char *reason) {
-  if (reason != text) snprintf(text, sizeof text, "%s", reason);
-  is_missing = missing;
-  failure = text;
-}
 
 // crypto_mb itself checks whether the system saves the registers. It also has code for processors
 // with less, but decoding here does not.
@@ -48,41 +26,41 @@ static int has_ifma(void) {
   return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_AVX512F) && (b & bit_AVX512IFMA);
 }
 
-static void load(void) {
-  if (!has_ifma())
-    return fail(0, "crypto_mb needs a processor with AVX-512 IFMA, which this one does not have");
+zssp_crypto_mb_result zssp_load_crypto_mb(zssp_crypto_mb *library, char *reason, size_t size) {
+  if (!has_ifma()) {
+    snprintf(reason, size, "crypto_mb needs a processor with AVX-512 IFMA, which this one does not have");
+    return ZSSP_CRYPTO_MB_NO_INSTRUCTIONS;
+  }
   void *handle = dlopen(name, RTLD_NOW | RTLD_LOCAL);
   if (handle == NULL) {
-    const char *reason = dlerror();
-    snprintf(text, sizeof text, "%s cannot be loaded: %s", name, reason ? reason : "no reason is given");
-    return fail(1, text);
+    const char *text = dlerror();
+    snprintf(reason, size, "%s cannot be loaded: %s", name, text ? text : "no reason is given");
+    return ZSSP_CRYPTO_MB_MISSING;
   }
+  const struct version *(*get_version)(void);
+  uint64_t (*get_algorithm)(int algorithm);
   // POSIX guarantees that a pointer to a function fits into a pointer to data.
-#define FIND(function)                                                                                                            \
-  *(void **)&library.function = dlsym(handle, #function);                                                                         \
-  if (library.function == NULL) {                                                                                                 \
-    snprintf(text, sizeof text, "%s has no function " #function, name);                                                           \
-    return fail(1, text);                                                                                                         \
+#define FIND(pointer, function)                                                                                                   \
+  *(void **)&pointer = dlsym(handle, #function);                                                                                  \
+  if (pointer == NULL) {                                                                                                          \
+    snprintf(reason, size, "%s has no function " #function, name);                                                                \
+    return ZSSP_CRYPTO_MB_MISSING;                                                                                                \
   }
-  FIND(mbx_getversion)
-  FIND(mbx_get_algo_info)
-  FIND(mbx_nistp384_ecpublic_key_mb8)
-  FIND(mbx_nistp384_ecdh_mb8)
+  FIND(get_version, mbx_getversion)
+  FIND(get_algorithm, mbx_get_algo_info)
+  FIND(library->public_keys, mbx_nistp384_ecpublic_key_mb8)
+  FIND(library->secrets, mbx_nistp384_ecdh_mb8)
 #undef FIND
-  const struct version *number = library.mbx_getversion();
-  snprintf(version, sizeof version, "%d.%d.%d", number->major, number->minor, number->patch);
-  if ((library.mbx_get_algo_info(ALGORITHM_P384) & WIDTH) == 0)
-    fail(0, "crypto_mb has no P-384 for this processor: it needs AVX-512 IFMA, VBMI2, BW and DQ");
+  const struct version *version = get_version();
+  library->major = version->major;
+  library->minor = version->minor;
+  library->patch = version->patch;
+  if ((get_algorithm(ALGORITHM_P384) & WIDTH) == 0) {
+    snprintf(reason, size, "crypto_mb has no P-384 for this processor: it needs AVX-512 IFMA, VBMI2, BW and DQ");
+    return ZSSP_CRYPTO_MB_NO_INSTRUCTIONS;
+  }
+  return ZSSP_CRYPTO_MB_LOADED;
 }
-
-const char *zssp_load_crypto_mb(void) {
-  pthread_once(&once, load);
-  return failure;
-}
-
-int zssp_crypto_mb_is_missing(void) { return is_missing; }
-
-const char *zssp_crypto_mb_version(void) { return version; }
 
 int zssp_p384_is_scalar(const uint8_t *bytes) {
   static const uint8_t order[ZSSP_P384_SIZE] = {
@@ -97,7 +75,7 @@ int zssp_p384_is_scalar(const uint8_t *bytes) {
   return (borrow & (bits + 0xFF) >> 8) == 1;
 }
 
-// A number as crypto_mb takes it: words of 64 bits, the lowest first.
+// A number as crypto_mb takes it.
 typedef uint64_t number[6];
 
 static void read_number(number result, const uint8_t *bytes) {
@@ -121,12 +99,36 @@ static void wipe(void *memory, size_t size) {
   __asm__ volatile("" : : "r"(memory) : "memory");
 }
 
+// Address sanitizer would put arrays elsewhere.
+#define ON_STACK __attribute__((noinline, no_sanitize("address")))
+
 // Wipes the part of the stack that crypto_mb has used: it holds multiples of points, and does not
-// wipe all of them itself. Version 2.3 uses 28 KB.
-#define STACK (48 << 10)
-__attribute__((noinline)) static void wipe_stack(void) {
-  uint8_t used[STACK];
-  wipe(used, sizeof used);
+// wipe all of them itself.
+ON_STACK static void wipe_stack(size_t size) {
+  uint8_t used[size];
+  wipe(used, size);
+}
+
+// The size of the stack that a function uses is the depth to which it changes a pattern. The area
+// that is searched is smaller than the one with the pattern, because the two functions may put
+// their arrays some bytes apart.
+#define PATTERN 0xA7
+#define SEARCHED (ZSSP_P384_LARGEST_STACK + (8 << 10))
+#define PAINTED (SEARCHED + (1 << 10))
+
+ON_STACK static void paint_stack(void) {
+  uint8_t area[PAINTED];
+  memset(area, PATTERN, sizeof area);
+  __asm__ volatile("" : : "r"(area) : "memory");
+}
+
+ON_STACK static size_t changed_stack(void) {
+  uint8_t area[SEARCHED];
+  // To the compiler, this writes what earlier functions have left there.
+  __asm__ volatile("" : "=m"(area));
+  size_t same = 0;
+  while (same < sizeof area && area[same] == PATTERN) same++;
+  return sizeof area - same;
 }
 
 static unsigned failed(uint32_t status, size_t count) {
@@ -138,8 +140,10 @@ static unsigned failed(uint32_t status, size_t count) {
 // Lanes without work repeat the first one: crypto_mb reports lanes without pointers as errors.
 static size_t source(size_t lane, size_t count) { return lane < count ? lane : 0; }
 
-unsigned zssp_p384_public_keys(size_t count, const uint8_t *scalars, uint8_t *points) {
-  number scalar[WIDTH], x[WIDTH], y[WIDTH];
+// If `used` is not NULL, measures the size of the stack.
+static unsigned public_keys(
+    const zssp_crypto_mb *library, size_t count, const uint8_t *scalars, uint8_t *points, size_t *used) {
+  number scalar[WIDTH], x[WIDTH] = {{0}}, y[WIDTH] = {{0}};
   const uint64_t *scalar_pointers[WIDTH];
   uint64_t *x_pointers[WIDTH], *y_pointers[WIDTH];
   for (size_t lane = 0; lane < WIDTH; lane++) {
@@ -148,9 +152,11 @@ unsigned zssp_p384_public_keys(size_t count, const uint8_t *scalars, uint8_t *po
     x_pointers[lane] = x[lane];
     y_pointers[lane] = y[lane];
   }
-  uint32_t status = library.mbx_nistp384_ecpublic_key_mb8(x_pointers, y_pointers, NULL, scalar_pointers, NULL);
+  if (used != NULL) paint_stack();
+  uint32_t status = library->public_keys(x_pointers, y_pointers, NULL, scalar_pointers, NULL);
+  if (used != NULL) *used = changed_stack();
   wipe(scalar, sizeof scalar);
-  wipe_stack();
+  if (used == NULL) wipe_stack(library->stack);
   for (size_t lane = 0; lane < count; lane++) {
     write_number(points + 2 * ZSSP_P384_SIZE * lane, x[lane]);
     write_number(points + 2 * ZSSP_P384_SIZE * lane + ZSSP_P384_SIZE, y[lane]);
@@ -158,9 +164,11 @@ unsigned zssp_p384_public_keys(size_t count, const uint8_t *scalars, uint8_t *po
   return failed(status, count);
 }
 
-unsigned zssp_p384_secrets(size_t count, const uint8_t *scalars, const uint8_t *points, uint8_t *secrets) {
-  number scalar[WIDTH], x[WIDTH], y[WIDTH];
-  uint8_t secret[WIDTH][ZSSP_P384_SIZE];
+static unsigned secrets(
+    const zssp_crypto_mb *library, size_t count, const uint8_t *scalars, const uint8_t *points, uint8_t *output,
+    size_t *used) {
+  number scalar[WIDTH], x[WIDTH] = {{0}}, y[WIDTH] = {{0}};
+  uint8_t secret[WIDTH][ZSSP_P384_SIZE] = {{0}};
   const uint64_t *scalar_pointers[WIDTH], *x_pointers[WIDTH], *y_pointers[WIDTH];
   uint8_t *secret_pointers[WIDTH];
   for (size_t lane = 0; lane < WIDTH; lane++) {
@@ -173,20 +181,47 @@ unsigned zssp_p384_secrets(size_t count, const uint8_t *scalars, const uint8_t *
     y_pointers[lane] = y[lane];
     secret_pointers[lane] = secret[lane];
   }
+  if (used != NULL) paint_stack();
   // Without z the points are affine.
-  uint32_t status = library.mbx_nistp384_ecdh_mb8(secret_pointers, scalar_pointers, x_pointers, y_pointers, NULL, NULL);
+  uint32_t status = library->secrets(secret_pointers, scalar_pointers, x_pointers, y_pointers, NULL, NULL);
+  if (used != NULL) *used = changed_stack();
   wipe(scalar, sizeof scalar);
-  wipe_stack();
-  memcpy(secrets, secret, ZSSP_P384_SIZE * count);
+  if (used == NULL) wipe_stack(library->stack);
+  memcpy(output, secret, ZSSP_P384_SIZE * count);
   wipe(secret, sizeof secret);
   return failed(status, count);
 }
+
+unsigned zssp_p384_public_keys(
+    const zssp_crypto_mb *library, size_t count, const uint8_t *scalars, uint8_t *points) {
+  return public_keys(library, count, scalars, points, NULL);
+}
+
+unsigned zssp_p384_secrets(
+    const zssp_crypto_mb *library, size_t count, const uint8_t *scalars, const uint8_t *points, uint8_t *output) {
+  return secrets(library, count, scalars, points, output, NULL);
+}
+
+size_t zssp_p384_measure_stack(const zssp_crypto_mb *library, const uint8_t *scalars, const uint8_t *points) {
+  uint8_t output[2 * ZSSP_P384_SIZE * WIDTH];
+  size_t first = 0, second = 0;
+  public_keys(library, WIDTH, scalars, output, &first);
+  secrets(library, WIDTH, scalars, points, output, &second);
+  return first > second ? first : second;
+}
 #else
-const char *zssp_load_crypto_mb(void) { return "crypto_mb is available on Linux on x86-64 only"; }
-int zssp_crypto_mb_is_missing(void) { return 0; }
-const char *zssp_crypto_mb_version(void) { return ""; }
+zssp_crypto_mb_result zssp_load_crypto_mb(zssp_crypto_mb *library, char *reason, size_t size) {
+  snprintf(reason, size, "crypto_mb is available on Linux on x86-64 only");
+  return ZSSP_CRYPTO_MB_NO_INSTRUCTIONS;
+}
+size_t zssp_p384_measure_stack(const zssp_crypto_mb *library, const uint8_t *scalars, const uint8_t *points) { return 0; }
 int zssp_p384_is_scalar(const uint8_t *bytes) { return 0; }
-unsigned zssp_p384_public_keys(size_t count, const uint8_t *scalars, uint8_t *points) { return ~0u; }
-unsigned zssp_p384_secrets(size_t count, const uint8_t *scalars, const uint8_t *points, uint8_t *secrets) { return ~0u; }
+unsigned zssp_p384_public_keys(const zssp_crypto_mb *library, size_t count, const uint8_t *scalars, uint8_t *points) {
+  return ~0u;
+}
+unsigned zssp_p384_secrets(
+    const zssp_crypto_mb *library, size_t count, const uint8_t *scalars, const uint8_t *points, uint8_t *output) {
+  return ~0u;
+}
 unsigned zssp_p384_decode(size_t count, const uint8_t *encoded, uint8_t *points) { return ~0u; }
 #endif

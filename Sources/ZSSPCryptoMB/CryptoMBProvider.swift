@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #if CryptoMB && os(Linux) && arch(x86_64)
-  import CZSSPCryptoMB
   public import ZSSP
 
   /// P-384 of several handshakes at once from Intel's `crypto_mb`, and another provider for
@@ -12,26 +11,31 @@
   public struct CryptoMBProvider: BatchingProvider, DerivedProvider {
     /// The provider for all other primitives, and for operations that are alone.
     public let base: any CryptoProvider
-    private let lanes: Lanes
+    let lanes: Lanes
 
     /// Creates a provider with `base` for all other primitives.
     ///
-    /// The library is loaded once per process.
+    /// The library is loaded and tested once per process: all lanes must give known answers.
     ///
-    /// - Throws: ``CryptoMBError`` if the library cannot be loaded, or the processor cannot run it.
+    /// - Throws: ``CryptoMBError`` if the library cannot be loaded, the processor cannot run it, or
+    ///   the test failed.
     public init(base: any CryptoProvider) throws(CryptoMBError) {
-      if let reason = zssp_load_crypto_mb() {
-        let text = String(cString: reason)
-        throw zssp_crypto_mb_is_missing() != 0
-          ? .libraryMissing(reason: text) : .processorLacksInstructions(reason: text)
-      }
+      self.init(base: base, library: try Library.installed.get())
+    }
+
+    init(base: any CryptoProvider, library: Library) {
       self.base = base
-      lanes = Lanes(base: base)
+      lanes = Lanes(library: library, base: base)
     }
 
     /// "crypto_mb 2.3.0 with swift-crypto": the version of the library that runs, and the other
     /// provider.
-    public var name: String { "crypto_mb \(String(cString: zssp_crypto_mb_version())) with \(base.name)" }
+    public var name: String { "\(lanes.library.version) with \(base.name)" }
+
+    /// The number of operations that the library has failed to do with valid keys since the process
+    /// began. The other provider did them. It is not zero only if the library or the processor is
+    /// broken.
+    public var failedOperations: UInt64 { lanes.failures }
 
     /// The operations of several handshakes.
     package var agreementBatches: (any AgreementBatches)? { lanes }
@@ -40,7 +44,7 @@
     public func generateAgreementKey() -> any AgreementPrivateKey {
       // About one of 2^190 draws is refused.
       while true {
-        if let key = try? LanePrivateKey(base.random(48), base: base) { return key }
+        if let key = try? LanePrivateKey(base.random(48), lanes: lanes) { return key }
       }
     }
 
@@ -48,7 +52,7 @@
     ///
     /// - Throws: `CryptoFailure` if the key is zero or not below the group order.
     public func agreementKey(privateBytes: RawSpan) throws(CryptoFailure) -> any AgreementPrivateKey {
-      try LanePrivateKey(Secret(copying: privateBytes), base: base)
+      try LanePrivateKey(Secret(copying: privateBytes), lanes: lanes)
     }
 
     /// Decodes a compressed point of P-384.
@@ -71,7 +75,8 @@
   extension CryptoProvider where Self == CryptoMBProvider {
     /// Returns a provider with P-384 of `crypto_mb`, and `base` for all other primitives.
     ///
-    /// - Throws: ``CryptoMBError`` if the library cannot be loaded, or the processor cannot run it.
+    /// - Throws: ``CryptoMBError`` if the library cannot be loaded, the processor cannot run it, or
+    ///   its test failed.
     public static func cryptoMB(base: any CryptoProvider) throws(CryptoMBError) -> CryptoMBProvider {
       try CryptoMBProvider(base: base)
     }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #if CryptoMB && os(Linux) && arch(x86_64)
-  import CZSSPCryptoMB
   import ZSSP
 
   /// A P-384 private key with its computed public part.
@@ -10,35 +9,35 @@
     let scalar: Secret
     /// The key in the other provider's form; nil if it was generated together with others.
     private let baseKey: (any AgreementPrivateKey)?
-    private let base: any CryptoProvider
+    private let lanes: Lanes
 
     /// Creates a key whose public part the other provider computes.
-    init(_ scalar: Secret, base: any CryptoProvider) throws(CryptoFailure) {
-      let key = try base.agreementKey(privateBytes: scalar.bytes)
+    init(_ scalar: Secret, lanes: Lanes) throws(CryptoFailure) {
+      let key = try lanes.base.agreementKey(privateBytes: scalar.bytes)
       publicKey = key.publicKey
       self.scalar = scalar
       baseKey = key
-      self.base = base
+      self.lanes = lanes
     }
 
     /// Creates a key whose public part is computed.
-    init(_ scalar: Secret, publicKey: PublicKey, base: any CryptoProvider) {
+    init(_ scalar: Secret, publicKey: PublicKey, lanes: Lanes) {
       self.publicKey = publicKey
       self.scalar = scalar
       baseKey = nil
-      self.base = base
+      self.lanes = lanes
     }
 
     func sharedSecret(with publicKey: any AgreementPublicKey) throws(CryptoFailure) -> Secret {
       guard let baseKey else {
         // Making a key for the other provider would take as long as another agreement.
-        guard let secret = Lanes(base: base).agree([(self, publicKey)])[0] else {
+        guard let secret = lanes.agree([(self, publicKey)])[0] else {
           throw CryptoFailure("P-384 key agreement failed")
         }
         return secret
       }
       if let decoded = (publicKey as? LanePublicKey)?.decodedByBase { return try baseKey.sharedSecret(with: decoded) }
-      return try baseKey.sharedSecret(with: base.agreementPublicKey(publicKey.encoded))
+      return try baseKey.sharedSecret(with: lanes.base.agreementPublicKey(publicKey.encoded))
     }
   }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #if CryptoMB && os(Linux) && arch(x86_64)
-  import CZSSPCryptoMB
   package import ZSSP
 
   /// A provider that does every single P-384 operation in a lane of `crypto_mb`, for tests: the
@@ -12,7 +11,7 @@
     /// Creates the provider.
     package init(_ provider: CryptoMBProvider) {
       base = provider
-      lanes = Lanes(base: provider.base)
+      lanes = provider.lanes
     }
 
     package var name: String { "\(base.name), lane by lane" }

@@ -135,7 +135,9 @@ public enum ProviderChoice: String, Sendable, CaseIterable {
       do {
         return try CryptoMBProvider(base: base)
       } catch {
-        throw ProviderUnavailable(.cryptoMB, reason: error.description, isMissingHere: true)
+        let failure: SelfTestFailure? = if case .selfTestFailed(let failure) = error { failure } else { nil }
+        throw ProviderUnavailable(
+          .cryptoMB, reason: error.description, failure: failure, isMissingHere: error.isMissingHere)
       }
     #elseif CryptoMB
       throw ProviderUnavailable(.cryptoMB, reason: "it is available on Linux on x86-64 only")
