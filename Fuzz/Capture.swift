@@ -48,11 +48,11 @@ private final class Witness: DecoderOutput {
   init(_ next: InnerPackets) { self.next = next }
 
   func receive(
-    _ event: borrowing DatagramEvent, isForward: Bool, flow: borrowing Flow, message: RawSpan
+    _ event: borrowing DatagramEvent, addresses: [UInt8], message: RawSpan
   ) throws(CaptureError) {
     if case .icmp = event.kind {} else { datagrams += 1 }
     expect(event.header.map { $0.number < $0.count } ?? true, "a fragment's number is below the count")
-    try next.receive(event, isForward: isForward, flow: flow, message: message)
+    try next.receive(event, addresses: addresses, message: message)
   }
 
   func summarize(_ decoder: borrowing Decoder) throws(CaptureError) { try next.summarize(decoder) }

@@ -200,7 +200,7 @@ package struct Decoder: ~Copyable {
       if event.kind == .protected { event.guess = guess(event) }
       noteProtected(event, isRepeated: isRepeated)
     }
-    try output.receive(event, isForward: event.fromFirst, flow: flows[event.flow], message: opened.rawBytes)
+    try output.receive(event, addresses: flows.text(of: event), message: opened.rawBytes)
   }
 
   /// Reads a datagram that the capture has only in part: its header, if it has no protection.
@@ -218,7 +218,7 @@ package struct Decoder: ~Copyable {
         noteHello(event, header: header, content: nil)
       }
     }
-    try output.receive(event, isForward: event.fromFirst, flow: flows[event.flow], message: RawSpan())
+    try output.receive(event, addresses: flows.text(of: event), message: RawSpan())
   }
 
   private mutating func decode(_ error: ICMPError, from packet: IPPacket, time: Int64) throws(CaptureError) {
@@ -232,7 +232,7 @@ package struct Decoder: ~Copyable {
     event.fromFirst = flows[place].first == error.source
     event.kind = .icmp(error)
     note(error, in: event)
-    try output.receive(event, isForward: event.fromFirst, flow: flows[place], message: RawSpan())
+    try output.receive(event, addresses: flows.text(of: event), message: RawSpan())
   }
 
   // MARK: Time

@@ -25,11 +25,11 @@ package struct DecoderOptions: Sendable {
 
 /// The receiver of what a decoder finds.
 package protocol DecoderOutput: AnyObject {
-  /// Receives a datagram. `flow` is that of the datagram, and `message` the content of a data
-  /// packet that was opened; otherwise it is empty.
+  /// Receives a datagram. `addresses` is its source and destination as text, and `message` the
+  /// content of a data packet that was opened; otherwise it is empty.
   ///
   /// - Throws: the error that ends decoding.
-  func receive(_ event: borrowing DatagramEvent, isForward: Bool, flow: borrowing Flow, message: RawSpan)
+  func receive(_ event: borrowing DatagramEvent, addresses: [UInt8], message: RawSpan)
     throws(CaptureError)
 
   /// Writes the troubles and the counts of a decoder that has come to the end, and all that was
@@ -41,7 +41,7 @@ package protocol DecoderOutput: AnyObject {
 package final class NoOutput: DecoderOutput {
   package init() {}
 
-  package func receive(_ event: borrowing DatagramEvent, isForward: Bool, flow: borrowing Flow, message: RawSpan) {}
+  package func receive(_ event: borrowing DatagramEvent, addresses: [UInt8], message: RawSpan) {}
 
   package func summarize(_ decoder: borrowing Decoder) {}
 }

@@ -158,7 +158,7 @@ import ZSSPTestSupport
     let output = TextOutput(sink, verbose: true)
     let event = DatagramEvent(frame: 1, time: time, source: Packets.client, destination: Packets.server, size: 4)
     try output.receive(
-      event, isForward: true, flow: Flow(first: Packets.client, second: Packets.server), message: RawSpan())
+      event, addresses: Flow(first: Packets.client, second: Packets.server).forwardText, message: RawSpan())
     try output.flush()
     #expect(sink.text.hasPrefix(text + " "))
   }

@@ -131,6 +131,12 @@ struct FlowTable {
     return (place, old)
   }
 
+  /// Returns the addresses of a datagram as text. For an error of ICMP they are those of the
+  /// datagram that it is about.
+  func text(of event: borrowing DatagramEvent) -> [UInt8] {
+    event.fromFirst ? flows[event.flow].forwardText : flows[event.flow].backwardText
+  }
+
   subscript(_ place: Int) -> Flow {
     _read { yield flows[place] }
     _modify { yield &flows[place] }

@@ -22,9 +22,9 @@ package final class InnerPackets: DecoderOutput {
   }
 
   package func receive(
-    _ event: borrowing DatagramEvent, isForward: Bool, flow: borrowing Flow, message: RawSpan
+    _ event: borrowing DatagramEvent, addresses: [UInt8], message: RawSpan
   ) throws(CaptureError) {
-    try next.receive(event, isForward: isForward, flow: flow, message: message)
+    try next.receive(event, addresses: addresses, message: message)
     guard case .data(_, let inner) = event.content, inner != 0, message.byteCount > 0 else { return }
     let padding = (4 - message.byteCount % 4) % 4
     let size = UInt32(truncatingIfNeeded: 32 + message.byteCount + padding)

@@ -9,7 +9,7 @@ package final class JSONOutput: DecoderOutput {
   package init(_ sink: any OutputSink) { buffer = LineBuffer(sink) }
 
   package func receive(
-    _ event: borrowing DatagramEvent, isForward: Bool, flow: borrowing Flow, message: RawSpan
+    _ event: borrowing DatagramEvent, addresses: [UInt8], message: RawSpan
   ) throws(CaptureError) {
     buffer.append("{\"event\":\"")
     buffer.append(Self.name(event))
@@ -136,7 +136,7 @@ package final class JSONOutput: DecoderOutput {
   package func summarize(_ decoder: borrowing Decoder) throws(CaptureError) {
     for trouble in decoder.troubles {
       buffer.append("{\"event\":\"trouble\",\"kind\":\"")
-      buffer.append(trouble.kind.rawValue)
+      buffer.append(text: trouble.kind.rawValue)
       buffer.append("\",\"frame\":")
       buffer.append(trouble.firstFrame)
       append(time: trouble.firstTime, name: ",\"time\":")

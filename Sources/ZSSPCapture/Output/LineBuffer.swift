@@ -93,8 +93,11 @@ struct LineBuffer: ~Copyable {
   @inline(__always)
   mutating func append(_ bytes: [UInt8]) { bytes.withUnsafeBytes { append(from: $0) } }
 
-  mutating func append(_ text: String) {
-    for byte in text.utf8 { append(byte) }
+  /// Appends a text that is not known at compile time. Literals are static strings, which are
+  /// copied at once.
+  mutating func append(text: String) {
+    var text = text
+    text.withUTF8 { append(from: UnsafeRawBufferPointer($0)) }
   }
 
   @inline(__always)
@@ -151,7 +154,7 @@ struct LineBuffer: ~Copyable {
       case "\u{0}"..<" ", "\u{7f}"..."\u{9f}":
         append("\\u00")
         append(hexadecimal: [UInt8(truncatingIfNeeded: scalar.value)])
-      default: append(String(scalar))
+      default: append(text: String(scalar))
       }
     }
     append(UInt8(ascii: "\""))

@@ -13,25 +13,32 @@ package final class TextOutput: DecoderOutput {
   }
 
   package func receive(
-    _ event: borrowing DatagramEvent, isForward: Bool, flow: borrowing Flow, message: RawSpan
+    _ event: borrowing DatagramEvent, addresses: [UInt8], message: RawSpan
+  ) throws(CaptureError) {
+    // All appends to a line share one access to the buffer, which Swift checks.
+    try Self.append(event, addresses: addresses, verbose: verbose, to: &buffer)
+  }
+
+  private static func append(
+    _ event: borrowing DatagramEvent, addresses: [UInt8], verbose: Bool, to buffer: inout LineBuffer
   ) throws(CaptureError) {
     let time = CivilTime(event.time)
-    if verbose { appendDate(time) }
-    append(time)
+    if verbose { appendDate(time, to: &buffer) }
+    append(time, to: &buffer)
     if case .icmp(let error) = event.kind {
-      appendICMP(error, in: event, of: flow, isForward: isForward)
+      appendICMP(error, in: event, about: addresses, to: &buffer)
       return try buffer.endLine()
     }
     buffer.append(UInt8(ascii: " "))
-    buffer.append(isForward ? flow.forwardText : flow.backwardText)
+    buffer.append(addresses)
     buffer.append(": ")
-    appendKind(event)
+    appendKind(event, to: &buffer)
     buffer.append(", ")
     buffer.append(event.size)
     buffer.append(event.size == 1 ? " byte" : " bytes")
-    appendMarks(event)
+    appendMarks(event, to: &buffer)
     try buffer.endLine()
-    if verbose { try appendDetails(event) }
+    if verbose { try appendDetails(event, to: &buffer) }
   }
 
   /// Writes the lines that were collected.
@@ -39,7 +46,7 @@ package final class TextOutput: DecoderOutput {
 
   // MARK: A line
 
-  private func append(_ time: CivilTime) {
+  private static func append(_ time: CivilTime, to buffer: inout LineBuffer) {
     let second = UInt64(time.secondOfDay)
     buffer.append(second / 3600, width: 2)
     buffer.append(UInt8(ascii: ":"))
@@ -50,7 +57,7 @@ package final class TextOutput: DecoderOutput {
     buffer.append(time.nanoseconds / 1000, width: 6)
   }
 
-  private func appendDate(_ time: CivilTime) {
+  private static func appendDate(_ time: CivilTime, to buffer: inout LineBuffer) {
     let date = time.date
     buffer.append(Int(date.year))
     buffer.append(UInt8(ascii: "-"))
@@ -60,11 +67,11 @@ package final class TextOutput: DecoderOutput {
     buffer.append(UInt8(ascii: " "))
   }
 
-  private func appendKind(_ event: borrowing DatagramEvent) {
+  private static func appendKind(_ event: borrowing DatagramEvent, to buffer: inout LineBuffer) {
     switch event.kind {
     case .tooShort: buffer.append("too short, dropped by every receiver")
     case .malformed: buffer.append("key id 0 and no header of ZSSP")
-    case .hello, .challenge, .opened: appendPacket(event)
+    case .hello, .challenge, .opened: appendPacket(event, to: &buffer)
     case .protected:
       buffer.append("key id ")
       buffer.append(event.keyID)
@@ -76,7 +83,7 @@ package final class TextOutput: DecoderOutput {
     }
   }
 
-  private func appendPacket(_ event: borrowing DatagramEvent) {
+  private static func appendPacket(_ event: borrowing DatagramEvent, to buffer: inout LineBuffer) {
     guard let header = event.header else { return }
     if let type = PacketType(rawValue: header.type) {
       buffer.append(type.name)
@@ -96,10 +103,10 @@ package final class TextOutput: DecoderOutput {
       buffer.append(", counter ")
       buffer.append(header.counter)
     }
-    appendContent(event.content)
+    appendContent(event.content, to: &buffer)
   }
 
-  private func appendContent(_ content: DatagramEvent.Content) {
+  private static func appendContent(_ content: DatagramEvent.Content, to buffer: inout LineBuffer) {
     switch content {
     case .none, .control: break
     case .hello(let keyID, let answersChallenge):
@@ -132,7 +139,7 @@ package final class TextOutput: DecoderOutput {
     }
   }
 
-  private func appendMarks(_ event: borrowing DatagramEvent) {
+  private static func appendMarks(_ event: borrowing DatagramEvent, to buffer: inout LineBuffer) {
     if event.segmentCount > 1 {
       buffer.append(", joined ")
       buffer.append(event.segment + 1)
@@ -142,13 +149,13 @@ package final class TextOutput: DecoderOutput {
     if event.wasCutByIP { buffer.append(", in IP fragments") }
   }
 
-  private func appendICMP(
-    _ error: ICMPError, in event: borrowing DatagramEvent, of flow: borrowing Flow, isForward: Bool
+  private static func appendICMP(
+    _ error: ICMPError, in event: borrowing DatagramEvent, about addresses: [UInt8], to buffer: inout LineBuffer
   ) {
     buffer.append(UInt8(ascii: " "))
-    buffer.append(event.source.host)
+    buffer.append(text: event.source.host)
     buffer.append(": ICMP about ")
-    buffer.append(isForward ? flow.forwardText : flow.backwardText)
+    buffer.append(addresses)
     switch error.problem {
     case .tooBig(let mtu):
       buffer.append(": too big, the path takes ")
@@ -162,7 +169,9 @@ package final class TextOutput: DecoderOutput {
 
   // MARK: Fields
 
-  private func appendDetails(_ event: borrowing DatagramEvent) throws(CaptureError) {
+  private static func appendDetails(
+    _ event: borrowing DatagramEvent, to buffer: inout LineBuffer
+  ) throws(CaptureError) {
     buffer.append("    frame ")
     buffer.append(event.frame)
     buffer.append(", IP packet of ")
@@ -171,12 +180,12 @@ package final class TextOutput: DecoderOutput {
     try buffer.endLine()
     for field in event.fields {
       buffer.append("    ")
-      buffer.append(field.name)
+      buffer.append(text: field.name)
       buffer.append(": ")
       switch field.value {
       case .number(let number): buffer.append(number)
       case .bytes(let bytes): buffer.append(hexadecimal: bytes)
-      case .text(let text): buffer.append(text)
+      case .text(let text): buffer.append(text: text)
       }
       buffer.append(" (section ")
       buffer.append(field.section)
@@ -191,7 +200,7 @@ package final class TextOutput: DecoderOutput {
   package func summarize(_ decoder: borrowing Decoder) throws(CaptureError) {
     for trouble in decoder.troubles {
       buffer.append("! ")
-      buffer.append("\(trouble.source) > \(trouble.destination): \(trouble.text)")
+      buffer.append(text: "\(trouble.source) > \(trouble.destination): \(trouble.text)")
       buffer.append(" (frame ")
       buffer.append(trouble.firstFrame)
       if trouble.count > 1 {
@@ -202,7 +211,7 @@ package final class TextOutput: DecoderOutput {
       buffer.append(")")
       try buffer.endLine()
       buffer.append("    ")
-      buffer.append(trouble.advice)
+      buffer.append(text: trouble.advice)
       try buffer.endLine()
     }
     if decoder.omittedTroubles > 0 {

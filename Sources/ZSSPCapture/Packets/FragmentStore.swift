@@ -116,8 +116,11 @@ struct FragmentStore: ~Copyable {
         if let partial = partials[next.key], partial.serial == next.serial { return (next.key, partial) }
         orderStart += 1
       }
-      order.removeAll(keepingCapacity: true)
-      orderStart = 0
+      // Asked for each frame of a capture, and most have no fragments.
+      if orderStart > 0 {
+        order.removeAll(keepingCapacity: true)
+        orderStart = 0
+      }
       return nil
     }
   }

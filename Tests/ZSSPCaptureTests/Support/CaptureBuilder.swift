@@ -229,7 +229,7 @@ final class Recorder: DecoderOutput {
   private(set) var events: [DatagramEvent] = []
   private(set) var messages: [[UInt8]] = []
 
-  func receive(_ event: borrowing DatagramEvent, isForward: Bool, flow: borrowing Flow, message: RawSpan) {
+  func receive(_ event: borrowing DatagramEvent, addresses: [UInt8], message: RawSpan) {
     events.append(copy event)
     if message.byteCount > 0 { messages.append(message.array) }
   }
