@@ -120,7 +120,7 @@ struct DecodeCommandTests {
     let line = "ZSSP1 SESSION initiator 01020304 05060708 " + Array(repeating: key, count: 6).joined(separator: " ")
     try Data(line.utf8).write(to: URL(filePath: tool.path("keys")))
     let result = try tool.shell(#""$0" decode capture --keys keys -w - > inner"#, in: tool.folder.path)
-    #expect(result.exitCode == 0 && result.errors == "standard output: 0 inner packets\n", "\(result)")
+    #expect(result.exitCode == 0 && result.errors.hasSuffix("standard output: 0 inner packets\n"), "\(result)")
     #expect(try Data(contentsOf: URL(filePath: tool.path("inner"))).count == 60)
     #expect(!FileManager.default.fileExists(atPath: tool.path("-")))
     for more in ["--json", "-v"] {

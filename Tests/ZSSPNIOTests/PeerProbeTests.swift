@@ -234,7 +234,8 @@ import ZSSPTestSupport
         host: "127.0.0.1", port: 0, configuration: Self.configuration(key), store: store)
       let probe = PeerProbe(
         key: key.publicKey, configuration: try Self.configuration(client), ratchets: [Self.password],
-        patience: .seconds(10))
+        // The responder forgets the Hello after 10 s.
+        patience: .seconds(5))
       let seen = try await probe.run(to: try #require(Address(server.localAddress))) { step in
         if case .observed = step { store.release() }
       }
