@@ -149,6 +149,9 @@ struct DiagnosisTests {
         }
       ]
     },
+    Row("a challenge, and no time to answer it", [.busy, .wrongKey], .likely) {
+      $0.attempts = [attempt { $0.challenges = 1 }]
+    },
     Row("a challenge, and silence", [.wrongKey, .ratchetNeeded, .busy], .likely) {
       $0.attempts = [
         attempt {

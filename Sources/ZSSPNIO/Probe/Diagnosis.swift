@@ -202,6 +202,8 @@ package struct Diagnosis: Sendable, Hashable {
     if isForged { return [ratchetsDiffer(.likely), wrongProfile(nil)] }
     if !first.fragments.isEmpty { return [incompleteAnswer, busy(.possible)] }
     if first.challenges > 1, first.solved > 0 { return [busy(.likely), changingAddress, wrongKey(.possible)] }
+    // A challenge that was not answered yet says nothing of the key.
+    if first.challenges > 0, first.solved == 0 { return [busy(.likely), wrongKey(.possible)] }
     if first.challenges > 0 {
       return keyOrRatchet(seen) + [busy(.possible)]
     }

@@ -164,6 +164,7 @@ package struct PeerProbe: Sendable {
           remote: remote.unmapped, local: first.socket.local, interface: first.socket.interface,
           mtu: first.socket.pathMTU)))
     try run([first], isCancelled: isCancelled)
+    guard !isCancelled() else { return seen }
     seen.attempts.append(first.observation)
     report(.observed(first.observation))
     if let mtu = first.reportedMTU {
@@ -176,6 +177,7 @@ package struct PeerProbe: Sendable {
       // Without a socket it is not known whether the peer has this state.
       guard let next = try? hello(attempt, to: remote, from: nextSource, measuresPath: false) else { break }
       try run([next], isCancelled: isCancelled)
+      guard !isCancelled() else { return seen }
       seen.attempts.append(next.observation)
       report(.observed(next.observation))
     }
@@ -214,6 +216,7 @@ package struct PeerProbe: Sendable {
     let neighbor = try? ProbeSocket(to: remote.withPort(33_434), from: nextSource, configure: configureSocket)
     _ = neighbor?.send([])
     try run(probes, late: first, isCancelled: isCancelled)
+    guard !isCancelled() else { return }
     if first.isAnswered {
       seen.attempts[0] = first.observation
       report(.observed(first.observation))
