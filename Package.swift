@@ -246,10 +246,11 @@ let package = Package(
     .target(
       name: "ZSSPTestSupport", dependencies: ["ZSSP"], path: "Tests/ZSSPTestSupport",
       resources: [.copy("Vectors")], swiftSettings: common),
-    // Measures times that must not depend on secrets, and has its memory scanned. Used by Scripts,
-    // and part of no product.
+    // Measures times that must not depend on secrets, has its memory scanned and its instructions
+    // counted. Used by Scripts, and part of no product.
     .executableTarget(
-      name: "ZSSPMeasurements", dependencies: ["ZSSP", "ZSSPSwiftCrypto", "ZSSPSQLite", "ZSSPRandom"],
+      name: "ZSSPMeasurements",
+      dependencies: ["ZSSP", "ZSSPSwiftCrypto", "ZSSPSQLite", "ZSSPRandom", "ZSSPBenchmark", "ZSSPSimulator"],
       path: "Tests/Measurements",
       swiftSettings: common),
     // Counts what a thread allocates, for tests.

@@ -2,11 +2,12 @@
 import ZSSP
 import ZSSPRandom
 
-/// Measures what other tests cannot: whether times depend on secrets, and what memory holds after a
-/// session.
+/// Measures what other tests cannot: whether times depend on secrets, what memory holds after a
+/// session, and how many instructions operations take.
 ///
-///     ZSSPMeasurements times SEED [SCALE]     for Scripts/constant-time
-///     ZSSPMeasurements memory DESCRIPTOR      for Scripts/scan-memory
+///     ZSSPMeasurements times SEED [SCALE]          for Scripts/constant-time
+///     ZSSPMeasurements memory DESCRIPTOR           for Scripts/scan-memory
+///     ZSSPMeasurements work [NUMBER REPETITIONS]   for Scripts/instructions
 @main
 struct Measurements {
   static func main() async throws {
@@ -18,6 +19,13 @@ struct Measurements {
     case ("times", let text?):
       guard let seed = UInt64(text) else { throw MeasurementError.noArgument }
       try await times(seed: seed, scale: arguments.dropFirst(2).first.flatMap(Double.init) ?? 1)
+    case ("work", nil):
+      for work in CountedWork.all { print("\(work.units)\t\(work.repetitions)\t\(work.name)") }
+    case ("work", let text?):
+      guard let number = Int(text), CountedWork.all.indices.contains(number),
+        let repetitions = arguments.dropFirst(2).first.flatMap({ Int($0) }), repetitions >= 0
+      else { throw MeasurementError.noArgument }
+      try CountedWork.all[number].run(repetitions)
     default: throw MeasurementError.noArgument
     }
   }
