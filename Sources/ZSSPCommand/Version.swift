@@ -91,9 +91,7 @@ struct VersionReport: Encodable {
   /// The report as text.
   var lines: [String] {
     let built = providers.filter { $0.name != ProviderChoice.openSSLFIPS.rawValue }
-    let available = built.map { provider in
-      provider.library.map { "\(provider.name) (\($0))" } ?? provider.unavailable ?? provider.name
-    }
+    let available = built.compactMap { provider in provider.library.map { "\(provider.name) (\($0))" } }
     let tests = providers.compactMap { provider in provider.selfTest.map { "self test: \(provider.name): \($0)" } }
     return [
       "zssp \(version)",
@@ -101,7 +99,7 @@ struct VersionReport: Encodable {
       "providers: \(available.joined(separator: ", "))",
       "stores: \(stores.joined(separator: ", "))",
       "profiles: \(profiles.joined(separator: ", "))",
-    ] + tests
+    ] + built.compactMap(\.unavailable) + tests
   }
 
   var hasFailedTest: Bool { providers.contains(where: \.hasFailed) }

@@ -67,6 +67,10 @@ struct KeyCommandTests {
     let result = try Tool().run("version")
     #expect(result.exitCode == 0 && result.output.contains("zssp 0.") && result.output.contains("crypto: "))
     #expect(result.output.contains("providers: swift-crypto ("))
+    // A provider that this machine cannot run has a line of its own.
+    for line in result.output.split(separator: "\n") where line.contains("no crypto provider") {
+      #expect(line.hasPrefix("no crypto provider"))
+    }
   }
 
   @Test func versionAsJSON() throws {
