@@ -29,20 +29,13 @@ extension PeerDirectory {
     let mark: Mark
   }
 
+  /// The sessions and attempts with one peer.
   struct Entry {
     var session: Place?
     var established: [Established] = []
     var attempts: [Attempt] = []
-    var requested = Mark.first
-    var progress = Mark.first
-    var answer = Mark.first
-    /// The time when one of these marks was last recorded.
-    var lastRecord = Instant(nanoseconds: .min)
 
-    var isEmpty: Bool {
-      session == nil && established.isEmpty && attempts.isEmpty && requested == .first && progress == .first
-        && answer == .first
-    }
+    var isEmpty: Bool { session == nil && established.isEmpty && attempts.isEmpty }
 
     /// Returns the mark of a session that has not ended; nil for others.
     func mark(of place: Place) -> Mark? { established.first { $0.place == place }?.mark }
@@ -54,16 +47,18 @@ extension PeerDirectory {
     }
   }
 
+  /// The last swaps of established sessions with one peer.
   struct Progress {
-    let peer: PublicKey
-    let time: Instant
+    var requested = Mark.first
+    var done = Mark.first
   }
 
   struct State {
     var entries: [PublicKey: Entry] = [:]
     var lastMark = Mark.first
-    /// The oldest first.
-    var progress = Queue<Progress>()
+    var progress = RecentValues<PublicKey, Progress>()
+    /// The last X2 of each peer that was based on a state.
+    var answers = RecentValues<PublicKey, Mark>()
     var storing = RecentNames()
     var leftBehind = RecentNames()
 

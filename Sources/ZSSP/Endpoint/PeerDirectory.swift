@@ -71,8 +71,8 @@ public final class PeerDirectory: Sendable {
     state.withLock { state in state.update(peer) { if $0.session == place { $0.session = nil } } }
   }
 
-  /// The number of peers that the directory has an entry for.
-  var entryCount: Int { state.withLock { $0.entries.count } }
+  /// The number of entries, of sessions and of marks, for tests.
+  var entryCount: Int { state.withLock { $0.entries.count + $0.progress.count + $0.answers.count } }
 
   // MARK: For endpoints
 
@@ -166,9 +166,11 @@ public final class PeerDirectory: Sendable {
   ///   - now: the present time.
   ///   - lifetime: how long an X3 may follow its X2. Older marks are forgotten.
   func recordProgress(_ mark: Mark, isDone: Bool, of peer: PublicKey, at now: Instant, lifetime: Duration) {
-    record(peer, at: now, lifetime: lifetime) { entry, _ in
-      entry.requested = max(entry.requested, mark)
-      if isDone { entry.progress = max(entry.progress, mark) }
+    state.withLock { state in
+      state.progress.update(peer, from: Progress(), at: now, lifetime: lifetime) { progress in
+        progress.requested = max(progress.requested, mark)
+        if isDone { progress.done = max(progress.done, mark) }
+      }
     }
   }
 
@@ -179,38 +181,20 @@ public final class PeerDirectory: Sendable {
   ///   - now: the present time.
   ///   - lifetime: how long an X3 may follow its X2. Older marks are forgotten.
   func recordAnswer(of peer: PublicKey, at now: Instant, lifetime: Duration) {
-    record(peer, at: now, lifetime: lifetime) { entry, mark in entry.answer = mark }
+    state.withLock { state in
+      let mark = state.takeMark()
+      state.answers.update(peer, from: mark, at: now, lifetime: lifetime) { $0 = mark }
+    }
   }
 
   /// Returns the mark of the last X2 of the peer that was based on a state, or ``Mark/first`` if it
   /// was forgotten.
-  func lastAnswer(of peer: PublicKey) -> Mark { state.withLock { $0.entries[peer]?.answer ?? .first } }
-
-  /// Changes the marks of a peer, and forgets marks that are older than `lifetime`.
-  private func record(_ peer: PublicKey, at now: Instant, lifetime: Duration, change: (inout Entry, Mark) -> Void) {
-    state.withLock { state in
-      let mark = state.takeMark()
-      state.update(peer) { entry in
-        entry.lastRecord = max(entry.lastRecord, now)
-        change(&entry, mark)
-      }
-      state.progress.push(Progress(peer: peer, time: now))
-      while let oldest = state.progress.first, oldest.time.advanced(by: lifetime) < now {
-        _ = state.progress.popFromLong()
-        state.update(oldest.peer) { entry in
-          guard entry.lastRecord.advanced(by: lifetime) < now else { return }
-          entry.requested = .first
-          entry.progress = .first
-          entry.answer = .first
-        }
-      }
-    }
-  }
+  func lastAnswer(of peer: PublicKey) -> Mark { state.withLock { $0.answers[peer] ?? .first } }
 
   /// Returns the mark of the last swap that an established session with the peer requested, or
   /// ``Mark/first`` if it was forgotten.
   func requestedProgress(of peer: PublicKey) -> Mark {
-    state.withLock { state in state.entries[peer]?.requested ?? .first }
+    state.withLock { state in state.progress[peer]?.requested ?? .first }
   }
 
   /// Records that the store was requested to store the state of this name, or that it has answered.
@@ -243,6 +227,6 @@ public final class PeerDirectory: Sendable {
   /// Returns the mark of the last swap of an established session with the peer, or ``Mark/first``
   /// if it was forgotten.
   func progress(of peer: PublicKey) -> Mark {
-    state.withLock { state in state.entries[peer]?.progress ?? .first }
+    state.withLock { state in state.progress[peer]?.done ?? .first }
   }
 }
