@@ -5,8 +5,33 @@
 /// A peer has one session, or an older one and those that would replace it: when a new one is
 /// established, the others end (section 14).
 struct PeerIndex {
+  /// The ids of the sessions with one peer, the oldest first. Nearly all peers have one session,
+  /// for which no array is allocated.
+  private struct IDs {
+    private var first: SessionID
+    private var others: [SessionID] = []
+
+    init(_ id: SessionID) { first = id }
+
+    var all: [SessionID] { [first] + others }
+
+    mutating func append(_ id: SessionID) { others.append(id) }
+
+    /// Returns the ids but this one; nil if there are no others.
+    func removing(_ id: SessionID) -> IDs? {
+      var ids = self
+      ids.others.removeAll { $0 == id }
+      guard first == id else { return ids }
+      guard let next = ids.others.first else { return nil }
+      ids.first = next
+      // A new array, which takes no memory if it is empty.
+      ids.others = Array(ids.others.dropFirst())
+      return ids
+    }
+  }
+
   private(set) var sessions = SessionTable()
-  private var ids: [PublicKey: [SessionID]] = [:]
+  private var ids: [PublicKey: IDs] = [:]
 
   /// The number of sessions, in any state.
   var count: Int { sessions.count }
@@ -17,7 +42,7 @@ struct PeerIndex {
   func contains(_ session: Session) -> Bool { sessions[session.id] === session }
 
   /// Returns the ids of the sessions with a peer.
-  func ids(of peer: PublicKey) -> [SessionID] { ids[peer] ?? [] }
+  func ids(of peer: PublicKey) -> [SessionID] { ids[peer]?.all ?? [] }
 
   /// Returns the sessions with a peer.
   func sessions(with peer: PublicKey) -> [Session] { ids(of: peer).compactMap { sessions[$0] } }
@@ -25,16 +50,14 @@ struct PeerIndex {
   /// Adds the session that `make` returns for a new id.
   mutating func add(_ make: (SessionID) -> Session) -> Session {
     let session = sessions.add(make)
-    ids[session.peer, default: []].append(session.id)
+    if ids[session.peer] == nil { ids[session.peer] = IDs(session.id) } else { ids[session.peer]?.append(session.id) }
     return session
   }
 
   /// Removes an ended session.
   mutating func remove(_ session: Session) {
     sessions.remove(session.id)
-    guard var others = ids[session.peer] else { return }
-    others.removeAll { $0 == session.id }
-    ids[session.peer] = others.isEmpty ? nil : others
+    ids[session.peer] = ids[session.peer]?.removing(session.id)
   }
 
   /// Uses up an id for an event without a session.
