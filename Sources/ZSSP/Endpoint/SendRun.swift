@@ -40,6 +40,8 @@ public struct SendRun: ~Copyable {
   private let largestMessage: Int
   private var unprotected = Unprotected()
 
+  // Inlined, because a call would copy all settings.
+  @inline(__always)
   init(
     _ path: consuming SendContext, session: borrowing Session, settings: borrowing Settings
   ) {

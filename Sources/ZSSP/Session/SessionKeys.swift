@@ -150,11 +150,13 @@ struct SessionKeys: ~Copyable {
 
   // MARK: Sending
 
-  /// Takes out the context for sending, and makes it if it was evicted; nil before there is a key.
-  /// The session gets it back after the messages were sealed.
+  /// Takes out the context for sending; nil if it was evicted, or before there is a key. The
+  /// session gets it back after the messages were sealed.
   @inline(__always)
-  mutating func takeSendContext(_ provider: any CryptoProvider) -> SendContext? {
-    if let path = sendContext.take() { return path }
+  mutating func takeSendContext() -> SendContext? { sendContext.take() }
+
+  /// Makes the context for sending; nil before there is a key.
+  func makeSendContext(_ provider: any CryptoProvider) -> SendContext? {
     // A session has a current key only in the states in which data may be sent: S1, S2, R1 and R2.
     guard let current, let headerKey = headerSendingKey(provider) else { return nil }
     return SendContext(current, headerKey: headerKey, provider: provider)
