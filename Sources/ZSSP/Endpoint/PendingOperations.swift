@@ -24,10 +24,17 @@ enum Owner {
 struct PendingOperations {
   /// The request that an owner waits for. Only this file changes it.
   struct Ticket {
-    fileprivate var id: RequestID?
+    /// The value of the request's id; 0 if there is none. An optional would take twice the memory,
+    /// and each session has a ticket.
+    private var value: UInt64 = 0
+
+    fileprivate var id: RequestID? {
+      get { isOpen ? RequestID(value: value) : nil }
+      set { value = newValue?.value ?? 0 }
+    }
 
     /// True if the owner waits for an answer.
-    var isOpen: Bool { id != nil }
+    var isOpen: Bool { value != 0 }
   }
 
   /// An owner that waits for an answer.

@@ -3,7 +3,14 @@
 /// An object with a deadline, in at most one ``TimerQueue``.
 class TimerEntry {
   fileprivate(set) var deadline = Instant.distantFuture
-  fileprivate var position = -1
+  // Four bytes, because each session has them.
+  private var index: Int32 = -1
+
+  /// The index in the queue; -1 outside of it.
+  fileprivate var position: Int {
+    get { Int(index) }
+    set { index = Int32(newValue) }
+  }
 }
 
 /// Deadlines in order, in a binary heap whose entries know their indices. So a deadline moves in

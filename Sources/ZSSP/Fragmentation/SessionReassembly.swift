@@ -4,7 +4,8 @@
 /// protected, so they come from the peer or repeat what the peer once sent.
 ///
 /// Packets share slots by the low bits of their counters, and a newer counter evicts an older one.
-/// Nothing is allocated while no packet is incomplete.
+/// Nothing is allocated while no packet is incomplete. The fields are small, because each session
+/// has one of these.
 package struct SessionReassembly {
   /// The most that a holder may keep.
   package struct Limits: Sendable, Hashable {
@@ -22,22 +23,34 @@ package struct SessionReassembly {
     package var beginsAnew = false
   }
 
-  private let limits: Limits
-  private let timeout: Duration
   /// The incomplete packets, in order of arrival.
   private var packets: [PacketAssembly] = []
-  /// The bytes that the incomplete packets take.
-  package private(set) var bytes = 0
+  /// The time when the oldest packet expires, if there is one.
+  private var oldestExpiry = Instant.distantFuture
+  /// The nanoseconds after which a packet expires.
+  private let timeout: Int64
+  private var usedBytes: UInt32 = 0
+  private let byteLimit: UInt32
+  private let packetByteLimit: UInt32
+  private let packetLimit: UInt16
+  private let beginsAnew: Bool
 
+  /// Creates an object without packets. Limits larger than 4 GiB, or than 65,535 packets, count as
+  /// these.
   package init(limits: Limits, timeout: Duration) {
-    self.limits = limits
-    self.timeout = timeout
+    self.timeout = timeout.nanoseconds
+    byteLimit = UInt32(clamping: limits.bytes)
+    packetByteLimit = UInt32(clamping: limits.packetBytes)
+    packetLimit = UInt16(clamping: limits.packets)
+    beginsAnew = limits.beginsAnew
   }
 
   /// The number of incomplete packets.
   package var count: Int { packets.count }
+  /// The bytes that the incomplete packets take.
+  package var bytes: Int { Int(usedBytes) }
   /// The time when the oldest packet expires; nil if there is none.
-  package private(set) var nextDeadline: Instant?
+  package var nextDeadline: Instant? { packets.isEmpty ? nil : oldestExpiry }
 
   /// The result of ``SessionReassembly/insert(_:payload:at:openedBy:)``.
   package enum Outcome {
@@ -56,33 +69,33 @@ package struct SessionReassembly {
   package mutating func insert(
     _ header: FragmentHeader, payload: RawSpan, at now: Instant, openedBy stream: () -> (any PacketStream)? = { nil }
   ) -> Outcome {
-    let slot = header.counter % UInt64(limits.packets)
-    let holder = packets.firstIndex { $0.header.counter % UInt64(limits.packets) == slot }
+    let slots = UInt64(packetLimit)
+    let slot = header.counter % slots
+    let holder = packets.firstIndex { $0.header.counter % slots == slot }
     let index: Int
     let isPart = holder.map { packets[$0].isPart(header) } ?? false
     // [DEC-9]
-    if let holder, isPart, !limits.beginsAnew || packets[holder].fits(header, payload: payload) {
+    if let holder, isPart, !beginsAnew || packets[holder].fits(header, payload: payload) {
       index = holder
     } else {
       // [FRAG-14]
       if let holder, !isPart, packets[holder].header.counter >= header.counter { return .refused(.reassemblyFull) }
       let capacity = PacketAssembly.capacity(header, first: payload)
-      // The limit of a packet may be Int.max, so nothing is added to it. A packet that is too large
-      // evicts nothing (section 5).
+      // A packet that is too large evicts nothing (section 5).
       // [FRAG-15]
-      guard capacity - 2 * FragmentHeader.largestCount <= limits.packetBytes, capacity <= limits.bytes
+      guard capacity - 2 * FragmentHeader.largestCount <= packetByteLimit, capacity <= byteLimit
       else { return .refused(.reassemblyFull) }
       if let holder { _ = remove(at: holder) }
-      while bytes + capacity > limits.bytes { _ = remove(at: 0) }
+      while bytes + capacity > byteLimit { _ = remove(at: 0) }
       index = packets.count
       packets.append(PacketAssembly(header, first: payload, at: now, stream: stream()))
-      bytes += capacity
-      if index == 0 { recordDeadline() }
+      usedBytes += UInt32(capacity)
+      if index == 0 { recordExpiry() }
     }
     if let reason = packets[index].insert(header, payload: payload) { return .refused(reason) }
     guard packets[index].isComplete else { return .stored }
     switch remove(at: index).finished() {
-    case .packet(let packet): return packet.count <= limits.packetBytes ? .complete(packet) : .refused(.malformed)
+    case .packet(let packet): return packet.count <= packetByteLimit ? .complete(packet) : .refused(.malformed)
     case .opened(let message, let stream): return .opened(message, stream)
     case .refused(let reason): return .refused(reason)
     }
@@ -115,19 +128,18 @@ package struct SessionReassembly {
   /// Drops all packets.
   package mutating func removeAll() {
     packets = []
-    bytes = 0
-    nextDeadline = nil
+    usedBytes = 0
   }
 
   private mutating func remove(at index: Int) -> PacketAssembly {
     let packet = packets.remove(at: index)
-    bytes -= packet.capacity
+    usedBytes -= UInt32(packet.capacity)
     if packets.isEmpty { packets = [] }
-    if index == 0 { recordDeadline() }
+    if index == 0 { recordExpiry() }
     return packet
   }
 
-  private mutating func recordDeadline() {
-    nextDeadline = packets.isEmpty ? nil : packets[0].startedAt.advanced(by: timeout)
+  private mutating func recordExpiry() {
+    if let oldest = packets.first { oldestExpiry = oldest.startedAt.advanced(by: .nanoseconds(timeout)) }
   }
 }

@@ -12,11 +12,37 @@
 struct Rekey {
   private enum State {
     case idle
-    /// R1: K1 was sent. The peer may have abandoned some of its outcomes since: a K2 that leads to
-    /// one of them is too late.
-    indirect case initiated(RekeyHandshake.Initiation, revoked: RevokedStates, nextAnswer: Instant)
+    /// R1: K1 was sent.
+    indirect case initiated(Offer, Deadlines)
     /// R2: K2 was sent.
-    indirect case answered(packet: [UInt8])
+    indirect case answered(packet: [UInt8], Deadlines)
+  }
+
+  /// The end of R1 or R2, and the next resend of its packet.
+  private struct Deadlines {
+    let end: Instant
+    private(set) var resend: Instant
+
+    init(_ settings: Settings, at now: Instant) {
+      end = now.advanced(by: settings.rekeyTimeout)
+      resend = now.advanced(by: settings.resendInterval)
+    }
+
+    /// Returns the deadlines after the packet was sent again.
+    func resent(_ settings: Settings, at now: Instant) -> Deadlines {
+      var deadlines = self
+      deadlines.resend = now.advanced(by: settings.resendInterval)
+      return deadlines
+    }
+  }
+
+  /// K1, and the K2 that may answer it.
+  private struct Offer {
+    let initiation: RekeyHandshake.Initiation
+    /// The outcomes that the peer has abandoned since. A K2 that leads to one of them is too late.
+    var revoked = RevokedStates()
+    /// The time from which a K2 is read.
+    var nextAnswer: Instant
   }
 
   /// The request that has no answer yet.
@@ -62,10 +88,6 @@ struct Rekey {
   private var peerPace = TokenBucket()
   /// The limit of re-keys that this side may begin, as the peer is expected to apply it.
   private var ownPace = TokenBucket()
-  /// The end of R1 or R2.
-  private var stateDeadline = Instant.distantFuture
-  /// The time of the next resend of K1 or K2.
-  private var resendDeadline = Instant.distantFuture
   /// The time at which the awaited answer is abandoned, in states whose own timer does not do it.
   private(set) var abandonDeadline = Instant.distantFuture
 
@@ -80,7 +102,10 @@ struct Rekey {
 
   /// The end of R1 or R2, and the next resend of its packet; nil in S2.
   var deadlines: (end: Instant, resend: Instant)? {
-    if case .idle = state { nil } else { (stateDeadline, resendDeadline) }
+    switch state {
+    case .idle: nil
+    case .initiated(_, let deadlines), .answered(_, let deadlines): (deadlines.end, deadlines.resend)
+    }
   }
   /// True in R2: the peer uses the current key or the prepared one.
   var isAnswered: Bool { if case .answered = state { true } else { false } }
@@ -96,11 +121,6 @@ struct Rekey {
 
   /// Resets the limit of this side's re-keys, for tests.
   mutating func forgetPace() { ownPace = TokenBucket() }
-
-  private mutating func setDeadlines(_ settings: Settings, at now: Instant) {
-    stateDeadline = now.advanced(by: settings.rekeyTimeout)
-    resendDeadline = now.advanced(by: settings.resendInterval)
-  }
 
   /// Returns the work that decodes the peer's static key, and continues with those of both sides.
   private static func job(
@@ -159,8 +179,8 @@ struct Rekey {
     _ initiation: RekeyHandshake.Initiation, core: inout SessionCore, in surroundings: Surroundings, at now: Instant
   ) -> [Action] {
     guard case .idle = state else { return [] }
-    state = .initiated(initiation, revoked: RevokedStates(), nextAnswer: now)
-    setDeadlines(surroundings.settings, at: now)
+    state = .initiated(
+      Offer(initiation: initiation, nextAnswer: now), Deadlines(surroundings.settings, at: now))
     return core.send(
       .rekeyInit, body: initiation.packet, under: core.keys.current, configuration: surroundings.configuration)
   }
@@ -169,9 +189,9 @@ struct Rekey {
   /// Records that the peer has begun a handshake without the state of this name: no K2 may lead to
   /// it any more.
   mutating func revoke(_ name: Fingerprint) {
-    guard case .initiated(let initiation, var revoked, let nextAnswer) = state else { return }
-    revoked.insert(name)
-    state = .initiated(initiation, revoked: revoked, nextAnswer: nextAnswer)
+    guard case .initiated(var offer, let deadlines) = state else { return }
+    offer.revoked.insert(name)
+    state = .initiated(offer, deadlines)
   }
 
   /// Processes a K2, the answer to this side's K1.
@@ -179,17 +199,18 @@ struct Rekey {
     _ packet: RawSpan, under key: SessionKey, core: borrowing SessionCore, in surroundings: Surroundings,
     at now: Instant
   ) throws(Dropped) -> [Action] {
-    guard case .initiated(let initiation, let revoked, let nextAnswer) = state, key === core.keys.current else {
+    guard case .initiated(var offer, let deadlines) = state, key === core.keys.current else {
       throw Dropped(.unexpected)
     }
     guard awaited == nil else { throw Dropped(.busy) }
     // If the store fails, or the outcome was abandoned, K2 arrives again, from an honest peer at
     // the resend interval.
     // [DEC-38]
-    guard now >= nextAnswer else { throw Dropped(.rekeyTooSoon) }
-    let next = now.advanced(by: surroundings.settings.resendInterval / 2)
-    state = .initiated(initiation, revoked: revoked, nextAnswer: next)
+    guard now >= offer.nextAnswer else { throw Dropped(.rekeyTooSoon) }
+    offer.nextAnswer = now.advanced(by: surroundings.settings.resendInterval / 2)
+    state = .initiated(offer, deadlines)
     awaited = .completion
+    let initiation = offer.initiation
     let inner = packet.extracting(0..<RekeyHandshake.innerSize).array
     let profile = surroundings.configuration.profile
     let job = Self.job(withKeysOf: core.peer, in: surroundings) { keys throws(AuthenticationFailure) in
@@ -205,11 +226,11 @@ struct Rekey {
     _ keyID: KeyID, secrets: SessionSecrets, held: inout HeldStates, peer: PublicKey,
     in surroundings: Surroundings, at now: Instant
   ) -> [Action] {
-    guard case .initiated(_, let revoked, _) = state else { return [] }
+    guard case .initiated(let offer, _) = state else { return [] }
     // The peer has begun a new handshake since it answered, and forgets the outcome of K1. R1 ends
     // by its timeout.
     // [DEC-64] [DEC-70]
-    guard revoked.allows(secrets.ratchet.fingerprint, since: 0) else { return [.drop(.superseded)] }
+    guard offer.revoked.allows(secrets.ratchet.fingerprint, since: 0) else { return [.drop(.superseded)] }
     awaited = .swapOfCompletion(keyID, secrets)
     return [
       held.swapOnProof(to: RatchetPair(secrets.ratchet), since: held.revision, of: peer, in: surroundings, at: now)
@@ -306,8 +327,7 @@ struct Rekey {
     if let erased { actions.append(.release(erased)) }
     answeredKeyID = .none
     // [TIME-8]
-    state = .answered(packet: answer.packet)
-    setDeadlines(surroundings.settings, at: now)
+    state = .answered(packet: answer.packet, Deadlines(surroundings.settings, at: now))
     // [KK-11]
     return actions
       + core.send(
@@ -398,12 +418,14 @@ struct Rekey {
   mutating func resend(
     core: inout SessionCore, configuration: borrowing EndpointConfiguration, at now: Instant
   ) -> [Action] {
-    resendDeadline = now.advanced(by: configuration.settings.resendInterval)
     switch state {
     case .idle: return []
-    case .initiated(let initiation, _, _):
-      return core.send(.rekeyInit, body: initiation.packet, under: core.keys.current, configuration: configuration)
-    case .answered(let packet):
+    case .initiated(let offer, let deadlines):
+      state = .initiated(offer, deadlines.resent(configuration.settings, at: now))
+      return core.send(
+        .rekeyInit, body: offer.initiation.packet, under: core.keys.current, configuration: configuration)
+    case .answered(let packet, let deadlines):
+      state = .answered(packet: packet, deadlines.resent(configuration.settings, at: now))
       return core.send(.rekeyComplete, body: packet, under: core.keys.current, configuration: configuration)
     }
   }
