@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 
 /// Runs the `zssp` that was built beside the tests.
 final class Tool: Sendable {
@@ -91,7 +92,7 @@ final class Run {
     let collected = collected
     // Both pipes are read all the time, or the program would stop at a full one.
     errorReader = Thread { collected.finish(handle.readDataToEndOfFile()) }
-    try process.run()
+    try process.runWithSignals()
     errorReader.start()
     let pid = process.processIdentifier
     watchdog.setEventHandler { kill(pid, SIGKILL) }

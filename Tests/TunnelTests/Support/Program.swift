@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
+import ZSSPTestSupport
 
 /// A program that runs beside the test. It is killed with this object, and when a test has waited
 /// for its end for ten minutes, so that a program that hangs fails its test.
@@ -30,7 +31,7 @@ final class Program: @unchecked Sendable {
     process.standardError = output
     let collected = collected
     let done = done
-    try process.run()
+    try process.runWithSignals()
     let reading = output.fileHandleForReading
     Thread {
       while case let data = reading.availableData, !data.isEmpty { collected.append(data) }
