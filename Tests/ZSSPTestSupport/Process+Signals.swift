@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Foundation
+public import Foundation
 
 extension Process {
   /// Starts the program with no signal blocked. Threads of Dispatch block most of them, a program
