@@ -39,7 +39,8 @@ struct Zssp: AsyncParsableCommand {
     commandName: "zssp",
     abstract: "Post-quantum, ratcheting datagram sessions between peers that know each other's keys.",
     discussion: """
-      Exit codes: 0 done, 1 the protocol failed (no answer in time, rejected), 2 usage or configuration.
+      Exit codes: 0 done, 1 the protocol failed (no answer in time, rejected) or standard output cannot be written, \
+      2 usage or configuration.
       """,
     subcommands: [Keygen.self, Pubkey.self, Otp.self, Listen.self, Connect.self, StoreCommand.self] + tunnel + [
       Ping.self, Decode.self, Demo.self, Simulate.self, Bench.self, Version.self,
