@@ -37,6 +37,67 @@ struct TraceFileTests {
     #expect(mode?.intValue == 0o600)
   }
 
+  /// A file that is there already becomes private and empty, unless another user has it.
+  @Test func aFileThatIsThere() throws {
+    let path = Self.path()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try Data("old".utf8).write(to: URL(filePath: path))
+    try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: path)
+    _ = try TraceFile(path: path, title: "t", source: "simulation", isSynchronous: true)
+    let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? NSNumber
+    #expect(mode?.intValue == 0o600)
+    #expect(try !String(contentsOfFile: path, encoding: .utf8).contains("old"))
+    guard getuid() == 0 else { return }
+    try Data("theirs".utf8).write(to: URL(filePath: path))
+    try #require(chown(path, 65_534, 65_534) == 0)
+    #expect(throws: TraceFailure.self) { try TraceFile(path: path, title: "t", source: "endpoint") }
+    #expect(try Data(contentsOf: URL(filePath: path)) == Data("theirs".utf8))
+  }
+
+  /// A reader that is too slow costs lines, which are counted, and no memory without end.
+  @Test func linesThatDoNotFitAreCounted() async throws {
+    let path = Self.path()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try #require(mkfifo(path, 0o600) == 0)
+    // The first end must be there before the other opens; it does not read yet.
+    let reader = open(path, O_RDONLY | O_NONBLOCK)
+    try #require(reader >= 0)
+    let text = String(repeating: "x", count: 1000)
+    let file = try TraceFile(path: path, title: "t", source: "endpoint")
+    for number in 0..<20_000 { file.write("{\"number\":\(number),\"text\":\"\(text)\"}") }
+    async let reading = withCheckedContinuation { continuation in
+      Thread { continuation.resume(returning: Self.readAll(reader, until: "{\"number\":20000}\n")) }.start()
+    }
+    await file.flush()
+    file.write("{\"number\":20000}")
+    await file.flush()
+    let bytes = await reading
+    // What the pipe holds, what is being written, and what waits.
+    #expect(bytes.count < 10 << 20, "\(bytes.count)")
+    let lines = try String(decoding: bytes, as: UTF8.self).split(separator: "\n").map { line in
+      try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any], "\(line)")
+    }
+    let omitted = lines.filter { $0["ev"] as? String == "omitted" }.compactMap { $0["count"] as? Int }
+    let numbers = lines.compactMap { $0["number"] as? Int }
+    #expect(numbers == numbers.sorted() && numbers.last == 20_000)
+    #expect(omitted.reduce(0, +) > 0 && omitted.reduce(numbers.count, +) == 20_001)
+  }
+
+  /// Reads up to a last line, and closes.
+  private static func readAll(_ descriptor: CInt, until last: String) -> [UInt8] {
+    defer { close(descriptor) }
+    _ = fcntl(descriptor, F_SETFL, 0)
+    var all: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 65_536)
+    while true {
+      let count = read(descriptor, &buffer, buffer.count)
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { return all }
+      all += buffer[..<count]
+      if all.suffix(last.utf8.count).elementsEqual(last.utf8) { return all }
+    }
+  }
+
   @Test func theLimit() async throws {
     let path = Self.path()
     defer { try? FileManager.default.removeItem(atPath: path) }
@@ -83,7 +144,9 @@ struct TraceFileTests {
     let accepting = Task {
       for await incoming in server.incoming { _ = try await incoming.accept() }
     }
-    let session = try await client.connect(to: server.localAddress, key: server.publicKey, timeout: .seconds(60))
+    let session = try await client.connect(
+      to: server.localAddress, key: server.publicKey, identity: Array("an identity".utf8), timeout: .seconds(60))
+    try await session.send(Array("a message".utf8))
     await session.close()
     await client.close()
     await server.close()
@@ -97,6 +160,7 @@ struct TraceFileTests {
     for path in paths {
       let text = try String(contentsOfFile: path, encoding: .utf8)
       #expect(!text.contains(server.publicKey.text) && !text.contains(client.publicKey.text))
+      #expect(!text.contains("an identity") && !text.contains("a message"))
     }
   }
 }

@@ -46,7 +46,7 @@ package final class TraceFile: TraceSink {
   ///
   /// - Parameters:
   ///   - path: The path. The file gets mode 0600, because it contains addresses. A symbolic link is
-  ///     refused.
+  ///     refused, and so is a file of another user.
   ///   - title: The title of the trace, for example the command.
   ///   - source: The kind of source: `endpoint` or `simulation`.
   ///   - lanes: The names of the endpoints.
@@ -62,8 +62,7 @@ package final class TraceFile: TraceSink {
     self.path = path
     self.onFailure = onFailure
     self.isSynchronous = isSynchronous
-    descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
-    guard descriptor >= 0 else { throw TraceFailure(path: path, reason: String(cString: strerror(errno))) }
+    descriptor = try Self.privateFile(path)
     state = NIOLockedValueBox(State(room: sizeLimit))
     var line = TraceLine()
     line.add("zssp-trace", TraceLine.version)
@@ -74,6 +73,27 @@ package final class TraceFile: TraceSink {
   }
 
   deinit { close(descriptor) }
+
+  /// Opens a file, which is empty and private afterwards. Pipes and devices stay as they are.
+  private static func privateFile(_ path: String) throws(TraceFailure) -> CInt {
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    func failure(_ reason: String = String(cString: strerror(errno))) -> TraceFailure {
+      TraceFailure(path: path, reason: reason)
+    }
+    guard descriptor >= 0 else { throw failure() }
+    do throws(TraceFailure) {
+      var status = stat()
+      guard fstat(descriptor, &status) == 0 else { throw failure() }
+      guard status.st_mode & S_IFMT == S_IFREG else { return descriptor }
+      guard status.st_uid == geteuid() else { throw failure("belongs to another user") }
+      // A file that existed would keep its mode.
+      guard fchmod(descriptor, 0o600) == 0, ftruncate(descriptor, 0) == 0 else { throw failure() }
+    } catch {
+      close(descriptor)
+      throw error
+    }
+    return descriptor
+  }
 
   /// Adds a line, without a line feed.
   package func write(_ line: String) { add { lines in lines.append(line) } }
