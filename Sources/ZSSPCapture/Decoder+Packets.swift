@@ -56,7 +56,7 @@ extension Decoder {
       reserved: header.reserved, counter: header.counter)
     while fragments.isFull, let abandoned = fragments.removeOldest() { note(abandoned) }
     let result = fragments.insert(
-      key, number: Int(header.number), count: Int(header.count), payload: body, frame: event.frame, at: event.time)
+      key, number: Int(header.number), count: Int(header.count), payload: body, frame: event.frame, at: latest)
     if case .complete(let bytes) = result { return bytes }
     return nil
   }

@@ -16,7 +16,8 @@ package struct Decoder: ~Copyable {
   var fragments = FragmentStore()
   var pendingHellos = PendingHellos()
   var keys: KeyRing?
-  private var latest: Int64 = .min
+  /// The latest time so far.
+  private(set) var latest: Int64 = .min
 
   /// Creates a decoder that gives what it finds to `output`.
   package init(_ options: DecoderOptions, keys: KeyRing? = nil, output: any DecoderOutput) {

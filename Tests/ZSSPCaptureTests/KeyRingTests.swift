@@ -55,7 +55,25 @@ import ZSSPTestSupport
       try ring.add(line: Self.session.replacing("0a0a", with: "\(number)\(number)")[...])
     }
     #expect(ring.lineCount == 80)
-    let datagram: [UInt8] = [0, 0, 0, 1] + [UInt8](repeating: 0, count: 60)
-    #expect(ring.open(datagram.rawBytes) == nil)
+    // The latest ones are there.
+    let opened = (10..<90).map { opens(ring, key: Secret(copying: [UInt8](repeating: digits($0), count: 32).rawBytes)) }
+    #expect(
+      opened.count { $0 } == KeyRing.largestKeysPerID && opened.suffix(KeyRing.largestKeysPerID).allSatisfy { $0 })
+  }
+
+  /// The byte that two decimal digits are as hexadecimal ones, as in the keys of this test.
+  private func digits(_ number: Int) -> UInt8 { UInt8(number / 10 << 4 | number % 10) }
+
+  /// Whether a ring opens a datagram with the key id 1, whose header has protection with a key.
+  private func opens(_ ring: KeyRing, key: Secret) -> Bool {
+    var datagram = [UInt8](repeating: 0, count: 64)
+    let keyID = KeyID([0, 0, 0, 1].rawBytes)
+    let header = FragmentHeader(keyID: keyID, number: 0, count: 1, type: .data, counter: 5)
+    datagram.withMutableBytes { bytes in
+      header.write(to: &bytes)
+      var block = bytes.slice(FragmentHeader.protectedBytes)
+      ring.provider.headerKey(key).encrypt(&block)
+    }
+    return ring.open(datagram.rawBytes)?.header.counter == 5
   }
 }

@@ -111,6 +111,49 @@ import ZSSPTestSupport
     #expect(store.count == 0)
   }
 
+  @Test("the bytes of incomplete packets are bounded")
+  func storeBytes() {
+    var store = FragmentStore(FragmentStore.Limits(packets: 1000, bytes: 1000, timeout: 10))
+    let payload = [UInt8](repeating: 1, count: 400)
+    var removed = 0
+    for counter in 0..<100 as Range<UInt64> {
+      if store.isFull, store.removeOldest() != nil { removed += 1 }
+      _ = store.insert(key(counter), number: 0, count: 2, payload: payload.rawBytes, frame: 0, at: 0)
+      #expect(store.byteCount <= 1400)
+    }
+    #expect(store.count == 3 && removed == 97)
+  }
+
+  @Test("Hellos that wait for an answer are bounded, and their answer goes to their sender")
+  func pendingHellos() {
+    var pending = PendingHellos()
+    let count = UInt32(PendingHellos.capacity)
+    let source = Packets.client
+    for value in 1...count + 1 { pending.add(KeyID(Packets.big(value).rawBytes), from: source, to: Packets.server) }
+    func isAnswer(_ value: UInt32, to destination: Address) -> Bool {
+      pending.isAnswer(KeyID(Packets.big(value).rawBytes), to: destination)
+    }
+    let first = isAnswer(1, to: source)
+    let others = (2...count + 1).allSatisfy { isAnswer($0, to: source) }
+    #expect(!first && others)
+    let elsewhere = isAnswer(2, to: source.withPort(1))
+    #expect(!elsewhere)
+    let asked = [Packets.client, Packets.server].map { pending.asked(KeyID(Packets.big(UInt32(2)).rawBytes), by: $0) }
+    #expect(asked == [Packets.server, nil])
+  }
+
+  @Test("a time that is far off does not keep later packets from being joined")
+  func farTimes() throws {
+    var script = Script()
+    script.send([0xAA, 0xBB, 0xCC, 0xDD] + [UInt8](repeating: 1, count: 60), after: 1_000_000_000)
+    script.send([0xAA, 0xBB, 0xCC, 0xDD] + [UInt8](repeating: 2, count: 60), after: -1_000_000_000)
+    for part in Packets.hello(keyID: 77) { script.send(part) }
+    let found = try script.decode()
+    #expect(found.troubles.isEmpty)
+    let content = found.recorder.events.last?.content
+    #expect(content == .hello(keyID: KeyID(Packets.big(UInt32(77)).rawBytes), answersChallenge: false))
+  }
+
   @Test("a received counter is new once, as far back as the window goes")
   func counters() {
     var received = ReceivedCounters()
