@@ -41,6 +41,36 @@ struct KeyLogCommandTests {
         #expect(result.exitCode == 2 && result.errors.contains(path), "\(result)")
       }
     }
+    /// A file that is there becomes private.
+    @Test func aFileThatIsThere() throws {
+      let tool = try Tool()
+      let path = tool.path("keys")
+      try Data("# mine\n".utf8).write(to: URL(filePath: path))
+      try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: path)
+      let result = try tool.run("listen", "--bind", "127.0.0.1:0", "--for", "0.1", "--key-log", path)
+      #expect(result.exitCode == 0, "\(result)")
+      #expect(try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int == 0o600)
+      #expect(try String(contentsOfFile: path, encoding: .utf8) == "# mine\n")
+    }
+
+    /// Where others can replace or read the file, no keys are written.
+    @Test func placesOfOthers() throws {
+      let tool = try Tool()
+      let folder = tool.path("shared")
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+      try FileManager.default.setAttributes([.posixPermissions: 0o777], ofItemAtPath: folder)
+      var places = ["\(folder)/keys"]
+      if getuid() == 0 {
+        places.append(tool.path("theirs"))
+        try Data().write(to: URL(filePath: places[1]))
+        try #require(chown(places[1], 65_534, 65_534) == 0)
+      }
+      for path in places {
+        let result = try tool.run("listen", "--bind", "127.0.0.1:0", "--for", "0.1", "--key-log", path)
+        #expect(result.exitCode == 2 && result.errors.contains(path), "\(result)")
+      }
+      #expect(!FileManager.default.fileExists(atPath: places[0]))
+    }
   #else
     @Test func aBuildWithoutTheTraitRefuses() throws {
       let tool = try Tool()

@@ -35,6 +35,8 @@ struct LogCommandTests {
     let established = try #require(objects.first { $0["message"] == "session established" })
     #expect(established["peer"]?.count == 68 && established["role"] == "responder" && established["level"] == "info")
     #expect(!objects.contains { $0["level"] == "error" }, "\(text)")
+    // What a peer says of itself is not in the log.
+    #expect(!text.contains("[2J"), "\(text)")
   }
 
   @Test func textHasTimesAndFields() throws {

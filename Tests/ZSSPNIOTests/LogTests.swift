@@ -149,6 +149,21 @@ struct LogTests {
     await server.close()
   }
 
+  /// Lines below the level take nothing of the limit of those that are written, and each kind has a
+  /// limit of its own.
+  @Test func hiddenLinesAreNotCounted() {
+    let (logger, handler) = Self.logger(.info)
+    let log = EndpointLog(logger)
+    let now = Instant(nanoseconds: 0)
+    for _ in 0..<100 { log.expired(isUnread: false, at: now) }
+    #expect(handler.entries.isEmpty)
+    for _ in 0..<100 { log.expired(isUnread: true, at: now) }
+    for _ in 0..<100 { log.failed(.notAuthentic, at: now) }
+    #expect(handler.entries.count { $0.level == .warning } == LogLimiter.linesPerSecond)
+    #expect(handler.entries.count { $0.level == .notice } == LogLimiter.linesPerSecond)
+    #expect(handler.entries.allSatisfy { $0.metadata["zssp.suppressed"] == nil })
+  }
+
   @Test func linesASecond() {
     var limiter = LogLimiter()
     let start = Instant(nanoseconds: 5)

@@ -22,6 +22,8 @@ final class Client: Sendable {
       let type = SOCK_STREAM
     #endif
     descriptor = socket(CInt(place.protocol.rawValue), type, 0)
+    var limit = timeval(tv_sec: 300, tv_usec: 0)
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     let connected = place.withSockAddr { connect(descriptor, $0, socklen_t($1)) }
     try #require(connected == 0, "\(address): \(String(cString: strerror(errno)))")
   }
@@ -43,13 +45,15 @@ final class Client: Sendable {
   /// Closes this side's half.
   func finish() { shutdown(descriptor, CInt(SHUT_WR)) }
 
-  /// Reads until the server closes its half.
+  /// Reads until the server closes its half. It is an issue if it sends nothing for five minutes: the
+  /// limit is for what never comes.
   func read() -> String {
     var all: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 65_536)
     while true {
       let count = Foundation.read(descriptor, &buffer, buffer.count)
       if count < 0, errno == EINTR { continue }
+      if count < 0, errno == EAGAIN { Issue.record("the server keeps the connection") }
       guard count > 0 else { return String(decoding: all, as: UTF8.self) }
       all += buffer[..<count]
     }

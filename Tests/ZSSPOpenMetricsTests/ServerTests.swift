@@ -207,17 +207,46 @@ struct ServerTests {
       client.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
       clients.append(client)
     }
-    while gate.waiting == 0 { try await Task.sleep(for: .milliseconds(1)) }
-    // All places are taken once a new connection is closed at once.
-    while !(try Client(server.address).read().isEmpty) {}
-    #expect(gate.waiting == 1)
-    gate.open()
-    for client in clients {
-      let response = Response(client.read())
-      #expect(response.status == 200 || response.status == 0)
+    while try await server.answeringCount() < clients.count || gate.waiting == 0 {
+      try await Task.sleep(for: .milliseconds(1))
     }
+    // All places are taken.
+    #expect(try Client(server.address).read().isEmpty)
+    #expect(try await server.answeringCount() == clients.count && gate.waiting == 1)
+    gate.open()
+    for client in clients { #expect(Response(client.read()).status == 200) }
     #expect(try Client.get("/metrics", from: server.address).status == 200)
     await server.stop()
+  }
+
+  /// Each request has the metrics of its time, not those of one before.
+  @Test func metricsAreGatheredAgain() async throws {
+    let number = NIOLockedValueBox<UInt64>(0)
+    let server = try await serve {
+      var family = MetricFamily("g", kind: .gauge, help: "G.")
+      family.add(
+        .count(
+          number.withLockedValue { number in
+            number += 1
+            return number
+          }))
+      return [family]
+    }
+    for round in 1...3 {
+      #expect(try Client.get("/metrics", from: server.address).body.hasSuffix("\ng \(round)\n"))
+    }
+    await server.stop()
+  }
+
+  @Test func stoppingClosesConnections() async throws {
+    let server = try await serve()
+    // One has sent nothing, and one a part of a request.
+    let clients = [try Client(server.address), try Client(server.address)]
+    clients[1].send("GET /metrics HTTP/1.1\r\n")
+    // They were admitted before this one.
+    #expect(try Client.get("/healthz", from: server.address).status == 200)
+    await server.stop()
+    for client in clients { #expect(client.read().isEmpty) }
   }
 
   @Test func withoutMetricsTheStatusSaysSo() async throws {
@@ -279,6 +308,20 @@ struct ServerTests {
       #expect(try Client.exchange(request, with: server.address).status == 200)
       await server.stop()
       #expect(!FileManager.default.fileExists(atPath: path))
+    }
+  }
+
+  /// The members of a group may connect.
+  @Test(.enabled(if: getuid() == 0, "root is needed to give files to groups")) func theGroupOfASocket() async throws {
+    try await inFolder { folder in
+      let path = "\(folder)/m"
+      let group = UInt32(getegid()) + 1
+      let server = try await MetricsServer.start(on: MetricsAddress(path), socketGroup: group) { Self.families }
+      let attributes = try FileManager.default.attributesOfItem(atPath: path)
+      #expect((attributes[.groupOwnerAccountID] as? NSNumber)?.uint32Value == group)
+      #expect((attributes[.ownerAccountID] as? NSNumber)?.uint32Value == UInt32(geteuid()))
+      #expect((attributes[.posixPermissions] as? NSNumber)?.intValue == 0o660)
+      await server.stop()
     }
   }
 

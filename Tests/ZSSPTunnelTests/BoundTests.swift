@@ -47,4 +47,17 @@ struct BoundTests {
     #expect(
       text.hasPrefix("line ") && text.hasSuffix("line 29999 of those that are many and long enough to fill the file\n"))
   }
+
+  /// Only its owner reads the log, and it is not written through a link.
+  @Test func theLogIsPrivate() throws {
+    let path = FileManager.default.temporaryDirectory.appending(path: "zssp-log-\(UUID().uuidString)").path
+    defer { for file in [path, "\(path)-link"] { try? FileManager.default.removeItem(atPath: file) } }
+    _ = try TunnelLog(path: path)
+    let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? NSNumber
+    #expect(mode?.intValue == 0o600)
+    try Data("mine".utf8).write(to: URL(filePath: path))
+    try FileManager.default.createSymbolicLink(atPath: "\(path)-link", withDestinationPath: path)
+    #expect(throws: TunnelError.self) { try TunnelLog(path: "\(path)-link") }
+    #expect(try Data(contentsOf: URL(filePath: path)) == Data("mine".utf8))
+  }
 }

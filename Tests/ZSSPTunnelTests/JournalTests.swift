@@ -2,6 +2,7 @@
 import Logging
 import NIOConcurrencyHelpers
 import Testing
+import ZSSP
 import ZSSPTestSupport
 
 @testable import ZSSPTunnel
@@ -55,6 +56,27 @@ struct JournalTests {
     #expect(logged.filter { $0.text == "s" }.count == LineLimit.lines + 1)
     #expect(logged.filter { $0.text == "x" }.count == LineLimit.lines)
     #expect(logged.last?.text == "e")
+  }
+
+  /// The first line of the next minute has the number of those that were left out, of its peer and
+  /// kind alone.
+  @Test func linesThatAreLeftOutAreCounted() {
+    let journal = journal
+    func log(_ kind: TunnelJournal.Kind, of peer: Int?, seconds: Int64) {
+      journal.limited(kind, of: peer, level: .info, "s", [:], at: Instant(nanoseconds: seconds * 1_000_000_000))
+    }
+    for _ in 0..<100 { log(.session, of: 1, seconds: 0) }
+    for _ in 0..<12 { log(.session, of: 2, seconds: 30) }
+    log(.session, of: 1, seconds: 59)
+    #expect(logged.count == 2 * LineLimit.lines && logged.allSatisfy { $0.metadata["zssp.suppressed"] == nil })
+    log(.session, of: 1, seconds: 60)
+    #expect(logged.last?.metadata["zssp.suppressed"] == "91")
+    log(.session, of: 1, seconds: 60)
+    log(.end, of: 1, seconds: 60)
+    #expect(logged.suffix(2).allSatisfy { $0.metadata["zssp.suppressed"] == nil })
+    log(.session, of: 2, seconds: 90)
+    #expect(logged.last?.metadata["zssp.suppressed"] == "2")
+    #expect(logged.count == 2 * LineLimit.lines + 4)
   }
 
   /// Lines below the level cost nothing of the limit, and many peers no memory without end.

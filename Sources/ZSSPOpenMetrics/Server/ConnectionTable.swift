@@ -12,6 +12,8 @@ final class ConnectionTable {
 
   /// The number of connections.
   var count: Int { connections.count }
+  /// The number of connections for which metrics are gathered.
+  var answeringCount: Int { connections.count { $0.connection.isAnswering } }
 
   /// Adds a connection. If all places are taken, it replaces the oldest one that is not about to be
   /// answered.

@@ -116,6 +116,12 @@ public final class MetricsServer: Sendable {
     }
   }
 
+  /// Returns the number of connections for which metrics are gathered.
+  func answeringCount() async throws -> Int {
+    let connections = connections
+    return try await channel.eventLoop.submit { connections.value.answeringCount }.get()
+  }
+
   /// Closes the socket and all connections. Stopping twice does no harm.
   public func stop() async {
     let isFirst = isStopped.withLockedValue { isStopped in

@@ -66,15 +66,17 @@ package struct TunnelJournal: Sendable {
   ///   - level: The level of the line.
   ///   - message: The sentence.
   ///   - fields: The metadata.
+  ///   - now: The time.
   func limited(
-    _ kind: Kind, of peer: Int?, level: Logger.Level, _ message: String, _ fields: Logger.Metadata
+    _ kind: Kind, of peer: Int?, level: Logger.Level, _ message: String, _ fields: Logger.Metadata,
+    at now: Instant = TunnelClock.now
   ) {
     guard logger.logLevel <= level else { return }
     let key = Key(kind: kind, peer: peer)
     let admission = limits.withLockedValue { limits in
       // Peers that come and go have new numbers.
       if limits.count >= Self.largestCount, limits[key] == nil { limits = [:] }
-      return limits[key, default: LineLimit()].allows(at: TunnelClock.now)
+      return limits[key, default: LineLimit()].allows(at: now)
     }
     guard admission.isAllowed else { return }
     var fields = fields
