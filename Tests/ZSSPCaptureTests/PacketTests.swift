@@ -102,6 +102,7 @@ import ZSSPTestSupport
       _ = store.insert(key(counter + 10_000), number: 1, count: 2, payload: [1].rawBytes, frame: 0, at: 0)
       #expect(store.count <= 4)
       #expect(store.byteCount <= 130)
+      #expect(store.orderCount <= 4 * 4 + 64)
     }
     let oldest = store.removeOldest()
     #expect(oldest?.missing == [0, 2])

@@ -87,6 +87,7 @@ struct JournalTests {
     journal.limited(.session, of: 1, level: .info, "s", [:])
     for peer in 2..<10_000 { journal.limited(.session, of: peer, level: .info, "s", [:]) }
     #expect(logged.count == 9999)
+    #expect(journal.limitCount <= TunnelJournal.largestCount)
   }
 
   @Test func withoutALogger() { TunnelJournal(nil, interface: "t0").error("x") }

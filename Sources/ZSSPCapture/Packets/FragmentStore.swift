@@ -60,6 +60,8 @@ struct FragmentStore: ~Copyable {
 
   /// The number of incomplete packets.
   var count: Int { partials.count }
+  /// The number of packets whose order is known, complete ones among them.
+  var orderCount: Int { order.count }
   /// The bytes of incomplete packets.
   var byteCount: Int { bytes }
   /// True if a bound is reached, and ``removeOldest()`` must be called before the next fragment.

@@ -30,7 +30,7 @@ package struct TunnelJournal: Sendable {
   }
 
   /// The maximum number of limits that are kept.
-  private static let largestCount = 4096
+  static let largestCount = 4096
 
   private let logger: Logger
   private let limits = NIOLockedValueBox<[Key: LineLimit]>([:])
@@ -45,6 +45,9 @@ package struct TunnelJournal: Sendable {
     logger[metadataKey: "zssp.interface"] = "\(interface)"
     self.logger = logger
   }
+
+  /// The number of limits.
+  var limitCount: Int { limits.withLockedValue(\.count) }
 
   /// Logs something usual.
   func info(_ message: String, _ fields: Logger.Metadata = [:]) { logger.info("\(message)", metadata: fields) }
