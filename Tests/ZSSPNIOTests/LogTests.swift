@@ -50,12 +50,14 @@ struct LogTests {
     await server.close()
   }
 
-  /// A stranger's Hello to a persistent endpoint is dropped only after a look-up in the store.
-  @Test func lateDropsAreLogged() async throws {
+  /// A stranger's Hello to a persistent endpoint is dropped only after a look-up in the store, whether
+  /// that answers at once or later.
+  @Test(arguments: [VolatileRatchetStore(), HangingStore { _, _ in false }] as [any RatchetStore])
+  func lateDropsAreLogged(_ store: any RatchetStore) async throws {
     let network = TestNetwork()
     let (logger, handler) = Self.logger(.debug)
     let server = try await network.endpoint(
-      at: "10.0.0.2:4500", configuration: testConfiguration(Settings(), .persistent), logger: logger)
+      at: "10.0.0.2:4500", configuration: testConfiguration(Settings(), .persistent), store: store, logger: logger)
     let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
     let connecting = Task {
       try await client.connect(to: "10.0.0.2:4500", key: server.publicKey, timeout: .seconds(3))

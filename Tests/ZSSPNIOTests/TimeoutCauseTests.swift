@@ -11,14 +11,15 @@ import ZSSPTesting
 /// A timeout says what was seen of the peer.
 @Suite(.tags(.slow), .timeLimit(.minutes(20)))
 struct TimeoutCauseTests {
-  /// Connects for 15 seconds of the network's time, and returns what it fails with.
+  /// Connects for `timeout` of the network's time, and returns what it fails with.
   private func failure(
-    _ network: TestNetwork, of client: UDPEndpoint, to address: String, key: PublicKey
+    _ network: TestNetwork, of client: UDPEndpoint, to address: String, key: PublicKey,
+    timeout: Duration = .seconds(15)
   ) async -> UDPError? {
     let failure = SharedBox<UDPError?>(nil)
     let connecting = Task {
       do throws(UDPError) {
-        _ = try await client.connect(to: address, key: key, timeout: .seconds(15))
+        _ = try await client.connect(to: address, key: key, timeout: timeout)
       } catch {
         failure.value = error
       }
@@ -36,12 +37,15 @@ struct TimeoutCauseTests {
     await client.close()
   }
 
-  /// The responder reads the Hello, because the key is right, and its application never decides.
-  @Test func nobodyAccepts() async throws {
+  /// The responder reads the Hello, because the key is right, and its application never decides. The
+  /// attempt ends by its own limit of time, or before by that of the call.
+  @Test(arguments: [Duration.seconds(3), .seconds(15)])
+  func nobodyAccepts(within timeout: Duration) async throws {
     let network = TestNetwork()
     let client = try await makeEndpoint(on: network, at: "10.0.0.1:1000")
     let server = try await makeEndpoint(on: network, at: "10.0.0.2:4500")
-    let error = await failure(network, of: client, to: "10.0.0.2:4500", key: server.publicKey)
+    let error = await failure(
+      network, of: client, to: "10.0.0.2:4500", key: server.publicKey, timeout: timeout)
     #expect(error == .timeout(.notConfirmed))
     #expect("\(TimeoutCause.notConfirmed.likelyCauses)".contains("has not accepted"))
     await network.advance(by: .seconds(15))
