@@ -25,6 +25,9 @@ final class EndpointClosing: Sendable {
   /// True if the application has closed the endpoint.
   var isRequested: Bool { state.withLockedValue { $0.isRequested } }
 
+  /// The number of tasks that wait for something else and are woken when the endpoint closes.
+  var waiterCount: Int { state.withLockedValue { $0.waiting.count } }
+
   /// Records that the application closes the endpoint. Returns true the first time.
   func close() -> Bool {
     let isFirst = state.withLockedValue { state in
