@@ -17,10 +17,10 @@ struct RecentValuesTests {
     var values = RecentValues<Int, Int>()
     var model: [Int: (sum: Int, changed: Int64)] = [:]
     var now: Int64 = 0
-    for _ in 0..<20_000 {
+    for _ in 0..<4_000 {
       // Now and then nothing happens for some lifetimes.
-      now += Int64.random(in: 0..<(Int.random(in: 0..<500, using: &random) == 0 ? 40_000 : 300), using: &random)
-      let key = Int.random(in: 0..<200, using: &random)
+      now += Int64.random(in: 0..<(Int.random(in: 0..<100, using: &random) == 0 ? 40_000 : 1500), using: &random)
+      let key = Int.random(in: 0..<40, using: &random)
       add(1, to: &values, key: key, at: now)
       // Between one and three lifetimes both are right: the value goes on, or is a new one.
       let last = model[key] ?? (sum: 0, changed: now)
