@@ -52,6 +52,39 @@ extension NamespaceTests {
       #expect(!FileManager.default.fileExists(atPath: "/run/zssp/\(lab.device("a"))"))
     }
 
+    /// Rules, routes and addresses that other programs remove are put back: systemd-networkd removes
+    /// those that it does not know whenever it starts.
+    @Test func whatOthersRemoveIsPutBack() async throws {
+      let lab = try Lab()
+      let tunnel = try await Self.full(lab)
+      let device = lab.device("a")
+      let before = try Self.state(lab)
+      let addresses = try lab.run("ip -oneline address show dev \(device) scope global", on: "a")
+      for (index, family) in ["-4", "-6"].enumerated() {
+        let own = before[index].split(separator: "\n").filter { $0.hasPrefix("324") }
+        try #require(own.count == 2, "\(before)")
+        for rule in own { try lab.run("ip \(family) rule del priority \(rule.prefix { $0 != ":" })", on: "a") }
+      }
+      try await lab.waits { try Self.state(lab) == before }
+      for family in ["-4", "-6"] { try lab.run("ip \(family) route flush dev \(device) table 20763", on: "a") }
+      try await lab.waits { try lab.run("ip route show table 20763", on: "a").contains("default dev \(device)") }
+      try await lab.waits { try lab.run("ip -6 route show table 20763", on: "a").contains("default dev \(device)") }
+      // With the last address the kernel removes all routes, and does not say so.
+      try lab.run("ip address flush dev \(device)", on: "a")
+      try await lab.waits {
+        let now = try lab.run("ip -oneline address show dev \(device) scope global", on: "a")
+        return now.split(separator: "\n").count == addresses.split(separator: "\n").count
+      }
+      try await lab.waits { try lab.run("ip route show table 20763", on: "a").contains("default dev \(device)") }
+      #expect(try lab.run("ip route get 203.0.113.1", on: "a").contains("dev \(device)"))
+      try await lab.reaches("a", "203.0.113.1")
+      #expect(tunnel.output.contains("another program removed -4 rule add priority 32400"), "\(tunnel.output)")
+      tunnel.send(SIGTERM)
+      #expect(tunnel.finish().exitCode == 0)
+      let after = try Self.state(lab)
+      #expect(!after[0].contains("fwmark") && !after[1].contains("fwmark"), "\(after)")
+    }
+
     /// A killed tunnel leaves rules, which lead nowhere; the next start removes them, and so does
     /// its end.
     @Test func rulesAreUndoneAfterACrash() async throws {

@@ -87,6 +87,18 @@ extension NamespaceTests {
       #expect(try Self.isClean(lab))
     }
 
+    /// A route around the tunnel that another program removes is put back, and still undone at the
+    /// end.
+    @Test func aRouteThatAnotherProgramRemoves() async throws {
+      let lab = try Lab()
+      let tunnel = try await Self.pair(lab, at: "192.168.1.2")
+      try lab.run("ip route del 192.168.1.2", on: "a")
+      try await lab.waits { try lab.run("ip route", on: "a").contains("192.168.1.2 dev v1") }
+      tunnel.send(SIGTERM)
+      #expect(tunnel.finish().exitCode == 0)
+      #expect(try Self.isClean(lab))
+    }
+
     /// A name that stands for another address later: it is looked up again when the peer does not
     /// answer, and gets its route before anything is sent there.
     @Test func aNameThatChanges() async throws {

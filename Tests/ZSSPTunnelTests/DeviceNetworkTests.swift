@@ -146,6 +146,27 @@ struct DeviceNetworkTests {
     #expect(kernel.addresses() == Set(addresses) && kernel.existing(route + [old]) == Set(route))
   }
 
+  /// Addresses and routes that another program removed are found, and put back by the next change.
+  @Test func whatOthersRemovedIsFound() throws {
+    let routes = try self.routes(["10.1.0.0/16", "10.2.0.0/16"])
+    let kernel = Kernel(try prefixes(["10.0.0.1/24"]), routes: routes)
+    let network = make(kernel, routes: routes)
+    #expect(try network.removed() == [])
+    #expect(kernel.run(["route del 10.2.0.0/16 dev t"]).isEmpty)
+    #expect(try network.removed() == ["route 10.2.0.0/16"])
+    // With the address all routes go.
+    #expect(kernel.run(["address del 10.0.0.1/24 dev t"]).isEmpty)
+    #expect(
+      try network.removed() == [
+        "address 10.0.0.1/24", "route 0.0.0.0/0 table 20763", "route 10.1.0.0/16", "route 10.2.0.0/16",
+      ])
+    #expect(network.apply(addresses: try prefixes(["10.0.0.1/24"]), routes: routes) == [])
+    #expect(try network.removed() == [])
+    // What a change removes is not missed.
+    #expect(network.apply(routes: []) == [])
+    #expect(try network.removed() == [])
+  }
+
   @Test func failedLinesAreNamed() {
     let lines = ["route add 10.0.0.0/8 dev t", "route add 10.1.0.0/16 dev t", "route del 10.2.0.0/16 dev t"]
     let errors = """

@@ -244,6 +244,22 @@ struct PeerTests {
     }
   }
 
+  /// Each rule that a list of the system lacks is made again.
+  @Test func missingRules() {
+    let rule = PolicyRule(.v4, mark: 20_763, table: 20_763)
+    let lines = ["0:\tfrom all lookup local", "32766:\tfrom all lookup main"]
+    let own = [
+      "32400:\tfrom all lookup main suppress_prefixlength 0", "32401:\tnot from all fwmark 0x511b lookup 20763",
+    ]
+    func missing(_ lines: [String]) -> [[String]] { rule.missing(in: lines.joined(separator: "\n") + "\n") }
+    #expect(missing(lines + own) == [])
+    #expect(missing(lines + [own[1]]) == [rule.arguments("add")[0]])
+    #expect(missing(lines + [own[0]]) == [rule.arguments("add")[1]])
+    #expect(missing(lines) == rule.arguments("add") && missing([]) == rule.arguments("add"))
+    // The rules of another tunnel are others.
+    #expect(PolicyRule(.v4, mark: 1, table: 20_764).missing(in: own.joined(separator: "\n")).count == 2)
+  }
+
   /// The messages about name servers.
   @Test func nameServers() throws {
     var configuration = TunnelConfiguration()

@@ -55,6 +55,14 @@ int czssp_path_mtu(int family, const void *address, uint32_t scope);
 int czssp_socket_mark(int descriptor, uint32_t mark);
 int czssp_socket_device(int descriptor, const char *name);
 
+/// Opens a non-blocking socket that becomes readable when the system's devices, addresses, routes or
+/// rules change.
+int czssp_network_watch(void);
+
+/// Reads what such a socket has, and returns 1 if a rule, a route to one host, or something of the
+/// named device may have been removed; otherwise 0.
+int czssp_network_changed(int descriptor, const char *name);
+
 /// Drops all privileges permanently, in all threads, and continues as a user and group.
 int czssp_become(uint32_t user, uint32_t group);
 

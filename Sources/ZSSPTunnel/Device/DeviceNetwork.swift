@@ -52,6 +52,16 @@ final class DeviceNetwork: Sendable {
     deleteRoutes(besides: routes) + addRoutes(routes, verifies: false)
   }
 
+  /// Returns the addresses and routes that this process has made, or that were made for it, and
+  /// that the system no longer has.
+  func removed() throws(TunnelError) -> [String] {
+    let (addresses, routes) = installed.withLock { ($0.addresses, $0.routes) }
+    let heldAddresses = try system.addresses()
+    let heldRoutes = try system.existing(Array(routes))
+    return addresses.subtracting(heldAddresses).map { "address \($0)" }.sorted()
+      + routes.subtracting(heldRoutes).map { "route \($0)" }.sorted()
+  }
+
   private func change(_ wanted: [IPPrefix]) -> [String] {
     let former = installed.withLock(\.addresses)
     let gone = former.subtracting(wanted)

@@ -26,6 +26,7 @@
 
     private var watch: DescriptorWatch?
     private var ticker: RepeatedTask?
+    private var networkWatch: NetworkWatch?
     /// The last packet that was read, with its virtio header; none while `packetSize` is 0.
     private var buffer = [UInt8](repeating: 0, count: VirtioHeader.size + 65_535)
     private var packetSize = 0
@@ -101,10 +102,20 @@
       ticker = eventLoop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in bound.value.tick() }
     }
 
+    /// Starts to report that other programs may have removed something of the tunnel from the
+    /// system's network.
+    ///
+    /// - Throws: The errors of ``NetworkWatch``.
+    func watchNetwork(removed: @escaping () -> Void, failed: @escaping (SystemFailure) -> Void) throws {
+      networkWatch = try NetworkWatch(device.name, on: eventLoop, removed: removed, failed: failed)
+    }
+
     /// Stops reading.
     func stop() {
       watch?.end()
       watch = nil
+      networkWatch?.end()
+      networkWatch = nil
       ticker?.cancel()
       for peer in peers.values { _ = peer.takeSession() }
     }

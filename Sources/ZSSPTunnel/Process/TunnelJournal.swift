@@ -21,7 +21,7 @@ import ZSSP
 package struct TunnelJournal: Sendable {
   /// The kinds of lines that are limited separately.
   enum Kind: Hashable {
-    case stranger, lostRatchet, failedSession, session, end, move
+    case stranger, lostRatchet, failedSession, session, end, move, network
   }
 
   private struct Key: Hashable {

@@ -122,9 +122,14 @@ actor EndpointRoutes {
 
   // MARK: Routes
 
-  /// Makes the routes that are needed, and removes the others. The route to `suspect` is checked in
-  /// the system, because it may have disappeared with its network device.
-  func settle(verifying suspect: IPAddress? = nil) {
+  /// Makes the routes that are needed, and removes the others.
+  ///
+  /// - Parameters:
+  ///   - suspect: The address whose route is looked up in the system, because it may have
+  ///     disappeared with its network device. None by default.
+  ///   - verifiesAll: True to look up all of them, because another program may have removed some.
+  ///     The default is false.
+  func settle(verifying suspect: IPAddress? = nil, verifiesAll: Bool = false) {
     let routing = registry.configuration.table
     guard !isOver, routing != .off else { return }
     let table = registry.table
@@ -148,7 +153,7 @@ actor EndpointRoutes {
       }
     }
     for host in wanted {
-      do throws(TunnelError) { try make(host, verifies: host == suspect) } catch {
+      do throws(TunnelError) { try make(host, verifies: verifiesAll || host == suspect) } catch {
         unreachable.insert(host)
         complain(about: host, reason: "\(error)")
       }

@@ -49,14 +49,27 @@ struct PolicyRule: Hashable, CustomStringConvertible {
   /// The recorded line.
   var description: String { "rule \(family.rawValue) \(mark) \(table)" }
 
+  /// The priorities of the two rules, which no other tunnel uses.
+  var priorities: [UInt32] {
+    let first = Self.firstPriority + 2 * (table - Self.firstTable)
+    return [first, first + 1]
+  }
+
   /// Returns the arguments of `ip` that add or delete the two rules.
   func arguments(_ verb: String) -> [[String]] {
-    let priority = Self.firstPriority + 2 * (table - Self.firstTable)
     let start = [family == .v4 ? "-4" : "-6", "rule", verb, "priority"]
     return [
-      start + ["\(priority)", "table", "main", "suppress_prefixlength", "0"],
-      start + ["\(priority + 1)", "not", "fwmark", "\(mark)", "table", "\(table)"],
+      start + ["\(priorities[0])", "table", "main", "suppress_prefixlength", "0"],
+      start + ["\(priorities[1])", "not", "fwmark", "\(mark)", "table", "\(table)"],
     ]
+  }
+
+  /// Returns the arguments of `ip` that add those of the two rules that a list lacks.
+  ///
+  /// - Parameter list: The output of `ip rule show` for the family.
+  func missing(in list: String) -> [[String]] {
+    let present = Set(list.split(separator: "\n").compactMap { UInt32($0.prefix { $0 != ":" }) })
+    return zip(priorities, arguments("add")).filter { !present.contains($0.0) }.map(\.1)
   }
 }
 
@@ -155,6 +168,28 @@ struct RoutingPlan: Sendable {
     // What failed is not recorded, so that the next change tries it again.
     try ledger.remember(rules: made)
     if let failure { throw failure }
+  }
+
+  /// Returns the arguments of `ip` for each of the rules that the system no longer has.
+  func removed(of rules: [PolicyRule]) throws(TunnelError) -> [[String]] {
+    var missing: [[String]] = []
+    for rule in rules {
+      let arguments = [rule.family == .v4 ? "-4" : "-6", "rule", "show"]
+      let result = try SystemCommand.ip(arguments, step: "cannot read the system's routing rules")
+      guard result.exitCode == 0 else {
+        throw .setUp(step: "cannot read the system's routing rules", reason: result.reason)
+      }
+      missing += rule.missing(in: result.output)
+    }
+    return missing
+  }
+
+  /// Adds a rule with the arguments of `ip`.
+  ///
+  /// - Returns: The error; nil if none.
+  static func add(_ arguments: [String]) throws(TunnelError) -> String? {
+    let result = try SystemCommand.ip(arguments, step: "cannot change the routing rules")
+    return result.exitCode == 0 ? nil : "ip \(arguments.joined(separator: " ")): \(result.reason)"
   }
 
   /// Adds or deletes the two rules of the system. A missing one is no error when deleting.

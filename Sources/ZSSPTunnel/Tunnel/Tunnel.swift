@@ -52,6 +52,8 @@
     private let servers: NIOLockedValueBox<[ControlServer]> = NIOLockedValueBox([])
     /// Serialises changes of the running tunnel.
     let turn = Turn()
+    /// Possible losses of the tunnel's routes, rules and addresses.
+    let networkChanges: (stream: AsyncStream<Void>, continuation: AsyncStream<Void>.Continuation)
     /// True when the tunnel is ending, and refuses requests.
     let isEnding = Atomic(false)
     private let stopping: (stream: AsyncStream<TunnelError?>, continuation: AsyncStream<TunnelError?>.Continuation)
@@ -85,6 +87,7 @@
       endpointRoutes = EndpointRoutes(
         parts.ledger, device: parts.device.name, named: parts.places, routes: parts.routes, registry: parts.registry,
         log: log)
+      networkChanges = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
       stopping = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
@@ -152,6 +155,7 @@
       } catch {
         throw .setUp(step: "cannot read the device \(device.name)", reason: "\(error)")
       }
+      await watchNetwork()
       try listen(configuration)
       if let address = configuration.metrics { try await startMetrics(on: address) }
       try NameServers(configuration)?.apply(to: device.name, ledger)
@@ -192,6 +196,10 @@
         group.addTask { await self.acceptSessions() }
         group.addTask { await self.warnOfDowngrades() }
         group.addTask { await self.dialWanted(self.wanted) }
+        group.addTask {
+          await self.restoreNetwork()
+          return nil
+        }
         group.addTask {
           for await reason in self.stopping.stream { return reason }
           return nil
