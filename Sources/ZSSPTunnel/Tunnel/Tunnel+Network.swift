@@ -7,8 +7,8 @@
   /// example, removes the rules that it does not know whenever it starts, and without its rules a
   /// full tunnel is no longer one.
   extension Tunnel {
-    /// The pause after a change: a program that removes one thing removes others next.
-    private static let restorePause = Duration.milliseconds(500)
+    /// The minimum time between two looks at the system, each of which runs `ip` several times.
+    private static let restorePace = Duration.milliseconds(500)
 
     /// Starts to watch the system's network. Where that is not possible a warning says so. The
     /// network of a prepared device is the administrator's.
@@ -31,10 +31,12 @@
     /// Puts back what is missing after each change, until the task is cancelled.
     func restoreNetwork() async {
       for await _ in networkChanges.stream {
-        do { try await Task.sleep(for: Self.restorePause) } catch { return }
         await turn.begin()
         await restore()
         turn.end()
+        // A program that removes one thing removes others next. The sleep ends early only at the
+        // end.
+        do { try await Task.sleep(for: Self.restorePace) } catch { return }
       }
     }
 
@@ -53,7 +55,8 @@
         }
         await endpointRoutes.settle(verifiesAll: true)
         guard !restored.isEmpty else { return }
-        let result = failures.isEmpty ? "it is back" : "not all of it could be put back: \(failures.joined(separator: "; "))"
+        let result =
+          failures.isEmpty ? "it is back" : "not all of it could be put back: \(failures.joined(separator: "; "))"
         log.limited(
           .network, of: nil, level: failures.isEmpty ? .warning : .error,
           "another program removed \(restored.joined(separator: ", ")); \(result)", [:])
