@@ -204,7 +204,7 @@ public final class PeerDirectory: Sendable {
   }
 
   /// Records that the store has not stored the state of this name, and never will.
-  func endStoring(_ name: Fingerprint) { state.withLock { $0.storing.remove(name) } }
+  func endStoring(_ name: Fingerprint) { state.withLock { _ = $0.storing.remove(name) } }
 
   // [DEC-71]
   /// Returns true if the store may be storing the state of this name, or has just stored it.
