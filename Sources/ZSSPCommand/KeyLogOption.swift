@@ -24,7 +24,7 @@ struct KeyLogOption: ParsableArguments {
     return path
   }
 
-  /// Has an endpoint write its keys to the file, if there is one, and warns of it.
+  /// Makes an endpoint write its keys to the file, if there is one, and warns of it.
   ///
   /// - Throws: ``CommandFailure/usage(_:)`` without the trait, or if the file cannot be written.
   func apply(to configuration: inout EndpointConfiguration) throws(CommandFailure) {

@@ -144,7 +144,7 @@ struct DecodeCommandTests {
     #expect(try tool.run("decode", write(Self.capture([], link: 105), with: tool)).exitCode == 0)
   }
 
-  /// What is printed is not written into another file that gets the number of standard output.
+  /// Printed lines never go into a file that gets the number of standard output.
   @Test(arguments: ["decode capture", "keygen --force key", "version", "--help", "ping 127.0.0.1:1 --peer \(validKey)"])
   func standardOutputThatIsClosed(arguments: String) throws {
     let tool = try Tool()

@@ -53,7 +53,7 @@ struct KeyLogCommandTests {
       #expect(try String(contentsOfFile: path, encoding: .utf8) == "# mine\n")
     }
 
-    /// Where others can replace or read the file, no keys are written.
+    /// A file that others can replace or read gets no keys.
     @Test func placesOfOthers() throws {
       let tool = try Tool()
       let folder = tool.path("shared")

@@ -7,7 +7,7 @@ import ZSSPTestSupport
 
 @Suite("zssp ping", .tags(.slow), .ownThreads, .timeLimit(.minutes(20)))
 struct PingCommandTests {
-  /// Answers may take this long where the processor is busy.
+  /// The time that answers may take where the processor is busy.
   private static let patient = ["--timeout", "600"]
 
   private static func lines(_ result: Tool.Result) throws -> [[String: Any]] {

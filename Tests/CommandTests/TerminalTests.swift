@@ -5,7 +5,7 @@ import ZSSPTestSupport
 
 @testable import ZSSPCommand
 
-/// What is printed cannot drive the terminal, whatever arguments and files contain.
+/// Printed text cannot drive the terminal, whatever arguments and files contain.
 @Suite("the terminal", .tags(.fast))
 struct TerminalTests {
   @Test(arguments: [
@@ -24,7 +24,7 @@ struct TerminalTests {
   }
 }
 
-/// The same for the tool.
+/// Messages of the tool, as a user sees them.
 @Suite("the tool's messages", .tags(.slow), .ownThreads, .timeLimit(.minutes(10)))
 struct MessageTests {
   private static let evil = "x\u{1b}[2J\u{9b}31m\u{202e}\nzssp: all is fine\ry"

@@ -40,8 +40,8 @@ extension NamespaceTests {
       try lab.add("a", "b")
       try lab.link("a", "b")
       let captured = Captured(lab: lab, file: lab.path("capture.pcap"), keys: lab.path("keys"))
-      // -U writes packets as they come. --immediate-mode is no help: on "any" its buffer has room for eight packets.
-      // Without -Z, tcpdump becomes a user that cannot write here.
+      // -U writes packets as they come. --immediate-mode is no help: on "any" its buffer has room
+      // for eight packets. Without -Z, tcpdump becomes a user that cannot write here.
       let dump = try lab.start("tcpdump -i \(interface) -U -Z root -w \(captured.file) udp or icmp", on: "a")
       try await dump.waits(for: "listening on")
       let extra = "mtu = \(mtu)"
@@ -70,7 +70,7 @@ extension NamespaceTests {
       return captured
     }
 
-    /// Without keys, the handshake is named, and of other packets what they may be. A port that is
+    /// The handshake is named without keys, and of other packets what they may be. A port that is
     /// not the usual one is recognized by the first Hello, and each datagram is there once.
     @Test(arguments: [("v1", 20763), ("any", 4500)])
     func withoutKeys(interface: String, port: Int) async throws {
@@ -109,7 +109,7 @@ extension NamespaceTests {
     }
 
     #if KeyLog
-      /// With keys, every packet is named and opened, also one in several fragments.
+      /// Every packet is named and opened with keys, also one in several fragments.
       @Test func withKeys() async throws {
         let captured = try await Self.capture(mtu: 4000, size: 3000)
         let lab = captured.lab

@@ -64,7 +64,7 @@ import ZSSPTestSupport
   /// The byte that two decimal digits are as hexadecimal ones, as in the keys of this test.
   private func digits(_ number: Int) -> UInt8 { UInt8(((number / 10) << 4) | (number % 10)) }
 
-  /// Whether a ring opens a datagram with the key id 1, whose header has protection with a key.
+  /// True if a ring opens a datagram with the key id 1, whose header has protection with a key.
   private func opens(_ ring: KeyRing, key: Secret) -> Bool {
     var datagram = [UInt8](repeating: 0, count: 64)
     let keyID = KeyID([0, 0, 0, 1].rawBytes)

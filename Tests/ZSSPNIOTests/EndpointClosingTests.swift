@@ -4,10 +4,10 @@ import ZSSPTestSupport
 
 @testable import ZSSPNIO
 
-/// What tasks wait for ends with the endpoint.
+/// The waits of tasks end with the endpoint.
 @Suite(.tags(.fast), .timeLimit(.minutes(5)))
 struct EndpointClosingTests {
-  /// How the wait of a task ended.
+  /// The end of a task's wait.
   private enum End { case closed, cancelled, forgotten }
 
   private let closing = EndpointClosing()

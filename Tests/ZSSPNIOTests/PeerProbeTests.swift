@@ -245,7 +245,7 @@ import ZSSPTestSupport
       await server.close()
     }
 
-    /// What was seen until a cancellation says nothing.
+    /// A walk that was cancelled gives no diagnosis.
     @Test func aCancelledProbe() async throws {
       let silent = try ProbeSocket(to: Address(ipv4: 0x7F00_0001, port: 9), from: nil)
       let remote = try #require(silent.local)

@@ -41,7 +41,7 @@ struct PublicKeyExecutorTests {
       self.completed = completed
     }
 
-    /// Has the executor run items. Called once before ``begin()``.
+    /// Makes the executor run items. Called once before ``begin()``.
     func run(_ items: [PublicKeyWork]) async throws {
       try await eventLoop.submit { [executor] in
         for item in items { #expect(executor.value.run(item)) }
@@ -199,10 +199,10 @@ struct PairingProvider: BatchingProvider, DerivedProvider {
 
     func fail() { state.update { $0.failures += 1 } }
 
-    /// Has the first operations of two threads wait for each other.
+    /// Makes the first operations of two threads wait for each other.
     func meet(within deadline: DispatchTime) { state.update { $0.deadline = deadline } }
 
-    /// Has the next operation wait for ``release()``.
+    /// Makes the next operation wait for ``release()``.
     func hold() { state.update { $0.isHeld = true } }
 
     func release() { gate.signal() }

@@ -87,7 +87,7 @@ struct ExpositionTests {
   ])
   func numbers(value: MetricValue, expected: String) { #expect(value.text == expected) }
 
-  /// What would end a value, a line or the text is escaped, and comes back.
+  /// Characters that would end a value, a line or the text are escaped, and come back.
   @Test(
     arguments: [
       "", "plain", "a\"b", "a\\b", "a\nb", "\\n", "\"} 1\nevil 2", "a\rb", "naïve 😀", "# EOF", "\u{0}\u{1b}[2J",

@@ -26,7 +26,7 @@ struct NonceGuardTests {
     #expect(ledger.reusedNonce == nil && ledger.seals == 270)
   }
 
-  /// Without a plaintext the two tags are equal as well, which must not count as a resent packet.
+  /// The two tags are equal without a plaintext as well, which must not count as a resent packet.
   @Test(
     "a counter that is used twice is noticed, also where there is no plaintext",
     arguments: [0, 1, 3, 4, 5, 6, 7, 8] as [UInt8])

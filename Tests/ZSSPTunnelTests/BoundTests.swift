@@ -48,7 +48,7 @@ struct BoundTests {
       text.hasPrefix("line ") && text.hasSuffix("line 29999 of those that are many and long enough to fill the file\n"))
   }
 
-  /// Only its owner reads the log, and it is not written through a link.
+  /// The log is for its owner alone, and is not written through a link.
   @Test func theLogIsPrivate() throws {
     let path = FileManager.default.temporaryDirectory.appending(path: "zssp-log-\(UUID().uuidString)").path
     defer { for file in [path, "\(path)-link"] { try? FileManager.default.removeItem(atPath: file) } }

@@ -10,7 +10,7 @@ package struct ICMPError: Equatable {
     case portUnreachable
     /// A firewall refuses the datagram.
     case prohibited
-    /// There is no route, or no such host.
+    /// No route, or no such host.
     case unreachable
   }
 

@@ -33,7 +33,7 @@ struct IPReassembly: ~Copyable {
   enum Reason {
     /// Its other fragments did not come in time.
     case missing
-    /// Too many other packets began before its other fragments came.
+    /// The packet gave way to others, of which too many began before its other fragments came.
     case evicted
     /// Its fragments overlap, or do not fit together.
     case contradiction

@@ -23,7 +23,7 @@ package struct DatagramEvent {
 
   /// The content of a packet. A packet of several fragments has it with the last one.
   package enum Content: Equatable {
-    /// Not all fragments have come, or there is nothing to read without a key.
+    /// The datagram cannot be read: fragments are missing, or a key.
     case none
     /// A whole X1.
     case hello(keyID: KeyID, answersChallenge: Bool)

@@ -31,7 +31,7 @@ struct PingReport: Encodable, Sendable {
   var local: String?
   var interface: String?
   var mtu: Int?
-  /// For `hello`: asConfigured, otherProfile, withoutRatchet or smallDatagrams.
+  /// The kind of a `hello`: asConfigured, otherProfile, withoutRatchet or smallDatagrams.
   var purpose: String?
   var profile: String?
   var offersRatchet: Bool?
@@ -44,7 +44,7 @@ struct PingReport: Encodable, Sendable {
   var notAuthentic: Int?
   var answered: Bool?
   var reports: [Network]?
-  /// For `session`: accepted, refused, notConfirmed, ratchetConflict or noAnswer; or skipped.
+  /// The outcome of a `session`: accepted, refused, notConfirmed, ratchetConflict or noAnswer; or skipped.
   var outcome: String?
   var chainLength: UInt64?
   var milliseconds: Double?
@@ -53,7 +53,7 @@ struct PingReport: Encodable, Sendable {
   var minimum: Double?
   var median: Double?
   var percentile99: Double?
-  /// For `cause`.
+  /// The cause of a `cause`, by its stable name.
   var kind: String?
   var certainty: String?
   var text: String?

@@ -83,7 +83,7 @@ final class PublicKeyExecutor {
     return true
   }
 
-  /// Has a thread of the pool run items until none waits.
+  /// Makes a thread of the pool run items until none waits.
   private func startThread() {
     let bound = NIOLoopBound(self, eventLoop: eventLoop)
     startedPool().submit { [eventLoop, waiting, provider] state in

@@ -34,7 +34,7 @@ package struct NetworkReport: Sendable, Hashable {
   package let text: String
   /// The router or host that sent the report; nil if it is unknown, or this host.
   package let reporter: Address?
-  /// For `tooBig`, the largest size of packets in bytes, with the IP header.
+  /// The size limit of `tooBig`: the largest size of packets in bytes, with the IP header.
   package let mtu: Int?
 
   package init(_ kind: Kind, text: String = "", reporter: Address? = nil, mtu: Int? = nil) {

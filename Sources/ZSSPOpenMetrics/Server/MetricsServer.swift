@@ -43,7 +43,8 @@ public final class MetricsServer: Sendable {
   private let listener: UnixListener?
   private let isStopped = NIOLockedValueBox(false)
 
-  /// Never shut down, because `content` may return metrics after its server was stopped.
+  /// The event loop. It is never shut down, because `content` may return metrics after its server was
+  /// stopped.
   private static let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 
   private init(

@@ -66,7 +66,7 @@ public final class Simulation {
   let provider: any CryptoProvider
   let factory: Factory
   let ledger = NonceLedger()
-  /// Gets the lines of a trace; nil for none.
+  /// The receiver of a trace's lines; nil for none.
   let tracer: SimulationTracer?
   /// The peers of the plan, followed by strangers.
   var peers: [SimulatedPeer] = []

@@ -71,7 +71,8 @@ struct SegmentSplitter {
     return true
   }
 
-  /// Takes the last segment off a super-packet, and a FIN or PSH with it: they stand behind its payload.
+  /// Takes the last segment off a super-packet, and a FIN or PSH with it, which stand behind its
+  /// payload.
   ///
   /// - Returns: The size of what remains; 0 for a single packet, or if the header is invalid.
   static func removeLast(from packet: inout MutableRawSpan, header: VirtioHeader) -> Int {

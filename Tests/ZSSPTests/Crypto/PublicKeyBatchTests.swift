@@ -253,7 +253,7 @@ struct GatheringProvider: BatchingProvider, DerivedProvider {
 
     init(_ base: any CryptoProvider) { self.base = base }
 
-    /// How many operations each call had.
+    /// The number of operations of each call.
     var sizes: [Int] { counted.withLock { $0 } }
 
     private func count(_ size: Int) { counted.withLock { $0.append(size) } }
@@ -283,7 +283,7 @@ private final class Crowd {
 
     init(_ configuration: EndpointConfiguration) throws { endpoint = try Endpoint(configuration) }
 
-    /// What the endpoint has to send.
+    /// The datagrams that the endpoint has to send.
     func takeOutbox() -> [(to: Address, bytes: [UInt8])] {
       var datagrams: [(to: Address, bytes: [UInt8])] = []
       for run in endpoint.outbox.runs {

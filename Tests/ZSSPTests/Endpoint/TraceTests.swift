@@ -63,7 +63,7 @@ struct TraceTests {
     #expect(pair.alice.takeTrace().isEmpty && pair.bob.takeTrace().isEmpty)
   }
 
-  /// Nobody takes the records: they stay bounded, and their number is known.
+  /// Records that nobody takes stay bounded, and their number is known.
   @Test func recordsThatNobodyTakes() throws {
     let log = TraceLog()
     for number in 0..<70_000 { log.add(.timer("resend"), at: .milliseconds(Int64(number))) }

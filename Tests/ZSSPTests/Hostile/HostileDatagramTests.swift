@@ -8,7 +8,7 @@ import ZSSPRandom
 /// one is counted, and the session in progress still completes.
 @Suite("Hostile datagrams", .tags(.slow))
 struct HostileDatagramTests {
-  /// What is dropped does not come as far as a provider, so that one shows it.
+  /// A dropped datagram does not come as far as a provider, so one provider shows it.
   private static let garbageProviders = TestSelection.isAll ? providers : Array(providers.prefix(1))
 
   // [FRAG-17] [HDR-2]
