@@ -137,8 +137,7 @@ private struct Attack {
     victim.receive(bytes, from: source, at: scene.now)
   }
 
-  /// A packet that was sealed right, with anything inside: what a thief of the session's keys could
-  /// send.
+  /// Sends a validly sealed packet with any content, as a thief of the session's keys could.
   private func sealed(_ input: inout FuzzInput) {
     guard let target = target(&input), let key = target.session?.key(target.keyID) else { return }
     let source = address(&input)

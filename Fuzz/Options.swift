@@ -24,7 +24,7 @@ private func readAddress(_ text: String) {
     return expect(!error.description.isEmpty, "an error says what is wrong")
   }
   guard let address = Address(socket) else { return expect(false, "an address of IP is one") }
-  // A scope has a name on this machine only, so what is written does not have it.
+  // A scope has a name on this machine only, so it is not written.
   guard address.scope == 0 else { return }
   guard let again = try? SocketAddress(hostAndPort: socket.text) else {
     return expect(false, "\(socket.text) can be read again")

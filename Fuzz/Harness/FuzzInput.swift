@@ -36,10 +36,10 @@ struct FuzzInput {
     return Array(content[offset..<end])
   }
 
-  /// Everything that is left.
+  /// The remaining input.
   mutating func rest() -> [UInt8] { bytes(content.count) }
 
-  /// Everything that is left, as text; what is not UTF-8 is repaired.
+  /// The remaining input as text. Invalid UTF-8 is repaired.
   mutating func restAsText() -> String { String(decoding: rest(), as: UTF8.self) }
 }
 

@@ -2,8 +2,8 @@
 @testable import ZSSP
 @testable import ZSSPSimulator
 
-/// Two endpoints stopped in a state of the handshake or the re-key, one of them the victim of what
-/// comes next.
+/// Two endpoints, stopped in a state of the handshake or the re-key. One of them receives the
+/// fuzzer's datagrams.
 final class FuzzScene {
   /// The victim's state (section 11).
   enum State: Int, CaseIterable {

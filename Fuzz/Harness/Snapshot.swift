@@ -58,8 +58,8 @@ extension FuzzPeer {
   /// Every session of the endpoint.
   var allSessions: [Session] { Array(endpoint.peers.sessions.all) }
 
-  /// The bounds of everything that could grow (Documentation/architecture.md), and that nothing is
-  /// left behind by what has ended.
+  /// Checks the bounds of everything that could grow (Documentation/architecture.md), and that
+  /// nothing remains of what has ended.
   func checkBounds() {
     let now = endpoint.diagnostics
     let limits = endpoint.configuration.settings

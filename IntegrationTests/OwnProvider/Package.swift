@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import PackageDescription
 
-// What an application does that brings its own cryptography: without the default traits no crypto
-// library comes along.
+// An application that brings its own cryptography: without the default traits no crypto library is
+// built.
 let package = Package(
   name: "OwnProvider",
   dependencies: [.package(name: "swift-zssp", path: "../..", traits: [])],

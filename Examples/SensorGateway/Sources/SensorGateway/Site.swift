@@ -24,7 +24,7 @@ public struct Site: Sendable {
     try await .bind(host: "::", port: port, configuration: Self.configuration(key), store: store, logger: logger)
   }
 
-  /// Persistent mode: whoever does not bring the right ratchet gets no answer.
+  /// Persistent mode: a peer without the right ratchet gets no answer.
   public static func configuration(_ key: StaticKey) -> EndpointConfiguration {
     .init(staticKey: key.agreementKey, provider: .swiftCrypto, flags: .persistent)
   }

@@ -2,8 +2,9 @@
 import SensorGateway
 import SwiftZSSP
 
-// sensor FOLDER: prints the sensor's key. sensor FOLDER HOST:PORT KEY: sends lines of standard input as readings; with
-// "enrol" behind it the first line is the password, which nobody then sees in the list of processes.
+// sensor FOLDER                        prints the sensor's key
+// sensor FOLDER HOST:PORT KEY          sends lines of standard input as readings
+// sensor FOLDER HOST:PORT KEY enrol    the same; the first line is the password, so it is not in the list of processes
 let arguments = CommandLine.arguments
 guard [2, 4, 5].contains(arguments.count) else { fatalError("usage: sensor FOLDER [HOST:PORT KEY [enrol]]") }
 let site = try Site(arguments[1], Logger(label: "sensor"))

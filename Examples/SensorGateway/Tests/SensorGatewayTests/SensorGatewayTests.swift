@@ -85,7 +85,7 @@ struct SensorGatewayTests {
     await sensor.close()
   }
 
-  /// It has a ratchet, and is not in the list any more: no session, and no answer.
+  /// A sensor that was removed from the list gets no session and no answer, though it has a ratchet.
   @Test func aSensorThatIsNotInTheList() async throws {
     let (_, sink) = AsyncStream<[UInt8]>.makeStream()
     let sensor = try await makeSensor()

@@ -17,7 +17,7 @@ enum Field {
     }
   }
 
-  /// The element that ends `bytes`, of which there have to be `size`.
+  /// Returns the element at the end of `bytes`, whose number must be `size`.
   static func element(_ bytes: [UInt8], size: Int) throws(CryptoFailure) -> UInt64 {
     guard bytes.count == size else { throw CryptoFailure("\(bytes.count) bytes where \(size) were expected") }
     let value = bytes.suffix(8).reduce(0) { $0 << 8 | UInt64($1) }

@@ -2,7 +2,7 @@
 import ZSSP
 
 // Two endpoints on a provider from outside the package shake hands and exchange a message, over
-// arrays. Everything used is public. It ends with an error when anything goes otherwise.
+// arrays. It uses only public API, and exits with an error if a step fails.
 
 struct Mismatch: Error { let what: String }
 
@@ -40,7 +40,7 @@ final class Peer {
     }
   }
 
-  /// Answers all requests, and takes what goes out.
+  /// Answers all requests, and returns the datagrams to send.
   func pump(at now: Instant) -> [[UInt8]] {
     while let request = endpoint.nextRequest() {
       switch request {
@@ -63,7 +63,7 @@ final class Peer {
   }
 }
 
-/// Delivers until nothing moves.
+/// Delivers datagrams until neither side has one to send.
 func settle(_ alice: Peer, _ bob: Peer, at now: Instant) {
   while true {
     let fromAlice = alice.pump(at: now)

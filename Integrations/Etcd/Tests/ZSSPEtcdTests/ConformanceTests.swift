@@ -65,7 +65,7 @@ extension OverEtcd {
   struct ConformanceTests {
     /// One etcd for all rules: each has a prefix of its own, and one after another stops it.
     private static let shared = Result { try EtcdNodes() }
-    /// One that never saw a key which is not encrypted.
+    /// A cluster that never stored a key without encryption.
     private static let sharedByEncrypted = Result { try EtcdNodes() }
 
     /// A medium that fails has a store wait for its whole patience at each request.
