@@ -253,6 +253,11 @@ let package = Package(
       dependencies: ["ZSSP", "ZSSPSwiftCrypto", "ZSSPSQLite", "ZSSPRandom", "ZSSPBenchmark", "ZSSPSimulator"],
       path: "Tests/Measurements",
       swiftSettings: common),
+    // A tunnel without cryptography, to measure its path (Scripts/bench-tunnel). Part of no product.
+    .executableTarget(
+      name: "ZSSPTunnelPath",
+      dependencies: ["ZSSP", "ZSSPBenchmark", "ZSSPProviders", "ZSSPSwiftCrypto", "ZSSPNIO", "ZSSPTunnel"],
+      path: "Tests/TunnelPath", swiftSettings: common),
     // Counts what a thread allocates, for tests.
     .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
     .testTarget(
