@@ -17,14 +17,36 @@ package struct PublicKeyBatch {
     package let time: Duration
   }
 
-  /// An item whose computation has stopped at an operation.
-  private struct Item {
+  /// An item whose computation has stopped at an operation. An object, because items move often.
+  private final class Item {
     let work: PublicKeyWork
+    let rank: PublicKeyWork.Rank
     let owner: Int
-    let computation: Computation<PublicKeyResult.Outcome>
-    let time: Duration
+    private(set) var computation: Computation<PublicKeyResult.Outcome>
+    private(set) var operation: Computation<PublicKeyResult.Outcome>.Operation?
+    private var time: Duration
 
-    var rank: PublicKeyWork.Rank { work.kind.rank }
+    init(
+      _ work: PublicKeyWork, of owner: Int, _ computation: Computation<PublicKeyResult.Outcome>, took time: Duration
+    ) {
+      self.work = work
+      rank = work.kind.rank
+      self.owner = owner
+      self.computation = computation
+      operation = computation.operation
+      self.time = time
+    }
+
+    /// Replaces the computation by what follows its operation.
+    func proceed(to next: Computation<PublicKeyResult.Outcome>, took time: Duration) {
+      computation = next
+      operation = next.operation
+      self.time += time
+    }
+
+    func completed(_ outcome: PublicKeyResult.Outcome) -> Completed {
+      Completed(result: PublicKeyResult(id: work.id, outcome: outcome), kind: work.kind, owner: owner, time: time)
+    }
   }
 
   private let batches: (any AgreementBatches)?
@@ -84,17 +106,17 @@ package struct PublicKeyBatch {
         return try work.job()
       }
       let now = clock()
-      settle(Item(work: work, owner: owner, computation: computation, time: now - start), &completed)
+      settle(Item(work, of: owner, computation, took: now - start), &completed)
       start = now
     }
-    added.removeAll()
+    added.removeAll(keepingCapacity: true)
     let ready = nextItems()
     guard !ready.isEmpty else { return completed }
     let computations = operate(on: ready)
     let share = (clock() - start) / ready.count
     for (item, computation) in zip(ready, computations) {
-      settle(
-        Item(work: item.work, owner: item.owner, computation: computation, time: item.time + share), &completed)
+      item.proceed(to: computation, took: share)
+      settle(item, &completed)
     }
     return completed
   }
@@ -115,8 +137,7 @@ package struct PublicKeyBatch {
     var abandoned: [Completed] = []
     items.removeAll { item in
       guard !item.work.isAwaited else { return false }
-      let result = PublicKeyResult(id: item.work.id, outcome: .failed)
-      abandoned.append(Completed(result: result, kind: item.work.kind, owner: item.owner, time: item.time))
+      abandoned.append(item.completed(.failed))
       return true
     }
     return abandoned
@@ -127,8 +148,8 @@ package struct PublicKeyBatch {
     guard !items.isEmpty else { return [] }
     operations += 1
     let isByAge = operations % Self.turn == 0
-    let kind = isByAge ? items[0].computation.operation : bestOperation
-    let waiting = items.indices.filter { items[$0].computation.operation == kind }
+    let kind = isByAge ? items[0].operation : bestOperation
+    let waiting = items.indices.filter { items[$0].operation == kind }
     let ranked =
       isByAge
       ? waiting : PublicKeyWork.Rank.allCases.flatMap { rank in waiting.filter { items[$0].rank == rank } }
@@ -145,17 +166,15 @@ package struct PublicKeyBatch {
     guard let rank = items.map(\.rank).min() else { return nil }
     var best: (operation: Computation<PublicKeyResult.Outcome>.Operation?, lanes: Int) = (nil, 0)
     for item in items where item.rank == rank {
-      let operation = item.computation.operation
-      let waiting = min(lanes, items.count { $0.computation.operation == operation })
-      if waiting > best.lanes { best = (operation, waiting) }
+      let waiting = min(lanes, items.count { $0.operation == item.operation })
+      if waiting > best.lanes { best = (item.operation, waiting) }
     }
     return best.operation
   }
 
   private mutating func settle(_ item: Item, _ completed: inout [Completed]) {
     if case .done(let outcome) = item.computation {
-      let result = PublicKeyResult(id: item.work.id, outcome: outcome)
-      completed.append(Completed(result: result, kind: item.work.kind, owner: item.owner, time: item.time))
+      completed.append(item.completed(outcome))
     } else {
       items.append(item)
     }
