@@ -71,7 +71,7 @@ struct SimulationTests {
 
   @Test func differentKeysOfOneSessionAreNoticed() throws {
     let simulation = try Simulation(plan(.opportunistic), seed: 1)
-    simulation.hooks.misread = { $0.fingerprint = .empty }
+    simulation.hooks.misread = { $0.statePrefix = 0 }
     let violation = #expect(throws: Violation.self) { try simulation.run() }
     #expect(violation?.invariant == .disagreement)
   }

@@ -47,8 +47,8 @@ package struct KeyMark: Sendable, Hashable {
   package let sending: [UInt8]
   /// A block under the header key for receiving.
   package let receiving: [UInt8]
-  /// The fingerprint of the ratchet state that was derived with the current key.
-  package var fingerprint: Fingerprint
+  /// The first bytes of the fingerprint of the ratchet state that was derived with the current key.
+  package var statePrefix: UInt64
   /// The chain length of that state.
   package let chainLength: UInt64
 }
@@ -80,7 +80,7 @@ extension Endpoint {
   package func keyMark(_ id: SessionID) -> KeyMark? {
     guard let key = peers[id]?.core.keys.current, let blocks = headerBlocks(id) else { return nil }
     return KeyMark(
-      sending: blocks.sending, receiving: blocks.receiving, fingerprint: key.fingerprint, chainLength: key.chainLength)
+      sending: blocks.sending, receiving: blocks.receiving, statePrefix: key.statePrefix, chainLength: key.chainLength)
   }
 
   /// Returns the mark of a session's handshake: the blocks of ``KeyMark``, which stay the same as

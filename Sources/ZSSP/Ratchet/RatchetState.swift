@@ -27,6 +27,9 @@ public struct Fingerprint: Sendable, Hashable {
     }
   }
 
+  /// The first eight bytes, as a big-endian integer.
+  var prefix: UInt64 { words.first }
+
   private struct InlineWords: Sendable, Hashable {
     let first, second, third, fourth: UInt64
   }

@@ -23,8 +23,9 @@ final class SessionKey {
 
   /// The chain length of the ratchet state that was derived with the key.
   let chainLength: UInt64
-  /// The fingerprint of that state. Two keys have the same only if they result from one handshake.
-  let fingerprint: Fingerprint
+  /// The first bytes of that state's fingerprint. Two keys have the same only if they result from
+  /// one handshake.
+  let statePrefix: UInt64
 
   init(
     _ secrets: SessionSecrets, role: Role, localID: KeyID, remoteID: KeyID, firstCounter: UInt64
@@ -32,7 +33,7 @@ final class SessionKey {
     self.localID = localID
     self.remoteID = remoteID
     self.chainLength = secrets.ratchet.chainLength
-    self.fingerprint = secrets.ratchet.fingerprint
+    statePrefix = secrets.ratchet.fingerprint.prefix
     // [CTR-2]
     self.firstCounter = firstCounter
     let transport = secrets.transportKeys

@@ -30,7 +30,7 @@ extension Simulation {
       }
       report.agreements += 1
       hooks.misread?(&mark)
-      if theirs.fingerprint != mark.fingerprint || theirs.chainLength != mark.chainLength {
+      if theirs.statePrefix != mark.statePrefix || theirs.chainLength != mark.chainLength {
         fail(
           .disagreement,
           details:
