@@ -46,6 +46,18 @@ extension NamespaceTests {
       }
     }
 
+    /// A hook that a signal ends has failed. After a failure before anything exists the hooks of the
+    /// end run, too.
+    @Test(arguments: ["pre-up", "post-up"]) func aHookThatIsKilled(hook: String) throws {
+      let lab = try Lab()
+      let mark = lab.path("mark")
+      try Self.configure(lab, hooks: "\(hook) = [\"kill -9 $$\"]\npost-down = [\"touch \(mark)\"]")
+      let failed = try lab.attempt("\(Lab.zssp()) tunnel up --foreground \(lab.path("a.toml"))", on: "a")
+      #expect(failed.exitCode == 1 && failed.output.contains("ended with exit code 137"), "\(failed.output)")
+      #expect(FileManager.default.fileExists(atPath: mark))
+      #expect(!FileManager.default.fileExists(atPath: "/run/zssp/\(lab.device("a"))"))
+    }
+
     /// Signals are for a hook what they are by default, although the tunnel catches or ignores
     /// them.
     @Test func hooksHaveTheirSignals() async throws {

@@ -38,7 +38,7 @@ extension NamespaceTests {
     }
 
     /// Servers of names that do not answer do not keep the tunnel from starting, nor other peers
-    /// from being reached.
+    /// from being reached, be it by name.
     @Test func deadNamesDelayNothing() async throws {
       let lab = try Lab()
       try lab.add("a", "b")
@@ -49,10 +49,11 @@ extension NamespaceTests {
       try "nameserver 192.168.1.99\noptions timeout:30 attempts:30\n"
         .write(toFile: "\(folder)/resolv.conf", atomically: true, encoding: .utf8)
       try lab.run("ip neigh add 192.168.1.99 lladdr 02:00:00:00:00:99 dev v1", on: "a")
-      var peers = [Lab.Peer("b", number: 2, at: "192.168.1.2")]
-      for number in 3...10 {
-        peers.append(Lab.Peer("x\(number)", number: number, at: "dead\(number).example.org", extra: "keepalive = 5"))
+      try lab.name("b.test", "192.168.1.2", on: "a")
+      var peers = (3...10).map { number in
+        Lab.Peer("x\(number)", number: number, at: "dead\(number).example.org", extra: "keepalive = 5")
       }
+      peers.append(Lab.Peer("b", number: 2, at: "b.test"))
       let tunnel = try await lab.tunnel("a", number: 1, peers: peers)
       _ = try await lab.tunnel("b", number: 2, peers: [Lab.Peer("a", number: 1)])
       try await lab.reaches("a", "10.99.0.2")

@@ -122,6 +122,8 @@ extension NamespaceTests {
       let before = try lab.received("b")
       try await lab.waits { try lab.received("b") > before + 1 << 20 }
       try stream.finish()
+      // What IPv6 requires of every link passes, in two datagrams.
+      #expect(try lab.run("ping -q -c 5 -i 0.1 -W 5 -M do -s 1232 fd99::2", on: "a").contains(" 5 received"))
       // Its sender knows what passes.
       try await lab.waits {
         let output = try lab.attempt("ping -c 1 -W 1 -M do -s 1300 10.99.0.2", on: "a").output
@@ -173,15 +175,16 @@ extension NamespaceTests {
     }
 
     /// A pair that knows each other well enough for marks.
-    private static func marking(_ extra: String = "") async throws -> Lab {
-      let lab = try await Lab.pair(extra: extra)
+    private static func marking(_ extra: String = "", listen: String? = nil) async throws -> Lab {
+      let lab = try await Lab.pair(extra: extra, listen: listen)
       for host in ["a", "b"] { try await lab.waits { try pathMTU(lab, of: host) != nil } }
       return lab
     }
 
-    /// Marks of congestion go out with the datagram, and come in with it.
-    @Test func congestionIsSeen() async throws {
-      let lab = try await Self.marking()
+    /// Marks of congestion go out with the datagram, and come in with it, also over IPv4 from a
+    /// socket of both families.
+    @Test(arguments: [nil, "[::]:4500"] as [String?]) func congestionIsSeen(listen: String?) async throws {
+      let lab = try await Self.marking(listen: listen)
       try lab.run("iptables -t mangle -A PREROUTING -i v1 -p udp --dport 4500 -m ecn --ecn-ip-ect 2", on: "b")
       try lab.run("iptables -A INPUT -i \(lab.device("b")) -p icmp -m ecn --ecn-ip-ect 2", on: "b")
       try lab.run("iptables -A INPUT -i \(lab.device("b")) -p icmp -m ecn --ecn-ip-ect 3", on: "b")

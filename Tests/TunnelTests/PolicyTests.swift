@@ -138,6 +138,63 @@ extension NamespaceTests {
       #expect(first.finish().exitCode == 0)
     }
 
+    /// Datagrams leave by the device that the file names, whatever other routes say.
+    @Test func theDeviceOfDatagrams() async throws {
+      let lab = try Lab()
+      try lab.add("a", "b")
+      try lab.link("a", "b")
+      try lab.link("a", "b")
+      for host in ["a", "b"] {
+        for name in ["all", "v1", "v2"] { try lab.run("sysctl -qw net.ipv4.conf.\(name).rp_filter=0", on: host) }
+      }
+      // The shorter way leads nowhere.
+      try lab.run("ip route add 192.168.1.0/24 via 192.168.2.2 dev v2 metric 100", on: "a")
+      try lab.run("iptables -A OUTPUT -o v1 -p udp -j DROP", on: "a")
+      _ = try await lab.tunnel(
+        "a", number: 1, extra: "bind-device = \"v2\"", peers: [Lab.Peer("b", number: 2, at: "192.168.1.2")])
+      _ = try await lab.tunnel("b", number: 2, peers: [Lab.Peer("a", number: 1)])
+      try await lab.reaches("a", "10.99.0.2")
+    }
+
+    /// Two tunnels for everything have a table and rules each, and the end of one leaves the other
+    /// as it is.
+    @Test func eachTunnelHasATableOfItsOwn() async throws {
+      let lab = try Lab()
+      try lab.add("a", "b")
+      try lab.link("a", "b")
+      let everything = Lab.Peer("b", allowed: "[\"0.0.0.0/0\"]", at: "192.168.1.2")
+      let first = try await lab.tunnel("a", number: 1, peers: [everything])
+      let alone = try lab.run("ip rule", on: "a")
+      let second = lab.path("second.toml")
+      try String(contentsOfFile: lab.path("a.toml"), encoding: .utf8)
+        .replacing("\"\(lab.device("a"))\"", with: "\"\(lab.device("a"))x\"").replacing(
+          "0.0.0.0:4500", with: "0.0.0.0:4501"
+        )
+        .write(toFile: second, atomically: true, encoding: .utf8)
+      let other = try lab.start("\(try Lab.zssp()) tunnel up --foreground \(second)", on: "a")
+      try await other.waits(for: "is up")
+      let both = try lab.run("ip rule", on: "a")
+      #expect(both.contains("lookup 20763") && both.contains("lookup 20764"), "\(both)")
+      #expect(try lab.run("ip route show table 20764", on: "a").contains("default dev \(lab.device("a"))x"))
+      other.send(SIGTERM)
+      #expect(other.finish().exitCode == 0)
+      #expect(try lab.run("ip rule", on: "a") == alone)
+      first.send(SIGTERM)
+      #expect(first.finish().exitCode == 0)
+    }
+
+    /// A filter that would drop what peers send is named at the start.
+    @Test(arguments: [0, 1, 2]) func aStrictFilterIsNamed(value: Int) async throws {
+      let lab = try Lab()
+      try lab.add("a", "b")
+      try lab.link("a", "b")
+      try lab.run("sysctl -qw net.ipv4.conf.all.rp_filter=0", on: "a")
+      try lab.run("sysctl -qw net.ipv4.conf.v1.rp_filter=\(value)", on: "a")
+      let everything = Lab.Peer("b", allowed: "[\"0.0.0.0/0\"]", at: "192.168.1.2")
+      let tunnel = try await lab.tunnel("a", number: 1, peers: [everything])
+      #expect(tunnel.output.contains("rp_filter is 1 for v1") == (value == 1), "\(tunnel.output)")
+    }
+
     /// Name servers are set with `resolvconf` where that is what the system has, and taken back at
     /// the end and after a crash.
     @Test func nameServersAreSetAndTakenBack() async throws {

@@ -160,6 +160,10 @@ extension NamespaceTests {
       try await lab.reaches("a", "10.99.0.3")
       let again = try lab.attempt(add, on: "a")
       #expect(again.exitCode == 2 && again.output.contains("is a peer already"), "\(again.output)")
+      let set = "\(zssp) tunnel set \(device) --peer \(key)"
+      let taken = try lab.attempt("\(set) --allowed-ips 10.99.0.3/32,10.99.0.2/32", on: "a")
+      #expect(taken.exitCode == 2 && taken.output.contains("10.99.0.2/32 belongs to b"), "\(taken.output)")
+      #expect(try Self.peer(lab, of: "a", name: "c")?["allowedIPs"] as? [String] == ["10.99.0.3/32"])
       try lab.run("\(zssp) tunnel peer remove c --interface \(device)")
       #expect(try Self.peer(lab, of: "a", name: "c") == nil)
       #expect(try lab.attempt("\(zssp) tunnel peer remove c --interface \(device)", on: "a").exitCode == 2)
@@ -224,6 +228,32 @@ extension NamespaceTests {
       #expect(third.finish().exitCode == 0)
       _ = try await lab.again("b")
       #expect(try lab.attempt("ping -c 3 -i 0.3 -W 1 10.99.0.1", on: "b").exitCode != 0)
+    }
+
+    /// Requests that the commands never make are refused as well.
+    @Test func requestsAreChecked() throws {
+      let lab = try Lab()
+      try lab.add("a", "b")
+      try lab.write("a", number: 1, peers: [Lab.Peer("b", number: 2)])
+      try lab.run("\(Lab.zssp()) tunnel up \(lab.path("a.toml"))", on: "a")
+      func ask(_ request: String) throws -> String {
+        let socket = "/run/zssp/\(lab.device("a"))/control"
+        return try Program(["sh", "-c", "printf '%s\\n' '\(request)' | nc -NU '\(socket)'"]).finish().output
+      }
+      let key = try lab.key("b")
+      for (request, reason) in [
+        (#"{"enrollPeer":{"_0":"b","password":"short"}}"#, "shorter than"),
+        (#"{"setPeer":{"_0":{"publicKey":"\#(key)","keepalive":-1}}}"#, "must be 0 to 65535"),
+        (#"{"setPeer":{"_0":{"publicKey":"\#(key)","allowedIPs":["10.0.0.1/8"]}}}"#, "must be like"),
+        (#"{"setPeer":{"_0":{"publicKey":"\#(key)","name":"a\u0007"}}}"#, "control characters"),
+        (#"{"setPeer":{"_0":{"publicKey":"\#(key)","endpoint":"0.0.0.0:1"}}}"#, "is not the address of one host"),
+        (#"{"removePeer":{"publicKey":"nobody"}}"#, "no peer has this name"), ("{}", "brought something else"),
+      ] {
+        let answer = try ask(request)
+        #expect(answer.contains("refused") && answer.contains(reason), "\(request): \(answer)")
+      }
+      #expect(try ask(#"{"show":{}}"#).contains("\"report\""))
+      try lab.run("\(Lab.zssp()) tunnel down \(lab.device("a"))")
     }
 
     /// Members of a group see the status, and can do nothing else; a client that says nothing

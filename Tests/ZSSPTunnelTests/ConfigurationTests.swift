@@ -216,6 +216,8 @@
       #expect(
         several.peers[0].endpoints.map(\.description) == ["my_host.example.org:1", "192.0.2.1:2", "[2001:db8::1]:3"])
       #expect(problems(start + peer + "endpoint = \"a:1\"\nendpoints = [\"b:1\"]").count == 1)
+      // Without a wish nobody on the path sees the classes of packets.
+      #expect(try read(start).dscp == .fixed(0))
       // What is left out of listen is both families.
       #expect(
         try read(start).listen == .any(port: 0) && read(start + "listen = \":20763\"").listen == .any(port: 20_763))

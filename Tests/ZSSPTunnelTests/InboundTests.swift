@@ -90,6 +90,13 @@
       receive([packet])
       maker.options = [2, 4, 0x05, 0x14]
       #expect(written() == [[UInt8](repeating: 0, count: VirtioHeader.size) + maker.packet([])])
+      // IPv6 packets of 1,280 bytes always pass.
+      gauges.pathLimit.store(1200, ordering: .relaxed)
+      maker.isV6 = true
+      maker.options = [2, 4, 0x05, 0xB4]
+      receive([maker.packet([])])
+      maker.options = [2, 4, 0x04, 0xC4]
+      #expect(written() == [[UInt8](repeating: 0, count: VirtioHeader.size) + maker.packet([])])
     }
 
     /// Probes are answered; answers are passed on, but no more than there were probes.

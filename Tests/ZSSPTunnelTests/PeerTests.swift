@@ -68,6 +68,37 @@ struct PeerTests {
         #expect(Tunnel.enrolled("b", flags: flags).contains("one that the peer opens does not"))
       }
     }
+
+    /// A pause ends at once for another endpoint, and for a packet after a time without any; not for
+    /// a packet that follows others, nor where a keepalive looks for the peer all the time.
+    @Test func whatEndsAPause() throws {
+      func pausing(keepalive: Duration? = nil) -> (TunnelPeer, PeerConfiguration) {
+        var configuration = PeerConfiguration(publicKey: StaticKey().publicKey)
+        configuration.keepalive = keepalive
+        let peer = TunnelPeer(id: 0, configuration)
+        peer.demanded(at: at(1))
+        for _ in 0..<7 { peer.attemptFailed(at: at(10)) }
+        return (peer, configuration)
+      }
+      var (peer, configuration) = pausing()
+      #expect(!peer.backoff.isDue(at: at(11)))
+      configuration.name = "b"
+      peer.adopt(configuration)
+      peer.demanded(at: at(12))
+      #expect(!peer.backoff.isDue(at: at(12)))
+      configuration.endpoints = [try PeerEndpoint("192.0.2.1:20763")]
+      peer.adopt(configuration)
+      #expect(peer.backoff.isDue(at: at(12)))
+      (peer, _) = pausing()
+      peer.demanded(at: at(60))
+      #expect(!peer.backoff.isDue(at: at(60)))
+      (peer, _) = pausing()
+      peer.demanded(at: at(61))
+      #expect(peer.backoff.isDue(at: at(61)))
+      (peer, _) = pausing(keepalive: .seconds(5))
+      peer.demanded(at: at(61))
+      #expect(!peer.backoff.isDue(at: at(61)))
+    }
   #endif
 
   /// A peer that is probed out of turn is silent if it does not answer for a while.

@@ -59,7 +59,7 @@
 
     /// Returns the keys that differ and were used at the start, for the device, the socket or the
     /// endpoint.
-    private static func fixedKeys(from former: TunnelConfiguration, to next: TunnelConfiguration) -> [String] {
+    static func fixedKeys(from former: TunnelConfiguration, to next: TunnelConfiguration) -> [String] {
       [
         ("interface", former.interface != next.interface), ("mtu", former.mtu != next.mtu),
         ("datagram", former.datagram != next.datagram),

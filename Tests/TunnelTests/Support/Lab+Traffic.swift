@@ -9,15 +9,28 @@ extension Lab {
     Issue.record("\(host) does not reach \(address)")
   }
 
-  /// Two hosts with a link, and a tunnel on it: a at 192.168.1.1, b at 192.168.1.2.
-  static func pair(extra: String = "", linkMTU: Int = 1500) async throws -> Lab {
+  /// Two hosts with a link, and a tunnel on it: a at 192.168.1.1, b at 192.168.1.2. They listen on
+  /// port 4500 of all IPv4 addresses, unless `listen` says otherwise.
+  static func pair(extra: String = "", linkMTU: Int = 1500, listen: String? = nil) async throws -> Lab {
     let lab = try Lab()
     try lab.add("a", "b")
     try lab.link("a", "b", mtu: linkMTU)
-    _ = try await lab.tunnel("a", number: 1, extra: extra, peers: [Peer("b", number: 2, at: "192.168.1.2")])
-    _ = try await lab.tunnel("b", number: 2, extra: extra, peers: [Peer("a", number: 1, at: "192.168.1.1")])
+    try lab.write("a", number: 1, extra: extra, peers: [Peer("b", number: 2, at: "192.168.1.2")])
+    try lab.write("b", number: 2, extra: extra, peers: [Peer("a", number: 1, at: "192.168.1.1")])
+    for host in ["a", "b"] {
+      if let listen { try lab.edit(host, replacing: "0.0.0.0:4500", with: listen) }
+      _ = try await lab.again(host)
+    }
     try await lab.reaches("a", "10.99.0.2")
     return lab
+  }
+
+  /// Replaces a text in the configuration of a host.
+  func edit(_ host: String, replacing former: String, with next: String) throws {
+    let file = path("\(host).toml")
+    let text = try String(contentsOfFile: file, encoding: .utf8)
+    try #require(text.contains(former))
+    try text.replacing(former, with: next).write(toFile: file, atomically: true, encoding: .utf8)
   }
 
   /// Bytes on their way from one host to another over TCP.
