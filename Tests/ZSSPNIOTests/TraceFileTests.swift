@@ -54,6 +54,23 @@ struct TraceFileTests {
     #expect(try Data(contentsOf: URL(filePath: path)) == Data("theirs".utf8))
   }
 
+  /// A command that is refused later must not have emptied the trace of a running one.
+  @Test func aTraceThatIsBeingWrittenStays() async throws {
+    let path = Self.path()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let first = try TraceFile(path: path, title: "first", source: "endpoint")
+    await first.flush()
+    let before = try Data(contentsOf: URL(filePath: path))
+    let failure = #expect(throws: TraceFailure.self) {
+      try TraceFile(path: path, title: "second", source: "endpoint")
+    }
+    #expect(failure?.reason.contains("another trace") == true, "\(String(describing: failure))")
+    #expect(try !before.isEmpty && Data(contentsOf: URL(filePath: path)) == before)
+    first.write("{\"number\":1}")
+    await first.flush()
+    #expect(try Self.lines(path).count == 2)
+  }
+
   /// A reader that is too slow costs lines, which are counted, and no memory without end.
   @Test func linesThatDoNotFitAreCounted() async throws {
     let path = Self.path()

@@ -46,7 +46,7 @@ package final class TraceFile: TraceSink {
   ///
   /// - Parameters:
   ///   - path: The path. The file gets mode 0600, because it contains addresses. A symbolic link is
-  ///     refused, and so is a file of another user.
+  ///     refused, and so are a file of another user, and one to which a trace is being written.
   ///   - title: The title of the trace, for example the command.
   ///   - source: The kind of source: `endpoint` or `simulation`.
   ///   - lanes: The names of the endpoints.
@@ -74,7 +74,8 @@ package final class TraceFile: TraceSink {
 
   deinit { close(descriptor) }
 
-  /// Opens a file, which is empty and private afterwards. Pipes and devices stay as they are.
+  /// Opens a file, which is empty and private afterwards, unless another trace is being written to
+  /// it. Pipes and devices stay as they are.
   private static func privateFile(_ path: String) throws(TraceFailure) -> CInt {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
     func failure(_ reason: String = String(cString: strerror(errno))) -> TraceFailure {
@@ -86,6 +87,10 @@ package final class TraceFile: TraceSink {
       guard fstat(descriptor, &status) == 0 else { throw failure() }
       guard status.st_mode & S_IFMT == S_IFREG else { return descriptor }
       guard status.st_uid == geteuid() else { throw failure("belongs to another user") }
+      // The lock ends with the descriptor. File systems without locks give other errors.
+      if flock(descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
+        throw failure("another trace is being written to it; name another file")
+      }
       // A file that existed would keep its mode.
       guard fchmod(descriptor, 0o600) == 0, ftruncate(descriptor, 0) == 0 else { throw failure() }
     } catch {
