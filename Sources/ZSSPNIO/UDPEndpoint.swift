@@ -111,7 +111,10 @@ public final class UDPEndpoint: Sendable {
     eventLoopGroup: any EventLoopGroup = UDPEndpoint.defaultEventLoopGroup, logger: Logger? = nil
   ) async throws(UDPError) -> UDPEndpoint {
     var environment = EndpointEnvironment()
-    environment.log = logger.map { EndpointLog($0, logsSessionsAsDetail: options.logsSessionsAsDetail) }
+    environment.log = logger.map { logger in
+      EndpointLog(
+        logger, logsSessionsAsDetail: options.logsSessionsAsDetail, nameOfPeer: options.nameOfPeer)
+    }
     let addresses = try await environment.resolver.addresses(host: host, port: port, "\(host) port \(port)")
     var failure = UDPError.invalidAddress(host, reason: "the name has no address")
     for address in addresses {

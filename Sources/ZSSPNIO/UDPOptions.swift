@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package import NIOCore
+package import ZSSP
 
 /// The options of a ``UDPEndpoint``: its use of the socket, and its buffers for slow consumers.
 public struct UDPOptions: Sendable {
@@ -96,6 +97,10 @@ public struct UDPOptions: Sendable {
 
   /// True to log sessions at debug, because the owner of the endpoint logs them itself.
   package var logsSessionsAsDetail = false
+
+  /// Returns the owner's name of a peer, for lines of the log; nil if peers have none. Called on
+  /// any event loop, a bounded number of times a second.
+  package var nameOfPeer: (@Sendable (PublicKey) -> String?)?
 
   /// Called with each new channel before it is bound. Tests use it to put a handler between the
   /// endpoint and the socket.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import InMemoryLogging
 import Logging
+import NIOConcurrencyHelpers
 import NIOCore
 import Testing
 import ZSSPTestSupport
@@ -93,9 +94,32 @@ struct LogTests {
     let (logger, handler) = Self.logger(.info)
     let log = EndpointLog(logger)
     for port in UInt16(1)...100 {
-      log.moved(pair.session.id, to: Address(ipv4: 1, port: port), at: Instant(nanoseconds: 0))
+      log.moved(pair.session.id, peer: nil, to: Address(ipv4: 1, port: port), at: Instant(nanoseconds: 0))
     }
     #expect(handler.entries.count == LogLimiter.linesPerSecond)
+    await pair.close()
+  }
+
+  /// Lines about a session name its peer, and its owner's name is asked for written lines only.
+  @Test func sessionsHaveTheirPeer() async throws {
+    let (pair, _) = try await NetworkPair.connected(on: TestNetwork())
+    let (logger, handler) = Self.logger(.debug)
+    let asked = NIOLockedValueBox(0)
+    let log = EndpointLog(logger) { _ in
+      asked.withLockedValue { $0 += 1 }
+      return "home"
+    }
+    let peer = StaticKey().publicKey
+    let now = Instant(nanoseconds: 0)
+    for _ in 0..<100 { log.rekeyed(pair.session.id, peer: peer, chainLength: 2, at: now) }
+    log.ended(pair.session.id, peer: peer, reason: .closed, wasEstablished: true, at: now)
+    log.restarted(pair.session.id, peer: peer, reason: .timeout, at: now)
+    #expect(handler.entries.count == LogLimiter.linesPerSecond + 2)
+    #expect(asked.withLockedValue { $0 } == handler.entries.count)
+    #expect(
+      handler.entries.allSatisfy { entry in
+        entry.metadata["zssp.peer"] == "\(peer)" && entry.metadata["zssp.name"] == "home"
+      })
     await pair.close()
   }
 

@@ -14,7 +14,7 @@ extension Driver {
     } catch {
       return _ = outcome.resolve(.failure(.open(error)))
     }
-    _ = inboxes.inbox(of: id)
+    inboxes.inbox(of: id).setPeer(request.key)
     let bound = bound
     var timers = ConnectAttempts.Timers()
     timers.timeout = request.timeout.map { timeout in
@@ -133,20 +133,20 @@ extension Driver {
       established(id, by: establishment)
     case .restarted(let id, let reason):
       attempts.record(TimeoutCause(reason), of: id)
-      environment.log?.restarted(id, reason: reason, at: now)
+      environment.log?.restarted(id, peer: inboxes.peer(of: id), reason: reason, at: now)
       inboxes.inbox(of: id).events.append(event)
     case .confirmed(let id):
       inboxes.inbox(of: id).events.append(event)
     case .rekeyed(let id, let chainLength):
       counted.rekeys += 1
-      environment.log?.rekeyed(id, chainLength: chainLength, at: now)
+      environment.log?.rekeyed(id, peer: inboxes.peer(of: id), chainLength: chainLength, at: now)
       inboxes.inbox(of: id).events.append(event)
     case .answered(let id, let roundTrip):
       if let roundTrip { environment.roundTrips.record(roundTrip) }
       inboxes.answered(id, roundTrip: roundTrip)
     case .moved(let id, _, let address):
       counted.moves += 1
-      environment.log?.moved(id, to: address, at: now)
+      environment.log?.moved(id, peer: inboxes.peer(of: id), to: address, at: now)
       inboxes.inbox(of: id).move(to: address)
       inboxes.inbox(of: id).events.append(event)
     case .downgraded(let id, let peer, let heldChainLength):
@@ -170,6 +170,7 @@ extension Driver {
     // When both sides open at once, both calls return the same session.
     if let attempt = attempts.end(id) { waiting.append(attempt.outcome) }
     let inbox = inboxes.inbox(of: id)
+    inbox.setPeer(establishment.peer)
     inbox.setEstablished()
     let session = EstablishedSession(shard: shard, id: id, establishment: establishment, inbox: inbox)
     replaceInOtherShards(session)
@@ -183,8 +184,9 @@ extension Driver {
       attempt.outcome.resolve(.failure(reason == .rejected ? .rejected : .sessionEnded(reason)))
     }
     siblings?.end(id)
+    let peer = inboxes.peer(of: id)
     let wasEstablished = inboxes.end(id, reason: reason, event: event)
-    environment.log?.ended(id, reason: reason, wasEstablished: wasEstablished, at: now)
+    environment.log?.ended(id, peer: peer, reason: reason, wasEstablished: wasEstablished, at: now)
     sendQueue.sessionEnded(id, with: .sessionEnded(reason))
   }
 

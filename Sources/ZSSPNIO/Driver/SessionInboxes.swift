@@ -35,6 +35,9 @@ final class SessionInboxes {
     return inbox
   }
 
+  /// Returns the peer of a session that has not ended; nil if unknown.
+  func peer(of id: SessionID) -> PublicKey? { inboxes[id]?.peer }
+
   /// Delivers a message of the burst to its handler, or gathers it.
   ///
   /// - Parameters:

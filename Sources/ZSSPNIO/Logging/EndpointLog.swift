@@ -2,7 +2,7 @@
 package import Logging
 import NIOConcurrencyHelpers
 import NIOCore
-import ZSSP
+package import ZSSP
 
 /// The log of an endpoint. Its lines share the metadata keys below, and never contain a secret or a
 /// peer's identity.
@@ -10,6 +10,7 @@ import ZSSP
 /// | key | value |
 /// |---|---|
 /// | `zssp.peer` | the peer's public key, base64 |
+/// | `zssp.name` | the peer's name, if the owner of the endpoint has one for it |
 /// | `zssp.session` | the session's name within its shard |
 /// | `zssp.address` | an IP address and a port |
 /// | `zssp.reason` | the reason, as text |
@@ -21,6 +22,8 @@ import ZSSP
 package struct EndpointLog: Sendable {
   private let logger: Logger
   private let limiter: NIOLockedValueBox<[Kind: LogLimiter]>
+  /// Returns the owner's name of a peer; nil for none.
+  private let nameOfPeer: (@Sendable (PublicKey) -> String?)?
   /// The level of lines about sessions that are usual.
   private let sessionLevel: Logger.Level
   /// The level of lines about downgrades.
@@ -40,8 +43,13 @@ package struct EndpointLog: Sendable {
   /// - Parameters:
   ///   - logger: The logger.
   ///   - logsSessionsAsDetail: True to log sessions and downgrades at debug. The default is false.
-  package init(_ logger: Logger, logsSessionsAsDetail: Bool = false) {
+  ///   - nameOfPeer: Returns the name of a peer; nil if peers have none. Called only for lines that
+  ///     are written.
+  package init(
+    _ logger: Logger, logsSessionsAsDetail: Bool = false, nameOfPeer: (@Sendable (PublicKey) -> String?)? = nil
+  ) {
     self.logger = logger
+    self.nameOfPeer = nameOfPeer
     limiter = NIOLockedValueBox([:])
     sessionLevel = logsSessionsAsDetail ? .debug : .info
     downgradeLevel = logsSessionsAsDetail ? .debug : .warning
@@ -66,40 +74,41 @@ package struct EndpointLog: Sendable {
   /// Logs an established session.
   func established(_ id: SessionID, establishment: Establishment, at now: Instant) {
     limited(.establishment, level: sessionLevel, message: "session established", at: now) {
-      [
-        "zssp.session": "\(id)", "zssp.peer": "\(establishment.peer)",
-        "zssp.address": "\(establishment.address.unmapped)",
-        "zssp.role": "\(establishment.role)", "zssp.chain_length": "\(establishment.chainLength)",
-      ]
+      fields(
+        of: id, peer: establishment.peer,
+        [
+          "zssp.address": "\(establishment.address.unmapped)", "zssp.role": "\(establishment.role)",
+          "zssp.chain_length": "\(establishment.chainLength)",
+        ])
     }
   }
 
   /// Logs the end of a session, or of an attempt to establish one.
-  func ended(_ id: SessionID, reason: EndReason, wasEstablished: Bool, at now: Instant) {
+  func ended(_ id: SessionID, peer: PublicKey?, reason: EndReason, wasEstablished: Bool, at now: Instant) {
     limited(
       wasEstablished ? .end : .attempt, level: wasEstablished ? sessionLevel : .debug,
       message: wasEstablished ? "session ended" : "attempt ended", at: now
-    ) { ["zssp.session": "\(id)", "zssp.reason": "\(reason)"] }
+    ) { fields(of: id, peer: peer, ["zssp.reason": "\(reason)"]) }
   }
 
   /// Logs that a handshake of this side restarted.
-  func restarted(_ id: SessionID, reason: RestartReason, at now: Instant) {
+  func restarted(_ id: SessionID, peer: PublicKey?, reason: RestartReason, at now: Instant) {
     limited(.restart, level: .debug, message: "handshake restarted", at: now) {
-      ["zssp.session": "\(id)", "zssp.reason": "\(reason)"]
+      fields(of: id, peer: peer, ["zssp.reason": "\(reason)"])
     }
   }
 
   /// Logs that a session has a new key.
-  func rekeyed(_ id: SessionID, chainLength: UInt64, at now: Instant) {
+  func rekeyed(_ id: SessionID, peer: PublicKey?, chainLength: UInt64, at now: Instant) {
     limited(.rekey, level: .debug, message: "session re-keyed", at: now) {
-      ["zssp.session": "\(id)", "zssp.chain_length": "\(chainLength)"]
+      fields(of: id, peer: peer, ["zssp.chain_length": "\(chainLength)"])
     }
   }
 
   /// Logs that a session's peer has moved.
-  func moved(_ id: SessionID, to address: Address, at now: Instant) {
+  func moved(_ id: SessionID, peer: PublicKey?, to address: Address, at now: Instant) {
     limited(.move, level: sessionLevel, message: "peer moved", at: now) {
-      ["zssp.session": "\(id)", "zssp.address": "\(address.unmapped)"]
+      fields(of: id, peer: peer, ["zssp.address": "\(address.unmapped)"])
     }
   }
 
@@ -109,13 +118,13 @@ package struct EndpointLog: Sendable {
       .downgrade, level: downgradeLevel,
       message: "the peer does not have the ratchet that is held for it: it lost its store, or someone has its key",
       at: now
-    ) { ["zssp.session": "\(id)", "zssp.peer": "\(peer)", "zssp.chain_length": "\(heldChainLength)"] }
+    ) { fields(of: id, peer: peer, ["zssp.chain_length": "\(heldChainLength)"]) }
   }
 
   /// Logs a refused handshake of a peer: too many waited, or the application refused it.
   func refused(_ request: AcceptRequest, reason: String, at now: Instant) {
     limited(.refusal, level: .debug, message: "handshake refused", at: now) {
-      ["zssp.peer": "\(request.peer)", "zssp.address": "\(request.address.unmapped)", "zssp.reason": "\(reason)"]
+      fields(of: nil, peer: request.peer, ["zssp.address": "\(request.address.unmapped)", "zssp.reason": "\(reason)"])
     }
   }
 
@@ -160,6 +169,19 @@ package struct EndpointLog: Sendable {
 
   /// Logs that the socket failed and is replaced.
   func socketFailed() { logger.warning("the socket failed and is bound again") }
+
+  /// Returns metadata with that of a session and its peer, as far as they are known.
+  private func fields(
+    of session: SessionID?, peer: PublicKey?, _ others: Logger.Metadata
+  ) -> Logger.Metadata {
+    var fields = others
+    if let session { fields["zssp.session"] = "\(session)" }
+    if let peer {
+      fields["zssp.peer"] = "\(peer)"
+      if let name = nameOfPeer?(peer) { fields["zssp.name"] = "\(name)" }
+    }
+    return fields
+  }
 
   private func limited(
     _ kind: Kind, level: Logger.Level, message: Logger.Message, at now: Instant, metadata: () -> Logger.Metadata

@@ -12,6 +12,7 @@ final class SessionInbox: Sendable {
     var reason: EndReason?
     var address: Address?
     var isEstablished = false
+    var peer: PublicKey?
   }
 
   private let state = NIOLockedValueBox(State())
@@ -30,6 +31,12 @@ final class SessionInbox: Sendable {
 
   /// True after ``setEstablished()``, also when the session has ended.
   var isEstablished: Bool { state.withLockedValue { $0.isEstablished } }
+
+  /// The peer's static key; nil until it is known.
+  var peer: PublicKey? { state.withLockedValue { $0.peer } }
+
+  /// Records the peer, before the session is established.
+  func setPeer(_ peer: PublicKey) { state.withLockedValue { $0.peer = peer } }
 
   /// Records that the session is established.
   func setEstablished() { state.withLockedValue { $0.isEstablished = true } }
