@@ -28,6 +28,9 @@ final class PeerRegistry: Sendable {
   /// The current peers.
   var table: PeerTable { state.withLockedValue(\.table) }
 
+  /// Returns the name of the peer with a key; nil for none.
+  func name(of key: PublicKey) -> String? { state.withLockedValue { $0.table.peer(key)?.name } }
+
   /// The configuration of the tunnel with the current peers.
   var configuration: TunnelConfiguration {
     state.withLockedValue { state in

@@ -33,6 +33,7 @@ package struct TunnelJournal: Sendable {
   static let largestCount = 4096
 
   private let logger: Logger
+  private let interface: String
   private let limits = NIOLockedValueBox<[Key: LineLimit]>([:])
 
   /// Makes a log of a tunnel.
@@ -41,9 +42,17 @@ package struct TunnelJournal: Sendable {
   ///   - logger: The logger; nil for none.
   ///   - interface: The name of the tunnel's device.
   package init(_ logger: Logger?, interface: String) {
-    var logger = logger ?? Logger(label: "zssp") { _ in SwiftLogNoOpLogHandler() }
+    self.logger = Self.marked(logger ?? Logger(label: "zssp") { _ in SwiftLogNoOpLogHandler() }, interface)
+    self.interface = interface
+  }
+
+  /// Returns a logger for the tunnel's endpoint, whose lines name the device as well; nil for none.
+  func endpointLogger(_ logger: Logger?) -> Logger? { logger.map { Self.marked($0, interface) } }
+
+  private static func marked(_ logger: Logger, _ interface: String) -> Logger {
+    var logger = logger
     logger[metadataKey: "zssp.interface"] = "\(interface)"
-    self.logger = logger
+    return logger
   }
 
   /// The number of limits.

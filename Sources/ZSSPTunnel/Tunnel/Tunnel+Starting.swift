@@ -57,7 +57,8 @@
         .forEach { log.warning($0) }
       }
       let endpoint = try await bind(
-        configuration, endpoint: endpointConfiguration, store: store, routing: routing, logger: logger, log: log)
+        configuration, endpoint: endpointConfiguration, store: store, routing: routing, registry: registry,
+        logger: log.endpointLogger(logger), log: log)
       do {
         let routes =
           try prepared == nil
@@ -178,8 +179,10 @@
     /// Binds the socket to the first address that the system supports.
     private static func bind(
       _ configuration: TunnelConfiguration, endpoint: EndpointConfiguration, store: any RatchetStore,
-      routing: RoutingPlan, logger: Logger?, log: TunnelJournal
+      routing: RoutingPlan, registry: PeerRegistry, logger: Logger?, log: TunnelJournal
     ) async throws(TunnelError) -> UDPEndpoint {
+      var options = UDPOptions.tunnel(configuration, mark: routing.mark)
+      options.nameOfPeer = { registry.name(of: $0) }
       if let device = configuration.bindDevice, if_nametoindex(device) == 0 {
         throw .setUp(step: "bind-device \"\(device)\"", reason: "there is no network device of this name now")
       }
@@ -188,7 +191,7 @@
         do {
           let bound = try await UDPEndpoint.bind(
             host: address.ipAddress ?? "", port: address.port ?? 0, configuration: endpoint, store: store,
-            options: .tunnel(configuration, mark: routing.mark), logger: logger)
+            options: options, logger: logger)
           if failure != nil { log.warning("this system has no IPv6; listening on IPv4 only") }
           return bound
         } catch .bindFailed(let host, let port, .unsupportedFamily) {
