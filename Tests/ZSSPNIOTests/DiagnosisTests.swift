@@ -104,7 +104,23 @@ struct DiagnosisTests {
       $0.reportedMTU = 1428
       $0.packetSize = 1428
     },
-    Row("a part of the answer", [.smallMTU, .busy], .likely) { $0.attempts = [attempt { $0.fragments = [843] }] },
+    Row("a part of the answer", [.smallMTU], .likely) { $0.attempts = [attempt { $0.fragments = [843] }] },
+    Row("a challenge, and a part of the answer", [.smallMTU, .busy], .likely) {
+      $0.attempts = [
+        attempt {
+          $0.challenges = 1
+          $0.solved = 1
+          $0.fragments = [843]
+        }
+      ]
+    },
+    Row("this host has no buffers for the Hello", [.localDevice], .likely) {
+      $0.attempts = [reported(.noBuffers), answered(.smallDatagrams)]
+    },
+    Row("this host's device is too small", [.localDevice], .certain) { $0.attempts = [reported(.tooBig)] },
+    Row("a large datagram that only measures the path", [.firewall, .hostDown, .wrongKey, .ratchetNeeded], .likely) {
+      $0.attempts = [attempt { $0.reports = [NetworkReport(.tooBig, text: "x", mtu: 1500)] }]
+    },
     Row("a lost ratchet", [.lostRatchet], .certain) {
       $0.heldStates = 1; $0.attempts = [answered(state: 0)]
     },
@@ -174,8 +190,25 @@ struct DiagnosisTests {
     Row("two processes", [.ratchetConflict], .likely) {
       $0.attempts = [answered()]; $0.session = .ratchetConflict
     },
-    Row("a Hello is answered, and the session's is not", [.busy], .possible) {
+    Row("a Hello is answered, and the session's is not", [.packetLoss, .smallMTU], .likely) {
       $0.attempts = [answered()]
+      $0.session = .noAnswer
+    },
+    Row("the session's Hello is challenged, and not answered", [.packetLoss, .smallMTU, .busy], .likely) {
+      $0.attempts = [answered()]
+      $0.session = .noAnswer
+      $0.sessionWasChallenged = true
+    },
+    Row("a session that does not come, and a reported limit", [.packetLoss, .smallMTU], .likely) {
+      $0.attempts = [answered()]
+      $0.session = .noAnswer
+      $0.reportedMTU = 1300
+      $0.packetSize = 1428
+    },
+    Row("a session that does not come, and no buffers", [.localDevice], .likely) {
+      var observation = answered()
+      observation.reports = [NetworkReport(.noBuffers, text: "x")]
+      $0.attempts = [observation]
       $0.session = .noAnswer
     },
   ]
@@ -185,6 +218,19 @@ struct DiagnosisTests {
     #expect(causes.map(\.kind) == row.kinds)
     #expect(row.first == nil || causes.first?.certainty == row.first)
     for cause in causes { #expect(!cause.text.isEmpty && !cause.remedy.isEmpty) }
+  }
+
+  /// `zssp tunnel check` has no other options of these than `--timeout`.
+  @Test(arguments: rows) func remediesForTunnels(_ row: Row) {
+    for cause in Diagnosis(row.seen).causes {
+      #expect(!cause.tunnelRemedy.replacing("--timeout", with: "").contains("--"), "\(cause.tunnelRemedy)")
+    }
+  }
+
+  /// What came from the probed port shows that it is open.
+  @Test func whatIsHeard() {
+    #expect(!Self.attempt().isHeard && Self.answered(.smallDatagrams).isHeard)
+    #expect(Self.attempt { $0.challenges = 1 }.isHeard && Self.attempt { $0.fragments = [843] }.isHeard)
   }
 
   /// The failures of `connect` have the same causes and remedies.

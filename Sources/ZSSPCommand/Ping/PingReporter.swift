@@ -85,6 +85,9 @@ struct PingReporter: Sendable {
   /// Returns an address without its port.
   static func host(_ address: Address) -> String { SocketAddress(address).ipAddress ?? "\(address)" }
 
+  /// Returns a number with its noun.
+  private static func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+
   func resolved(_ target: String, _ addresses: [SocketAddress]) {
     var report = PingReport("name")
     report.addresses = addresses.map(\.text)
@@ -154,6 +157,13 @@ struct PingReporter: Sendable {
     self.report(report, text: Self.lines(seen).joined(separator: "\n"))
   }
 
+  /// Returns a sentence about the challenges that came.
+  static func challenges(_ seen: ProbeObservation) -> String {
+    guard seen.challenges > 1 else { return "1 challenge came, and was \(seen.solved > 0 ? "" : "not ")answered" }
+    let answered = seen.solved == 0 ? "none" : "\(seen.solved)"
+    return "\(seen.challenges) challenges came, \(answered) of them \(seen.solved == 1 ? "was" : "were") answered"
+  }
+
   private static func lines(_ seen: ProbeObservation) -> [String] {
     let way =
       switch seen.purpose {
@@ -171,7 +181,7 @@ struct PingReporter: Sendable {
           + (seen.offersRatchet ? "with a ratchet" : "without a ratchet"))
     ]
     if seen.challenges > 0 {
-      lines.append(line("", "\(seen.challenges) challenges came, \(seen.solved) of them were answered"))
+      lines.append(line("", challenges(seen)))
     }
     for report in seen.reports {
       let sender = report.reporter.map { "\(host($0)) reports" } ?? "this host reports"
@@ -183,9 +193,10 @@ struct PingReporter: Sendable {
       let ratchet = seen.offersRatchet ? (answer.usedRatchet ? ", with the ratchet" : ", WITHOUT the ratchet") : ""
       lines.append(line("answer", "X2 is authentic\(time)\(ratchet): the peer has proved its key"))
     } else if seen.forged > 0 {
-      lines.append(line("answer", "\(seen.forged) X2 came, and none is authentic"))
+      let sentence = seen.forged == 1 ? "1 X2 came, and is not" : "\(seen.forged) X2 came, and none is"
+      lines.append(line("answer", "\(sentence) authentic"))
     } else if !seen.fragments.isEmpty {
-      lines.append(line("answer", "only \(seen.fragments.count) datagrams of X2 came, not all"))
+      lines.append(line("answer", "only \(counted(seen.fragments.count, "datagram")) of X2 came, not all"))
     } else {
       lines.append(line("answer", seen.challenges > 0 ? "none but the challenges" : "none"))
     }
@@ -218,10 +229,12 @@ struct PingReporter: Sendable {
       report.kind = cause.kind.rawValue
       report.certainty = cause.certainty.rawValue
       report.text = cause.text
-      report.remedy = cause.remedy
+      // Reports with a name are those of `zssp tunnel check`.
+      let remedy = peer == nil ? cause.remedy : cause.tunnelRemedy
+      report.remedy = remedy
       let certainty = cause.certainty == .certain ? "" : " (\(cause.certainty.rawValue))"
       self.report(
-        report, text: Self.line("cause \(index + 1)", "\(cause.text)\(certainty)\n         -> \(cause.remedy)"))
+        report, text: Self.line("cause \(index + 1)", "\(cause.text)\(certainty)\n         -> \(remedy)"))
     }
   }
 
@@ -245,7 +258,7 @@ struct PingReporter: Sendable {
     report.minimum = summary.minimum.map(Self.milliseconds)
     report.median = summary.median.map(Self.milliseconds)
     report.percentile99 = summary.percentile99.map(Self.milliseconds)
-    var text = "\(summary.sent) probes, \(summary.answered) answered, "
+    var text = "\(Self.counted(summary.sent, "probe")), \(summary.answered) answered, "
     text += String(format: "%.1f %% lost", summary.lossPercent)
     if let minimum = summary.minimum, let median = summary.median, let last = summary.percentile99 {
       text += "; round trip min \(Self.text(minimum)), median \(Self.text(median)), p99 \(Self.text(last))"

@@ -128,6 +128,7 @@ struct PingWalk: Sendable {
     } catch {
       let outcome = Diagnosis.SessionOutcome(error)
       seen.session = outcome
+      if case .timeout(.challenged) = error { seen.sessionWasChallenged = true }
       reporter.session(outcome, error: error, after: clock.now - start, chainLength: nil)
     }
     if let session, count > 0 { await PingSeries(session, reporter: reporter).run(count, every: interval) }

@@ -45,8 +45,29 @@ extension Diagnosis {
     return Cause(
       .smallMTU, certainty, "a link on the path does not take \(limit)",
       do: "give --mtu \(largest) on both sides, a smaller 'mtu' to a tunnel, or raise the MTU of the link; "
-        + "do not block ICMP, which reports it")
+        + "do not block ICMP, which reports it",
+      inTunnel: "set a smaller 'mtu' in the files of both sides, or raise the MTU of the link; do not block ICMP, "
+        + "which reports it")
   }
+
+  /// - Parameter report: The report of this host.
+  static func localDevice(_ report: NetworkReport, _ certainty: Certainty) -> Cause {
+    let limit = report.mtu.map { ", the limit is \($0) bytes" } ?? ""
+    return Cause(
+      .localDevice, certainty,
+      "this host does not send the datagrams: its network device, or the path that it knows, is too small or full "
+        + "(\(report.text)\(limit))",
+      do: "compare the MTU of the device in 'ip link' with the sizes of the Hello, and give a smaller --mtu; look for "
+        + "drops and a full queue in 'tc -s qdisc show'",
+      inTunnel: "compare the MTU of the device in 'ip link' with the sizes of the Hello, and set a smaller 'mtu'; look "
+        + "for drops and a full queue in 'tc -s qdisc show'")
+  }
+
+  static let lateLoss = Cause(
+    .packetLoss, .likely, "datagrams of the session's handshake are lost, or the peer answers late",
+    do: "try again with a longer --timeout, and with --count to see the loss; look for failures of the ratchet store "
+      + "in the peer's log",
+    inTunnel: "try again with a longer --timeout; look for failures of the ratchet store in the peer's log")
 
   static func wrongKey(_ certainty: Certainty) -> Cause {
     Cause(
@@ -58,13 +79,15 @@ extension Diagnosis {
   static func wrongProfile(_ profile: Profile?, _ certainty: Certainty = .likely) -> Cause {
     guard let profile else {
       return Cause(
-        .wrongProfile, certainty, "the peer has another profile", do: "use the same profile on both sides")
+        .wrongProfile, certainty, "the peer has another profile", do: "use the same profile on both sides",
+        inTunnel: "set the same 'profile' in the files of both sides")
     }
     // The two profiles with Kyber1024 differ in re-keys alone.
     let names = profile == .mlkem1024 ? "mlkem1024" : "kyber1024 (or upstream, which has the same handshake)"
     return Cause(
       .wrongProfile, .certain, "the peer has the profile \(names)",
-      do: "use the same profile on both sides: --profile, or 'profile' in the file of a tunnel")
+      do: "use the same profile on both sides: --profile, or 'profile' in the file of a tunnel",
+      inTunnel: "set the same 'profile' in the files of both sides")
   }
 
   static let lostRatchet = Cause(
@@ -72,7 +95,9 @@ extension Diagnosis {
     "the peer does not have the ratchet that this side holds for it: its store was lost or restored from an older "
       + "copy, or someone else has its key",
     do: "ask its operator; then begin anew on both sides with a new one-time password: 'zssp tunnel peer enroll', or "
-      + "'zssp store forget' and --otp-file")
+      + "'zssp store forget' and --otp-file",
+    inTunnel: "ask its operator; then begin anew on both sides with a new one-time password: 'zssp tunnel peer enroll' "
+      + "while the tunnel runs")
 
   static let oneStateUnknown = Cause(
     .lostRatchet, .possible,
@@ -102,7 +127,12 @@ extension Diagnosis {
         : "the peer is in persistent mode, and answers nobody without a ratchet or a one-time password",
       do: holds
         ? "look for unknownRatchet among the peer's drops; then begin anew on both sides with a new one-time password"
-        : "give --store or --otp-file; 'zssp otp' makes a password for both sides")
+        : "give --store or --otp-file; 'zssp otp' makes a password for both sides",
+      inTunnel: holds
+        ? "look for unknownRatchet among the peer's drops; then begin anew on both sides with a new one-time password: "
+          + "'zssp tunnel peer enroll'"
+        : "if the running tunnel has the store open, end it and probe again, or look for unknownRatchet among the peer's "
+          + "drops; for a first contact 'zssp otp' makes a password, which both sides name as 'one-time-password-file'")
   }
 
   static func busy(_ certainty: Certainty) -> Cause {
@@ -119,14 +149,16 @@ extension Diagnosis {
 
   static let incompleteAnswer = Cause(
     .smallMTU, .likely, "a part of the answer is lost: the way back does not take its datagrams, or loses many",
-    do: "give the peer a smaller --mtu; check that fragments and ICMP pass in both directions")
+    do: "give the peer a smaller --mtu; check that fragments and ICMP pass in both directions",
+    inTunnel: "set a smaller 'mtu' in the peer's file; check that fragments and ICMP pass in both directions")
 
   /// - Parameter isNewKey: True if no peer can know this side's key.
   static func refused(isNewKey: Bool) -> Cause {
     isNewKey
       ? Cause(
         .refused, .certain, "the peer refuses the key that was made for this run: it lists its peers",
-        do: "nothing, if only the way was to be tested; otherwise give --key")
+        do: "nothing, if only the way was to be tested; otherwise give --key",
+        inTunnel: "add this side's public key ('zssp pubkey FILE') to the peer's file")
       : Cause(
         .refused, .certain, "the peer refuses this side's key, or a contact without the ratchet that it holds",
         do: "add this side's public key ('zssp pubkey FILE') to the peer's list; read the peer's log")

@@ -15,6 +15,8 @@ package struct Diagnosis: Sendable, Hashable {
     /// A firewall reports that it rejects datagrams.
     case firewallRejects
     case smallMTU
+    /// This host's device, or its queue, does not take the datagrams.
+    case localDevice
     case wrongKey
     case wrongProfile
     case lostRatchet
@@ -44,14 +46,27 @@ package struct Diagnosis: Sendable, Hashable {
     package let certainty: Certainty
     /// The cause in words.
     package let text: String
-    /// The action that removes it.
+    /// The action that removes it, with the options of `zssp ping`.
     package let remedy: String
+    /// The same with the keys of a tunnel's file and the options of `zssp tunnel check`.
+    package let tunnelRemedy: String
 
-    init(_ kind: Kind, _ certainty: Certainty, _ text: String, do remedy: String) {
+    /// Makes a cause.
+    ///
+    /// - Parameters:
+    ///   - kind: The kind.
+    ///   - certainty: The strength of the evidence.
+    ///   - text: The cause in words.
+    ///   - remedy: The action that removes it.
+    ///   - tunnelRemedy: The action for a tunnel; nil if it is the same.
+    init(
+      _ kind: Kind, _ certainty: Certainty, _ text: String, do remedy: String, inTunnel tunnelRemedy: String? = nil
+    ) {
       self.kind = kind
       self.certainty = certainty
       self.text = text
       self.remedy = remedy
+      self.tunnelRemedy = tunnelRemedy ?? remedy
     }
   }
 
@@ -87,6 +102,8 @@ package struct Diagnosis: Sendable, Hashable {
     package var hostAnswers: Bool?
     /// The end of an attempt to open a session; nil if there was none.
     package var session: SessionOutcome?
+    /// True if the attempt to open a session got a challenge, and not the answer to it.
+    package var sessionWasChallenged = false
     /// The largest datagram of data that a session would send, in bytes of packets.
     package var packetSize: Int?
 
@@ -98,6 +115,9 @@ package struct Diagnosis: Sendable, Hashable {
       return attempts.first { $0.answer?.usedRatchet == true } ?? attempts.first { $0.answer != nil }
         ?? attempts.first
     }
+
+    /// True if the peer has sent a challenge, which it does under load.
+    var wasChallenged: Bool { sessionWasChallenged || attempts.contains { $0.challenges > 0 } }
 
     /// True if this side holds a ratchet state, or a one-time password, for the peer.
     var holdsRatchet: Bool { heldStates > 0 }
@@ -176,10 +196,20 @@ package struct Diagnosis: Sendable, Hashable {
     case .refused: causes.append(refused(isNewKey: seen.hasNewKey))
     case .notConfirmed: causes += [notAccepted(.likely), refusedSilently(.possible)]
     case .ratchetConflict: causes.append(ratchetConflict)
-    case .noAnswer: causes.append(busy(.possible))
+    case .noAnswer: causes += noSession(seen)
     case .accepted, nil: break
     }
     if let mtu = seen.reportedMTU, mtu < seen.packetSize ?? 0 { causes.append(smallMTU(.certain, mtu)) }
+    return causes
+  }
+
+  /// The Hello was answered, and the session's handshake was not.
+  private static func noSession(_ seen: Observations) -> [Cause] {
+    if let report = seen.attempts.compactMap(\.localObstacle).first { return [localDevice(report, .likely)] }
+    var causes = [lateLoss]
+    // A limit that was reported is a cause by itself.
+    if seen.reportedMTU == nil { causes.append(smallMTU(.possible, nil)) }
+    if seen.wasChallenged { causes.append(busy(.possible)) }
     return causes
   }
 
@@ -193,14 +223,18 @@ package struct Diagnosis: Sendable, Hashable {
       return isForged
         ? [ratchetsDiffer(.likely), packetLoss(.possible)] : [packetLoss(.likely), ratchetsDiffer(.possible)]
     }
+    let largest = (first.sent.max() ?? 0) + 28
+    let isReportedSmall = seen.reportedMTU.map { $0 < largest } ?? false
+    if let report = first.localObstacle, !isReportedSmall {
+      return [localDevice(report, report.kind == .tooBig ? .certain : .likely)]
+    }
     if seen.isAnswered(.smallDatagrams) {
       return seen.reportedMTU == nil
         ? [smallMTU(.likely, nil), packetLoss(.possible)] : [smallMTU(.certain, seen.reportedMTU)]
     }
-    let largest = (first.sent.max() ?? 0) + 28
-    if let mtu = seen.reportedMTU, mtu < largest { return [smallMTU(.certain, mtu)] }
+    if isReportedSmall { return [smallMTU(.certain, seen.reportedMTU)] }
     if isForged { return [ratchetsDiffer(.likely), wrongProfile(nil)] }
-    if !first.fragments.isEmpty { return [incompleteAnswer, busy(.possible)] }
+    if !first.fragments.isEmpty { return [incompleteAnswer] + (seen.wasChallenged ? [busy(.possible)] : []) }
     if first.challenges > 1, first.solved > 0 { return [busy(.likely), changingAddress, wrongKey(.possible)] }
     // A challenge that was not answered yet says nothing of the key.
     if first.challenges > 0, first.solved == 0 { return [busy(.likely), wrongKey(.possible)] }

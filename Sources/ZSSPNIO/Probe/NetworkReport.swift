@@ -26,6 +26,8 @@ package struct NetworkReport: Sendable, Hashable {
     case tooBig
     /// The datagram passed too many routers: a loop.
     case timeExceeded
+    /// This host's device, or its queue, has no room for the datagram.
+    case noBuffers
     case other
   }
 
@@ -86,6 +88,7 @@ package struct NetworkReport: Sendable, Hashable {
     case EHOSTUNREACH, EHOSTDOWN: .hostUnreachable
     case ENETUNREACH, ENETDOWN, EADDRNOTAVAIL: .networkUnreachable
     case EMSGSIZE: .tooBig
+    case ENOBUFS: .noBuffers
     case EACCES, EPERM: .prohibited
     default: .other
     }

@@ -225,7 +225,8 @@ package struct PeerProbe: Sendable {
       seen.attempts.append(probe.observation)
       report(.observed(probe.observation))
     }
-    guard let neighbor, remote.port != 33_434 else { return }
+    // A port that has answered needs no comparison.
+    guard let neighbor, remote.port != 33_434, !seen.attempts.contains(where: \.isHeard) else { return }
     let reports = neighbor.receive { _ in } + neighbor.reports()
     let answers = reports.contains { $0.kind == .portUnreachable }
     seen.hostAnswers = answers

@@ -86,13 +86,26 @@ package struct ProbeObservation: Sendable, Hashable {
   /// True if the Hello names a ratchet state.
   package var offersRatchet: Bool { state != nil }
 
+  /// True if something came from the probed port.
+  var isHeard: Bool { answer != nil || challenges > 0 || !fragments.isEmpty || forged > 0 }
+
+  /// The report with which this host, and not the network, did not send the Hello; nil for none.
+  var localObstacle: NetworkReport? {
+    // Datagrams that only measure the path are larger than those of the Hello.
+    let largest = (sent.max() ?? 0) + 28
+    return reports.first { report in
+      guard report.reporter == nil else { return false }
+      return report.kind == .noBuffers || report.kind == .tooBig && report.mtu.map { $0 < largest } ?? true
+    }
+  }
+
   /// True if the network refuses datagrams to this address, so that another Hello is of no use.
   var isRefused: Bool {
     challenges == 0 && fragments.isEmpty
       && reports.contains { report in
         switch report.kind {
         case .portUnreachable, .hostUnreachable, .networkUnreachable, .prohibited, .timeExceeded: true
-        case .tooBig, .other: false
+        case .tooBig, .noBuffers, .other: false
         }
       }
   }
