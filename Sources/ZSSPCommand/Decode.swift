@@ -126,7 +126,7 @@ struct Decode: ParsableCommand {
         do { try ring.add(line: line) } catch { throw .usage("\(path), line \(number): \(error)") }
       }
     }
-    if ring.lineCount == 0 { Terminal.error("WARNING: the key log has no keys") }
+    if ring.lineCount == 0 { Terminal.warning("the key log has no keys") }
     return ring
   }
 }

@@ -31,8 +31,8 @@ struct KeyLogOption: ParsableArguments {
     guard let path else { return }
     #if KeyLog
       let file = try KeyLogFile(path)
-      Terminal.error(
-        "WARNING: writing the keys of all sessions to \(path): whoever reads it can decrypt what they send and receive")
+      Terminal.warning(
+        "writing the keys of all sessions to \(path): whoever reads it can decrypt what they send and receive")
       configuration.keyLog = KeyLog { file.append($0) }
     #else
       throw .usage(

@@ -9,8 +9,10 @@ enum SecretFile {
   enum Kind {
     /// A key or a password.
     case key
-    /// A configuration.
+    /// A configuration, which names the files of its secrets.
     case configuration
+    /// A configuration of WireGuard, which has secrets in it.
+    case wireGuard
     /// The ratchets of a store.
     case ratchets
     /// The keys of sessions, for `decode`.
@@ -20,10 +22,13 @@ enum SecretFile {
     var limit: Int {
       switch self {
       case .key: 64 << 10
-      case .configuration: 4 << 20
+      case .configuration, .wireGuard: 4 << 20
       case .ratchets, .keyLog: 256 << 20
       }
     }
+
+    /// True if the file itself holds secrets, which those who could read it may have.
+    var hasSecrets: Bool { self != .configuration }
   }
 
   /// The warnings that were printed. Each is printed once.
@@ -35,28 +40,44 @@ enum SecretFile {
   /// - Parameters:
   ///   - path: The path of a file or a pipe.
   ///   - kind: The kind of the file.
-  ///   - warns: False to print no warning, because another process reads the file as well and
-  ///     warns.
   /// - Throws: ``CommandFailure/usage(_:)``.
-  static func read(_ path: String, kind: Kind, warns: Bool = true) throws(CommandFailure) -> String {
-    let contents: PrivateFile.Contents
-    do { contents = try PrivateFile.read(path, limit: kind.limit) } catch { throw .usage("\(error)") }
-    return try text(of: contents, path: path, warns: warns)
+  static func read(_ path: String, kind: Kind) throws(CommandFailure) -> String {
+    let (text, warning) = try contents(path, kind: kind)
+    warn(warning)
+    return text
   }
 
-  /// Returns contents as text. Warns if others can read the file.
+  /// Returns the text of a file that no other user can have written, and a warning if others can
+  /// read it.
+  ///
+  /// - Parameters:
+  ///   - path: The path of a file or a pipe.
+  ///   - kind: The kind of the file.
+  /// - Throws: ``CommandFailure/usage(_:)``.
+  static func contents(_ path: String, kind: Kind) throws(CommandFailure) -> (text: String, warning: String?) {
+    let contents: PrivateFile.Contents
+    do { contents = try PrivateFile.read(path, limit: kind.limit) } catch { throw .usage("\(error)") }
+    return (try text(of: contents, path: path), warning(of: contents, kind: kind))
+  }
+
+  /// Returns contents as text.
   ///
   /// - Throws: ``CommandFailure/usage(_:)`` if the contents are not UTF-8.
-  static func text(
-    of contents: PrivateFile.Contents, path: String, warns: Bool = true
-  ) throws(CommandFailure) -> String {
-    if warns, let warning = contents.warning, warned.withLock({ $0.insert(warning).inserted }) {
-      Terminal.warning(warning)
-    }
+  static func text(of contents: PrivateFile.Contents, path: String) throws(CommandFailure) -> String {
     guard let text = String(validating: contents.bytes, as: UTF8.self) else {
       throw .usage("\(path): cannot be read as text")
     }
     return text
+  }
+
+  /// Returns the warning about contents that others can read; nil if they cannot.
+  static func warning(of contents: PrivateFile.Contents, kind: Kind) -> String? {
+    contents.warning.map { $0 + (kind.hasSecrets ? ", and replace the secrets in it" : "") }
+  }
+
+  /// Prints a warning, once for each text.
+  static func warn(_ warning: String?) {
+    if let warning, warned.withLock({ $0.insert(warning).inserted }) { Terminal.warning(warning) }
   }
 
   /// Writes a file that only its owner can access.

@@ -48,13 +48,13 @@ package struct FileTrust: Sendable {
     )
   }
 
-  /// Returns a warning if others can read a file with secrets; otherwise nil. If a file belongs to
+  /// Returns a warning if others can read a file that should be private; otherwise nil. If a file belongs to
   /// root, and this user can read it only as a member of its group, the group may read it on
   /// purpose.
   package func warning(of path: String, owner: UInt32, mode: UInt32) -> String? {
     let isByGroup = owner == user || user == 0
     guard mode & 0o004 != 0 || mode & 0o040 != 0 && isByGroup else { return nil }
-    return "\(path): others can read it (mode \(Self.octal(mode))); 'chmod 600 \(path)', and replace the secrets in it"
+    return "\(path): others can read it (mode \(Self.octal(mode))); 'chmod 600 \(path)'"
   }
 
   private static func octal(_ mode: UInt32) -> String { String(mode & 0o7777, radix: 8) }

@@ -62,8 +62,8 @@ struct LogLineTests {
     /// Options of the command line count more than the file, also when it is read again.
     @Test func levelsChange() throws {
       var program = TunnelFile.Program()
-      let free = TunnelCommandLog(program, try LogOptions.parse([]), hasTime: false)
-      let fixed = TunnelCommandLog(program, try LogOptions.parse(["--log-level", "error"]), hasTime: false)
+      let free = TunnelCommandLog(program, try LogOptions.parse([]))
+      let fixed = TunnelCommandLog(program, try LogOptions.parse(["--log-level", "error"]))
       #expect(free.log.level == .info && free.log.format == .text && fixed.log.level == .error)
       #expect(!free.apply(program))
       program.logLevel = .debug

@@ -75,8 +75,10 @@ struct RunFolderTests {
   /// Devices of one name may be in several network namespaces, and the folder is there once.
   @Test func aFolderIsClaimedOnce() throws {
     defer { try? FileManager.default.removeItem(atPath: root) }
+    #expect(!folder.isClaimed)
     do {
       let claim = try folder.claim()
+      #expect(folder.isClaimed)
       defer { withExtendedLifetime(claim) {} }
       do {
         _ = try folder.claim()

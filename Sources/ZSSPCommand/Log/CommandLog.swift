@@ -8,7 +8,6 @@ final class CommandLog: Sendable {
   private struct State {
     var level: LogLevel
     var format: LogFormat
-    var hasTime: Bool
     var afterLine: (@Sendable () -> Void)?
   }
 
@@ -17,15 +16,14 @@ final class CommandLog: Sendable {
   /// priorities.
   let isJournal: Bool
 
-  /// Makes a log.
+  /// Makes a log. Its lines of text begin with the time, unless they go to the journal.
   ///
   /// - Parameters:
   ///   - level: The least important level of lines.
   ///   - format: The format of lines.
-  ///   - hasTime: True to begin lines of text with the time, unless they go to the journal.
-  init(level: LogLevel, format: LogFormat, hasTime: Bool = true) {
+  init(level: LogLevel, format: LogFormat) {
     isJournal = Terminal.isJournal
-    state = Mutex(State(level: level, format: format, hasTime: hasTime))
+    state = Mutex(State(level: level, format: format))
   }
 
   /// The least important level of lines.
@@ -41,12 +39,9 @@ final class CommandLog: Sendable {
     }
   }
 
-  /// Begins lines of text with the time from now on, and calls `afterLine` after each line.
+  /// Calls `afterLine` after each line from now on.
   func becomesFile(afterLine: @escaping @Sendable () -> Void) {
-    state.withLock { state in
-      state.hasTime = true
-      state.afterLine = afterLine
-    }
+    state.withLock { $0.afterLine = afterLine }
   }
 
   /// Writes a line, if it is important enough.
@@ -57,7 +52,7 @@ final class CommandLog: Sendable {
     let text =
       switch current.format {
       case .json: line.json(at: now)
-      case .text: line.text(at: current.hasTime && !isJournal ? now : nil)
+      case .text: line.text(at: isJournal ? nil : now)
       }
     Terminal.line(isJournal ? line.journalPrefix + text : text)
     current.afterLine?()

@@ -147,8 +147,10 @@ actor FileRatchetStore: KeptRatchets {
   private static func load(_ path: String, trust: FileTrust) throws -> MemoryRatchetStore? {
     let text: String
     do {
-      text = try SecretFile.text(
-        of: PrivateFile.read(path, limit: SecretFile.Kind.ratchets.limit, isFile: true, trust: trust), path: path)
+      let contents = try PrivateFile.read(
+        path, limit: SecretFile.Kind.ratchets.limit, isFile: true, trust: trust)
+      SecretFile.warn(SecretFile.warning(of: contents, kind: .ratchets))
+      text = try SecretFile.text(of: contents, path: path)
     } catch let failure as FileFailure where failure.kind == .missing {
       return nil
     }

@@ -19,6 +19,8 @@
     let program: Program
     /// The line of each peer's key; nil where unknown.
     let keyLines: [Int?]
+    /// A warning about the file itself; nil for none.
+    let warning: String?
 
     /// The configuration of the program that runs a tunnel.
     struct Program: Sendable {
@@ -38,15 +40,16 @@
     ///
     /// - Parameters:
     ///   - path: The path of a file or a pipe.
-    ///   - warns: False to print no warning, because another process reads the file as well and
-    ///     warns.
+    ///   - warns: False to leave ``warning`` to the caller, or to a process that reads the file as
+    ///     well. The default is true.
     /// - Throws: ``CommandFailure/usage(_:)``, or ``CommandFailure/failed(_:)`` if the file names a
     ///   network device that does not exist now.
     static func read(_ path: String, warns: Bool = true) throws(CommandFailure) -> TunnelFile {
-      let text = try SecretFile.read(path, kind: .configuration, warns: warns)
+      let (text, warning) = try SecretFile.contents(path, kind: .configuration)
+      if warns { SecretFile.warn(warning) }
       do throws(TunnelConfigurationError) {
         let (tunnel, program, lines) = try TunnelConfiguration.read(toml: text, file: path) { Program(&$0) }
-        return TunnelFile(path: path, tunnel: tunnel, program: program, keyLines: lines)
+        return TunnelFile(path: path, tunnel: tunnel, program: program, keyLines: lines, warning: warning)
       } catch {
         throw error.isOfSystem ? .failed("\(error)") : .usage("\(error)")
       }

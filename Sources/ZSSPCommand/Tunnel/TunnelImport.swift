@@ -50,7 +50,7 @@
     }
 
     private func text() throws(WireGuardFile.Mistake) -> String {
-      do throws(CommandFailure) { return try SecretFile.read(file, kind: .configuration) } catch {
+      do throws(CommandFailure) { return try SecretFile.read(file, kind: .wireGuard) } catch {
         // This error has no line.
         Terminal.error(error.description)
         Terminal.exit(error.exitCode)

@@ -34,14 +34,18 @@
 
     func run() async throws {
       let readiness = background ? Readiness() : nil
-      // The background process reads the file again, and warns.
-      var file = try TunnelFile.read(file, warns: foreground)
+      if foreground, let log = logging.log { Terminal.use(log) }
+      // The log is known only when the file is read.
+      var file = try TunnelFile.read(file, warns: false)
+      try file.checkNotRunning()
       guard foreground else {
         try file.checkReadableTwice()
         return try Background.start(file, trace: trace.trace, keyLog: keyLog.keyLog, logging: logging)
       }
-      let log = TunnelCommandLog(file.program, logging, hasTime: !background)
+      let log = TunnelCommandLog(file.program, logging)
       Terminal.use(log.log)
+      // The command that starts a background process leaves the warning to it.
+      SecretFile.warn(file.warning)
       if let busyPoll = file.tunnel.busyPoll {
         EpollEventLoopGroup.singleton.busyPolling = .nanoseconds(busyPoll.nanoseconds)
       }
@@ -49,12 +53,13 @@
       // reload.
       let hangups = await Interruption.signals(SIGHUP)
       var configuration = try file.endpoint()
-      let traceFile = try trace.apply(to: &configuration, title: "zssp tunnel up \(file.path)")
-      try keyLog.apply(to: &configuration)
-      let endpoint = configuration
       let store: any KeptRatchets
       do throws(CommandFailure) { store = try await Self.store(file) } catch { throw error.ofTunnel }
       try await store.whileOpen {
+        // After the store, which refuses while another process has it open.
+        let traceFile = try trace.apply(to: &configuration, title: "zssp tunnel up \(file.path)")
+        try keyLog.apply(to: &configuration)
+        let endpoint = configuration
         try await file.enroll(in: store)
         let running = file
         _ = try await Interruption.cancelling(after: nil) {
@@ -120,11 +125,10 @@
     private let format: LogFormat?
 
     /// Makes the log of a tunnel that starts.
-    init(_ program: TunnelFile.Program, _ options: LogOptions, hasTime: Bool) {
+    init(_ program: TunnelFile.Program, _ options: LogOptions) {
       level = options.logLevel
       format = options.logFormat
-      log = CommandLog(
-        level: level ?? program.logLevel, format: format ?? program.logFormat, hasTime: hasTime)
+      log = CommandLog(level: level ?? program.logLevel, format: format ?? program.logFormat)
     }
 
     /// Applies a file that was read again.
@@ -139,6 +143,17 @@
   }
 
   extension TunnelFile {
+    /// Refuses a tunnel that is running, before anything of it is opened.
+    ///
+    /// - Throws: ``CommandFailure/failed(_:)``.
+    func checkNotRunning() throws(CommandFailure) {
+      let name = tunnel.interface
+      guard Tunnel.isRunning(name) else { return }
+      throw .failed(
+        "\(name): this tunnel is running already; 'zssp tunnel reload \(name)' applies changes of its file, "
+          + "'zssp tunnel down \(name)' ends it")
+    }
+
     /// Stores the states derived from one-time passwords for peers without a ratchet. Until its
     /// password is used, sessions with such a peer are opened with π2: this side requires the
     /// password.

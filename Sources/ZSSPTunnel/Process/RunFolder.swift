@@ -50,6 +50,15 @@ struct RunFolder {
     return FolderClaim(descriptor)
   }
 
+  /// True if a process holds the claim. False also if this user may not know.
+  var isClaimed: Bool {
+    let descriptor = Foundation.open(lock, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+    guard descriptor >= 0 else { return false }
+    defer { close(descriptor) }
+    // A shared lock, so that two checks at once do not take each other for a tunnel.
+    return flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK
+  }
+
   private func reason(_ error: CInt) -> String {
     switch error {
     case -EACCES:

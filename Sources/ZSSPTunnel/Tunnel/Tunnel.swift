@@ -93,6 +93,12 @@
 
     // MARK: Starting
 
+    /// Returns true if a tunnel of this name is running or starting on this machine, as far as this
+    /// user may know.
+    package static func isRunning(_ interface: String) -> Bool {
+      RunFolder(interface: interface).isClaimed || ControlClient.isRunning(interface)
+    }
+
     /// Makes the device, its addresses and its routes, and starts to listen.
     ///
     /// Changes that a killed process left are undone first. If a step fails, the completed ones are
