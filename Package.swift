@@ -342,7 +342,7 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "ZSSPTool", "ZSSPCommand", "ZSSP", "ZSSPFiles", "ZSSPRandom", "ZSSPStoreTesting", "ZSSPTestSupport",
+        "ZSSPTool", "ZSSPCommand", "ZSSP", "ZSSPFiles", "ZSSPNIO", "ZSSPRandom", "ZSSPStoreTesting", "ZSSPTestSupport",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["SwiftCrypto"])),

@@ -6,7 +6,7 @@ import ZSSPProviders
 
 struct Version: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Print the version, the crypto providers, stores and profiles of this build.")
+    abstract: "Print the version, the crypto providers, stores, profiles and package traits of this build.")
 
   /// The version of the package.
   static let number = "0.1.0"
@@ -99,6 +99,7 @@ struct VersionReport: Encodable {
       "providers: \(available.joined(separator: ", "))",
       "stores: \(stores.joined(separator: ", "))",
       "profiles: \(profiles.joined(separator: ", "))",
+      "traits: \(traits.joined(separator: ", "))",
     ] + built.compactMap(\.unavailable) + tests
   }
 

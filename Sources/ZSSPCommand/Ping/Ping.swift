@@ -90,7 +90,14 @@ struct Ping: AsyncParsableCommand {
     var settings = Settings()
     settings.mtu = mtu
     security.apply(to: &settings)
-    let ratchets = try await Ratchets(security, peer: peerKey, forSession: opensSession)
+    let ratchets: Ratchets
+    do throws(CommandFailure) {
+      ratchets = try await Ratchets(security, peer: peerKey, forSession: opensSession)
+    } catch {
+      throw StoreLocation.advise(
+        error,
+        inUse: "beside a tunnel that runs, 'zssp tunnel check --probe FILE' probes; any other process must end first")
+    }
     do {
       let configuration = try EndpointConfiguration(
         staticKey: staticKey.agreementKey(for: provider), provider: provider, profile: profile,

@@ -138,8 +138,19 @@ enum StoreLocation: Equatable, CustomStringConvertible {
 
 extension StoreLocation {
   /// The message for a store that another process has open.
-  static let inUse =
-    "in use by another process; a tunnel that runs is changed by 'zssp tunnel peer', any other process must end first"
+  static let inUse = "in use by another process; \(remedyInUse)"
+  private static let remedyInUse =
+    "a tunnel that runs is changed by 'zssp tunnel peer', any other process must end first"
+
+  /// Returns an error with other advice, if it is that of a store that another process has open.
+  ///
+  /// - Parameters:
+  ///   - failure: The error.
+  ///   - remedy: The advice.
+  static func advise(_ failure: CommandFailure, inUse remedy: String) -> CommandFailure {
+    guard case .unavailable(let message) = failure, message.hasSuffix(inUse) else { return failure }
+    return .unavailable(message.dropLast(remedyInUse.count) + remedy)
+  }
 
   /// Returns true if a system error may pass without a change of the arguments: no space, a disk
   /// that is read-only for now.

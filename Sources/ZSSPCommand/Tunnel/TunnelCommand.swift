@@ -23,20 +23,28 @@
 
     /// Returns the given name, or that of the only tunnel.
     ///
+    /// - Parameters:
+    ///   - interface: The name; nil if none was given.
+    ///   - option: The option that gives it; nil for an argument.
     /// - Throws: ``CommandFailure/usage(_:)``.
-    static func name(_ interface: String?) throws(CommandFailure) -> String {
+    static func name(_ interface: String?, option: String? = nil) throws(CommandFailure) -> String {
       if let interface {
         guard TunnelConfiguration.isInterfaceName(interface) else {
           throw .usage("\(interface): not the name of a network device")
         }
         return interface
       }
-      let running = ControlClient.interfaces
-      guard let only = running.first, running.count == 1 else {
-        throw .usage(
-          running.isEmpty
-            ? "no tunnel is running here, or it is another user's"
-            : "there are several tunnels; name one of \(running.joined(separator: ", "))")
+      return try only(of: ControlClient.interfaces, option: option)
+    }
+
+    /// Returns the only name of a list.
+    ///
+    /// - Throws: ``CommandFailure/usage(_:)``, which says how to name one of several.
+    static func only(of running: [String], option: String?) throws(CommandFailure) -> String {
+      guard let only = running.first else { throw .usage("no tunnel is running here, or it is another user's") }
+      guard running.count == 1 else {
+        let way = option.map { "name one with '\($0) NAME'" } ?? "add the name of one to the command"
+        throw .usage("there are several tunnels; \(way): \(running.joined(separator: ", "))")
       }
       return only
     }

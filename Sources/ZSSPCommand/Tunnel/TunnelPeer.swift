@@ -23,7 +23,7 @@
       @Option(help: "Name the tunnel's network device. Default: the only tunnel.")
       var interface: String?
 
-      func name() throws(CommandFailure) -> String { try TunnelName.name(interface) }
+      func name() throws(CommandFailure) -> String { try TunnelName.name(interface, option: "--interface") }
     }
 
     struct Add: ParsableCommand {

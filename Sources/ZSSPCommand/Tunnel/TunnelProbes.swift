@@ -69,7 +69,13 @@
         if let file = file.program.storeKeyFile { try StoreKeyOption.read(file: file) } else { nil }
       let store: any KeptRatchets
       do { store = try await location.open(key: key, creates: false, owner: file.program.user?.user) } catch {
-        Terminal.note("\(error); Hellos are sent without ratchets, which peers in persistent mode do not answer")
+        let failure = StoreLocation.advise(
+          error,
+          inUse: "to probe with its ratchets, end the tunnel and probe again, or look for unknownRatchet among the "
+            + "peer's drops"
+        ).ofTunnel
+        Terminal.warning(
+          "\(file.path): \(failure); Hellos are sent without ratchets, which peers in persistent mode do not answer")
         return [:]
       }
       let rows: [PublicKey: RatchetRow]
