@@ -8,7 +8,7 @@ import ZSSPTestSupport
 
 /// Messages say what can be done.
 @Suite(.tags(.fast))
-struct MessageTests {
+struct AdviceTests {
   /// Only a file that holds secrets asks to replace them.
   @Test func whatOthersCouldReadIsReplaced() throws {
     let path = FileManager.default.temporaryDirectory.appending(path: "message-\(UUID().uuidString)").path
