@@ -111,5 +111,22 @@ struct QueueRuleTests {
       }
       #expect(taken.count == 3)
     }
+
+    /// Datagrams that the system refuses are remembered, each once in a row, and up to a limit.
+    @Test func refusedDatagramsAreRemembered() {
+      var refused = RefusedDatagrams()
+      let address = Address(ipv4: 1, port: 1)
+      func append(_ size: Int) {
+        [UInt8](repeating: 1, count: size).withUnsafeBytes {
+          refused.append(czssp_outgoing($0, segmentSize: size, to: address))
+        }
+      }
+      #expect(refused.take().isEmpty)
+      for size in [1400, 1400, 1300, 1400] { append(size) }
+      #expect(refused.take() == [1400, 1300, 1400].map { RefusedDatagram(address: address, size: $0) })
+      #expect(refused.take().isEmpty)
+      for size in 1...100 { append(size) }
+      #expect(refused.take().map(\.size) == Array(1...16))
+    }
   #endif
 }
