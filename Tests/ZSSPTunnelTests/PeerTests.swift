@@ -77,7 +77,7 @@ struct PeerTests {
         configuration.keepalive = keepalive
         let peer = TunnelPeer(id: 0, configuration)
         peer.demanded(at: at(1))
-        for _ in 0..<7 { peer.attemptFailed(at: at(10)) }
+        for _ in 0..<8 { peer.attemptFailed(at: at(10)) }
         return (peer, configuration)
       }
       var (peer, configuration) = pausing()
