@@ -165,7 +165,7 @@ extension NamespaceTests {
       let lab = try await Lab.pair()
       let second = try lab.attempt("\(Lab.zssp()) tunnel up --foreground \(lab.path("a.toml"))", on: "a")
       #expect(second.exitCode == 1)
-      #expect(second.output.contains("has this name"), "\(second.output)")
+      #expect(second.output.contains("is running already"), "\(second.output)")
       try await lab.reaches("a", "10.99.0.2")
     }
   }
