@@ -6,7 +6,6 @@
 struct Snapshot {
   private struct SessionView: Equatable {
     let state: String
-    let address: Address
     let stateDeadline, resendDeadline: Instant
     let isWaiting: Bool
     let sendCounter: UInt64
@@ -15,7 +14,6 @@ struct Snapshot {
 
     init(_ session: Session) {
       state = session.stateName
-      address = session.address
       (stateDeadline, resendDeadline) = (session.stateDeadlines.end, session.stateDeadlines.resend)
       isWaiting = session.isWaiting
       sendCounter = session.core.keys.counter
@@ -26,6 +24,7 @@ struct Snapshot {
 
   private let sessions: [SessionID: SessionView]
   private let received: [SessionID: UInt64]
+  private let addresses: [SessionID: Address]
   private let halfOpen: [ObjectIdentifier]
   private let requests: Int
 
@@ -33,6 +32,7 @@ struct Snapshot {
     let all = peer.allSessions
     sessions = Dictionary(uniqueKeysWithValues: all.map { ($0.id, SessionView($0)) })
     received = Dictionary(uniqueKeysWithValues: all.map { ($0.id, $0.core.keys.window.next) })
+    addresses = Dictionary(uniqueKeysWithValues: all.map { ($0.id, $0.address) })
     halfOpen = peer.endpoint.hellos.handshakes.map { ObjectIdentifier($0) }
     requests = peer.endpoint.pending.count
   }
@@ -43,9 +43,11 @@ struct Snapshot {
     expect(sessions == after.sessions, "a dropped datagram changes no session: \(reason)")
     expect(halfOpen == after.halfOpen, "a dropped datagram changes no handshake: \(reason)")
     expect(requests == after.requests, "a dropped datagram asks for nothing: \(reason)")
-    // These may come after authentication, which is what moves the window.
+    // These may come after authentication, which is what moves the window, and the session to the
+    // address of the newest packet.
     guard ![.unexpected, .busy, .superseded].contains(reason) else { return }
     expect(received == after.received, "a dropped datagram moves no replay window: \(reason)")
+    expect(addresses == after.addresses, "a dropped datagram moves no session: \(reason)")
   }
 }
 
