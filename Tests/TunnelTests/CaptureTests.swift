@@ -5,7 +5,7 @@ import ZSSPTestSupport
 
 extension NamespaceTests {
   /// Captures of a tunnel by tcpdump, as `zssp decode` and tshark read them.
-  @Suite(.enabled(if: Lab.isInstalled("tcpdump"), "tcpdump is not installed; see .ci/install-libraries"))
+  @Suite(.long, .enabled(if: Lab.isInstalled("tcpdump"), "tcpdump is not installed; see .ci/install-libraries"))
   struct CaptureTests {
     private static let hasWireshark = Lab.isInstalled("tshark") && Lab.isInstalled("python3")
     private static let wireshark: Comment = "tshark or python3 is not installed; see .ci/install-libraries"
